@@ -1,0 +1,55 @@
+"""Everything this library raises on purpose.
+
+NlpInferenceError
+├── InvalidDocumentError      a text or an annotation that cannot be used (offsets, surrogates, overlaps)
+├── InvalidEditError          a transform proposed edits that do not fit the text
+├── InvalidSpecError          a saved or written specification that does not fit (also a ValueError)
+│   └── UnknownTypeError      a name that no registry knows
+├── PatternTimeoutError       a regular expression ran longer than its limit
+├── ArtefactError             a saved model that cannot be loaded
+│   └── CheckpointMismatchError   weights that do not fit the architecture
+├── MissingExtraError         an optional dependency is not installed (also an ImportError)
+└── PredictionError           one document failed; names it and carries the cause
+
+Every message says what came, what was expected, and what to do.
+"""
+
+
+class NlpInferenceError(Exception):
+    """Base class of every error that the library raises on purpose."""
+
+
+class InvalidDocumentError(NlpInferenceError, ValueError):
+    """A text or an annotation cannot be used as it is."""
+
+
+class InvalidEditError(NlpInferenceError, ValueError):
+    """A transform proposed edits that do not fit the text they were proposed for."""
+
+
+class InvalidSpecError(NlpInferenceError, ValueError):
+    """A specification (YAML, JSON, keyword arguments) does not describe a valid object."""
+
+
+class UnknownTypeError(InvalidSpecError):
+    """A specification names a type that is not registered."""
+
+
+class PatternTimeoutError(NlpInferenceError, TimeoutError):
+    """A regular expression ran longer than its time limit on one text."""
+
+
+class ArtefactError(NlpInferenceError, OSError):
+    """A saved model or processor cannot be loaded."""
+
+
+class CheckpointMismatchError(ArtefactError):
+    """Weights do not fit the architecture they are loaded into."""
+
+
+class MissingExtraError(NlpInferenceError, ImportError):
+    """An optional dependency is needed and not installed."""
+
+
+class PredictionError(NlpInferenceError):
+    """Prediction of one document failed."""

@@ -1,0 +1,135 @@
+"""Names and classes of everything that is saved as JSON, and the short specifications that name them.
+
+A specification is one of:
+
+- `collapse_whitespace`: the name alone, every field at its default;
+- `{normalize_unicode: NFKC}`: the name and the value of its first field;
+- `{replace_regex: {pattern: "x+", replacement: x}}`: the name and its fields.
+
+A specification from a stranger runs no code: it can only name what is registered.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from inspect import isabstract
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nlp_inference.errors import InvalidSpecError, UnknownTypeError
+
+Spec = str | Mapping[str, Any]
+"""What YAML and JSON hold in place of a registered object."""
+
+
+class Registered(BaseModel):
+    """Base of the kinds of things that are saved by name: transforms, post-transforms, tasks.
+
+    A direct subclass that sets `kind` opens a registry; every concrete class below it that sets `name` enters it.
+
+    Example:
+        >>> class Animal(Registered):
+        ...     kind = "animal"
+        >>> class Cat(Animal):
+        ...     name = "cat"
+        ...     lives: int = 9
+        >>> Animal.from_spec({"cat": 7}), Animal.from_spec("cat").to_spec(), Cat(lives=7).to_spec()
+        (Cat(lives=7), 'cat', {'cat': 7})
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ClassVar[str]
+    """What the members of this registry are called in messages."""
+    name: ClassVar[str]
+    """The name under which this class is saved."""
+    members: ClassVar[dict[str, type["Registered"]]]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if "kind" in vars(cls):
+            cls.members = {}
+        if "name" in vars(cls) and not isabstract(cls):
+            known = cls.members.get(cls.name)
+            if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise InvalidSpecError(
+                    f"the {cls.kind} name {cls.name!r} belongs to {known.__module__}.{known.__qualname__}; "
+                    f"give {cls.__module__}.{cls.__qualname__} another name"
+                )
+            cls.members[cls.name] = cls
+
+    @classmethod
+    def from_spec(cls, spec: "Spec | Registered") -> Self:
+        """Build the object that a specification describes; an object of this kind is returned as it is.
+
+        Raises:
+            UnknownTypeError: the name is not registered.
+            InvalidSpecError: the shape or a field does not fit.
+        """
+        if isinstance(spec, cls):
+            return spec
+        name, value = _split(spec, cls.kind)
+        member = cls.members.get(name)
+        if member is None:
+            raise UnknownTypeError(f"unknown {cls.kind} {name!r}; {_suggestion(name, cls.members)}")
+        if not issubclass(member, cls):
+            raise InvalidSpecError(f"{name!r} is a {member.__name__}, but a {cls.__name__} was expected")
+        return member._from_value(value)
+
+    @classmethod
+    def _from_value(cls, value: Any) -> Self:
+        if isinstance(value, Mapping):
+            fields = dict(value)
+        elif value is None:
+            fields = {}
+        elif cls.model_fields:
+            fields = {next(iter(cls.model_fields)): value}
+        else:
+            raise InvalidSpecError(
+                f"{cls.kind} {cls.name!r} takes no value, but got {value!r}; write {cls.name!r} alone"
+            )
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            raise InvalidSpecError(f"{cls.kind} {cls.name!r}: {explain(error, cls)}") from error
+
+    def to_spec(self) -> str | dict[str, Any]:
+        """The shortest specification that builds this object again."""
+        fields = self.model_dump(mode="json", exclude_defaults=True)
+        if not fields:
+            return self.name
+        (first, value), *others = fields.items()
+        if not others and first == next(iter(type(self).model_fields)) and not isinstance(value, dict):
+            return {self.name: value}
+        return {self.name: fields}
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say in one line what is wrong with the fields given to `model`, and which fields it has."""
+    problems = []
+    for detail in error.errors(include_url=False):
+        where = ".".join(map(str, detail["loc"]))
+        if detail["type"] == "extra_forbidden":
+            problems.append(f"unknown key {where!r}; {_suggestion(str(detail['loc'][-1]), model.model_fields)}")
+        else:
+            problems.append(f"{where + ': ' if where else ''}{detail['msg']} (got {detail['input']!r})")
+    return "; ".join(problems)
+
+
+def _split(spec: Any, kind: str) -> tuple[str, Any]:
+    if isinstance(spec, str):
+        return spec, None
+    if isinstance(spec, Mapping) and len(spec) == 1:
+        ((name, value),) = spec.items()
+        if isinstance(name, str):
+            return name, value
+    raise InvalidSpecError(
+        f"cannot read {spec!r} as a {kind}; write its name, {{name: value}} or {{name: {{field: value}}}}"
+    )
+
+
+def _suggestion(name: str, known: Mapping[str, Any]) -> str:
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(sorted(known)) or 'none'}"

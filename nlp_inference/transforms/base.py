@@ -1,0 +1,77 @@
+"""What a transform is: a proposal of edits to a text. Applying them and keeping the alignment is done here, once."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar
+
+from nlp_inference.aligned_text import AlignedText, Edit
+from nlp_inference.document import Annotation, Document
+from nlp_inference.registry import Registered
+from nlp_inference.transforms.diff import diff_edits
+
+
+class Transform(Registered, ABC):
+    """A change to the text before the model reads it.
+
+    Subclasses are pydantic models: their fields are their settings, saved with the processor. They implement
+    `propose`, and do no offset arithmetic.
+
+    Example:
+        >>> class Shout(Transform):
+        ...     name = "shout"
+        ...     def propose(self, text: str) -> str:
+        ...         return text + "!"
+        >>> Shout()(Document(raw_text="Hi")).text
+        'Hi!'
+    """
+
+    kind = "transform"
+    version: ClassVar[int] = 1
+    """Raise it whenever the same settings begin to change a text differently."""
+
+    @abstractmethod
+    def propose(self, text: str) -> Iterable[Edit] | str:
+        """Return edits of `text`, in order and without overlap, or the new text, whose edits are found by a diff."""
+
+    def apply(self, aligned: AlignedText) -> AlignedText:
+        """Change `aligned` and record how.
+
+        Raises:
+            InvalidEditError: the proposed edits are out of order, overlap, or reach outside the text.
+        """
+        proposal = self.propose(aligned.current)
+        edits = diff_edits(aligned.current, proposal) if isinstance(proposal, str) else proposal
+        return aligned.edit(self.name, self.version, edits)
+
+    def __call__(self, document: Document) -> Document:
+        """Change the text of `document`, and its second text if there is one."""
+        return apply_transforms((self,), document)
+
+
+def apply_transforms(transforms: Iterable[Transform], document: Document) -> Document:
+    """Change the text of `document`, and its second text if there is one, by each transform in turn."""
+    aligned, aligned_pair = document.aligned, document.aligned_pair
+    for transform in transforms:
+        aligned = transform.apply(aligned)
+        if document.raw_text_pair is not None:
+            aligned_pair = transform.apply(aligned_pair)
+    return document.with_aligned(aligned, aligned_pair)
+
+
+class PostTransform(Registered, ABC):
+    """A change to what the model predicted, in raw coordinates."""
+
+    kind = "post-transform"
+    version: ClassVar[int] = 1
+    """Raise it whenever the same settings begin to change a prediction differently."""
+
+    @abstractmethod
+    def revise(self, annotation: Annotation, document: Document) -> Annotation:
+        """Return the prediction `annotation` of `document` as it should be."""
+
+    def __call__(self, document: Document) -> Document:
+        """Change the prediction of `document`, if it has one."""
+        if document.predicted is None:
+            return document
+        revised = self.revise(document.predicted, document)
+        return document.with_predicted(revised, coverage=document.coverage)

@@ -1,0 +1,58 @@
+"""Transforms one after the other."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+from nlp_inference.document import Document
+from nlp_inference.registry import Spec
+from nlp_inference.transforms.base import PostTransform, Transform, apply_transforms
+
+Step = TypeVar("Step", Transform, PostTransform)
+
+
+class Compose(Generic[Step]):
+    """A sequence of transforms, applied in order.
+
+    Args:
+        specs: transforms, or their specifications as YAML and JSON hold them.
+        kind: `Transform` for what happens before the model, `PostTransform` for what happens after it.
+
+    Raises:
+        UnknownTypeError: a specification names a transform that is not registered.
+        InvalidSpecError: a specification does not fit its transform.
+
+    Example:
+        >>> clean = Compose(["strip_html", "collapse_whitespace"])
+        >>> clean(Document(raw_text="<p>Hello   <b>world</b></p>")).text
+        'Hello world'
+        >>> clean.to_spec()
+        ['strip_html', 'collapse_whitespace']
+    """
+
+    def __init__(self, specs: Iterable[Spec | Step] = (), *, kind: type[Step] = Transform):  # type: ignore[assignment]
+        self.steps: tuple[Step, ...] = tuple(kind.from_spec(spec) for spec in specs)
+
+    def __call__(self, document: Document) -> Document:
+        """Apply every step to `document`."""
+        for step in self.steps:
+            document = step(document)
+        return document
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Compose) and self.steps == other.steps
+
+    def __hash__(self) -> int:
+        return hash(self.steps)
+
+    def __repr__(self) -> str:
+        return f"Compose({self.to_spec()!r})"
+
+    def to_spec(self) -> list[str | dict[str, Any]]:
+        """The shortest specifications of all steps."""
+        return [step.to_spec() for step in self.steps]
