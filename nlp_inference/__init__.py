@@ -1,0 +1,63 @@
+"""Everything that is strictly necessary to predict: texts in, Documents with predictions out.
+
+Names are loaded when they are first used: importing this package loads neither torch nor transformers.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
+    from nlp_inference.predictor import FailedDocument, Predictor
+    from nlp_inference.processor import Processor
+    from nlp_inference.redact import redact
+    from nlp_inference.tasks import Task, TextClassification, TokenClassification
+    from nlp_inference.transforms import Compose, PostTransform, Transform
+
+_MODULES = {
+    "Annotation": "document",
+    "Category": "document",
+    "Compose": "transforms",
+    "Coverage": "document",
+    "Document": "document",
+    "FailedDocument": "predictor",
+    "PostTransform": "transforms",
+    "Predictor": "predictor",
+    "Processor": "processor",
+    "Relation": "document",
+    "Span": "document",
+    "Task": "tasks",
+    "TextClassification": "tasks",
+    "TokenClassification": "tasks",
+    "Transform": "transforms",
+    "redact": "redact",
+}
+
+__all__ = [
+    "Annotation",
+    "Category",
+    "Compose",
+    "Coverage",
+    "Document",
+    "FailedDocument",
+    "PostTransform",
+    "Predictor",
+    "Processor",
+    "Relation",
+    "Span",
+    "Task",
+    "TextClassification",
+    "TokenClassification",
+    "Transform",
+    "redact",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

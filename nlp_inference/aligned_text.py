@@ -91,10 +91,7 @@ class Alignment:
     def then(self, edits: Iterable[Edit]) -> "Alignment":
         """Compose with edits on the current text. Untouched stretches are found by bisection and copied whole."""
         composer = _Composer(self)
-        for start, end, replacement in edits:
-            size = len(replacement)
-            if not size == end - start == 1:
-                composer.add(start, end, size)
+        composer.add(edits)
         return composer.finish()
 
 
@@ -107,71 +104,78 @@ class _Composer:
         self._raw_starts: list[int] = []
         self._raw_ends: list[int] = []
         self._sizes: list[int] = []
-        # The stretch that is still growing, as start and end in the text between and in the raw text, and its growth.
-        self._open: tuple[int, int, int, int, int] | None = None
+        self._end = -1  # where the last written stretch ends in the text between, if that is behind its last edit
 
-    def add(self, start: int, end: int, size: int) -> None:
-        growth = size - (end - start)
-        if self._open is not None and start < self._open[1]:
-            open_start, open_end, raw_start, raw_end, open_growth = self._open
-            growth += open_growth
-            if end > open_end:
-                raw_end += end - open_end
-            stretch = (open_start, max(end, open_end), raw_start, raw_end, growth)
-        else:
-            self._close()
-            self._copy_until(start, empty=start == end)
-            shift = self._raw_shift()
-            stretch = (start, end, start + shift, end + shift, growth)
-        self._open = self._absorb(stretch)
+    def add(self, edits: Iterable[Edit]) -> None:
+        """Write the stretches of `edits`; the loop runs for every edit, so the common case stays in it."""
+        starts, ends, raw_ends = self._before.starts, self._before.ends, self._before.raw_ends
+        count = len(starts)
+        for start, end, replacement in edits:
+            size = len(replacement)
+            if size == 1 == end - start:
+                continue
+            if start < self._end:
+                self._grow(end, size - (end - start))
+                continue
+            index = self._next
+            if index < count and ends[index] <= start:
+                index = bisect_right(ends, start, index)
+                if start == end:  # a deletion at the place of an insertion belongs together with it
+                    while index > self._next and starts[index - 1] == start:
+                        index -= 1
+                self._copy(index)
+            shift = raw_ends[index - 1] - ends[index - 1] if index else 0
+            self._raw_starts.append(start + shift)
+            self._raw_ends.append(end + shift)
+            self._sizes.append(size)
+            if index < count and (starts[index] < end or ends[index] == start == end):
+                self._merge(start, end)
 
     def finish(self) -> Alignment:
-        self._close()
         self._copy(len(self._before.starts))
         return Alignment(self._raw_starts, self._raw_ends, self._sizes)
 
-    def _raw_shift(self) -> int:
-        """Raw position minus position in the text between, right after the last stretch that was passed."""
-        last = self._next - 1
-        return self._before.raw_ends[last] - self._before.ends[last] if last >= 0 else 0
-
-    def _copy_until(self, start: int, *, empty: bool) -> None:
-        before = self._before
-        index = bisect_right(before.ends, start, self._next)
-        if empty:  # a deletion at the place of an insertion belongs together with it
-            while index > self._next and before.starts[index - 1] == start:
-                index -= 1
-        self._copy(index)
-
     def _copy(self, until: int) -> None:
         before, since = self._before, self._next
-        self._raw_starts += before.raw_starts[since:until]
-        self._raw_ends += before.raw_ends[since:until]
-        self._sizes += map(sub, before.ends[since:until], before.starts[since:until])
-        self._next = until
+        if since < until:
+            self._raw_starts += before.raw_starts[since:until]
+            self._raw_ends += before.raw_ends[since:until]
+            self._sizes += map(sub, before.ends[since:until], before.starts[since:until])
+            self._next = until
 
-    def _absorb(self, stretch: tuple[int, int, int, int, int]) -> tuple[int, int, int, int, int]:
-        """Merge the stretches that `stretch` overlaps into it."""
-        start, end, raw_start, raw_end, growth = stretch
+    def _merge(self, start: int, end: int) -> None:
+        """Take the stretches that the edit `start:end` overlaps into the stretch just written for it."""
         before = self._before
-        while self._next < len(before.starts):
-            other_start, other_end = before.starts[self._next], before.ends[self._next]
-            if other_start >= end and not (other_start == other_end == start == end):
-                break
-            if other_start < start:
-                raw_start = before.raw_starts[self._next]
-            raw_end = before.raw_ends[self._next] + max(0, end - other_end)
-            start, end = min(start, other_start), max(end, other_end)
-            self._next += 1
-        return start, end, raw_start, raw_end, growth
+        first_start = before.starts[self._next]
+        if first_start < start:
+            self._raw_starts[-1] = before.raw_starts[self._next]
+            self._sizes[-1] += start - first_start
+        if start == end == before.ends[self._next]:
+            while self._next < len(before.ends) and before.ends[self._next] == start:
+                self._raw_ends[-1] = before.raw_ends[self._next]
+                self._next += 1
+        self._end = end
+        self._swallow()
 
-    def _close(self) -> None:
-        if self._open is not None:
-            start, end, raw_start, raw_end, growth = self._open
-            self._raw_starts.append(raw_start)
-            self._raw_ends.append(raw_end)
-            self._sizes.append(end - start + growth)
-            self._open = None
+    def _grow(self, end: int, growth: int) -> None:
+        """Take an edit that begins inside the last written stretch into it."""
+        self._sizes[-1] += growth
+        if end > self._end:
+            self._raw_ends[-1] += end - self._end
+            self._sizes[-1] += end - self._end
+            self._end = end
+            self._swallow()
+
+    def _swallow(self) -> None:
+        """Widen the last written stretch by every stretch of `before` that begins inside it."""
+        before = self._before
+        while self._next < len(before.starts) and before.starts[self._next] < self._end:
+            behind = before.ends[self._next] - self._end
+            self._raw_ends[-1] = before.raw_ends[self._next] + max(0, -behind)
+            if behind > 0:
+                self._sizes[-1] += behind
+                self._end += behind
+            self._next += 1
 
 
 def _map_span(

@@ -224,7 +224,7 @@ def as_document(item: "str | Mapping[str, Any] | Document", *, default_id: str |
     """
     if isinstance(item, Document):
         return item if item.id is not None or default_id is None else item.model_copy(update={"id": default_id})
-    fields = {"raw_text": item} if isinstance(item, str) else dict(item)
+    fields: dict[str, Any] = {"raw_text": item} if isinstance(item, str) else dict(item)
     fields.setdefault("id", default_id)
     try:
         return Document.model_validate(fields)

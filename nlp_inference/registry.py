@@ -75,10 +75,15 @@ class Registered(BaseModel):
             raise UnknownTypeError(f"unknown {cls.kind} {name!r}; {_suggestion(name, cls.members)}")
         if not issubclass(member, cls):
             raise InvalidSpecError(f"{name!r} is a {member.__name__}, but a {cls.__name__} was expected")
-        return member._from_value(value)
+        return member.from_value(value)
 
     @classmethod
-    def _from_value(cls, value: Any) -> Self:
+    def from_value(cls, value: Any) -> Self:
+        """Build an object of this very class from what stands after its name in a specification.
+
+        Raises:
+            InvalidSpecError: a field does not fit.
+        """
         if isinstance(value, Mapping):
             fields = dict(value)
         elif value is None:

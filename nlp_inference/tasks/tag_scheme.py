@@ -1,0 +1,144 @@
+"""Tag schemes: spans over units (words or tokens) as one tag a unit, and back."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SchemeName = Literal["IO", "BIO", "BILOU", "BIOES"]
+
+# The letters for the first, inner and last unit of a span, and for a span of one unit.
+_LETTERS: dict[str, tuple[str, str, str, str]] = {
+    "IO": ("I", "I", "I", "I"),
+    "BIO": ("B", "I", "I", "B"),
+    "BILOU": ("B", "I", "L", "U"),
+    "BIOES": ("B", "I", "E", "S"),
+}
+
+UnitSpan = tuple[int, int, str]
+"""First unit, unit after the last one, label."""
+
+
+class TagScheme:
+    """The tags of some labels under a scheme, and which tag may follow which.
+
+    BIO is the IOB2 of Sang and Veenstra (1999), https://aclanthology.org/E99-1023/; BILOU, and BIOES with other
+    letters, is from Ratinov and Roth (2009), https://aclanthology.org/W09-1119/. IO cannot tell adjacent spans of one
+    label apart.
+
+    Example:
+        >>> scheme = TagScheme("BIO", ["CITY"])
+        >>> scheme.tags
+        ('O', 'B-CITY', 'I-CITY')
+        >>> ids = scheme.encode(4, [(1, 3, "CITY")])
+        >>> ids.tolist(), scheme.decode(ids)
+        ([0, 1, 2, 0], [(1, 3, 'CITY')])
+    """
+
+    def __init__(self, name: SchemeName, labels: Sequence[str]) -> None:
+        self.name = name
+        letters = dict.fromkeys(_LETTERS[name])
+        self.tags: tuple[str, ...] = ("O", *(f"{letter}-{label}" for label in labels for letter in letters))
+        self._ids = {tag: index for index, tag in enumerate(self.tags)}
+        self._parts = [("O", "")] + [(tag[0], tag[2:]) for tag in self.tags[1:]]
+
+    @cached_property
+    def starts(self) -> NDArray[np.bool_]:
+        """`[tags]`: may a sequence start with this tag?"""
+        return np.array([self._opens(tag) for tag in range(len(self.tags))])
+
+    @cached_property
+    def ends(self) -> NDArray[np.bool_]:
+        """`[tags]`: may a sequence end with this tag?"""
+        return np.array([not self._continues(tag) for tag in range(len(self.tags))])
+
+    @cached_property
+    def follows(self) -> NDArray[np.bool_]:
+        """`[tags, tags]`: may the second tag come right after the first?"""
+        size = range(len(self.tags))
+        return np.array([[self._may_follow(before, after) for after in size] for before in size])
+
+    def _opens(self, tag: int) -> bool:
+        letter, _ = self._parts[tag]
+        return letter in {"O", "B", "U", "S"} or self.name == "IO"
+
+    def _continues(self, tag: int) -> bool:
+        """Must the span of this tag go on?"""
+        return self.name in {"BILOU", "BIOES"} and self._parts[tag][0] in {"B", "I"}
+
+    def _may_follow(self, before: int, after: int) -> bool:
+        if self._continues(before):
+            return not self._opens(after) and self._parts[before][1] == self._parts[after][1]
+        if self._opens(after):
+            return True
+        return self.name == "BIO" and before != 0 and self._parts[before][1] == self._parts[after][1]
+
+    def encode(self, units: int, spans: Sequence[UnitSpan]) -> NDArray[np.int64]:
+        """Tag ids `[units]` of spans that do not overlap."""
+        first, inner, last, single = _LETTERS[self.name]
+        tags = np.zeros(units, dtype=np.int64)
+        for start, end, label in spans:
+            if end - start == 1:
+                tags[start] = self._ids[f"{single}-{label}"]
+            else:
+                tags[start:end] = self._ids[f"{inner}-{label}"]
+                tags[start] = self._ids[f"{first}-{label}"]
+                tags[end - 1] = self._ids[f"{last}-{label}"]
+        return tags
+
+    def decode(self, tags: NDArray[np.int64]) -> list[UnitSpan]:
+        """The spans of a valid sequence of tag ids."""
+        spans: list[UnitSpan] = []
+        start, label, previous = 0, "", -1
+        for unit in np.flatnonzero(tags).tolist():
+            tag = int(tags[unit])
+            goes_on = unit == previous + 1 and label == self._parts[tag][1] and not self._begins(tag)
+            if not goes_on:
+                if label:
+                    spans.append((start, previous + 1, label))
+                start, label = unit, self._parts[tag][1]
+            previous = unit
+        if label:
+            spans.append((start, previous + 1, label))
+        return spans
+
+    def _begins(self, tag: int) -> bool:
+        """Does this tag always begin a span?"""
+        return self._parts[tag][0] in {"B", "U", "S"}
+
+    def is_valid(self, tags: NDArray[np.int64]) -> bool:
+        """Whether every tag may stand where it stands."""
+        if not len(tags):
+            return True
+        return bool(self.starts[tags[0]] and self.ends[tags[-1]] and self.follows[tags[:-1], tags[1:]].all())
+
+
+def best_valid_tags(scores: NDArray[np.float32], scheme: TagScheme) -> NDArray[np.int64]:
+    """The valid tag sequence with the highest sum of scores.
+
+    The algorithm of Viterbi (1967, https://doi.org/10.1109/TIT.1967.1054010) with forbidden transitions; where the best
+    tag of every unit already makes a valid sequence, that one is it.
+
+    Args:
+        scores: `[units, tags]`, log-probabilities.
+        scheme: which tag may follow which.
+
+    Returns:
+        `[units]`, tag ids.
+    """
+    best: NDArray[np.int64] = scores.argmax(axis=1)
+    if scheme.is_valid(best):
+        return best
+    forbidden = np.where(scheme.follows, np.float32(0), np.float32(-np.inf))
+    score = np.where(scheme.starts, scores[0], -np.inf)
+    origins = np.empty(scores.shape, dtype=np.int64)
+    for unit in range(1, len(scores)):
+        paths = score[:, None] + forbidden
+        origins[unit] = paths.argmax(axis=0)
+        score = paths.max(axis=0) + scores[unit]
+    best[-1] = np.where(scheme.ends, score, -np.inf).argmax()
+    for unit in range(len(scores) - 1, 0, -1):
+        best[unit - 1] = origins[unit, best[unit]]
+    return best

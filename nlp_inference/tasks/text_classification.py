@@ -1,0 +1,98 @@
+"""One label for the whole text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from nlp_inference.document import Annotation, Category
+from nlp_inference.encoding import EncodedDocument
+from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.tasks.base import Arrays, Task
+from nlp_inference.tasks.labels import check_labels
+from nlp_inference.tasks.numeric import CERTAIN, log_softmax
+
+
+class TextClassification(Task):
+    """Choose one of several labels for a text, or for a pair of texts.
+
+    Args:
+        labels: the labels to choose from.
+        pooling: how the logits of several windows become those of the text: their `mean`, each window weighted by the
+            tokens that it answers for; their `max`, label by label; or those of the `first` window.
+        top_k: how many labels a prediction names, best first; `None` means all.
+
+    A category's score is its softmax probability after pooling.
+
+    Example:
+        >>> TextClassification(labels=("spam", "ham")).model_settings()["id2label"]
+        {0: 'spam', 1: 'ham'}
+    """
+
+    name = "text-classification"
+    auto_model = "AutoModelForSequenceClassification"
+    pipeline_tag = "text-classification"
+    outputs: ClassVar[Mapping[str, int]] = {"logits": 0}
+
+    labels: tuple[str, ...]
+    pooling: Literal["mean", "max", "first"] = "mean"
+    top_k: Annotated[int, Field(gt=0)] | None = 1
+
+    _check_labels = field_validator("labels")(check_labels)
+
+    def model_settings(self) -> dict[str, Any]:
+        """`num_labels` and the names of the labels."""
+        return {
+            "num_labels": len(self.labels),
+            "id2label": dict(enumerate(self.labels)),
+            "label2id": {label: index for index, label in enumerate(self.labels)},
+            "problem_type": "single_label_classification",
+        }
+
+    def targets(self, encoded: EncodedDocument) -> list[dict[str, NDArray[np.int64]]]:
+        """One value `labels` a window: the id of the document's label.
+
+        Raises:
+            InvalidDocumentError: the document does not have exactly one gold category, or one that is unknown.
+        """
+        label = np.array(self._gold_id(encoded), dtype=np.int64)
+        return [{"labels": label} for _ in encoded.windows]
+
+    def perfect_outputs(self, encoded: EncodedDocument) -> list[Arrays]:
+        """Logits that are certain of the gold label."""
+        logits = np.zeros(len(self.labels), dtype=np.float32)
+        logits[self._gold_id(encoded)] = CERTAIN
+        return [{"logits": logits} for _ in encoded.windows]
+
+    def decode(self, encoded: EncodedDocument, outputs: Sequence[Arrays]) -> Annotation:
+        """The best labels, best first."""
+        scores = np.exp(log_softmax(self._pool(encoded, np.stack([output["logits"] for output in outputs]))))
+        best = np.argsort(-scores, kind="stable")[: self.top_k]
+        return Annotation(
+            categories=tuple(Category(label=self.labels[index], score=float(scores[index])) for index in best)
+        )
+
+    def _pool(self, encoded: EncodedDocument, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        pooled: NDArray[np.float32] = logits[0]
+        if len(logits) > 1 and self.pooling == "max":
+            pooled = logits.max(axis=0)
+        elif len(logits) > 1 and self.pooling == "mean":
+            owned = [window.owned_end - window.owned_start for window in encoded.windows]
+            pooled = np.average(logits, axis=0, weights=owned).astype(np.float32)
+        return pooled
+
+    def _gold_id(self, encoded: EncodedDocument) -> int:
+        document = encoded.document
+        categories = document.gold.categories if document.gold is not None else ()
+        if len(categories) != 1:
+            raise InvalidDocumentError(
+                f"document {document.id!r} has {len(categories)} gold categories; {self.name} learns from exactly one"
+            )
+        if categories[0].label not in self.labels:
+            raise InvalidDocumentError(
+                f"document {document.id!r}: gold label {categories[0].label!r} is not among the task's "
+                f"{len(self.labels)} labels {self.labels[:20]!r}"
+            )
+        return self.labels.index(categories[0].label)

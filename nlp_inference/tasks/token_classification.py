@@ -1,0 +1,213 @@
+"""Spans that do not overlap, as one tag for every word (or token)."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import field_validator
+
+from nlp_inference.document import Annotation, Span
+from nlp_inference.encoding import EncodedDocument
+from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.tasks.base import IGNORED, Arrays, LostSpan, Task
+from nlp_inference.tasks.labels import check_labels
+from nlp_inference.tasks.numeric import CERTAIN, log_softmax
+from nlp_inference.tasks.tag_scheme import SchemeName, TagScheme, UnitSpan, best_valid_tags
+from nlp_inference.windowing import stitch
+
+
+class TokenClassification(Task):
+    """Find labelled spans that do not overlap.
+
+    Args:
+        labels: the labels of the spans, such as `("PERSON", "EMAIL")`.
+        scheme: how spans become tags.
+        aggregation: how the logits of a word's tokens become those of the word: its `first` token's, their `mean` or
+            `max`; `none` tags tokens, which suits scripts without spaces. Spans start and end where units do.
+
+    Spans are the valid tag sequence of highest log-probability. A span's score is the mean probability, over its
+    units, of the tags it is made of.
+
+    Example:
+        >>> task = TokenClassification(labels=("CITY",), scheme="BIO")
+        >>> task.model_settings()["id2label"]
+        {0: 'O', 1: 'B-CITY', 2: 'I-CITY'}
+    """
+
+    name = "token-classification"
+    auto_model = "AutoModelForTokenClassification"
+    pipeline_tag = "token-classification"
+    outputs: ClassVar[Mapping[str, int]] = {"logits": 1}
+
+    labels: tuple[str, ...]
+    scheme: SchemeName = "BIO"
+    aggregation: Literal["first", "mean", "max", "none"] = "first"
+
+    _check_labels = field_validator("labels")(check_labels)
+
+    @cached_property
+    def tag_scheme(self) -> TagScheme:
+        """The tags that the model predicts."""
+        return TagScheme(self.scheme, self.labels)
+
+    def model_settings(self) -> dict[str, Any]:
+        """`num_labels` and the names of the tags."""
+        tags = self.tag_scheme.tags
+        return {
+            "num_labels": len(tags),
+            "id2label": dict(enumerate(tags)),
+            "label2id": {tag: index for index, tag in enumerate(tags)},
+        }
+
+    def targets(self, encoded: EncodedDocument) -> list[dict[str, NDArray[np.int64]]]:
+        """One array `labels` a window, a tag id for each token; with `first`, only for the first token of a word.
+
+        Raises:
+            InvalidDocumentError: the document has no gold, gold of an unknown label, or gold spans that overlap.
+        """
+        token_tags = self._token_tags(encoded)
+        if self.aggregation == "first":
+            first = np.full_like(token_tags, IGNORED)
+            starts = self._unit_starts(encoded)
+            first[starts] = token_tags[starts]
+            token_tags = first
+        return [{"labels": token_tags[window.start : window.end]} for window in encoded.windows]
+
+    def perfect_outputs(self, encoded: EncodedDocument) -> list[Arrays]:
+        """Logits that are certain of the gold tags."""
+        logits = np.eye(len(self.tag_scheme.tags), dtype=np.float32)[self._token_tags(encoded)] * CERTAIN
+        return [{"logits": logits[window.start : window.end]} for window in encoded.windows]
+
+    def decode(self, encoded: EncodedDocument, outputs: Sequence[Arrays]) -> Annotation:
+        """The spans of the best valid tag sequence over the whole document, in raw coordinates."""
+        if encoded.tokens_read == 0:
+            return Annotation()
+        starts = self._unit_starts(encoded)
+        logits = stitch(encoded.windows, [output["logits"] for output in outputs])
+        scores = log_softmax(self._unit_logits(logits, starts))
+        tags = best_valid_tags(scores, self.tag_scheme)
+        units = self.tag_scheme.decode(tags)
+        if not units:
+            return Annotation()
+        confidence = np.exp(scores[np.arange(len(tags)), tags])
+        ends = self._unit_ends(encoded, starts)
+        spans = [
+            self._raw_span(
+                encoded,
+                (int(encoded.offsets[starts[first], 0]), int(ends[after - 1])),
+                label,
+                float(confidence[first:after].mean()),
+            )
+            for first, after, label in units
+        ]
+        return Annotation(spans=tuple(spans))
+
+    def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
+        """Gold spans that no perfect model could give back, each with its cause."""
+        placed = self._place_gold(encoded)
+        recovered = set(self.decode_units(encoded, [unit for _, unit in placed if unit is not None]))
+        lost = []
+        for span, unit in placed:
+            if (span.start, span.end, span.label) not in recovered:
+                lost.append(LostSpan(span, self._why_lost(encoded, span, unit)))
+        return lost
+
+    def decode_units(self, encoded: EncodedDocument, units: list[UnitSpan]) -> list[tuple[int, int, str]]:
+        """What spans over units are in raw coordinates, after a round trip through the tag scheme."""
+        starts = self._unit_starts(encoded)
+        ends = self._unit_ends(encoded, starts)
+        found = self.tag_scheme.decode(self.tag_scheme.encode(len(starts), units))
+        return [
+            (*encoded.document.aligned.to_raw(int(encoded.offsets[starts[first], 0]), int(ends[after - 1])), label)
+            for first, after, label in found
+        ]
+
+    def _why_lost(self, encoded: EncodedDocument, span: Span, unit: UnitSpan | None) -> str:
+        aligned = encoded.document.aligned
+        start, end = aligned.to_current(span.start, span.end)
+        if start == end:
+            return "deleted by preprocessing"
+        if unit is None:
+            return "beyond the window that is read" if encoded.truncated else "no token of its own"
+        if aligned.to_raw(start, end) != (span.start, span.end):
+            return "its edge was changed by preprocessing"
+        if aligned.current[start:end] != aligned.current[start:end].strip():
+            return "white space at its edge"
+        starts = self._unit_starts(encoded)
+        unit_start = int(encoded.offsets[starts[unit[0]], 0])
+        unit_end = int(self._unit_ends(encoded, starts)[unit[1] - 1])
+        if (unit_start, unit_end) != (start, end):
+            return "its edge lies inside a token" if self.aggregation == "none" else "its edge lies inside a word"
+        return f"merged with a neighbour by the scheme {self.scheme}"
+
+    def _token_tags(self, encoded: EncodedDocument) -> NDArray[np.int64]:
+        """`[tokens read]`: the gold tag of the unit that each token belongs to."""
+        starts = self._unit_starts(encoded)
+        units = [unit for _, unit in self._place_gold(encoded) if unit is not None]
+        tags = self.tag_scheme.encode(len(starts), units)
+        return np.repeat(tags, np.diff(np.append(starts, encoded.tokens_read)))
+
+    def _place_gold(self, encoded: EncodedDocument) -> list[tuple[Span, UnitSpan | None]]:
+        """Each gold span with the units that it touches, if there are any that no earlier span took."""
+        starts = self._unit_starts(encoded)
+        unit_starts, unit_ends = encoded.offsets[starts, 0], self._unit_ends(encoded, starts)
+        placed: list[tuple[Span, UnitSpan | None]] = []
+        free = 0
+        for span in self._flat_gold(encoded):
+            start, end = encoded.document.aligned.to_current(span.start, span.end)
+            first = max(free, int(np.searchsorted(unit_ends, start, side="right")))
+            after = int(np.searchsorted(unit_starts, end, side="left"))
+            if start < end and first < after:
+                placed.append((span, (first, after, span.label)))
+                free = after
+            else:
+                placed.append((span, None))
+        return placed
+
+    def _flat_gold(self, encoded: EncodedDocument) -> list[Span]:
+        document = encoded.document
+        if document.gold is None:
+            raise InvalidDocumentError(f"document {document.id!r} has no gold annotation to learn from")
+        spans = sorted(document.gold.spans, key=lambda span: (span.start, span.end))
+        for span in spans:
+            if span.label not in self.labels:
+                raise InvalidDocumentError(
+                    f"document {document.id!r}: gold label {span.label!r} is not among the labels {self.labels!r}"
+                )
+        for one, other in pairwise(spans):
+            if other.start < one.end:
+                raise InvalidDocumentError(
+                    f"document {document.id!r}: gold spans {one!r} and {other!r} overlap, which the flat scheme "
+                    f"{self.scheme} cannot express; remove one of them from the data"
+                )
+        return spans
+
+    def _unit_starts(self, encoded: EncodedDocument) -> NDArray[np.int64]:
+        """`[units]`: position of the first token of each unit that was read."""
+        if self.aggregation == "none":
+            return np.arange(encoded.tokens_read)
+        return encoded.word_starts[: np.searchsorted(encoded.word_starts, encoded.tokens_read)]
+
+    def _unit_ends(self, encoded: EncodedDocument, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`[units]`: end of the last token of each unit, in the current text."""
+        last_tokens = np.append(starts[1:], encoded.tokens_read)[: len(starts)] - 1
+        ends: NDArray[np.int64] = encoded.offsets[last_tokens, 1]
+        return ends
+
+    def _unit_logits(self, logits: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
+        if self.aggregation == "first" or len(starts) == len(logits):
+            first: NDArray[np.float32] = logits[starts]
+            return first
+        if self.aggregation == "max":
+            highest: NDArray[np.float32] = np.maximum.reduceat(logits, starts)
+            return highest
+        sizes = np.diff(np.append(starts, len(logits)))
+        mean: NDArray[np.float32] = (np.add.reduceat(logits, starts) / sizes[:, None]).astype(np.float32)
+        return mean
+
+    def _raw_span(self, encoded: EncodedDocument, current: tuple[int, int], label: str, score: float) -> Span:
+        start, end = encoded.document.aligned.to_raw(*current)
+        return Span(start=start, end=end, label=label, score=score)

@@ -1,0 +1,56 @@
+"""Texts to token ids, each token with its place in the text. The only place that calls a tokenizer on a text."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from nlp_inference.errors import InvalidSpecError
+
+
+class TokenizedText(NamedTuple):
+    """`ids` `[tokens]`, `offsets` `[tokens, 2]` in code points, and `word_starts`, the tokens that begin a word."""
+
+    ids: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    word_starts: NDArray[np.int64]
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[TokenizedText]:
+    """Tokenize texts as they are: no special tokens, no truncation, no padding.
+
+    Raises:
+        InvalidSpecError: the tokenizer is not a fast one, so that tokens have no offsets.
+    """
+    if not tokenizer.is_fast:
+        raise InvalidSpecError(
+            f"{type(tokenizer).__name__} gives no offsets; load a fast tokenizer (one with a tokenizer.json)"
+        )
+    backend = tokenizer.backend_tokenizer
+    if backend.truncation is not None:  # left behind by a tokenizer.json or by another caller
+        backend.no_truncation()
+    if backend.padding is not None:
+        backend.no_padding()
+    encodings = backend.encode_batch(texts, add_special_tokens=False)
+    return [_tokenized(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
+
+
+def _tokenized(text: str, encoding: Any) -> TokenizedText:
+    ids = np.array(encoding.ids, dtype=np.int64)
+    offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+    words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64)
+    begins = np.ones(len(words), dtype=bool)
+    begins[1:] = (words[1:] != words[:-1]) | (words[1:] < 0)
+    return TokenizedText(ids, _without_white_space(text, offsets), np.flatnonzero(begins))
+
+
+def _without_white_space(text: str, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Some tokenizers count the space before a word to its first token; a span of words does not begin with it."""
+    for index, (start, end) in enumerate(offsets.tolist()):
+        if start < end and (text[start].isspace() or text[end - 1].isspace()):
+            surface = text[start:end]
+            first = start + len(surface) - len(surface.lstrip())
+            offsets[index] = first, first + len(surface.strip())
+    return offsets

@@ -1,0 +1,115 @@
+"""Long texts: split them into windows that the model can read, and say which window answers for which token."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from nlp_inference.errors import InvalidSpecError
+
+
+class WindowSettings(BaseModel):
+    """How a text that is longer than the model can read is cut.
+
+    Args:
+        max_length: tokens of a window, special tokens included; `None` means what the tokenizer says the model reads.
+        overlap: tokens that consecutive windows share at least; half a window at most.
+        on_overflow: `split` reads everything, `truncate` reads the first window only and says so in the coverage.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_length: Annotated[int, Field(gt=0)] | None = None
+    overlap: Annotated[int, Field(ge=0)] = 64
+    on_overflow: Literal["split", "truncate"] = "split"
+
+
+class Window(NamedTuple):
+    """Tokens `start:end` are read together; of these, `owned_start:owned_end` is what this window answers for."""
+
+    start: int
+    end: int
+    owned_start: int
+    owned_end: int
+
+
+def split_windows(length: int, word_starts: Sequence[int], *, capacity: int, overlap: int) -> list[Window]:
+    """Cut `length` tokens into windows of at most `capacity`, at the starts of words where that is possible.
+
+    The windows' owned tokens partition the text: a token that two windows read belongs to the one in which it is
+    farther from the edge, rounded to the start of a word.
+
+    Args:
+        length: number of tokens of the text.
+        word_starts: positions of the tokens that begin a word, in order.
+        capacity: tokens that fit one window beside the special tokens.
+        overlap: tokens that neighbours share; at most `capacity // 2`.
+
+    Raises:
+        InvalidSpecError: there is no room for the tokens, or the overlap is larger than half of it.
+
+    Example:
+        >>> split_windows(10, range(10), capacity=6, overlap=2)
+        [Window(start=0, end=6, owned_start=0, owned_end=5), Window(start=4, end=10, owned_start=5, owned_end=10)]
+    """
+    if capacity < 1 or overlap > capacity // 2:
+        raise InvalidSpecError(
+            f"a window has room for {capacity} tokens, which cannot overlap by {overlap}; "
+            "raise windows.max_length or lower windows.overlap to half of it at most"
+        )
+    bounds = [(0, min(capacity, length))]
+    while bounds[-1][1] < length:
+        start, end = _cut(bounds[-1][0], word_starts, capacity=capacity, overlap=overlap)
+        bounds[-1] = (bounds[-1][0], end)
+        bounds.append((start, min(start + capacity, length)))
+    cuts = [0]
+    for (_, end), (next_start, _) in pairwise(bounds):
+        cuts.append(_nearest_word_start((next_start + end + 1) // 2, word_starts, low=next_start, high=end))
+    cuts.append(length)
+    return [Window(*bound, *owned) for bound, owned in zip(bounds, pairwise(cuts), strict=True)]
+
+
+def _cut(start: int, word_starts: Sequence[int], *, capacity: int, overlap: int) -> tuple[int, int]:
+    """Where the window from `start` ends, and where the next one starts."""
+    end = _word_start_before(start + capacity, word_starts)
+    if end <= start + overlap:  # a word longer than the window
+        end = start + capacity
+    next_start = _word_start_before(end - overlap, word_starts)
+    if next_start <= start or end - next_start > capacity // 2:
+        next_start = end - overlap
+    return next_start, end
+
+
+def _word_start_before(position: int, word_starts: Sequence[int]) -> int:
+    index = bisect_right(word_starts, position) - 1
+    return int(word_starts[index]) if index >= 0 else 0
+
+
+def _nearest_word_start(position: int, word_starts: Sequence[int], *, low: int, high: int) -> int:
+    index = bisect_right(word_starts, position)
+    candidates = [int(start) for start in word_starts[max(0, index - 1) : index + 1] if low <= start <= high]
+    return min(candidates, key=lambda start: abs(start - position), default=position)
+
+
+def stitch(windows: Sequence[Window], outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Join what the windows say of their tokens: each token's row comes from the window that owns it.
+
+    Args:
+        windows: the windows of one text.
+        outputs: for each window, an array `[end - start, ...]`, a row per token that it read.
+
+    Returns:
+        An array `[tokens, ...]`.
+    """
+    if len(windows) == 1:
+        return outputs[0]
+    return np.concatenate(
+        [
+            output[window.owned_start - window.start : window.owned_end - window.start]
+            for window, output in zip(windows, outputs, strict=True)
+        ]
+    )
