@@ -72,7 +72,7 @@ class Alignment:
 
     __slots__ = ("ends", "raw_ends", "raw_starts", "starts")
 
-    def __init__(self, raw_starts: Sequence[int] = (), raw_ends: Sequence[int] = (), sizes: Sequence[int] = ()):
+    def __init__(self, raw_starts: Sequence[int] = (), raw_ends: Sequence[int] = (), sizes: Sequence[int] = ()) -> None:
         self.raw_starts = raw_starts
         self.raw_ends = raw_ends
         growth = map(sub, sizes, map(sub, raw_ends, raw_starts))
@@ -90,6 +90,10 @@ class Alignment:
 
     def then(self, edits: Iterable[Edit]) -> "Alignment":
         """Compose with edits on the current text. Untouched stretches are found by bisection and copied whole."""
+        if not self.starts:
+            moving = [edit for edit in edits if not edit[1] - edit[0] == len(edit[2]) == 1]
+            sizes = [len(edit[2]) for edit in moving]
+            return Alignment([edit[0] for edit in moving], [edit[1] for edit in moving], sizes)
         composer = _Composer(self)
         composer.add(edits)
         return composer.finish()
@@ -98,7 +102,7 @@ class Alignment:
 class _Composer:
     """Merges edits, given in order, into the stretches of an alignment."""
 
-    def __init__(self, before: Alignment):
+    def __init__(self, before: Alignment) -> None:
         self._before = before
         self._next = 0  # first stretch of `before` that is not yet copied or merged
         self._raw_starts: list[int] = []
@@ -212,7 +216,7 @@ class AlignedText:
 
     __slots__ = ("__dict__", "current", "raw", "records")
 
-    def __init__(self, raw: str, records: tuple[EditRecord, ...] = (), *, current: str | None = None):
+    def __init__(self, raw: str, records: tuple[EditRecord, ...] = (), *, current: str | None = None) -> None:
         """Replay `records` on `raw`; `current` is the known result of that replay, if it is known."""
         self.raw = raw
         self.records = records

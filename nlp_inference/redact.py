@@ -1,5 +1,6 @@
 """The raw text with everything that was found in it replaced."""
 
+from collections.abc import Iterator
 from string import Formatter
 
 from nlp_inference.document import Document, Span
@@ -40,19 +41,24 @@ def redact(document: Document, template: str = "[{label}]") -> str:
         raise InvalidDocumentError(
             f"document {document.id!r} has no prediction to redact; make one with Predictor.predict first"
         )
-    parts = _parse(template)
     pieces: list[str] = []
     position = 0
+    for span, replacement in _replacements(document, document.predicted.spans, _parse(template)):
+        pieces += document.raw_text[position : span.start], replacement
+        position = span.end
+    return "".join([*pieces, document.raw_text[position:]])
+
+
+def _replacements(
+    document: Document, spans: tuple[Span, ...], parts: list[tuple[str, str | None]]
+) -> Iterator[tuple[Span, str]]:
+    """What is replaced, from left to right, and by what."""
     entities: dict[str, dict[str, int]] = {}
-    for index, span in enumerate(_unions(document.predicted.spans), start=1):
+    for index, span in enumerate(_unions(spans), start=1):
         surface = document.surface(span)
         numbers = entities.setdefault(span.label, {})
         entity = numbers.setdefault(surface, len(numbers) + 1)
-        pieces.append(document.raw_text[position : span.start])
-        pieces.append(_fill(parts, span, surface, index=index, entity=entity))
-        position = span.end
-    pieces.append(document.raw_text[position:])
-    return "".join(pieces)
+        yield span, _fill(parts, span, surface, index=index, entity=entity)
 
 
 def _unions(spans: tuple[Span, ...]) -> list[Span]:

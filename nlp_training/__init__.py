@@ -1,0 +1,48 @@
+"""Everything that is needed to train, and nothing that production installs: data, metrics, the trainer, runs.
+
+Names are loaded when they are first used; without the `train` extra they say which pip command to run.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlp_training.collator import DocumentCollator
+    from nlp_training.config import RunConfig, load_config
+    from nlp_training.data import load_documents, read_jsonl
+    from nlp_training.run import run
+    from nlp_training.trainer import DocumentTrainer
+
+_MODULES = {
+    "DocumentCollator": "collator",
+    "DocumentTrainer": "trainer",
+    "RunConfig": "config",
+    "load_config": "config",
+    "load_documents": "data",
+    "read_jsonl": "data",
+    "run": "run",
+}
+
+__all__ = [
+    "DocumentCollator",
+    "DocumentTrainer",
+    "RunConfig",
+    "load_config",
+    "load_documents",
+    "read_jsonl",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from nlp_inference._optional import require
+
+    for needed in ("yaml", "torch", "accelerate", "datasets", "evaluate"):
+        require(needed, extra="train")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -17,6 +17,10 @@ IGNORED = -100
 Arrays = Mapping[str, NDArray[Any]]
 
 
+Needs = Literal["spans", "category", "categories"]
+"""Kinds of gold: labelled spans, exactly one category, any number of categories."""
+
+
 class LostSpan(NamedTuple):
     """A gold span that the task cannot give back, and why."""
 
@@ -39,6 +43,10 @@ class Task(Registered, ABC):
     """The task's name on the Hub."""
     outputs: ClassVar[Mapping[str, int]]
     """The model outputs that `decode` reads, and how many of their leading axes run over the tokens of a row."""
+    needs: ClassVar[Needs]
+    """What it learns from in a gold annotation."""
+    flat: ClassVar[bool] = False
+    """Whether gold spans must not overlap."""
     pair_position: ClassVar[Literal["first", "second"]] = "second"
     """Where the second text of a pair stands in the model's input."""
 

@@ -34,6 +34,7 @@ class TextClassification(Task):
     name = "text-classification"
     auto_model = "AutoModelForSequenceClassification"
     pipeline_tag = "text-classification"
+    needs = "category"
     outputs: ClassVar[Mapping[str, int]] = {"logits": 0}
 
     labels: tuple[str, ...]

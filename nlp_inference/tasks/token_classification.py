@@ -40,6 +40,8 @@ class TokenClassification(Task):
     name = "token-classification"
     auto_model = "AutoModelForTokenClassification"
     pipeline_tag = "token-classification"
+    needs = "spans"
+    flat = True
     outputs: ClassVar[Mapping[str, int]] = {"logits": 1}
 
     labels: tuple[str, ...]

@@ -47,9 +47,6 @@ class Compose(Generic[Step]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Compose) and self.steps == other.steps
 
-    def __hash__(self) -> int:
-        return hash(self.steps)
-
     def __repr__(self) -> str:
         return f"Compose({self.to_spec()!r})"
 

@@ -1,14 +1,147 @@
 """The edits between two texts, for transforms that only know how to make a new text."""
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import compress, count
+from operator import ne
 
+import regex
 from rapidfuzz.distance import Levenshtein
 
 from nlp_inference.aligned_text import Edit
 
+LEVENSHTEIN_CELLS = 4_000_000
+"""Gaps of up to this many character pairs are compared character by character: some milliseconds each."""
+
+FEW_CHANGES = 512
+"""Longer gaps are compared too if so many single-character changes, or fewer, lead from one text to the other."""
+
+_TOKENS = (regex.compile(r"[^\n]*+\n|[^\n]++"), regex.compile(r"\w++|\W++"))
+"""Lines, then words: what two long texts are cut into to find where they agree."""
+
+Gap = tuple[int, int, int, int]
+"""Start and end in the text before, start and end in the text after."""
+
 
 def diff_edits(before: str, after: str) -> Iterator[Edit]:
-    """Find edits that turn `before` into `after`."""
-    for tag, start, end, after_start, after_end in Levenshtein.opcodes(before, after):
-        if tag != "equal":
-            yield Edit(start, end, after[after_start:after_end])
+    """Find edits that turn `before` into `after`, one for each stretch that differs.
+
+    Short texts get a shortest edit script. Long ones are first anchored at the lines, then the words, that are unique
+    in both and in the same order (patience diff); what then is still too long to compare, with too many changes,
+    becomes one wide edit, which is safe: a position inside it maps to the whole stretch. Time and memory stay bounded
+    for any pair of texts.
+
+    Example:
+        >>> list(diff_edits("Helo,  world", "Hello, world"))
+        [Edit(start=3, end=3, replacement='l'), Edit(start=5, end=6, replacement='')]
+    """
+    for start, end, after_start, after_end in _differences(before, after):
+        yield Edit(start, end, after[after_start:after_end])
+
+
+def character_edits(before: str, after: str) -> Iterable[Edit]:
+    """The edits between two texts of the same length that differ character by character: each replaces one.
+
+    Example:
+        >>> list(character_edits("ABc", "abc"))
+        [Edit(start=0, end=1, replacement='a'), Edit(start=1, end=2, replacement='b')]
+    """
+    return [Edit(at, at + 1, after[at]) for at in compress(count(), map(ne, before, after))]
+
+
+def _differences(before: str, after: str) -> Iterator[Gap]:
+    gaps: Iterable[Gap] = [(0, len(before), 0, len(after))]
+    for tokens in _TOKENS:
+        gaps = [part for gap in gaps for part in _anchored(before, after, gap, tokens)]
+    for gap in gaps:
+        trimmed = _trimmed(before, after, gap)
+        if _is_small(trimmed) or _differs_little(before, after, trimmed):
+            yield from _levenshtein(before, after, trimmed)
+        else:
+            yield trimmed
+
+
+def _is_small(gap: Gap) -> bool:
+    start, end, after_start, after_end = gap
+    return (end - start) * (after_end - after_start) <= LEVENSHTEIN_CELLS
+
+
+def _differs_little(before: str, after: str, gap: Gap) -> bool:
+    start, end, after_start, after_end = gap
+    left, right = before[start:end], after[after_start:after_end]
+    return Levenshtein.distance(left, right, score_cutoff=FEW_CHANGES) <= FEW_CHANGES
+
+
+def _trimmed(before: str, after: str, gap: Gap) -> Gap:
+    """The gap without what both texts begin and end with."""
+    start, end, after_start, after_end = gap
+    left, right = before[start:end], after[after_start:after_end]
+    prefix = _agreement(left, right)
+    left, right = left[prefix:], right[prefix:]
+    suffix = _agreement(left[::-1], right[::-1])
+    return start + prefix, end - suffix, after_start + prefix, after_end - suffix
+
+
+def _agreement(left: str, right: str) -> int:
+    """How many characters both begin with."""
+    return next(compress(count(), map(ne, left, right)), min(len(left), len(right)))
+
+
+def _levenshtein(before: str, after: str, gap: Gap) -> Iterator[Gap]:
+    start, end, after_start, after_end = gap
+    equal_to, after_equal_to = start, after_start
+    hint = None if _is_small(gap) else FEW_CHANGES
+    script = Levenshtein.opcodes(before[start:end], after[after_start:after_end], score_hint=hint)
+    for part in script:
+        if part.tag == "equal":
+            if start + part.src_start > equal_to or after_start + part.dest_start > after_equal_to:
+                yield equal_to, start + part.src_start, after_equal_to, after_start + part.dest_start
+            equal_to, after_equal_to = start + part.src_end, after_start + part.dest_end
+    if end > equal_to or after_end > after_equal_to:
+        yield equal_to, end, after_equal_to, after_end
+
+
+def _anchored(before: str, after: str, gap: Gap, tokens: "regex.Pattern[str]") -> Iterator[Gap]:
+    """Cut a gap that is too large at the tokens that occur once in each text, in the same order."""
+    gap = _trimmed(before, after, gap)
+    if _is_small(gap):
+        yield gap
+        return
+    start, end, after_start, after_end = gap
+    places = _unique(tokens, before, start, end)
+    after_places = _unique(tokens, after, after_start, after_end)
+    pairs = [(at, after_places[token], len(token)) for token, at in places.items() if token in after_places]
+    for at, after_at, length in _longest_increasing(pairs):
+        yield start, at, after_start, after_at
+        start, after_start = at + length, after_at + length
+    yield start, end, after_start, after_end
+
+
+def _unique(tokens: "regex.Pattern[str]", text: str, start: int, end: int) -> dict[str, int]:
+    found = tokens.findall(text, start, end)
+    occurrences = Counter(found)
+    places: dict[str, int] = {}
+    for token in found:
+        if occurrences[token] == 1:
+            places[token] = start
+        start += len(token)
+    return places
+
+
+def _longest_increasing(pairs: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """The longest selection of pairs, given in the order of the first text, that is in order in the second too."""
+    ends: list[int] = []
+    last: list[int] = []
+    previous: list[int] = []
+    for index, (_, after_at, _) in enumerate(pairs):
+        length = bisect_left(ends, after_at)
+        previous.append(last[length - 1] if length else -1)
+        ends[length : length + 1] = [after_at]
+        last[length : length + 1] = [index]
+    chain: list[tuple[int, int, int]] = []
+    index = last[-1] if last else -1
+    while index >= 0:
+        chain.append(pairs[index])
+        index = previous[index]
+    return chain[::-1]

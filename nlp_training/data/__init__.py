@@ -1,0 +1,18 @@
+"""Where documents come from, and what can be wrong with them."""
+
+from nlp_training.data.checks import check_documents
+from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.readers import read_jsonl
+from nlp_training.data.records import Columns
+from nlp_training.data.sources import DataSource, load_documents
+from nlp_training.data.synthetic_pii import generate_documents
+
+__all__ = [
+    "Columns",
+    "DataSource",
+    "InvalidDataError",
+    "check_documents",
+    "generate_documents",
+    "load_documents",
+    "read_jsonl",
+]

@@ -1,0 +1,143 @@
+"""Characters per second of a chain of six regular expressions: with alignment, without (`re.sub`), and in medkit.
+
+    python benchmarks/preprocess.py [--input texts.jsonl] [--rounds 9]
+
+One process, the same texts, the contenders in turn within every round, median of the rounds. Ours takes each text as a
+Document and ends when the map between raw and current text is made; `re.sub` keeps no offsets at all, so it is the
+limit; medkit's RegexpReplacer keeps them in its segments.
+"""
+
+import argparse
+import json
+import random
+import re
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from nlp_inference.document import Document
+from nlp_inference.transforms import Compose, ReplaceRegex
+
+RULES = [
+    (r"https?://\S+", "[URL]"),
+    (r"<[^>]+>", ""),
+    (r"&(\w+);", ""),
+    ("[“”]", '"'),
+    (r"\d+", "0"),
+    (r"\s+", " "),
+]
+Run = Callable[[str], str]
+
+
+def generated_texts(*, count: int, seed: int) -> list[str]:
+    """HTML-ish messages of some hundred characters each."""
+    rng = random.Random(seed)
+    sentence = "please see the recipe “here” it takes about boil water&nbsp;then add salt and wait for the pasta"
+    words = sentence.split()
+    extras = ["https://example.org/a?b=1", "<p>", "</p>", "<b>hot</b>", "250", "10&deg;C", "\n", "  ", "\u00a0"]
+    return [
+        " ".join(rng.choice(extras) if rng.random() < 0.1 else rng.choice(words) for _ in range(rng.randint(20, 200)))
+        for _ in range(count)
+    ]
+
+
+def read_texts(path: Path) -> list[str]:
+    """The "text" of every record of a JSON Lines file."""
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        return [json.loads(line)["text"] for line in lines if line.strip()]
+
+
+def ours() -> Run:
+    """The chain as Documents, the map between both texts included."""
+    chain = Compose([ReplaceRegex(pattern=pattern, replacement=replacement) for pattern, replacement in RULES])
+
+    def run(text: str) -> str:
+        aligned = chain(Document(raw_text=text)).aligned
+        _ = aligned.alignment
+        return aligned.current
+
+    return run
+
+
+def plain() -> Run:
+    """`re.sub`, one after the other, no offsets."""
+    compiled = [(re.compile(pattern), replacement) for pattern, replacement in RULES]
+
+    def run(text: str) -> str:
+        for pattern, replacement in compiled:
+            text = pattern.sub(replacement, text)
+        return text
+
+    return run
+
+
+def medkit() -> Run | None:
+    """medkit's RegexpReplacer, if it is installed."""
+    try:
+        from medkit.core.text import Segment, Span
+        from medkit.text.preprocessing import RegexpReplacer
+    except ImportError:
+        return None
+    replacers = [RegexpReplacer(output_label="clean", rules=[rule]) for rule in RULES]
+
+    def run(text: str) -> str:
+        segments = [Segment(label="raw", text=text, spans=[Span(0, len(text))])]
+        for replacer in replacers:
+            segments = replacer.run(segments)
+        return segments[0].text
+
+    return run
+
+
+def seconds(run: Run, texts: list[str]) -> float:
+    """Processor-bound wall time of one pass over all texts."""
+    start = time.perf_counter()
+    for text in texts:
+        run(text)
+    return time.perf_counter() - start
+
+
+def measure(contenders: dict[str, Run | None], *, texts: list[str], rounds: int) -> dict[str, float]:
+    """Characters per second of every contender that is installed: the median of rounds that take turns."""
+    characters = sum(map(len, texts))
+    times: dict[str, list[float]] = {name: [] for name, run in contenders.items() if run is not None}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            if run is not None:
+                times[name].append(seconds(run, texts))
+    return {name: characters / statistics.median(taken) for name, taken in times.items()}
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", type=Path, help='JSON Lines with "text"; generated texts if left out')
+    parser.add_argument("--rounds", type=int, default=9)
+    arguments = parser.parse_args()
+    texts = read_texts(arguments.input) if arguments.input else generated_texts(count=800, seed=0)
+    contenders = {"re.sub, no alignment": plain(), "nlp_inference, aligned": ours(), "medkit RegexpReplacer": medkit()}
+    speeds = measure(contenders, texts=texts, rounds=arguments.rounds)
+    table = Table(title=f"six patterns on {len(texts)} texts, {sum(map(len, texts)):,} characters")
+    for heading in ("", "M characters/s", "of re.sub", "times medkit"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    limit, peer = speeds["re.sub, no alignment"], speeds.get("medkit RegexpReplacer")
+    for name in contenders:
+        if name in speeds:
+            speed = speeds[name]
+            times_peer = f"{speed / peer:.1f}" if peer else "–"
+            table.add_row(name, f"{speed / 1e6:.2f}", f"{speed / limit:.2f}", times_peer)
+        else:
+            table.add_row(name, "not installed (pip install medkit-lib)", "–", "–")
+    differing = sum(
+        contenders["re.sub, no alignment"](text) != contenders["nlp_inference, aligned"](text) for text in texts
+    )
+    Console().print(table)
+    print(f"texts on which ours and re.sub differ: {differing}")
+
+
+if __name__ == "__main__":
+    main()

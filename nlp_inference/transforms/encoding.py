@@ -1,0 +1,74 @@
+"""Repair text that was decoded with the wrong encoding."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from nlp_inference.aligned_text import Edit
+from nlp_inference.transforms.base import Transform
+from nlp_inference.transforms.diff import diff_edits
+
+if TYPE_CHECKING:
+    from ftfy import TextFixerConfig
+
+
+class FixEncoding(Transform):
+    """Repair mojibake (`cafÃ©` becomes `café`) with ftfy, and nothing else: quotes, line ends and forms stay.
+
+    C1 control characters are read as Windows-1252, as HTML5 does. Each line is repaired by itself, as ftfy does.
+
+    Args:
+        restore_byte_a0: take a space for the no-break space that it was, where that makes the rest decodable.
+        replace_lossy_sequences: repair around bytes that were lost (`�`, `?`), writing `�` for them.
+        decode_inconsistent_utf8: repair UTF-8 sequences inside a text that is not mojibake as a whole.
+
+    Source: https://ftfy.readthedocs.io/en/latest/config.html
+
+    Example:
+        >>> from nlp_inference.document import Document
+        >>> document = FixEncoding()(Document(raw_text="cafÃ© noir"))
+        >>> document.text, document.aligned.to_raw(0, 4)
+        ('café noir', (0, 5))
+    """
+
+    name = "fix_encoding"
+
+    restore_byte_a0: bool = True
+    replace_lossy_sequences: bool = True
+    decode_inconsistent_utf8: bool = True
+
+    def propose(self, text: str) -> Iterable[Edit]:
+        """Return the edits of the lines that ftfy changes."""
+        return () if text.isascii() else self._repair(text)
+
+    def _repair(self, text: str) -> Iterator[Edit]:
+        import ftfy
+
+        config = self._config()
+        start = 0
+        for line in text.split("\n"):
+            if not line.isascii():
+                fixed = ftfy.fix_text_segment(line, config)
+                for edit in diff_edits(line, fixed) if fixed != line else ():
+                    yield Edit(start + edit.start, start + edit.end, edit.replacement)
+            start += len(line) + 1
+
+    def _config(self) -> "TextFixerConfig":
+        from ftfy import TextFixerConfig
+
+        return TextFixerConfig(
+            unescape_html=False,
+            remove_terminal_escapes=False,
+            fix_encoding=True,
+            restore_byte_a0=self.restore_byte_a0,
+            replace_lossy_sequences=self.replace_lossy_sequences,
+            decode_inconsistent_utf8=self.decode_inconsistent_utf8,
+            fix_c1_controls=True,
+            fix_latin_ligatures=False,
+            fix_character_width=False,
+            uncurl_quotes=False,
+            fix_line_breaks=False,
+            fix_surrogates=False,
+            remove_control_chars=False,
+            normalization=None,
+            explain=False,
+        )

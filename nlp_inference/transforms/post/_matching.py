@@ -1,0 +1,45 @@
+"""Whole-surface matches with patterns from strangers, on one time budget for all the spans of a document."""
+
+from collections.abc import Callable
+from time import thread_time
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from nlp_inference.transforms._patterns import compile_pattern, timeout_error
+
+
+def _compiles(pattern: str) -> str:
+    compile_pattern(pattern)
+    return pattern
+
+
+Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compiles)]
+"""A pattern of the `regex` module, checked when it is given."""
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""A time limit."""
+
+
+def full_matcher(pattern: str, *, timeout: float) -> Callable[[str], bool]:
+    """Return a function that tells whether `pattern` matches the whole of a string.
+
+    All calls of that function together may take `timeout` seconds of processor time; then it raises
+    PatternTimeoutError.
+
+    Example:
+        >>> is_number = full_matcher(r"[0-9]+", timeout=1.0)
+        >>> is_number("42"), is_number("42a")
+        (True, False)
+    """
+    compiled = compile_pattern(pattern)
+    deadline = thread_time() + timeout
+
+    def matches(surface: str) -> bool:
+        left = max(deadline - thread_time(), 1e-6)
+        try:
+            return compiled.fullmatch(surface, timeout=left) is not None
+        except TimeoutError as error:
+            raise timeout_error(pattern, surface, timeout) from error
+
+    return matches

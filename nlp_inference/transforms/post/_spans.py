@@ -1,0 +1,77 @@
+"""What the post-transforms share: new spans in place of old ones with the relations kept right, and span priority."""
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from nlp_inference.document import Annotation, Relation, Span
+
+Strategy = Literal["score", "longest"]
+"""What makes one span better than another."""
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Labels = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+"""One label, or several."""
+
+
+def replace_spans(annotation: Annotation, spans: Iterable[tuple[Span, tuple[int, ...]]]) -> Annotation:
+    """Return `annotation` with other spans, and its relations between them.
+
+    Args:
+        annotation: what is to change.
+        spans: every new span, with the positions of the old spans that it stands for. A relation follows its spans to
+            their new positions. It goes when one of its spans goes, or when both become one. Of the relations that
+            become equal, the best scored one stays.
+
+    Example:
+        >>> spans = tuple(Span(start=i, end=i + 1, label="X") for i in range(3))
+        >>> annotation = Annotation(spans=spans, relations=(Relation(head=0, tail=2, label="of"),))
+        >>> replace_spans(annotation, [(spans[2], (2,)), (spans[0], (0,))]).relations
+        (Relation(head=1, tail=0, label='of', score=None),)
+    """
+    kept: list[Span] = []
+    moved: dict[int, int] = {}
+    for position, (span, origins) in enumerate(spans):
+        kept.append(span)
+        moved.update(dict.fromkeys(origins, position))
+    relations = _move_relations(annotation.relations, moved)
+    return annotation.model_copy(update={"spans": tuple(kept), "relations": relations})
+
+
+def keep_spans(annotation: Annotation, keep: Callable[[Span], bool]) -> Annotation:
+    """Return `annotation` with only the spans for which `keep` is true, and the relations between them."""
+    return replace_spans(annotation, ((span, (i,)) for i, span in enumerate(annotation.spans) if keep(span)))
+
+
+def best_score(*scores: float | None) -> float | None:
+    """Return the highest of the scores that are known."""
+    return max((score for score in scores if score is not None), default=None)
+
+
+def priority(span: Span, strategy: Strategy) -> tuple[float | int | str, ...]:
+    """Return a key that sorts better spans first; no score is worse than any score.
+
+    Ties go to the longer span (to the better score with `longest`), then to the one that starts first, then to the
+    label that sorts first.
+    """
+    score = float("inf") if span.score is None else -span.score
+    length = span.start - span.end
+    first, second = (score, length) if strategy == "score" else (length, score)
+    return first, second, span.start, span.label
+
+
+def _move_relations(relations: Iterable[Relation], moved: dict[int, int]) -> tuple[Relation, ...]:
+    kept: dict[tuple[int, int, str], Relation] = {}
+    for relation in relations:
+        head, tail = moved.get(relation.head), moved.get(relation.tail)
+        if head is None or tail is None or (head == tail and relation.head != relation.tail):
+            continue
+        key = (head, tail, relation.label)
+        score = best_score(relation.score, kept[key].score) if key in kept else relation.score
+        kept[key] = relation.model_copy(update={"head": head, "tail": tail, "score": score})
+    return tuple(kept.values())

@@ -1,0 +1,36 @@
+"""Where the weights to start from are."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from nlp_inference.errors import ArtefactError
+
+_PACKAGE = "package:"
+
+
+def locate_base(base: str) -> str:
+    """Turn `package:NAME/FOLDER` into the folder inside the installed package; anything else is returned as it is.
+
+    Args:
+        base: a Hub id, a folder, or `package:NAME/FOLDER`.
+
+    Raises:
+        ArtefactError: the package is not installed or has no such folder.
+
+    Example:
+        >>> locate_base("sentence-transformers/all-MiniLM-L6-v2")
+        'sentence-transformers/all-MiniLM-L6-v2'
+    """
+    if not base.startswith(_PACKAGE):
+        return base
+    package, _, folder = base.removeprefix(_PACKAGE).partition("/")
+    try:
+        path = Path(str(files(package).joinpath(folder)))
+    except ModuleNotFoundError as error:
+        raise ArtefactError(
+            f"the base {base!r} is inside the Python package {package!r}, which is not installed; "
+            'install it, such as with: pip install "nlp-inference[quickstart]", or name another model.base'
+        ) from error
+    if not path.is_dir():
+        raise ArtefactError(f"the package {package!r} has no folder {folder!r}; check model.base {base!r}")
+    return str(path)

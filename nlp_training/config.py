@@ -1,0 +1,135 @@
+"""What a run is, as a YAML file says it: every key is known, and every key can be overridden on the command line."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+
+from nlp_inference.errors import InvalidSpecError
+from nlp_inference.registry import explain
+from nlp_inference.windowing import WindowSettings
+from nlp_training.data.sources import DataSource
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(_Section):
+    """The model to start from.
+
+    Args:
+        base: a Hub id, a folder, or `package:NAME/FOLDER` for a folder inside an installed Python package.
+        revision: branch, tag or commit on the Hub.
+        settings: keys of the model's own configuration to set, such as `hidden_dropout_prob: 0.2`.
+    """
+
+    base: str
+    revision: str = "main"
+    settings: dict[str, JsonValue] = {}
+
+
+class DataConfig(_Section):
+    """Where the documents come from; each a local file, a Hub id, or a mapping, see `nlp_training.data.DataSource`.
+
+    `test` may name several sets. Without `validation`, nothing is evaluated before the end and the last weights are kept.
+    """
+
+    train: DataSource
+    validation: DataSource | None = None
+    test: dict[str, DataSource] = {}
+
+    @field_validator("test", mode="before")
+    @classmethod
+    def _one_test_set(cls, value: Any) -> Any:
+        is_source = isinstance(value, str) or (isinstance(value, Mapping) and set(value) & set(DataSource.model_fields))
+        return {"test": value} if is_source else value
+
+
+class ProcessorConfig(_Section):
+    """Everything that decides a prediction apart from the weights; see `nlp_inference.Processor`.
+
+    A task without labels takes those of the training documents, sorted.
+    """
+
+    task: str | dict[str, Any]
+    preprocess: list[str | dict[str, Any]] = []
+    postprocess: list[str | dict[str, Any]] = []
+    windows: WindowSettings = WindowSettings()
+
+
+class RunConfig(_Section):
+    """A run: `model`, `data`, `processor`, and `training`, which takes every field of `transformers.TrainingArguments`.
+
+    Example:
+        >>> config = RunConfig.model_validate({
+        ...     "name": "demo", "model": {"base": "bert-base-cased"}, "data": {"train": "train.jsonl"},
+        ...     "processor": {"task": "text-classification"}, "training": {"num_train_epochs": 3},
+        ... })
+        >>> config.data.train.path
+        'train.jsonl'
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    output_dir: str = "runs"
+    seed: int = 42
+    model: ModelConfig
+    data: DataConfig
+    processor: ProcessorConfig
+    training: dict[str, JsonValue] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where the run leaves what it makes."""
+        return Path(self.output_dir) / self.name
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
+    """Read a run's YAML file.
+
+    Args:
+        path: the file.
+        overrides: `key.of.a.section=value` each, the value in YAML; they win over the file.
+
+    Raises:
+        InvalidSpecError: the file is not there or not YAML, a key is unknown, or a value does not fit.
+
+    Example:
+        >>> load_config("configs/quickstart.yaml", ["training.num_train_epochs=1"]).training["num_train_epochs"]
+        1
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidSpecError(f"there is no configuration {str(path)!r}; those that ship are in configs/") from error
+    except yaml.YAMLError as error:
+        raise InvalidSpecError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidSpecError(f"{path} holds {type(content).__name__}, expected a mapping with the keys of a run")
+    for override in overrides:
+        _override(content, override)
+    try:
+        return RunConfig.model_validate(content)
+    except ValidationError as error:
+        raise InvalidSpecError(f"{path}: {explain(error, RunConfig)}") from error
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise InvalidSpecError(f"cannot read the override {override!r}; write key=value, such as training.seed=1")
+    *parents, last = key.split(".")
+    section = content
+    for parent in parents:
+        if not isinstance(section.get(parent), dict):
+            section[parent] = {}
+        section = section[parent]
+    section[last] = yaml.safe_load(value)
+
+
+def save_config(config: RunConfig, path: str | Path) -> None:
+    """Write the resolved configuration, every default included, so that `load_config` reads it again."""
+    content = config.model_dump(mode="json", exclude_none=True)
+    Path(path).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")

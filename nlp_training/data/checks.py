@@ -1,0 +1,161 @@
+"""What can be wrong with data before any training: found in all splits, and told all at once."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import islice
+from typing import Literal
+
+from nlp_inference.document import Document, Span
+from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.records import READ_FROM
+
+Needs = Literal["spans", "category", "categories"]
+"""What a task learns from: spans, one category a document, or any number of them."""
+
+
+def check_documents(
+    splits: Mapping[str, Sequence[Document]],
+    *,
+    flat: bool,
+    needs: Needs | None = None,
+    train: str = "train",
+    shown: int = 10,
+) -> None:
+    """Refuse data that cannot be learnt from or would make the score a lie.
+
+    Looked for are: empty splits, an id that occurs twice, documents without gold, labels that the training split never
+    had, overlapping spans where the tag scheme is flat, and, if `needs` is given, gold of another kind.
+
+    Args:
+        splits: the documents by the name of their split.
+        flat: whether the spans of a document must not overlap.
+        needs: what the task learns from.
+        train: the split whose labels are all that the model will know.
+        shown: how many problems the message tells in full; it always tells their number.
+
+    Raises:
+        InvalidDataError: there is a problem; says what, where and how to mend it.
+
+    Example:
+        >>> from nlp_inference.document import Annotation, Category
+        >>> joy, fear = (Annotation(categories=(Category(label=label),)) for label in ("joy", "fear"))
+        >>> train = [Document(id="a", raw_text="Great!", gold=joy)]
+        >>> check_documents({"train": train}, flat=True)
+        >>> check_documents({"train": train, "test": [Document(id="b", raw_text="Oh no", gold=fear)]}, flat=True)
+        Traceback (most recent call last):
+        nlp_training.data.errors.InvalidDataError: 1 problem in the data:
+        - test: the label 'fear' does not occur in 'train' (1 time, first in document 'b'). ...
+    """
+    problems = list(_problems(splits, flat=flat, needs=needs, train=train))
+    if problems:
+        told = "".join(f"\n- {problem}" for problem in islice(problems, shown))
+        rest = f"\n- and {len(problems) - shown} more" if len(problems) > shown else ""
+        plural = "" if len(problems) == 1 else "s"
+        raise InvalidDataError(f"{len(problems)} problem{plural} in the data:{told}{rest}")
+
+
+def _problems(
+    splits: Mapping[str, Sequence[Document]], *, flat: bool, needs: Needs | None, train: str
+) -> Iterator[str]:
+    for name, documents in splits.items():
+        if not documents:
+            yield f"{name}: the split is empty. Check its source, or leave the split out"
+    yield from _repeated_ids(splits)
+    yield from _unknown_labels(splits, train)
+    for name, documents in splits.items():
+        for document in documents:
+            yield from _problems_of(document, name, flat=flat, needs=needs)
+    if needs is not None and splits.get(train) and not any(_learnable(document, needs) for document in splits[train]):
+        kind = "spans" if needs == "spans" else "labels"
+        yield f"{train}: no document has {kind}, so there is nothing to learn. Check the columns of the source"
+
+
+def _learnable(document: Document, needs: Needs) -> bool:
+    gold = document.gold
+    return gold is not None and bool(gold.spans if needs == "spans" else gold.categories)
+
+
+def _named(document: Document) -> str:
+    """The document and where it was read, as a message names it."""
+    read_from = document.metadata.get(READ_FROM)
+    line = f" ({read_from})" if read_from is not None and read_from != document.id else ""
+    return f"document {document.id!r}{line}"
+
+
+def _place(document: Document, split: str) -> str:
+    return f"{split}: {_named(document)}"
+
+
+def _repeated_ids(splits: Mapping[str, Sequence[Document]]) -> Iterator[str]:
+    first: dict[str, str] = {}
+    for name, documents in splits.items():
+        for document in documents:
+            if document.id is None:
+                continue
+            place = _place(document, name)
+            if document.id in first:
+                yield f"{place} has the id of {first[document.id]}. Give every document its own id"
+            else:
+                first[document.id] = place
+
+
+def _labels(documents: Sequence[Document]) -> dict[str, tuple[int, Document]]:
+    """How often each label occurs, and where first."""
+    counts: Counter[str] = Counter()
+    first: dict[str, Document] = {}
+    for document in documents:
+        if document.gold is not None:
+            spans, categories = document.gold.spans, document.gold.categories
+            for label in [*(span.label for span in spans), *(category.label for category in categories)]:
+                counts[label] += 1
+                first.setdefault(label, document)
+    return {label: (count, first[label]) for label, count in counts.items()}
+
+
+def _unknown_labels(splits: Mapping[str, Sequence[Document]], train: str) -> Iterator[str]:
+    if train not in splits:
+        return
+    known = _labels(splits[train])
+    for name, documents in splits.items():
+        for label, (count, document) in _labels(documents).items():
+            if label not in known:
+                close = get_close_matches(label, known, n=1)
+                hint = f"Did you mean {close[0]!r}? If not, add" if close else "Add"
+                times = f"{count} time{'s' * (count > 1)}"
+                yield (
+                    f"{name}: the label {label!r} does not occur in {train!r} ({times}, first in {_named(document)}). "
+                    f"{hint} training documents that have it, or rename or remove it"
+                )
+
+
+def _problems_of(document: Document, split: str, *, flat: bool, needs: Needs | None) -> Iterator[str]:
+    place = _place(document, split)
+    if document.gold is None:
+        keys = [key for key in document.metadata if key != READ_FROM]
+        besides = f" Besides the text it has {', '.join(map(repr, keys))}." if keys else ""
+        yield f"{place} has no gold annotation.{besides} Annotate it (an empty list will do), or name its column"
+        return
+    if flat:
+        for one, other in _overlaps(document.gold.spans):
+            yield (
+                f"{place} has overlapping spans: {_show(one, document)} and {_show(other, document)}. Keep one of "
+                "them, or choose a task for nested spans"
+            )
+    if needs == "category" and len(document.gold.categories) != 1:
+        found = ", ".join(repr(category.label) for category in document.gold.categories) or "none"
+        yield f"{place} needs exactly one label, and has {found}. Mend it, or choose a task with several labels"
+
+
+def _overlaps(spans: Sequence[Span]) -> Iterator[tuple[Span, Span]]:
+    """Each span that begins before an earlier one has ended, with that earlier one."""
+    furthest: Span | None = None
+    for span in sorted(spans, key=lambda span: (span.start, span.end)):
+        if furthest is not None and span.start < furthest.end:
+            yield furthest, span
+        if furthest is None or span.end > furthest.end:
+            furthest = span
+
+
+def _show(span: Span, document: Document) -> str:
+    return f"{span.start}:{span.end} {span.label} {document.surface(span)!r}"

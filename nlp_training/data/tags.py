@@ -1,0 +1,103 @@
+"""Tags of words, as data sets hold them, into spans of characters."""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from nlp_inference.document import Span
+from nlp_inference.errors import InvalidDocumentError
+
+_BEGIN, _INSIDE, _END, _SINGLE = frozenset("B"), frozenset("I"), frozenset("LE"), frozenset("US")
+_LETTERS = _BEGIN | _INSIDE | _END | _SINGLE
+
+
+def join_tokens(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """Join tokens by single spaces and say where each of them lies in the text.
+
+    Example:
+        >>> join_tokens(["Ana", "lives", "here"])
+        ('Ana lives here', [(0, 3), (4, 9), (10, 14)])
+    """
+    ends = [end - 1 for end in accumulate(len(token) + 1 for token in tokens)]
+    return " ".join(tokens), [(end - len(token), end) for token, end in zip(tokens, ends, strict=True)]
+
+
+def find_tokens(tokens: Sequence[str], text: str) -> list[tuple[int, int]]:
+    """Say where each token lies in `text`, which holds them in this order.
+
+    Raises:
+        InvalidDocumentError: a token does not occur after the one before it.
+
+    Example:
+        >>> find_tokens(["Ana", "'s"], "Ana's")
+        [(0, 3), (3, 5)]
+    """
+    offsets: list[tuple[int, int]] = []
+    position = 0
+    for index, token in enumerate(tokens):
+        start = text.find(token, position)
+        if start < 0:
+            raise InvalidDocumentError(
+                f"token {index}, {token!r}, does not occur in the text after character {position}; "
+                "leave the text out, and the tokens are joined by single spaces"
+            )
+        position = start + len(token)
+        offsets.append((start, position))
+    return offsets
+
+
+def tags_to_spans(tags: Sequence[str], offsets: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
+    """Read the spans that a sequence of tags describes.
+
+    BIO2 (IOB2), IOB1, IO, BILOU and BIOES need not be told apart: `B`, `U` and `S` always begin a span, `L`, `E`, `U`
+    and `S` end it, and an `I`, `L` or `E` goes on with the span of its label, or begins one if there is none.
+
+    Args:
+        tags: one a token: `O`, or a letter of a scheme, a hyphen and a label.
+        offsets: start and end of each token, in characters.
+
+    Raises:
+        InvalidDocumentError: there are more or fewer tags than tokens, a tag cannot be read, or a span would be empty.
+
+    Example:
+        >>> [(span.start, span.end, span.label) for span in tags_to_spans(["B-PER", "O"], [(0, 3), (4, 9)])]
+        [(0, 3, 'PER')]
+    """
+    if len(tags) != len(offsets):
+        raise InvalidDocumentError(f"there are {len(tags)} tags for {len(offsets)} tokens; give every token one tag")
+    return tuple(
+        _span(offsets[first][0], offsets[last][1], label, token=first) for first, last, label in _token_spans(tags)
+    )
+
+
+def _token_spans(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """First token, last token and label of each span."""
+    first, label = 0, ""
+    for index, tag in enumerate(tags):
+        letter, name = _split_tag(tag, index)
+        goes_on = bool(label) and name == label and letter in _INSIDE | _END
+        if label and not goes_on:
+            yield first, index - 1, label
+        if not goes_on:
+            first, label = index, name
+        if letter in _END | _SINGLE:
+            yield first, index, label
+            label = ""
+    if label:
+        yield first, len(tags) - 1, label
+
+
+def _split_tag(tag: str, index: int) -> tuple[str, str]:
+    if tag == "O":
+        return "O", ""
+    letter, hyphen, label = tag.partition("-")
+    if letter not in _LETTERS or not hyphen or not label:
+        raise InvalidDocumentError(
+            f"tag {index} is {tag!r}; write 'O', 'B-LABEL' or 'I-LABEL' (or the letters L, U, E, S of BILOU and BIOES)"
+        )
+    return letter, label
+
+
+def _span(start: int, end: int, label: str, *, token: int) -> Span:
+    if start >= end:
+        raise InvalidDocumentError(f"token {token} is empty, but is tagged {label!r}; tag it 'O' or leave it out")
+    return Span(start=start, end=end, label=label)

@@ -1,0 +1,48 @@
+"""A task's labels from the documents that it learns from."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nlp_inference import Annotation, Document, Task
+from nlp_inference.errors import InvalidSpecError, UnknownTypeError
+from nlp_inference.registry import Spec
+from nlp_training.data.errors import InvalidDataError
+
+
+def with_labels(spec: Spec, documents: Iterable[Document]) -> Task:
+    """Build a task; if its specification names no labels, it takes those of the documents, sorted.
+
+    Raises:
+        UnknownTypeError: there is no such task.
+        InvalidSpecError: the specification does not fit the task.
+        InvalidDataError: the documents have no gold of the kind that the task learns from.
+
+    Example:
+        >>> from nlp_inference import Category
+        >>> gold = [Annotation(categories=(Category(label=label),)) for label in ("spam", "ham")]
+        >>> documents = [Document(raw_text="...", gold=annotation) for annotation in gold]
+        >>> with_labels("text-classification", documents).labels
+        ('ham', 'spam')
+    """
+    if isinstance(spec, str):
+        spec = {spec: {}}
+    if len(spec) != 1:
+        raise InvalidSpecError(f"processor.task is {dict(spec)!r}; write one task's name and its settings")
+    ((name, settings),) = spec.items()
+    task = Task.members.get(name)
+    if task is None:
+        raise UnknownTypeError(f"unknown task {name!r}; known: {', '.join(sorted(Task.members))}")
+    if not isinstance(settings, Mapping) or "labels" in settings or "labels" not in task.model_fields:
+        return Task.from_spec(spec)
+    labels = sorted({label for document in documents for label in _labels(document.gold, task)})
+    if not labels:
+        raise InvalidDataError(
+            f"no training document has gold {task.needs} for the task {name!r} to take its labels of"
+        )
+    return Task.from_spec({name: {**settings, "labels": labels}})
+
+
+def _labels(gold: Annotation | None, task: Any) -> Iterable[str]:
+    if gold is None:
+        return ()
+    return [one.label for one in (gold.spans if task.needs == "spans" else gold.categories)]

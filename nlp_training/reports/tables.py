@@ -1,0 +1,63 @@
+"""Tables for a person at a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from nlp_inference import Document
+
+if TYPE_CHECKING:
+    from nlp_training.trainer import DocumentTrainer
+
+Metrics = Mapping[str, Mapping[str, Any]]
+
+
+def setup_table(trainer: "DocumentTrainer", splits: Mapping[str, Sequence[Document]]) -> Table:
+    """What is about to be trained, on what, and what was chosen for this machine."""
+    args = trainer.args
+    precision = "bf16" if args.bf16 else "fp16" if args.fp16 else "fp32"
+    table = Table(title="run", show_header=False)
+    table.add_row("task", f"{trainer.processor.task.name}, {len(getattr(trainer.processor.task, 'labels', ()))} labels")
+    table.add_row("documents", ", ".join(f"{name} {len(documents)}" for name, documents in splits.items()))
+    table.add_row("device", f"{args.device}, {args.world_size} process(es), {precision}")
+    table.add_row("batches", f"{args.train_batch_size} documents, {args.train_sampling_strategy}")
+    table.add_row("epochs", f"{args.num_train_epochs:g} at learning rate {args.learning_rate:g}")
+    return table
+
+
+def score_table(metrics: Metrics) -> Table:
+    """The overall scores of each data set."""
+    names = list(
+        dict.fromkeys(name for scores in metrics.values() for name, value in scores.items() if _is_score(value))
+    )
+    table = Table(title="scores")
+    table.add_column("data")
+    for name in ("documents", *names):
+        table.add_column(name, justify="right")
+    for data, scores in metrics.items():
+        count = scores.get("coverage", {}).get("documents", "")
+        table.add_row(data, str(count), *(f"{scores[name]:.4f}" if name in scores else "" for name in names))
+    return table
+
+
+def per_label_table(metrics: Metrics, *, shown: int = 25) -> Table:
+    """F1 of each label on each data set; the `shown` rarest of the first set where there are more."""
+    labels: dict[str, int] = {}
+    for scores in metrics.values():
+        for label, values in scores.get("per_label", {}).items():
+            labels[label] = max(labels.get(label, 0), values["support"])
+    table = Table(title="F1 by label (number of gold)")
+    table.add_column("label")
+    for data in metrics:
+        table.add_column(data, justify="right")
+    for label in sorted(labels, key=lambda label: -labels[label])[:shown]:
+        cells = [scores.get("per_label", {}).get(label) for scores in metrics.values()]
+        table.add_row(label, *(f"{cell['f1']:.3f} ({cell['support']})" if cell else "" for cell in cells))
+    if len(labels) > shown:
+        table.add_row(f"… {len(labels) - shown} more in metrics.json")
+    return table
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, float)

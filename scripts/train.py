@@ -1,0 +1,8 @@
+"""Train a model: `accelerate launch scripts/train.py configs/quickstart.yaml [key=value ...]`."""
+
+import typer
+
+from nlp_training.cli import train
+
+if __name__ == "__main__":
+    typer.run(train)

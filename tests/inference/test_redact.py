@@ -1,0 +1,114 @@
+"""`redact`: the raw text with the predicted spans replaced."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlp_inference.document import Annotation, Document, Span
+from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
+from nlp_inference.redact import FIELDS, redact
+from nlp_inference.transforms.base import Transform
+
+
+def predicted(text, *rows):
+    spans = tuple(Span(start=start, end=end, label=label, score=score) for start, end, label, score in rows)
+    return Document(raw_text=text, predicted=Annotation(spans=spans), id="7")
+
+
+def test_spans_are_replaced_on_the_raw_text_whatever_was_edited():
+    class Shrink(Transform):
+        name = "shrink_for_redact"
+
+        def propose(self, text):
+            return text.replace("&amp;", "&").replace("<b>", "").replace("</b>", "")
+
+    text = "<b>Ana</b> &amp; Bob\u00a0✓"
+    document = Shrink()(predicted(text, (3, 6, "P", 0.9), (17, 20, "P", 0.8)))
+    assert redact(document) == "<b>[P]</b> &amp; [P]\u00a0✓"
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("[{label}]", "[P] met [P], [P] and [Q]"),
+        ("{label}{index}", "P1 met P2, P3 and Q4"),
+        ("<{label}_{entity}>", "<P_1> met <P_2>, <P_1> and <Q_1>"),
+        ("{surface}!", "Ana! met Bob!, Ana! and Ana!"),
+        ("{start}-{end}/{length}", "0-3/3 met 8-11/3, 13-16/3 and 21-24/3"),
+        ("{{{label}}}", "{P} met {P}, {P} and {Q}"),
+        ("***", "*** met ***, *** and ***"),
+        ("", " met ,  and "),
+    ],
+)
+def test_templates(template, expected):
+    text = "Ana met Bob, Ana and Ana"
+    spans = ((21, 24, "Q", None), (0, 3, "P", None), (8, 11, "P", None), (13, 16, "P", None))
+    assert redact(predicted(text, *spans), template) == expected
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([(0, 4, "A", 0.9), (2, 6, "B", 0.5)], "[A]6789"),
+        ([(0, 4, "A", 0.5), (2, 6, "B", 0.9)], "[B]6789"),
+        ([(0, 8, "A", 0.5), (2, 4, "B", 0.9)], "[B]89"),
+        ([(0, 4, "A", None), (2, 4, "B", 0.0)], "[B]456789"),
+        ([(0, 3, "A", None), (2, 6, "B", None)], "[B]6789"),
+        ([(2, 6, "B", None), (0, 4, "A", None)], "[A]6789"),
+        ([(0, 4, "B", None), (0, 4, "A", None)], "[A]456789"),
+        ([(0, 4, "A", 0.5), (3, 7, "B", 0.9), (6, 9, "C", 0.7)], "[B]9"),
+        ([(0, 3, "A", None), (3, 6, "A", None)], "[A][A]6789"),
+        ([(0, 10, "A", None), (1, 2, "A", None), (4, 5, "A", None)], "[A]"),
+        ([], "0123456789"),
+    ],
+)
+def test_spans_that_overlap_are_replaced_once_under_the_best_label(spans, expected):
+    assert redact(predicted("0123456789", *spans)) == expected
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{name}",
+        "{}",
+        "{0}",
+        "{label.__class__}",
+        "{label[0]}",
+        "{label!r}",
+        "{label:>999999999}",
+        "{label:{index}}",
+        "{",
+        "}",
+    ],
+)
+def test_a_template_can_only_name_what_there_is(template):
+    with pytest.raises(InvalidSpecError, match="template"):
+        redact(predicted("Ana", (0, 3, "P", None)), template)
+
+
+def test_the_error_names_what_came_and_every_field():
+    with pytest.raises(InvalidSpecError) as caught:
+        redact(predicted("Ana"), "{name}")
+    assert "'{name}'" in str(caught.value)
+    assert all(f"{{{field}}}" in str(caught.value) for field in FIELDS)
+
+
+def test_braces_in_the_text_and_in_labels_are_only_characters():
+    assert redact(predicted("{label} Ana", (8, 11, "{surface}", None))) == "{label} [{surface}]"
+
+
+def test_a_document_without_prediction_is_an_error_and_gold_is_never_used():
+    document = Document(raw_text="Ana", id="7", gold=Annotation(spans=(Span(start=0, end=3, label="P"),)))
+    with pytest.raises(InvalidDocumentError, match="'7' has no prediction"):
+        redact(document)
+
+
+ROWS = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 10), st.sampled_from("AB"), st.none()), max_size=8)
+
+
+@given(text=st.text(min_size=30, max_size=30, alphabet=st.characters(exclude_categories=["Cs"])), drawn=ROWS)
+def test_exactly_the_covered_characters_go(text, drawn):
+    document = predicted(text, *((start, start + length, label, score) for start, length, label, score in drawn))
+    covered = {place for start, length, _, _ in drawn for place in range(start, start + length)}
+    assert redact(document, "") == "".join(char for place, char in enumerate(text) if place not in covered)
+    assert redact(document, "{surface}") == text

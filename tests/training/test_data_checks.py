@@ -1,0 +1,122 @@
+"""Data that cannot be learnt from is refused before training, with all its problems."""
+
+import pytest
+
+from nlp_inference.document import Annotation, Category, Document, Span
+from nlp_training.data.checks import check_documents
+from nlp_training.data.errors import InvalidDataError
+
+
+def tagged(name: str | None, *spans: tuple[int, int, str], line: int | None = None) -> Document:
+    gold = Annotation(spans=tuple(Span(start=start, end=end, label=label) for start, end, label in spans))
+    metadata = {} if line is None else {"read_from": f"data.jsonl:{line}"}
+    return Document(id=name, raw_text="0123456789", gold=gold, metadata=metadata)
+
+
+def classed(name: str, *labels: str) -> Document:
+    gold = Annotation(categories=tuple(Category(label=label) for label in labels))
+    return Document(id=name, raw_text="text", gold=gold)
+
+
+def problems_of(splits, **options) -> list[str]:
+    with pytest.raises(InvalidDataError) as error:
+        check_documents(splits, **{"flat": True, **options})
+    return str(error.value).split("\n- ")
+
+
+def test_sound_data_pass():
+    train = [tagged("a", (0, 2, "X"), (2, 4, "X")), tagged("b"), tagged(None), tagged(None)]
+    check_documents({"train": train, "test": [tagged("c", (1, 3, "X"))]}, flat=True, needs="spans")
+    check_documents({"train": [classed("a", "x"), classed("b", "y")]}, flat=True, needs="category")
+    check_documents({"train": [tagged("a", (0, 5, "X"), (2, 4, "X"))]}, flat=False)
+
+
+@pytest.mark.parametrize(
+    ("splits", "options", "problem"),
+    [
+        ({"train": []}, {}, "train: the split is empty. Check its source, or leave the split out"),
+        (
+            {"train": [tagged("a", line=1)], "test": [tagged("a", line=9)]},
+            {},
+            (
+                "test: document 'a' (data.jsonl:9) has the id of train: document 'a' (data.jsonl:1). Give every "
+                "document its own id"
+            ),
+        ),
+        (
+            {"train": [tagged("a"), tagged("a")]},
+            {},
+            "train: document 'a' has the id of train: document 'a'. Give every document its own id",
+        ),
+        (
+            {"train": [tagged("a", (0, 1, "CITY"))], "test": [tagged("b", (0, 1, "CITIES"), (2, 3, "CITIES"), line=4)]},
+            {},
+            (
+                "test: the label 'CITIES' does not occur in 'train' (2 times, first in document 'b' (data.jsonl:4)). "
+                "Did you mean 'CITY'? If not, add training documents that have it, or rename or remove it"
+            ),
+        ),
+        (
+            {"train": [classed("a", "joy")], "validation": [classed("b", "fear")]},
+            {},
+            (
+                "validation: the label 'fear' does not occur in 'train' (1 time, first in document 'b'). Add training "
+                "documents that have it, or rename or remove it"
+            ),
+        ),
+        (
+            {"train": [tagged("a", (4, 8, "Y"), (0, 5, "X"), line=2)]},
+            {},
+            (
+                "train: document 'a' (data.jsonl:2) has overlapping spans: 0:5 X '01234' and 4:8 Y '4567'. Keep "
+                "one of them, or choose a task for nested spans"
+            ),
+        ),
+        (
+            {"train": [Document(id="a", raw_text="x", metadata={"lable": "b"})]},
+            {},
+            (
+                "train: document 'a' has no gold annotation. Besides the text it has 'lable'. Annotate it (an empty "
+                "list will do), or name its column"
+            ),
+        ),
+        (
+            {"train": [classed("a", "x", "y"), classed("b", "x")]},
+            {"needs": "category"},
+            (
+                "train: document 'a' needs exactly one label, and has 'x', 'y'. Mend it, or choose a task with "
+                "several labels"
+            ),
+        ),
+        (
+            {"train": [classed("a", "x")]},
+            {"needs": "spans"},
+            "train: no document has spans, so there is nothing to learn. Check the columns of the source",
+        ),
+        (
+            {"train": [tagged("a", (0, 1, "X"))]},
+            {"needs": "categories"},
+            "train: no document has labels, so there is nothing to learn. Check the columns of the source",
+        ),
+    ],
+)
+def test_each_problem_says_what_where_and_how_to_mend_it(splits, options, problem):
+    assert problems_of(splits, **options) == ["1 problem in the data:", problem]
+
+
+def test_all_overlaps_are_found_and_touching_spans_are_none():
+    document = tagged("a", (0, 9, "X"), (1, 2, "X"), (3, 4, "X"), (9, 10, "X"))
+    assert [problem.split("spans: ")[1].split(". ")[0] for problem in problems_of({"train": [document]})[1:]] == [
+        "0:9 X '012345678' and 1:2 X '1'",
+        "0:9 X '012345678' and 3:4 X '3'",
+    ]
+
+
+def test_the_first_ten_problems_are_told_and_all_are_counted():
+    problems = problems_of({"train": [tagged("a", (0, 1, "X")), *(Document(raw_text="x") for _ in range(25))]})
+    assert (problems[0], len(problems), problems[-1]) == ("25 problems in the data:", 12, "and 15 more")
+
+
+def test_problems_of_all_splits_are_told_at_once():
+    splits = {"train": [tagged("a", (0, 1, "X"))], "validation": [], "test": [tagged("a", (0, 1, "Y"))]}
+    assert [problem.split(":")[0] for problem in problems_of(splits)[1:]] == ["validation", "test", "test"]
