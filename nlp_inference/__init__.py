@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
     from nlp_inference.predictor import FailedDocument, Predictor
     from nlp_inference.processor import Processor
-    from nlp_inference.redact import redact
+    from nlp_inference.redaction import redact
     from nlp_inference.tasks import Task, TextClassification, TokenClassification
     from nlp_inference.transforms import Compose, PostTransform, Transform
 
@@ -30,7 +30,7 @@ _MODULES = {
     "TextClassification": "tasks",
     "TokenClassification": "tasks",
     "Transform": "transforms",
-    "redact": "redact",
+    "redact": "redaction",
 }
 
 __all__ = [

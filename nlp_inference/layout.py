@@ -1,15 +1,17 @@
 """How a model's input row is built: special tokens around the content of a window and around the second text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from nlp_inference.errors import InvalidSpecError
-from nlp_inference.tasks.base import IGNORED
+
+IGNORED = -100
+"""The label id that losses skip, as everywhere in PyTorch and transformers."""
 
 _NO_LIMIT = 1_000_000
 """Tokenizers that know no limit say a very large number."""
@@ -120,19 +122,23 @@ class InputLayout:
                 batch["token_type_ids"][index, :length] = row.token_type_ids
         return batch
 
-    def pad_targets(self, rows: Sequence[Row], targets: Sequence[dict[str, Ids]]) -> dict[str, Ids]:
-        """Stack the targets of rows: values as they are, arrays over the content at its place, the rest ignored."""
-        width = max((len(row.input_ids) for row in rows), default=0)
-        batch: dict[str, Ids] = {}
-        for name in targets[0] if targets else ():
-            values = [target[name] for target in targets]
-            dimensions = values[0].ndim
-            padded = np.full((len(rows), *[width] * dimensions), IGNORED, dtype=values[0].dtype)
-            for index, (row, value) in enumerate(zip(rows, values, strict=True)):
-                place: tuple[int | slice, ...] = (index, *[row.content] * dimensions)
-                padded[place] = value
-            batch[name] = padded
-        return batch
+
+def pad_targets(targets: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Stack the target arrays of rows by name; where shapes differ, the smaller ones are padded with `IGNORED`.
+
+    Example:
+        >>> pad_targets([{"labels": np.array([1, 2])}, {"labels": np.array([3])}])["labels"].tolist()
+        [[1, 2], [3, -100]]
+    """
+    batch: dict[str, NDArray[Any]] = {}
+    for name in targets[0] if targets else ():
+        values = [target[name] for target in targets]
+        shape = tuple(map(max, zip(*(value.shape for value in values), strict=True)))
+        batch[name] = np.full((len(values), *shape), IGNORED, dtype=values[0].dtype)
+        for index, value in enumerate(values):
+            place: tuple[int | slice, ...] = (index, *map(slice, value.shape))
+            batch[name][place] = value
+    return batch
 
 
 def _probe(tokenizer: PreTrainedTokenizerBase, texts: tuple[str, ...]) -> _Frame:

@@ -11,7 +11,7 @@ from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, P
 from nlp_inference.document import Document, as_document
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError
-from nlp_inference.layout import InputLayout, Row
+from nlp_inference.layout import InputLayout, Row, pad_targets
 from nlp_inference.registry import Spec, explain
 from nlp_inference.tasks import Arrays, Task
 from nlp_inference.tokenization import TokenizedText, tokenize
@@ -68,7 +68,7 @@ class Processor(ProcessorMixin):
                 f"this processor has format version {format_version!r}, this library reads {FORMAT_VERSION}; "
                 "install the version of nlp-inference that saved it, or a newer one"
             )
-        super().__init__(tokenizer)
+        super().__init__(tokenizer)  # type: ignore[no-untyped-call]  # ProcessorMixin has no annotations
         self.format_version = format_version
         self.task: Task = Task.from_spec(task)
         self.preprocess: Compose[Transform] = Compose(preprocess)
@@ -94,11 +94,11 @@ class Processor(ProcessorMixin):
             InvalidDocumentError: a document cannot be encoded, or has no gold to make labels of.
         """
         encoded = self.encode([as_document(document) for document in documents])
-        rows = [row for one in encoded for row in self.rows(one)]
-        batch = self.layout.pad(rows)
+        rows = [self.rows(one) for one in encoded]
+        batch = self.layout.pad([row for of_document in rows for row in of_document])
         if labels:
-            targets = [target for one in encoded for target in self.task.targets(one)]
-            batch |= self.layout.pad_targets(rows, targets)
+            targets = [self.task.targets(one, of_document) for one, of_document in zip(encoded, rows, strict=True)]
+            batch |= pad_targets([target for of_document in targets for target in of_document])
         return BatchFeature(batch, tensor_type=return_tensors)
 
     def encode(self, documents: Sequence[Document]) -> list[EncodedDocument]:

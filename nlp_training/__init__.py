@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from nlp_training.collator import DocumentCollator
     from nlp_training.config import RunConfig, load_config
     from nlp_training.data import load_documents, read_jsonl
-    from nlp_training.run import run
+    from nlp_training.run import RunResult, train
     from nlp_training.trainer import DocumentTrainer
 
 _MODULES = {
@@ -20,17 +20,19 @@ _MODULES = {
     "load_config": "config",
     "load_documents": "data",
     "read_jsonl": "data",
-    "run": "run",
+    "RunResult": "run",
+    "train": "run",
 }
 
 __all__ = [
     "DocumentCollator",
     "DocumentTrainer",
     "RunConfig",
+    "RunResult",
     "load_config",
     "load_documents",
     "read_jsonl",
-    "run",
+    "train",
 ]
 
 

@@ -57,7 +57,7 @@ def training_arguments(config: RunConfig, *, best_metric: str) -> TrainingArgume
 def has_fast_bf16(*, on_cpu: bool) -> bool:
     """Whether this machine multiplies bfloat16 matrices faster than float32 ones."""
     if not on_cpu:
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 

@@ -11,21 +11,21 @@ from nlp_inference.errors import NlpInferenceError
 app = typer.Typer(no_args_is_help=True, help="Train and evaluate models whose artefacts nlp-inference serves.")
 
 
-@app.command()
-def train(
+@app.command("train")
+def train_command(
     config: Annotated[Path, typer.Argument(help="A run's YAML file, such as configs/quickstart.yaml.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Keys to override: training.num_train_epochs=1 data.train=my.jsonl")
     ] = None,
 ) -> None:
     """Train, evaluate and save the run that a configuration describes."""
-    from nlp_training import load_config, run
+    from nlp_training import load_config, train
     from nlp_training.quiet import quiet_libraries
 
     console = Console()
     quiet_libraries()
     try:
-        run(load_config(config, overrides or ()), console=console)
+        train(load_config(config, overrides or ()), console=console)
     except NlpInferenceError as error:
         console.print(f"[bold red]{type(error).__name__}[/bold red]:", str(error), highlight=False)
         raise typer.Exit(1) from error

@@ -34,7 +34,8 @@ class ModelConfig(_Section):
 class DataConfig(_Section):
     """Where the documents come from; each a local file, a Hub id, or a mapping, see `nlp_training.data.DataSource`.
 
-    `test` may name several sets. Without `validation`, nothing is evaluated before the end and the last weights are kept.
+    `test` may name several sets. Without `validation`, nothing is evaluated before the end, and the last weights
+    are kept.
     """
 
     train: DataSource

@@ -29,7 +29,7 @@ def with_labels(spec: Spec, documents: Iterable[Document]) -> Task:
     if len(spec) != 1:
         raise InvalidSpecError(f"processor.task is {dict(spec)!r}; write one task's name and its settings")
     ((name, settings),) = spec.items()
-    task = Task.members.get(name)
+    task: Any = Task.members.get(name)
     if task is None:
         raise UnknownTypeError(f"unknown task {name!r}; known: {', '.join(sorted(Task.members))}")
     if not isinstance(settings, Mapping) or "labels" in settings or "labels" not in task.model_fields:

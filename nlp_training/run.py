@@ -33,7 +33,7 @@ class RunResult:
     metrics: dict[str, dict[str, Any]]
 
 
-def run(config: RunConfig, *, console: Console | None = None) -> RunResult:
+def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     """Train, evaluate and save what `config` describes.
 
     The artefact, in `{output_dir}/{name}/model`, holds the weights, the processor, the resolved configuration, the

@@ -2,7 +2,7 @@
 
 import typer
 
-from nlp_training.cli import train
+from nlp_training.cli import train_command
 
 if __name__ == "__main__":
-    typer.run(train)
+    typer.run(train_command)

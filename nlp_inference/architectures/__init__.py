@@ -1,0 +1,6 @@
+"""Torch modules that the Hub does not have, and the loading of weights into any module. Importing this loads torch."""
+
+from nlp_inference.architectures.checkpoint_report import CheckpointReport, Mismatch
+from nlp_inference.architectures.checkpoints import load_checkpoint
+
+__all__ = ["CheckpointReport", "Mismatch", "load_checkpoint"]

@@ -4,15 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
+from nlp_inference.layout import Row
 from nlp_inference.registry import Registered
-
-IGNORED = -100
-"""The label id that losses skip, as everywhere in PyTorch and transformers."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -55,11 +52,16 @@ class Task(Registered, ABC):
         """What the configuration of this task's model must say, such as `id2label`."""
 
     @abstractmethod
-    def targets(self, encoded: EncodedDocument) -> list[dict[str, NDArray[np.int64]]]:
-        """Label arrays for each window, from the document's gold.
+    def targets(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
+        """What a model is to answer for each window, from the document's gold.
 
-        An array of no dimension is one value for the window; any other has the length of the window's content in each
-        dimension, and is shifted and padded like the content itself, with `IGNORED`.
+        Args:
+            encoded: the document.
+            rows: its input rows, one for each window; `row.content` is where the window's tokens stand.
+
+        Returns:
+            For each row named arrays, as its model's `forward` takes them, without the batch dimension. In a batch,
+            arrays of different shapes are padded with `IGNORED`.
 
         Raises:
             InvalidDocumentError: the document has no gold, or gold that this task cannot learn from.

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from nlp_inference.document import Annotation, Category
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.layout import Row
 from nlp_inference.tasks.base import Arrays, Task
 from nlp_inference.tasks.labels import check_labels
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
@@ -52,14 +53,14 @@ class TextClassification(Task):
             "problem_type": "single_label_classification",
         }
 
-    def targets(self, encoded: EncodedDocument) -> list[dict[str, NDArray[np.int64]]]:
-        """One value `labels` a window: the id of the document's label.
+    def targets(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
+        """`labels` `[]`: the id of the document's label, for each window.
 
         Raises:
             InvalidDocumentError: the document does not have exactly one gold category, or one that is unknown.
         """
         label = np.array(self._gold_id(encoded), dtype=np.int64)
-        return [{"labels": label} for _ in encoded.windows]
+        return [{"labels": label} for _ in rows]
 
     def perfect_outputs(self, encoded: EncodedDocument) -> list[Arrays]:
         """Logits that are certain of the gold label."""

@@ -12,7 +12,8 @@ from pydantic import field_validator
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.tasks.base import IGNORED, Arrays, LostSpan, Task
+from nlp_inference.layout import IGNORED, Row
+from nlp_inference.tasks.base import Arrays, LostSpan, Task
 from nlp_inference.tasks.labels import check_labels
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.tag_scheme import SchemeName, TagScheme, UnitSpan, best_valid_tags
@@ -64,8 +65,8 @@ class TokenClassification(Task):
             "label2id": {tag: index for index, tag in enumerate(tags)},
         }
 
-    def targets(self, encoded: EncodedDocument) -> list[dict[str, NDArray[np.int64]]]:
-        """One array `labels` a window, a tag id for each token; with `first`, only for the first token of a word.
+    def targets(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
+        """`labels` `[tokens]`: the tag id of each token; with `first`, of the first token of each word only.
 
         Raises:
             InvalidDocumentError: the document has no gold, gold of an unknown label, or gold spans that overlap.
@@ -76,7 +77,10 @@ class TokenClassification(Task):
             starts = self._unit_starts(encoded)
             first[starts] = token_tags[starts]
             token_tags = first
-        return [{"labels": token_tags[window.start : window.end]} for window in encoded.windows]
+        return [
+            {"labels": _in_row(row, token_tags[window.start : window.end])}
+            for row, window in zip(rows, encoded.windows, strict=True)
+        ]
 
     def perfect_outputs(self, encoded: EncodedDocument) -> list[Arrays]:
         """Logits that are certain of the gold tags."""
@@ -213,3 +217,10 @@ class TokenClassification(Task):
     def _raw_span(self, encoded: EncodedDocument, current: tuple[int, int], label: str, score: float) -> Span:
         start, end = encoded.document.aligned.to_raw(*current)
         return Span(start=start, end=end, label=label, score=score)
+
+
+def _in_row(row: Row, content: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tag ids of a window's tokens at their place in the input row, and nothing to learn elsewhere."""
+    labels = np.full(len(row.input_ids), IGNORED, dtype=np.int64)
+    labels[row.content] = content
+    return labels

@@ -1,8 +1,8 @@
 """What a transform is: a proposal of edits to a text. Applying them and keeping the alignment is done here, once."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Self
 
 from nlp_inference.aligned_text import AlignedText, Edit
 from nlp_inference.document import Annotation, Document
@@ -45,17 +45,21 @@ class Transform(Registered, ABC):
 
     def __call__(self, document: Document) -> Document:
         """Change the text of `document`, and its second text if there is one."""
-        return apply_transforms((self,), document)
+        return self.apply_all((self,), document)
 
-
-def apply_transforms(transforms: Iterable[Transform], document: Document) -> Document:
-    """Change the text of `document`, and its second text if there is one, by each transform in turn."""
-    aligned, aligned_pair = document.aligned, document.aligned_pair
-    for transform in transforms:
-        aligned = transform.apply(aligned)
+    @classmethod
+    def apply_all(cls, steps: Sequence[Self], document: Document) -> Document:
+        """Change the text of `document`, and its second text if there is one, by each step in turn."""
+        aligned = document.aligned
+        for step in steps:
+            aligned = step.apply(aligned)
+        aligned_pair = document.aligned_pair
         if document.raw_text_pair is not None:
-            aligned_pair = transform.apply(aligned_pair)
-    return document.with_aligned(aligned, aligned_pair)
+            for step in steps:
+                aligned_pair = step.apply(aligned_pair)
+        if aligned is document.aligned and aligned_pair is document.aligned_pair:
+            return document
+        return document.with_aligned(aligned, aligned_pair)
 
 
 class PostTransform(Registered, ABC):
@@ -75,3 +79,10 @@ class PostTransform(Registered, ABC):
             return document
         revised = self.revise(document.predicted, document)
         return document.with_predicted(revised, coverage=document.coverage)
+
+    @classmethod
+    def apply_all(cls, steps: Sequence[Self], document: Document) -> Document:
+        """Change the prediction of `document`, if it has one, by each step in turn."""
+        for step in steps:
+            document = step(document)
+        return document

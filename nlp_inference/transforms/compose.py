@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from nlp_inference.document import Document
 from nlp_inference.registry import Spec
-from nlp_inference.transforms.base import PostTransform, Transform, apply_transforms
+from nlp_inference.transforms.base import PostTransform, Transform
 
 Step = TypeVar("Step", Transform, PostTransform)
 
@@ -29,14 +29,14 @@ class Compose(Generic[Step]):
         ['strip_html', 'collapse_whitespace']
     """
 
-    def __init__(self, specs: Iterable[Spec | Step] = (), *, kind: type[Step] = Transform):  # type: ignore[assignment]
+    def __init__(self, specs: Iterable[Spec | Step] = (), *, kind: type[Any] = Transform) -> None:
+        self.kind = kind
         self.steps: tuple[Step, ...] = tuple(kind.from_spec(spec) for spec in specs)
 
     def __call__(self, document: Document) -> Document:
         """Apply every step to `document`."""
-        for step in self.steps:
-            document = step(document)
-        return document
+        result: Document = self.kind.apply_all(self.steps, document)
+        return result
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)
@@ -46,6 +46,9 @@ class Compose(Generic[Step]):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Compose) and self.steps == other.steps
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
     def __repr__(self) -> str:
         return f"Compose({self.to_spec()!r})"

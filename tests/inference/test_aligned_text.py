@@ -99,7 +99,7 @@ def aligned_of(raw: str, records: list[list[Edit]]) -> AlignedText:
     return aligned
 
 
-@settings(max_examples=1000)
+@settings(deadline=None, max_examples=1000)
 @given(histories())
 def test_every_character_maps_as_in_the_slow_reference(history):
     raw, records = history
@@ -113,7 +113,7 @@ def test_every_character_maps_as_in_the_slow_reference(history):
             assert aligned.alignment.to_current(start, end) == (to_current[start][0], to_current[end - 1][1])
 
 
-@settings(max_examples=500)
+@settings(deadline=None, max_examples=500)
 @given(histories())
 def test_both_directions_keep_order_and_stay_inside(history):
     aligned = aligned_of(*history)
@@ -127,7 +127,7 @@ def test_both_directions_keep_order_and_stay_inside(history):
         assert all(0 <= start <= end <= other for start, end in spans)
 
 
-@settings(max_examples=500)
+@settings(deadline=None, max_examples=500)
 @given(histories())
 def test_a_span_that_no_edit_touched_maps_to_the_same_characters(history):
     raw, records = history
@@ -141,7 +141,7 @@ def test_a_span_that_no_edit_touched_maps_to_the_same_characters(history):
     assert (position, raw_position) == (len(aligned.current), len(raw))
 
 
-@settings(max_examples=500)
+@settings(deadline=None, max_examples=500)
 @given(histories())
 def test_replaying_the_records_gives_the_text_and_the_map(history):
     aligned = aligned_of(*history)
@@ -151,7 +151,7 @@ def test_replaying_the_records_gives_the_text_and_the_map(history):
         assert replayed.to_raw(start, start + 1) == aligned.to_raw(start, start + 1)
 
 
-@settings(max_examples=500)
+@settings(deadline=None, max_examples=500)
 @given(histories())
 def test_a_span_of_the_current_text_never_maps_to_nothing(history):
     aligned = aligned_of(*history)

@@ -17,7 +17,7 @@ LONG = " ".join(WORDS)
 JOINED = "".join(WORDS)
 
 
-@settings(max_examples=500)
+@settings(deadline=None, max_examples=500)
 @given(SIMILAR | st.text(max_size=30), SIMILAR | st.text(max_size=30))
 def test_applying_the_edits_gives_the_other_text(before, after):
     edits = list(diff_edits(before, after))
@@ -26,7 +26,7 @@ def test_applying_the_edits_gives_the_other_text(before, after):
     assert all(first.end < second.start for first, second in pairwise(edits)), "touching edits are one edit"
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=300)
 @given(before=SIMILAR, after=SIMILAR, cells=st.integers(0, 30), few=st.integers(0, 3))
 def test_applying_the_edits_gives_the_other_text_when_both_count_as_long(before, after, cells, few):
     with pytest.MonkeyPatch.context() as patch:
@@ -74,6 +74,7 @@ def test_half_a_million_characters_take_little_time(before, after, most_replaced
     assert sum(edit.end - edit.start for edit in edits) <= most_replaced
 
 
+@settings(deadline=None)
 @given(st.text("aAbB", max_size=20))
 def test_character_edits_replace_single_characters(text):
     edits = list(character_edits(text, text.lower()))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nlp_inference.document import Annotation, Document, Span
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
-from nlp_inference.redact import FIELDS, redact
+from nlp_inference.redaction import FIELDS, redact
 from nlp_inference.transforms.base import Transform
 
 

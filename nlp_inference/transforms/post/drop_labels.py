@@ -23,7 +23,7 @@ class DropLabels(PostTransform):
 
     labels: Labels
 
-    def revise(self, annotation: Annotation, document: Document) -> Annotation:  # noqa: ARG002 the base class's signature
+    def revise(self, annotation: Annotation, document: Document) -> Annotation:
         """Return `annotation` without anything of these labels."""
         kept = {
             "categories": tuple(item for item in annotation.categories if item.label not in self.labels),

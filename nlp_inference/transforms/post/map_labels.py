@@ -26,7 +26,7 @@ class MapLabels(PostTransform):
 
     labels: dict[str, str]
 
-    def revise(self, annotation: Annotation, document: Document) -> Annotation:  # noqa: ARG002 the base class's signature
+    def revise(self, annotation: Annotation, document: Document) -> Annotation:
         """Return `annotation` with the new labels."""
         renamed = {
             "categories": self._rename_categories(annotation.categories),

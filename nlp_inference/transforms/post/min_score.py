@@ -32,7 +32,7 @@ class MinScore(PostTransform):
     threshold: Finite = 0.0
     labels: dict[str, Finite] = Field(default={})
 
-    def revise(self, annotation: Annotation, document: Document) -> Annotation:  # noqa: ARG002 the base class's signature
+    def revise(self, annotation: Annotation, document: Document) -> Annotation:
         """Return `annotation` without the spans and categories below their threshold."""
         categories = tuple(category for category in annotation.categories if self._keeps(category))
         return keep_spans(annotation, self._keeps).model_copy(update={"categories": categories})

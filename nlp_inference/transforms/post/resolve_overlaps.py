@@ -31,7 +31,7 @@ class ResolveOverlaps(PostTransform):
 
     strategy: Strategy = "score"
 
-    def revise(self, annotation: Annotation, document: Document) -> Annotation:  # noqa: ARG002 the base class's signature
+    def revise(self, annotation: Annotation, document: Document) -> Annotation:
         """Return `annotation` with no two spans that overlap."""
         spans = annotation.spans
         taken = _Taken(spans)

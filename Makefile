@@ -1,0 +1,27 @@
+# `make test` and `make quickstart` need Python 3.11 or newer and nothing else; both make .venv if need be.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: test quickstart format clean
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[train,quickstart,dev]"
+	touch $@
+
+test: .venv/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest --cov --cov-report=term
+
+quickstart: .venv/.installed
+	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no scripts/train.py configs/quickstart.yaml
+	$(BIN)/python scripts/show_quickstart.py runs/quickstart/model
+
+format: .venv/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv runs dist

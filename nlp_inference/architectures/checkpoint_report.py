@@ -1,0 +1,151 @@
+"""What became of each weight when a checkpoint was loaded into a model."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from rich.table import Table
+
+from nlp_inference.errors import CheckpointMismatchError
+
+_NAMES_SHOWN = 8
+
+
+class Mismatch(BaseModel):
+    """A tensor that has the name of a weight of the model, but cannot be that weight."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    found: tuple[int, ...]
+    """Shape in the checkpoint."""
+    expected: tuple[int, ...]
+    """Shape in the model."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.reason})"
+
+
+class CheckpointReport(BaseModel):
+    """What of a checkpoint went into a model, by the names that the weights have in the model.
+
+    Every name of the model's `state_dict` is in exactly one of `loaded`, `missing` and `mismatched`. Every tensor of
+    the checkpoint is in one of `loaded`, `mismatched`, `unexpected` and `ignored`.
+
+    Example:
+        >>> report = CheckpointReport(source="org/model", loaded=("a.weight",), missing=("b.weight", "head.bias"),
+        ...     allowed=frozenset({"head.bias"}))
+        >>> print(report)
+        'org/model': 1 loaded, 2 missing, 0 unexpected, 0 mismatched
+          missing: b.weight
+          missing (allowed): head.bias
+        >>> report.ok
+        False
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    """What the caller gave: a path or a Hub id."""
+    files: tuple[Path, ...] = ()
+    """The files that were read."""
+    loaded: tuple[str, ...] = ()
+    """Weights of the model that hold what the checkpoint says; of weights that the model ties, each name."""
+    missing: tuple[str, ...] = ()
+    """Weights of the model that the checkpoint does not have; they are as they were."""
+    unexpected: tuple[str, ...] = ()
+    """Tensors of the checkpoint that the model has no place for, by their names after renaming."""
+    mismatched: tuple[Mismatch, ...] = ()
+    """Weights that both have, in different shapes, kinds of number, or with values that contradict a tie."""
+    ignored: tuple[str, ...] = ()
+    """Tensors of the checkpoint that the model computes itself, with the same values: non-persistent buffers."""
+    allowed: frozenset[str] = frozenset()
+    """Names among `missing`, `unexpected` and `mismatched` that the caller said do not matter."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing that matters is wrong."""
+        return not any(rows for title, rows in self._sections() if "allowed" not in title)
+
+    def raise_for_problems(self) -> None:
+        """Raise unless all that is missing, unexpected or mismatched was allowed.
+
+        Raises:
+            CheckpointMismatchError: with every problem, and with the `prefixes` that would mend most of them.
+        """
+        if self.ok:
+            return
+        hint = self._suggested_prefixes()
+        raise CheckpointMismatchError(
+            f"the checkpoint does not fit the model, and nothing was loaded:\n{self}\n"
+            + (f"The names fit with prefixes={hint!r}. " if hint else "")
+            + "Load it into the architecture it was saved from, rename with prefixes=, or say what does not matter "
+            "with allow_missing=, allow_unexpected= and allow_mismatched= (patterns such as 'classifier.*')."
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{self.source!r}: {self._summary()}"]
+        lines += [f"  {title}: {_shorten(rows)}" for title, rows in self._sections()]
+        return "\n".join(lines)
+
+    def __rich__(self) -> Table:
+        """A table of the weights that were not loaded."""
+        table = Table(title=self.source, caption=self._summary())
+        for column in ("weight", "state", "why"):
+            table.add_column(column, overflow="fold")
+        for title, rows in self._sections():
+            for row in rows:
+                if isinstance(row, Mismatch):
+                    table.add_row(row.name, title, row.reason)
+                else:
+                    table.add_row(row, title, "")
+        return table
+
+    def _summary(self) -> str:
+        return (
+            f"{len(self.loaded)} loaded, {len(self.missing)} missing, {len(self.unexpected)} unexpected, "
+            f"{len(self.mismatched)} mismatched"
+        )
+
+    def _sections(self) -> Iterator[tuple[str, list[str | Mismatch]]]:
+        """What was not loaded, under a title; what was allowed apart; nothing that is empty."""
+        for title, rows in (
+            ("missing", self.missing),
+            ("unexpected", self.unexpected),
+            ("mismatched", self.mismatched),
+        ):
+            for suffix, is_allowed in (("", False), (" (allowed)", True)):
+                chosen = [row for row in rows if (_name(row) in self.allowed) == is_allowed]
+                if chosen:
+                    yield title + suffix, chosen
+        if self.ignored:
+            yield "ignored (the model computes them, with the same values)", list(self.ignored)
+
+    def _suggested_prefixes(self) -> dict[str, str] | None:
+        """One prefix to add or take away that would give most of the missing weights a value."""
+        missing, unexpected = set(self.missing), set(self.unexpected)
+        votes = Counter(("", prefix) for name in missing for prefix, rest in _splits(name) if rest in unexpected)
+        votes += Counter((prefix, "") for name in unexpected for prefix, rest in _splits(name) if rest in missing)
+        if not votes:
+            return None
+        (rename, count), *_ = votes.most_common(1)
+        return dict([rename]) if 2 * count > len(missing) else None
+
+
+def _name(row: str | Mismatch) -> str:
+    return row.name if isinstance(row, Mismatch) else row
+
+
+def _splits(name: str) -> Iterator[tuple[str, str]]:
+    """`a.b.c` as (`a.`, `b.c`) and (`a.b.`, `c`)."""
+    for at, character in enumerate(name, start=1):
+        if character == ".":
+            yield name[:at], name[at:]
+
+
+def _shorten(rows: Iterable[str | Mismatch]) -> str:
+    texts = [str(row) for row in rows]
+    more = len(texts) - _NAMES_SHOWN
+    return ", ".join(texts[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,126 @@
+"""Law 4: decoding the outputs of a perfect model gives the gold back, but for exactly what `lost_spans` reports."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import AGGREGATIONS, SCHEMES, chains, flat_spans, messy_texts, sentences
+
+from nlp_inference import Annotation, Category, Document, Processor, TextClassification, TokenClassification
+
+LABELS = ("PERSON", "CITY", "X")
+
+
+@pytest.fixture(scope="module")
+def processors(tokenizer):
+    """One processor for each way of tagging, with windows so small that most texts need several."""
+    return {
+        (scheme, aggregation): Processor(
+            tokenizer,
+            TokenClassification(labels=LABELS, scheme=scheme, aggregation=aggregation),
+            windows={"max_length": 12, "overlap": 4},
+        )
+        for scheme in SCHEMES
+        for aggregation in AGGREGATIONS
+    }
+
+
+@st.composite
+def gold_documents(draw, texts):
+    raw = draw(texts)
+    return Document(raw_text=raw, id="d", gold=Annotation(spans=draw(flat_spans(len(raw), LABELS))))
+
+
+def triples(spans):
+    return [(span.start, span.end, span.label) for span in spans]
+
+
+def check_the_ceiling(processor, document):
+    (encoded,) = processor.encode([document])
+    decoded = triples(processor.task.decode(encoded, processor.task.perfect_outputs(encoded)).spans)
+    lost = processor.task.lost_spans(encoded)
+    gold = triples(document.gold.spans)
+    assert [triple for triple in gold if triple not in decoded] == triples([one.span for one in lost])
+    assert all(one.cause for one in lost)
+    if not lost:
+        assert decoded == gold
+    return decoded, lost
+
+
+@settings(max_examples=1500)
+@given(document=gold_documents(sentences | messy_texts), scheme=st.sampled_from(SCHEMES), data=st.data())
+def test_law_4_gold_comes_back_but_for_what_is_reported(processors, document, scheme, data):
+    processor = processors[scheme, data.draw(st.sampled_from(AGGREGATIONS))]
+    decoded, _ = check_the_ceiling(processor, document)
+    assert decoded == sorted(decoded)
+    assert all(one[1] <= other[0] for one, other in zip(decoded, decoded[1:], strict=False))
+
+
+@settings(max_examples=700)
+@given(
+    document=gold_documents(messy_texts),
+    chain=chains,
+    scheme=st.sampled_from(SCHEMES),
+    aggregation=st.sampled_from(AGGREGATIONS),
+    overflow=st.sampled_from(["split", "truncate"]),
+)
+def test_law_4_holds_after_preprocessing_and_under_truncation(
+    tokenizer, document, chain, scheme, aggregation, overflow
+):
+    task = TokenClassification(labels=LABELS, scheme=scheme, aggregation=aggregation)
+    windows = {"max_length": 12, "overlap": 4, "on_overflow": overflow}
+    check_the_ceiling(Processor(tokenizer, task, chain, windows=windows), document)
+
+
+@settings(max_examples=300)
+@given(text=sentences, scheme=st.sampled_from(SCHEMES[1:]), data=st.data())
+def test_law_4_whole_words_are_never_lost(processors, text, scheme, data):
+    processor = processors[scheme, data.draw(st.sampled_from(AGGREGATIONS))]
+    (encoded,) = processor.encode([Document(raw_text=text)])
+    starts = encoded.word_starts.tolist()
+    ends = [*starts[1:], len(encoded.token_ids)]
+    spans = [
+        {"start": int(encoded.offsets[start, 0]), "end": int(encoded.offsets[end - 1, 1]), "label": label}
+        for start, end in zip(starts, ends, strict=True)
+        if (label := data.draw(st.sampled_from([None, *LABELS])))
+    ]
+    _, lost = check_the_ceiling(processor, Document(raw_text=text, gold={"spans": spans}))
+    assert lost == []
+
+
+@settings(max_examples=300)
+@given(text=sentences, gold=st.sampled_from(LABELS), pooling=st.sampled_from(["mean", "max", "first"]))
+def test_law_4_a_category_always_comes_back(tokenizer, text, gold, pooling):
+    task = TextClassification(labels=LABELS, pooling=pooling)
+    processor = Processor(tokenizer, task, windows={"max_length": 12, "overlap": 4})
+    (encoded,) = processor.encode([Document(raw_text=text, gold=Annotation(categories=(Category(label=gold),)))])
+    decoded = task.decode(encoded, task.perfect_outputs(encoded))
+    assert [category.label for category in decoded.categories] == [gold]
+    assert task.lost_spans(encoded) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "preprocess", "windows", "cause"),
+    [
+        ("Ana lives", (0, 2), [], {}, "its edge lies inside a word"),
+        ("Ana lives", (0, 4), [], {}, "white space at its edge"),
+        ("<b>Ana</b>", (0, 3), ["strip_html"], {}, "deleted by preprocessing"),
+        ("a&amp;b", (0, 3), ["strip_html"], {}, "its edge was changed by preprocessing"),
+        ("Ana \x00 lives", (4, 5), [], {}, "no token of its own"),
+        ("a b c d e f", (10, 11), [], {"max_length": 6, "on_overflow": "truncate"}, "beyond the window that is read"),
+    ],
+)
+def test_law_4_each_cause_is_named(tokenizer, text, span, preprocess, windows, cause):
+    task = TokenClassification(labels=LABELS)
+    processor = Processor(tokenizer, task, preprocess, windows={"overlap": 0, **windows})
+    document = Document(raw_text=text, gold={"spans": [{"start": span[0], "end": span[1], "label": "X"}]})
+    (encoded,) = processor.encode([document])
+    assert [(triples([one.span])[0][:2], one.cause) for one in task.lost_spans(encoded)] == [(span, cause)]
+
+
+def test_law_4_what_a_scheme_merges_is_named(processors):
+    spans = [{"start": 0, "end": 3, "label": "X"}, {"start": 4, "end": 9, "label": "X"}]
+    document = Document(raw_text="Ana lives", gold={"spans": spans})
+    _, lost = check_the_ceiling(processors["IO", "first"], document)
+    assert [one.cause for one in lost] == ["merged with a neighbour by the scheme IO"] * 2
+    for scheme in SCHEMES[1:]:
+        assert check_the_ceiling(processors[scheme, "first"], document)[1] == []

@@ -1,0 +1,57 @@
+"""Law 5: a prediction does not depend on its neighbours, on batch size, order or padding."""
+
+import pytest
+from conftest import tiny_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import messy_texts, sentences
+
+from nlp_inference import Predictor
+from nlp_inference.backends.torch import TorchBackend
+
+texts = st.lists(sentences | messy_texts, min_size=1, max_size=6)
+budgets = st.sampled_from([1, 24, 50, 100, 333, 4096])
+
+
+@pytest.fixture(scope="module", params=["token_processor", "text_processor"])
+def predictor(request):
+    processor = request.getfixturevalue(request.param)
+    return Predictor(processor, TorchBackend(tiny_model(processor.task), outputs=("logits",)))
+
+
+def predict(predictor, items, budget):
+    backend = TorchBackend(predictor.backend.model, outputs=("logits",), token_budget=budget)
+    return Predictor(predictor.processor, backend).predict(items)
+
+
+def assert_same(one, other):
+    assert one.raw_text == other.raw_text
+    assert one.coverage == other.coverage
+    pairs = list(zip(one.predicted.spans, other.predicted.spans, strict=True))
+    assert all((a.start, a.end, a.label) == (b.start, b.end, b.label) for a, b in pairs)
+    pairs += zip(one.predicted.categories, other.predicted.categories, strict=True)
+    assert all(a.label == b.label and a.score == pytest.approx(b.score, abs=1e-5) for a, b in pairs)
+
+
+@settings(max_examples=150)
+@given(items=texts, one=budgets, other=budgets, seed=st.randoms(use_true_random=False))
+def test_law_5_order_and_batch_size_change_nothing(predictor, items, one, other, seed):
+    order = list(range(len(items)))
+    seed.shuffle(order)
+    together = predict(predictor, items, one)
+    shuffled = predict(predictor, [items[position] for position in order], other)
+    for place, position in enumerate(order):
+        assert_same(together[position], shuffled[place])
+
+
+@settings(max_examples=150)
+@given(items=texts, budget=budgets, data=st.data())
+def test_law_5_neighbours_change_nothing(predictor, items, budget, data):
+    position = data.draw(st.integers(0, len(items) - 1))
+    (alone,) = predictor.predict([items[position]])
+    assert_same(predict(predictor, items, budget)[position], alone)
+
+
+def test_law_5_the_tiny_models_of_these_tests_do_predict_something(predictor):
+    documents = predictor.predict(["Ana lives in Rome and O'Neil in Łódź"] * 2)
+    assert all(document.predicted.spans or document.predicted.categories for document in documents)

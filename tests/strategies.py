@@ -1,0 +1,206 @@
+"""What hypothesis draws from in the tests: messy texts, transforms of every kind, tasks, annotations, Documents."""
+
+import string
+
+from hypothesis import strategies as st
+
+from nlp_inference.aligned_text import AlignedText
+from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
+from nlp_inference.tasks import TextClassification, TokenClassification
+from nlp_inference.transforms import (
+    Casefold,
+    CollapseWhitespace,
+    FixEncoding,
+    Lowercase,
+    Mask,
+    NormalizePunctuation,
+    NormalizeUnicode,
+    RemoveControl,
+    ReplaceRegex,
+    StripAccents,
+    StripHtml,
+)
+from nlp_inference.transforms.post import (
+    DropLabels,
+    MapLabels,
+    MergeAdjacent,
+    MinScore,
+    RequirePattern,
+    ResolveOverlaps,
+    TrimSpans,
+)
+
+FRAGMENTS = (
+    *("Ana", "lives", "in", "Rome", "O'Neil", "Łódź", "Ünïcödé", "北京", "東京都", "가나", "ΟΔΟΣ", "İstanbul", "ﬁne"),
+    *(" ", " ", "  ", "\n", "\r\n", "\r", "\t", "\u00a0", "\u2003", "\u3000", "\u2028", "\x85", "\x1c"),
+    *("\x00", "\x07", "\x7f", "\ufeff", "\u200b", "\u200c", "\u200d", "\u202e", "\u00ad", "\U000e0041"),
+    *("e\u0301", "\u0301", "a\u0323\u0301", "\u1100\u1161", "क्\u200dष", "ﾊﾞ", "\u034f"),
+    *("👩\u200d👩\u200d👧", "🏳️\u200d🌈", "👍🏽", "🇫🇷", "𝔘𝔫𝔦", "𐍈"),
+    *("שלום", "مرحبا", "\u200fעברית\u200e", "میخواهم"),
+    *("cafÃ©", "â€œHelloâ€\x9d", "schÃ¶n", "Ã", "ä¸\xad"),
+    *(
+        "<p>",
+        "</p>",
+        "<b class='x'>",
+        "<br/>",
+        "<!--",
+        "-->",
+        "<script>",
+        "</script>",
+        "<",
+        ">",
+        "&amp;",
+        "&lt",
+        "&#233;",
+    ),
+    *("“", "”", "’", "–", "…", "«", ".", ",", "-", "...", "(", "12,5", "a.b@c.org", "https://x.org/a?b", "@ana"),
+)
+
+messy_texts = st.lists(st.sampled_from(FRAGMENTS) | st.characters(codec="utf-8"), max_size=16).map("".join)
+"""Anything that UTF-8 can carry, mostly what goes wrong in practice."""
+
+words = st.sampled_from(
+    ("Ana", "lives", "in", "Rome", "O'Neil", "unbelievably", "Łódź", "北京", "cafÃ©", "x", "&amp;", "—")
+)
+sentences = st.lists(words, max_size=60).map(" ".join)
+"""Texts of up to several windows of 24 tokens."""
+
+PATTERNS = ("a", "[aeiou]+", r"\s+", r"(\w)(\W*)", "x*", r"\b", r"(?P<first>.)(.)", "<[^>]*>", r"\p{L}\p{M}", "$", ".+")
+
+TRANSFORMS = {
+    "casefold": st.builds(Casefold),
+    "collapse_whitespace": st.builds(CollapseWhitespace, keep_newlines=st.booleans()),
+    "fix_encoding": st.builds(FixEncoding),
+    "lowercase": st.builds(Lowercase),
+    "mask": st.builds(
+        Mask,
+        kinds=st.lists(st.sampled_from(["url", "email", "user", "number"]), min_size=1, unique=True).map(tuple),
+        url=st.sampled_from(["[URL]", "", "u"]),
+        number=st.sampled_from(["[NUMBER]", "0"]),
+    ),
+    "normalize_punctuation": st.builds(
+        NormalizePunctuation, quotes=st.booleans(), dashes=st.booleans(), ellipsis=st.booleans(), spaces=st.booleans()
+    ),
+    "normalize_unicode": st.builds(NormalizeUnicode, form=st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"])),
+    "remove_control": st.builds(RemoveControl, keep_joiners=st.booleans()),
+    "replace_regex": st.builds(
+        ReplaceRegex,
+        pattern=st.sampled_from(PATTERNS),
+        replacement=st.sampled_from(["", "-", "xyz", r"\g<0>", r"\g<0>\g<0>", "é\u0301"]),
+        ignore_case=st.booleans(),
+    ),
+    "strip_accents": st.builds(StripAccents),
+    "strip_html": st.builds(StripHtml, separator=st.sampled_from(["", " ", "\n"])),
+}
+"""For every built-in transform of text, by name, random instances."""
+
+transforms = st.sampled_from(sorted(TRANSFORMS)).flatmap(TRANSFORMS.__getitem__)
+chains = st.lists(transforms, max_size=7)
+
+label_names = st.text(string.ascii_letters + "äß北_-", min_size=1, max_size=8)
+some_labels = st.lists(label_names, min_size=1, max_size=4, unique=True).map(tuple)
+scores = st.none() | st.floats(0, 1)
+
+POST_TRANSFORMS = {
+    "drop_labels": st.builds(DropLabels, labels=some_labels),
+    "map_labels": st.builds(MapLabels, labels=st.dictionaries(label_names, label_names, max_size=3)),
+    "merge_adjacent": st.builds(
+        MergeAdjacent,
+        max_gap=st.integers(0, 5),
+        gap=st.sampled_from([r"\s+", "-", ".*"]),
+        labels=st.none() | some_labels,
+        score=st.sampled_from(["min", "mean", "max"]),
+    ),
+    "min_score": st.builds(
+        MinScore, threshold=st.floats(0, 1), labels=st.dictionaries(label_names, st.floats(0, 1), max_size=3)
+    ),
+    "require_pattern": st.builds(
+        RequirePattern, pattern=st.sampled_from([r"\d+", "a|b"]), labels=st.none() | some_labels
+    ),
+    "resolve_overlaps": st.builds(ResolveOverlaps, strategy=st.sampled_from(["score", "longest"])),
+    "trim_spans": st.builds(TrimSpans, characters=st.sampled_from(["", ".,;:", "«»"])),
+}
+"""For every built-in post-transform, by name, random instances."""
+
+post_transforms = st.sampled_from(sorted(POST_TRANSFORMS)).flatmap(POST_TRANSFORMS.__getitem__)
+
+SCHEMES = ("IO", "BIO", "BILOU", "BIOES")
+AGGREGATIONS = ("first", "mean", "max", "none")
+
+tasks = st.builds(
+    TokenClassification,
+    labels=some_labels,
+    scheme=st.sampled_from(SCHEMES),
+    aggregation=st.sampled_from(AGGREGATIONS),
+) | st.builds(
+    TextClassification,
+    labels=some_labels,
+    pooling=st.sampled_from(["mean", "max", "first"]),
+    top_k=st.none() | st.integers(1, 5),
+)
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def flat_spans(draw: st.DrawFn, length: int, labels: tuple[str, ...]) -> tuple[Span, ...]:
+    """Gold spans anywhere in a text of `length` characters, without overlap; adjacent ones are common."""
+    if not length:
+        return ()
+    cuts = sorted(draw(st.lists(st.integers(0, length), max_size=12, unique=True)))
+    bounds = [pair for pair in zip(cuts, cuts[1:], strict=False) if draw(st.booleans())]
+    return tuple(Span(start=start, end=end, label=draw(st.sampled_from(labels))) for start, end in bounds)
+
+
+@st.composite
+def spans(draw: st.DrawFn, length: int) -> Span:
+    start = draw(st.integers(0, length - 1))
+    return Span(start=start, end=draw(st.integers(start + 1, length)), label=draw(label_names), score=draw(scores))
+
+
+@st.composite
+def annotations(draw: st.DrawFn, length: int) -> Annotation:
+    """Spans (overlaps allowed), categories, relations between the spans, values and texts."""
+    found = draw(st.lists(spans(length), max_size=4)) if length else []
+    places = st.integers(0, len(found) - 1) if found else st.nothing()
+    relations = st.lists(st.builds(Relation, head=places, tail=places, label=label_names, score=scores), max_size=2)
+    return Annotation(
+        spans=tuple(found),
+        categories=tuple(draw(st.lists(st.builds(Category, label=label_names, score=scores), max_size=3))),
+        relations=tuple(draw(relations)) if found else (),
+        values=draw(st.dictionaries(label_names, st.floats(allow_nan=False, allow_infinity=False), max_size=2)),
+        generated=tuple(draw(st.lists(messy_texts, max_size=2))),
+    )
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Document:
+    """Documents with everything that a Document can have."""
+    raw, pair = draw(messy_texts), draw(st.none() | messy_texts)
+    steps = draw(st.lists(transforms, max_size=3))
+    aligned, aligned_pair = AlignedText(raw), AlignedText(pair or "")
+    for step in steps:
+        aligned, aligned_pair = step.apply(aligned), step.apply(aligned_pair)
+    coverage = Coverage(characters=len(raw), windows=1, truncated=draw(st.booleans()), unread=((0, 1),))
+    return Document(
+        raw_text=raw,
+        raw_text_pair=pair,
+        id=draw(st.none() | st.text(st.characters(codec="utf-8"), max_size=6)),
+        gold=draw(st.none() | annotations(len(raw))),
+        predicted=draw(st.none() | annotations(len(raw))),
+        metadata=draw(st.dictionaries(st.text(string.ascii_letters, max_size=4), json_values, max_size=3)),
+        edits=aligned.records,
+        edits_pair=() if pair is None else aligned_pair.records,
+        coverage=draw(st.none() | st.just(coverage)),
+    )
