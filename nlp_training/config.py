@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError, field_validator
 
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import explain
@@ -64,6 +64,16 @@ class ProcessorConfig(_Section):
 class RunConfig(_Section):
     """A run: `model`, `data`, `processor`, and `training`, which takes every field of `transformers.TrainingArguments`.
 
+    Args:
+        name: of the folder that the run makes, under `output_dir`.
+        output_dir: where runs are kept.
+        seed: of everything random.
+        cpu_threads: threads of each process on a CPU; `None` shares the cores among the processes of this machine.
+        model: what to start from.
+        data: what to learn from.
+        processor: everything that decides a prediction apart from the weights.
+        training: how to train.
+
     Example:
         >>> config = RunConfig.model_validate({
         ...     "name": "demo", "model": {"base": "bert-base-cased"}, "data": {"train": "train.jsonl"},
@@ -76,6 +86,7 @@ class RunConfig(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     output_dir: str = "runs"
     seed: int = 42
+    cpu_threads: PositiveInt | None = None
     model: ModelConfig
     data: DataConfig
     processor: ProcessorConfig

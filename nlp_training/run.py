@@ -14,6 +14,7 @@ from nlp_training.arguments import training_arguments
 from nlp_training.artefact import replacing_folder
 from nlp_training.base_model import locate_base
 from nlp_training.config import RunConfig, save_config
+from nlp_training.cpu import use_cpu_threads
 from nlp_training.data import check_documents, load_documents
 from nlp_training.labels import with_labels
 from nlp_training.metrics import document_metric
@@ -49,6 +50,7 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     """
     console = console or Console()
     set_seed(config.seed)
+    use_cpu_threads(config.cpu_threads)
     splits = load_splits(config)
     processor = build_processor(config, splits["train"])
     check_documents(splits, flat=processor.task.flat, needs=processor.task.needs)

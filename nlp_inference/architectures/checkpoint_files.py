@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
 
 from nlp_inference.errors import ArtefactError
 
@@ -41,11 +40,9 @@ def find_weight_files(source: str | Path, *, revision: str = "main") -> WeightFi
         return _in_folder(path)
     if path.is_file():
         return _in_file(path)
-    if isinstance(source, Path) or not _is_hub_id(source):
-        raise ArtefactError(
-            f"there is no checkpoint at {str(source)!r}; give a .safetensors file, a folder that holds one, or a Hub id"
-        )
-    return _on_hub(source, revision)
+    if isinstance(source, str) and not source.endswith((".safetensors", ".json")):
+        return _on_hub(source, revision)
+    raise _not_there(source)
 
 
 def _in_file(path: Path) -> WeightFiles:
@@ -129,17 +126,11 @@ def _is_plain_name(name: object) -> bool:
     )
 
 
-def _is_hub_id(source: str) -> bool:
-    try:
-        validate_repo_id(source)
-    except HFValidationError:
-        return False
-    return not source.endswith(".safetensors")
-
-
 def _on_hub(repo_id: str, revision: str) -> WeightFiles:
     try:
         folder = Path(snapshot_download(repo_id, revision=revision, allow_patterns=_HUB_FILES))
+    except HFValidationError as error:
+        raise _not_there(repo_id) from error
     except OSError as error:
         raise ArtefactError(
             f"{repo_id!r} is no file or folder here, and as a Hub id (revision {revision!r}) it could not be fetched: "
@@ -152,6 +143,12 @@ def _on_hub(repo_id: str, revision: str) -> WeightFiles:
             "its owner can add them with https://huggingface.co/spaces/safetensors/convert"
         )
     return found
+
+
+def _not_there(source: str | Path) -> ArtefactError:
+    return ArtefactError(
+        f"there is no checkpoint at {str(source)!r}; give a .safetensors file, a folder that holds one, or a Hub id"
+    )
 
 
 def _pickled(path: Path) -> ArtefactError:

@@ -38,7 +38,7 @@ class CheckpointReport(BaseModel):
         >>> report = CheckpointReport(source="org/model", loaded=("a.weight",), missing=("b.weight", "head.bias"),
         ...     allowed=frozenset({"head.bias"}))
         >>> print(report)
-        'org/model': 1 loaded, 2 missing, 0 unexpected, 0 mismatched
+        'org/model': 1 fit, 2 missing, 0 unexpected, 0 mismatched
           missing: b.weight
           missing (allowed): head.bias
         >>> report.ok
@@ -52,7 +52,8 @@ class CheckpointReport(BaseModel):
     files: tuple[Path, ...] = ()
     """The files that were read."""
     loaded: tuple[str, ...] = ()
-    """Weights of the model that hold what the checkpoint says; of weights that the model ties, each name."""
+    """Weights of the model that hold what the checkpoint says, or would, had nothing else been wrong; of weights that
+    the model ties, each name."""
     missing: tuple[str, ...] = ()
     """Weights of the model that the checkpoint does not have; they are as they were."""
     unexpected: tuple[str, ...] = ()
@@ -67,7 +68,8 @@ class CheckpointReport(BaseModel):
     @property
     def ok(self) -> bool:
         """Whether nothing that matters is wrong."""
-        return not any(rows for title, rows in self._sections() if "allowed" not in title)
+        wrong = {*self.missing, *self.unexpected, *(mismatch.name for mismatch in self.mismatched)}
+        return wrong <= self.allowed
 
     def raise_for_problems(self) -> None:
         """Raise unless all that is missing, unexpected or mismatched was allowed.
@@ -105,7 +107,7 @@ class CheckpointReport(BaseModel):
 
     def _summary(self) -> str:
         return (
-            f"{len(self.loaded)} loaded, {len(self.missing)} missing, {len(self.unexpected)} unexpected, "
+            f"{len(self.loaded)} {'loaded' if self.ok else 'fit'}, {len(self.missing)} missing, {len(self.unexpected)} unexpected, "
             f"{len(self.mismatched)} mismatched"
         )
 

@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint while they are still in their files: names, shapes, kinds of number, and values on demand."""
+"""The tensors of a checkpoint, still in their files: names, shapes and kinds of number now, values on demand."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -105,7 +105,8 @@ def read_values(file: Path, keys: Mapping[str, str]) -> dict[str, torch.Tensor]:
 
 def _tensors_of(file: Path) -> list[StoredTensor]:
     with _opened(file) as handle:
-        slices = {key: handle.get_slice(key) for key in handle.keys()}  # noqa: SIM118  a handle is not a mapping
+        keys = handle.keys()
+        slices = {key: handle.get_slice(key) for key in keys}
         return [StoredTensor(file, key, tuple(part.get_shape()), part.get_dtype()) for key, part in slices.items()]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import torch
@@ -142,25 +143,22 @@ def _compare_tied(
     """Compare one weight of the model, under all of its names, with what the checkpoint has of them."""
     present = {name: stored[name] for name in names if name in stored}
     reasons = {name: reason for name, tensor in present.items() if (reason := tensor.misfit(value))}
-    first, *others = [name for name in present if name not in reasons] or [None]
-    if first is not None:
-        comparison.plan[first] = stored[first]
-        for name in others:
-            if not present[name].holds(present[first].read()):
-                reasons[name] = f"tied to {first} in the model, but other values in the checkpoint"
+    fitting = [name for name in present if name not in reasons]
+    for name in fitting[1:]:
+        if not present[name].holds(present[fitting[0]].read()):
+            reasons[name] = f"tied to {fitting[0]} in the model, but other values in the checkpoint"
+    if fitting:
+        comparison.plan[fitting[0]] = present[fitting[0]]
     elif reasons:
         culprit = next(iter(reasons))
-        for name in names:
-            reasons.setdefault(name, f"tied to {culprit} in the model")
-            present.setdefault(name, present[culprit])
+        reasons = {name: reasons.get(name, f"tied to {culprit} in the model") for name in names}
+        present = {name: present.get(name, present[culprit]) for name in names}
     for name in names:
         if name in reasons:
-            shapes = present[name].shape, tuple(value.shape)
-            comparison.mismatched.append(Mismatch(name=name, found=shapes[0], expected=shapes[1], reason=reasons[name]))
-        elif first is not None:
-            comparison.loaded.append(name)
+            found, expected = present[name].shape, tuple(value.shape)
+            comparison.mismatched.append(Mismatch(name=name, found=found, expected=expected, reason=reasons[name]))
         else:
-            comparison.missing.append(name)
+            (comparison.loaded if fitting else comparison.missing).append(name)
 
 
 def _matching(names: Iterable[str], patterns: Collection[str]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from rich.table import Table
 
 from nlp_inference import Document
@@ -20,7 +21,8 @@ def setup_table(trainer: "DocumentTrainer", splits: Mapping[str, Sequence[Docume
     table = Table(title="run", show_header=False)
     table.add_row("task", f"{trainer.processor.task.name}, {len(getattr(trainer.processor.task, 'labels', ()))} labels")
     table.add_row("documents", ", ".join(f"{name} {len(documents)}" for name, documents in splits.items()))
-    table.add_row("device", f"{args.device}, {args.world_size} process(es), {precision}")
+    threads = f", {torch.get_num_threads()} thread(s) each" if args.device.type == "cpu" else ""
+    table.add_row("device", f"{args.device}, {args.world_size} process(es){threads}, {precision}")
     table.add_row("batches", f"{args.train_batch_size} documents, {args.train_sampling_strategy}")
     table.add_row("epochs", f"{args.num_train_epochs:g} at learning rate {args.learning_rate:g}")
     return table
