@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nlp_inference.architectures import CheckpointReport, load_checkpoint
     from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
     from nlp_inference.predictor import FailedDocument, Predictor
     from nlp_inference.processor import Processor
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Annotation": "document",
     "Category": "document",
+    "CheckpointReport": "architectures",
     "Compose": "transforms",
     "Coverage": "document",
     "Document": "document",
@@ -30,12 +32,14 @@ _MODULES = {
     "TextClassification": "tasks",
     "TokenClassification": "tasks",
     "Transform": "transforms",
+    "load_checkpoint": "architectures",
     "redact": "redaction",
 }
 
 __all__ = [
     "Annotation",
     "Category",
+    "CheckpointReport",
     "Compose",
     "Coverage",
     "Document",
@@ -49,6 +53,7 @@ __all__ = [
     "TextClassification",
     "TokenClassification",
     "Transform",
+    "load_checkpoint",
     "redact",
 ]
 

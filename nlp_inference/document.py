@@ -3,11 +3,21 @@
 Every offset in a Document is in code points of `raw_text` (or `raw_text_pair`), end exclusive.
 """
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from nlp_inference.aligned_text import AlignedText, EditRecord
 from nlp_inference.errors import InvalidDocumentError
@@ -23,7 +33,7 @@ class Span(_Frozen):
     start: Annotated[int, Field(ge=0)]
     end: int
     label: str
-    score: float | None = None
+    score: FiniteFloat | None = None
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> Self:
@@ -36,7 +46,7 @@ class Category(_Frozen):
     """A label of the whole document."""
 
     label: str
-    score: float | None = None
+    score: FiniteFloat | None = None
 
 
 class Relation(_Frozen):
@@ -45,7 +55,7 @@ class Relation(_Frozen):
     head: int
     tail: int
     label: str
-    score: float | None = None
+    score: FiniteFloat | None = None
 
 
 class Annotation(_Frozen):
@@ -54,7 +64,7 @@ class Annotation(_Frozen):
     spans: tuple[Span, ...] = ()
     categories: tuple[Category, ...] = ()
     relations: tuple[Relation, ...] = ()
-    values: dict[str, float] = {}
+    values: dict[str, FiniteFloat] = {}
     generated: tuple[str, ...] = ()
 
 
@@ -92,6 +102,18 @@ Text = Annotated[str, AfterValidator(_encodable)]
 """A string that UTF-8 can carry."""
 
 
+def _without_loss(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    try:
+        json.dumps(metadata, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{error}; JSON has finite numbers only, write null or a string in their place") from error
+    return metadata
+
+
+Metadata = Annotated[dict[str, JsonValue], AfterValidator(_without_loss)]
+"""What JSON can hold: a NaN or an infinity would silently become null."""
+
+
 class Document(_Frozen):
     """A text, the edits that preprocessing made to it, and its gold and predicted annotation.
 
@@ -122,7 +144,7 @@ class Document(_Frozen):
     id: str | None = None
     gold: Annotation | None = None
     predicted: Annotation | None = None
-    metadata: dict[str, JsonValue] = {}
+    metadata: Metadata = {}
     edits: tuple[EditRecord, ...] = ()
     edits_pair: tuple[EditRecord, ...] = ()
     coverage: Coverage | None = None

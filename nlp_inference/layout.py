@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from nlp_inference.errors import InvalidSpecError
+from nlp_inference.tokenization import plain_backend
 
 IGNORED = -100
 """The label id that losses skip, as everywhere in PyTorch and transformers."""
@@ -143,7 +144,7 @@ def pad_targets(targets: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDAr
 
 def _probe(tokenizer: PreTrainedTokenizerBase, texts: tuple[str, ...]) -> _Frame:
     """Encode short texts and read off which special tokens stand around them."""
-    encoding = tokenizer.backend_tokenizer.encode(*texts, add_special_tokens=True)
+    encoding = plain_backend(tokenizer).encode(*texts, add_special_tokens=True)
     special: list[list[int]] = [[]]
     special_types: list[list[int]] = [[]]
     text_types: list[int] = []

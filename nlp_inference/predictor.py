@@ -117,7 +117,7 @@ class Predictor:
                     raise PredictionError(f"document {result.id!r}: {result.cause}") from result.cause
 
     def _predict_chunk(self, chunk: list[tuple[str, Item]]) -> list["Document | _Failure"]:
-        documents = [_attempt(number, as_document, item, default_id=number) for number, item in chunk]
+        documents = [_attempt(_name(item, number), as_document, item, default_id=number) for number, item in chunk]
         encoded = self._encode(documents)
         readable = [one for one in encoded if isinstance(one, EncodedDocument)]
         rows = [self.processor.rows(one) for one in readable]
@@ -175,6 +175,12 @@ def _attempt(document_id: str | None, function: Callable[..., Any], *arguments: 
         return function(*arguments, **options)
     except Exception as error:  # noqa: BLE001 - a document must not take its neighbours down, whatever it breaks
         return _Failure(str(document_id), error)
+
+
+def _name(item: Item, number: str) -> str:
+    """What to call an item that may not even be a document."""
+    given = item.get("id") if isinstance(item, Mapping) else None
+    return given if isinstance(given, str) else number
 
 
 def _look_ahead(items: Iterable[Item]) -> Iterator[list[tuple[str, Item]]]:

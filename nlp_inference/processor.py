@@ -1,6 +1,8 @@
 """Everything that decides a prediction apart from the weights, in one object that is saved with the model."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import signature
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -17,12 +19,13 @@ from nlp_inference.tasks import Arrays, Task
 from nlp_inference.tokenization import TokenizedText, tokenize
 from nlp_inference.transforms.base import PostTransform, Transform
 from nlp_inference.transforms.compose import Compose
-from nlp_inference.windowing import WindowSettings, split_windows
+from nlp_inference.windowing import Window, WindowSettings, split_windows
 
 FORMAT_VERSION = 1
 """Version of what `processor_config.json` means. Raised when an older library would misread a newer file."""
 
-_SAVED = ("task", "preprocess", "postprocess", "windows", "format_version")
+_LOADING = frozenset({"trust_remote_code", "code_revision"})
+"""Arguments of `from_pretrained` that say how to load, and decide nothing."""
 
 
 class Processor(ProcessorMixin):
@@ -75,6 +78,7 @@ class Processor(ProcessorMixin):
         self.postprocess: Compose[PostTransform] = Compose(postprocess, kind=PostTransform)
         self.windows = _window_settings(windows)
         self.layout = InputLayout(tokenizer, max_length=self.windows.max_length, pair_position=self.task.pair_position)
+        self._split(0, (), self.layout.capacity(None))  # windows that fit no document are an error now, not at each
 
     def __call__(
         self, documents: Iterable[str | Document], *, labels: bool = False, return_tensors: str = "np"
@@ -125,10 +129,13 @@ class Processor(ProcessorMixin):
                 f"document {document.id!r}: its second text of {len(pair_ids)} tokens leaves {max(capacity, 0)} of "
                 f"{self.layout.max_length} tokens for the first, too few for an overlap of {overlap}; shorten it"
             )
-        windows = split_windows(len(text.ids), text.word_starts.tolist(), capacity=capacity, overlap=overlap)
+        windows = self._split(len(text.ids), text.word_starts.tolist(), capacity)
         if self.windows.on_overflow == "truncate":
             windows = [windows[0]._replace(owned_end=windows[0].end)]
         return EncodedDocument(document, text.ids, text.offsets, text.word_starts, pair_ids, tuple(windows))
+
+    def _split(self, length: int, word_starts: Sequence[int], capacity: int) -> list[Window]:
+        return split_windows(length, word_starts, capacity=capacity, overlap=self.windows.overlap)
 
     def rows(self, encoded: EncodedDocument) -> list[Row]:
         """The model's input row for each window of a document."""
@@ -167,6 +174,25 @@ class Processor(ProcessorMixin):
             "windows": self.windows.model_dump(mode="json"),
         }
 
+    def save_pretrained(self, save_directory: str | PathLike[str], *args: Any, **kwargs: Any) -> Any:
+        """Write `processor_config.json` and the tokenizer's files; see `ProcessorMixin.save_pretrained`.
+
+        Raises:
+            ArtefactError: a subclass takes arguments that `to_dict` does not give, so that they would be lost.
+        """
+        lost = sorted(set(self._settings()) - set(self.to_dict()))
+        if lost:
+            raise ArtefactError(
+                f"{type(self).__name__} takes {lost!r}, which its to_dict does not give, so that saving would lose "
+                "them; give them there"
+            )
+        return super().save_pretrained(save_directory, *args, **kwargs)
+
+    @classmethod
+    def _settings(cls) -> list[str]:
+        """The arguments that are saved in `processor_config.json`."""
+        return [name for name in signature(cls).parameters if name != "tokenizer"]
+
     @classmethod
     def from_args_and_dict(cls, args: Sequence[Any], processor_dict: dict[str, Any], **kwargs: Any) -> Self:
         """Build a processor from its tokenizer and its saved settings; called by `from_pretrained`.
@@ -175,14 +201,19 @@ class Processor(ProcessorMixin):
             ArtefactError: there are no settings, or some that this library does not know.
         """
         saved = {key: value for key, value in processor_dict.items() if key not in {"processor_class", "auto_map"}}
-        unknown = sorted(set(saved) - set(_SAVED))
+        unknown = sorted(set(saved) - set(cls._settings()))
         if "task" not in saved or unknown:
             raise ArtefactError(
-                f"processor_config.json has the keys {sorted(saved)!r}; expected {sorted(_SAVED)!r}"
+                f"processor_config.json has the keys {sorted(saved)!r}; expected {sorted(cls._settings())!r}"
                 + (f", and does not know {unknown!r}" if unknown else "")
                 + "; was this model saved by nlp-inference, by this version?"
             )
-        overrides = {key: value for key, value in kwargs.items() if key in _SAVED}
+        overrides = {key: value for key, value in kwargs.items() if key not in _LOADING and not key.startswith("_")}
+        unknown = sorted(set(overrides) - set(cls._settings()))
+        if unknown:
+            raise ArtefactError(
+                f"from_pretrained does not know {unknown!r}; what it can replace is {sorted(cls._settings())!r}"
+            )
         return cls(*args, **{**saved, **overrides})
 
 

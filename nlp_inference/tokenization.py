@@ -24,6 +24,16 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[T
     Raises:
         InvalidSpecError: the tokenizer is not a fast one, so that tokens have no offsets.
     """
+    encodings = plain_backend(tokenizer).encode_batch(texts, add_special_tokens=False)
+    return [_tokenized(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
+
+
+def plain_backend(tokenizer: PreTrainedTokenizerBase) -> Any:
+    """The `tokenizers.Tokenizer` of a fast tokenizer, which now neither truncates nor pads.
+
+    Raises:
+        InvalidSpecError: the tokenizer is not a fast one.
+    """
     if not tokenizer.is_fast:
         raise InvalidSpecError(
             f"{type(tokenizer).__name__} gives no offsets; load a fast tokenizer (one with a tokenizer.json)"
@@ -33,8 +43,7 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[T
         backend.no_truncation()
     if backend.padding is not None:
         backend.no_padding()
-    encodings = backend.encode_batch(texts, add_special_tokens=False)
-    return [_tokenized(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
+    return backend
 
 
 def _tokenized(text: str, encoding: Any) -> TokenizedText:

@@ -118,5 +118,10 @@ def save_artefact(
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
         trainer.processor.save_pretrained(folder)
         save_config(config, folder / "training.yaml")
-        (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        _write_json(folder / "metrics.json", metrics)
+        _write_json(folder / "training_log.json", trainer.state.log_history)
         (folder / "README.md").write_text(model_card(config, trainer.processor, metrics), encoding="utf-8")
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

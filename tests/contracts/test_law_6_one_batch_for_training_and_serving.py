@@ -42,7 +42,7 @@ def assert_bit_for_bit(one, other):
 @settings(max_examples=250)
 @given(documents=st.lists(gold_documents(), min_size=1, max_size=5), chain=chains)
 def test_law_6_the_model_sees_in_serving_what_it_saw_in_training(tokenizer, task, documents, chain):
-    processor = Processor(tokenizer, task, chain, windows={"max_length": 24, "overlap": 4})
+    processor = Processor(tokenizer, task, chain, windows={"max_length": 48, "overlap": 4})
     backend = RecordingBackend(processor, token_budget=10**9)
     Predictor(processor, backend).predict([document.unannotated() for document in documents])
     (served,) = backend.batches

@@ -1,10 +1,10 @@
 """Law 7: a text that fits one window predicts the same with and without windowing; all is covered, or reported."""
 
 import pytest
-from conftest import LABELS, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import chains, messy_texts, sentences
+from tiny_models import LABELS, tiny_model
 
 from nlp_inference import Document, Predictor, Processor, TextClassification, TokenClassification
 from nlp_inference.backends.torch import TorchBackend
@@ -17,11 +17,15 @@ TASKS = [
 ]
 
 
-@pytest.mark.parametrize("task", TASKS, ids=repr)
+@pytest.fixture(scope="module", params=TASKS, ids=repr)
+def task_and_backend(request):
+    return request.param, TorchBackend(tiny_model(request.param), outputs=("logits",))
+
+
 @settings(max_examples=60)
 @given(text=messy_texts | sentences)
-def test_law_7_a_text_that_fits_predicts_the_same_however_windows_are_set(tokenizer, task, text):
-    backend = TorchBackend(tiny_model(task), outputs=("logits",))
+def test_law_7_a_text_that_fits_predicts_the_same_however_windows_are_set(tokenizer, task_and_backend, text):
+    task, backend = task_and_backend
     (whole,) = Processor(tokenizer, task).encode([Document(raw_text=text)])
     fits = min(512, len(whole.token_ids) + 2)
     predictions = [

