@@ -97,7 +97,9 @@ def main(
             seconds[name].append(time.perf_counter() - started)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     best = min(value for name, value in median.items() if name.startswith("pipeline"))
-    table = Table(title=f"{documents} documents, {sum(len(text.split()) for text in texts) / documents:.0f} words in the mean")
+    table = Table(
+        title=f"{documents} documents, {sum(len(text.split()) for text in texts) / documents:.0f} words in the mean"
+    )
     for column in ("", "documents / s", "× best pipeline", "of the bare limit"):
         table.add_column(column, justify="left" if not column else "right")
     for name, value in median.items():

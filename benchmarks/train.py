@@ -4,8 +4,8 @@
     python benchmarks/train.py banking77 --data FOLDER  # FOLDER/banking77.{train,test}.jsonl
 
 The peer is what its documentation shows: the same base weights, words labelled at their first token, `Trainer` with
-length-grouped batches of 16, bf16, learning rate 2e-4 and 3 epochs; seqeval's micro F1, or accuracy. Each runs in a process
-of its own, with all cores. Seconds are those of `Trainer.train()`.
+length-grouped batches of 16, bf16, learning rate 2e-4 and 3 epochs; seqeval's micro F1, or accuracy. Each runs in a
+process of its own, with all cores. Seconds are those of `Trainer.train()`.
 """
 
 import json
@@ -30,7 +30,9 @@ def run_ours(name: str, data: Path, seed: int, overrides: list[str]) -> dict[str
         if "dev" in SPLITS[name]:
             sources.append(f"data.validation={data / name}.dev.jsonl")
         settings = [f"output_dir={folder}", f"seed={seed}", *sources, *overrides]
-        subprocess.run([sys.executable, ROOT / "scripts/train.py", ROOT / f"configs/{name}.yaml", *settings], check=True)
+        subprocess.run(
+            [sys.executable, ROOT / "scripts/train.py", ROOT / f"configs/{name}.yaml", *settings], check=True
+        )
         metrics = json.loads((Path(folder) / name / "model" / "metrics.json").read_text())
         log = json.loads((Path(folder) / name / "model" / "training_log.json").read_text())
     score = "f1" if name == "wnut17" else "accuracy"
@@ -62,8 +64,12 @@ def main(
         peer = run_peer(name, data, seed)
         ours = run_ours(name, data, seed, override or [])
         for who, result in (("plain Trainer script", peer), ("nlp_training", ours)):
-            scores = [f"{100 * result[split]:.1f}" if result.get(split) is not None else "–" for split in ("dev", "test")]
-            table.add_row(who, str(seed), *scores, f"{result['seconds']:.0f}", f"{result['seconds'] / peer['seconds']:.0%}")
+            scores = [
+                f"{100 * result[split]:.1f}" if result.get(split) is not None else "–" for split in ("dev", "test")
+            ]
+            table.add_row(
+                who, str(seed), *scores, f"{result['seconds']:.0f}", f"{result['seconds'] / peer['seconds']:.0%}"
+            )
     Console().print(table)
 
 

@@ -51,7 +51,9 @@ def predict(
         predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, revision=revision)
         with _reading(source) as lines, _writing(output) as sink, _progress(messages, hidden=show) as advance:
             screen = Console(file=sink) if show else None
-            for result in predictor.stream(read_items(lines, name="<stdin>" if source == "-" else source), on_error=on_error.value):
+            for result in predictor.stream(
+                read_items(lines, name="<stdin>" if source == "-" else source), on_error=on_error.value
+            ):
                 failed += isinstance(result, FailedDocument)
                 if screen is not None:
                     screen.print(result)

@@ -247,7 +247,8 @@ def as_document(item: "str | Mapping[str, Any] | Document", *, default_id: str |
     if isinstance(item, Document):
         return item if item.id is not None or default_id is None else item.model_copy(update={"id": default_id})
     fields: dict[str, Any] = {"raw_text": item} if isinstance(item, str) else dict(item)
-    fields.setdefault("id", default_id)
+    if fields.get("id") is None:
+        fields["id"] = default_id
     try:
         return Document.model_validate(fields)
     except ValidationError as error:

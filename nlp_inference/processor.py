@@ -12,7 +12,7 @@ from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, P
 
 from nlp_inference.document import Document, as_document
 from nlp_inference.encoding import EncodedDocument
-from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError
+from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError, PredictionError
 from nlp_inference.layout import InputLayout, Row, pad_targets
 from nlp_inference.registry import Spec, explain
 from nlp_inference.tasks import Arrays, Task
@@ -154,11 +154,15 @@ class Processor(ProcessorMixin):
 
         Returns:
             The document with `predicted` and `coverage`, in raw coordinates.
+
+        Raises:
+            PredictionError: an output holds NaN.
         """
         content = [
             {name: output[name][(row.content,) * axes] for name, axes in self.task.outputs.items()}
             for row, output in zip(rows, outputs, strict=True)
         ]
+        _check_numbers(content)
         predicted = self.task.decode(encoded, content)
         document = encoded.document.with_predicted(predicted, coverage=encoded.coverage())
         return self.postprocess(document)
@@ -194,6 +198,23 @@ class Processor(ProcessorMixin):
         return [name for name in signature(cls).parameters if name != "tokenizer"]
 
     @classmethod
+    def get_processor_dict(
+        cls, pretrained_model_name_or_path: str | PathLike[str], **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Read `processor_config.json`; called by `from_pretrained`.
+
+        Raises:
+            ArtefactError: it cannot be read, or is no JSON object.
+        """
+        try:
+            return super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ArtefactError(
+                f"cannot read processor_config.json of {str(pretrained_model_name_or_path)!r}: {error}; "
+                "expected a folder or a Hub id of a model that nlp-inference saved"
+            ) from error
+
+    @classmethod
     def from_args_and_dict(cls, args: Sequence[Any], processor_dict: dict[str, Any], **kwargs: Any) -> Self:
         """Build a processor from its tokenizer and its saved settings; called by `from_pretrained`.
 
@@ -215,6 +236,15 @@ class Processor(ProcessorMixin):
                 f"from_pretrained does not know {unknown!r}; what it can replace is {sorted(cls._settings())!r}"
             )
         return cls(*args, **{**saved, **overrides})
+
+
+def _check_numbers(outputs: Sequence[Arrays]) -> None:
+    """A NaN has no best tag: decoded, it would look as if there were nothing to find."""
+    for name, array in ((name, array) for output in outputs for name, array in output.items()):
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise PredictionError(
+                f"the model's output {name!r} holds NaN; use a precision of wider range, or other weights"
+            )
 
 
 def _window_settings(windows: WindowSettings | Mapping[str, Any] | None) -> WindowSettings:

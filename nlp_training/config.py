@@ -24,11 +24,15 @@ class ModelConfig(_Section):
         base: a Hub id, a folder, or `package:NAME/FOLDER` for a folder inside an installed Python package.
         revision: branch, tag or commit on the Hub.
         settings: keys of the model's own configuration to set, such as `hidden_dropout_prob: 0.2`.
+        training_attention: attention implementation while training, such as `sdpa`; `None` takes `eager` on a CPU,
+            where the backward pass of the fused one is slow, and the model's own elsewhere. Evaluation always takes
+            the model's own, as production does.
     """
 
     base: str
     revision: str = "main"
     settings: dict[str, JsonValue] = {}
+    training_attention: str | None = None
 
 
 class DataConfig(_Section):

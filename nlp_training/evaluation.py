@@ -5,6 +5,7 @@ from typing import Any
 
 from nlp_inference import Annotation, Document, Predictor
 from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.tasks.base import Needs
 from nlp_training.metrics import document_metric
 
 _BATCH = 1024
@@ -26,8 +27,7 @@ def evaluate_documents(predictor: Predictor, documents: Iterable[Document]) -> d
         InvalidDocumentError: a document has no gold.
         PredictionError: a document could not be predicted.
     """
-    pairs = predict_beside_gold(predictor, documents)
-    return score(predictor, pairs)
+    return score(predict_beside_gold(predictor, documents), needs=predictor.processor.task.needs)
 
 
 def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> Iterator[tuple[Document, Annotation]]:
@@ -45,9 +45,9 @@ def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> 
         yield predicted, golds.pop(0)
 
 
-def score(predictor: Predictor, pairs: Iterable[tuple[Document, Annotation]]) -> dict[str, Any]:
+def score(pairs: Iterable[tuple[Document, Annotation]], *, needs: Needs) -> dict[str, Any]:
     """Score predicted documents beside their gold."""
-    how = document_metric(predictor.processor.task.needs)
+    how = document_metric(needs)
     metric = how.metric()
     coverage = {"documents": 0, "characters": 0, "windows": 0, "truncated": 0, "incomplete": 0}
     for batch in _batches(pairs):

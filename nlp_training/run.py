@@ -97,13 +97,16 @@ def build_model(config: RunConfig, task: Task) -> PreTrainedModel:
 def build_trainer(config: RunConfig, processor: Processor, splits: Splits, *, console: Console) -> DocumentTrainer:
     """The trainer of a run, with a progress bar in place of the Trainer's log lines."""
     best = document_metric(processor.task.needs).best
+    args = training_arguments(config, best_metric=best)
+    on_cpu = args.device.type == "cpu"
     trainer = DocumentTrainer(
         build_model(config, processor.task),
-        training_arguments(config, best_metric=best),
+        args,
         processor=processor,
         train_dataset=splits["train"],
         eval_dataset=splits.get("validation"),
         callbacks=[RichProgress(console, best=best)],
+        training_attention=config.model.training_attention or ("eager" if on_cpu else None),
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)

@@ -1,8 +1,9 @@
 """A Hugging Face Trainer whose data are Documents and whose evaluation is the Predictor."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate.utils import gather_object
@@ -30,6 +31,8 @@ class DocumentTrainer(Trainer):
         train_dataset: documents with gold.
         eval_dataset: documents with gold, or several such sets by name.
         callbacks: further callbacks.
+        training_attention: attention implementation while training, if it is not to be the model's own, which
+            evaluation takes.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class DocumentTrainer(Trainer):
         train_dataset: Documents | None = None,
         eval_dataset: Documents | Mapping[str, Documents] | None = None,
         callbacks: Sequence[TrainerCallback] = (),
+        training_attention: str | None = None,
     ) -> None:
         args.remove_unused_columns = False  # a Document has no columns
         super().__init__(
@@ -53,6 +57,11 @@ class DocumentTrainer(Trainer):
             callbacks=list(callbacks),
         )
         self.processor = processor
+        self._attention = {
+            "serving": getattr(model.config, "_attn_implementation", None),
+            "training": training_attention,
+        }
+        self._use_attention("training")
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
         """Like the Trainer's, but a Document's length is that of its tokens."""
@@ -67,10 +76,25 @@ class DocumentTrainer(Trainer):
             self.args.train_batch_size * self.args.gradient_accumulation_steps, lengths=lengths, generator=generator
         )
 
-    def _backend(self) -> TorchBackend:
-        """The weights as they are now, in evaluation mode."""
-        model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-        return TorchBackend(model.eval(), outputs=tuple(self.processor.task.outputs))
+    def _use_attention(self, purpose: Literal["serving", "training"]) -> None:
+        implementation = self._attention[purpose]
+        if self._attention["training"] is not None and implementation is not None:
+            self.accelerator.unwrap_model(self.model).set_attn_implementation(implementation)
+
+    @contextmanager
+    def serving(self) -> Iterator[Predictor]:
+        """The weights as they are now, as production would run them; training goes on as before afterwards."""
+        model = self.accelerator.unwrap_model(self.model)
+        autocasting_forward = vars(model).pop("forward", None)  # accelerate's, for training only
+        self._use_attention("serving")
+        was_training = model.training
+        try:
+            yield Predictor(self.processor, TorchBackend(model.eval(), outputs=tuple(self.processor.task.outputs)))
+        finally:
+            model.train(was_training)
+            self._use_attention("training")
+            if autocasting_forward is not None:
+                model.forward = autocasting_forward
 
     def evaluate(  # type: ignore[override]  # a Trainer's data set is of tensors, this one's is of Documents
         self,
@@ -103,10 +127,8 @@ class DocumentTrainer(Trainer):
 
     def score_documents(self, documents: Documents) -> dict[str, Any]:
         """Score the weights as they are now; every process predicts its share of the documents, each exactly once."""
-        backend = self._backend()
-        predictor = Predictor(self.processor, backend)
         share = documents[self.args.process_index :: self.args.world_size]
-        pairs = predict_beside_gold(predictor, share)
-        scores = score(predictor, pairs if self.args.world_size == 1 else gather_object(list(pairs)))
-        backend.model.train()
-        return scores
+        needs = self.processor.task.needs
+        with self.serving() as predictor:
+            pairs = predict_beside_gold(predictor, share)
+            return score(pairs if self.args.world_size == 1 else gather_object(list(pairs)), needs=needs)

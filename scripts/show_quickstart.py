@@ -9,14 +9,7 @@ from rich.panel import Panel
 
 from nlp_inference import Predictor, redact
 
-MESSY = (
-    """<p>Hello&nbsp;team,</p><p>my name is <b>Oliver Bennett</b> &amp; my card 4539 1488 0343 6467 was charged twice.</p>
-<p>Please call +44 20 7946 0958 or write to oliver.bennett@example.com</p>""",
-    "Hi, it\u00e2\u20ac\u2122s Ren\u00c3\u00a9e Dubois again. Please refund to IBAN "
-    "FR76\u00a03000\u00a06000\u00a00112\u00a03456\u00a07890\u00a0189, thanks!",
-    "\u201cShip it to 221B Baker Street, London NW1 6XE\u201d, said \u2018Amara\u00a0Okafor\u2019 "
-    "on 14\u00a0March\u00a02024\u2026",
-)
+MESSY_TEXTS = Path(__file__).with_name("messy_texts.txt")
 
 
 def main(
@@ -25,9 +18,10 @@ def main(
     """Predict messy texts, show what was found on the raw text, and the raw text redacted."""
     console = Console()
     predictor = Predictor.from_pretrained(model)
-    for document in predictor.predict(MESSY):
+    for document in predictor.predict(MESSY_TEXTS.read_text(encoding="utf-8").splitlines()):
         console.print(Panel(document, title=f"document {document.id}"))
-        console.print("[bold]redacted[/bold]", redact(document), "", highlight=False, markup=False)
+        console.print("[bold]redacted:[/bold]")
+        console.print(redact(document), "", highlight=False, markup=False)
 
 
 if __name__ == "__main__":

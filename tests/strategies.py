@@ -1,6 +1,7 @@
 """What hypothesis draws from in the tests: messy texts, transforms of every kind, tasks, annotations, Documents."""
 
 import string
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
@@ -159,7 +160,7 @@ def flat_spans(draw: st.DrawFn, length: int, labels: tuple[str, ...]) -> tuple[S
     if not length:
         return ()
     cuts = sorted(draw(st.lists(st.integers(0, length), max_size=12, unique=True)))
-    bounds = [pair for pair in zip(cuts, cuts[1:], strict=False) if draw(st.booleans())]
+    bounds = [pair for pair in pairwise(cuts) if draw(st.booleans())]
     return tuple(Span(start=start, end=end, label=draw(st.sampled_from(labels))) for start, end in bounds)
 
 

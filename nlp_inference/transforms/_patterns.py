@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from math import prod
 from typing import NamedTuple, TypeVar
 
 import regex
@@ -10,6 +11,7 @@ from nlp_inference.aligned_text import Edit
 from nlp_inference.errors import PatternTimeoutError
 
 MAX_PATTERN_CHARACTERS = 10_000
+MAX_COMPILED_SIZE = 1_000_000
 STEPS_A_SECOND = 20_000_000
 """What the engine does at the very least on a slow machine; it does ten times as many on a common one."""
 
@@ -23,6 +25,7 @@ _ATOM = rf"(?:[^\\.^$*+?{{}}\[\]|()]|\.|\\[dDsSwWnrt]|\\[\\.^$*+?{{}}\[\]|()/&;:
 _TOKEN = regex.compile(
     rf"(?P<atom>{_ATOM})(?P<quantifier>[?*+]|\{{[0-9]{{1,2}}\}})?|(?P<open>\((?:\?:|\?P<\w++>)?)|(?P<close>\)(?![?*+{{]))"
 )
+_REPEATS = regex.compile(r"\{([0-9]+)")
 _MAX_ATOMS = 64
 _MAX_OPTIONAL = 4
 
@@ -36,10 +39,18 @@ def compile_pattern(pattern: str, *, ignore_case: bool = False) -> "regex.Patter
     """
     if len(pattern) > MAX_PATTERN_CHARACTERS:
         raise ValueError(f"a pattern of {len(pattern)} characters; at most {MAX_PATTERN_CHARACTERS} are allowed")
+    if _compiled_size(pattern) > MAX_COMPILED_SIZE:
+        raise ValueError(f"{shorten(pattern)} repeats too much to be compiled; lower the counts in {{…}}")
     try:
         return regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)
     except (regex.error, ValueError, OverflowError, RecursionError, MemoryError) as error:
         raise ValueError(f"{shorten(pattern)} is not a regular expression: {error}") from error
+
+
+def _compiled_size(pattern: str) -> int:
+    """An upper bound: `regex` writes out what must be repeated, and repetitions nest as deep as there are groups."""
+    counts = sorted((int(count) for count in _REPEATS.findall(pattern)), reverse=True)
+    return len(pattern) * prod(max(1, count) for count in counts[: pattern.count("(") + 1])
 
 
 def shorten(pattern: str) -> str:

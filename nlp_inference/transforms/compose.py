@@ -1,9 +1,10 @@
 """Transforms one after the other."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from nlp_inference.document import Document
+from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Spec
 from nlp_inference.transforms.base import PostTransform, Transform
 
@@ -30,6 +31,8 @@ class Compose(Generic[Step]):
     """
 
     def __init__(self, specs: Iterable[Spec | Step] = (), *, kind: type[Any] = Transform) -> None:
+        if isinstance(specs, str | Mapping) or not isinstance(specs, Iterable):
+            raise InvalidSpecError(f"a list of {kind.kind}s was expected, but got {specs!r}; put it in a list")
         self.kind = kind
         self.steps: tuple[Step, ...] = tuple(kind.from_spec(spec) for spec in specs)
 

@@ -1,4 +1,4 @@
-"""Law 2: what no edit touched maps to the same characters, order is kept, and a replaced stretch widens, to something."""
+"""Law 2: what no edit touched maps to the same characters, order is kept, a replaced stretch widens to all of it."""
 
 from itertools import pairwise
 

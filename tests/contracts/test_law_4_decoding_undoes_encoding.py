@@ -1,5 +1,7 @@
 """Law 4: decoding the outputs of a perfect model gives the gold back, but for exactly what `lost_spans` reports."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,7 +54,7 @@ def test_law_4_gold_comes_back_but_for_what_is_reported(processors, document, sc
     processor = processors[scheme, data.draw(st.sampled_from(AGGREGATIONS))]
     decoded, _ = check_the_ceiling(processor, document)
     assert decoded == sorted(decoded)
-    assert all(one[1] <= other[0] for one, other in zip(decoded, decoded[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in pairwise(decoded))
 
 
 @settings(max_examples=700)

@@ -166,3 +166,9 @@ def test_a_used_transform_can_be_sent_to_another_process():
     step = ReplaceRegex(pattern="(a)", replacement=r"\1\1")
     assert step(Document(raw_text="a")).text == "aa"
     assert pickle.loads(pickle.dumps(step)) == step  # noqa: S301 - our own object
+
+
+@pytest.mark.parametrize("pattern", ["a{99999999}", "(a{1000}){1000}", "((b{200}){200}){200}", "a{1000000,}"])
+def test_a_pattern_that_would_fill_the_memory_when_compiled_is_refused(pattern: str) -> None:
+    with pytest.raises(InvalidSpecError, match="repeats too much"):
+        Transform.from_spec({"replace_regex": {"pattern": pattern, "replacement": ""}})

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from rich.console import Console

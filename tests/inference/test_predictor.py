@@ -1,0 +1,225 @@
+"""The predictor: bad input, failures that stay alone, order and names, and a stream that reads what it needs."""
+
+import shutil
+import time
+
+import numpy as np
+import pytest
+from fakes import RecordingBackend, ScriptedBackend
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import messy_texts
+
+from nlp_inference import Document, FailedDocument, Predictor, Processor, TokenClassification, predictor
+from nlp_inference.errors import ArtefactError, InvalidDocumentError, PredictionError
+from nlp_inference.transforms import Transform
+
+
+class Fragile(Transform):
+    """Breaks on one word, as a transform may."""
+
+    name = "fragile_of_these_tests"
+
+    def propose(self, text):
+        if "boom" in text:
+            raise ZeroDivisionError("boom")
+        return text
+
+
+@pytest.fixture(scope="module")
+def rome(tokenizer):
+    """Finds Rome, and breaks on boom."""
+    task = TokenClassification(labels=("CITY",))
+    processor = Processor(tokenizer, task, [Fragile()], windows={"max_length": 24, "overlap": 6})
+    return Predictor(processor, ScriptedBackend(processor, {"rome": "CITY"}))
+
+
+def found(document):
+    return [document.surface(span) for span in document.predicted.spans]
+
+
+INPUTS = [
+    ("", []),
+    (" ", []),
+    ("\t\r\n\u00a0 ", []),
+    ("\x00", []),
+    ("\x00Rome\x00", ["Rome"]),
+    ("שלום Rome مرحبا", ["Rome"]),
+    ("\u202eRome", ["Rome"]),
+    ("Ro\u0301me", ["Ro\u0301me"]),
+    ("\u0301\u0301\u0301", []),
+    ("👩\u200d👩\u200d👧 Rome 🇫🇷", ["Rome"]),
+    ("a" * 10_000, []),
+    ("Rome " * 100, ["Rome"] * 100),
+    ("Rome\r\nRome", ["Rome", "Rome"]),
+]
+
+
+@pytest.mark.parametrize(("text", "surfaces"), INPUTS)
+def test_strange_texts_are_predicted(rome, text, surfaces):
+    (document,) = rome.predict([text])
+    assert document.raw_text == text
+    assert found(document) == surfaces
+
+
+def test_a_million_characters_are_read_to_the_end(rome):
+    text = "word " * 199_999 + "Rome!"
+    began = time.perf_counter()
+    (document,) = rome.predict([text])
+    assert len(text) == 1_000_000
+    assert [(span.start, span.end) for span in document.predicted.spans] == [(999_995, 999_999)]
+    assert document.coverage.complete
+    assert document.coverage.windows > 10_000
+    assert time.perf_counter() - began < 120
+
+
+BAD = [
+    ("a\ud800b", "0", "InvalidDocumentError", "lone surrogate"),
+    ({"raw_text": "\udc00", "id": "d7"}, "d7", "InvalidDocumentError", "lone surrogate"),
+    ({"id": "d7"}, "d7", "InvalidDocumentError", "raw_text"),
+    ({"raw_text": "Hi", "colour": 1, "id": "d7"}, "d7", "InvalidDocumentError", "colour"),
+    ({"raw_text": 5}, "0", "InvalidDocumentError", "raw_text"),
+    (Document(raw_text="boom", id="d7"), "d7", "ZeroDivisionError", "boom"),
+    ("boom", "0", "ZeroDivisionError", "boom"),
+    (Document(raw_text="Hi", raw_text_pair="x " * 99, id="d7"), "d7", "InvalidDocumentError", "second text"),
+    (None, "0", "TypeError", "NoneType"),
+    (5, "0", "TypeError", "int"),
+]
+
+
+@pytest.mark.parametrize(("item", "name", "error", "said"), BAD)
+def test_a_document_that_fails_is_recorded_and_takes_no_other_down(rome, item, name, error, said):
+    failed, before, after = rome.predict([item, "in Rome", "Rome"], on_error="record")
+    assert isinstance(failed, FailedDocument)
+    assert (failed.id, failed.error) == (name, error)
+    assert said in failed.message
+    assert FailedDocument.model_validate_json(failed.model_dump_json()) == failed
+    assert [found(before), found(after)] == [["Rome"], ["Rome"]]
+    assert [before.id, after.id] == ["1", "2"]
+
+
+@pytest.mark.parametrize(("item", "name", "error", "said"), BAD)
+def test_a_document_that_fails_is_raised_with_its_name_and_cause(rome, item, name, error, said):
+    with pytest.raises(PredictionError, match=f"document '{name}'.*{said}") as caught:
+        rome.predict(["Rome", item] if name == "d7" else [item])
+    assert type(caught.value.__cause__).__name__ == error
+
+
+def test_a_model_that_answers_no_number_fails_for_that_document_and_does_not_find_nothing(rome):
+    class Broken(ScriptedBackend):
+        def forward(self, batch):
+            logits = super().forward(batch)["logits"]
+            logits[(batch["input_ids"] == self.poison).any(axis=1)] = np.nan
+            return {"logits": logits}
+
+    backend = Broken(rome.processor, {"rome": "CITY", "paris": "CITY"})
+    (backend.poison,) = rome.processor.tokenizer.convert_tokens_to_ids(["poison"])
+    sound, broken = Predictor(rome.processor, backend).predict(["in Rome", "poison in Paris"], on_error="record")
+    assert found(sound) == ["Rome"]
+    assert isinstance(broken, FailedDocument)
+    assert "'logits' holds NaN" in broken.message
+
+
+def test_documents_keep_their_names_and_their_order(rome):
+    items = [Document(raw_text="Rome " * count, id=f"d{count}") for count in (9, 1, 30, 0, 4)]
+    documents = rome.predict([*items, "Rome", {"raw_text": "x", "id": "m"}, {"raw_text": "y"}])
+    assert [document.id for document in documents] == ["d9", "d1", "d30", "d0", "d4", "5", "m", "7"]
+    assert [len(document.predicted.spans) for document in documents] == [9, 1, 30, 0, 4, 1, 0, 0]
+
+
+def test_gold_and_metadata_travel_along_and_change_nothing(rome):
+    gold = {"spans": [{"start": 0, "end": 2, "label": "CITY"}]}
+    (document,) = rome.predict([{"raw_text": "Rome", "gold": gold, "metadata": {"a": 1}}])
+    assert document.gold.spans[0].end == 2
+    assert document.metadata == {"a": 1}
+    assert found(document) == ["Rome"]
+
+
+def test_predicting_a_prediction_again_gives_the_same(rome):
+    once = rome.predict(["in Rome"])
+    assert rome.predict([document.unannotated() for document in once]) == once
+
+
+def test_nothing_gives_nothing(rome):
+    assert rome.predict([]) == []
+    assert list(rome.stream(iter(()))) == []
+
+
+def test_a_single_text_is_refused(rome):
+    with pytest.raises(TypeError, match="put it in a list"):
+        rome.predict("Rome")
+
+
+@pytest.fixture
+def counted():
+    """A source of short texts without end, and how many were taken."""
+    taken = []
+
+    def source(text="Rome"):
+        while True:
+            taken.append(None)
+            yield text
+
+    return source, taken
+
+
+def test_a_stream_reads_a_bounded_number_of_documents_ahead(rome, counted, monkeypatch):
+    monkeypatch.setattr(predictor, "LOOK_AHEAD_DOCUMENTS", 8)
+    source, taken = counted
+    stream = rome.stream(source())
+    assert len(taken) == 0
+    for number in range(40):
+        assert next(stream).id == str(number)
+        assert len(taken) == 8 * (number // 8 + 1)
+
+
+def test_a_stream_reads_a_bounded_number_of_characters_ahead(rome, counted, monkeypatch):
+    monkeypatch.setattr(predictor, "LOOK_AHEAD_CHARACTERS", 100)
+    source, taken = counted
+    stream = rome.stream(source("Rome " * 10))
+    next(stream)
+    assert len(taken) == 2
+
+
+def test_what_came_before_a_failure_in_a_stream_is_given_first(rome, monkeypatch):
+    monkeypatch.setattr(predictor, "LOOK_AHEAD_DOCUMENTS", 2)
+    stream = rome.stream(["Rome", "Rome", "Rome", "boom", "Rome"])
+    assert [next(stream).id for _ in range(3)] == ["0", "1", "2"]
+    with pytest.raises(PredictionError, match="document '3'"):
+        next(stream)
+
+
+def test_batches_hold_the_token_budget_and_the_longest_rows_come_first(token_processor):
+    backend = RecordingBackend(token_processor, token_budget=60)
+    Predictor(token_processor, backend).predict(["word " * count for count in (1, 20, 3, 9, 0, 15)])
+    shapes = [batch["input_ids"].shape for batch in backend.batches]
+    assert shapes == [(2, 22), (4, 11)]
+
+
+@settings(max_examples=200)
+@given(items=st.lists(messy_texts | st.sampled_from(["boom", "a\ud800", None, {"id": "x"}]), max_size=8))
+def test_every_item_gets_its_answer_at_its_place(rome, items):
+    results = rome.predict(items, on_error="record")
+    assert len(results) == len(items)
+    for item, result in zip(items, results, strict=True):
+        sound = isinstance(item, str) and "boom" not in item and "\ud800" not in item
+        assert isinstance(result, Document) == sound
+        assert not sound or result.raw_text == item
+
+
+def test_a_saved_model_predicts_from_its_folder(saved_model):
+    loaded = Predictor.from_pretrained(saved_model, device="cpu")
+    one, other = loaded.predict(["Ana lives in Rome"] * 2)
+    assert one.predicted == other.predicted
+    assert not loaded.backend.model.training
+
+
+def test_a_model_of_other_labels_than_its_processor_is_refused(saved_model, tokenizer, tmp_path):
+    folder = shutil.copytree(saved_model, tmp_path / "mixed")
+    Processor(tokenizer, TokenClassification(labels=("OTHER", "CITY"))).save_pretrained(folder)
+    with pytest.raises(ArtefactError, match="they were not saved together"):
+        Predictor.from_pretrained(folder)
+
+
+def test_the_error_of_a_bad_document_is_also_a_value_error():
+    assert issubclass(InvalidDocumentError, ValueError)

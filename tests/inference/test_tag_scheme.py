@@ -1,0 +1,145 @@
+"""Tag schemes: exact tables of tags and spans, and the best valid sequence against all sequences there are."""
+
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nlp_inference.tasks.tag_scheme import TagScheme, best_valid_tags
+
+TAGS = {
+    "IO": "O I-X I-Y",
+    "BIO": "O B-X I-X B-Y I-Y",
+    "BILOU": "O B-X I-X L-X U-X B-Y I-Y L-Y U-Y",
+    "BIOES": "O B-X I-X E-X S-X B-Y I-Y E-Y S-Y",
+}
+schemes = pytest.mark.parametrize("name", TAGS)
+
+
+def scheme_of(name):
+    return TagScheme(name, ["X", "Y"])
+
+
+def ids_of(scheme, tags):
+    return np.array([scheme.tags.index(tag) for tag in tags.split()], dtype=np.int64)
+
+
+@schemes
+def test_the_tags_of_two_labels(name):
+    assert " ".join(scheme_of(name).tags) == TAGS[name]
+
+
+BOTH_WAYS = [
+    ("IO", "O I-X I-X O", [(1, 3, "X")]),
+    ("IO", "I-X I-Y I-X", [(0, 1, "X"), (1, 2, "Y"), (2, 3, "X")]),
+    ("BIO", "O B-X I-X O", [(1, 3, "X")]),
+    ("BIO", "B-X B-X", [(0, 1, "X"), (1, 2, "X")]),
+    ("BIO", "B-X I-X B-X I-X B-Y", [(0, 2, "X"), (2, 4, "X"), (4, 5, "Y")]),
+    ("BIO", "O O", []),
+    ("BILOU", "B-X L-X", [(0, 2, "X")]),
+    ("BILOU", "U-X U-X", [(0, 1, "X"), (1, 2, "X")]),
+    ("BILOU", "B-X I-X L-X B-X L-X U-Y", [(0, 3, "X"), (3, 5, "X"), (5, 6, "Y")]),
+    ("BIOES", "B-X E-X", [(0, 2, "X")]),
+    ("BIOES", "S-X S-X O S-Y", [(0, 1, "X"), (1, 2, "X"), (3, 4, "Y")]),
+    ("BIOES", "B-X I-X E-X B-X E-X", [(0, 3, "X"), (3, 5, "X")]),
+]
+
+
+@pytest.mark.parametrize(("name", "tags", "spans"), BOTH_WAYS)
+def test_spans_become_these_tags_and_these_tags_become_the_spans(name, tags, spans):
+    scheme = scheme_of(name)
+    ids = ids_of(scheme, tags)
+    assert scheme.is_valid(ids)
+    assert scheme.decode(ids) == spans
+    assert scheme.encode(len(ids), spans).tolist() == ids.tolist()
+
+
+def test_io_cannot_tell_adjacent_spans_of_a_label_apart():
+    scheme = scheme_of("IO")
+    assert scheme.decode(scheme.encode(3, [(0, 1, "X"), (1, 3, "X")])) == [(0, 3, "X")]
+
+
+INVALID = [
+    ("BIO", "I-X O"),
+    ("BIO", "O I-X"),
+    ("BIO", "B-X I-Y"),
+    ("BILOU", "B-X O"),
+    ("BILOU", "O L-X"),
+    ("BILOU", "B-X"),
+    ("BILOU", "B-X U-X"),
+    ("BILOU", "B-X L-Y"),
+    ("BIOES", "I-X E-X"),
+    ("BIOES", "S-X E-X"),
+    ("BIOES", "B-X S-X"),
+    ("BIOES", "B-X I-X"),
+]
+
+
+@pytest.mark.parametrize(("name", "tags"), INVALID)
+def test_an_invalid_sequence_is_known_and_repaired(name, tags):
+    scheme = scheme_of(name)
+    ids = ids_of(scheme, tags)
+    assert not scheme.is_valid(ids)
+    scores = np.full((len(ids), len(scheme.tags)), -5, dtype=np.float32)
+    scores[np.arange(len(ids)), ids] = -0.1
+    assert scheme.is_valid(best_valid_tags(scores, scheme))
+
+
+REPAIRS = [
+    # the best tag of each unit with its probability, the second best, what is decoded
+    ("BIO", [("I-X", "B-X"), ("I-X", "O")], [(0, 2, "X")]),
+    ("BIO", [("O", "B-X"), ("I-X", "B-X")], [(1, 2, "X")]),
+    ("BIOES", [("B-X", "S-X"), ("O", "I-X")], [(0, 1, "X")]),
+    ("BIOES", [("B-X", "O"), ("I-X", "E-X")], [(0, 2, "X")]),
+    ("BILOU", [("B-X", "O"), ("U-X", "L-X"), ("O", "L-X")], [(0, 2, "X")]),
+]
+
+
+@pytest.mark.parametrize(("name", "ranked", "spans"), REPAIRS)
+def test_a_repair_takes_the_second_best_where_the_best_cannot_stand(name, ranked, spans):
+    scheme = scheme_of(name)
+    scores = np.full((len(ranked), len(scheme.tags)), -20, dtype=np.float32)
+    for unit, (best, second) in enumerate(ranked):
+        scores[unit, scheme.tags.index(best)] = -0.5
+        scores[unit, scheme.tags.index(second)] = -1.0
+    assert scheme.decode(best_valid_tags(scores, scheme)) == spans
+
+
+@st.composite
+def scored_units(draw):
+    name = draw(st.sampled_from(sorted(TAGS)))
+    scheme = TagScheme(name, ["X", "Y"] if draw(st.booleans()) else ["X"])
+    units = draw(st.integers(1, 4 if len(scheme.tags) < 6 else 3))
+    values = st.lists(st.integers(-40, 0), min_size=len(scheme.tags), max_size=len(scheme.tags))
+    rows = draw(st.lists(values, min_size=units, max_size=units))
+    return scheme, np.array(rows, dtype=np.float32) / 8
+
+
+@settings(max_examples=400)
+@given(scored_units())
+def test_no_valid_sequence_scores_higher_than_the_best_valid_one(case):
+    scheme, scores = case
+    best = best_valid_tags(scores, scheme)
+    assert scheme.is_valid(best)
+    every = np.array(list(product(range(len(scheme.tags)), repeat=len(scores))))
+    totals = scores[np.arange(len(scores)), every].sum(axis=1)
+    valid = np.array([scheme.is_valid(sequence) for sequence in every])
+    assert scores[np.arange(len(scores)), best].sum() == pytest.approx(totals[valid].max())
+
+
+@schemes
+@settings(max_examples=200)
+@given(cuts=st.lists(st.integers(0, 20), unique=True, max_size=8).map(sorted), data=st.data())
+def test_decoding_undoes_encoding(name, cuts, data):
+    scheme = scheme_of(name)
+    bounds = list(zip(cuts[::2], cuts[1::2], strict=False)) if name == "IO" else list(pairwise(cuts))
+    spans = [(start, end, data.draw(st.sampled_from(["X", "Y"]))) for start, end in bounds]
+    ids = scheme.encode(21, spans)
+    assert scheme.is_valid(ids)
+    assert scheme.decode(ids) == spans
+
+
+def test_a_sequence_of_nothing_is_valid():
+    assert scheme_of("BIOES").is_valid(np.zeros(0, dtype=np.int64))
