@@ -1,5 +1,6 @@
 """What a run is, as a YAML file says it: every key is known, and every key can be overridden on the command line."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,15 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import explain
 from nlp_inference.windowing import WindowSettings
 from nlp_training.data.sources import DataSource
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML 1.2's numbers: PyYAML takes `3e-4` for a string, as YAML 1.1 says."""
+
+
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 class _Section(BaseModel):
@@ -117,7 +127,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
         1
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Yaml)  # noqa: S506 - a SafeLoader
     except FileNotFoundError as error:
         raise InvalidSpecError(f"there is no configuration {str(path)!r}; those that ship are in configs/") from error
     except yaml.YAMLError as error:
@@ -142,7 +152,7 @@ def _override(content: dict[str, Any], override: str) -> None:
         if not isinstance(section.get(parent), dict):
             section[parent] = {}
         section = section[parent]
-    section[last] = yaml.safe_load(value)
+    section[last] = yaml.load(value, Loader=_Yaml)  # noqa: S506 - a SafeLoader
 
 
 def save_config(config: RunConfig, path: str | Path) -> None:

@@ -53,7 +53,7 @@ class ReplaceRegex(Transform):
     pattern: Annotated[str, Field(min_length=1)]
     replacement: str = ""
     ignore_case: bool = False
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    timeout: Annotated[float, Field(gt=0, le=60)] = 2.0
 
     @model_validator(mode="after")
     def _compiles(self) -> Self:

@@ -15,7 +15,7 @@ runner = CliRunner()
 def _predict(*arguments: str, stdin: str | None = None) -> list[dict[str, object]]:
     result = runner.invoke(app, ["predict", *arguments], input=stdin)
     assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
+    return [json.loads(line) for line in result.stdout.split("\n") if line]
 
 
 def test_text_lines_and_json_lines_become_json_lines_in_order(saved_model: Path, tmp_path: Path) -> None:
