@@ -123,11 +123,10 @@ class Processor(ProcessorMixin):
 
     def _window(self, document: Document, text: TokenizedText, pair_ids: NDArray[np.int64] | None) -> EncodedDocument:
         capacity = self.layout.capacity(None if pair_ids is None else len(pair_ids))
-        overlap = self.windows.overlap
-        if pair_ids is not None and overlap > capacity // 2:
+        if pair_ids is not None and (capacity < 1 or self.windows.overlap_within(capacity) > capacity // 2):
             raise InvalidDocumentError(
                 f"document {document.id!r}: its second text of {len(pair_ids)} tokens leaves {max(capacity, 0)} of "
-                f"{self.layout.max_length} tokens for the first, too few for an overlap of {overlap}; shorten it"
+                f"{self.layout.max_length} tokens for the first, too few to read it in windows; shorten it"
             )
         windows = self._split(len(text.ids), text.word_starts.tolist(), capacity)
         if self.windows.on_overflow == "truncate":
@@ -135,7 +134,7 @@ class Processor(ProcessorMixin):
         return EncodedDocument(document, text.ids, text.offsets, text.word_starts, pair_ids, tuple(windows))
 
     def _split(self, length: int, word_starts: Sequence[int], capacity: int) -> list[Window]:
-        return split_windows(length, word_starts, capacity=capacity, overlap=self.windows.overlap)
+        return split_windows(length, word_starts, capacity=capacity, overlap=self.windows.overlap_within(capacity))
 
     def rows(self, encoded: EncodedDocument) -> list[Row]:
         """The model's input row for each window of a document."""
@@ -175,7 +174,7 @@ class Processor(ProcessorMixin):
             "task": self.task.to_spec(),
             "preprocess": self.preprocess.to_spec(),
             "postprocess": self.postprocess.to_spec(),
-            "windows": self.windows.model_dump(mode="json"),
+            "windows": self.windows.model_dump(mode="json", exclude_none=True),
         }
 
     def save_pretrained(self, save_directory: str | PathLike[str], *args: Any, **kwargs: Any) -> Any:

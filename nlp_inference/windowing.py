@@ -17,15 +17,20 @@ class WindowSettings(BaseModel):
 
     Args:
         max_length: tokens of a window, special tokens included; `None` means what the tokenizer says the model reads.
-        overlap: tokens that consecutive windows share at least; half a window at most.
+        overlap: tokens that consecutive windows share at least, half a window at most; `None` means a quarter of a
+            window, and 64 tokens at most.
         on_overflow: `split` reads everything, `truncate` reads the first window only and says so in the coverage.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_length: Annotated[int, Field(gt=0)] | None = None
-    overlap: Annotated[int, Field(ge=0)] = 64
+    overlap: Annotated[int, Field(ge=0)] | None = None
     on_overflow: Literal["split", "truncate"] = "split"
+
+    def overlap_within(self, capacity: int) -> int:
+        """Tokens that consecutive windows of `capacity` tokens share."""
+        return min(64, capacity // 4) if self.overlap is None else self.overlap
 
 
 class Window(NamedTuple):

@@ -1,0 +1,39 @@
+"""Records of JSON Lines files that a tiny model learns in seconds."""
+
+import json
+from pathlib import Path
+
+NAMES = ("Ana", "Bo", "Carla", "Dov", "Eva", "Finn")
+CITIES = ("Rome", "Oslo", "Lima", "Cairo")
+
+
+def write_jsonl(path: Path, records: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def span_records(prefix: str, size: int) -> list[dict[str, object]]:
+    """Sentences such as `<b>Ana</b> lives in Rome`, with the spans of the name and of the city."""
+    records: list[dict[str, object]] = []
+    for index in range(size):
+        name, city = NAMES[index % len(NAMES)], CITIES[index % len(CITIES)]
+        text = f"<b>{name}</b> lives&nbsp;in {city}"
+        spans = [
+            {"start": 3, "end": 3 + len(name), "label": "PERSON"},
+            {"start": len(text) - len(city), "end": len(text), "label": "CITY"},
+        ]
+        records.append({"id": f"{prefix}-{index}", "text": text, "spans": spans})
+    return records
+
+
+def label_records(prefix: str, size: int) -> list[dict[str, object]]:
+    texts = {"greeting": "Hello there", "farewell": "Goodbye now"}
+    labels = list(texts)
+    return [
+        {
+            "id": f"{prefix}-{index}",
+            "text": f"{texts[labels[index % 2]]} {NAMES[index % 6]}",
+            "label": labels[index % 2],
+        }
+        for index in range(size)
+    ]
