@@ -24,8 +24,8 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, pipelin
 
 from nlp_inference import Predictor
 from nlp_inference.batching import token_budget_batches
+from nlp_inference.quiet import quiet_libraries
 from nlp_training.data import generate_documents
-from nlp_training.quiet import quiet_libraries
 
 WORDS_MEAN, WORDS_SIGMA, WORDS_MAX = 49, 0.8, 350
 

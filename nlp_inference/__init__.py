@@ -6,6 +6,8 @@ Names are loaded when they are first used: importing this package loads neither 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nlp_inference._auto import register_processor
+
 if TYPE_CHECKING:
     from nlp_inference.architectures import CheckpointReport, load_checkpoint
     from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
@@ -66,3 +68,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+register_processor()

@@ -233,10 +233,13 @@ class AlignedText:
             InvalidEditError: the edits are out of order, overlap, or reach outside the current text.
         """
         current = self.current
-        changes = tuple([edit for edit in edits if current[edit[0] : edit[1]] != edit[2]])
-        if not changes:
-            return self
+        proposed = tuple(edits)
+        changes = tuple([edit for edit in proposed if current[edit[0] : edit[1]] != edit[2]])
         try:
+            if len(changes) < len(proposed):
+                _check_bounds(proposed, len(current))  # a slice of offsets that fit no text may look like no change
+            if not changes:
+                return self
             edited = apply_edits(current, changes)
         except InvalidEditError as error:
             raise InvalidEditError(f"transform {transform!r}: {error}") from error
@@ -273,6 +276,15 @@ class AlignedText:
         """
         _check_span(start, end, len(self.raw), "raw")
         return self.alignment.to_current(start, end)
+
+
+def _check_bounds(edits: Iterable[Edit], length: int) -> None:
+    for start, end, replacement in edits:
+        if not 0 <= start <= end <= length:
+            raise InvalidEditError(
+                f"edit {(start, end, replacement)!r} is reversed or does not lie in the text of {length} characters; "
+                "propose offsets of the text that was given"
+            )
 
 
 def _check_span(start: int, end: int, length: int, which: str) -> None:

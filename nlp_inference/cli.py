@@ -1,17 +1,21 @@
 """The command `nlp-inference`."""
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nlp_inference.errors import NlpInferenceError
+
+if TYPE_CHECKING:
+    from nlp_inference.predictor import Predictor
 
 app = typer.Typer(no_args_is_help=True, help="Predict with models that nlp-training made.")
 
@@ -23,6 +27,14 @@ class OnError(StrEnum):
     RECORD = "record"
 
 
+class Dtype(StrEnum):
+    """Precision of the weights."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
 @app.callback()
 def _commands() -> None:
     """Keep `predict` a sub-command while it is the only one."""
@@ -31,55 +43,86 @@ def _commands() -> None:
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")],
-    source: Annotated[str, typer.Argument(help="A file of text lines or JSON Lines, or - for standard input.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A UTF-8 file of texts, one a line, or - for standard input. A line that begins with { must be a "
+            'JSON object such as {"id": "7", "text": "Hi"}.'
+        ),
+    ],
     *,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write JSON Lines to this file.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Highlight what was found, in place of JSON Lines.")] = False,
     on_error: Annotated[OnError, typer.Option(help="Stop at a document that fails, or go on.")] = OnError.RECORD,
     device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:1; a GPU if there is one.")] = None,
-    dtype: Annotated[str, typer.Option(help="Precision of the weights: float32 or bfloat16.")] = "float32",
+    dtype: Annotated[Dtype, typer.Option(help="Precision of the weights.")] = Dtype.FLOAT32,
     revision: Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")] = "main",
 ) -> None:
     """Predict each line of SOURCE. In a terminal the findings are highlighted, elsewhere JSON Lines are written."""
-    from nlp_inference.predictor import FailedDocument, Predictor
+    from nlp_inference.predictor import FailedDocument
     from nlp_inference.records import read_items, to_json_line
 
-    messages = Console(stderr=True)
+    messages = Console(stderr=True, soft_wrap=True)
     show = show or (output is None and sys.stdout.isatty())
     failed = 0
+    _refuse_overwriting(source, output)
+    predictor = _load(model, device=device, dtype=dtype, revision=revision, messages=messages)
     try:
-        predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, revision=revision)
         with _reading(source) as lines, _writing(output) as sink, _progress(messages, hidden=show) as advance:
             screen = Console(file=sink) if show else None
-            for result in predictor.stream(
-                read_items(lines, name="<stdin>" if source == "-" else source), on_error=on_error.value
-            ):
+            items = read_items(lines, name="<stdin>" if source == "-" else source)
+            for result in predictor.stream(items, on_error=on_error.value):
                 failed += isinstance(result, FailedDocument)
                 if screen is not None:
                     screen.print(result)
                 else:
                     sink.write(to_json_line(result) + "\n")
                 advance()
+    except BrokenPipeError:  # the reader, such as `head`, has enough; typer ends the command in silence
+        raise
     except (NlpInferenceError, OSError) as error:
-        messages.print(f"{type(error).__name__}: {error}", style="red", highlight=False, markup=False)
-        raise typer.Exit(1) from error
+        raise _stop(error, messages) from error
     if failed:
         messages.print(f"{failed} document(s) failed; each is recorded in the output with its id", style="yellow")
 
 
+def _load(model: str, *, device: str | None, dtype: Dtype, revision: str, messages: Console) -> "Predictor":
+    from nlp_inference.predictor import Predictor
+    from nlp_inference.quiet import quiet_libraries
+
+    quiet_libraries()
+    try:
+        return Predictor.from_pretrained(model, device=device, dtype=dtype.value, revision=revision)
+    except (NlpInferenceError, OSError, ImportError, ValueError, RuntimeError) as error:  # what transformers raises
+        raise _stop(error, messages, doing=f"cannot load the model {model!r}: ") from error
+
+
+def _stop(error: Exception, messages: Console, *, doing: str = "") -> typer.Exit:
+    """Say on one line what happened; libraries' messages run over several."""
+    line = f"{doing}{type(error).__name__}: {' '.join(str(error).split())}"
+    messages.print(line, style="red", highlight=False, markup=False)
+    return typer.Exit(1)
+
+
+def _refuse_overwriting(source: str, output: Path | None) -> None:
+    if output is not None and source != "-" and output.is_file() and Path(source).exists() and output.samefile(source):
+        raise typer.BadParameter(f"{str(output)!r} is also the source, which would be lost; write to another file")
+
+
 @contextmanager
-def _reading(source: str) -> Iterator[IO[str]]:
+def _reading(source: str) -> Iterator[IO[bytes]]:
     if source == "-":
-        sys.stdin.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]  # it is a TextIOWrapper
-        yield sys.stdin
+        yield sys.stdin.buffer
     else:
-        with Path(source).open(encoding="utf-8", newline="\n") as file:
+        with Path(source).open("rb") as file:
             yield file
 
 
 @contextmanager
 def _writing(output: Path | None) -> Iterator[IO[str]]:
     if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # what replaces it, such as a notebook's, takes any text
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         yield sys.stdout
     else:
         with output.open("w", encoding="utf-8", newline="\n") as file:

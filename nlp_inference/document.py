@@ -207,13 +207,18 @@ class Document(_Frozen):
         """
         return self._with_annotation("predicted", predicted).model_copy(update={"coverage": coverage})
 
-    def unannotated(self) -> Self:
-        """The same document as a server would receive it: no gold, no prediction, no edits."""
-        blank = {"gold": None, "predicted": None, "coverage": None, "edits": (), "edits_pair": ()}
-        copy = self.model_copy(update=blank)
+    def as_it_arrived(self) -> Self:
+        """The same document without edits."""
+        if not self.edits and not self.edits_pair:
+            return self
+        copy = self.model_copy(update={"edits": (), "edits_pair": ()})
         copy.__dict__.pop("aligned", None)
         copy.__dict__.pop("aligned_pair", None)
         return copy
+
+    def unannotated(self) -> Self:
+        """The same document as a server would receive it: no gold, no prediction, no edits."""
+        return self.as_it_arrived().model_copy(update={"gold": None, "predicted": None, "coverage": None})
 
     def _with_annotation(self, name: str, annotation: Annotation | None) -> Self:
         if annotation is not None:

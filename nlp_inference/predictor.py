@@ -12,12 +12,26 @@ from nlp_inference.backends.base import Backend
 from nlp_inference.batching import token_budget_batches
 from nlp_inference.document import Document, as_document
 from nlp_inference.encoding import EncodedDocument
-from nlp_inference.errors import PredictionError
+from nlp_inference.errors import InvalidSpecError, PredictionError
 from nlp_inference.layout import Row
 from nlp_inference.processor import Processor
 from nlp_inference.tasks import Arrays
 
-Item = str | Mapping[str, Any] | Document
+
+class UnreadableItem(NamedTuple):
+    """Stands in a source for what could not be read, so that what comes after it can be.
+
+    Args:
+        id: what to call it, such as `mails.jsonl:17`.
+        cause: why it could not be read.
+    """
+
+    id: str
+    cause: Exception
+
+
+Item = str | Mapping[str, Any] | Document | UnreadableItem
+"""A text, a Document or the fields of one."""
 
 LOOK_AHEAD_DOCUMENTS = 1024
 LOOK_AHEAD_CHARACTERS = 2_000_000
@@ -60,6 +74,9 @@ class Predictor:
         device: str | None = None,
         dtype: str = "float32",
         revision: str = "main",
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
     ) -> Self:
         """Load a processor and its model from a folder or the Hub.
 
@@ -69,17 +86,26 @@ class Predictor:
             device: such as `"cpu"` or `"cuda:1"`; `None` takes a GPU if there is one.
             dtype: precision of the weights, such as `"float32"` or `"bfloat16"`.
             revision: branch, tag or commit on the Hub.
+            token: for a private model on the Hub; `True` takes the one that `hf auth login` stored.
+            cache_dir: where downloads are kept, in place of the Hub's own cache.
+            local_files_only: load what was downloaded before, and never ask the network.
 
         Raises:
             MissingExtraError: the backend is not installed.
             ArtefactError: the model is not the one that the processor was saved with.
         """
-        processor = Processor.from_pretrained(name_or_path, revision=revision)
+        hub_options: dict[str, Any] = {"token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
+        processor = Processor.from_pretrained(name_or_path, revision=revision, **hub_options)
         require(backend, extra=backend)
         from nlp_inference.backends.torch import TorchBackend
 
         model = TorchBackend.from_pretrained(
-            name_or_path, task=processor.task, device=device, dtype=dtype, revision=revision
+            name_or_path,
+            task=processor.task,
+            device=device,
+            dtype=dtype,
+            revision=revision,
+            hub_options=hub_options,
         )
         return cls(processor, model)
 
@@ -96,9 +122,9 @@ class Predictor:
 
         Raises:
             PredictionError: a document failed and `on_error` is `raise`.
+            TypeError: `items` is a single text or document.
+            InvalidSpecError: `on_error` is neither.
         """
-        if isinstance(items, str):
-            raise TypeError(f"predict takes several texts, but got the single text {items[:40]!r}; put it in a list")
         return list(self.stream(items, on_error=on_error))
 
     @overload
@@ -106,35 +132,44 @@ class Predictor:
     @overload
     def stream(self, items: Iterable[Item], *, on_error: Literal["record"]) -> Iterator[Document | FailedDocument]: ...
     def stream(self, items: Iterable[Item], *, on_error: Literal["raise", "record"] = "raise") -> Iterator[Any]:
-        """Predict texts or Documents one after the other, in bounded memory; see `predict`."""
-        for chunk in _look_ahead(items):
-            for result in self._predict_chunk(chunk):
-                if isinstance(result, Document):
-                    yield result
-                elif on_error == "record":
-                    yield result.record()
-                else:
-                    raise PredictionError(f"document {result.id!r}: {result.cause}") from result.cause
+        """Predict texts or Documents one after the other, in bounded memory; see `predict`.
+
+        If the source of the items fails, what came before is predicted first, and then its error is raised.
+        """
+        if isinstance(items, str | bytes | Mapping | Document):
+            raise TypeError(f"expected several texts, but got the single one {_shorten(items)}; put it in a list")
+        if on_error not in ("raise", "record"):
+            raise InvalidSpecError(f"on_error is {on_error!r}; write 'raise' or 'record'")
+        results = (result for chunk in _look_ahead(items) for result in self._predict_chunk(chunk))
+        return (_settle(result, record=on_error == "record") for result in results)
 
     def _predict_chunk(self, chunk: list[tuple[str, Item]]) -> list["Document | _Failure"]:
-        documents = [_attempt(_name(item, number), as_document, item, default_id=number) for number, item in chunk]
-        encoded = self._encode(documents)
-        readable = [one for one in encoded if isinstance(one, EncodedDocument)]
-        rows = [self.processor.rows(one) for one in readable]
-        outputs = iter(self._forward([row for of_document in rows for row in of_document]))
-        decoded = iter(
-            [
-                _attempt(
-                    one.document.id,
-                    self.processor.decode_outputs,
-                    one,
-                    of_document,
-                    [*islice(outputs, len(of_document))],
-                )
-                for one, of_document in zip(readable, rows, strict=True)
-            ]
-        )
-        return [next(decoded) if isinstance(one, EncodedDocument) else one for one in encoded]
+        documents = [_attempt(_name(item, number), _read, item, number) for number, item in chunk]
+        readable = [
+            one if isinstance(one, _Failure) else _attempt(one.document.id, self._with_rows, one)
+            for one in self._encode(documents)
+        ]
+        outputs = iter(self._forward([row for one in readable if isinstance(one, _Readable) for row in one.rows]))
+        return [
+            one if isinstance(one, _Failure) else _attempt(one.encoded.document.id, self._decode, one, outputs)
+            for one in readable
+        ]
+
+    def _with_rows(self, encoded: EncodedDocument) -> "_Readable":
+        return _Readable(encoded, self.processor.rows(encoded))
+
+    def _decode(self, one: "_Readable", outputs: Iterator["Arrays | Exception"]) -> Document:
+        """Decode the next outputs, which are those of this document's rows."""
+        own: list[Arrays] = []
+        failures: list[Exception] = []
+        for output in islice(outputs, len(one.rows)):
+            if isinstance(output, Exception):
+                failures.append(output)
+            else:
+                own.append(output)
+        if failures:
+            raise failures[0]
+        return self.processor.decode_outputs(one.encoded, one.rows, own)
 
     def _encode(self, documents: list["Document | _Failure"]) -> list["EncodedDocument | _Failure"]:
         """Encode what can be encoded; if one document makes the batch fail, each goes alone."""
@@ -148,15 +183,32 @@ class Predictor:
     def _encode_one(self, document: Document) -> EncodedDocument:
         return self.processor.encode([document])[0]
 
-    def _forward(self, rows: Sequence[Row]) -> list[Arrays]:
-        """The model's outputs for each row, from batches of rows of like length."""
-        outputs: list[Arrays] = [{}] * len(rows)
+    def _forward(self, rows: Sequence[Row]) -> list["Arrays | Exception"]:
+        """The model's outputs for each row, from batches of rows of like length, or what the row made it fail of."""
+        outputs: list[Arrays | Exception] = [{}] * len(rows)
         lengths = [len(row.input_ids) for row in rows]
         for positions in token_budget_batches(lengths, self.backend.token_budget):
-            batch = self.backend.forward(self.processor.layout.pad([rows[position] for position in positions]))
-            for index, position in enumerate(positions):
-                outputs[position] = {name: array[index] for name, array in batch.items()}
+            answers = self._run([rows[position] for position in positions])
+            for position, answer in zip(positions, answers, strict=True):
+                outputs[position] = answer
         return outputs
+
+    def _run(self, rows: Sequence[Row]) -> list["Arrays | Exception"]:
+        """Run one batch; if a row makes it fail, each goes alone."""
+        try:
+            batch = self.backend.forward(self.processor.layout.pad(rows))
+            return [{name: array[index] for name, array in batch.items()} for index in range(len(rows))]
+        except Exception as error:  # noqa: BLE001 - out of memory, an index, whatever a model or a device may raise
+            if len(rows) == 1:
+                return [error]
+        return [answer for row in rows for answer in self._run([row])]
+
+
+class _Readable(NamedTuple):
+    """A document that can be asked of the model, and the input row for each of its windows."""
+
+    encoded: EncodedDocument
+    rows: list[Row]
 
 
 class _Failure(NamedTuple):
@@ -166,7 +218,20 @@ class _Failure(NamedTuple):
     cause: Exception
 
     def record(self) -> FailedDocument:
-        return FailedDocument(id=self.id, error=type(self.cause).__name__, message=str(self.cause))
+        name, message = _writable(self.id), _writable(str(self.cause))
+        return FailedDocument(id=name, error=type(self.cause).__name__, message=message)
+
+    def error(self) -> PredictionError:
+        name, message = f"document {self.id!r}: ", str(self.cause)
+        return PredictionError(message if message.startswith(name) else name + message)
+
+
+def _settle(result: Document | _Failure, *, record: bool) -> Document | FailedDocument:
+    if isinstance(result, Document):
+        return result
+    if record:
+        return result.record()
+    raise result.error() from result.cause
 
 
 def _attempt(document_id: str | None, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -177,22 +242,43 @@ def _attempt(document_id: str | None, function: Callable[..., Any], *arguments: 
         return _Failure(str(document_id), error)
 
 
+def _read(item: Item, number: str) -> Document:
+    if isinstance(item, UnreadableItem):
+        raise item.cause
+    return as_document(item, default_id=number)
+
+
 def _name(item: Item, number: str) -> str:
     """What to call an item that may not even be a document."""
-    given = item.get("id") if isinstance(item, Mapping) else None
+    given = item.get("id") if isinstance(item, Mapping) else item.id if isinstance(item, UnreadableItem) else None
     return given if isinstance(given, str) else number
 
 
+def _writable(text: str) -> str:
+    """Lone surrogates, which no UTF-8 file can hold, as their escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _shorten(items: object) -> str:
+    shown = repr(items)
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."
+
+
 def _look_ahead(items: Iterable[Item]) -> Iterator[list[tuple[str, Item]]]:
-    """Cut a stream into chunks of bounded size, each item with its number as a name."""
+    """Cut a stream into chunks of bounded size, each item with its number as a name, up to where the stream fails."""
     chunk: list[tuple[str, Item]] = []
     characters = 0
-    for number, item in enumerate(items):
-        chunk.append((str(number), item))
-        characters += _characters(item)
-        if len(chunk) == LOOK_AHEAD_DOCUMENTS or characters >= LOOK_AHEAD_CHARACTERS:
+    try:
+        for number, item in enumerate(items):
+            chunk.append((str(number), item))
+            characters += _characters(item)
+            if len(chunk) == LOOK_AHEAD_DOCUMENTS or characters >= LOOK_AHEAD_CHARACTERS:
+                yield chunk
+                chunk, characters = [], 0
+    except Exception:  # the source broke: what it gave before is still answered
+        if chunk:
             yield chunk
-            chunk, characters = [], 0
+        raise
     if chunk:
         yield chunk
 

@@ -97,6 +97,8 @@ class Processor(ProcessorMixin):
         Raises:
             InvalidDocumentError: a document cannot be encoded, or has no gold to make labels of.
         """
+        if isinstance(documents, str | Document):
+            raise TypeError(f"a processor takes several documents, got the single {documents!r:.60}; put it in a list")
         encoded = self.encode([as_document(document) for document in documents])
         rows = [self.rows(one) for one in encoded]
         batch = self.layout.pad([row for of_document in rows for row in of_document])
@@ -106,12 +108,12 @@ class Processor(ProcessorMixin):
         return BatchFeature(batch, tensor_type=return_tensors)
 
     def encode(self, documents: Sequence[Document]) -> list[EncodedDocument]:
-        """Preprocess, tokenize and window documents; their order is kept.
+        """Preprocess, tokenize and window documents; their order is kept. Preprocessing starts from the raw text.
 
         Raises:
             InvalidDocumentError: a second text leaves no room for the first.
         """
-        clean = [self.preprocess(document) for document in documents]
+        clean = [self.preprocess(document.as_it_arrived()) for document in documents]
         texts = tokenize(self.tokenizer, [document.text for document in clean])
         with_pair = [index for index, document in enumerate(clean) if document.text_pair is not None]
         pairs = tokenize(self.tokenizer, [clean[index].text_pair or "" for index in with_pair]) if with_pair else []
@@ -157,12 +159,8 @@ class Processor(ProcessorMixin):
         Raises:
             PredictionError: an output holds NaN.
         """
-        content = [
-            {name: output[name][(row.content,) * axes] for name, axes in self.task.outputs.items()}
-            for row, output in zip(rows, outputs, strict=True)
-        ]
-        _check_numbers(content)
-        predicted = self.task.decode(encoded, content)
+        _check_numbers(outputs)
+        predicted = self.task.decode(encoded, rows, outputs)
         document = encoded.document.with_predicted(predicted, coverage=encoded.coverage())
         return self.postprocess(document)
 

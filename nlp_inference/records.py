@@ -1,49 +1,135 @@
 """Lines of text and JSON Lines to items for the Predictor, and results to JSON Lines."""
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Never
 
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.predictor import FailedDocument, Item
+from nlp_inference.predictor import FailedDocument, Item, UnreadableItem
+
+_KEYS = {"raw_text": ("raw_text", "text", "text_a"), "raw_text_pair": ("raw_text_pair", "text_pair", "text_b")}
+"""Where the texts of a record are looked for, the first that is not null."""
+
+_BYTE_ORDER_MARK = "\ufeff"
 
 
-def read_items(lines: Iterable[str], *, name: str) -> Iterator[Item]:
-    """Read one item a line: a JSON object with `raw_text` or `text`, or else the line itself is the text.
+def read_items(lines: Iterable[str | bytes], *, name: str) -> Iterator[Item]:
+    """Read one item a line: a line that begins with `{` is a JSON object, any other is a text as it stands.
 
-    Empty lines are skipped.
+    The object holds `text`, and may hold a second text as `text_pair`, an `id`, and what else a Document's own JSON
+    has; other keys become metadata. Blank lines are skipped, and lines end at a line feed, with or without a carriage
+    return. A line that cannot be read, also a text that only looks like JSON, becomes an `UnreadableItem`: the
+    Predictor raises or records it, and the lines around it are read.
 
     Args:
-        lines: with or without their line feed.
-        name: of the source, for messages.
+        lines: as text or in UTF-8, with or without their line feed.
+        name: of the source; `name:line` names a line that cannot be read.
 
-    Raises:
-        InvalidDocumentError: a line that begins as a JSON object is none, or holds no text; names the line.
+    Yields:
+        Items for `Predictor.stream`.
 
     Example:
-        >>> list(read_items(['Ana lives in Rome', '{"id": "7", "text": "Hi"}'], name="in"))
-        ['Ana lives in Rome', {'id': '7', 'raw_text': 'Hi'}]
+        >>> list(read_items(["Ana lives in Rome", '{"id": 7, "text": "Hi", "lang": "en"}'], name="in"))
+        ['Ana lives in Rome', {'id': '7', 'raw_text': 'Hi', 'metadata': {'lang': 'en'}}]
     """
     for number, line in enumerate(lines, 1):
-        content = line.rstrip("\n")
-        if content.startswith("{"):
-            yield _document_fields(content, f"{name}:{number}")
-        elif content:
-            yield content
+        place = f"{name}:{number}"
+        try:
+            content = decode_line(line)
+        except InvalidDocumentError as error:
+            yield UnreadableItem(place, error)
+            continue
+        if number == 1:
+            content = content.removeprefix(_BYTE_ORDER_MARK)
+        if not content.strip():
+            continue
+        yield _read_object(content, place) if _looks_like_json(content) else content
 
 
-def _document_fields(content: str, place: str) -> dict[str, Any]:
+def decode_line(line: str | bytes) -> str:
+    r"""A line as text, without its line feed or carriage return and line feed.
+
+    Raises:
+        InvalidDocumentError: the bytes are no UTF-8.
+
+    Example:
+        >>> decode_line(b"caf\xc3\xa9\r\n")
+        'café'
+    """
     try:
-        fields = json.loads(content)
-    except json.JSONDecodeError as error:
-        raise InvalidDocumentError(f"{place}: not valid JSON: {error}; a line that begins with '{{' must be") from error
-    if "raw_text" not in fields and "text" in fields:
-        fields["raw_text"] = fields.pop("text")
-    if "raw_text" not in fields:
-        raise InvalidDocumentError(f"{place}: no 'text' among the keys {sorted(fields)!r}")
-    known = {key: value for key, value in fields.items() if key in Document.model_fields}
-    return known if "id" not in known else {**known, "id": str(known["id"])}
+        content = line.decode("utf-8") if isinstance(line, bytes) else line
+    except UnicodeDecodeError as error:
+        raise InvalidDocumentError(
+            f"byte {error.start} of the line is no UTF-8 ({error.reason}); save the text as UTF-8"
+        ) from error
+    return content.removesuffix("\n").removesuffix("\r")
+
+
+def parse_json(content: str) -> Any:
+    """The value of one line of JSON, a byte order mark before it or not (https://www.rfc-editor.org/rfc/rfc8259).
+
+    Raises:
+        InvalidDocumentError: it is no JSON, such as `NaN`, or nested too deeply.
+
+    Example:
+        >>> parse_json('{"text": "Hi"}')
+        {'text': 'Hi'}
+    """
+    try:
+        return json.loads(content.strip().removeprefix(_BYTE_ORDER_MARK), parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise InvalidDocumentError("the JSON is nested too deeply; write a flat object") from error
+    except ValueError as error:
+        raise InvalidDocumentError(f"not valid JSON: {error}") from error
+
+
+def _refuse_constant(constant: str) -> Never:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _looks_like_json(content: str) -> bool:
+    return content.strip().removeprefix(_BYTE_ORDER_MARK).lstrip().startswith("{")
+
+
+def _read_object(content: str, place: str) -> Item:
+    try:
+        record = parse_json(content)
+    except InvalidDocumentError as error:
+        mend = 'a line that begins with "{" must be a JSON object; to predict it as a text, write {"text": "{..."}'
+        return UnreadableItem(place, InvalidDocumentError(f"{error}; {mend}"))
+    try:
+        return _document_fields(record)
+    except InvalidDocumentError as error:
+        given = _id(record)
+        if not isinstance(given, str):
+            return UnreadableItem(place, error)
+        return UnreadableItem(given, InvalidDocumentError(f"{place}: {error}"))
+
+
+def _document_fields(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a Document that a record describes; no key is lost."""
+    sources = {field: next((key for key in keys if record.get(key) is not None), None) for field, keys in _KEYS.items()}
+    if sources["raw_text"] is None:
+        raise InvalidDocumentError(f"no 'text' among the keys {sorted(record)!r}; write {{\"text\": ...}}")
+    fields: dict[str, Any] = {"id": _id(record)} if record.get("id") is not None else {}
+    fields |= {field: record[key] for field, key in sources.items() if key is not None}
+    rest = {key: value for key, value in record.items() if key != "id" and key not in sources.values()}
+    fields |= {key: rest.pop(key) for key in [*rest] if key in Document.model_fields and key not in _KEYS}
+    unclaimed = {key: value for key, value in rest.items() if key not in _KEYS}
+    metadata = fields.get("metadata", {})
+    if unclaimed and isinstance(metadata, Mapping):  # anything else is refused as a Document's metadata
+        twice = sorted(key for key in unclaimed if key in metadata)
+        if twice:
+            raise InvalidDocumentError(f"the keys {twice!r} stand in the object and in its metadata; give each once")
+        fields["metadata"] = {**unclaimed, **metadata}
+    return fields
+
+
+def _id(record: Mapping[str, Any]) -> Any:
+    """The id as a Document takes it: numbers are names too, null is none."""
+    given = record.get("id")
+    return str(given) if isinstance(given, int | float) and not isinstance(given, bool) else given
 
 
 def to_json_line(result: Document | FailedDocument) -> str:

@@ -11,7 +11,14 @@ from nlp_inference.errors import InvalidSpecError
 
 
 class TokenizedText(NamedTuple):
-    """`ids` `[tokens]`, `offsets` `[tokens, 2]` in code points, and `word_starts`, the tokens that begin a word."""
+    """The tokens of a text.
+
+    Attributes:
+        ids: `[tokens]`.
+        offsets: `[tokens, 2]`, start and end in code points, without white space at the edges; a token of white space
+            only is empty.
+        word_starts: `[words]`, position of the first token of each word that is not empty.
+    """
 
     ids: NDArray[np.int64]
     offsets: NDArray[np.int64]
@@ -50,9 +57,12 @@ def _tokenized(text: str, encoding: Any) -> TokenizedText:
     ids = np.array(encoding.ids, dtype=np.int64)
     offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
     words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64)
+    offsets = _without_white_space(text, offsets)
+    filled = np.flatnonzero(offsets[:, 0] < offsets[:, 1])
+    words = words[filled]
     begins = np.ones(len(words), dtype=bool)
     begins[1:] = (words[1:] != words[:-1]) | (words[1:] < 0)
-    return TokenizedText(ids, _without_white_space(text, offsets), np.flatnonzero(begins))
+    return TokenizedText(ids, offsets, filled[begins])
 
 
 def _without_white_space(text: str, offsets: NDArray[np.int64]) -> NDArray[np.int64]:

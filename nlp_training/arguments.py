@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
+from nlp_inference import Task
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.config import RunConfig
 
@@ -16,49 +17,114 @@ _DEFAULTS: dict[str, Any] = {
     "num_train_epochs": 3,
     "learning_rate": 5e-5,
     "logging_strategy": "epoch",
-    "save_strategy": "epoch",
     "save_total_limit": 2,
     "report_to": "none",
     "bf16": "auto",
 }
 
 
+def resolve_config(config: RunConfig, *, task: Task, best_metric: str) -> RunConfig:
+    """The same run with everything decided that data and machine decide: labels, strategies, precision, attention.
+
+    Resolving the result again gives the result.
+
+    Raises:
+        InvalidSpecError: the section `training` does not fit together.
+    """
+    training = resolve_training(config, best_metric=best_metric)
+    attention = config.model.training_attention or ("eager" if _on_cpu(training) else None)
+    return config.model_copy(
+        update={
+            "model": config.model.model_copy(update={"training_attention": attention}),
+            "processor": config.processor.model_copy(update={"task": {task.name: task.model_dump(mode="json")}}),
+            "training": training,
+        }
+    )
+
+
 def training_arguments(config: RunConfig, *, best_metric: str) -> TrainingArguments:
     """Build the arguments of a run.
 
     Every field of `transformers.TrainingArguments` may stand in the section. `bf16: auto`, the default, asks the
-    hardware. With validation data the run evaluates every epoch and ends with the best weights.
+    hardware. With validation data the run evaluates every epoch and ends with the best weights; it saves when it
+    evaluates, unless it is not to save.
 
     Args:
         config: the run.
         best_metric: the score by which the best weights are chosen.
 
     Raises:
-        InvalidSpecError: a key is not a field of `TrainingArguments`, or is one that the run decides itself.
+        InvalidSpecError: a key is not a field of `TrainingArguments`, is one that the run decides itself, or does not
+            fit the others.
     """
-    given = dict(config.training)
-    _check(given)
-    values = {**_DEFAULTS, "seed": config.seed, "data_seed": config.seed, **given}
-    if config.data.validation is not None:
-        strategy = values.get("eval_strategy", values["save_strategy"])
-        best = {"load_best_model_at_end": True, "metric_for_best_model": f"eval_{best_metric}"}
-        values = {"eval_strategy": strategy, **best, **values}
-    on_cpu = not torch.cuda.is_available() or bool(values.get("use_cpu"))
-    values["use_cpu"] = on_cpu
-    values.setdefault("dataloader_pin_memory", not on_cpu)
-    if values["bf16"] == "auto":
-        values["bf16"] = has_fast_bf16(on_cpu=on_cpu)
+    values = resolve_training(config, best_metric=best_metric)
+    folder = str(config.folder / "checkpoints")
     try:
-        return TrainingArguments(output_dir=str(config.folder / "checkpoints"), **values)
+        return TrainingArguments(output_dir=folder, seed=config.seed, data_seed=config.seed, **values)
     except (TypeError, ValueError) as error:
         raise InvalidSpecError(f"training: {error}") from error
 
 
+def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
+    """What the section `training` says, with this library's defaults and the machine's answers."""
+    _check(config.training)
+    values = {**_DEFAULTS, **config.training}
+    values |= _strategies(values, has_validation=config.data.validation is not None, best_metric=best_metric)
+    values.setdefault("use_cpu", not torch.accelerator.is_available())
+    on_cpu = _on_cpu(values)
+    values.setdefault("dataloader_pin_memory", not on_cpu)
+    if values["bf16"] == "auto":
+        values["bf16"] = not values.get("fp16") and has_fast_bf16(on_cpu=on_cpu)
+    return values
+
+
+def _strategies(values: dict[str, Any], *, has_validation: bool, best_metric: str) -> dict[str, Any]:
+    """When to evaluate and to save, and whether to end with the best weights."""
+    save, evaluate = values.get("save_strategy"), values.get("eval_strategy")
+    if not has_validation:
+        _refuse_evaluation(values)
+        return {"save_strategy": save or "epoch"}
+    evaluate = evaluate or (save if save in {"steps", "epoch"} else "epoch")
+    save = save or (evaluate if evaluate != "no" else "epoch")
+    keeps_best = values.get("load_best_model_at_end", evaluate != "no" and save != "no")
+    if keeps_best and ("no" in {save, evaluate} or save not in {evaluate, "best"}):
+        raise InvalidSpecError(
+            f"training.save_strategy is {save!r} and training.eval_strategy is {evaluate!r}, but the best weights can "
+            "only be kept if the run saves when it evaluates; give both as 'epoch' or both as 'steps', or "
+            "load_best_model_at_end: false"
+        )
+    chosen: dict[str, Any] = {"save_strategy": save, "eval_strategy": evaluate, "load_best_model_at_end": keeps_best}
+    if keeps_best or save == "best":
+        chosen["metric_for_best_model"] = values.get("metric_for_best_model", f"eval_{best_metric}")
+    if evaluate == "steps":
+        steps = values.get("eval_steps", values.get("save_steps", 500))
+        chosen["eval_steps"] = steps
+        chosen["save_steps"] = values.get("save_steps", steps)
+    return chosen
+
+
+def _refuse_evaluation(values: dict[str, Any]) -> None:
+    asked = {
+        "eval_strategy": values.get("eval_strategy", "no") != "no",
+        "load_best_model_at_end": bool(values.get("load_best_model_at_end")),
+        "save_strategy": values.get("save_strategy") == "best",
+    }
+    for key in (key for key, is_asked in asked.items() if is_asked):
+        raise InvalidSpecError(
+            f"training.{key} is {values[key]!r}, but there is nothing to evaluate on; give data.validation"
+        )
+
+
+def _on_cpu(values: dict[str, Any]) -> bool:
+    return bool(values["use_cpu"]) or not torch.accelerator.is_available()
+
+
 def has_fast_bf16(*, on_cpu: bool) -> bool:
-    """Whether this machine multiplies bfloat16 matrices faster than float32 ones."""
+    """Whether this machine multiplies bfloat16 matrices faster than float32 ones, as far as PyTorch can tell."""
     if not on_cpu:
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
+        return torch.cuda.is_available() and bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    ask = getattr(torch.cpu, "get_capabilities", None)  # older versions of PyTorch cannot tell
+    capabilities = ask() if ask is not None else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 

@@ -26,19 +26,31 @@ def replacing_folder(target: str | Path) -> Iterator[Path]:
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     old = target.with_name(f".{target.name}-old")
-    if old.exists() and not target.exists():
+    if old.exists() and target.exists():
+        shutil.rmtree(old)  # the process died between the second rename and the removal
+    elif old.exists():
         old.rename(target)
     new = Path(mkdtemp(prefix=f".{target.name}-new-", dir=target.parent))
     try:
         yield new
         _sync(new)
         new.chmod(0o755)  # mkdtemp makes it private
-        if target.exists():
-            target.rename(old)
-        new.rename(target)
+        _swap(new, target, old)
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _swap(new: Path, target: Path, old: Path) -> None:
+    """Put `new` in the place of `target`, which becomes `old`; if that fails, `target` is as it was."""
+    if target.exists():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except BaseException:
+        if old.exists():
+            old.rename(target)
+        raise
 
 
 def _sync(folder: Path) -> None:

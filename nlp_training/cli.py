@@ -1,5 +1,7 @@
 """The command `nlp-training`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,16 +21,12 @@ def train_command(
     ] = None,
 ) -> None:
     """Train, evaluate and save the run that a configuration describes."""
-    from nlp_training import load_config, train
-    from nlp_training.quiet import quiet_libraries
+    with _one_line_errors():
+        from nlp_inference.quiet import quiet_libraries
+        from nlp_training import load_config, train
 
-    console = Console()
-    quiet_libraries()
-    try:
-        train(load_config(config, overrides or ()), console=console)
-    except NlpInferenceError as error:
-        console.print(f"[bold red]{type(error).__name__}[/bold red]:", str(error), highlight=False)
-        raise typer.Exit(1) from error
+        quiet_libraries()
+        train(load_config(config, overrides or ()), console=Console())
 
 
 @app.command()
@@ -37,20 +35,27 @@ def evaluate(
     data: Annotated[str, typer.Argument(help="Documents with gold: a file or a Hub id.")],
 ) -> None:
     """Score a saved model on documents with gold."""
-    from nlp_inference import Predictor
-    from nlp_training import load_documents
-    from nlp_training.evaluation import evaluate_documents
-    from nlp_training.quiet import quiet_libraries
-    from nlp_training.reports.tables import per_label_table, score_table
+    with _one_line_errors():
+        from nlp_inference import Predictor
+        from nlp_inference.quiet import quiet_libraries
+        from nlp_training import load_documents
+        from nlp_training.evaluation import evaluate_documents
+        from nlp_training.reports.tables import per_label_table, score_table
 
-    console = Console()
-    quiet_libraries()
-    try:
+        quiet_libraries()
         scores = evaluate_documents(Predictor.from_pretrained(model), load_documents(data, default_split="test"))
-    except NlpInferenceError as error:
-        console.print(f"[bold red]{type(error).__name__}[/bold red]:", str(error), highlight=False)
+        Console().print(score_table({data: scores}), per_label_table({data: scores}))
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Say what is wrong with a run, a file or the network without a traceback, and exit with 1."""
+    try:
+        yield
+    except (NlpInferenceError, OSError) as error:
+        message = f"{type(error).__name__}: {error}"
+        Console(stderr=True).print(message, style="red", highlight=False, markup=False)
         raise typer.Exit(1) from error
-    console.print(score_table({data: scores}), per_label_table({data: scores}))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,25 @@ from nlp_inference.registry import explain
 from nlp_inference.windowing import WindowSettings
 from nlp_training.data.sources import DataSource
 
+_BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
+
 
 class _Yaml(yaml.SafeLoader):
-    """YAML 1.2's numbers: PyYAML takes `3e-4` for a string, as YAML 1.1 says."""
+    """YAML 1.2's numbers and booleans: as YAML 1.1 says, PyYAML takes `3e-4` for a string and `no` for false."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as in PyYAML's own loaders
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
-_Yaml.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+class _YamlDumper(yaml.SafeDumper):
+    """Quotes what either version of YAML would not read as a string."""
+
+
+_Yaml.add_implicit_resolver(_BOOL, re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+for _class in (_Yaml, _YamlDumper):
+    _class.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
 
 
 class _Section(BaseModel):
@@ -61,6 +72,14 @@ class DataConfig(_Section):
     def _one_test_set(cls, value: Any) -> Any:
         is_source = isinstance(value, str) or (isinstance(value, Mapping) and set(value) & set(DataSource.model_fields))
         return {"test": value} if is_source else value
+
+    @field_validator("test")
+    @classmethod
+    def _no_split_twice(cls, value: dict[str, DataSource]) -> dict[str, DataSource]:
+        taken = sorted({"train", "validation"} & set(value))
+        if taken:
+            raise ValueError(f"a test set is named {taken[0]!r}, as another split is; give it a name of its own")
+        return value
 
 
 class ProcessorConfig(_Section):
@@ -130,6 +149,10 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Yaml)  # noqa: S506 - a SafeLoader
     except FileNotFoundError as error:
         raise InvalidSpecError(f"there is no configuration {str(path)!r}; those that ship are in configs/") from error
+    except OSError as error:
+        raise InvalidSpecError(f"the configuration {str(path)!r} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidSpecError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from error
     except yaml.YAMLError as error:
         raise InvalidSpecError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
@@ -145,17 +168,21 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
 def _override(content: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
-        raise InvalidSpecError(f"cannot read the override {override!r}; write key=value, such as training.seed=1")
+        raise InvalidSpecError(f"cannot read the override {override!r}; write key=value, such as seed=1")
     *parents, last = key.split(".")
     section = content
     for parent in parents:
         if not isinstance(section.get(parent), dict):
             section[parent] = {}
         section = section[parent]
-    section[last] = yaml.load(value, Loader=_Yaml)  # noqa: S506 - a SafeLoader
+    try:
+        section[last] = yaml.load(value, Loader=_Yaml)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise InvalidSpecError(f"the value of the override {override!r} is not valid YAML: {error}") from error
 
 
 def save_config(config: RunConfig, path: str | Path) -> None:
-    """Write the resolved configuration, every default included, so that `load_config` reads it again."""
+    """Write a configuration, every default of the sections included, so that `load_config` reads it again."""
     content = config.model_dump(mode="json", exclude_none=True)
-    Path(path).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    text = yaml.dump(content, Dumper=_YamlDumper, sort_keys=False, allow_unicode=True)
+    Path(path).write_text(text, encoding="utf-8")

@@ -1,14 +1,25 @@
 """Evaluation: the Predictor on documents without their gold, compared with the gold."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from nlp_inference import Annotation, Document, Predictor
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks.base import Needs
 from nlp_training.metrics import document_metric
+from nlp_training.streams import in_chunks
 
-_BATCH = 1024
+BATCH = 1024
+"""How many comparisons go to a metric, or from process to process, at once."""
+
+
+class Comparison(NamedTuple):
+    """What a metric sees of one document, and what was read of it: no text, so it is small."""
+
+    predicted: Any
+    gold: Any
+    coverage: dict[str, int]
 
 
 def evaluate_documents(predictor: Predictor, documents: Iterable[Document]) -> dict[str, Any]:
@@ -27,12 +38,13 @@ def evaluate_documents(predictor: Predictor, documents: Iterable[Document]) -> d
         InvalidDocumentError: a document has no gold.
         PredictionError: a document could not be predicted.
     """
-    return score(predict_beside_gold(predictor, documents), needs=predictor.processor.task.needs)
+    needs = predictor.processor.task.needs
+    return score(compare(predict_beside_gold(predictor, documents), needs=needs), needs=needs)
 
 
 def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> Iterator[tuple[Document, Annotation]]:
     """Predict documents stripped of their gold, and hand the gold back beside each."""
-    golds: list[Annotation] = []
+    golds: deque[Annotation] = deque()
 
     def stripped() -> Iterator[Document]:
         for document in documents:
@@ -42,40 +54,37 @@ def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> 
             yield document.unannotated()
 
     for predicted in predictor.stream(stripped()):
-        yield predicted, golds.pop(0)
+        yield predicted, golds.popleft()
 
 
-def score(pairs: Iterable[tuple[Document, Annotation]], *, needs: Needs) -> dict[str, Any]:
-    """Score predicted documents beside their gold."""
-    how = document_metric(needs)
-    metric = how.metric()
-    coverage = {"documents": 0, "characters": 0, "windows": 0, "truncated": 0, "incomplete": 0}
-    for batch in _batches(pairs):
-        for document, _ in batch:
-            _count_coverage(coverage, document)
-        metric.add_batch(
-            predictions=[how.view(document.predicted or Annotation()) for document, _ in batch],
-            references=[how.view(gold) for _, gold in batch],
-        )
+def compare(pairs: Iterable[tuple[Document, Annotation]], *, needs: Needs) -> Iterator[Comparison]:
+    """Keep of predicted documents and their gold what the metric sees."""
+    view = document_metric(needs).view
+    for document, gold in pairs:
+        yield Comparison(view(document.predicted or Annotation()), view(gold), _coverage(document))
+
+
+def score(comparisons: Iterable[Comparison], *, needs: Needs) -> dict[str, Any]:
+    """Score comparisons with the metric of tasks that learn from this kind of gold."""
+    metric = document_metric(needs).metric()
+    coverage = dict.fromkeys(("documents", "characters", "windows", "truncated", "incomplete"), 0)
+    for batch in in_chunks(comparisons, size=BATCH):
+        for one in batch:
+            for name, count in one.coverage.items():
+                coverage[name] += count
+        metric.add_batch(predictions=[one.predicted for one in batch], references=[one.gold for one in batch])
     scores = metric.compute() if coverage["documents"] else {}
     return {**scores, "coverage": coverage}
 
 
-def _count_coverage(totals: dict[str, int], document: Document) -> None:
-    totals["documents"] += 1
-    if document.coverage is not None:
-        totals["characters"] += document.coverage.characters
-        totals["windows"] += document.coverage.windows
-        totals["truncated"] += document.coverage.truncated
-        totals["incomplete"] += not document.coverage.complete
-
-
-def _batches(pairs: Iterable[tuple[Document, Annotation]]) -> Iterator[Sequence[tuple[Document, Annotation]]]:
-    batch: list[tuple[Document, Annotation]] = []
-    for pair in pairs:
-        batch.append(pair)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _coverage(document: Document) -> dict[str, int]:
+    coverage = document.coverage
+    if coverage is None:
+        return {"documents": 1}
+    return {
+        "documents": 1,
+        "characters": coverage.characters,
+        "windows": coverage.windows,
+        "truncated": int(coverage.truncated),
+        "incomplete": int(not coverage.complete),
+    }

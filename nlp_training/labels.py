@@ -1,15 +1,16 @@
 """A task's labels from the documents that it learns from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nlp_inference import Annotation, Document, Task
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
 from nlp_inference.registry import Spec
+from nlp_training.data.checks import check_documents
 from nlp_training.data.errors import InvalidDataError
 
 
-def with_labels(spec: Spec, documents: Iterable[Document]) -> Task:
+def with_labels(spec: Spec, documents: Sequence[Document]) -> Task:
     """Build a task; if its specification names no labels, it takes those of the documents, sorted.
 
     Raises:
@@ -36,9 +37,8 @@ def with_labels(spec: Spec, documents: Iterable[Document]) -> Task:
         return Task.from_spec(spec)
     labels = sorted({label for document in documents for label in _labels(document.gold, task)})
     if not labels:
-        raise InvalidDataError(
-            f"no training document has gold {task.needs} for the task {name!r} to take its labels of"
-        )
+        check_documents({"train": documents}, flat=False, needs=task.needs)  # says why, if it is not the task's doing
+        raise InvalidDataError(f"no training document has gold {task.needs}, of which {name!r} takes its labels")
     return Task.from_spec({name: {**settings, "labels": labels}})
 
 

@@ -62,5 +62,10 @@ class RichProgress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Leave the bar as it is."""
-        self.progress.stop()
-        self.bar = None
+        self.stop()
+
+    def stop(self) -> None:
+        """Give the terminal back, also after a failure; stopping twice does nothing."""
+        if self.bar is not None:
+            self.progress.stop()
+            self.bar = None

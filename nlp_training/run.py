@@ -1,16 +1,27 @@
 """A run, from its configuration to the artefact that production loads."""
 
 import json
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import transformers
 from rich.console import Console
-from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, ProgressCallback, set_seed
+from transformers import (
+    AutoTokenizer,
+    PreTrainedModel,
+    PrinterCallback,
+    ProgressCallback,
+    TrainerCallback,
+    set_seed,
+)
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
 from nlp_inference import Document, Processor, Task
-from nlp_training.arguments import training_arguments
+from nlp_inference.backends.torch import model_class
+from nlp_inference.errors import InvalidSpecError
+from nlp_training.arguments import resolve_config, training_arguments
 from nlp_training.artefact import replacing_folder
 from nlp_training.base_model import locate_base
 from nlp_training.config import RunConfig, save_config
@@ -19,8 +30,9 @@ from nlp_training.data import check_documents, load_documents
 from nlp_training.labels import with_labels
 from nlp_training.metrics import document_metric
 from nlp_training.progress import RichProgress
+from nlp_training.reports.lost_spans import DataReport, report_data
 from nlp_training.reports.model_card import model_card
-from nlp_training.reports.tables import per_label_table, score_table, setup_table
+from nlp_training.reports.tables import lost_spans_lines, per_label_table, score_table, setup_table
 from nlp_training.trainer import DocumentTrainer
 
 Splits = dict[str, list[Document]]
@@ -38,7 +50,7 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     """Train, evaluate and save what `config` describes.
 
     The artefact, in `{output_dir}/{name}/model`, holds the weights, the processor, the resolved configuration, the
-    scores and a model card; it replaces an earlier one only when it is complete.
+    scores, a report of the data and a model card; it replaces an earlier one only when it is complete.
 
     Args:
         config: the run.
@@ -53,17 +65,25 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     use_cpu_threads(config.cpu_threads)
     splits = load_splits(config)
     processor = build_processor(config, splits["train"])
-    check_documents(splits, flat=processor.task.flat, needs=processor.task.needs)
-    trainer = build_trainer(config, processor, splits, console=console)
+    task = processor.task
+    check_documents(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None))
+    best = document_metric(task.needs).best
+    config = resolve_config(config, task=task, best_metric=best)
+    progress = RichProgress(console, best=best)
+    trainer = build_trainer(config, processor, splits, callbacks=[progress])
     is_main = trainer.is_world_process_zero()
+    report = report_data(processor, splits) if is_main else {}
     if is_main:
-        console.print(setup_table(trainer, splits))
-    trainer.train()
+        console.print(setup_table(trainer, splits), *lost_spans_lines(report))
+    try:
+        trainer.train(resume_from_checkpoint=prepare_checkpoints(trainer))
+    finally:
+        progress.stop()
     held_out = {name: documents for name, documents in splits.items() if name != "train"}
     metrics = {name: trainer.score_documents(documents) for name, documents in held_out.items()}
     model = config.folder / "model"
     if is_main:
-        save_artefact(config, trainer, metrics, model)
+        save_artefact(config, trainer, metrics, report, model)
         console.print(score_table(metrics), per_label_table(metrics), f"[bold]model[/bold] {model}")
     trainer.accelerator.wait_for_everyone()
     return RunResult(model, metrics)
@@ -72,7 +92,12 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
 def load_splits(config: RunConfig) -> Splits:
     """The documents of every split: `train`, `validation` if there is one, and the test sets by their names."""
     sources = {"train": config.data.train, "validation": config.data.validation, **config.data.test}
-    return {name: load_documents(source, default_split=name) for name, source in sources.items() if source is not None}
+    splits = {"train": "train", "validation": "validation"}
+    return {
+        name: load_documents(source, default_split=splits.get(name, "test"))
+        for name, source in sources.items()
+        if source is not None
+    }
 
 
 def build_processor(config: RunConfig, train: list[Document]) -> Processor:
@@ -85,45 +110,82 @@ def build_processor(config: RunConfig, train: list[Document]) -> Processor:
 
 
 def build_model(config: RunConfig, task: Task) -> PreTrainedModel:
-    """The base model with a fresh head for `task`."""
-    auto_model = getattr(transformers, task.auto_model)
-    settings = {**config.model.settings, **task.model_settings()}
-    model: PreTrainedModel = auto_model.from_pretrained(
-        locate_base(config.model.base), revision=config.model.revision, dtype="float32", **settings
-    )
+    """The base model with a fresh head for `task`.
+
+    Raises:
+        InvalidSpecError: `model.settings` has a key that the run decides, or that the model's configuration has not.
+    """
+    decided = {"dtype": "float32", "revision": config.model.revision, **task.model_settings()}
+    taken = sorted(set(config.model.settings) & {*decided, "torch_dtype", "config", "pretrained_model_name_or_path"})
+    if taken:
+        raise InvalidSpecError(f"model.settings has {taken[0]!r}, which the run decides itself; leave it out")
+    try:
+        model: PreTrainedModel = model_class(task).from_pretrained(
+            locate_base(config.model.base), **config.model.settings, **decided
+        )
+    except TypeError as error:
+        raise InvalidSpecError(f"model.settings {config.model.settings!r} do not fit the model: {error}") from error
     return model
 
 
-def build_trainer(config: RunConfig, processor: Processor, splits: Splits, *, console: Console) -> DocumentTrainer:
-    """The trainer of a run, with a progress bar in place of the Trainer's log lines."""
-    best = document_metric(processor.task.needs).best
-    args = training_arguments(config, best_metric=best)
-    on_cpu = args.device.type == "cpu"
+def build_trainer(
+    config: RunConfig, processor: Processor, splits: Splits, *, callbacks: Sequence[TrainerCallback] = ()
+) -> DocumentTrainer:
+    """The trainer of a resolved run, without the Trainer's own log lines."""
     trainer = DocumentTrainer(
         build_model(config, processor.task),
-        args,
-        processor=processor,
+        training_arguments(config, best_metric=document_metric(processor.task.needs).best),
+        processing_class=processor,
         train_dataset=splits["train"],
         eval_dataset=splits.get("validation"),
-        callbacks=[RichProgress(console, best=best)],
-        training_attention=config.model.training_attention or ("eager" if on_cpu else None),
+        callbacks=callbacks,
+        training_attention=config.model.training_attention,
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
+def prepare_checkpoints(trainer: DocumentTrainer) -> str | None:
+    """The checkpoint to go on from; if there is none to be, those of an earlier run are removed.
+
+    Raises:
+        InvalidSpecError: there is no such checkpoint.
+    """
+    wanted: Any = trainer.args.resume_from_checkpoint
+    folder = Path(trainer.args.output_dir or ".")
+    if wanted in {None, False, "false"}:
+        if trainer.args.should_save:
+            for old in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+                shutil.rmtree(old)
+        trainer.accelerator.wait_for_everyone()
+        return None
+    latest = wanted in {True, "true"}
+    checkpoint = get_last_checkpoint(folder) if latest and folder.is_dir() else None if latest else str(wanted)
+    if checkpoint is None or not Path(checkpoint).is_dir():
+        place = f"no checkpoint in {str(folder)!r}" if latest else f"no folder {checkpoint!r}"
+        raise InvalidSpecError(f"training.resume_from_checkpoint is {wanted!r}, but there is {place}; leave it out")
+    return str(checkpoint)
+
+
 def save_artefact(
-    config: RunConfig, trainer: DocumentTrainer, metrics: dict[str, dict[str, Any]], target: Path
+    config: RunConfig,
+    trainer: DocumentTrainer,
+    metrics: dict[str, dict[str, Any]],
+    report: DataReport,
+    target: Path,
 ) -> None:
-    """Write model, processor, configuration, scores and model card together, or nothing."""
+    """Write model, processor, configuration, scores, data report and model card together, or nothing."""
+    training = {key: value for key, value in config.training.items() if key != "resume_from_checkpoint"}
     with replacing_folder(target) as folder:
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
         trainer.processor.save_pretrained(folder)
-        save_config(config, folder / "training.yaml")
+        save_config(config.model_copy(update={"training": training}), folder / "training.yaml")
         _write_json(folder / "metrics.json", metrics)
         _write_json(folder / "training_log.json", trainer.state.log_history)
-        (folder / "README.md").write_text(model_card(config, trainer.processor, metrics), encoding="utf-8")
+        _write_json(folder / "data_report.json", {name: split.to_json() for name, split in report.items()})
+        card = model_card(config, trainer.processor, metrics, report)
+        (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -1,7 +1,10 @@
 """A Hugging Face Trainer whose data are Documents and whose evaluation is the Predictor."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
+from math import ceil
 from time import perf_counter
 from typing import Any, Literal
 
@@ -12,8 +15,11 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from nlp_inference import Document, Predictor, Processor
 from nlp_inference.backends.torch import TorchBackend
+from nlp_inference.errors import InvalidSpecError
 from nlp_training.collator import DocumentCollator
-from nlp_training.evaluation import predict_beside_gold, score
+from nlp_training.evaluation import BATCH, Comparison, compare, predict_beside_gold, score
+from nlp_training.metrics import document_metric
+from nlp_training.streams import encode_stream
 
 Documents = Sequence[Document]
 
@@ -22,17 +28,22 @@ class DocumentTrainer(Trainer):
     """Trains on Documents, and evaluates as production predicts.
 
     Batches are made by the processor that is saved with the model. `evaluate` strips the gold, predicts with a
-    `Predictor`, in the precision of the weights, and compares Documents.
+    `Predictor`, in the precision of the weights, and compares Documents. Any number of processes may train, each with
+    the whole model; weights that are sharded among them (FSDP, DeepSpeed ZeRO-3) are refused.
 
     Args:
         model: what is trained; a transformers model.
         args: as everywhere; `train_sampling_strategy="group_by_length"` puts documents of like length together.
-        processor: encodes and decodes; saved with every checkpoint.
+        processing_class: the processor, which encodes and decodes; saved with every checkpoint.
         train_dataset: documents with gold.
         eval_dataset: documents with gold, or several such sets by name.
         callbacks: further callbacks.
+        optimizers: optimizer and scheduler, where they are not to be those of `args`.
         training_attention: attention implementation while training, if it is not to be the model's own, which
             evaluation takes.
+
+    Raises:
+        InvalidSpecError: the weights would be sharded, or `metric_for_best_model` is no score of this task.
     """
 
     def __init__(
@@ -40,23 +51,27 @@ class DocumentTrainer(Trainer):
         model: PreTrainedModel | torch.nn.Module,
         args: TrainingArguments,
         *,
-        processor: Processor,
+        processing_class: Processor,
         train_dataset: Documents | None = None,
         eval_dataset: Documents | Mapping[str, Documents] | None = None,
         callbacks: Sequence[TrainerCallback] = (),
+        optimizers: tuple[torch.optim.Optimizer | None, torch.optim.lr_scheduler.LambdaLR | None] = (None, None),
         training_attention: str | None = None,
     ) -> None:
+        _refuse_sharding(args)
+        _check_best_metric(args, processing_class, eval_dataset)
         args.remove_unused_columns = False  # a Document has no columns
         super().__init__(
             model=model,
             args=args,
-            data_collator=DocumentCollator(processor),  # type: ignore[arg-type]  # a BatchFeature is a mapping
+            data_collator=DocumentCollator(processing_class),  # type: ignore[arg-type]  # a BatchFeature is a mapping
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
-            processing_class=processor,
+            processing_class=processing_class,
             callbacks=list(callbacks),
+            optimizers=optimizers,
         )
-        self.processor = processor
+        self.processor = processing_class
         self._attention = {
             "serving": getattr(model.config, "_attn_implementation", None),
             "training": training_attention,
@@ -69,7 +84,7 @@ class DocumentTrainer(Trainer):
         if self.args.train_sampling_strategy != "group_by_length":
             sampler: torch.utils.data.Sampler[int] | None = super()._get_train_sampler(train_dataset)
             return sampler
-        lengths = [len(encoded.token_ids) for encoded in self.processor.encode(documents)]
+        lengths = [len(encoded.token_ids) for encoded in encode_stream(self.processor, documents)]
         generator = torch.Generator()
         generator.manual_seed(self.args.data_seed if self.args.data_seed is not None else self.args.seed)
         return LengthGroupedSampler(
@@ -89,7 +104,7 @@ class DocumentTrainer(Trainer):
         self._use_attention("serving")
         was_training = model.training
         try:
-            yield Predictor(self.processor, TorchBackend(model.eval(), outputs=tuple(self.processor.task.outputs)))
+            yield Predictor(self.processor, TorchBackend(model.eval(), task=self.processor.task))
         finally:
             model.train(was_training)
             self._use_attention("training")
@@ -130,5 +145,62 @@ class DocumentTrainer(Trainer):
         share = documents[self.args.process_index :: self.args.world_size]
         needs = self.processor.task.needs
         with self.serving() as predictor:
-            pairs = predict_beside_gold(predictor, share)
-            return score(pairs if self.args.world_size == 1 else gather_object(list(pairs)), needs=needs)
+            comparisons = compare(predict_beside_gold(predictor, share), needs=needs)
+            if self.args.world_size > 1:
+                comparisons = _of_all_processes(comparisons, largest_share=ceil(len(documents) / self.args.world_size))
+            return score(comparisons, needs=needs)
+
+    def predict(  # type: ignore[override]  # Documents come back, no arrays
+        self,
+        test_dataset: Documents,
+        ignore_keys: list[str] | None = None,  # noqa: ARG002 - there are no outputs to gather
+        metric_key_prefix: str = "test",  # noqa: ARG002 - `evaluate` scores
+    ) -> list[Document]:
+        """Predict documents with the weights as they are now, as production would.
+
+        Args:
+            test_dataset: documents; their gold is not looked at, and kept.
+            ignore_keys: not used.
+            metric_key_prefix: not used; `evaluate` scores.
+
+        Returns:
+            The documents with `predicted`, in their order, in every process.
+        """
+        count = self.args.world_size
+        with self.serving() as predictor:
+            predicted = predictor.predict(test_dataset[self.args.process_index :: count])
+        if count == 1:
+            return predicted
+        shares: list[list[Document]] = gather_object([predicted])
+        return [shares[index % count][index // count] for index in range(len(test_dataset))]
+
+
+def _of_all_processes(comparisons: Iterator[Comparison], *, largest_share: int) -> Iterator[Comparison]:
+    """Exchange comparisons in rounds that all processes take part in, also when their own share has ended."""
+    for _ in range(ceil(largest_share / BATCH)):
+        yield from gather_object(list(islice(comparisons, BATCH)))
+
+
+def _refuse_sharding(args: TrainingArguments) -> None:
+    launched_with_fsdp = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in {"1", "true", "yes"}
+    deepspeed = args.deepspeed_plugin
+    if args.fsdp or launched_with_fsdp or (deepspeed is not None and deepspeed.zero_stage == 3):
+        raise InvalidSpecError(
+            "the weights would be sharded among the processes (FSDP or DeepSpeed ZeRO-3), and evaluation and saving "
+            "need them whole; train with DDP, or with ZeRO-1 or -2"
+        )
+
+
+def _check_best_metric(args: TrainingArguments, processor: Processor, eval_dataset: Any) -> None:
+    """A name that evaluation does not give would be found out only after the first epoch."""
+    name = args.metric_for_best_model
+    if name is None or args.eval_strategy == "no":
+        return
+    known = document_metric(processor.task.needs).scores
+    if isinstance(eval_dataset, Mapping):
+        known = tuple(f"{one}_{score_name}" for one in eval_dataset for score_name in known)
+    if name.removeprefix("eval_") not in known:
+        raise InvalidSpecError(
+            f"metric_for_best_model is {name!r}, but evaluation compares documents, and gives {', '.join(known)}; "
+            "choose one of these"
+        )

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from nlp_inference import Predictor, redact
+from nlp_inference.quiet import quiet_libraries
 
 MESSY_TEXTS = Path(__file__).with_name("messy_texts.txt")
 
@@ -17,6 +18,7 @@ def main(
 ) -> None:
     """Predict messy texts, show what was found on the raw text, and the raw text redacted."""
     console = Console()
+    quiet_libraries()
     predictor = Predictor.from_pretrained(model)
     for document in predictor.predict(MESSY_TEXTS.read_text(encoding="utf-8").splitlines()):
         console.print(Panel(document, title=f"document {document.id}"))

@@ -42,7 +42,7 @@ class RecordingBackend:
         self.token_budget = token_budget
         self.batches: list[dict[str, NDArray[np.int64]]] = []
         self._outputs = processor.task.model_settings()["num_labels"]
-        self._by_token = processor.task.outputs["logits"] == 1
+        self._by_token = processor.task.needs == "spans"
 
     def forward(self, batch: Batch) -> dict[str, NDArray[np.float32]]:
         self.batches.append({name: array.copy() for name, array in batch.items()})

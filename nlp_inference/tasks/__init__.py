@@ -1,4 +1,10 @@
-"""One file a task: how gold becomes label ids and, beside it, how model outputs become an annotation."""
+"""One file a task: how gold becomes targets and, beside it, how model outputs become an annotation.
+
+Every module of this package is imported with it, so that a task enters the registry by being a file here.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from nlp_inference.tasks.base import Arrays, LostSpan, Task
 from nlp_inference.tasks.tag_scheme import TagScheme
@@ -6,3 +12,6 @@ from nlp_inference.tasks.text_classification import TextClassification
 from nlp_inference.tasks.token_classification import TokenClassification
 
 __all__ = ["Arrays", "LostSpan", "TagScheme", "Task", "TextClassification", "TokenClassification"]
+
+for _module in iter_modules(__path__, f"{__name__}."):
+    import_module(_module.name)

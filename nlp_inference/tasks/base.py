@@ -1,7 +1,7 @@
 """What a task is: how gold becomes label ids, and beside it the inverse, how model outputs become an annotation."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from numpy.typing import NDArray
@@ -28,18 +28,18 @@ class LostSpan(NamedTuple):
 class Task(Registered, ABC):
     """A kind of prediction. Subclasses are pydantic models: their fields are saved with the processor.
 
-    A task needs no code elsewhere: it names the transformers class of its model, makes targets for each window, and
-    turns the model's outputs for all windows of a document into an `Annotation` in raw coordinates.
+    A task needs no code elsewhere: it names the class of its model, makes targets for each window, and turns the
+    model's outputs for all windows of a document into an `Annotation` in raw coordinates.
     """
 
     kind = "task"
 
     auto_model: ClassVar[str]
-    """The transformers class that loads its model, such as `AutoModelForTokenClassification`."""
+    """The class that loads its model, of transformers or of `nlp_inference.architectures`."""
     pipeline_tag: ClassVar[str]
     """The task's name on the Hub."""
-    outputs: ClassVar[Mapping[str, int]]
-    """The model outputs that `decode` reads, and how many of their leading axes run over the tokens of a row."""
+    outputs: ClassVar[tuple[str, ...]] = ("logits",)
+    """The model outputs that `decode` reads; each has the rows of the batch as its first axis."""
     needs: ClassVar[Needs]
     """What it learns from in a gold annotation."""
     flat: ClassVar[bool] = False
@@ -67,19 +67,24 @@ class Task(Registered, ABC):
             InvalidDocumentError: the document has no gold, or gold that this task cannot learn from.
         """
 
+    def run(self, model: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask the model about a batch; a task whose model generates calls `model.generate` instead."""
+        return model(**inputs)
+
     @abstractmethod
-    def decode(self, encoded: EncodedDocument, outputs: Sequence[Arrays]) -> Annotation:
+    def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """The inverse of `targets`: what the outputs for each window say about the document, in raw coordinates.
 
         Args:
             encoded: the document.
-            outputs: for each window, the arrays that the class attribute `outputs` names, without the batch dimension;
-                axes over tokens hold the window's content only.
+            rows: its input rows, one for each window; `row.content` is where the window's tokens stand.
+            outputs: for each row, the arrays that the class attribute `outputs` names, without the batch dimension.
+                Axes over tokens may go on behind the row, with padding.
         """
 
     @abstractmethod
-    def perfect_outputs(self, encoded: EncodedDocument) -> list[Arrays]:
-        """What a model that makes no mistake would answer for each window: the ceiling of this task."""
+    def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
+        """What a model that makes no mistake would answer for each row: the ceiling of this task."""
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:  # noqa: ARG002 - tasks without spans lose none
         """The gold spans that even a perfect model would not give back exactly, with the cause."""

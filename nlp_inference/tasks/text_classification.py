@@ -1,7 +1,7 @@
 """One label for the whole text."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,6 @@ class TextClassification(Task):
     auto_model = "AutoModelForSequenceClassification"
     pipeline_tag = "text-classification"
     needs = "category"
-    outputs: ClassVar[Mapping[str, int]] = {"logits": 0}
 
     labels: tuple[str, ...]
     pooling: Literal["mean", "max", "first"] = "mean"
@@ -62,13 +61,13 @@ class TextClassification(Task):
         label = np.array(self._gold_id(encoded), dtype=np.int64)
         return [{"labels": label} for _ in rows]
 
-    def perfect_outputs(self, encoded: EncodedDocument) -> list[Arrays]:
+    def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
         """Logits that are certain of the gold label."""
         logits = np.zeros(len(self.labels), dtype=np.float32)
         logits[self._gold_id(encoded)] = CERTAIN
-        return [{"logits": logits} for _ in encoded.windows]
+        return [{"logits": logits} for _ in rows]
 
-    def decode(self, encoded: EncodedDocument, outputs: Sequence[Arrays]) -> Annotation:
+    def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:  # noqa: ARG002
         """The best labels, best first."""
         scores = np.exp(log_softmax(self._pool(encoded, np.stack([output["logits"] for output in outputs]))))
         best = np.argsort(-scores, kind="stable")[: self.top_k]

@@ -1,9 +1,9 @@
 """Spans that do not overlap, as one tag for every word (or token)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ class TokenClassification(Task):
         scheme: how spans become tags.
         aggregation: how the logits of a word's tokens become those of the word: its `first` token's, their `mean` or
             `max`; `none` tags tokens, which suits scripts without spaces. Spans start and end where units do.
+        words: what a word is: what the `tokenizer` says, where punctuation stands apart, or what stands between
+            `whitespace`, which suits texts that come tokenized.
 
     Spans are the valid tag sequence of highest log-probability. A span's score is the mean probability, over its
     units, of the tags it is made of.
@@ -43,11 +45,11 @@ class TokenClassification(Task):
     pipeline_tag = "token-classification"
     needs = "spans"
     flat = True
-    outputs: ClassVar[Mapping[str, int]] = {"logits": 1}
 
     labels: tuple[str, ...]
     scheme: SchemeName = "BIO"
     aggregation: Literal["first", "mean", "max", "none"] = "first"
+    words: Literal["tokenizer", "whitespace"] = "tokenizer"
 
     _check_labels = field_validator("labels")(check_labels)
 
@@ -78,58 +80,59 @@ class TokenClassification(Task):
             first[starts] = token_tags[starts]
             token_tags = first
         return [
-            {"labels": _in_row(row, token_tags[window.start : window.end])}
+            {"labels": _in_row(row, token_tags[window.start : window.end], fill=IGNORED)}
             for row, window in zip(rows, encoded.windows, strict=True)
         ]
 
-    def perfect_outputs(self, encoded: EncodedDocument) -> list[Arrays]:
+    def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
         """Logits that are certain of the gold tags."""
-        logits = np.eye(len(self.tag_scheme.tags), dtype=np.float32)[self._token_tags(encoded)] * CERTAIN
-        return [{"logits": logits[window.start : window.end]} for window in encoded.windows]
+        token_tags = self._token_tags(encoded)
+        certain = np.eye(len(self.tag_scheme.tags), dtype=np.float32) * CERTAIN
+        return [
+            {"logits": certain[_in_row(row, token_tags[window.start : window.end], fill=0)]}
+            for row, window in zip(rows, encoded.windows, strict=True)
+        ]
 
-    def decode(self, encoded: EncodedDocument, outputs: Sequence[Arrays]) -> Annotation:
+    def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """The spans of the best valid tag sequence over the whole document, in raw coordinates."""
-        if encoded.tokens_read == 0:
-            return Annotation()
         starts = self._unit_starts(encoded)
-        logits = stitch(encoded.windows, [output["logits"] for output in outputs])
+        if not len(starts):
+            return Annotation()
+        content = [output["logits"][row.content] for row, output in zip(rows, outputs, strict=True)]
+        logits = stitch(encoded.windows, content)
         scores = log_softmax(self._unit_logits(logits, starts))
         tags = best_valid_tags(scores, self.tag_scheme)
-        units = self.tag_scheme.decode(tags)
-        if not units:
-            return Annotation()
         confidence = np.exp(scores[np.arange(len(tags)), tags])
-        ends = self._unit_ends(encoded, starts)
-        spans = [
-            self._raw_span(
-                encoded,
-                (int(encoded.offsets[starts[first], 0]), int(ends[after - 1])),
-                label,
-                float(confidence[first:after].mean()),
-            )
-            for first, after, label in units
-        ]
-        return Annotation(spans=tuple(spans))
+        found = self.tag_scheme.decode(tags)
+        means = [float(confidence[first:after].mean()) for first, after, _ in found]
+        return Annotation(spans=tuple(self._raw_spans(encoded, found, means)))
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
         """Gold spans that no perfect model could give back, each with its cause."""
         placed = self._place_gold(encoded)
-        recovered = set(self.decode_units(encoded, [unit for _, unit in placed if unit is not None]))
-        lost = []
-        for span, unit in placed:
-            if (span.start, span.end, span.label) not in recovered:
-                lost.append(LostSpan(span, self._why_lost(encoded, span, unit)))
-        return lost
+        units = [unit for _, unit in placed if unit is not None]
+        found = self.tag_scheme.decode(self.tag_scheme.encode(len(self._unit_starts(encoded)), units))
+        spans = self._raw_spans(encoded, found, [1.0] * len(found))
+        recovered = {(span.start, span.end, span.label) for span in spans}
+        return [
+            LostSpan(span, self._why_lost(encoded, span, unit))
+            for span, unit in placed
+            if (span.start, span.end, span.label) not in recovered
+        ]
 
-    def decode_units(self, encoded: EncodedDocument, units: list[UnitSpan]) -> list[tuple[int, int, str]]:
-        """What spans over units are in raw coordinates, after a round trip through the tag scheme."""
+    def _raw_spans(self, encoded: EncodedDocument, units: Sequence[UnitSpan], scores: Sequence[float]) -> list[Span]:
+        """Spans over units in raw coordinates; where an edit made several units of one raw stretch, they are one."""
         starts = self._unit_starts(encoded)
         ends = self._unit_ends(encoded, starts)
-        found = self.tag_scheme.decode(self.tag_scheme.encode(len(starts), units))
-        return [
-            (*encoded.document.aligned.to_raw(int(encoded.offsets[starts[first], 0]), int(ends[after - 1])), label)
-            for first, after, label in found
-        ]
+        spans: list[Span] = []
+        for (first, after, label), score in zip(units, scores, strict=True):
+            current = int(encoded.offsets[starts[first], 0]), int(ends[after - 1])
+            start, end = encoded.document.aligned.to_raw(*current)
+            span = Span(start=start, end=end, label=label, score=score)
+            if spans and start < spans[-1].end:
+                span = _joined(spans.pop(), span)
+            spans.append(span)
+        return spans
 
     def _why_lost(self, encoded: EncodedDocument, span: Span, unit: UnitSpan | None) -> str:
         aligned = encoded.document.aligned
@@ -153,8 +156,8 @@ class TokenClassification(Task):
         """`[tokens read]`: the gold tag of the unit that each token belongs to."""
         starts = self._unit_starts(encoded)
         units = [unit for _, unit in self._place_gold(encoded) if unit is not None]
-        tags = self.tag_scheme.encode(len(starts), units)
-        return np.repeat(tags, np.diff(np.append(starts, encoded.tokens_read)))
+        tags = np.append(0, self.tag_scheme.encode(len(starts), units))  # what is before the first unit is outside
+        return tags[np.searchsorted(starts, np.arange(encoded.tokens_read), side="right")]
 
     def _place_gold(self, encoded: EncodedDocument) -> list[tuple[Span, UnitSpan | None]]:
         """Each gold span with the units that it touches, if there are any that no earlier span took."""
@@ -192,16 +195,21 @@ class TokenClassification(Task):
         return spans
 
     def _unit_starts(self, encoded: EncodedDocument) -> NDArray[np.int64]:
-        """`[units]`: position of the first token of each unit that was read."""
-        if self.aggregation == "none":
-            return np.arange(encoded.tokens_read)
-        return encoded.word_starts[: np.searchsorted(encoded.word_starts, encoded.tokens_read)]
+        """`[units]`: position of the first token of each unit that was read; an empty token is none."""
+        if self.aggregation != "none":
+            starts = encoded.word_starts[: np.searchsorted(encoded.word_starts, encoded.tokens_read)]
+            return starts if self.words == "tokenizer" else starts[_after_white_space(encoded, starts)]
+        read = encoded.offsets[: encoded.tokens_read]
+        before = np.maximum.accumulate(np.append(0, read[:-1, 1]))
+        first_of_its_characters: NDArray[np.int64] = np.flatnonzero((read[:, 0] < read[:, 1]) & (read[:, 0] >= before))
+        return first_of_its_characters
 
     def _unit_ends(self, encoded: EncodedDocument, starts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """`[units]`: end of the last token of each unit, in the current text."""
-        last_tokens = np.append(starts[1:], encoded.tokens_read)[: len(starts)] - 1
-        ends: NDArray[np.int64] = encoded.offsets[last_tokens, 1]
-        return ends
+        """`[units]`: where the last character of each unit ends, in the current text."""
+        read = encoded.offsets[: encoded.tokens_read]
+        ends = np.where(read[:, 0] < read[:, 1], read[:, 1], 0)
+        last: NDArray[np.int64] = np.maximum.reduceat(ends, starts) if len(starts) else starts
+        return last
 
     def _unit_logits(self, logits: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
         if self.aggregation == "first" or len(starts) == len(logits):
@@ -214,13 +222,23 @@ class TokenClassification(Task):
         mean: NDArray[np.float32] = (np.add.reduceat(logits, starts) / sizes[:, None]).astype(np.float32)
         return mean
 
-    def _raw_span(self, encoded: EncodedDocument, current: tuple[int, int], label: str, score: float) -> Span:
-        start, end = encoded.document.aligned.to_raw(*current)
-        return Span(start=start, end=end, label=label, score=score)
 
-
-def _in_row(row: Row, content: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Tag ids of a window's tokens at their place in the input row, and nothing to learn elsewhere."""
-    labels = np.full(len(row.input_ids), IGNORED, dtype=np.int64)
+def _in_row(row: Row, content: NDArray[np.int64], *, fill: int) -> NDArray[np.int64]:
+    """Tag ids of a window's tokens at their place in the input row, and `fill` elsewhere."""
+    labels = np.full(len(row.input_ids), fill, dtype=np.int64)
     labels[row.content] = content
     return labels
+
+
+def _joined(one: Span, other: Span) -> Span:
+    """Two spans that share raw characters: both, if they have one label, or else the more certain one."""
+    best = max(one, other, key=lambda span: span.score or 0.0)
+    if one.label != other.label:
+        return best
+    return best.model_copy(update={"start": one.start, "end": max(one.end, other.end)})
+
+
+def _after_white_space(encoded: EncodedDocument, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the tokens stand at the start of the text or behind white space."""
+    text = encoded.document.text
+    return np.array([start == 0 or text[start - 1].isspace() for start in encoded.offsets[tokens, 0].tolist()], bool)

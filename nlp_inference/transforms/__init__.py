@@ -1,7 +1,6 @@
 """What happens to a text before the model reads it. Importing this registers every built-in transform."""
 
 from nlp_inference.transforms import post
-from nlp_inference.transforms import post as _post  # noqa: F401 - registers the post-transforms
 from nlp_inference.transforms.base import PostTransform, Transform
 from nlp_inference.transforms.case import Casefold, Lowercase
 from nlp_inference.transforms.compose import Compose

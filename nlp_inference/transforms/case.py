@@ -1,6 +1,6 @@
 """Upper and lower case."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from nlp_inference.aligned_text import Edit
 from nlp_inference.transforms.base import Transform
@@ -20,10 +20,7 @@ class Lowercase(Transform):
 
     def propose(self, text: str) -> Iterable[Edit]:
         """Return one edit for every character that changes."""
-        lowered = text.lower()
-        if len(lowered) == len(text):
-            return character_edits(text, lowered)
-        return _edits_by_character(text, lowered, [len(character.lower()) for character in text])
+        return _edits_by_character(text, str.lower)
 
 
 class Casefold(Transform):
@@ -39,17 +36,20 @@ class Casefold(Transform):
 
     def propose(self, text: str) -> Iterable[Edit]:
         """Return one edit for every character that changes."""
-        folded = text.casefold()
-        if len(folded) == len(text):
-            return character_edits(text, folded)
-        return _edits_by_character(text, folded, [len(character.casefold()) for character in text])
+        return _edits_by_character(text, str.casefold)
 
 
-def _edits_by_character(text: str, changed: str, sizes: list[int]) -> Iterator[Edit]:
-    """Edits where each character of `text` became so many characters of `changed` as `sizes` says."""
+def _edits_by_character(text: str, change: Callable[[str], str]) -> Iterable[Edit]:
+    """Edits that make `change(text)` of `text`, where `change` gives each character the size that it gives it alone."""
+    changed = change(text)
+    if len(changed) == len(text):
+        return character_edits(text, changed)
+    edits: list[Edit] = []
     position = 0
-    for index, (character, size) in enumerate(zip(text, sizes, strict=True)):
+    for index, character in enumerate(text):
+        size = len(change(character))
         replacement = changed[position : position + size]
         if replacement != character:
-            yield Edit(index, index + 1, replacement)
+            edits.append(Edit(index, index + 1, replacement))
         position += size
+    return edits

@@ -1,17 +1,14 @@
 """What can be wrong with data before any training: found in all splits, and told all at once."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
-from typing import Literal
 
-from nlp_inference.document import Document, Span
+from nlp_inference.document import Annotation, Document, Span
+from nlp_inference.tasks.base import Needs
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.records import READ_FROM
-
-Needs = Literal["spans", "category", "categories"]
-"""What a task learns from: spans, one category a document, or any number of them."""
 
 
 def check_documents(
@@ -19,18 +16,21 @@ def check_documents(
     *,
     flat: bool,
     needs: Needs | None = None,
+    labels: Collection[str] | None = None,
     train: str = "train",
     shown: int = 10,
 ) -> None:
     """Refuse data that cannot be learnt from or would make the score a lie.
 
-    Looked for are: empty splits, an id that occurs twice, documents without gold, labels that the training split never
-    had, overlapping spans where the tag scheme is flat, and, if `needs` is given, gold of another kind.
+    Looked for are: empty splits, an id that occurs twice in a split, documents without gold, labels that the training
+    split never had or that the task does not know, overlapping spans where the tag scheme is flat, and, if `needs` is
+    given, gold of another kind. Labels of a kind that the task does not learn from are not looked at.
 
     Args:
         splits: the documents by the name of their split.
         flat: whether the spans of a document must not overlap.
         needs: what the task learns from.
+        labels: the labels of the task, if it has any.
         train: the split whose labels are all that the model will know.
         shown: how many problems the message tells in full; it always tells their number.
 
@@ -47,7 +47,7 @@ def check_documents(
         nlp_training.data.errors.InvalidDataError: 1 problem in the data:
         - test: the label 'fear' does not occur in 'train' (1 time, first in document 'b'). ...
     """
-    problems = list(_problems(splits, flat=flat, needs=needs, train=train))
+    problems = list(_problems(splits, flat=flat, needs=needs, labels=labels, train=train))
     if problems:
         told = "".join(f"\n- {problem}" for problem in islice(problems, shown))
         rest = f"\n- and {len(problems) - shown} more" if len(problems) > shown else ""
@@ -56,19 +56,24 @@ def check_documents(
 
 
 def _problems(
-    splits: Mapping[str, Sequence[Document]], *, flat: bool, needs: Needs | None, train: str
+    splits: Mapping[str, Sequence[Document]],
+    *,
+    flat: bool,
+    needs: Needs | None,
+    labels: Collection[str] | None,
+    train: str,
 ) -> Iterator[str]:
     for name, documents in splits.items():
         if not documents:
             yield f"{name}: the split is empty. Check its source, or leave the split out"
-    yield from _repeated_ids(splits)
-    yield from _unknown_labels(splits, train)
-    for name, documents in splits.items():
-        for document in documents:
-            yield from _problems_of(document, name, flat=flat, needs=needs)
     if needs is not None and splits.get(train) and not any(_learnable(document, needs) for document in splits[train]):
         kind = "spans" if needs == "spans" else "labels"
         yield f"{train}: no document has {kind}, so there is nothing to learn. Check the columns of the source"
+    yield from _unknown_labels(splits, train, needs=needs, labels=labels)
+    for name, documents in splits.items():
+        yield from _repeated_ids(documents, name)
+        for document in documents:
+            yield from _problems_of(document, name, flat=flat, needs=needs)
 
 
 def _learnable(document: Document, needs: Needs) -> bool:
@@ -87,46 +92,60 @@ def _place(document: Document, split: str) -> str:
     return f"{split}: {_named(document)}"
 
 
-def _repeated_ids(splits: Mapping[str, Sequence[Document]]) -> Iterator[str]:
+def _repeated_ids(documents: Sequence[Document], split: str) -> Iterator[str]:
+    """Ids need not be unique across splits, which never meet: files often count from 0."""
     first: dict[str, str] = {}
-    for name, documents in splits.items():
-        for document in documents:
-            if document.id is None:
-                continue
-            place = _place(document, name)
-            if document.id in first:
-                yield f"{place} has the id of {first[document.id]}. Give every document its own id"
-            else:
-                first[document.id] = place
+    for document in documents:
+        if document.id is None:
+            continue
+        place = _place(document, split)
+        if document.id in first:
+            yield f"{place} has the id of {first[document.id]}. Give every document its own id"
+        else:
+            first[document.id] = place
 
 
-def _labels(documents: Sequence[Document]) -> dict[str, tuple[int, Document]]:
+def _labels_of(gold: Annotation, needs: Needs | None) -> list[str]:
+    """The labels that a task with these needs reads; all of them if they are not known."""
+    spans = () if needs in {"category", "categories"} else gold.spans
+    categories = () if needs == "spans" else gold.categories
+    return [*(span.label for span in spans), *(category.label for category in categories)]
+
+
+def _labels(documents: Sequence[Document], needs: Needs | None) -> dict[str, tuple[int, Document]]:
     """How often each label occurs, and where first."""
     counts: Counter[str] = Counter()
     first: dict[str, Document] = {}
     for document in documents:
-        if document.gold is not None:
-            spans, categories = document.gold.spans, document.gold.categories
-            for label in [*(span.label for span in spans), *(category.label for category in categories)]:
-                counts[label] += 1
-                first.setdefault(label, document)
+        for label in _labels_of(document.gold, needs) if document.gold is not None else ():
+            counts[label] += 1
+            first.setdefault(label, document)
     return {label: (count, first[label]) for label, count in counts.items()}
 
 
-def _unknown_labels(splits: Mapping[str, Sequence[Document]], train: str) -> Iterator[str]:
-    if train not in splits:
-        return
-    known = _labels(splits[train])
+def _unknown_labels(
+    splits: Mapping[str, Sequence[Document]], train: str, *, needs: Needs | None, labels: Collection[str] | None
+) -> Iterator[str]:
+    learnt = _labels(splits[train], needs) if train in splits else None
     for name, documents in splits.items():
-        for label, (count, document) in _labels(documents).items():
-            if label not in known:
-                close = get_close_matches(label, known, n=1)
-                hint = f"Did you mean {close[0]!r}? If not, add" if close else "Add"
-                times = f"{count} time{'s' * (count > 1)}"
-                yield (
-                    f"{name}: the label {label!r} does not occur in {train!r} ({times}, first in {_named(document)}). "
-                    f"{hint} training documents that have it, or rename or remove it"
+        for label, (count, document) in _labels(documents, needs).items():
+            if learnt is not None and label not in learnt:
+                unknown, known, mend = (
+                    f"does not occur in {train!r}",
+                    list(learnt),
+                    "add training documents that have it",
                 )
+            elif labels is not None and label not in labels:
+                unknown, known, mend = "is not among the labels of the task", list(labels), "add it to processor.task"
+            else:
+                continue
+            close = get_close_matches(label, known, n=1)
+            hint = f"Did you mean {close[0]!r}? If not, {mend}" if close else mend.capitalize()
+            times = f"{count} time{'s' * (count > 1)}"
+            yield (
+                f"{name}: the label {label!r} {unknown} ({times}, first in {_named(document)}). "
+                f"{hint}, or rename or remove it"
+            )
 
 
 def _problems_of(document: Document, split: str, *, flat: bool, needs: Needs | None) -> Iterator[str]:
@@ -142,6 +161,12 @@ def _problems_of(document: Document, split: str, *, flat: bool, needs: Needs | N
                 f"{place} has overlapping spans: {_show(one, document)} and {_show(other, document)}. Keep one of "
                 "them, or choose a task for nested spans"
             )
+    if needs == "spans" and "spans" not in document.gold.model_fields_set and document.gold.categories:
+        found = ", ".join(repr(category.label) for category in document.gold.categories)
+        yield (
+            f"{place} has no spans, only {found} as its label. Give its spans (an empty list will do), or choose a "
+            "task that learns from labels"
+        )
     if needs == "category" and len(document.gold.categories) != 1:
         found = ", ".join(repr(category.label) for category in document.gold.categories) or "none"
         yield f"{place} needs exactly one label, and has {found}. Mend it, or choose a task with several labels"

@@ -69,8 +69,9 @@ class DataSource(BaseModel):
     def _names_one_source(self) -> Self:
         if (self.path is None) == (self.synthetic_pii is None):
             raise ValueError("give either a path or synthetic_pii")
-        if self.synthetic_pii is not None and self.model_fields_set != {"synthetic_pii"}:
-            others = sorted(self.model_fields_set - {"synthetic_pii"})
+        set_fields = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        others = sorted(set_fields - {"synthetic_pii"})
+        if self.synthetic_pii is not None and others:
             raise ValueError(f"{', '.join(others)}: not for synthetic_pii")
         return self
 
@@ -156,7 +157,7 @@ def _load_dataset(
     ]
     if "id" not in columns or "data_files" in options:
         return documents
-    # Data sets of the Hub count each split from 0, and ids must be unique in all splits together.
+    # Data sets of the Hub count each split from 0; with the split, an id names one document of the whole set.
     return [document.model_copy(update={"id": f"{options['split']}/{document.id}"}) for document in documents]
 
 

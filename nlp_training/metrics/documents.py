@@ -19,12 +19,17 @@ class DocumentMetric:
     Attributes:
         metric: makes a fresh metric.
         view: what the metric sees of an annotation.
-        best: the score by which models are chosen; greater is better.
+        scores: names of the overall scores; greater is better.
     """
 
     metric: Callable[[], evaluate.Metric]
     view: Callable[[Annotation], Any]
-    best: str
+    scores: tuple[str, ...]
+
+    @property
+    def best(self) -> str:
+        """The score by which models are chosen if nothing else is said."""
+        return self.scores[0]
 
 
 def document_metric(needs: Needs) -> DocumentMetric:
@@ -49,6 +54,6 @@ def _best_category(annotation: Annotation) -> str:
 
 
 _METRICS: Mapping[Needs, DocumentMetric] = {
-    "spans": DocumentMetric(SpanF1, _spans, best="f1"),
-    "category": DocumentMetric(CategoryAccuracy, _best_category, best="accuracy"),
+    "spans": DocumentMetric(SpanF1, _spans, ("f1", "precision", "recall", "macro_f1")),
+    "category": DocumentMetric(CategoryAccuracy, _best_category, ("accuracy", "macro_f1")),
 }

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.table import Table
+from rich.text import Text
 
 from nlp_inference import Document
+from nlp_training.reports.lost_spans import DataReport
 
 if TYPE_CHECKING:
     from nlp_training.trainer import DocumentTrainer
@@ -26,6 +28,18 @@ def setup_table(trainer: "DocumentTrainer", splits: Mapping[str, Sequence[Docume
     table.add_row("batches", f"{args.train_batch_size} documents, {args.train_sampling_strategy}")
     table.add_row("epochs", f"{args.num_train_epochs:g} at learning rate {args.learning_rate:g}")
     return table
+
+
+def lost_spans_lines(report: DataReport, *, shown: int = 3) -> list[Text]:
+    """Lines on the gold spans that no model of this task could give back, `shown` of each split by name, if any."""
+    lines = []
+    for name, split in report.items():
+        if split.lost:
+            causes = ", ".join(f"{cause} {count}" for cause, count in split.causes.items())
+            share = f"{len(split.lost)} of {split.spans} gold spans cannot be given back exactly"
+            lines.append(Text(f"{name}: {share} ({causes})", style="yellow"))
+            lines.extend(Text(f"  {one}") for one in split.lost[:shown])
+    return lines
 
 
 def score_table(metrics: Metrics) -> Table:

@@ -16,11 +16,11 @@ budgets = st.sampled_from([1, 24, 50, 100, 333, 4096])
 @pytest.fixture(scope="module", params=["token_processor", "text_processor"])
 def predictor(request):
     processor = request.getfixturevalue(request.param)
-    return Predictor(processor, TorchBackend(tiny_model(processor.task), outputs=("logits",)))
+    return Predictor(processor, TorchBackend(tiny_model(processor.task), task=processor.task))
 
 
 def predict(predictor, items, budget):
-    backend = TorchBackend(predictor.backend.model, outputs=("logits",), token_budget=budget)
+    backend = TorchBackend(predictor.backend.model, task=predictor.processor.task, token_budget=budget)
     return Predictor(predictor.processor, backend).predict(items)
 
 

@@ -16,14 +16,14 @@ HEAVY = ("torch", "datasets", "evaluate", "accelerate")
 
 # Rooms by height: a module may import modules of its own height or lower, at its top or inside a function.
 HEIGHTS = (
-    ("errors", "_optional", "aligned_text"),
+    ("errors", "_auto", "_optional", "aligned_text", "quiet"),
     ("registry", "document"),
     ("transforms",),
     ("windowing", "encoding", "tokenization", "layout", "tasks", "redaction", "rendering"),
     ("processor", "backends", "architectures"),
     ("predictor", "batching"),
-    ("golden", "records", "environment"),
-    ("serving", "cli"),
+    ("records"),
+    ("cli",),
 )
 APART = ("backends", "architectures")  # tensors only
 LOOKS_UP = {("document", "rendering")}  # a Document shows itself in a notebook, when it is asked to
@@ -205,3 +205,17 @@ def test_law_8_what_a_module_exports_is_sorted_and_there(path):
     names = getattr(module, "__all__", [])
     assert list(names) == sorted(names)
     assert all(hasattr(module, name) for name in names)
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import nlp_inference\nfrom transformers import AutoProcessor",
+        "from transformers import AutoProcessor\nimport nlp_inference",
+    ],
+    ids=["before transformers", "after transformers"],
+)
+def test_auto_processor_knows_the_processor_once_the_package_is_imported(saved_model, imports):
+    script = f"{imports}\nprint(type(AutoProcessor.from_pretrained({str(saved_model)!r})).__module__)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "nlp_inference.processor"

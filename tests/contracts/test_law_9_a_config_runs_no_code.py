@@ -133,7 +133,7 @@ def walk_the_route(processor):
         {"logits": np.zeros((len(row.input_ids), *output["logits"].shape[1:]), dtype=np.float32)}
         if processor.task.needs == "spans"
         else output
-        for row, output in zip(rows, processor.task.perfect_outputs(encoded), strict=True)
+        for row, output in zip(rows, processor.task.perfect_outputs(encoded, rows), strict=True)
     ]
     assert processor.decode_outputs(encoded, rows, outputs).raw_text == text
 

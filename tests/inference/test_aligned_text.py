@@ -205,6 +205,11 @@ def test_exact_current_spans_around_a_deletion(span, current_span):
         ([Edit(1, 1, "x"), Edit(1, 1, "y")], "repeats an insertion"),
         ([Edit(2, 9, "")], "only 3 characters"),
         ([Edit(-1, 1, "x")], "starts before"),
+        ([Edit(2, 1, "")], "reversed"),
+        ([Edit(-1, 0, "")], "does not lie in the text of 3 characters"),
+        ([Edit(-2, 3, "bc")], "does not lie in the text of 3 characters"),
+        ([Edit(7, 9, "")], "does not lie in the text of 3 characters"),
+        ([Edit(0, 1, "x"), Edit(3, 2, "")], "reversed"),
     ],
 )
 def test_edits_that_do_not_fit_are_refused_with_the_name_of_the_transform(edits, words):

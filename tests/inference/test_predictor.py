@@ -1,5 +1,6 @@
 """The predictor: bad input, failures that stay alone, order and names, and a stream that reads what it needs."""
 
+import json
 import shutil
 import time
 
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from strategies import messy_texts
 
 from nlp_inference import Document, FailedDocument, Predictor, Processor, TokenClassification, predictor
-from nlp_inference.errors import ArtefactError, InvalidDocumentError, PredictionError
+from nlp_inference.backends.torch import TorchBackend
+from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError, PredictionError
+from nlp_inference.predictor import UnreadableItem
 from nlp_inference.transforms import Transform
 
 
@@ -145,9 +148,115 @@ def test_nothing_gives_nothing(rome):
     assert list(rome.stream(iter(()))) == []
 
 
-def test_a_single_text_is_refused(rome):
+@pytest.mark.parametrize("single", ["Rome", b"Rome", {"raw_text": "Rome"}, Document(raw_text="Rome")])
+def test_a_single_text_is_refused(rome, single):
+    with pytest.raises(TypeError, match=r"got the single one .*Rome.*; put it in a list"):
+        rome.predict(single)
     with pytest.raises(TypeError, match="put it in a list"):
-        rome.predict("Rome")
+        rome.stream(single)
+
+
+def test_an_unknown_way_with_errors_is_refused(rome):
+    with pytest.raises(InvalidSpecError, match="on_error is 'ignore'; write 'raise' or 'record'"):
+        rome.stream(["Rome"], on_error="ignore")
+
+
+def test_the_error_of_a_document_names_it_once(rome):
+    with pytest.raises(PredictionError) as caught:
+        rome.predict(["a\ud800b"])
+    assert str(caught.value).count("document '0'") == 1
+
+
+def test_a_name_that_no_file_can_hold_is_recorded_in_escapes(rome):
+    [failed] = rome.predict([{"id": "\ud800", "raw_text": 5}], on_error="record")
+    assert json.loads(failed.model_dump_json())["id"] == "\\ud800"
+
+
+class Choosy(ScriptedBackend):
+    """Refuses every batch with a poisoned row in it, as a model does whose ids or memory run out."""
+
+    poison = -1
+
+    def forward(self, batch):
+        if (batch["input_ids"] == self.poison).any():
+            raise IndexError("index out of range in self")
+        return super().forward(batch)
+
+
+@pytest.fixture
+def choosy(rome):
+    backend = Choosy(rome.processor, {"rome": "CITY"})
+    (backend.poison,) = rome.processor.tokenizer.convert_tokens_to_ids(["poison"])
+    return Predictor(rome.processor, backend)
+
+
+def test_a_row_that_the_model_fails_of_fails_its_document_alone(choosy):
+    items = ["in Rome", "poison in Rome", "Rome " * 30, "word " * 40 + "poison", "Rome"]
+    results = choosy.predict(items, on_error="record")
+    failed = [(result.id, result.error) for result in results if isinstance(result, FailedDocument)]
+    assert failed == [("1", "IndexError"), ("3", "IndexError")]
+    assert [len(found(results[index])) for index in (0, 2, 4)] == [1, 30, 1]
+
+
+def test_a_row_that_the_model_fails_of_is_raised_with_its_name(choosy):
+    stream = choosy.stream(["Rome", Document(raw_text="poison", id="d7")])
+    assert found(next(stream)) == ["Rome"]
+    with pytest.raises(PredictionError, match="document 'd7': index out of range") as caught:
+        next(stream)
+    assert isinstance(caught.value.__cause__, IndexError)
+
+
+def test_a_document_whose_rows_cannot_be_made_fails_alone(rome, monkeypatch):
+    rows = type(rome.processor).rows
+
+    def fragile(processor, encoded):
+        if encoded.document.id == "1":
+            raise ZeroDivisionError("no rows")
+        return rows(processor, encoded)
+
+    monkeypatch.setattr(type(rome.processor), "rows", fragile)
+    before, failed, after = rome.predict(["Rome"] * 3, on_error="record")
+    assert (failed.id, failed.message) == ("1", "no rows")
+    assert [found(before), found(after)] == [["Rome"], ["Rome"]]
+
+
+def test_an_unreadable_item_fails_under_its_name(rome):
+    bad = UnreadableItem("in:2", InvalidDocumentError("no JSON"))
+    _, failed, _ = rome.predict(["Rome", bad, "Rome"], on_error="record")
+    assert (failed.id, failed.error, failed.message) == ("in:2", "InvalidDocumentError", "no JSON")
+    with pytest.raises(PredictionError, match="document 'in:2': no JSON"):
+        rome.predict([bad])
+
+
+def test_what_a_source_gave_before_it_broke_is_predicted(rome):
+    def source():
+        yield from ["Rome", "in Rome"]
+        raise OSError("the disk is gone")
+
+    stream = rome.stream(source())
+    assert [found(next(stream)) for _ in range(2)] == [["Rome"], ["Rome"]]
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(stream)
+
+
+def test_how_to_reach_the_hub_is_passed_on_to_all_that_is_loaded(saved_model, monkeypatch, tmp_path):
+    asked = {}
+
+    def spy(cls):
+        load = cls.from_pretrained.__func__
+
+        def loading(own, name, **options):
+            asked[cls] = options
+            return load(own, name, **options)
+
+        monkeypatch.setattr(cls, "from_pretrained", classmethod(loading))
+
+    spy(Processor)
+    spy(TorchBackend)
+    given = {"token": "secret", "cache_dir": tmp_path, "local_files_only": True}
+    Predictor.from_pretrained(saved_model, **given)
+    assert {name: asked[Processor][name] for name in given} == given
+    assert asked[TorchBackend]["hub_options"] == given
 
 
 @pytest.fixture

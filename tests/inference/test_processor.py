@@ -108,7 +108,11 @@ def test_characters_that_no_token_covers_are_named(tokenizer, text, unread):
     ("arguments", "error", "said"),
     [
         ({"windows": {"max_length": 1000}}, InvalidSpecError, "max_length is 1000, but the model reads 512"),
-        ({"windows": {"max_length": 16}}, InvalidSpecError, "room for 14 tokens, which cannot overlap by 64"),
+        (
+            {"windows": {"max_length": 16, "overlap": 64}},
+            InvalidSpecError,
+            "room for 14 tokens, which cannot overlap by 64",
+        ),
         ({"format_version": 2}, ArtefactError, "format version 2, this library reads 1"),
         ({"preprocess": ["trim_spans"]}, InvalidSpecError, "unknown transform 'trim_spans'"),
         ({"preprocess": "strip_html"}, InvalidSpecError, "list of transforms .* 'strip_html'"),

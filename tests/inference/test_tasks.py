@@ -29,7 +29,16 @@ def prediction_of(processor, text, tags):
     ids = [processor.task.tag_scheme.tags.index(tag) for tag in tags.split()]
     assert len(ids) == len(encoded.token_ids)
     logits = np.eye(len(processor.task.tag_scheme.tags), dtype=np.float32)[ids] * 30
-    return processor.task.decode(encoded, [{"logits": logits[window.start : window.end]} for window in encoded.windows])
+    return decode(processor, encoded, [logits[window.start : window.end] for window in encoded.windows])
+
+
+def decode(processor, encoded, content):
+    """What is decoded when the model answers these logits for the content of each window."""
+    rows = processor.rows(encoded)
+    outputs = [np.zeros((len(row.input_ids), content[0].shape[-1]), dtype=np.float32) for row in rows]
+    for row, output, logits in zip(rows, outputs, content, strict=True):
+        output[row.content] = logits
+    return processor.task.decode(encoded, rows, [{"logits": output} for output in outputs])
 
 
 TARGETS = [
@@ -86,7 +95,7 @@ AGGREGATED = [
 def test_the_logits_of_a_word(tokenizer, aggregation, logits, spans):
     processor = Processor(tokenizer, TokenClassification(labels=("CITY",), aggregation=aggregation))
     (encoded,) = processor.encode([Document(raw_text="Rome unbelievably")])
-    predicted = processor.task.decode(encoded, [{"logits": np.array(logits, dtype=np.float32)}])
+    predicted = decode(processor, encoded, [np.array(logits, dtype=np.float32)])
     assert [(span.start, span.end) for span in predicted.spans] == spans
 
 
@@ -94,7 +103,7 @@ def test_a_score_is_the_mean_probability_of_the_tags_of_a_span(tokenizer):
     processor = Processor(tokenizer, TokenClassification(labels=("CITY",)))
     (encoded,) = processor.encode([Document(raw_text="new york")])
     logits = np.log(np.array([[0.1, 0.8, 0.1], [0.3, 0.1, 0.6]], dtype=np.float32))
-    (span,) = processor.task.decode(encoded, [{"logits": logits}]).spans
+    (span,) = decode(processor, encoded, [logits]).spans
     assert (span.start, span.end, span.score) == (0, 8, pytest.approx(0.7))
 
 
@@ -155,7 +164,8 @@ def test_how_windows_are_pooled(tokenizer, pooling, logits, expected):
     processor = Processor(tokenizer, task, windows={"max_length": 18, "overlap": 0})
     (encoded,) = processor.encode([Document(raw_text="word " * 20)])
     assert [window.owned_end - window.owned_start for window in encoded.windows] == [16, 4]
-    (category,) = task.decode(encoded, [{"logits": np.array(row, dtype=np.float32)} for row in logits]).categories
+    outputs = [{"logits": np.array(row, dtype=np.float32)} for row in logits]
+    (category,) = task.decode(encoded, processor.rows(encoded), outputs).categories
     ((label, ham, spam),) = expected
     scores = np.exp([ham, spam]) / np.exp([ham, spam]).sum()
     assert (category.label, category.score) == (label, pytest.approx(scores.max(), abs=1e-5))
@@ -166,8 +176,10 @@ def test_how_windows_are_pooled(tokenizer, pooling, logits, expected):
 )
 def test_how_many_labels_are_named(tokenizer, top_k, labels):
     task = TextClassification(labels=("a", "b", "c"), top_k=top_k)
-    (encoded,) = Processor(tokenizer, task).encode([Document(raw_text="x")])
-    categories = task.decode(encoded, [{"logits": np.array([0, 2, 1], dtype=np.float32)}]).categories
+    processor = Processor(tokenizer, task)
+    (encoded,) = processor.encode([Document(raw_text="x")])
+    outputs = [{"logits": np.array([0, 2, 1], dtype=np.float32)}]
+    categories = task.decode(encoded, processor.rows(encoded), outputs).categories
     assert [category.label for category in categories] == labels
     assert sum(category.score for category in categories) <= 1 + 1e-6
 

@@ -37,6 +37,7 @@ def span_run(tiny_base: Path, tmp_path: Path) -> RunConfig:
         {
             "name": "spans",
             "output_dir": str(tmp_path / "runs"),
+            "cpu_threads": 1,
             "model": {"base": str(tiny_base)},
             "data": {
                 "train": str(write_jsonl(tmp_path / "train.jsonl", span_records("train", 48))),

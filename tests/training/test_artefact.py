@@ -48,3 +48,30 @@ def test_a_death_between_the_two_renames_is_repaired_by_the_next_call(tmp_path: 
         assert (target / "weights").read_text() == "old"
         raise RuntimeError
     assert (target / "weights").read_text() == "old"
+
+
+def test_a_death_before_the_old_folder_is_removed_is_repaired_by_the_next_call(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    _write(target, "new")
+    (tmp_path / ".model-old").mkdir()
+    (tmp_path / ".model-old" / "weights").write_text("old")
+    _write(target, "newer")
+    assert (target / "weights").read_text() == "newer"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_failed_rename_leaves_the_old_folder_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "model"
+    _write(target, "old")
+    rename = Path.rename
+
+    def fail_for_the_new(self: Path, name: Path) -> Path:
+        if "-new-" in self.name:
+            raise OSError(28, "No space left on device")
+        return rename(self, name)
+
+    monkeypatch.setattr(Path, "rename", fail_for_the_new)
+    with pytest.raises(OSError, match="No space"):
+        _write(target, "new")
+    assert (target / "weights").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import TrainingArguments
 
+from nlp_inference import Task, TextClassification
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import load_config
-from nlp_training.arguments import training_arguments
+from nlp_training.arguments import resolve_config, resolve_training, training_arguments
 from nlp_training.config import RunConfig, save_config
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -37,6 +40,12 @@ def test_every_shipped_configuration_loads_and_names_known_things(path: Path, tm
     training_arguments(config, best_metric="f1")
 
 
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_configuration_reads_back_the_same(path: Path, tmp_path: Path) -> None:
+    save_config(load_config(path), tmp_path / "saved.yaml")
+    assert load_config(tmp_path / "saved.yaml") == load_config(path)
+
+
 def test_there_is_a_configuration_for_each_task() -> None:
     assert {path.stem for path in CONFIGS} >= {"quickstart", "banking77", "wnut17"}
 
@@ -52,8 +61,15 @@ def test_overrides_reach_any_depth_and_are_yaml(minimal: Path) -> None:
     assert training_arguments(config, best_metric="f1").learning_rate == 3e-4
 
 
-def test_a_resolved_configuration_reads_back_the_same(minimal: Path, tmp_path: Path) -> None:
-    config = load_config(minimal, ["data.test={seen: a.jsonl, unseen: b.jsonl}"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "data.test={seen: a.jsonl, unseen: b.jsonl}",
+        "processor.task={text-classification: {labels: [no, yes, '1e5', 'true', '7']}}",
+    ],
+)
+def test_a_configuration_reads_back_the_same(minimal: Path, tmp_path: Path, override: str) -> None:
+    config = load_config(minimal, [override])
     save_config(config, tmp_path / "resolved.yaml")
     assert load_config(tmp_path / "resolved.yaml") == config
 
@@ -65,7 +81,10 @@ def test_a_resolved_configuration_reads_back_the_same(minimal: Path, tmp_path: P
         ("data.tset=x.jsonl", "unknown key 'data.tset'"),
         ("processor.windows.overlap=-1", "processor.windows.overlap"),
         ("name=../elsewhere", "name"),
-        ("training", "write key=value"),
+        ("training", "write key=value, such as seed=1"),
+        ("processor.task={", "the value of the override 'processor.task={' is not valid YAML"),
+        ("data.test={train: a.jsonl}", "a test set is named 'train', as another split is"),
+        ("data.test={validation: a.jsonl}", "a test set is named 'validation', as another split is"),
     ],
 )
 def test_a_mistake_is_named(minimal: Path, override: str, message: str) -> None:
@@ -92,6 +111,22 @@ def test_a_missing_file_says_where_to_look(tmp_path: Path) -> None:
         load_config(tmp_path / "none.yaml")
 
 
+def test_a_folder_and_a_file_that_is_no_text_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpecError, match="cannot be read: Is a directory"):
+        load_config(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes("name: caf\u00e9".encode("latin-1"))
+    with pytest.raises(InvalidSpecError, match=r"latin\.yaml: byte 9 is no UTF-8"):
+        load_config(tmp_path / "latin.yaml")
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("no", "no"), ("yes", "yes"), ("on", "on"), ("Off", "Off"), ("true", True), ("False", False), ("3e-4", 3e-4)],
+)
+def test_only_true_and_false_are_booleans(minimal: Path, written: str, value: object) -> None:
+    assert load_config(minimal, [f"training.save_strategy={written}"]).training["save_strategy"] == value
+
+
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "list.yaml"
     path.write_text("- a\n- b\n")
@@ -99,12 +134,95 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
         load_config(path)
 
 
+def _arguments(minimal: Path, *overrides: str) -> TrainingArguments:
+    return training_arguments(load_config(minimal, overrides), best_metric="f1")
+
+
 def test_validation_data_turn_on_evaluation_and_the_best_weights(minimal: Path) -> None:
-    config = load_config(minimal, ["data.validation=dev.jsonl"])
-    arguments = training_arguments(config, best_metric="f1")
+    arguments = _arguments(minimal, "data.validation=dev.jsonl")
     assert arguments.load_best_model_at_end
     assert arguments.metric_for_best_model == "eval_f1"
     assert arguments.greater_is_better
+
+
+@pytest.mark.parametrize(
+    ("training", "evaluate", "save", "best"),
+    [
+        ("{}", "epoch", "epoch", True),
+        ("{save_strategy: no}", "epoch", "no", False),
+        ("{save_strategy: steps, save_steps: 30}", "steps", "steps", True),
+        ("{save_strategy: best}", "epoch", "best", True),
+        ("{eval_strategy: steps, eval_steps: 20}", "steps", "steps", True),
+        ("{eval_strategy: steps, eval_steps: 20, logging_steps: 7}", "steps", "steps", True),
+        ("{eval_strategy: no}", "no", "epoch", False),
+        ("{eval_strategy: steps, save_strategy: epoch, load_best_model_at_end: false}", "steps", "epoch", False),
+    ],
+)
+def test_a_run_saves_when_it_evaluates(minimal: Path, training: str, evaluate: str, save: str, best: bool) -> None:
+    arguments = _arguments(minimal, "data.validation=dev.jsonl", f"training={training}")
+    found = (arguments.eval_strategy.value, arguments.save_strategy.value, arguments.load_best_model_at_end)
+    assert found == (evaluate, save, best)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["data.validation=dev.jsonl", "training={eval_strategy: steps, save_strategy: epoch}"],
+            "save_strategy is 'epoch' and training.eval_strategy is 'steps'.*give both",
+        ),
+        (
+            ["data.validation=dev.jsonl", "training={save_strategy: no, load_best_model_at_end: true}"],
+            "save_strategy is 'no'.*give both",
+        ),
+        (["training={eval_strategy: epoch}"], "eval_strategy is 'epoch', but.*give data.validation"),
+        (["training={load_best_model_at_end: true}"], "load_best_model_at_end is True, but.*give data.validation"),
+    ],
+)
+def test_strategies_that_cannot_keep_the_best_weights_are_named(
+    minimal: Path, overrides: list[str], message: str
+) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        _arguments(minimal, *overrides)
+
+
+def test_bf16_is_asked_of_the_hardware_unless_fp16_is_wanted(minimal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    resolved = {
+        text: resolve_training(load_config(minimal, [f"training={text}"]), best_metric="f1")["bf16"]
+        for text in ("{use_cpu: true}", "{use_cpu: true, fp16: true}", "{use_cpu: true, bf16: false}")
+    }
+    assert list(resolved.values()) == [True, False, False]
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert resolve_training(load_config(minimal, ["training.use_cpu=true"]), best_metric="f1")["bf16"] is False
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_the_cpu_is_taken_only_where_there_is_nothing_else(
+    minimal: Path, monkeypatch: pytest.MonkeyPatch, available: bool
+) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: available)
+    assert resolve_training(load_config(minimal), best_metric="f1")["use_cpu"] is not available
+    for given in (True, False):
+        values = resolve_training(load_config(minimal, [f"training.use_cpu={given}"]), best_metric="f1")
+        assert values["use_cpu"] is given
+
+
+@pytest.mark.parametrize("validation", [[], ["data.validation=dev.jsonl"]])
+def test_a_resolved_run_is_loaded_and_resolved_as_itself(minimal: Path, tmp_path: Path, validation: list[str]) -> None:
+    config = load_config(minimal, [*validation, "training.warmup_steps=0.1"])
+    task = TextClassification(labels=("no", "yes"))
+    resolved = resolve_config(config, task=task, best_metric="accuracy")
+    assert Task.from_spec(resolved.processor.task) == task
+    assert resolved.processor.task["text-classification"]["labels"] == ["no", "yes"]
+    assert resolved.training["learning_rate"] == 5e-5
+    assert resolved.training["warmup_steps"] == 0.1
+    assert isinstance(resolved.training["bf16"], bool)
+    save_config(resolved, tmp_path / "resolved.yaml")
+    again = load_config(tmp_path / "resolved.yaml")
+    assert again.model_dump(mode="json") == resolved.model_dump(mode="json")
+    assert resolve_config(again, task=task, best_metric="accuracy").model_dump(mode="json") == again.model_dump()
+    assert {"seed", "data_seed", "output_dir"} & set(resolved.training) == set()
 
 
 def test_a_seed_reaches_the_trainer() -> None:

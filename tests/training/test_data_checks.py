@@ -36,10 +36,10 @@ def test_sound_data_pass():
     [
         ({"train": []}, {}, "train: the split is empty. Check its source, or leave the split out"),
         (
-            {"train": [tagged("a", line=1)], "test": [tagged("a", line=9)]},
+            {"train": [tagged("a", line=1), tagged("a", line=9)]},
             {},
             (
-                "test: document 'a' (data.jsonl:9) has the id of train: document 'a' (data.jsonl:1). Give every "
+                "train: document 'a' (data.jsonl:9) has the id of train: document 'a' (data.jsonl:1). Give every "
                 "document its own id"
             ),
         ),
@@ -89,7 +89,7 @@ def test_sound_data_pass():
             ),
         ),
         (
-            {"train": [classed("a", "x")]},
+            {"train": [tagged("a")]},
             {"needs": "spans"},
             "train: no document has spans, so there is nothing to learn. Check the columns of the source",
         ),
@@ -98,10 +98,47 @@ def test_sound_data_pass():
             {"needs": "categories"},
             "train: no document has labels, so there is nothing to learn. Check the columns of the source",
         ),
+        (
+            {"train": [tagged("a", (0, 1, "X"))], "test": [classed("b", "x")]},
+            {"needs": "spans"},
+            (
+                "test: document 'b' has no spans, only 'x' as its label. Give its spans (an empty list will do), or "
+                "choose a task that learns from labels"
+            ),
+        ),
+        (
+            {"train": [classed("a", "joy"), classed("b", "fear")]},
+            {"needs": "category", "labels": ("joy", "anger")},
+            (
+                "train: the label 'fear' is not among the labels of the task (1 time, first in document 'b'). Add it "
+                "to processor.task, or rename or remove it"
+            ),
+        ),
     ],
 )
 def test_each_problem_says_what_where_and_how_to_mend_it(splits, options, problem):
     assert problems_of(splits, **options) == ["1 problem in the data:", problem]
+
+
+def test_splits_may_count_from_the_same_number():
+    check_documents({"train": [tagged("0", (0, 1, "X"))], "test": [tagged("0", (0, 1, "X"))]}, flat=True)
+
+
+@pytest.mark.parametrize(("needs", "labels"), [("category", ("joy",)), ("spans", ("CITY",))])
+def test_labels_of_the_kind_that_the_task_does_not_learn_from_are_not_looked_at(needs, labels):
+    joy = (Category(label="joy"),)
+    train = Document(
+        id="a", raw_text="Rome!", gold=Annotation(spans=(Span(start=0, end=4, label="CITY"),), categories=joy)
+    )
+    other_span = (Span(start=0, end=4, label="CITY" if needs == "spans" else "TOWN"),)
+    other = (Category(label="fear" if needs == "spans" else "joy"),)
+    test = Document(id="b", raw_text="Oslo!", gold=Annotation(spans=other_span, categories=other))
+    check_documents({"train": [train], "test": [test]}, flat=True, needs=needs, labels=labels)
+
+
+def test_a_document_with_a_label_and_an_empty_list_of_spans_has_nothing_to_find():
+    nothing = Document(id="b", raw_text="...", gold=Annotation(spans=(), categories=(Category(label="joy"),)))
+    check_documents({"train": [tagged("a", (0, 1, "X")), nothing]}, flat=True, needs="spans")
 
 
 def test_all_overlaps_are_found_and_touching_spans_are_none():
@@ -118,5 +155,9 @@ def test_the_first_ten_problems_are_told_and_all_are_counted():
 
 
 def test_problems_of_all_splits_are_told_at_once():
-    splits = {"train": [tagged("a", (0, 1, "X"))], "validation": [], "test": [tagged("a", (0, 1, "Y"))]}
+    splits = {
+        "train": [tagged("a", (0, 1, "X"))],
+        "validation": [],
+        "test": [tagged("b", (0, 1, "Y")), tagged("b")],
+    }
     assert [problem.split(":")[0] for problem in problems_of(splits)[1:]] == ["validation", "test", "test"]

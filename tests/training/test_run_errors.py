@@ -1,23 +1,29 @@
 """What is wrong with a run is said before anything is trained: what, where, and how to mend it."""
 
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_up_records import label_records, span_records, write_jsonl
+from rich.console import Console
 from typer.testing import CliRunner
 
+import nlp_training
 from nlp_inference.errors import (
     ArtefactError,
     InvalidDocumentError,
     InvalidSpecError,
+    MissingExtraError,
     NlpInferenceError,
     UnknownTypeError,
 )
 from nlp_training import RunConfig, train
 from nlp_training.cli import app
 from nlp_training.data import InvalidDataError
+from nlp_training.run import load_splits
+from nlp_training.trainer import DocumentTrainer
 
 
 def _with(run: RunConfig, section: str, **values: Any) -> RunConfig:
@@ -49,8 +55,8 @@ def _same_id(records: list[dict[str, Any]]) -> None:
     [
         (_overlap, InvalidDataError, r"changed\.jsonl:2.*overlap"),
         (_outside, InvalidDocumentError, r"changed\.jsonl:3.*outside"),
-        (_same_id, NlpInferenceError, r"changed\.jsonl:4.*changed\.jsonl:1"),
-        (list.clear, InvalidDataError, r"train.*(empty|no document)"),
+        (_same_id, NlpInferenceError, r"changed\.jsonl:4: the id 'changed-0' is already that of line 1"),
+        (list.clear, InvalidDataError, "train: the split is empty"),
     ],
 )
 def test_a_mistake_in_the_data_is_told_with_its_place(
@@ -75,6 +81,12 @@ def test_a_label_that_training_never_had_is_told(label_run: RunConfig, tmp_path:
         ("processor", {"preprocess": ["strip_htm"]}, UnknownTypeError, "did you mean 'strip_html'"),
         ("processor", {"windows": {"max_length": 9999}}, InvalidSpecError, "the model reads 512 tokens at most"),
         ("training", {"optimiser": "adam"}, InvalidSpecError, "no key 'optimiser'"),
+        ("training", {"resume_from_checkpoint": True}, InvalidSpecError, "there is no checkpoint in"),
+        ("training", {"resume_from_checkpoint": "no/where"}, InvalidSpecError, "there is no folder 'no/where'"),
+        ("training", {"metric_for_best_model": "loss"}, InvalidSpecError, "gives f1, precision, recall, macro_f1"),
+        ("model", {"settings": {"dtype": "bfloat16"}}, InvalidSpecError, "'dtype', which the run decides itself"),
+        ("model", {"settings": {"num_labels": 3}}, InvalidSpecError, "'num_labels', which the run decides itself"),
+        ("model", {"settings": {"hidden_dropout": 0.1}}, InvalidSpecError, "do not fit the model.*'hidden_dropout'"),
         ("model", {"base": "package:no_such_package/model"}, ArtefactError, "pip install"),
         ("data", {"test": "nowhere.jsonl"}, InvalidDataError, "nowhere.jsonl"),
     ],
@@ -84,6 +96,59 @@ def test_a_mistake_in_the_configuration_is_told(
 ) -> None:
     with pytest.raises(error, match=message):
         train(_with(span_run, section, **values))
+
+
+def test_a_label_that_the_task_does_not_name_is_told_with_its_place(label_run: RunConfig) -> None:
+    run = _with(label_run, "processor", task={"text-classification": {"labels": ["greeting", "question"]}})
+    with pytest.raises(InvalidDataError, match=r"'farewell' is not among the labels of the task.*train\.jsonl:2"):
+        train(run)
+
+
+def test_each_test_set_of_the_hub_is_its_split_test_unless_it_says_otherwise(
+    span_run: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("nlp_training.run.load_documents", lambda _, default_split: asked.append(default_split))
+    load_splits(_with(span_run, "data", test={"seen": "org/set", "unseen": "org/other"}))
+    assert asked == ["train", "validation", "test", "test"]
+
+
+def test_a_training_that_fails_gives_the_terminal_back(span_run: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("out of memory")
+
+    output = StringIO()
+    monkeypatch.setattr(DocumentTrainer, "training_step", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(span_run, console=Console(file=output, force_terminal=True, width=80))
+    hide, show = "\x1b[?25l", "\x1b[?25h"
+    assert output.getvalue().rindex(show) > output.getvalue().rindex(hide)
+
+
+@pytest.mark.parametrize("command", [["train", "configs/quickstart.yaml"], ["evaluate", "model", "data.jsonl"]])
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            MissingExtraError('install it with: pip install "nlp-inference[train]"'),
+            'pip install "nlp-inference[train]"',
+        ),
+        (OSError("no such model on the Hub"), "OSError: no such model on the Hub"),
+    ],
+)
+def test_the_command_tells_a_missing_extra_and_a_missing_model_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, command: list[str], error: Exception, message: str
+) -> None:
+    def fail(name: str) -> None:
+        raise error
+
+    for name in ("train", "load_config", "load_documents"):
+        monkeypatch.delitem(vars(nlp_training), name, raising=False)
+    monkeypatch.setattr(nlp_training, "__getattr__", fail)
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 1
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
 
 
 def test_the_command_says_what_is_wrong_and_exits_with_1(tmp_path: Path) -> None:

@@ -3,14 +3,18 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
+from typing import Any
 
 import pytest
+from made_up_records import span_records, write_jsonl
 from rich.console import Console
 
-from nlp_inference import Predictor, Processor
+from nlp_inference import Annotation, Document, Predictor, Processor
 from nlp_training import RunConfig, load_config, load_documents, train
-from nlp_training.evaluation import evaluate_documents
+from nlp_training.evaluation import evaluate_documents, predict_beside_gold
 
 PREDICT = """
 import sys
@@ -33,6 +37,7 @@ def test_a_run_learns_spans_and_leaves_everything_in_one_folder(span_run: RunCon
     assert result.metrics["validation"]["f1"] > 0.9
     assert {path.name for path in result.model.iterdir()} >= {
         "config.json",
+        "data_report.json",
         "metrics.json",
         "model.safetensors",
         "processor_config.json",
@@ -41,7 +46,6 @@ def test_a_run_learns_spans_and_leaves_everything_in_one_folder(span_run: RunCon
         "training.yaml",
     }
     assert json.loads((result.model / "metrics.json").read_text()) == result.metrics
-    assert load_config(result.model / "training.yaml") == span_run
     assert "pipeline_tag: token-classification" in (result.model / "README.md").read_text()
     assert [path.name for path in (span_run.folder).iterdir() if path.name.startswith(".")] == []
 
@@ -57,21 +61,88 @@ def test_spans_come_back_on_the_raw_text(span_run: RunConfig, console: Console) 
     model = train(span_run, console=console).model
     [document] = Predictor.from_pretrained(model).predict(["<b>Ana</b> lives&nbsp;in Rome"])
     found = {(span.start, span.end, span.label) for span in document.predicted.spans}
-    assert found == {(3, 6, "PERSON"), (24, 28, "CITY")}
+    assert found == {(3, 6, "PERSON"), (25, 29, "CITY")}
 
 
-def test_evaluation_equals_a_fresh_process_span_for_span_and_score_for_score(
-    span_run: RunConfig, console: Console
+@pytest.mark.parametrize("bf16", [True, False])
+def test_the_evaluation_equals_a_fresh_process_span_for_span_and_score_for_score(
+    span_run: RunConfig, bf16: bool, monkeypatch: pytest.MonkeyPatch, console: Console
 ) -> None:
-    result = train(span_run, console=console)
-    test_file = span_run.data.test["test"].path
-    documents = load_documents(test_file)
-    here = Predictor.from_pretrained(result.model).predict([document.unannotated() for document in documents])
+    """What the trainer's own evaluation compares with the gold is what production will serve."""
+    scored: list[str] = []
+
+    def remember(predictor: Predictor, documents: list[Document]) -> Iterator[tuple[Document, Annotation]]:
+        for document, gold in predict_beside_gold(predictor, documents):
+            scored.append(document.predicted.model_dump_json())
+            yield document, gold
+
+    monkeypatch.setattr("nlp_training.trainer.predict_beside_gold", remember)
+    run = span_run.model_copy(update={"training": {**span_run.training, "bf16": bf16, "num_train_epochs": 2}})
+    result = train(run, console=console)
+    test_file = run.data.test["test"].path
     command = [sys.executable, "-c", PREDICT, str(result.model), test_file]
     fresh = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [document.predicted.model_dump_json() for document in here] == fresh
-    scores = evaluate_documents(Predictor.from_pretrained(result.model), documents)
+    assert scored[-len(fresh) :] == fresh
+    assert any('"score":0.' in line for line in fresh)
+    scores = evaluate_documents(Predictor.from_pretrained(result.model), load_documents(test_file))
     assert scores == result.metrics["test"]
+
+
+def test_the_resolved_configuration_trains_the_same_weights(
+    span_run: RunConfig, tmp_path: Path, console: Console
+) -> None:
+    run = span_run.model_copy(update={"training": {**span_run.training, "num_train_epochs": 1}})
+    first = train(run, console=console).model
+    resolved = load_config(first / "training.yaml", [f"output_dir={tmp_path / 'again'}"])
+    assert resolved.processor.task["token-classification"]["labels"] == ["CITY", "PERSON"]
+    assert resolved.training["train_sampling_strategy"] == "group_by_length"
+    assert resolved.training["bf16"] is False
+    second = train(resolved, console=console).model
+    assert (second / "model.safetensors").read_bytes() == (first / "model.safetensors").read_bytes()
+    assert load_config(second / "training.yaml") == resolved
+
+
+def test_a_run_goes_on_from_its_checkpoint_and_otherwise_begins_anew(span_run: RunConfig, console: Console) -> None:
+    def evaluations_and_checkpoints(epochs: int, **training: Any) -> tuple[list[float], list[str]]:
+        values = {**span_run.training, "num_train_epochs": epochs, "save_total_limit": 9, **training}
+        model = train(span_run.model_copy(update={"training": values}), console=console).model
+        log = json.loads((model / "training_log.json").read_text())
+        checkpoints = sorted(path.name for path in (span_run.folder / "checkpoints").iterdir())
+        assert "resume_from_checkpoint" not in load_config(model / "training.yaml").training
+        return [entry["eval_runtime"] for entry in log if "eval_runtime" in entry], checkpoints
+
+    short, checkpoints = evaluations_and_checkpoints(1)
+    assert (len(short), checkpoints) == (1, ["checkpoint-6"])
+    longer, checkpoints = evaluations_and_checkpoints(2, resume_from_checkpoint=True)
+    assert (longer[0], len(longer), checkpoints) == (short[0], 2, ["checkpoint-12", "checkpoint-6"])
+    anew, checkpoints = evaluations_and_checkpoints(1)
+    assert (len(anew), checkpoints) == (1, ["checkpoint-6"])
+    assert anew[0] != short[0]
+
+
+def test_lost_spans_are_counted_and_named(span_run: RunConfig, tmp_path: Path) -> None:
+    records = span_records("lost", 8)
+    records[2]["spans"][0]["end"] -= 1
+    source = write_jsonl(tmp_path / "lost.jsonl", records)
+    content = span_run.model_dump(exclude_none=True)
+    content["data"] = {"train": str(source)}
+    content["training"]["num_train_epochs"] = 1
+    output = StringIO()
+    model = train(RunConfig.model_validate(content), console=Console(file=output, width=200)).model
+    assert "train: 1 of 16 gold spans cannot be given back exactly (its edge lies inside a word 1)" in output.getvalue()
+    assert "document 'lost-2': PERSON 'Carl': its edge lies inside a word" in output.getvalue()
+    lost = {"document": "lost-2", "start": 3, "end": 7, "label": "PERSON", "cause": "its edge lies inside a word"}
+    assert json.loads((model / "data_report.json").read_text()) == {
+        "train": {
+            "documents": 8,
+            "gold_spans": 16,
+            "lost_spans": 1,
+            "by_cause": {"its edge lies inside a word": 1},
+            "by_label": {"PERSON": 1},
+            "lost": [lost],
+        }
+    }
+    assert "1 of 16 gold spans of `train` cannot be given back exactly" in (model / "README.md").read_text()
 
 
 def test_stock_transformers_loads_what_was_saved(span_run: RunConfig, console: Console) -> None:

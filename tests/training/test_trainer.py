@@ -1,0 +1,102 @@
+"""The trainer by itself: what it refuses, how it evaluates and predicts, and that training goes on as before."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import TrainingArguments
+
+from nlp_inference import Annotation, Document, Processor
+from nlp_inference.errors import InvalidSpecError
+from nlp_training import RunConfig
+from nlp_training.arguments import resolve_config
+from nlp_training.run import build_processor, build_trainer, load_splits
+from nlp_training.trainer import DocumentTrainer
+
+
+def _trainer(run: RunConfig, **training: Any) -> DocumentTrainer:
+    run = run.model_copy(update={"training": {**run.training, **training}})
+    splits = load_splits(run)
+    processor = build_processor(run, splits["train"])
+    return build_trainer(resolve_config(run, task=processor.task, best_metric="f1"), processor, splits)
+
+
+def test_after_an_evaluation_training_runs_under_autocast_and_evaluation_never_does(span_run: RunConfig) -> None:
+    trainer = _trainer(span_run, bf16=True, num_train_epochs=2, save_strategy="no")
+    seen: list[tuple[bool, torch.dtype]] = []
+    trainer.model.classifier.register_forward_hook(lambda module, _, out: seen.append((module.training, out.dtype)))
+    trainer.train()
+    assert {dtype for training, dtype in seen if training} == {torch.bfloat16}
+    assert {dtype for training, dtype in seen if not training} == {torch.float32}
+    first_evaluation = next(step for step, (training, _) in enumerate(seen) if not training)
+    assert any(training for training, _ in seen[first_evaluation:])
+
+
+def test_predict_gives_documents_in_their_order(span_run: RunConfig) -> None:
+    trainer = _trainer(span_run)
+    documents = load_splits(span_run)["test"]
+    predicted = trainer.predict(documents)
+    assert [document.id for document in predicted] == [document.id for document in documents]
+    assert all(isinstance(document.predicted, Annotation) for document in predicted)
+    assert [document.gold for document in predicted] == [document.gold for document in documents]
+
+
+@pytest.mark.parametrize("name", ["loss", "eval_loss", "f2", "accuracy"])
+def test_a_best_metric_that_evaluation_does_not_give_is_named_before_training(span_run: RunConfig, name: str) -> None:
+    with pytest.raises(InvalidSpecError, match=f"metric_for_best_model is '{name}'.*gives f1, precision, recall"):
+        _trainer(span_run, metric_for_best_model=name)
+
+
+def test_scores_of_named_sets_may_choose_the_best_weights(span_run: RunConfig) -> None:
+    trainer = _trainer(span_run)
+    splits = load_splits(span_run)
+    named = {"seen": splits["validation"], "unseen": splits["test"]}
+    trainer.args.metric_for_best_model = "eval_seen_f1"
+    again = DocumentTrainer(trainer.model, trainer.args, processing_class=trainer.processor, eval_dataset=named)
+    assert {"eval_seen_f1", "eval_unseen_f1"} <= set(again.evaluate())
+
+
+@pytest.mark.parametrize("how", ["argument", "launcher"])
+def test_sharded_weights_are_refused(
+    span_run: RunConfig, tmp_path: Path, token_processor: Processor, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    if how == "argument":
+        args.fsdp = True
+    else:
+        monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(InvalidSpecError, match="sharded"):
+        DocumentTrainer(torch.nn.Linear(1, 1), args, processing_class=token_processor)
+
+
+def test_an_optimizer_may_be_given(span_run: RunConfig) -> None:
+    trainer = _trainer(span_run)
+    optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0.1)
+    again = DocumentTrainer(
+        trainer.model,
+        trainer.args,
+        processing_class=trainer.processor,
+        eval_dataset=trainer.eval_dataset,
+        optimizers=(optimizer, None),
+    )
+    assert again.optimizer is optimizer
+    assert again.processing_class is again.processor is trainer.processor
+
+
+def test_lengths_are_counted_on_a_part_of_the_documents_at_a_time(
+    span_run: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = _trainer(span_run)
+    at_once: list[int] = []
+    encode = Processor.encode
+
+    def count(self: Processor, documents: list[Document]) -> Any:
+        at_once.append(len(documents))
+        return encode(self, documents)
+
+    monkeypatch.setattr(Processor, "encode", count)
+    many = [Document(raw_text="word " * (number % 7)) for number in range(600)]
+    sampler = trainer._get_train_sampler(many)
+    assert sampler.lengths == [number % 7 for number in range(600)]
+    assert at_once == [256, 256, 88]
