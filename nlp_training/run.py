@@ -79,8 +79,7 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
         trainer.train(resume_from_checkpoint=prepare_checkpoints(trainer))
     finally:
         progress.stop()
-    held_out = {name: documents for name, documents in splits.items() if name != "train"}
-    metrics = {name: trainer.score_documents(documents) for name, documents in held_out.items()}
+    metrics = {name: trainer.score_documents(documents) for name, documents in splits.items() if name != "train"}
     model = config.folder / "model"
     if is_main:
         save_artefact(config, trainer, metrics, report, model)

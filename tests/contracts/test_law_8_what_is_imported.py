@@ -22,7 +22,7 @@ HEIGHTS = (
     ("windowing", "encoding", "tokenization", "layout", "tasks", "redaction", "rendering"),
     ("processor", "backends", "architectures"),
     ("predictor", "batching"),
-    ("records"),
+    ("records",),
     ("cli",),
 )
 APART = ("backends", "architectures")  # tensors only
