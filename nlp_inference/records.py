@@ -1,17 +1,15 @@
 """Lines of text and JSON Lines to items for the Predictor, and results to JSON Lines."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Never
+from typing import Any
 
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.json_lines import BYTE_ORDER_MARK, decode_line, parse_json
 from nlp_inference.predictor import FailedDocument, Item, UnreadableItem
 
 _KEYS = {"raw_text": ("raw_text", "text", "text_a"), "raw_text_pair": ("raw_text_pair", "text_pair", "text_b")}
 """Where the texts of a record are looked for, the first that is not null."""
-
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 def read_items(lines: Iterable[str | bytes], *, name: str) -> Iterator[Item]:
@@ -41,55 +39,14 @@ def read_items(lines: Iterable[str | bytes], *, name: str) -> Iterator[Item]:
             yield UnreadableItem(place, error)
             continue
         if number == 1:
-            content = content.removeprefix(_BYTE_ORDER_MARK)
+            content = content.removeprefix(BYTE_ORDER_MARK)
         if not content.strip():
             continue
         yield _read_object(content, place) if _looks_like_json(content) else content
 
 
-def decode_line(line: str | bytes) -> str:
-    r"""A line as text, without its line feed or carriage return and line feed.
-
-    Raises:
-        InvalidDocumentError: the bytes are no UTF-8.
-
-    Example:
-        >>> decode_line(b"caf\xc3\xa9\r\n")
-        'café'
-    """
-    try:
-        content = line.decode("utf-8") if isinstance(line, bytes) else line
-    except UnicodeDecodeError as error:
-        raise InvalidDocumentError(
-            f"byte {error.start} of the line is no UTF-8 ({error.reason}); save the text as UTF-8"
-        ) from error
-    return content.removesuffix("\n").removesuffix("\r")
-
-
-def parse_json(content: str) -> Any:
-    """The value of one line of JSON, a byte order mark before it or not (https://www.rfc-editor.org/rfc/rfc8259).
-
-    Raises:
-        InvalidDocumentError: it is no JSON, such as `NaN`, or nested too deeply.
-
-    Example:
-        >>> parse_json('{"text": "Hi"}')
-        {'text': 'Hi'}
-    """
-    try:
-        return json.loads(content.strip().removeprefix(_BYTE_ORDER_MARK), parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise InvalidDocumentError("the JSON is nested too deeply; write a flat object") from error
-    except ValueError as error:
-        raise InvalidDocumentError(f"not valid JSON: {error}") from error
-
-
-def _refuse_constant(constant: str) -> Never:
-    raise ValueError(f"{constant} is no JSON number")
-
-
 def _looks_like_json(content: str) -> bool:
-    return content.strip().removeprefix(_BYTE_ORDER_MARK).lstrip().startswith("{")
+    return content.strip().removeprefix(BYTE_ORDER_MARK).lstrip().startswith("{")
 
 
 def _read_object(content: str, place: str) -> Item:

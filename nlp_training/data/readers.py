@@ -1,12 +1,11 @@
 """JSON Lines into Documents."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Never
 
 from nlp_inference.document import Document, as_document
 from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.json_lines import decode_line, parse_json
 from nlp_training.data.records import READ_FROM, Columns, record_to_document
 
 
@@ -61,7 +60,7 @@ def read_jsonl(path: str | Path, *, columns: Columns | Mapping[str, str] | None 
 
 
 def _read_line(line: bytes, columns: Columns, read_from: str) -> Document:
-    record = _parse(line)
+    record = parse_json(decode_line(line))
     if not isinstance(record, dict):
         raise InvalidDocumentError(f"the line holds {_shorten(record)}; write one JSON object a line")
     if "raw_text" in record and columns.text is None and columns.tokens is None:
@@ -70,23 +69,6 @@ def _read_line(line: bytes, columns: Columns, read_from: str) -> Document:
             record["metadata"] = {**metadata, READ_FROM: read_from}
         return as_document(record, default_id=read_from)
     return record_to_document(record, columns=columns.resolve(record), read_from=read_from)
-
-
-def _parse(line: bytes) -> Any:
-    try:
-        return json.loads(line.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise InvalidDocumentError(
-            f"byte {error.start} of the line is no UTF-8 ({error.reason}); save the file as UTF-8"
-        ) from error
-    except RecursionError as error:
-        raise InvalidDocumentError("the JSON is nested too deeply") from error
-    except ValueError as error:
-        raise InvalidDocumentError(f"the line is no JSON: {error}") from error
-
-
-def _refuse_constant(constant: str) -> Never:
-    raise ValueError(f"{constant} is no JSON number")
 
 
 def _shorten(value: object) -> str:

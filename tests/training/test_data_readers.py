@@ -107,7 +107,7 @@ def test_records_are_read_one_by_one(in_folder):
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ('{"text": "a"', "the line is no JSON: "),
+        ('{"text": "a"', "not valid JSON: "),
         ('{"text": "a", "score": NaN}', "NaN is no JSON number"),
         ('["text"]', "the line holds ['text']; write one JSON object a line"),
         ("3", "the line holds 3; "),

@@ -35,3 +35,8 @@ def test_the_commands_of_the_readme_exist() -> None:
         assert (ROOT / config).is_file()
     for page in re.findall(r"\]\((docs/[^)]+)\)", readme):
         assert (ROOT / page).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_holds_a_placeholder(page: Path) -> None:
+    assert not re.findall(r"[A-Z]+_ROWS|\bTODO\b|\bTBD\b|XXX", page.read_text())
