@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.panel import Panel
 
 from nlp_inference import Predictor, redact
 from nlp_inference.quiet import quiet_libraries
@@ -21,9 +20,9 @@ def main(
     quiet_libraries()
     predictor = Predictor.from_pretrained(model)
     for document in predictor.predict(MESSY_TEXTS.read_text(encoding="utf-8").splitlines()):
-        console.print(Panel(document, title=f"document {document.id}"))
+        console.print(document)
         console.print("[bold]redacted:[/bold]")
-        console.print(redact(document), "", highlight=False, markup=False)
+        console.print(redact(document), "\n", highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
