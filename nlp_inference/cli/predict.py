@@ -1,4 +1,4 @@
-"""The command `nlp-inference`."""
+"""`nlp-inference predict`: texts in, JSON Lines or highlighted texts out."""
 
 import io
 import sys
@@ -6,18 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from nlp_inference.cli._shared import Dtype, load_predictor, stop
 from nlp_inference.errors import NlpInferenceError
-
-if TYPE_CHECKING:
-    from nlp_inference.predictor import Predictor
-
-app = typer.Typer(no_args_is_help=True, help="Predict with models that nlp-training made.")
 
 
 class OnError(StrEnum):
@@ -27,20 +23,6 @@ class OnError(StrEnum):
     RECORD = "record"
 
 
-class Dtype(StrEnum):
-    """Precision of the weights."""
-
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-
-
-@app.callback()
-def _commands() -> None:
-    """Keep `predict` a sub-command while it is the only one."""
-
-
-@app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")],
     source: Annotated[
@@ -66,7 +48,7 @@ def predict(
     show = show or (output is None and sys.stdout.isatty())
     failed = 0
     _refuse_overwriting(source, output)
-    predictor = _load(model, device=device, dtype=dtype, revision=revision, messages=messages)
+    predictor = load_predictor(model, device=device, dtype=dtype, revision=revision, messages=messages)
     try:
         with _reading(source) as lines, _writing(output) as sink, _progress(messages, hidden=show) as advance:
             screen = Console(file=sink) if show else None
@@ -81,27 +63,9 @@ def predict(
     except BrokenPipeError:  # the reader, such as `head`, has enough; typer ends the command in silence
         raise
     except (NlpInferenceError, OSError) as error:
-        raise _stop(error, messages) from error
+        raise stop(error, messages) from error
     if failed:
         messages.print(f"{failed} document(s) failed; each is recorded in the output with its id", style="yellow")
-
-
-def _load(model: str, *, device: str | None, dtype: Dtype, revision: str, messages: Console) -> "Predictor":
-    from nlp_inference.predictor import Predictor
-    from nlp_inference.quiet import quiet_libraries
-
-    quiet_libraries()
-    try:
-        return Predictor.from_pretrained(model, device=device, dtype=dtype.value, revision=revision)
-    except (NlpInferenceError, OSError, ImportError, ValueError, RuntimeError) as error:  # what transformers raises
-        raise _stop(error, messages, doing=f"cannot load the model {model!r}: ") from error
-
-
-def _stop(error: Exception, messages: Console, *, doing: str = "") -> typer.Exit:
-    """Say on one line what happened; libraries' messages run over several."""
-    line = f"{doing}{type(error).__name__}: {' '.join(str(error).split())}"
-    messages.print(line, style="red", highlight=False, markup=False)
-    return typer.Exit(1)
 
 
 def _refuse_overwriting(source: str, output: Path | None) -> None:
@@ -145,7 +109,3 @@ class _Advance:
 
     def __call__(self) -> None:
         self._progress.advance(self._task)
-
-
-if __name__ == "__main__":
-    app()

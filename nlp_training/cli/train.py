@@ -1,0 +1,24 @@
+"""`nlp-training train`: a run from its configuration."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nlp_training.cli._shared import one_line_errors
+
+
+def train_run(
+    config: Annotated[Path, typer.Argument(help="A run's YAML file, such as configs/quickstart.yaml.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Keys to override: training.num_train_epochs=1 data.train=my.jsonl")
+    ] = None,
+) -> None:
+    """Train, evaluate and save the run that a configuration describes."""
+    with one_line_errors():
+        from nlp_inference.quiet import quiet_libraries
+        from nlp_training import load_config, train
+
+        quiet_libraries()
+        train(load_config(config, overrides or ()), console=Console())
