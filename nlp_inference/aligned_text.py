@@ -5,14 +5,14 @@ exclusive. An `Edit` replaces `before[start:end]`; a record holds the edits of o
 the text before that transform.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate
-from operator import add, sub
-from typing import NamedTuple
+from functools import cached_property, partial
+from itertools import accumulate, compress, repeat
+from operator import ne, sub
+from typing import Any, NamedTuple, Self
 
+from nlp_inference.alignment import Alignment, Moves
 from nlp_inference.errors import InvalidEditError
 
 
@@ -24,13 +24,76 @@ class Edit(NamedTuple):
     replacement: str
 
 
-@dataclass(frozen=True, slots=True)
+make_edit: Callable[[tuple[int, int, str]], Edit] = partial(tuple.__new__, Edit)
+"""An Edit of a triple, at C speed: `Edit(*triple)` and `Edit._make` run Python code for every edit."""
+
+
+class Cuts:
+    """A text cut into what stays and what one and the same replacement takes the place of.
+
+    It is an iterable of Edits, and much cheaper than a list of those: nothing here runs Python code for every edit.
+
+    Args:
+        pieces: kept, replaced, kept, ..., replaced, kept, as splitting by a pattern in one group gives them. Joined
+            they are the text.
+        replacement: what every second piece becomes.
+
+    Example:
+        >>> list(Cuts(["a", "  ", "b"], replacement=" "))
+        [Edit(start=1, end=3, replacement=' ')]
+    """
+
+    __slots__ = ("pieces", "replacement")
+
+    def __init__(self, pieces: Sequence[str], *, replacement: str) -> None:
+        self.pieces = pieces
+        self.replacement = replacement
+
+    def __iter__(self) -> Iterator[Edit]:
+        starts, ends = self.bounds()
+        return map(make_edit, zip(starts, ends, repeat(self.replacement), strict=False))
+
+    def bounds(self) -> tuple[list[int], list[int]]:
+        """Where what is replaced starts, and where it ends."""
+        bounds = list(accumulate(map(len, self.pieces)))
+        return bounds[:-1:2], bounds[1::2]
+
+
+@dataclass(frozen=True)
 class EditRecord:
     """What one transform did to a text: its name, its version and its edits, in order and without overlap."""
 
     transform: str
     version: int
     edits: tuple[Edit, ...]
+
+    @classmethod
+    def of_cuts(cls, transform: str, version: int, cuts: Cuts) -> Self:
+        """The record of `cuts`, kept as columns; its `edits` are made when they are first asked for."""
+        record = cls.__new__(cls)
+        columns = (*cuts.bounds(), cuts.replacement)
+        record.__dict__.update({"transform": transform, "version": version, "_columns": columns})
+        return record
+
+    def __getattr__(self, name: str) -> Any:
+        """Make the `edits` out of the columns; Python asks here for what is not there."""
+        if name != "edits" or "_columns" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        starts, ends, replacement = self.__dict__["_columns"]
+        edits = self.__dict__["edits"] = tuple(map(make_edit, zip(starts, ends, repeat(replacement), strict=False)))
+        return edits
+
+    def moves(self) -> Moves:
+        """The edits as columns, without those that replace one character by one: they move nothing."""
+        if "_columns" not in self.__dict__:
+            moving = [edit for edit in self.edits if not edit[1] - edit[0] == len(edit[2]) == 1]
+            return [edit[0] for edit in moving], [edit[1] for edit in moving], [len(edit[2]) for edit in moving]
+        starts, ends, replacement = self.__dict__["_columns"]
+        size = len(replacement)
+        if size == 1:
+            moving = list(map(ne, map(sub, ends, starts), repeat(1)))
+            starts, ends = list(compress(starts, moving)), list(compress(ends, moving))
+        return starts, ends, [size] * len(starts)
 
 
 def apply_edits(text: str, edits: Iterable[Edit]) -> str:
@@ -62,147 +125,6 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     return "".join(pieces)
 
 
-class Alignment:
-    """The map between a raw text and the current text, as the sorted stretches in which they differ.
-
-    Stretch `i` says that `raw[raw_starts[i]:raw_ends[i]]` became `current[starts[i]:ends[i]]`; everything between two
-    stretches is the same in both. A one-for-one character replacement moves nothing and needs no stretch.
-    Mapping a span takes two binary searches.
-    """
-
-    __slots__ = ("ends", "raw_ends", "raw_starts", "starts")
-
-    def __init__(self, raw_starts: Sequence[int] = (), raw_ends: Sequence[int] = (), sizes: Sequence[int] = ()) -> None:
-        self.raw_starts = raw_starts
-        self.raw_ends = raw_ends
-        growth = map(sub, sizes, map(sub, raw_ends, raw_starts))
-        shifts = list(accumulate(growth, initial=0))
-        self.starts: Sequence[int] = list(map(add, raw_starts, shifts))
-        self.ends: Sequence[int] = list(map(add, self.starts, sizes))
-
-    def to_raw(self, start: int, end: int) -> tuple[int, int]:
-        """Map a span of the current text to the raw text; inside a stretch it widens to the whole stretch."""
-        return _map_span(self.starts, self.ends, self.raw_starts, self.raw_ends, start, end)
-
-    def to_current(self, start: int, end: int) -> tuple[int, int]:
-        """Map a span of the raw text to the current text; what was deleted becomes an empty span at its place."""
-        return _map_span(self.raw_starts, self.raw_ends, self.starts, self.ends, start, end)
-
-    def then(self, edits: Iterable[Edit]) -> "Alignment":
-        """Compose with edits on the current text. Untouched stretches are found by bisection and copied whole."""
-        if not self.starts:
-            moving = [edit for edit in edits if not edit[1] - edit[0] == len(edit[2]) == 1]
-            sizes = [len(edit[2]) for edit in moving]
-            return Alignment([edit[0] for edit in moving], [edit[1] for edit in moving], sizes)
-        composer = _Composer(self)
-        composer.add(edits)
-        return composer.finish()
-
-
-class _Composer:
-    """Merges edits, given in order, into the stretches of an alignment."""
-
-    def __init__(self, before: Alignment) -> None:
-        self._before = before
-        self._next = 0  # first stretch of `before` that is not yet copied or merged
-        self._raw_starts: list[int] = []
-        self._raw_ends: list[int] = []
-        self._sizes: list[int] = []
-        self._end = -1  # where the last written stretch ends in the text between, if that is behind its last edit
-
-    def add(self, edits: Iterable[Edit]) -> None:
-        """Write the stretches of `edits`; the loop runs for every edit, so the common case stays in it."""
-        starts, ends, raw_ends = self._before.starts, self._before.ends, self._before.raw_ends
-        count = len(starts)
-        for start, end, replacement in edits:
-            size = len(replacement)
-            if size == 1 == end - start:
-                continue
-            if start < self._end:
-                self._grow(end, size - (end - start))
-                continue
-            index = self._next
-            if index < count and ends[index] <= start:
-                index = bisect_right(ends, start, index)
-                if start == end:  # a deletion at the place of an insertion belongs together with it
-                    while index > self._next and starts[index - 1] == start:
-                        index -= 1
-                self._copy(index)
-            shift = raw_ends[index - 1] - ends[index - 1] if index else 0
-            self._raw_starts.append(start + shift)
-            self._raw_ends.append(end + shift)
-            self._sizes.append(size)
-            if index < count and (starts[index] < end or ends[index] == start == end):
-                self._merge(start, end)
-
-    def finish(self) -> Alignment:
-        self._copy(len(self._before.starts))
-        return Alignment(self._raw_starts, self._raw_ends, self._sizes)
-
-    def _copy(self, until: int) -> None:
-        before, since = self._before, self._next
-        if since < until:
-            self._raw_starts += before.raw_starts[since:until]
-            self._raw_ends += before.raw_ends[since:until]
-            self._sizes += map(sub, before.ends[since:until], before.starts[since:until])
-            self._next = until
-
-    def _merge(self, start: int, end: int) -> None:
-        """Take the stretches that the edit `start:end` overlaps into the stretch just written for it."""
-        before = self._before
-        first_start = before.starts[self._next]
-        if first_start < start:
-            self._raw_starts[-1] = before.raw_starts[self._next]
-            self._sizes[-1] += start - first_start
-        if start == end == before.ends[self._next]:
-            while self._next < len(before.ends) and before.ends[self._next] == start:
-                self._raw_ends[-1] = before.raw_ends[self._next]
-                self._next += 1
-        self._end = end
-        self._swallow()
-
-    def _grow(self, end: int, growth: int) -> None:
-        """Take an edit that begins inside the last written stretch into it."""
-        self._sizes[-1] += growth
-        if end > self._end:
-            self._raw_ends[-1] += end - self._end
-            self._sizes[-1] += end - self._end
-            self._end = end
-            self._swallow()
-
-    def _swallow(self) -> None:
-        """Widen the last written stretch by every stretch of `before` that begins inside it."""
-        before = self._before
-        while self._next < len(before.starts) and before.starts[self._next] < self._end:
-            behind = before.ends[self._next] - self._end
-            self._raw_ends[-1] = before.raw_ends[self._next] + max(0, -behind)
-            if behind > 0:
-                self._sizes[-1] += behind
-                self._end += behind
-            self._next += 1
-
-
-def _map_span(
-    starts: Sequence[int],
-    ends: Sequence[int],
-    other_starts: Sequence[int],
-    other_ends: Sequence[int],
-    start: int,
-    end: int,
-) -> tuple[int, int]:
-    index = bisect_right(ends, start)  # the first stretch that ends after `start`
-    if index < len(starts) and starts[index] <= start and (start < end or starts[index] < start):
-        other_start = other_starts[index]
-    else:
-        other_start = start + (other_ends[index - 1] - ends[index - 1] if index else 0)
-    index = bisect_left(starts, end) - 1  # the last stretch that starts before `end`
-    if index >= 0 and ends[index] >= end and (start < end or ends[index] > end):
-        other_end = other_ends[index]
-    else:
-        other_end = end + (other_ends[index] - ends[index] if index >= 0 else 0)
-    return other_start, max(other_start, other_end)
-
-
 class AlignedText:
     """A raw text, the edit records on it, the current text they lead to, and the map between the two.
 
@@ -232,8 +154,15 @@ class AlignedText:
         Raises:
             InvalidEditError: the edits are out of order, overlap, or reach outside the current text.
         """
-        current = self.current
+        if isinstance(edits, Cuts):
+            _check_cuts(transform, edits, self.current)
+            replaced = edits.pieces[1::2]
+            if edits.replacement not in replaced and "" not in replaced:  # neither to drop nor to check one by one
+                return self._cut(transform, version, edits)
         proposed = tuple(edits)
+        if not proposed:
+            return self
+        current = self.current
         changes = tuple([edit for edit in proposed if current[edit[0] : edit[1]] != edit[2]])
         try:
             if len(changes) < len(proposed):
@@ -245,12 +174,19 @@ class AlignedText:
             raise InvalidEditError(f"transform {transform!r}: {error}") from error
         return AlignedText(self.raw, (*self.records, EditRecord(transform, version, changes)), current=edited)
 
+    def _cut(self, transform: str, version: int, cuts: Cuts) -> "AlignedText":
+        """Apply cuts that insert nothing and all change something: there is no order or overlap to check."""
+        if len(cuts.pieces) == 1:
+            return self
+        record = EditRecord.of_cuts(transform, version, cuts)
+        return AlignedText(self.raw, (*self.records, record), current=cuts.replacement.join(cuts.pieces[::2]))
+
     @cached_property
     def alignment(self) -> Alignment:
         """The composed map of all records, made when it is first asked for."""
         alignment = Alignment()
         for record in self.records:
-            alignment = alignment.then(record.edits)
+            alignment = alignment.then(record.moves())
         return alignment
 
     def to_raw(self, start: int, end: int) -> tuple[int, int]:
@@ -276,6 +212,14 @@ class AlignedText:
         """
         _check_span(start, end, len(self.raw), "raw")
         return self.alignment.to_current(start, end)
+
+
+def _check_cuts(transform: str, cuts: Cuts, text: str) -> None:
+    if "".join(cuts.pieces) != text or len(cuts.pieces) % 2 == 0:
+        raise InvalidEditError(
+            f"transform {transform!r}: {len(cuts.pieces)} pieces that are not the text; cut it into kept, replaced, "
+            "kept, ..., kept, so that joined they are the text that was given"
+        )
 
 
 def _check_bounds(edits: Iterable[Edit], length: int) -> None:

@@ -71,19 +71,27 @@ class Annotation(_Frozen):
 class Coverage(_Frozen):
     """What the model read of a document.
 
-    `characters` counts the raw text, `unread` lists the raw stretches, white space apart, that no token covers although
-    preprocessing kept them, and `truncated` says whether reading stopped before the end.
+    Args:
+        characters: code points of the raw text, and of the second text if there is one.
+        read: how many of them do not lie in an unread stretch.
+        windows: how many input rows the document made.
+        truncated: whether reading stopped before the last token.
+        unread: stretches of the raw text, white space apart, that no token that was read covers although preprocessing
+            kept them.
+        unread_pair: the same of the second text.
     """
 
-    characters: int
+    characters: Annotated[int, Field(ge=0)]
+    read: Annotated[int, Field(ge=0)]
     windows: int
     truncated: bool = False
     unread: tuple[tuple[int, int], ...] = ()
+    unread_pair: tuple[tuple[int, int], ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether every character that is not white space was read."""
-        return not self.truncated and not self.unread
+        return not (self.truncated or self.unread or self.unread_pair)
 
 
 def _encodable(text: str) -> str:
@@ -144,16 +152,17 @@ class Document(_Frozen):
     id: str | None = None
     gold: Annotation | None = None
     predicted: Annotation | None = None
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)  # pydantic copies a default of {} slowly, for every Document
     edits: tuple[EditRecord, ...] = ()
     edits_pair: tuple[EditRecord, ...] = ()
     coverage: Coverage | None = None
 
     @model_validator(mode="after")
     def _annotations_fit_the_text(self) -> Self:
-        for name, annotation in (("gold", self.gold), ("predicted", self.predicted)):
-            if annotation is not None:
-                _check_annotation(name, annotation, len(self.raw_text))
+        if self.gold is not None:
+            _check_annotation("gold", self.gold, len(self.raw_text))
+        if self.predicted is not None:
+            _check_annotation("predicted", self.predicted, len(self.raw_text))
         return self
 
     @cached_property

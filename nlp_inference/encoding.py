@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nlp_inference.aligned_text import AlignedText
 from nlp_inference.document import Coverage, Document
 from nlp_inference.windowing import Window
 
@@ -19,6 +20,7 @@ class EncodedDocument:
         offsets: `[tokens, 2]`, start and end of each token in code points of `document.text`.
         word_starts: `[words]`, positions of the tokens that begin a word.
         pair_ids: `[pair_tokens]`, the second text's tokens, which every window repeats; `None` if there is none.
+        pair_offsets: `[pair_tokens, 2]`, where they stand in `document.text_pair`.
         windows: the stretches of tokens that the model reads together.
     """
 
@@ -27,6 +29,7 @@ class EncodedDocument:
     offsets: NDArray[np.int64]
     word_starts: NDArray[np.int64]
     pair_ids: NDArray[np.int64] | None
+    pair_offsets: NDArray[np.int64] | None
     windows: tuple[Window, ...]
 
     @property
@@ -40,23 +43,33 @@ class EncodedDocument:
         return self.tokens_read < len(self.token_ids)
 
     def coverage(self) -> Coverage:
-        """What the model reads of the raw text."""
+        """What the model reads of the raw texts."""
         document = self.document
-        aligned = document.aligned
-        unread = tuple(aligned.to_raw(start, end) for start, end in self._unread_stretches())
+        unread = _unread(document.aligned, self.offsets[: self.tokens_read])
+        unread_pair = () if self.pair_offsets is None else _unread(document.aligned_pair, self.pair_offsets)
+        characters = len(document.raw_text) + len(document.raw_text_pair or "")
         return Coverage(
-            characters=len(document.raw_text), windows=len(self.windows), truncated=self.truncated, unread=unread
+            characters=characters,
+            read=characters - sum(end - start for start, end in (*unread, *unread_pair)),
+            windows=len(self.windows),
+            truncated=self.truncated,
+            unread=unread,
+            unread_pair=unread_pair,
         )
 
-    def _unread_stretches(self) -> list[tuple[int, int]]:
-        """Stretches of the current text that no token covers and that are more than white space."""
-        text = self.document.text
-        read = self.offsets[: self.tokens_read]
-        starts = np.append(read[:, 0], len(text))
-        ends = np.concatenate(([0], np.maximum.accumulate(read[:, 1])))
-        gaps = np.flatnonzero(starts > ends)
-        return [
-            (start, end)
-            for start, end in zip(ends[gaps].tolist(), starts[gaps].tolist(), strict=True)
-            if not text[start:end].isspace()
-        ]
+
+def _unread(aligned: AlignedText, offsets: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+    """Raw stretches, in order and apart, of what no token covers and that is more than white space."""
+    text = aligned.current
+    starts = np.append(offsets[:, 0], len(text))
+    ends = np.concatenate(([0], np.maximum.accumulate(offsets[:, 1])))
+    gaps = np.flatnonzero(starts > ends)
+    found: list[tuple[int, int]] = []
+    for start, end in zip(ends[gaps].tolist(), starts[gaps].tolist(), strict=True):
+        if not text[start:end].isspace():
+            raw_start, raw_end = aligned.alignment.to_raw(start, end)
+            if found and raw_start < found[-1][1]:  # both are what an edit made of one stretch
+                found[-1] = (found[-1][0], max(found[-1][1], raw_end))
+            elif raw_start < raw_end:  # else an edit inserted it
+                found.append((raw_start, raw_end))
+    return tuple(found)

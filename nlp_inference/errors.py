@@ -7,9 +7,12 @@ NlpInferenceError
 │   └── UnknownTypeError      a name that no registry knows
 ├── PatternTimeoutError       a regular expression ran longer than its limit
 ├── ArtefactError             a saved model that cannot be loaded
-│   └── CheckpointMismatchError   weights that do not fit the architecture
+│   ├── CheckpointMismatchError   weights that do not fit the architecture
+│   └── VerificationError         a saved model that does not predict here what it predicted when it was recorded
+├── CheckFailedError          a transform breaks a law (also an AssertionError); see nlp_inference.testing
 ├── MissingExtraError         an optional dependency is not installed (also an ImportError)
-└── PredictionError           one document failed; names it and carries the cause
+├── PredictionError           one document failed; names it and carries the cause
+└── PublishError              a model that must not, or cannot, be published
 
 Every message says what came, what was expected, and what to do.
 """
@@ -47,9 +50,21 @@ class CheckpointMismatchError(ArtefactError):
     """Weights do not fit the architecture they are loaded into."""
 
 
+class VerificationError(ArtefactError):
+    """A saved model does not predict here what it predicted when its golden records were made."""
+
+
+class CheckFailedError(NlpInferenceError, AssertionError):
+    """A transform breaks a law that every transform must keep."""
+
+
 class MissingExtraError(NlpInferenceError, ImportError):
     """An optional dependency is needed and not installed."""
 
 
 class PredictionError(NlpInferenceError):
     """Prediction of one document failed."""
+
+
+class PublishError(NlpInferenceError):
+    """A model must not be published as it is, or the Hub did not take it."""

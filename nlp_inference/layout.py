@@ -28,6 +28,13 @@ class Row(NamedTuple):
     content: slice  # of `input_ids`
 
 
+class Example(NamedTuple):
+    """One window of a document as a model is given it: its input row and, for training, what to answer."""
+
+    row: Row
+    targets: Mapping[str, NDArray[Any]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Frame:
     """Special tokens before, between and after the texts, and the type of each token."""

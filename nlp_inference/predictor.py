@@ -1,7 +1,6 @@
 """The route: text in, Document with a prediction out."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, overload
 
@@ -9,13 +8,12 @@ from pydantic import BaseModel, ConfigDict
 
 from nlp_inference._optional import require
 from nlp_inference.backends.base import Backend
-from nlp_inference.batching import token_budget_batches
 from nlp_inference.document import Document, as_document
-from nlp_inference.encoding import EncodedDocument
+from nlp_inference.drift import Profile, ProfileRecorder
 from nlp_inference.errors import InvalidSpecError, PredictionError
-from nlp_inference.layout import Row
+from nlp_inference.hub import SETTINGS_FILES, WEIGHT_FILES, artefact_folder
 from nlp_inference.processor import Processor
-from nlp_inference.tasks import Arrays
+from nlp_inference.route import Route, Trace
 
 
 class UnreadableItem(NamedTuple):
@@ -64,9 +62,13 @@ class Predictor:
     def __init__(self, processor: Processor, backend: Backend) -> None:
         self.processor = processor
         self.backend = backend
+        self.route = Route(processor, backend)
+        self.recorder = ProfileRecorder(
+            unknown_id=processor.tokenizer.unk_token_id, transforms=[step.name for step in processor.preprocess]
+        )
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # noqa: PLR0913 - the arguments are those of transformers
         cls,
         name_or_path: str | Path,
         *,
@@ -77,6 +79,8 @@ class Predictor:
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
+        trust_remote_code: bool = False,
+        verify: bool = False,
     ) -> Self:
         """Load a processor and its model from a folder or the Hub.
 
@@ -89,25 +93,45 @@ class Predictor:
             token: for a private model on the Hub; `True` takes the one that `hf auth login` stored.
             cache_dir: where downloads are kept, in place of the Hub's own cache.
             local_files_only: load what was downloaded before, and never ask the network.
+            trust_remote_code: whether code that was saved with the model may run. Read it before you trust it.
+            verify: whether to replay the model's golden records first; see `nlp_inference.golden`.
+
+        Warns:
+            FingerprintWarning: a package or a transform is not what it was when the model was saved.
 
         Raises:
             MissingExtraError: the backend is not installed.
-            ArtefactError: the model is not the one that the processor was saved with.
+            ArtefactError: there is no such model, its download did not complete, or it is not the one that the
+                processor was saved with.
+            UnknownTypeError: it uses a transform or a task that is not installed, and whose code is not trusted.
+            VerificationError: `verify` is set, and a golden record does not come out as it was recorded.
         """
-        hub_options: dict[str, Any] = {"token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
-        processor = Processor.from_pretrained(name_or_path, revision=revision, **hub_options)
+        folder = artefact_folder(
+            name_or_path,
+            files=(*SETTINGS_FILES, *WEIGHT_FILES),
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+        processor = Processor.from_pretrained(folder, trust_remote_code=trust_remote_code)
         require(backend, extra=backend)
         from nlp_inference.backends.torch import TorchBackend
 
         model = TorchBackend.from_pretrained(
-            name_or_path,
+            folder,
             task=processor.task,
             device=device,
             dtype=dtype,
-            revision=revision,
-            hub_options=hub_options,
+            fingerprint=processor.fingerprint,
+            trust_remote_code=trust_remote_code,
         )
-        return cls(processor, model)
+        predictor = cls(processor, model)
+        if verify:
+            from nlp_inference import golden
+
+            golden.verify(predictor, golden.read_golden(folder)).require_ok(name_or_path)
+        return predictor
 
     @overload
     def predict(self, items: Iterable[Item], *, on_error: Literal["raise"] = "raise") -> list[Document]: ...
@@ -143,72 +167,30 @@ class Predictor:
         results = (result for chunk in _look_ahead(items) for result in self._predict_chunk(chunk))
         return (_settle(result, record=on_error == "record") for result in results)
 
+    def profile(self) -> Profile:
+        """What was predicted so far, as counts to compare with those of training; see `nlp_inference.drift`.
+
+        It is accumulated over everything that `predict` and `stream` answered, at less than 2 % of their time.
+        """
+        return self.recorder.profile()
+
+    def trace(self, items: Iterable[Item]) -> list[Trace]:
+        """Show every stage of each document on its way, as `nlp_inference.golden` records and verifies it.
+
+        Every window is asked of the model by itself, so that a trace holds no padding and knows no neighbours.
+
+        Args:
+            items: as for `predict`; a document that fails has a trace that says of what.
+        """
+        traces = [_start(item, str(number)) for number, item in enumerate(items)]
+        return self.route.follow(traces, token_budget=1)
+
     def _predict_chunk(self, chunk: list[tuple[str, Item]]) -> list["Document | _Failure"]:
-        documents = [_attempt(_name(item, number), _read, item, number) for number, item in chunk]
-        readable = [
-            one if isinstance(one, _Failure) else _attempt(one.document.id, self._with_rows, one)
-            for one in self._encode(documents)
-        ]
-        outputs = iter(self._forward([row for one in readable if isinstance(one, _Readable) for row in one.rows]))
-        return [
-            one if isinstance(one, _Failure) else _attempt(one.encoded.document.id, self._decode, one, outputs)
-            for one in readable
-        ]
-
-    def _with_rows(self, encoded: EncodedDocument) -> "_Readable":
-        return _Readable(encoded, self.processor.rows(encoded))
-
-    def _decode(self, one: "_Readable", outputs: Iterator["Arrays | Exception"]) -> Document:
-        """Decode the next outputs, which are those of this document's rows."""
-        own: list[Arrays] = []
-        failures: list[Exception] = []
-        for output in islice(outputs, len(one.rows)):
-            if isinstance(output, Exception):
-                failures.append(output)
-            else:
-                own.append(output)
-        if failures:
-            raise failures[0]
-        return self.processor.decode_outputs(one.encoded, one.rows, own)
-
-    def _encode(self, documents: list["Document | _Failure"]) -> list["EncodedDocument | _Failure"]:
-        """Encode what can be encoded; if one document makes the batch fail, each goes alone."""
-        sound = [document for document in documents if isinstance(document, Document)]
-        try:
-            encoded: Iterator[Any] = iter(self.processor.encode(sound))
-        except Exception:  # noqa: BLE001 - whatever it was, it comes again for the document that caused it
-            encoded = iter([_attempt(document.id, self._encode_one, document) for document in sound])
-        return [next(encoded) if isinstance(document, Document) else document for document in documents]
-
-    def _encode_one(self, document: Document) -> EncodedDocument:
-        return self.processor.encode([document])[0]
-
-    def _forward(self, rows: Sequence[Row]) -> list["Arrays | Exception"]:
-        """The model's outputs for each row, from batches of rows of like length, or what the row made it fail of."""
-        outputs: list[Arrays | Exception] = [{}] * len(rows)
-        lengths = [len(row.input_ids) for row in rows]
-        for positions in token_budget_batches(lengths, self.backend.token_budget):
-            answers = self._run([rows[position] for position in positions])
-            for position, answer in zip(positions, answers, strict=True):
-                outputs[position] = answer
-        return outputs
-
-    def _run(self, rows: Sequence[Row]) -> list["Arrays | Exception"]:
-        """Run one batch; if a row makes it fail, each goes alone."""
-        try:
-            batch = self.backend.forward(self.processor.layout.pad(rows))
-            return [{name: array[index] for name, array in batch.items()} for index in range(len(rows))]
-        except Exception as error:  # noqa: BLE001 - out of memory, an index, whatever a model or a device may raise
-            if len(rows) == 1:
-                return [error]
-        return [answer for row in rows for answer in self._run([row])]
-
-
-class _Readable(NamedTuple):
-    """A document that can be asked of the model, and the input row for each of its windows."""
-
-    encoded: EncodedDocument
-    rows: list[Row]
+        started = [_start(item, number) for number, item in chunk]
+        traces = self.route.follow(started, token_budget=self.backend.token_budget)
+        served = [(one.final, one.encoded) for one in traces if one.final is not None and one.encoded is not None]
+        self.recorder.add(served)
+        return [_outcome(trace) for trace in traces]
 
 
 class _Failure(NamedTuple):
@@ -234,12 +216,18 @@ def _settle(result: Document | _Failure, *, record: bool) -> Document | FailedDo
     raise result.error() from result.cause
 
 
-def _attempt(document_id: str | None, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Call `function`, or say what one document failed of, so that the others go on."""
+def _start(item: Item, number: str) -> Trace:
     try:
-        return function(*arguments, **options)
-    except Exception as error:  # noqa: BLE001 - a document must not take its neighbours down, whatever it breaks
-        return _Failure(str(document_id), error)
+        document = _read(item, number)
+    except Exception as error:  # noqa: BLE001 - a document must not take its neighbours down, whatever is wrong with it
+        return Trace(_name(item, number), failure=error)
+    return Trace(str(document.id), document)
+
+
+def _outcome(trace: Trace) -> "Document | _Failure":
+    if trace.final is not None:
+        return trace.final
+    return _Failure(trace.id, trace.failure or PredictionError("no prediction was made, and nothing said why"))
 
 
 def _read(item: Item, number: str) -> Document:

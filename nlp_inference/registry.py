@@ -6,11 +6,13 @@ A specification is one of:
 - `{normalize_unicode: NFKC}`: the name and the value of its first field;
 - `{replace_regex: {pattern: "x+", replacement: x}}`: the name and its fields.
 
-A specification from a stranger runs no code: it can only name what is registered.
+A specification from a stranger runs no code of the stranger: it can only name what is registered, by this package or
+by one that is installed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
 from inspect import isabstract
 from typing import Any, ClassVar, Self
 
@@ -21,11 +23,17 @@ from nlp_inference.errors import InvalidSpecError, UnknownTypeError
 Spec = str | Mapping[str, Any]
 """What YAML and JSON hold in place of a registered object."""
 
+_OF_ARTEFACTS = "transformers_modules"
+"""The package in which transformers keeps the code that came with models."""
+
 
 class Registered(BaseModel):
     """Base of the kinds of things that are saved by name: transforms, post-transforms, tasks.
 
-    A direct subclass that sets `kind` opens a registry; every concrete class below it that sets `name` enters it.
+    A direct subclass that sets `kind` opens a registry; every concrete class below it that sets `name` enters it. An
+    installed package is asked for a name that is not known yet, if it declares the name as an entry point of the kind's
+    group: `nlp_inference.transforms`, `nlp_inference.post_transforms` or `nlp_inference.tasks`. Code that came with a
+    model enters no registry, so that no other model can name it.
 
     Example:
         >>> class Animal(Registered):
@@ -44,13 +52,14 @@ class Registered(BaseModel):
     name: ClassVar[str]
     """The name under which this class is saved."""
     members: ClassVar[dict[str, type["Registered"]]]
+    _auto_class: ClassVar[str | None] = None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if "kind" in vars(cls):
             cls.members = {}
-        if "name" in vars(cls) and not isabstract(cls):
+        if "name" in vars(cls) and not isabstract(cls) and not cls.came_with_a_model():
             known = cls.members.get(cls.name)
             if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise InvalidSpecError(
@@ -69,13 +78,46 @@ class Registered(BaseModel):
         """
         if isinstance(spec, cls):
             return spec
-        name, value = _split(spec, cls.kind)
-        member = cls.members.get(name)
+        name, value = split_spec(spec, kind=cls.kind)
+        member = cls.find(name)
         if member is None:
-            raise UnknownTypeError(f"unknown {cls.kind} {name!r}; {_suggestion(name, cls.members)}")
+            known = {*cls.members, *(point.name for point in cls.entry_points())}
+            raise UnknownTypeError(f"unknown {cls.kind} {name!r}; {_suggestion(name, known)}")
         if not issubclass(member, cls):
             raise InvalidSpecError(f"{name!r} is a {member.__name__}, but a {cls.__name__} was expected")
         return member.from_value(value)
+
+    @classmethod
+    def find(cls, name: str) -> type["Registered"] | None:
+        """The class of this kind that is registered as `name`, by an installed package too; `None` if there is none.
+
+        Raises:
+            InvalidSpecError: an installed package declares the name, but does not register it or cannot be imported.
+        """
+        if name not in cls.members:
+            for point in cls.entry_points(name):
+                _load(point, cls)
+        return cls.members.get(name)
+
+    @classmethod
+    def entry_points(cls, name: str | None = None) -> tuple[EntryPoint, ...]:
+        """What installed packages declare in the group of this kind, under `name` or under any."""
+        group = f"nlp_inference.{cls.kind.replace('-', '_')}s"
+        return tuple(entry_points(group=group) if name is None else entry_points(group=group, name=name))
+
+    @classmethod
+    def register_for_auto_class(cls) -> None:
+        """Let the source of this class travel with the processors that use it, as in transformers.
+
+        `Processor.save_pretrained` then copies the file that defines the class, and what it imports relatively, beside
+        `processor_config.json`. It runs only where `Processor.from_pretrained(..., trust_remote_code=True)` is called.
+        """
+        cls._auto_class = "Processor"
+
+    @classmethod
+    def came_with_a_model(cls) -> bool:
+        """Whether the class was defined by code that a saved model brought along."""
+        return cls.__module__.partition(".")[0] == _OF_ARTEFACTS
 
     @classmethod
     def from_value(cls, value: Any) -> Self:
@@ -122,7 +164,16 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     return "; ".join(problems)
 
 
-def _split(spec: Any, kind: str) -> tuple[str, Any]:
+def split_spec(spec: Any, *, kind: str) -> tuple[str, Any]:
+    """The name in a specification of a `kind`, and what stands after it, or `None`.
+
+    Raises:
+        InvalidSpecError: this is no specification.
+
+    Example:
+        >>> split_spec({"min_score": 0.5}, kind="post-transform"), split_spec("lowercase", kind="transform")
+        (('min_score', 0.5), ('lowercase', None))
+    """
     if isinstance(spec, str):
         return spec, None
     if isinstance(spec, Mapping) and len(spec) == 1:
@@ -134,7 +185,21 @@ def _split(spec: Any, kind: str) -> tuple[str, Any]:
     )
 
 
-def _suggestion(name: str, known: Mapping[str, Any]) -> str:
+def _load(point: EntryPoint, kind: type[Registered]) -> None:
+    package = point.dist.name if point.dist is not None else "unknown"
+    declared = f"the installed package {package!r} declares the {kind.kind} {point.name!r} as {point.value!r}"
+    try:
+        point.load()
+    except Exception as error:
+        problem = f"which cannot be imported: {type(error).__name__}: {error}; repair or remove that package"
+        raise InvalidSpecError(f"{declared}, {problem}") from error
+    if point.name not in kind.members:
+        raise InvalidSpecError(
+            f"{declared}, which registers no {kind.kind} of that name; name the entry point as the class does"
+        )
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}Known: {', '.join(sorted(known)) or 'none'}"

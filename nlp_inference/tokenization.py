@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference.errors import InvalidSpecError
 
 
@@ -30,9 +31,12 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[T
 
     Raises:
         InvalidSpecError: the tokenizer is not a fast one, so that tokens have no offsets.
+        ArtefactError: the tokenizer fails on a text, as one does whose files are damaged.
     """
-    encodings = plain_backend(tokenizer).encode_batch(texts, add_special_tokens=False)
-    return [_tokenized(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
+    backend = plain_backend(tokenizer)
+    with as_artefact_errors("the tokenizer"):
+        encodings = backend.encode_batch(texts, add_special_tokens=False)
+        return [_tokenized(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
 
 
 def plain_backend(tokenizer: PreTrainedTokenizerBase) -> Any:

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import explain
@@ -67,6 +76,12 @@ class DataConfig(_Section):
     validation: DataSource | None = None
     test: dict[str, DataSource] = {}
 
+    def sources(self) -> dict[str, tuple[DataSource, str]]:
+        """The source of every split there is, with its usual name on the Hub: `train`, `validation`, the test sets."""
+        usual = {"train": "train", "validation": "validation"}
+        named = {"train": self.train, "validation": self.validation, **self.test}
+        return {name: (source, usual.get(name, "test")) for name, source in named.items() if source is not None}
+
     @field_validator("test", mode="before")
     @classmethod
     def _one_test_set(cls, value: Any) -> Any:
@@ -86,12 +101,31 @@ class ProcessorConfig(_Section):
     """Everything that decides a prediction apart from the weights; see `nlp_inference.Processor`.
 
     A task without labels takes those of the training documents, sorted.
+
+    Args:
+        modules: modules that define transforms or tasks of your own, such as `my_package.transforms`; they are imported
+            before the processor is built. An installed package that declares them as entry points needs no mention.
     """
 
+    modules: list[str] = []
     task: str | dict[str, Any]
     preprocess: list[str | dict[str, Any]] = []
     postprocess: list[str | dict[str, Any]] = []
     windows: WindowSettings = WindowSettings()
+
+
+class GoldenConfig(_Section):
+    """The texts of `golden.json`, with which anyone can verify the model; they are published with it.
+
+    A fixed set of hostile texts is always among them.
+
+    Args:
+        records: validation documents to draw, by the run's seed. 0 draws none, if your texts are not for others.
+        file: JSON Lines with texts of your own to record, as `nlp-inference predict` reads them.
+    """
+
+    records: NonNegativeInt = 32
+    file: str | None = None
 
 
 class RunConfig(_Section):
@@ -106,6 +140,7 @@ class RunConfig(_Section):
         data: what to learn from.
         processor: everything that decides a prediction apart from the weights.
         training: how to train.
+        golden: the texts that are recorded with the model, to verify it with.
 
     Example:
         >>> config = RunConfig.model_validate({
@@ -124,6 +159,7 @@ class RunConfig(_Section):
     data: DataConfig
     processor: ProcessorConfig
     training: dict[str, JsonValue] = {}
+    golden: GoldenConfig = GoldenConfig()
 
     @property
     def folder(self) -> Path:

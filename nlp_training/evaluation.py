@@ -1,7 +1,7 @@
 """Evaluation: the Predictor on documents without their gold, compared with the gold."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from nlp_inference import Annotation, Document, Predictor
@@ -12,6 +12,8 @@ from nlp_training.streams import in_chunks
 
 BATCH = 1024
 """How many comparisons go to a metric, or from process to process, at once."""
+
+_COUNTED = ("documents", "characters", "read", "windows", "truncated", "incomplete")
 
 
 class Comparison(NamedTuple):
@@ -32,7 +34,9 @@ def evaluate_documents(predictor: Predictor, documents: Iterable[Document]) -> d
         documents: with gold.
 
     Returns:
-        The metric's scores, `per_label` among them, and under `coverage` what was read of the documents.
+        The metric's scores, `per_label` among them, and under `coverage` what was read: `documents`, their
+        `characters` and how many of these were `read`, `windows`, documents `truncated`, and documents `incomplete`,
+        which were truncated or have characters that no token covers.
 
     Raises:
         InvalidDocumentError: a document has no gold.
@@ -67,7 +71,7 @@ def compare(pairs: Iterable[tuple[Document, Annotation]], *, needs: Needs) -> It
 def score(comparisons: Iterable[Comparison], *, needs: Needs) -> dict[str, Any]:
     """Score comparisons with the metric of tasks that learn from this kind of gold."""
     metric = document_metric(needs).metric()
-    coverage = dict.fromkeys(("documents", "characters", "windows", "truncated", "incomplete"), 0)
+    coverage = dict.fromkeys(_COUNTED, 0)
     for batch in in_chunks(comparisons, size=BATCH):
         for one in batch:
             for name, count in one.coverage.items():
@@ -77,6 +81,21 @@ def score(comparisons: Iterable[Comparison], *, needs: Needs) -> dict[str, Any]:
     return {**scores, "coverage": coverage}
 
 
+def share_read(coverage: Mapping[str, int]) -> str:
+    """The share of the characters that were read, rounded down, so that only all of them are 100 %.
+
+    Args:
+        coverage: what `score` counts.
+
+    Example:
+        >>> share_read({"characters": 3_000_000, "read": 2_999_999}), share_read({"characters": 0, "read": 0})
+        ('99.99 %', '100.00 %')
+    """
+    characters, read = coverage.get("characters", 0), coverage.get("read", 0)
+    hundredths = read * 10_000 // characters if characters else 10_000
+    return f"{hundredths // 100}.{hundredths % 100:02} %"
+
+
 def _coverage(document: Document) -> dict[str, int]:
     coverage = document.coverage
     if coverage is None:
@@ -84,6 +103,7 @@ def _coverage(document: Document) -> dict[str, int]:
     return {
         "documents": 1,
         "characters": coverage.characters,
+        "read": coverage.read,
         "windows": coverage.windows,
         "truncated": int(coverage.truncated),
         "incomplete": int(not coverage.complete),

@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,21 @@ from transformers import (
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
 from nlp_inference import Document, Processor, Task
+from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.backends.torch import model_class
+from nlp_inference.drift.profile import PROFILE_FILE
 from nlp_inference.errors import InvalidSpecError
+from nlp_inference.fingerprint import Fingerprint
+from nlp_inference.golden import record_artefact
+from nlp_inference.golden.records import Origin
 from nlp_training.arguments import resolve_config, training_arguments
 from nlp_training.artefact import replacing_folder
 from nlp_training.base_model import locate_base
 from nlp_training.config import RunConfig, save_config
-from nlp_training.cpu import use_cpu_threads
+from nlp_training.cpu import keep_freed_memory, use_cpu_threads
 from nlp_training.data import check_documents, load_documents
+from nlp_training.golden import golden_documents
+from nlp_training.input_profile import training_profile
 from nlp_training.labels import with_labels
 from nlp_training.metrics import document_metric
 from nlp_training.progress import RichProgress
@@ -66,13 +74,16 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     splits = load_splits(config)
     processor = build_processor(config, splits["train"])
     task = processor.task
+    golden = golden_documents(config, processor, splits.get("validation", ()))
     check_documents(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None))
     best = document_metric(task.needs).best
     config = resolve_config(config, task=task, best_metric=best)
     progress = RichProgress(console, best=best)
     trainer = build_trainer(config, processor, splits, callbacks=[progress])
+    if trainer.args.device.type == "cpu":
+        keep_freed_memory()
     is_main = trainer.is_world_process_zero()
-    report = report_data(processor, splits) if is_main else {}
+    report = report_data(processor, splits, watch={"train": trainer.note_row_lengths}) if is_main else {}
     if is_main:
         console.print(setup_table(trainer, splits), *lost_spans_lines(report))
     try:
@@ -82,7 +93,7 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     metrics = {name: trainer.score_documents(documents) for name, documents in splits.items() if name != "train"}
     model = config.folder / "model"
     if is_main:
-        save_artefact(config, trainer, metrics, report, model)
+        save_artefact(config, trainer, metrics, report, golden, model)
         console.print(score_table(metrics), per_label_table(metrics), f"[bold]model[/bold] {model}")
     trainer.accelerator.wait_for_everyone()
     return RunResult(model, metrics)
@@ -90,12 +101,8 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
 
 def load_splits(config: RunConfig) -> Splits:
     """The documents of every split: `train`, `validation` if there is one, and the test sets by their names."""
-    sources = {"train": config.data.train, "validation": config.data.validation, **config.data.test}
-    splits = {"train": "train", "validation": "validation"}
     return {
-        name: load_documents(source, default_split=splits.get(name, "test"))
-        for name, source in sources.items()
-        if source is not None
+        name: load_documents(source, default_split=split) for name, (source, split) in config.data.sources().items()
     }
 
 
@@ -103,9 +110,26 @@ def build_processor(config: RunConfig, train: list[Document]) -> Processor:
     """The processor that the configuration describes, with the labels of the training documents if it names none."""
     tokenizer = AutoTokenizer.from_pretrained(locate_base(config.model.base), revision=config.model.revision)
     settings = config.processor
+    import_modules(settings.modules)
     return Processor(
         tokenizer, with_labels(settings.task, train), settings.preprocess, settings.postprocess, settings.windows
     )
+
+
+def import_modules(modules: Sequence[str]) -> None:
+    """Import the modules that define transforms and tasks of the user.
+
+    Raises:
+        InvalidSpecError: one cannot be imported.
+    """
+    for name in modules:
+        try:
+            import_module(name)
+        except Exception as error:
+            raise InvalidSpecError(
+                f"processor.modules names {name!r}, which cannot be imported: {type(error).__name__}: {error}; "
+                "install the package that it belongs to, or take it out"
+            ) from error
 
 
 def build_model(config: RunConfig, task: Task) -> PreTrainedModel:
@@ -172,14 +196,21 @@ def save_artefact(
     trainer: DocumentTrainer,
     metrics: dict[str, dict[str, Any]],
     report: DataReport,
+    golden: Mapping[Origin, Sequence[Document]],
     target: Path,
 ) -> None:
-    """Write model, processor, configuration, scores, data report and model card together, or nothing."""
+    """Write model, processor, golden records, configuration, scores, data report and model card, or nothing."""
     training = {key: value for key, value in config.training.items() if key != "resume_from_checkpoint"}
     with replacing_folder(target) as folder:
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
-        trainer.processor.save_pretrained(folder)
+        weights = find_weight_files(folder)
+        fingerprint = Fingerprint.of(trainer.processor, weights=weights, runtime="torch")
+        trainer.processor.with_fingerprint(fingerprint).save_pretrained(folder)
+        record_artefact(folder, golden)
         save_config(config.model_copy(update={"training": training}), folder / "training.yaml")
+        documents: Any = trainer.train_dataset
+        with trainer.serving() as predictor:
+            training_profile(predictor, documents, seed=config.seed).save(folder / PROFILE_FILE)
         _write_json(folder / "metrics.json", metrics)
         _write_json(folder / "training_log.json", trainer.state.log_history)
         _write_json(folder / "data_report.json", {name: split.to_json() for name, split in report.items()})

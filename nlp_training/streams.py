@@ -1,6 +1,6 @@
 """Large sets of documents, a part at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
@@ -8,6 +8,9 @@ from nlp_inference import Document, Processor
 from nlp_inference.encoding import EncodedDocument
 
 T = TypeVar("T")
+
+Watch = Callable[[EncodedDocument], None]
+"""Is shown every document that somebody encodes, so as not to encode it again."""
 
 _DOCUMENTS_AT_ONCE = 256
 
@@ -24,7 +27,18 @@ def in_chunks(items: Iterable[T], *, size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-def encode_stream(processor: Processor, documents: Iterable[Document]) -> Iterator[EncodedDocument]:
-    """Encode documents one after the other; only a part of them is in memory as tokens at any time."""
+def encode_stream(
+    processor: Processor, documents: Iterable[Document], *, watch: Watch | None = None
+) -> Iterator[EncodedDocument]:
+    """Encode documents one after the other; only a part of them is in memory as tokens at any time.
+
+    Args:
+        processor: encodes.
+        documents: as many as there are.
+        watch: is shown every encoded document before it is yielded.
+    """
     for chunk in in_chunks(documents, size=_DOCUMENTS_AT_ONCE):
-        yield from processor.encode(chunk)
+        for encoded in processor.encode(chunk):
+            if watch is not None:
+                watch(encoded)
+            yield encoded

@@ -11,15 +11,16 @@ from typing import Any, Literal
 import torch
 from accelerate.utils import gather_object
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from nlp_inference import Document, Predictor, Processor
 from nlp_inference.backends.torch import TorchBackend
+from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.collator import DocumentCollator
 from nlp_training.evaluation import BATCH, Comparison, compare, predict_beside_gold, score
 from nlp_training.metrics import document_metric
 from nlp_training.streams import encode_stream
+from nlp_training.windows import LengthGroupedEpochs, TrainingWindows, row_lengths
 
 Documents = Sequence[Document]
 
@@ -27,13 +28,15 @@ Documents = Sequence[Document]
 class DocumentTrainer(Trainer):
     """Trains on Documents, and evaluates as production predicts.
 
-    Batches are made by the processor that is saved with the model. `evaluate` strips the gold, predicts with a
-    `Predictor`, in the precision of the weights, and compares Documents. Any number of processes may train, each with
-    the whole model; weights that are sharded among them (FSDP, DeepSpeed ZeRO-3) are refused.
+    Batches are made by the processor that is saved with the model. `per_device_train_batch_size` counts windows, the
+    rows that the model reads at once: a long document is trained window by window, each once an epoch. `evaluate`
+    strips the gold, predicts with a `Predictor`, in the precision of the weights, and compares Documents. Any number of
+    processes may train, each with the whole model; weights that are sharded among them (FSDP, DeepSpeed ZeRO-3) are
+    refused.
 
     Args:
         model: what is trained; a transformers model.
-        args: as everywhere; `train_sampling_strategy="group_by_length"` puts documents of like length together.
+        args: as everywhere; `train_sampling_strategy="group_by_length"` puts windows of like length together.
         processing_class: the processor, which encodes and decodes; saved with every checkpoint.
         train_dataset: documents with gold.
         eval_dataset: documents with gold, or several such sets by name.
@@ -61,6 +64,8 @@ class DocumentTrainer(Trainer):
         _refuse_sharding(args)
         _check_best_metric(args, processing_class, eval_dataset)
         args.remove_unused_columns = False  # a Document has no columns
+        if processing_class.fingerprint is not None:  # of the weights before training
+            processing_class = processing_class.with_fingerprint(None)
         super().__init__(
             model=model,
             args=args,
@@ -72,23 +77,46 @@ class DocumentTrainer(Trainer):
             optimizers=optimizers,
         )
         self.processor = processing_class
+        self._row_lengths: list[tuple[int, ...]] = []
+        # Most models take the count of labels of a step, and ignore it: their loss is the mean of its batch. Trainer
+        # would believe it scaled, and gradients would grow with `gradient_accumulation_steps` and the processes.
+        self.model_accepts_loss_kwargs = False
         self._attention = {
             "serving": getattr(model.config, "_attn_implementation", None),
             "training": training_attention,
         }
         self._use_attention("training")
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int] | None:
-        """Like the Trainer's, but a Document's length is that of its tokens."""
-        documents: Any = self.train_dataset if train_dataset is None else train_dataset
+    def note_row_lengths(self, encoded: EncodedDocument) -> None:
+        """Take note of the next training document, from somebody who encodes them all, in their order."""
+        self._row_lengths.append(row_lengths(encoded))
+
+    def get_train_dataloader(self) -> torch.utils.data.DataLoader[Any]:
+        """Batches of windows; the documents are read through for their lengths, if that was not done before."""
+        documents: Any = self.train_dataset
+        if documents is None:
+            return super().get_train_dataloader()  # which says that there is none
+        lengths, self._row_lengths = self._row_lengths, []
+        if len(lengths) != len(documents):
+            lengths = [row_lengths(encoded) for encoded in encode_stream(self.processor, documents)]
+        return self._get_dataloader(
+            TrainingWindows(documents, self.processor, lengths),
+            description="Training",
+            batch_size=self._train_batch_size,
+            sampler_fn=self._get_train_sampler,  # type: ignore[arg-type]  # None is taken too
+            is_training=True,
+        )
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[Any] | None:
+        """Like the Trainer's, but the order of an epoch does not depend on the epochs before it."""
         if self.args.train_sampling_strategy != "group_by_length":
-            sampler: torch.utils.data.Sampler[int] | None = super()._get_train_sampler(train_dataset)
+            sampler: torch.utils.data.Sampler[Any] | None = super()._get_train_sampler(train_dataset)
             return sampler
-        lengths = [len(encoded.token_ids) for encoded in encode_stream(self.processor, documents)]
-        generator = torch.Generator()
-        generator.manual_seed(self.args.data_seed if self.args.data_seed is not None else self.args.seed)
-        return LengthGroupedSampler(
-            self.args.train_batch_size * self.args.gradient_accumulation_steps, lengths=lengths, generator=generator
+        return LengthGroupedEpochs(
+            self._train_batch_size * self.args.gradient_accumulation_steps,
+            lengths=train_dataset.lengths,
+            seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+            epoch=lambda: int(self.state.epoch or 0),
         )
 
     def _use_attention(self, purpose: Literal["serving", "training"]) -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from nlp_training.cli import train_command
+from nlp_training.cli import train_run
 
 if __name__ == "__main__":
-    typer.run(train_command)
+    typer.run(train_run)

@@ -8,56 +8,8 @@ from hypothesis import strategies as st
 from nlp_inference.aligned_text import AlignedText
 from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
 from nlp_inference.tasks import TextClassification, TokenClassification
-from nlp_inference.transforms import (
-    Casefold,
-    CollapseWhitespace,
-    FixEncoding,
-    Lowercase,
-    Mask,
-    NormalizePunctuation,
-    NormalizeUnicode,
-    RemoveControl,
-    ReplaceRegex,
-    StripAccents,
-    StripHtml,
-)
-from nlp_inference.transforms.post import (
-    DropLabels,
-    MapLabels,
-    MergeAdjacent,
-    MinScore,
-    RequirePattern,
-    ResolveOverlaps,
-    TrimSpans,
-)
-
-FRAGMENTS = (
-    *("Ana", "lives", "in", "Rome", "O'Neil", "Łódź", "Ünïcödé", "北京", "東京都", "가나", "ΟΔΟΣ", "İstanbul", "ﬁne"),
-    *(" ", " ", "  ", "\n", "\r\n", "\r", "\t", "\u00a0", "\u2003", "\u3000", "\u2028", "\x85", "\x1c"),
-    *("\x00", "\x07", "\x7f", "\ufeff", "\u200b", "\u200c", "\u200d", "\u202e", "\u00ad", "\U000e0041"),
-    *("e\u0301", "\u0301", "a\u0323\u0301", "\u1100\u1161", "क्\u200dष", "ﾊﾞ", "\u034f"),
-    *("👩\u200d👩\u200d👧", "🏳️\u200d🌈", "👍🏽", "🇫🇷", "𝔘𝔫𝔦", "𐍈"),
-    *("שלום", "مرحبا", "\u200fעברית\u200e", "میخواهم"),
-    *("cafÃ©", "â€œHelloâ€\x9d", "schÃ¶n", "Ã", "ä¸\xad", "â€œ", "â€\x9d"),
-    *("a", "é", "Σ", "ς", "İ", "ß", "ﬁ", "ﬃ", "Å", "ǆ", "가", "ㅏ", "ﾊ", "ﾞ", "が", "\u3099", "क\u094d", "❤️", "\ufe0f"),
-    *("=", "</", "<!x>", "-->", "&#", "&#0;", "&#x1F600;", "&notit;", "&eacute;", "＂", "-7", "\x0b", "\x9f"),
-    *(
-        "<p>",
-        "</p>",
-        "<b class='x'>",
-        "<br/>",
-        "<!--",
-        "-->",
-        "<script>",
-        "</script>",
-        "<",
-        ">",
-        "&amp;",
-        "&lt",
-        "&#233;",
-    ),
-    *("“", "”", "’", "–", "…", "«", ".", ",", "-", "...", "(", "12,5", "a.b@c.org", "https://x.org/a?b", "@ana"),
-)
+from nlp_inference.testing.texts import FRAGMENTS
+from nlp_inference.transforms import PostTransform, Transform
 
 messy_texts = st.lists(st.sampled_from(FRAGMENTS) | st.characters(codec="utf-8"), max_size=16).map("".join)
 """Anything that UTF-8 can carry, mostly what goes wrong in practice."""
@@ -70,32 +22,36 @@ sentences = st.lists(words, max_size=60).map(" ".join)
 
 PATTERNS = ("a", "[aeiou]+", r"\s+", r"(\w)(\W*)", "x*", r"\b", r"(?P<first>.)(.)", "<[^>]*>", r"\p{L}\p{M}", "$", ".+")
 
-TRANSFORMS = {
-    "casefold": st.builds(Casefold),
-    "collapse_whitespace": st.builds(CollapseWhitespace, keep_newlines=st.booleans()),
-    "fix_encoding": st.builds(FixEncoding),
-    "lowercase": st.builds(Lowercase),
-    "mask": st.builds(
-        Mask,
-        kinds=st.lists(st.sampled_from(["url", "email", "user", "number"]), min_size=1, unique=True).map(tuple),
-        url=st.sampled_from(["[URL]", "", "u"]),
-        number=st.sampled_from(["[NUMBER]", "0"]),
-    ),
-    "normalize_punctuation": st.builds(
-        NormalizePunctuation, quotes=st.booleans(), dashes=st.booleans(), ellipsis=st.booleans(), spaces=st.booleans()
-    ),
-    "normalize_unicode": st.builds(NormalizeUnicode, form=st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"])),
-    "remove_control": st.builds(RemoveControl, keep_joiners=st.booleans()),
-    "replace_regex": st.builds(
-        ReplaceRegex,
-        pattern=st.sampled_from(PATTERNS),
-        replacement=st.sampled_from(["", "-", "xyz", r"\g<0>", r"\g<0>\g<0>", "é\u0301"]),
-        ignore_case=st.booleans(),
-    ),
-    "strip_accents": st.builds(StripAccents),
-    "strip_html": st.builds(StripHtml, separator=st.sampled_from(["", " ", "\n"])),
+SETTINGS = {
+    "collapse_whitespace": {"keep_newlines": st.booleans()},
+    "mask": {
+        "kinds": st.lists(st.sampled_from(["url", "email", "user", "number"]), min_size=1, unique=True).map(tuple),
+        "url": st.sampled_from(["[URL]", "", "u"]),
+        "number": st.sampled_from(["[NUMBER]", "0"]),
+    },
+    "normalize_punctuation": dict.fromkeys(("quotes", "dashes", "ellipsis", "spaces"), st.booleans()),
+    "normalize_unicode": {"form": st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"])},
+    "remove_control": {"keep_joiners": st.booleans()},
+    "replace_regex": {
+        "pattern": st.sampled_from(PATTERNS),
+        "replacement": st.sampled_from(["", "-", "xyz", r"\g<0>", r"\g<0>\g<0>", "é\u0301"]),
+        "ignore_case": st.booleans(),
+    },
+    "strip_html": {"separator": st.sampled_from(["", " ", "\n"])},
 }
-"""For every built-in transform of text, by name, random instances."""
+"""Values of the settings of those transforms that have any."""
+
+
+def built_in(kind, settings):
+    """For every registered class of this library, by name, random instances."""
+    return {
+        name: st.builds(member, **settings.get(name, {}))
+        for name, member in sorted(kind.members.items())
+        if member.__module__.startswith("nlp_inference.")
+    }
+
+
+TRANSFORMS = built_in(Transform, SETTINGS)
 
 transforms = st.sampled_from(sorted(TRANSFORMS)).flatmap(TRANSFORMS.__getitem__)
 chains = st.lists(transforms, max_size=7)
@@ -104,26 +60,22 @@ label_names = st.text(string.ascii_letters + "äß北_-", min_size=1, max_size=8
 some_labels = st.lists(label_names, min_size=1, max_size=4, unique=True).map(tuple)
 scores = st.none() | st.floats(0, 1)
 
-POST_TRANSFORMS = {
-    "drop_labels": st.builds(DropLabels, labels=some_labels),
-    "map_labels": st.builds(MapLabels, labels=st.dictionaries(label_names, label_names, max_size=3)),
-    "merge_adjacent": st.builds(
-        MergeAdjacent,
-        max_gap=st.integers(0, 5),
-        gap=st.sampled_from([r"\s+", "-", ".*"]),
-        labels=st.none() | some_labels,
-        score=st.sampled_from(["min", "mean", "max"]),
-    ),
-    "min_score": st.builds(
-        MinScore, threshold=st.floats(0, 1), labels=st.dictionaries(label_names, st.floats(0, 1), max_size=3)
-    ),
-    "require_pattern": st.builds(
-        RequirePattern, pattern=st.sampled_from([r"\d+", "a|b"]), labels=st.none() | some_labels
-    ),
-    "resolve_overlaps": st.builds(ResolveOverlaps, strategy=st.sampled_from(["score", "longest"])),
-    "trim_spans": st.builds(TrimSpans, characters=st.sampled_from(["", ".,;:", "«»"])),
+POST_SETTINGS = {
+    "drop_labels": {"labels": some_labels},
+    "map_labels": {"labels": st.dictionaries(label_names, label_names, max_size=3)},
+    "merge_adjacent": {
+        "max_gap": st.integers(0, 5),
+        "gap": st.sampled_from([r"\s+", "-", ".*"]),
+        "labels": st.none() | some_labels,
+        "score": st.sampled_from(["min", "mean", "max"]),
+    },
+    "min_score": {"threshold": st.floats(0, 1), "labels": st.dictionaries(label_names, st.floats(0, 1), max_size=3)},
+    "require_pattern": {"pattern": st.sampled_from([r"\d+", "a|b"]), "labels": st.none() | some_labels},
+    "resolve_overlaps": {"strategy": st.sampled_from(["score", "longest"])},
+    "trim_spans": {"characters": st.sampled_from(["", ".,;:", "«»"])},
 }
-"""For every built-in post-transform, by name, random instances."""
+
+POST_TRANSFORMS = built_in(PostTransform, POST_SETTINGS)
 
 post_transforms = st.sampled_from(sorted(POST_TRANSFORMS)).flatmap(POST_TRANSFORMS.__getitem__)
 
@@ -195,7 +147,7 @@ def documents(draw: st.DrawFn) -> Document:
     aligned, aligned_pair = AlignedText(raw), AlignedText(pair or "")
     for step in steps:
         aligned, aligned_pair = step.apply(aligned), step.apply(aligned_pair)
-    coverage = Coverage(characters=len(raw), windows=1, truncated=draw(st.booleans()), unread=((0, 1),))
+    coverage = Coverage(characters=len(raw), read=0, windows=1, truncated=draw(st.booleans()), unread=((0, 1),))
     return Document(
         raw_text=raw,
         raw_text_pair=pair,

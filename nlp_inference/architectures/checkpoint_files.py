@@ -4,28 +4,32 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
-from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
 from nlp_inference.errors import ArtefactError
+from nlp_inference.hub import WEIGHT_FILES, artefact_folder
 
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
-_HUB_FILES = [_SINGLE, _INDEX, "model-*-of-*.safetensors"]
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "model*.pth", "*.ckpt")
-_PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
+PICKLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
+"""Endings of files that can run any code when they are opened."""
 
 WeightFiles = Mapping[Path, frozenset[str]]
 """The files that hold a checkpoint, each with the names of the tensors that an index says it holds."""
 
 
-def find_weight_files(source: str | Path, *, revision: str = "main") -> WeightFiles:
+def find_weight_files(
+    source: str | Path, *, revision: str = "main", hub_options: Mapping[str, Any] | None = None
+) -> WeightFiles:
     """Find the safetensors files of a checkpoint; see `load_checkpoint` for what `source` may be.
 
     Args:
         source: a file, a folder or a Hub id.
         revision: branch, tag or commit of a Hub id; a path has none.
+        hub_options: `token`, `cache_dir` and `local_files_only`, see `nlp_inference.hub.artefact_folder`.
 
     Raises:
         ArtefactError: there are no safetensors, a part of them is missing, or the Hub cannot be reached.
@@ -41,7 +45,7 @@ def find_weight_files(source: str | Path, *, revision: str = "main") -> WeightFi
     if path.is_file():
         return _in_file(path)
     if isinstance(source, str) and not source.endswith((".safetensors", ".json")):
-        return _on_hub(source, revision)
+        return _on_hub(source, revision, hub_options or {})
     raise _not_there(source)
 
 
@@ -50,7 +54,7 @@ def _in_file(path: Path) -> WeightFiles:
         return _indexed(path)
     if path.suffix == ".safetensors":
         return {path: frozenset()}
-    if path.suffix in _PICKLE_SUFFIXES:
+    if path.suffix in PICKLE_SUFFIXES:
         raise _pickled(path)
     raise ArtefactError(f"{str(path)!r} is not a checkpoint; a file that ends with .safetensors was expected")
 
@@ -126,16 +130,13 @@ def _is_plain_name(name: object) -> bool:
     )
 
 
-def _on_hub(repo_id: str, revision: str) -> WeightFiles:
+def _on_hub(repo_id: str, revision: str, options: Mapping[str, Any]) -> WeightFiles:
     try:
-        folder = Path(snapshot_download(repo_id, revision=revision, allow_patterns=_HUB_FILES))
-    except HFValidationError as error:
-        raise _not_there(repo_id) from error
-    except OSError as error:
-        raise ArtefactError(
-            f"{repo_id!r} is no file or folder here, and as a Hub id (revision {revision!r}) it could not be fetched: "
-            f"{error}"
-        ) from error
+        folder = artefact_folder(repo_id, files=WEIGHT_FILES, revision=revision, **options)
+    except ArtefactError as error:
+        if isinstance(error.__cause__, HFValidationError):
+            raise _not_there(repo_id) from error
+        raise
     found = _directly_in(folder)
     if found is None:
         raise ArtefactError(

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn.parameter import is_lazy
@@ -23,6 +24,7 @@ def load_checkpoint(
     allow_missing: Collection[str] = (),
     allow_unexpected: Collection[str] = (),
     allow_mismatched: Collection[str] = (),
+    hub_options: Mapping[str, Any] | None = None,
 ) -> CheckpointReport:
     """Load saved weights into `model`, in place, or say exactly what does not fit and leave the model as it was.
 
@@ -41,6 +43,7 @@ def load_checkpoint(
         allow_missing: patterns (`*`, `?`, `[...]`) of weights that may keep the values they have.
         allow_unexpected: patterns of tensors, by their names after renaming, that may be left out.
         allow_mismatched: patterns of weights of another shape that may keep the values they have.
+        hub_options: for a Hub id, `token`, `cache_dir` and `local_files_only` as in transformers.
 
     Returns:
         What was loaded, and what was not though it was allowed.
@@ -71,7 +74,7 @@ def load_checkpoint(
                 f"{name} is the string {patterns!r}; a list of patterns was expected: [{patterns!r}]"
             )
     _check_memory(model)
-    files = find_weight_files(source, revision=revision)
+    files = find_weight_files(source, revision=revision, hub_options=hub_options)
     comparison = _compare(model, read_headers(files, prefixes=prefixes or {}))
     report = CheckpointReport(
         source=str(source),

@@ -11,6 +11,14 @@ class Backend(Protocol):
     """Runs a model."""
 
     @property
+    def name(self) -> str:
+        """What it is called in golden records, such as `torch`."""
+
+    @property
+    def dtype(self) -> str:
+        """The precision it computes in, such as `float32`."""
+
+    @property
     def token_budget(self) -> int:
         """How many tokens, padding included, make a batch that runs fast on this device."""
 

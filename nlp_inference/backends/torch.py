@@ -1,5 +1,6 @@
 """PyTorch: the models of transformers, and any module that is called like one."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,12 @@ import transformers
 from numpy.typing import NDArray
 
 from nlp_inference import architectures
+from nlp_inference._foreign_errors import as_artefact_errors
+from nlp_inference.architectures.checkpoint_files import find_weight_files
+from nlp_inference.backends.packing import packed
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
+from nlp_inference.fingerprint import Fingerprint, warn_of_changes
+from nlp_inference.hub import WEIGHT_FILES, artefact_folder
 from nlp_inference.tasks import Task
 
 _CPU_TOKEN_BUDGET = 2048
@@ -31,15 +37,18 @@ class TorchBackend:
         (1, 6, 3)
     """
 
+    name = "torch"
+
     def __init__(self, model: torch.nn.Module, *, task: Task, token_budget: int | None = None) -> None:
-        self.model = model
+        self.model = packed(model)
         self.task = task
         self.device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
         default = _CPU_TOKEN_BUDGET if self.device.type == "cpu" else _GPU_TOKEN_BUDGET
         self.token_budget = token_budget or default
+        self.dtype = str(next((one.dtype for one in model.parameters()), torch.float32)).removeprefix("torch.")
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # noqa: PLR0913 - the arguments are those of transformers
         cls,
         name_or_path: str | Path,
         *,
@@ -49,6 +58,8 @@ class TorchBackend:
         revision: str = "main",
         hub_options: Mapping[str, Any] | None = None,
         token_budget: int | None = None,
+        fingerprint: Fingerprint | None = None,
+        trust_remote_code: bool = False,
     ) -> "TorchBackend":
         """Load the model of `task` from a folder or the Hub, ready to predict.
 
@@ -58,16 +69,33 @@ class TorchBackend:
             device: such as `"cuda:1"`; `None` takes a GPU if there is one.
             dtype: precision of the weights.
             revision: branch, tag or commit on the Hub.
-            hub_options: further arguments of transformers' `from_pretrained`, such as `token` and `cache_dir`.
+            hub_options: `token`, `cache_dir` and `local_files_only`, as in transformers.
             token_budget: tokens of a batch; `None` chooses by device.
+            fingerprint: what the processor says of the weights it was saved with; `None` checks nothing.
+            trust_remote_code: whether the code of a model class that was saved with the weights may run.
+
+        Warns:
+            FingerprintWarning: the weights were saved with another version of torch.
 
         Raises:
-            ArtefactError: the saved model is not one of this task.
+            ArtefactError: the saved model is not one of this task, or not the one of the fingerprint.
             CheckpointMismatchError: the saved weights are not all of the model's.
         """
-        model, report = model_class(task).from_pretrained(
-            name_or_path, dtype=dtype, revision=revision, output_loading_info=True, **(hub_options or {})
-        )
+        files = ("config.json", *WEIGHT_FILES, *(["*.py"] if trust_remote_code else []))
+        folder = artefact_folder(name_or_path, files=files, revision=revision, **(hub_options or {}))
+        if fingerprint is not None:
+            fingerprint.check_weights(find_weight_files(folder), source=str(name_or_path))
+            warn_of_changes(fingerprint.runtime_changes("torch"), source=str(name_or_path))
+        with as_artefact_errors(f"the model of {str(name_or_path)!r}"):
+            if not trust_remote_code:
+                _refuse_detours(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+            model, report = model_class(task).from_pretrained(
+                folder,
+                dtype=dtype,
+                output_loading_info=True,
+                use_safetensors=True,
+                trust_remote_code=trust_remote_code,
+            )
         _check_weights(report, name_or_path)
         _check_labels(model.config, task, name_or_path)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -84,6 +112,17 @@ class TorchBackend:
 def model_class(task: Task) -> Any:
     """The class that loads the model of `task`: one of this library's architectures, or of transformers."""
     return getattr(architectures, task.auto_model, None) or getattr(transformers, task.auto_model)
+
+
+def _refuse_detours(config: Any) -> None:
+    """A configuration can name other weights, a pickle even, and code on the Hub that computes the attention."""
+    for key, value in config.items() if isinstance(config, dict) else ():
+        _refuse_detours(value)
+        if (key.endswith("_implementation") and "/" in str(value)) or key == "transformers_weights":
+            raise ArtefactError(
+                f"config.json says that {key} is {value!r:.80}, which is code from the Hub, or weights that are not "
+                "model.safetensors; take the key out, or if you trust this model, load it with trust_remote_code=True"
+            )
 
 
 def _check_weights(report: Mapping[str, Any], name_or_path: str | Path) -> None:

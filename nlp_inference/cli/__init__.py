@@ -2,10 +2,14 @@
 
 import typer
 
+from nlp_inference.cli.drift import drift
 from nlp_inference.cli.predict import predict
+from nlp_inference.cli.verify import verify
 
 app = typer.Typer(no_args_is_help=True, help="Predict with models that nlp-training made.")
+app.command()(drift)
 app.command()(predict)
+app.command()(verify)
 
 
 @app.callback()

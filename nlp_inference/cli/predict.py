@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from nlp_inference.cli._shared import Dtype, load_predictor, stop
+from nlp_inference.cli._shared import Dtype, load_predictor, reading, stop
+from nlp_inference.document import Document
 from nlp_inference.errors import NlpInferenceError
+
+if TYPE_CHECKING:
+    from nlp_inference.predictor import FailedDocument
 
 
 class OnError(StrEnum):
@@ -41,20 +45,19 @@ def predict(
     revision: Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")] = "main",
 ) -> None:
     """Predict each line of SOURCE. In a terminal the findings are highlighted, elsewhere JSON Lines are written."""
-    from nlp_inference.predictor import FailedDocument
     from nlp_inference.records import read_items, to_json_line
 
     messages = Console(stderr=True, soft_wrap=True)
     show = show or (output is None and sys.stdout.isatty())
-    failed = 0
+    tally = _Tally()
     _refuse_overwriting(source, output)
     predictor = load_predictor(model, device=device, dtype=dtype, revision=revision, messages=messages)
     try:
-        with _reading(source) as lines, _writing(output) as sink, _progress(messages, hidden=show) as advance:
+        with reading(source) as lines, _writing(output) as sink, _progress(messages, hidden=show) as advance:
             screen = Console(file=sink) if show else None
             items = read_items(lines, name="<stdin>" if source == "-" else source)
             for result in predictor.stream(items, on_error=on_error.value):
-                failed += isinstance(result, FailedDocument)
+                tally.add(result)
                 if screen is not None:
                     screen.print(result)
                 else:
@@ -64,22 +67,13 @@ def predict(
         raise
     except (NlpInferenceError, OSError) as error:
         raise stop(error, messages) from error
-    if failed:
-        messages.print(f"{failed} document(s) failed; each is recorded in the output with its id", style="yellow")
+    for line in tally.lines():
+        messages.print(line, style="yellow", highlight=False)
 
 
 def _refuse_overwriting(source: str, output: Path | None) -> None:
     if output is not None and source != "-" and output.is_file() and Path(source).exists() and output.samefile(source):
         raise typer.BadParameter(f"{str(output)!r} is also the source, which would be lost; write to another file")
-
-
-@contextmanager
-def _reading(source: str) -> Iterator[IO[bytes]]:
-    if source == "-":
-        yield sys.stdin.buffer
-    else:
-        with Path(source).open("rb") as file:
-            yield file
 
 
 @contextmanager
@@ -98,6 +92,29 @@ def _progress(console: Console, *, hidden: bool) -> Iterator["_Advance"]:
     columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} documents"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=hidden or not console.is_terminal) as progress:
         yield _Advance(progress)
+
+
+class _Tally:
+    """Counts the documents that need a second look."""
+
+    def __init__(self) -> None:
+        self._failed = self._not_whole = self._truncated = 0
+
+    def add(self, result: "Document | FailedDocument") -> None:
+        if not isinstance(result, Document):
+            self._failed += 1
+        elif result.coverage is not None:
+            self._not_whole += not result.coverage.complete
+            self._truncated += result.coverage.truncated
+
+    def lines(self) -> Iterator[str]:
+        if self._failed:
+            yield f"{self._failed} document(s) failed; each is recorded in the output with its id"
+        if self._not_whole:
+            yield (
+                f"{self._not_whole} document(s) were not read whole, {self._truncated} of them cut off; "
+                "each says what was not read"
+            )
 
 
 class _Advance:

@@ -152,10 +152,9 @@ def coverage_note(document: Document) -> str:
     if coverage is None or coverage.complete:
         return ""
     notes = []
-    if coverage.unread:
-        unread = sum(end - start for start, end in coverage.unread)
-        places = "1 place" if len(coverage.unread) == 1 else f"{len(coverage.unread):,} places"
-        notes.append(f"{unread:,} of {coverage.characters:,} characters were not read, in {places}")
+    if places := len(coverage.unread) + len(coverage.unread_pair):
+        unread = f"{coverage.characters - coverage.read:,} of {_count(coverage.characters, 'character')}"
+        notes.append(f"{unread} were not read, in {_count(places, 'place')}")
     if coverage.truncated:
         notes.append("reading stopped before the end of the text")
     return "The model did not see everything: " + "; ".join(notes) + "."

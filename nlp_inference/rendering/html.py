@@ -48,7 +48,9 @@ def document_html(document: Document) -> str:
             if shown != document.raw_text_pair
             else ""
         )
-        parts += [_row("second text", ()), _block(_escaped(shown)), _note(note)]
+        unread = document.coverage.unread_pair if document.coverage else ()
+        body = "".join(_piece(piece, shown) for piece in layout.make_pieces((), len(shown), unread=unread))
+        parts += [_row("second text", ()), _block(body), _note(note)]
         parts.append(_edits(document.raw_text_pair, document.edits_pair))
     # The two further classes keep MathJax from reading amounts of dollars as formulas.
     return f'<div class="nlpi mathjax_ignore tex2jax_ignore"><style>{CSS}</style>{"".join(parts)}</div>'

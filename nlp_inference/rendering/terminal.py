@@ -47,7 +47,11 @@ def document_renderable(document: Document) -> RenderableType:
         parts.append(_spaced(Text(f"⚠ {note}", style="bold yellow")))
     parts += _edits(document.raw_text, document.edits)
     if document.raw_text_pair is not None:
-        parts += [_spaced(Text("second text", style="dim")), Text(visible(document.raw_text_pair[:MAX_CHARACTERS]))]
+        second, shown = Text(), document.raw_text_pair[:MAX_CHARACTERS]
+        unread = document.coverage.unread_pair if document.coverage else ()
+        for piece in layout.make_pieces((), len(shown), unread=unread):
+            _draw(second, piece, shown)
+        parts += [_spaced(Text("second text", style="dim")), second]
         parts += _edits(document.raw_text_pair, document.edits_pair)
     return Panel(Group(*parts), title=title, title_align="left", border_style="dim", padding=(0, 1))
 

@@ -18,6 +18,12 @@ Needs = Literal["spans", "category", "categories"]
 """Kinds of gold: labelled spans, exactly one category, any number of categories."""
 
 
+DELETED = "deleted by preprocessing"
+EDGE_CHANGED = "its edge was changed by preprocessing"
+UNREAD = "no token of its own"
+"""Causes of `LostSpan` for which a transform may be to blame."""
+
+
 class LostSpan(NamedTuple):
     """A gold span that the task cannot give back, and why."""
 

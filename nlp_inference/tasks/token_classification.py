@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,25 @@ from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.layout import IGNORED, Row
-from nlp_inference.tasks.base import Arrays, LostSpan, Task
+from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD, Arrays, LostSpan, Task
 from nlp_inference.tasks.labels import check_labels
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.tag_scheme import SchemeName, TagScheme, UnitSpan, best_valid_tags
 from nlp_inference.windowing import stitch
+
+
+class _Units(NamedTuple):
+    """The units of a document that were read.
+
+    Attributes:
+        tokens: `[units]`, position of the first token of each unit.
+        starts: `[units]`, where its first character stands in the current text.
+        ends: `[units]`, where its last character ends.
+    """
+
+    tokens: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
 
 
 class TokenClassification(Task):
@@ -73,11 +87,11 @@ class TokenClassification(Task):
         Raises:
             InvalidDocumentError: the document has no gold, gold of an unknown label, or gold spans that overlap.
         """
-        token_tags = self._token_tags(encoded)
+        units = self._units(encoded)
+        token_tags = self._token_tags(encoded, units)
         if self.aggregation == "first":
             first = np.full_like(token_tags, IGNORED)
-            starts = self._unit_starts(encoded)
-            first[starts] = token_tags[starts]
+            first[units.tokens] = token_tags[units.tokens]
             token_tags = first
         return [
             {"labels": _in_row(row, token_tags[window.start : window.end], fill=IGNORED)}
@@ -86,7 +100,7 @@ class TokenClassification(Task):
 
     def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
         """Logits that are certain of the gold tags."""
-        token_tags = self._token_tags(encoded)
+        token_tags = self._token_tags(encoded, self._units(encoded))
         certain = np.eye(len(self.tag_scheme.tags), dtype=np.float32) * CERTAIN
         return [
             {"logits": certain[_in_row(row, token_tags[window.start : window.end], fill=0)]}
@@ -95,80 +109,74 @@ class TokenClassification(Task):
 
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """The spans of the best valid tag sequence over the whole document, in raw coordinates."""
-        starts = self._unit_starts(encoded)
-        if not len(starts):
+        units = self._units(encoded)
+        if not len(units.tokens):
             return Annotation()
         content = [output["logits"][row.content] for row, output in zip(rows, outputs, strict=True)]
         logits = stitch(encoded.windows, content)
-        scores = log_softmax(self._unit_logits(logits, starts))
+        scores = log_softmax(self._unit_logits(logits, units.tokens))
         tags = best_valid_tags(scores, self.tag_scheme)
         confidence = np.exp(scores[np.arange(len(tags)), tags])
         found = self.tag_scheme.decode(tags)
         means = [float(confidence[first:after].mean()) for first, after, _ in found]
-        return Annotation(spans=tuple(self._raw_spans(encoded, found, means)))
+        return Annotation(spans=tuple(self._raw_spans(encoded, units, found, means)))
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
         """Gold spans that no perfect model could give back, each with its cause."""
-        placed = self._place_gold(encoded)
-        units = [unit for _, unit in placed if unit is not None]
-        found = self.tag_scheme.decode(self.tag_scheme.encode(len(self._unit_starts(encoded)), units))
-        spans = self._raw_spans(encoded, found, [1.0] * len(found))
+        units = self._units(encoded)
+        placed = self._place_gold(encoded, units)
+        in_units = [unit for _, unit in placed if unit is not None]
+        found = self.tag_scheme.decode(self.tag_scheme.encode(len(units.tokens), in_units))
+        spans = self._raw_spans(encoded, units, found, [1.0] * len(found))
         recovered = {(span.start, span.end, span.label) for span in spans}
         return [
-            LostSpan(span, self._why_lost(encoded, span, unit))
+            LostSpan(span, self._why_lost(encoded, units, span, unit))
             for span, unit in placed
             if (span.start, span.end, span.label) not in recovered
         ]
 
-    def _raw_spans(self, encoded: EncodedDocument, units: Sequence[UnitSpan], scores: Sequence[float]) -> list[Span]:
+    def _raw_spans(
+        self, encoded: EncodedDocument, units: _Units, found: Sequence[UnitSpan], scores: Sequence[float]
+    ) -> list[Span]:
         """Spans over units in raw coordinates; where an edit made several units of one raw stretch, they are one."""
-        starts = self._unit_starts(encoded)
-        ends = self._unit_ends(encoded, starts)
         spans: list[Span] = []
-        for (first, after, label), score in zip(units, scores, strict=True):
-            current = int(encoded.offsets[starts[first], 0]), int(ends[after - 1])
-            start, end = encoded.document.aligned.to_raw(*current)
+        for (first, after, label), score in zip(found, scores, strict=True):
+            start, end = encoded.document.aligned.to_raw(int(units.starts[first]), int(units.ends[after - 1]))
             span = Span(start=start, end=end, label=label, score=score)
             if spans and start < spans[-1].end:
                 span = _joined(spans.pop(), span)
             spans.append(span)
         return spans
 
-    def _why_lost(self, encoded: EncodedDocument, span: Span, unit: UnitSpan | None) -> str:
+    def _why_lost(self, encoded: EncodedDocument, units: _Units, span: Span, unit: UnitSpan | None) -> str:
         aligned = encoded.document.aligned
         start, end = aligned.to_current(span.start, span.end)
         if start == end:
-            return "deleted by preprocessing"
+            return DELETED
         if unit is None:
-            return "beyond the window that is read" if encoded.truncated else "no token of its own"
+            return "beyond the window that is read" if encoded.truncated else UNREAD
         if aligned.to_raw(start, end) != (span.start, span.end):
-            return "its edge was changed by preprocessing"
+            return EDGE_CHANGED
         if aligned.current[start:end] != aligned.current[start:end].strip():
             return "white space at its edge"
-        starts = self._unit_starts(encoded)
-        unit_start = int(encoded.offsets[starts[unit[0]], 0])
-        unit_end = int(self._unit_ends(encoded, starts)[unit[1] - 1])
-        if (unit_start, unit_end) != (start, end):
+        if (units.starts[unit[0]], units.ends[unit[1] - 1]) != (start, end):
             return "its edge lies inside a token" if self.aggregation == "none" else "its edge lies inside a word"
         return f"merged with a neighbour by the scheme {self.scheme}"
 
-    def _token_tags(self, encoded: EncodedDocument) -> NDArray[np.int64]:
+    def _token_tags(self, encoded: EncodedDocument, units: _Units) -> NDArray[np.int64]:
         """`[tokens read]`: the gold tag of the unit that each token belongs to."""
-        starts = self._unit_starts(encoded)
-        units = [unit for _, unit in self._place_gold(encoded) if unit is not None]
-        tags = np.append(0, self.tag_scheme.encode(len(starts), units))  # what is before the first unit is outside
-        return tags[np.searchsorted(starts, np.arange(encoded.tokens_read), side="right")]
+        placed = [unit for _, unit in self._place_gold(encoded, units) if unit is not None]
+        tags = np.append(0, self.tag_scheme.encode(len(units.tokens), placed))  # before the first unit is outside
+        return tags[np.searchsorted(units.tokens, np.arange(encoded.tokens_read), side="right")]
 
-    def _place_gold(self, encoded: EncodedDocument) -> list[tuple[Span, UnitSpan | None]]:
+    def _place_gold(self, encoded: EncodedDocument, units: _Units) -> list[tuple[Span, UnitSpan | None]]:
         """Each gold span with the units that it touches, if there are any that no earlier span took."""
-        starts = self._unit_starts(encoded)
-        unit_starts, unit_ends = encoded.offsets[starts, 0], self._unit_ends(encoded, starts)
         placed: list[tuple[Span, UnitSpan | None]] = []
         free = 0
         for span in self._flat_gold(encoded):
             start, end = encoded.document.aligned.to_current(span.start, span.end)
-            first = max(free, int(np.searchsorted(unit_ends, start, side="right")))
-            after = int(np.searchsorted(unit_starts, end, side="left"))
+            first = max(free, int(np.searchsorted(units.ends, start, side="right")))
+            after = int(np.searchsorted(units.starts, end, side="left"))
             if start < end and first < after:
                 placed.append((span, (first, after, span.label)))
                 free = after
@@ -194,7 +202,13 @@ class TokenClassification(Task):
                 )
         return spans
 
-    def _unit_starts(self, encoded: EncodedDocument) -> NDArray[np.int64]:
+    def _units(self, encoded: EncodedDocument) -> _Units:
+        tokens = self._unit_tokens(encoded)
+        read = encoded.offsets[: encoded.tokens_read]
+        ends = np.where(read[:, 0] < read[:, 1], read[:, 1], 0)
+        return _Units(tokens, read[tokens, 0], np.maximum.reduceat(ends, tokens) if len(tokens) else tokens)
+
+    def _unit_tokens(self, encoded: EncodedDocument) -> NDArray[np.int64]:
         """`[units]`: position of the first token of each unit that was read; an empty token is none."""
         if self.aggregation != "none":
             starts = encoded.word_starts[: np.searchsorted(encoded.word_starts, encoded.tokens_read)]
@@ -203,13 +217,6 @@ class TokenClassification(Task):
         before = np.maximum.accumulate(np.append(0, read[:-1, 1]))
         first_of_its_characters: NDArray[np.int64] = np.flatnonzero((read[:, 0] < read[:, 1]) & (read[:, 0] >= before))
         return first_of_its_characters
-
-    def _unit_ends(self, encoded: EncodedDocument, starts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """`[units]`: where the last character of each unit ends, in the current text."""
-        read = encoded.offsets[: encoded.tokens_read]
-        ends = np.where(read[:, 0] < read[:, 1], read[:, 1], 0)
-        last: NDArray[np.int64] = np.maximum.reduceat(ends, starts) if len(starts) else starts
-        return last
 
     def _unit_logits(self, logits: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
         if self.aggregation == "first" or len(starts) == len(logits):

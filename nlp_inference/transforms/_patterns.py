@@ -1,13 +1,12 @@
 """Regular expressions from strangers: compiled with a clear error, and run with a time limit."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple, TypeVar
 
 import regex
 
-from nlp_inference.aligned_text import Edit
 from nlp_inference.errors import PatternTimeoutError
 
 MAX_PATTERN_CHARACTERS = 10_000
@@ -17,14 +16,12 @@ STEPS_A_SECOND = 20_000_000
 
 Found = TypeVar("Found")
 
-make_edit: Callable[[tuple[int, int, str]], Edit] = partial(tuple.__new__, Edit)
-"""An Edit of a triple, at C speed: `Edit(*triple)` and `Edit._make` run Python code for every edit."""
-
 _CLASS = r"\[\^?(?:[^\\\[\]^&~|-]|\\[dDsSwWnrt]|\\[\\\]\[.^-]|[a-zA-Z0-9]-[a-zA-Z0-9])+\]"
 _ATOM = rf"(?:[^\\.^$*+?{{}}\[\]|()]|\.|\\[dDsSwWnrt]|\\[\\.^$*+?{{}}\[\]|()/&;:'\"-]|{_CLASS})"
-_TOKEN = regex.compile(
+TOKEN = regex.compile(
     rf"(?P<atom>{_ATOM})(?P<quantifier>[?*+]|\{{[0-9]{{1,2}}\}})?|(?P<open>\((?:\?:|\?P<\w++>)?)|(?P<close>\)(?![?*+{{]))"
 )
+"""What a simple pattern is made of, but for the bars between its alternatives."""
 _REPEATS = regex.compile(r"\{([0-9]+)")
 _MAX_ATOMS = 64
 _MAX_OPTIONAL = 4
@@ -85,7 +82,7 @@ def step_bound(pattern: str) -> StepBound | None:
         if pattern[position] == "|" and not depth and width:
             position, unbounded, width = position + 1, 0, 0
             continue
-        token = _TOKEN.match(pattern, position)
+        token = TOKEN.match(pattern, position)
         if token is None:
             return None
         position = token.end()

@@ -53,10 +53,11 @@ class Transform(Registered, ABC):
         aligned = document.aligned
         for step in steps:
             aligned = step.apply(aligned)
+        if document.raw_text_pair is None:
+            return document if aligned is document.aligned else document.with_aligned(aligned)
         aligned_pair = document.aligned_pair
-        if document.raw_text_pair is not None:
-            for step in steps:
-                aligned_pair = step.apply(aligned_pair)
+        for step in steps:
+            aligned_pair = step.apply(aligned_pair)
         if aligned is document.aligned and aligned_pair is document.aligned_pair:
             return document
         return document.with_aligned(aligned, aligned_pair)

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 import regex
 from pydantic import Field
 
-from nlp_inference.aligned_text import Edit
-from nlp_inference.transforms._patterns import make_edit
+from nlp_inference.aligned_text import Edit, make_edit
 from nlp_inference.transforms.base import Transform
 
 Kind = Literal["url", "email", "user", "number"]

@@ -2,22 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from itertools import accumulate, compress, repeat
-from operator import ne
 from typing import Annotated, Self
 
 import regex
 from pydantic import Field, model_validator
 
-from nlp_inference.aligned_text import Edit
-from nlp_inference.transforms._patterns import (
-    clock_free_characters,
-    compile_pattern,
-    make_edit,
-    run_limited,
-    shorten,
-    step_bound,
-)
+from nlp_inference.aligned_text import Cuts, Edit, make_edit
+from nlp_inference.transforms._patterns import clock_free_characters, compile_pattern, run_limited, shorten
+from nlp_inference.transforms._splitting import Split, make_splitters
 from nlp_inference.transforms.base import Transform
 
 _REFERENCE = regex.compile(r"\\(?:g<(?P<name>[^>]*+)>|(?P<number>[1-9][0-9]?)|(?P<escape>.))", regex.DOTALL)
@@ -74,17 +66,18 @@ def _replacer(pattern: str, replacement: str, timeout: float, *, ignore_case: bo
     """
     compiled = compile_pattern(pattern, ignore_case=ignore_case)
     template = _parse(replacement, compiled)
-    constant = "".join([piece for piece in template if isinstance(piece, str)])
-    splitting = _splitting_pattern(pattern, constant, ignore_case=ignore_case, groups=compiled.groups)
-    find = partial(_find_by_match, compiled, template)
-    if splitting is not None and all(isinstance(piece, str) for piece in template):
-        find = partial(_find_by_split, compile_pattern(splitting, ignore_case=ignore_case).split, constant)
+    limited = unlimited = partial(_find_by_match, compiled, template)
+    if all(isinstance(piece, str) for piece in template):
+        constant = "".join(map(str, template))
+        splitters = make_splitters(pattern, replacement=constant, ignore_case=ignore_case)
+        if splitters is not None:
+            limited, unlimited = (partial(_find_by_split, split, constant) for split in splitters)
     clock_free = clock_free_characters(pattern, timeout)
 
     def replace(text: str) -> Iterable[Edit]:
         if len(text) <= clock_free:
-            return find(text)
-        return run_limited(find, pattern, text, timeout=timeout)
+            return unlimited(text)
+        return run_limited(limited, pattern, text, timeout=timeout)
 
     return replace
 
@@ -93,29 +86,9 @@ def _find_by_match(compiled: "regex.Pattern[str]", template: Template, text: str
     return [make_edit((*match.span(), _expand(template, match))) for match in compiled.finditer(text, **limit)]
 
 
-def _find_by_split(split: Callable[..., list[str]], constant: str, text: str, **limit: float) -> Iterable[Edit]:
-    """Edits out of what `split` gives for a pattern in one group: text, match, text, ..., match, text."""
+def _find_by_split(split: Split, constant: str, text: str, **limit: float) -> Iterable[Edit]:
     pieces = split(text, **limit)
-    if len(pieces) == 1:
-        return ()
-    bounds = list(accumulate(map(len, pieces)))
-    triples = zip(bounds[::2], bounds[1::2], repeat(constant), strict=False)
-    return map(make_edit, compress(triples, map(ne, pieces[1::2], repeat(constant))))
-
-
-def _splitting_pattern(pattern: str, replacement: str, *, ignore_case: bool, groups: int) -> str | None:
-    r"""`pattern` as one group, so that splitting gives the matches too; None where a group would change its meaning.
-
-    Splitting is several times faster than asking every match object for its span. Where a run of one class becomes one
-    character, as white space becomes a space, the runs that are that character already are not even matched.
-    """
-    if groups or "(?" in pattern or "(*" in pattern or r"\K" in pattern:
-        return None
-    atom = pattern.removesuffix("+")
-    is_run = atom != pattern and step_bound(atom) == (1, 1) and step_bound(pattern) == (1, 1)
-    if is_run and len(replacement) == 1 and not ignore_case:
-        return f"((?!{regex.escape(replacement)}(?!{atom})){pattern})"
-    return f"({pattern})"
+    return Cuts(pieces, replacement=constant) if len(pieces) > 1 else ()
 
 
 def _expand(template: Template, match: "regex.Match[str]") -> str:

@@ -2,9 +2,13 @@
 
 import typer
 
+from nlp_training.cli.check_data import check_data
 from nlp_training.cli.evaluate import evaluate
+from nlp_training.cli.publish import publish_run
 from nlp_training.cli.train import train_run
 
 app = typer.Typer(no_args_is_help=True, help="Train and evaluate models whose artefacts nlp-inference serves.")
 app.command("train")(train_run)
 app.command()(evaluate)
+app.command("check-data")(check_data)
+app.command("publish")(publish_run)

@@ -15,11 +15,13 @@ def evaluate(
     """Score a saved model on documents with gold."""
     with one_line_errors():
         from nlp_inference import Predictor
-        from nlp_inference.quiet import quiet_libraries
+        from nlp_inference.quiet import one_line_warnings, quiet_libraries
         from nlp_training import load_documents
         from nlp_training.evaluation import evaluate_documents
         from nlp_training.reports.tables import per_label_table, score_table
 
         quiet_libraries()
-        scores = evaluate_documents(Predictor.from_pretrained(model), load_documents(data, default_split="test"))
+        with one_line_warnings(Console(stderr=True, soft_wrap=True)):
+            predictor = Predictor.from_pretrained(model)
+        scores = evaluate_documents(predictor, load_documents(data, default_split="test"))
         Console().print(score_table({data: scores}), per_label_table({data: scores}))

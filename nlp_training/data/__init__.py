@@ -2,6 +2,7 @@
 
 from nlp_training.data.checks import check_documents
 from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.fingerprint import documents_sha256
 from nlp_training.data.readers import read_jsonl
 from nlp_training.data.records import Columns
 from nlp_training.data.sources import DataSource, load_documents
@@ -12,6 +13,7 @@ __all__ = [
     "DataSource",
     "InvalidDataError",
     "check_documents",
+    "documents_sha256",
     "generate_documents",
     "load_documents",
     "read_jsonl",

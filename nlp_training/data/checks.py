@@ -4,11 +4,20 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
+from typing import NamedTuple
 
 from nlp_inference.document import Annotation, Document, Span
 from nlp_inference.tasks.base import Needs
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.records import READ_FROM
+
+
+class Problem(NamedTuple):
+    """What makes data useless for a run, what kind of problem it is, and in which split."""
+
+    kind: str
+    split: str
+    text: str
 
 
 def check_documents(
@@ -47,33 +56,36 @@ def check_documents(
         nlp_training.data.errors.InvalidDataError: 1 problem in the data:
         - test: the label 'fear' does not occur in 'train' (1 time, first in document 'b'). ...
     """
-    problems = list(_problems(splits, flat=flat, needs=needs, labels=labels, train=train))
+    problems = list(find_problems(splits, flat=flat, needs=needs, labels=labels, train=train))
     if problems:
-        told = "".join(f"\n- {problem}" for problem in islice(problems, shown))
+        told = "".join(f"\n- {problem.text}" for problem in islice(problems, shown))
         rest = f"\n- and {len(problems) - shown} more" if len(problems) > shown else ""
         plural = "" if len(problems) == 1 else "s"
         raise InvalidDataError(f"{len(problems)} problem{plural} in the data:{told}{rest}")
 
 
-def _problems(
+def find_problems(
     splits: Mapping[str, Sequence[Document]],
     *,
     flat: bool,
-    needs: Needs | None,
-    labels: Collection[str] | None,
-    train: str,
-) -> Iterator[str]:
+    needs: Needs | None = None,
+    labels: Collection[str] | None = None,
+    train: str = "train",
+) -> Iterator[Problem]:
+    """Everything for which `check_documents`, which has the same arguments, refuses the data."""
     for name, documents in splits.items():
         if not documents:
-            yield f"{name}: the split is empty. Check its source, or leave the split out"
+            yield Problem("empty", name, f"{name}: the split is empty. Check its source, or leave the split out")
     if needs is not None and splits.get(train) and not any(_learnable(document, needs) for document in splits[train]):
         kind = "spans" if needs == "spans" else "labels"
-        yield f"{train}: no document has {kind}, so there is nothing to learn. Check the columns of the source"
+        text = f"{train}: no document has {kind}, so there is nothing to learn. Check the columns of the source"
+        yield Problem("nothing-to-learn", train, text)
     yield from _unknown_labels(splits, train, needs=needs, labels=labels)
     for name, documents in splits.items():
         yield from _repeated_ids(documents, name)
         for document in documents:
-            yield from _problems_of(document, name, flat=flat, needs=needs)
+            for kind, text in _problems_of(document, name, flat=flat, needs=needs):
+                yield Problem(kind, name, text)
 
 
 def _learnable(document: Document, needs: Needs) -> bool:
@@ -81,7 +93,7 @@ def _learnable(document: Document, needs: Needs) -> bool:
     return gold is not None and bool(gold.spans if needs == "spans" else gold.categories)
 
 
-def _named(document: Document) -> str:
+def named(document: Document) -> str:
     """The document and where it was read, as a message names it."""
     read_from = document.metadata.get(READ_FROM)
     line = f" ({read_from})" if read_from is not None and read_from != document.id else ""
@@ -89,10 +101,10 @@ def _named(document: Document) -> str:
 
 
 def _place(document: Document, split: str) -> str:
-    return f"{split}: {_named(document)}"
+    return f"{split}: {named(document)}"
 
 
-def _repeated_ids(documents: Sequence[Document], split: str) -> Iterator[str]:
+def _repeated_ids(documents: Sequence[Document], split: str) -> Iterator[Problem]:
     """Ids need not be unique across splits, which never meet: files often count from 0."""
     first: dict[str, str] = {}
     for document in documents:
@@ -100,7 +112,8 @@ def _repeated_ids(documents: Sequence[Document], split: str) -> Iterator[str]:
             continue
         place = _place(document, split)
         if document.id in first:
-            yield f"{place} has the id of {first[document.id]}. Give every document its own id"
+            text = f"{place} has the id of {first[document.id]}. Give every document its own id"
+            yield Problem("repeated-id", split, text)
         else:
             first[document.id] = place
 
@@ -125,7 +138,7 @@ def _labels(documents: Sequence[Document], needs: Needs | None) -> dict[str, tup
 
 def _unknown_labels(
     splits: Mapping[str, Sequence[Document]], train: str, *, needs: Needs | None, labels: Collection[str] | None
-) -> Iterator[str]:
+) -> Iterator[Problem]:
     learnt = _labels(splits[train], needs) if train in splits else None
     for name, documents in splits.items():
         for label, (count, document) in _labels(documents, needs).items():
@@ -142,34 +155,40 @@ def _unknown_labels(
             close = get_close_matches(label, known, n=1)
             hint = f"Did you mean {close[0]!r}? If not, {mend}" if close else mend.capitalize()
             times = f"{count} time{'s' * (count > 1)}"
-            yield (
-                f"{name}: the label {label!r} {unknown} ({times}, first in {_named(document)}). "
+            text = (
+                f"{name}: the label {label!r} {unknown} ({times}, first in {named(document)}). "
                 f"{hint}, or rename or remove it"
             )
+            yield Problem("unknown-label", name, text)
 
 
-def _problems_of(document: Document, split: str, *, flat: bool, needs: Needs | None) -> Iterator[str]:
+def _problems_of(document: Document, split: str, *, flat: bool, needs: Needs | None) -> Iterator[tuple[str, str]]:
+    """The kind of each problem of one document, and its text."""
     place = _place(document, split)
     if document.gold is None:
         keys = [key for key in document.metadata if key != READ_FROM]
         besides = f" Besides the text it has {', '.join(map(repr, keys))}." if keys else ""
-        yield f"{place} has no gold annotation.{besides} Annotate it (an empty list will do), or name its column"
+        text = f"{place} has no gold annotation.{besides} Annotate it (an empty list will do), or name its column"
+        yield "no-gold", text
         return
     if flat:
         for one, other in _overlaps(document.gold.spans):
-            yield (
+            text = (
                 f"{place} has overlapping spans: {_show(one, document)} and {_show(other, document)}. Keep one of "
                 "them, or choose a task for nested spans"
             )
+            yield "overlap", text
     if needs == "spans" and "spans" not in document.gold.model_fields_set and document.gold.categories:
         found = ", ".join(repr(category.label) for category in document.gold.categories)
-        yield (
+        text = (
             f"{place} has no spans, only {found} as its label. Give its spans (an empty list will do), or choose a "
             "task that learns from labels"
         )
+        yield "wrong-gold", text
     if needs == "category" and len(document.gold.categories) != 1:
         found = ", ".join(repr(category.label) for category in document.gold.categories) or "none"
-        yield f"{place} needs exactly one label, and has {found}. Mend it, or choose a task with several labels"
+        text = f"{place} needs exactly one label, and has {found}. Mend it, or choose a task with several labels"
+        yield "wrong-gold", text
 
 
 def _overlaps(spans: Sequence[Span]) -> Iterator[tuple[Span, Span]]:

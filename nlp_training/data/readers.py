@@ -1,6 +1,6 @@
 """JSON Lines into Documents."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from nlp_inference.document import Document, as_document
@@ -8,8 +8,13 @@ from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.json_lines import decode_line, parse_json
 from nlp_training.data.records import READ_FROM, Columns, record_to_document
 
+OnError = Callable[[InvalidDocumentError], None]
+"""What is told of a record that cannot be read; reading goes on with the next."""
 
-def read_jsonl(path: str | Path, *, columns: Columns | Mapping[str, str] | None = None) -> Iterator[Document]:
+
+def read_jsonl(
+    path: str | Path, *, columns: Columns | Mapping[str, str] | None = None, on_error: OnError | None = None
+) -> Iterator[Document]:
     r"""Read the Documents of a JSON Lines file (https://jsonlines.org), one record a line, UTF-8.
 
     Lines end at `\n` alone, so a text may hold any other separator. Blank lines are skipped. A record is one of:
@@ -25,6 +30,7 @@ def read_jsonl(path: str | Path, *, columns: Columns | Mapping[str, str] | None 
     Args:
         path: the file.
         columns: the names of the keys, where they are not those above.
+        on_error: is told of a line that cannot be read, which is left out; without it, the first one is raised.
 
     Raises:
         InvalidDocumentError: a line does not describe a Document, or repeats an id; names the file and the line.
@@ -48,15 +54,22 @@ def read_jsonl(path: str | Path, *, columns: Columns | Mapping[str, str] | None 
                 continue
             try:
                 document = _read_line(line, columns, f"{path}:{number}")
+                _check_id(document, lines, number)
             except InvalidDocumentError as error:
-                raise InvalidDocumentError(f"{path}:{number}: {error}") from error
-            first = lines.setdefault(document.id, number)
-            if first != number:
-                raise InvalidDocumentError(
-                    f"{path}:{number}: the id {document.id!r} is already that of line {first}; give every record its "
-                    "own id, or none"
-                )
-            yield document
+                told = InvalidDocumentError(f"{path}:{number}: {error}")
+                if on_error is None:
+                    raise told from error
+                on_error(told)
+            else:
+                yield document
+
+
+def _check_id(document: Document, lines: dict[str | None, int], number: int) -> None:
+    first = lines.setdefault(document.id, number)
+    if first != number:
+        raise InvalidDocumentError(
+            f"the id {document.id!r} is already that of line {first}; give every record its own id, or none"
+        )
 
 
 def _read_line(line: bytes, columns: Columns, read_from: str) -> Document:

@@ -12,7 +12,7 @@ from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.registry import explain
 from nlp_training.data.errors import InvalidDataError
-from nlp_training.data.readers import read_jsonl
+from nlp_training.data.readers import OnError, read_jsonl
 from nlp_training.data.records import Columns, record_to_document
 from nlp_training.data.synthetic_pii import Split, generate_documents
 
@@ -81,6 +81,7 @@ def load_documents(
     *,
     default_split: str = "train",
     cache_dir: str | Path | None = None,
+    on_error: OnError | None = None,
 ) -> list[Document]:
     """Read all documents of a source.
 
@@ -88,6 +89,8 @@ def load_documents(
         source: a `DataSource`, or what a configuration holds in its place.
         default_split: the split of a Hub data set, if the source names none.
         cache_dir: where `datasets` keeps what it loaded. Default: its own cache.
+        on_error: is told of a record that describes no Document, which is left out; without it, the first one is
+            raised.
 
     Raises:
         InvalidDocumentError: a record does not describe a Document; names the file and the line.
@@ -109,14 +112,14 @@ def load_documents(
             f"there is no file {str(path)!r} in {str(Path.cwd())!r}; check data in the configuration"
         )
     if path.suffix == ".jsonl":
-        return _load_jsonl(path, source)
+        return _load_jsonl(path, source, on_error)
     if is_file:
         options: dict[str, Any] = {"data_files": {"train": str(path)}, "split": source.split or "train"}
         if path.suffix == ".tsv":
             options["sep"] = "\t"
-        return _load_dataset(_LOADERS[path.suffix], source, options, cache_dir)
+        return _load_dataset(_LOADERS[path.suffix], source, options, cache_dir, on_error)
     options = {"name": source.name, "revision": source.revision, "split": source.split or default_split}
-    return _load_dataset(str(source.path), source, options, cache_dir)
+    return _load_dataset(str(source.path), source, options, cache_dir, on_error)
 
 
 def _as_source(given: DataSource | str | Path | Mapping[str, Any]) -> DataSource:
@@ -126,15 +129,19 @@ def _as_source(given: DataSource | str | Path | Mapping[str, Any]) -> DataSource
         raise InvalidDataError(f"{given!r} is no data source: {explain(error, DataSource)}") from error
 
 
-def _load_jsonl(path: Path, source: DataSource) -> list[Document]:
+def _load_jsonl(path: Path, source: DataSource, on_error: OnError | None) -> list[Document]:
     unfit = [key for key in ("name", "split", "revision", "label_names") if getattr(source, key) is not None]
     if unfit:
         raise InvalidDataError(f"{path}: {', '.join(unfit)} is not for a .jsonl file; leave it out")
-    return list(read_jsonl(path, columns=source.columns))
+    return list(read_jsonl(path, columns=source.columns, on_error=on_error))
 
 
 def _load_dataset(
-    loader: str, source: DataSource, options: dict[str, Any], cache_dir: str | Path | None
+    loader: str,
+    source: DataSource,
+    options: dict[str, Any],
+    cache_dir: str | Path | None,
+    on_error: OnError | None,
 ) -> list[Document]:
     datasets = require("datasets", extra="train")
     where = str(source.path) if "data_files" in options else f"{source.path} [{options['split']}]"
@@ -151,10 +158,11 @@ def _load_dataset(
         raise InvalidDataError(f"{where}: {error}") from error
     rows = rows.select_columns([*columns.values(), *_plain_columns(datasets, rows.features, columns)])
     names = _label_names(rows.features, columns, given=source.label_names)
-    documents = [
-        _row_to_document(row, columns=columns, names=names, where=f"{where} row {number}")
+    read = (
+        _row_to_document(row, columns=columns, names=names, where=f"{where} row {number}", on_error=on_error)
         for number, row in enumerate(rows, start=1)
-    ]
+    )
+    documents = [document for document in read if document is not None]
     if "id" not in columns or "data_files" in options:
         return documents
     # Data sets of the Hub count each split from 0; with the split, an id names one document of the whole set.
@@ -162,12 +170,21 @@ def _load_dataset(
 
 
 def _row_to_document(
-    row: Mapping[str, Any], *, columns: Mapping[str, str], names: Mapping[str, Sequence[str]], where: str
-) -> Document:
+    row: Mapping[str, Any],
+    *,
+    columns: Mapping[str, str],
+    names: Mapping[str, Sequence[str]],
+    where: str,
+    on_error: OnError | None,
+) -> Document | None:
     try:
         return record_to_document(row, columns=columns, read_from=where, names=names)
     except InvalidDocumentError as error:
-        raise InvalidDocumentError(f"{where}: {error}") from error
+        told = InvalidDocumentError(f"{where}: {error}")
+        if on_error is None:
+            raise told from error
+        on_error(told)
+        return None
 
 
 def _plain_columns(datasets: ModuleType, features: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:

@@ -1,14 +1,18 @@
 """The model card that is saved with a model."""
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard, ModelCardData
+import transformers
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from nlp_inference import Processor
 from nlp_training.config import RunConfig
+from nlp_training.data.sources import DataSource
+from nlp_training.evaluation import share_read
 from nlp_training.reports.lost_spans import DataReport
 
 _BODY = """
@@ -26,15 +30,33 @@ predictor = Predictor.from_pretrained("{name}")  # the folder or the Hub id
 document = predictor.predict(["..."])[0]
 print(document.predicted)
 ```
-
+{plain}
 ## Scores
 
 {scores}
 {lost}
+## Data
+
+{data}
+
+`sha256` is a digest of what the documents say, whatever their order: of the sorted SHA-256 of each document's raw texts
+and gold (`nlp_training.data.documents_sha256`). The same digest means the same documents.
+
 How it was trained stands in `training.yaml`, every score in `metrics.json`, and what the data held in
 `data_report.json`.
 """
+_PLAIN = """
+Without nlp-inference, the weights and the tokenizer load in plain transformers. What is missing then is the cleaning of
+the text, the windows over long texts and the exact decoding, so expect other predictions than those that were scored:
+
+```python
+from transformers import pipeline
+
+print(pipeline("{task}", model="{name}")("..."))
+```
+"""
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+_FILES = {".jsonl", ".json", ".csv", ".tsv", ".parquet"}
 
 
 def model_card(
@@ -50,27 +72,84 @@ def model_card(
     """
     task = processor.task
     labels = getattr(task, "labels", ())
+    results = list(_results(config, metrics, task.pipeline_tag))
     data = ModelCardData(
         library_name="nlp-inference",
         pipeline_tag=task.pipeline_tag,
         base_model=_hub_id(config.model.base),
+        datasets=[train] if (train := _hub_data(config.data.train)) else None,
         tags=["nlp-inference", task.name],
+        metrics=list(dict.fromkeys(one.metric_type for one in results)) or None,
+        model_name=config.name if results else None,
+        eval_results=results or None,
     )
+    is_stock = hasattr(transformers, task.auto_model)
     body = _BODY.format(
         name=config.name,
         task=task.name,
         count=len(labels),
         labels=", ".join(f"`{label}`" for label in labels[:100]),
-        base=config.model.base,
+        base=config.model.base if _hub_id(config.model.base) or ":" in config.model.base else "a local model",
+        plain=_PLAIN.format(name=config.name, task=task.pipeline_tag) if is_stock else "",
         scores=_table(metrics),
-        lost=_lost(report),
+        lost=_read(metrics) + _lost(report),
+        data=_data(report),
     )
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n{body}"))
+
+
+def card_for(card: str, repo_id: str) -> str:
+    """The same card with the Hub id in its snippets, in the place of the run's name.
+
+    Example:
+        >>> card_for('Predictor.from_pretrained("pii")  # the folder or the Hub id', "org/pii")
+        'Predictor.from_pretrained("org/pii")  # the folder or the Hub id'
+    """
+    return re.sub(r'((?:Predictor\.from_pretrained\(|model=)")[^"\n]*"', rf'\g<1>{repo_id}"', card)
 
 
 def _hub_id(base: str) -> str | None:
     """A base that is a folder of this machine, or inside a package, means nothing to the Hub."""
     return base if _HUB_ID.fullmatch(base) and not Path(base).exists() else None
+
+
+def _hub_data(source: DataSource | None) -> str | None:
+    """The id of a data set of the Hub; a file of this machine has none."""
+    path = source.path if source is not None else None
+    return _hub_id(path) if path is not None and Path(path).suffix not in _FILES else None
+
+
+def _results(config: RunConfig, metrics: Mapping[str, Mapping[str, Any]], tag: str) -> Iterator[EvalResult]:
+    """One result for each overall score of each data set, as the Hub's `model-index` has them."""
+    sources = config.data.sources()
+    for name, scores in metrics.items():
+        source, usual_split = sources.get(name, (None, name))
+        on_hub = _hub_data(source)
+        for metric, value in scores.items():
+            if isinstance(value, float) and math.isfinite(value):
+                yield EvalResult(
+                    task_type=tag,
+                    dataset_type=on_hub or ("synthetic_pii" if source and source.synthetic_pii else "private"),
+                    dataset_name=name,
+                    dataset_config=source.name if source is not None else None,
+                    dataset_split=((source.split if source else None) or usual_split) if on_hub else name,
+                    dataset_revision=source.revision if source is not None else None,
+                    metric_type=metric,
+                    metric_value=value,
+                    metric_name=metric,
+                )
+
+
+def _read(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    """How much of each data set the scores are of: a text that was cut off was scored on what was read."""
+    lines = [
+        f"Of `{name}`, {share_read(coverage)} of {coverage['characters']:,} characters were read, in "
+        f"{coverage['windows']:,} windows; {coverage['truncated']:,} of {coverage['documents']:,} documents were cut "
+        "off."
+        for name, scores in metrics.items()
+        if (coverage := scores.get("coverage"))
+    ]
+    return "".join(f"\n{line}\n" for line in lines)
 
 
 def _lost(report: DataReport) -> str:
@@ -81,6 +160,11 @@ def _lost(report: DataReport) -> str:
         if split.lost
     ]
     return "".join(f"\n{line}\n" for line in lines)
+
+
+def _data(report: DataReport) -> str:
+    rows = [f"| {name} | {split.documents} | `{split.sha256}` |" for name, split in report.items()]
+    return "\n".join(["| data | documents | sha256 |", "| --- | ---: | --- |", *rows])
 
 
 def _table(metrics: Mapping[str, Mapping[str, Any]]) -> str:

@@ -8,12 +8,15 @@ from rich.table import Table
 from rich.text import Text
 
 from nlp_inference import Document
+from nlp_training.evaluation import share_read
 from nlp_training.reports.lost_spans import DataReport
 
 if TYPE_CHECKING:
     from nlp_training.trainer import DocumentTrainer
 
 Metrics = Mapping[str, Mapping[str, Any]]
+
+_COVERAGE = ("documents", "windows", "read", "truncated")
 
 
 def setup_table(trainer: "DocumentTrainer", splits: Mapping[str, Sequence[Document]]) -> Table:
@@ -25,7 +28,7 @@ def setup_table(trainer: "DocumentTrainer", splits: Mapping[str, Sequence[Docume
     table.add_row("documents", ", ".join(f"{name} {len(documents)}" for name, documents in splits.items()))
     threads = f", {torch.get_num_threads()} thread(s) each" if args.device.type == "cpu" else ""
     table.add_row("device", f"{args.device}, {args.world_size} process(es){threads}, {precision}")
-    table.add_row("batches", f"{args.train_batch_size} documents, {args.train_sampling_strategy}")
+    table.add_row("batches", f"{args.train_batch_size} windows, {args.train_sampling_strategy}")
     table.add_row("epochs", f"{args.num_train_epochs:g} at learning rate {args.learning_rate:g}")
     return table
 
@@ -43,18 +46,25 @@ def lost_spans_lines(report: DataReport, *, shown: int = 3) -> list[Text]:
 
 
 def score_table(metrics: Metrics) -> Table:
-    """The overall scores of each data set."""
+    """The overall scores of each data set, and how much of it was read."""
     names = list(
         dict.fromkeys(name for scores in metrics.values() for name, value in scores.items() if _is_score(value))
     )
     table = Table(title="scores")
     table.add_column("data")
-    for name in ("documents", *names):
+    for name in (*_COVERAGE, *names):
         table.add_column(name, justify="right")
     for data, scores in metrics.items():
-        count = scores.get("coverage", {}).get("documents", "")
-        table.add_row(data, str(count), *(f"{scores[name]:.4f}" if name in scores else "" for name in names))
+        cells = (f"{scores[name]:.4f}" if name in scores else "" for name in names)
+        table.add_row(data, *_coverage_cells(scores.get("coverage", {})), *cells)
     return table
+
+
+def _coverage_cells(coverage: Mapping[str, int]) -> list[str]:
+    return [
+        "" if not coverage else share_read(coverage) if name == "read" else str(coverage.get(name, 0))
+        for name in _COVERAGE
+    ]
 
 
 def per_label_table(metrics: Metrics, *, shown: int = 25) -> Table:

@@ -1,5 +1,7 @@
 """AlignedText: exact maps, and agreement with a slow reference that keeps a Python list of every character."""
 
+import copy
+import pickle
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_inference.aligned_text import AlignedText, Edit, EditRecord, apply_edits
+from nlp_inference.aligned_text import AlignedText, Cuts, Edit, EditRecord, apply_edits
 from nlp_inference.errors import InvalidEditError
 
 
@@ -224,6 +226,39 @@ def test_edits_that_change_nothing_leave_no_record():
     assert text.edit("some", 3, [Edit(0, 1, "a"), Edit(1, 2, "B")]).records == (
         EditRecord("some", 3, (Edit(1, 2, "B"),)),
     )
+
+
+@settings(deadline=None, max_examples=500)
+@given(
+    pieces=st.lists(st.text("ab ", max_size=3), min_size=1, max_size=9).filter(lambda pieces: len(pieces) % 2 == 1),
+    replacement=st.sampled_from(["", " ", "ab"]),
+)
+def test_cuts_are_the_edits_they_stand_for(pieces, replacement):
+    text, cuts = AlignedText("".join(pieces)), Cuts(pieces, replacement=replacement)
+    edits = list(cuts)
+    assert [text.raw[edit.start : edit.end] for edit in edits] == pieces[1::2]
+    insertions = [edit.start for edit in edits if edit.start == edit.end and replacement]
+    if len(set(insertions)) == len(insertions):
+        cut, edited = text.edit("cut", 1, cuts), text.edit("cut", 1, edits)
+        assert (cut.current, cut.records) == (edited.current, edited.records)
+        assert hash(cut.records) == hash(edited.records)
+        for start in range(len(text.raw)):
+            assert cut.to_current(start, start + 1) == edited.to_current(start, start + 1)
+
+
+def test_cuts_that_are_not_the_text_are_refused_with_the_name_of_the_transform():
+    for pieces in (["a", "b"], ["a", "b", "d"], ["a", "b", "c", "d", ""], ["abc", ""]):
+        with pytest.raises(InvalidEditError, match=r"'broken': \d pieces that are not the text"):
+            AlignedText("abc").edit("broken", 1, Cuts(pieces, replacement="x"))
+
+
+def test_a_record_of_cuts_is_like_any_other():
+    (record,) = AlignedText("a  b").edit("spaces", 2, Cuts(["a", "  ", "b"], replacement=" ")).records
+    expected = EditRecord("spaces", 2, (Edit(1, 3, " "),))
+    for same in (pickle.loads(pickle.dumps(record)), copy.deepcopy(record), record):  # noqa: S301 - our own object
+        assert (same, repr(same), same.edits[0].replacement) == (expected, repr(expected), " ")
+    with pytest.raises(AttributeError, match="'EditRecord' object has no attribute 'color'"):
+        _ = record.color
 
 
 @pytest.mark.parametrize("span", [(-1, 1), (0, 4), (2, 1)])

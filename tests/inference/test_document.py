@@ -10,7 +10,7 @@ from strategies import documents
 from nlp_inference.aligned_text import Edit
 from nlp_inference.document import Annotation, Category, Coverage, Document, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.transforms import StripHtml
+from nlp_inference.transforms import ReplaceRegex, StripHtml
 
 ROME = Span(start=13, end=17, label="CITY")
 TEXT = "Ana lives in Rome"
@@ -52,7 +52,7 @@ def test_gold_and_predicted_are_apart():
     gold, predicted = Annotation(spans=(ROME,)), Annotation(categories=(Category(label="x", score=0.5),))
     document = Document(raw_text=TEXT).with_gold(gold)
     assert (document.gold, document.predicted) == (gold, None)
-    both = document.with_predicted(predicted, coverage=Coverage(characters=17, windows=1))
+    both = document.with_predicted(predicted, coverage=Coverage(characters=17, read=17, windows=1))
     assert (both.gold, both.predicted) == (gold, predicted)
     assert both.with_gold(None).predicted == predicted
     assert both.with_predicted(None).gold == gold
@@ -75,6 +75,13 @@ def test_exact_json():
     assert data["edits"] == [{"transform": "strip_html", "version": 1, "edits": [[0, 3, ""], [6, 10, ""]]}]
     assert Document.model_validate(data) == document
     assert document.edits[0].edits[0] == Edit(0, 3, "")
+
+
+def test_the_json_of_edits_does_not_depend_on_how_they_were_found():
+    document = ReplaceRegex(pattern=" +", replacement=" ")(Document(raw_text="Ana  lives  in Rome"))
+    record = {"transform": "replace_regex", "version": 1, "edits": [[3, 5, " "], [10, 12, " "]]}
+    assert json.loads(document.model_dump_json())["edits"] == document.model_dump(mode="json")["edits"] == [record]
+    assert Document.model_validate_json(document.model_dump_json()) == document
 
 
 @settings(max_examples=200)
@@ -121,7 +128,8 @@ def test_texts_and_mappings_become_documents(item, expected):
 
 
 @pytest.mark.parametrize(
-    ("coverage", "complete"), [({}, True), ({"truncated": True}, False), ({"unread": ((0, 1),)}, False)]
+    ("coverage", "complete"),
+    [({}, True), ({"truncated": True}, False), ({"unread": ((0, 1),)}, False), ({"unread_pair": ((0, 1),)}, False)],
 )
 def test_coverage_is_complete_when_nothing_was_left_out(coverage, complete):
-    assert Coverage(characters=3, windows=1, **coverage).complete is complete
+    assert Coverage(characters=3, read=3, windows=1, **coverage).complete is complete

@@ -239,7 +239,7 @@ def test_a_chain_as_in_production_keeps_coverage_gold_and_edits():
     predicted = annotate(
         (5, 9, "PER", 0.9), (10, 15, "PER", 0.8), (16, 28, "TEL", 0.9), (32, 34, "TEL", 0.9), (0, 4, "MISC", 0.99)
     )
-    coverage = Coverage(characters=len(text), windows=1)
+    coverage = Coverage(characters=len(text), read=len(text), windows=1)
     document = Document(raw_text=text, gold=Annotation(), id="1").with_predicted(predicted, coverage=coverage)
     chain = Compose(
         [

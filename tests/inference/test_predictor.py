@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from strategies import messy_texts
 
 from nlp_inference import Document, FailedDocument, Predictor, Processor, TokenClassification, predictor
-from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError, PredictionError
 from nlp_inference.predictor import UnreadableItem
 from nlp_inference.transforms import Transform
@@ -240,23 +239,19 @@ def test_what_a_source_gave_before_it_broke_is_predicted(rome):
 
 
 def test_how_to_reach_the_hub_is_passed_on_to_all_that_is_loaded(saved_model, monkeypatch, tmp_path):
-    asked = {}
+    asked = []
 
-    def spy(cls):
-        load = cls.from_pretrained.__func__
+    def downloaded(repo_id, **options):
+        asked.append((repo_id, options))
+        return str(saved_model)
 
-        def loading(own, name, **options):
-            asked[cls] = options
-            return load(own, name, **options)
-
-        monkeypatch.setattr(cls, "from_pretrained", classmethod(loading))
-
-    spy(Processor)
-    spy(TorchBackend)
-    given = {"token": "secret", "cache_dir": tmp_path, "local_files_only": True}
-    Predictor.from_pretrained(saved_model, **given)
-    assert {name: asked[Processor][name] for name in given} == given
-    assert asked[TorchBackend]["hub_options"] == given
+    monkeypatch.setattr("nlp_inference.hub.snapshot_download", downloaded)
+    given = {"revision": "v1", "token": "secret", "cache_dir": str(tmp_path), "local_files_only": True}
+    Predictor.from_pretrained("org/model", **given)
+    [(repo_id, options)] = asked  # one download, so that processor and weights are of one commit
+    assert (repo_id, {name: options[name] for name in given}) == ("org/model", given)
+    Processor.from_pretrained("org/model", **given)
+    assert [{name: options[name] for name in given} for _, options in asked] == [given, given]
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ def test_many_edits_and_long_ones_are_cut():
 
 
 def test_what_was_not_read_is_said_and_marked():
-    coverage = Coverage(characters=11, windows=2, truncated=True, unread=((4, 7), (9, 11)))
+    coverage = Coverage(characters=11, read=6, windows=2, truncated=True, unread=((4, 7), (9, 11)))
     document = Document(raw_text="Ana met Bob").with_predicted(Annotation(), coverage=coverage)
     note = (
         "The model did not see everything: 5 of 11 characters were not read, in 2 places; "
@@ -189,7 +189,7 @@ def test_what_was_not_read_is_said_and_marked():
     assert note in " ".join(" ".join(inside_frame(terminal(document, width=160))).split())
 
 
-@pytest.mark.parametrize("coverage", [None, Coverage(characters=3, windows=1)])
+@pytest.mark.parametrize("coverage", [None, Coverage(characters=3, read=3, windows=1)])
 def test_a_text_that_was_read_whole_has_no_warning(coverage):
     document = Document(raw_text="Ana").with_predicted(Annotation(), coverage=coverage)
     assert "did not see" not in document_html(document) + terminal(document)

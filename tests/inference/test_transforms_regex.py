@@ -9,11 +9,12 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_inference.aligned_text import apply_edits
+from nlp_inference.aligned_text import Cuts, apply_edits
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidSpecError, PatternTimeoutError
 from nlp_inference.transforms import ReplaceRegex, Transform
 from nlp_inference.transforms._patterns import clock_free_characters, step_bound
+from nlp_inference.transforms._splitting import WHITE_SPACE, make_splitters
 
 
 @pytest.mark.parametrize(
@@ -134,17 +135,98 @@ def test_a_cheap_pattern_ends_within_its_limit_at_its_longest_text(pattern, text
     start = time.process_time()
     list(regex.finditer(pattern, (text * length)[:length]))
     assert time.process_time() - start < 1
+    for replacement in ("", "-"):
+        start = time.process_time()
+        make_splitters(pattern, replacement=replacement, ignore_case=False).unlimited((text * length)[:length])
+        assert time.process_time() - start < 1
 
 
-ITEMS = st.sampled_from(["a", "b", " ", "[ab]", "[^a]", r"\s", r"\w", ".", r"\.", "(a)", "(?:b)"])
+@pytest.mark.parametrize(
+    ("pattern", "standard"),
+    [
+        (r"\s", f"[{WHITE_SPACE}]"),
+        (r"\S", f"[^{WHITE_SPACE}]"),
+        (r"[\sx]", f"[{WHITE_SPACE}x]"),
+        (r"[^\s]", f"[^{WHITE_SPACE}]"),
+        (".", "."),
+        (r"[^\n]", r"[^\n]"),
+        ("[a-z]", "[a-z]"),
+    ],
+)
+def test_both_engines_agree_on_every_character_there_is(pattern, standard):
+    every_character = "".join(map(chr, range(0x110000)))
+    assert re.findall(standard, every_character) == regex.findall(pattern, every_character)
+    splitters = make_splitters(pattern, replacement="", ignore_case=False)
+    assert splitters.unlimited.__self__.pattern == f"({standard})"
+    assert isinstance(splitters.unlimited.__self__, re.Pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ignore_case", "engine"),
+    [
+        ("<[^>]+>", False, re.Pattern),
+        (r"https?://\S+", False, re.Pattern),
+        ("(a)b", False, re.Pattern),
+        ("a", True, regex.Pattern),
+        (r"\d", False, regex.Pattern),
+        (r"[\w]", False, regex.Pattern),
+        (r"[^\S ]", False, regex.Pattern),
+        (r"[\]\S]", False, regex.Pattern),
+        (r"\[\S", False, re.Pattern),
+        (r"\\d", False, re.Pattern),
+        ("a|", False, regex.Pattern),
+        ("a++", False, regex.Pattern),
+    ],
+)
+def test_which_engine_a_pattern_runs_on(pattern, ignore_case, engine):
+    splitters = make_splitters(pattern, replacement="", ignore_case=ignore_case)
+    assert isinstance(splitters.unlimited.__self__, engine)
+    assert isinstance(splitters.limited.__self__, regex.Pattern)
+
+
+@pytest.mark.parametrize("pattern", ["(a)|", r"a\Kb", "(?i)a", "(?<=b)a", r"(a)\1"])
+def test_what_a_group_would_change_is_not_split(pattern):
+    assert make_splitters(pattern, replacement="", ignore_case=False) is None
+
+
+ITEMS = st.sampled_from(
+    [
+        "a",
+        "b",
+        " ",
+        "[ab]",
+        "[^a]",
+        "[(]",
+        r"[^\s]",
+        r"[^\S ]",
+        r"[\]\S]",
+        r"\s",
+        r"\S",
+        r"\w",
+        ".",
+        r"\.",
+        r"\(",
+        "(a)",
+        "(?:b)",
+    ]
+)
 QUANTIFIED = st.builds("".join, st.tuples(ITEMS, st.sampled_from(["", "", "+", "*", "?", "{2}", "+?", "++"])))
 PATTERNS = st.lists(st.lists(QUANTIFIED, min_size=1, max_size=3).map("".join), min_size=1, max_size=2).map("|".join)
 
 
 @settings(deadline=None, max_examples=600)
-@given(pattern=PATTERNS, replacement=st.sampled_from(["", " ", "a", "ab"]), text=st.text("ab .\n", max_size=15))
-def test_the_fast_way_gives_what_the_engine_substitutes(pattern, replacement, text):
-    edits = list(ReplaceRegex(pattern=pattern, replacement=replacement).propose(text))
+@given(
+    pattern=PATTERNS,
+    replacement=st.sampled_from(["", " ", "a", "ab"]),
+    text=st.text("ab .(\n\x1c\x85\u3000", max_size=15),
+    limited=st.booleans(),
+)
+def test_the_fast_way_gives_what_the_engine_substitutes(pattern, replacement, text, limited):
+    splitters = make_splitters(pattern, replacement=replacement, ignore_case=False)
+    if limited and splitters is not None:
+        edits = list(Cuts(splitters.limited(text), replacement=replacement))
+    else:
+        edits = list(ReplaceRegex(pattern=pattern, replacement=replacement).propose(text))
     assert apply_edits(text, edits) == regex.sub(pattern, replacement, text)
     found = [match.span() for match in regex.finditer(pattern, text) if match[0] != replacement]
     assert [edit[:2] for edit in edits if text[edit.start : edit.end] != edit.replacement] == found

@@ -191,3 +191,20 @@ def test_the_room_is_light_until_something_is_loaded():
     script = "import sys, nlp_training.data; print({'torch', 'datasets', 'faker'} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_records_that_cannot_be_read_are_told_and_left_out_if_somebody_listens(name, tmp_path):
+    file = tmp_path / name
+    lines = {
+        "rows.csv": ["text,spans", 'Rome,"[]"', "Oslo,?", 'Lima,"[]"'],
+        "rows.jsonl": ['{"text": "Rome", "spans": []}', '{"text": "Oslo", "spans": "?"}', '{"text": "Lima"}'],
+    }
+    file.write_text("\n".join(lines[name]))
+    errors: list[InvalidDocumentError] = []
+    documents = load_documents(file, cache_dir=tmp_path / "cache", on_error=errors.append)
+    assert [document.raw_text for document in documents] == ["Rome", "Lima"]
+    assert len(errors) == 1
+    assert str(errors[0]).startswith(f"{file} row 2: " if name == "rows.csv" else f"{file}:2: ")
+    with pytest.raises(InvalidDocumentError, match="span 0 is"):
+        load_documents(file, cache_dir=tmp_path / "cache")

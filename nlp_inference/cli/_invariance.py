@@ -1,0 +1,71 @@
+"""What `nlp-inference verify --invariance FILE` does."""
+
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from nlp_inference.cli._shared import Dtype, load_predictor, reading, stop
+from nlp_inference.errors import NlpInferenceError
+
+if TYPE_CHECKING:
+    from nlp_inference.golden.invariance import InvarianceReport, VariantResult
+
+_SHOWN_DOCUMENTS = 5
+
+
+def check_invariance(
+    model: str, source: str, *, strict: bool, as_json: bool, device: str | None, dtype: Dtype, revision: str
+) -> typer.Exit:
+    """Predict the lines of `source` in many ways, show what differs, and say with which status to exit."""
+    from nlp_inference.golden.invariance import run_invariance
+    from nlp_inference.records import read_items
+
+    messages = Console(stderr=True, soft_wrap=True)
+    predictor = load_predictor(model, device=device, dtype=dtype, revision=revision, messages=messages)
+    others = {}
+    if dtype is Dtype.FLOAT32:
+        other = Dtype.BFLOAT16
+        others[other.value] = load_predictor(model, device=device, dtype=other, revision=revision, messages=messages)
+    try:
+        with reading(source) as lines:
+            items = list(read_items(lines, name=source))
+        report = run_invariance(predictor, items, others=others)
+    except (NlpInferenceError, OSError) as error:
+        return stop(error, messages)
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        Console().print(_report(report, model, strict=strict))
+    return typer.Exit(0 if report.ok and (report.all_same or not strict) else 1)
+
+
+def _report(report: "InvarianceReport", model: str, *, strict: bool) -> Group:
+    title = f"{model}, {report.backend} in {report.dtype}: each variant beside every document by itself"
+    table = Table(title=title, title_justify="left")
+    table.add_column("variant")
+    for name in ("documents", "differ", "only alone", "only here", "other label", "score moved"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    lines = []
+    for one in report.variants:
+        fault = not one.same and (one.required or strict)
+        counts = (one.documents, len(one.differing), one.only_baseline, one.only_variant, one.other_label)
+        verdict = "same" if one.same else "DIFFERS" if one.required else "differs, and may"
+        style = "red" if fault else "" if one.same else "yellow"
+        table.add_row(one.variant, *map(str, counts), f"{one.largest_score_difference:.1e}", verdict, style=style)
+        if fault:
+            lines.append(Text(f"{one.variant}: {_which(one)}", style="red"))
+    passed = not lines
+    lines.append(Text("invariant" if passed else "not invariant", style="bold green" if passed else "bold red"))
+    return Group(table, *lines)
+
+
+def _which(one: "VariantResult") -> str:
+    if not one.differing:
+        return f"a score moved by {one.largest_score_difference:.1e}, more than {one.scores_within:g}"
+    more = len(one.differing) - _SHOWN_DOCUMENTS
+    shown = ", ".join(map(repr, one.differing[:_SHOWN_DOCUMENTS]))
+    return f"the documents {shown}" + (f" and {more} more, see --json" if more > 0 else "")

@@ -1,0 +1,93 @@
+"""`nlp-inference drift`: are the texts of today like those of training?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nlp_inference.cli._shared import Dtype, load_predictor, reading, stop
+from nlp_inference.errors import NlpInferenceError
+
+if TYPE_CHECKING:
+    from nlp_inference.drift import DriftReport, Profile
+    from nlp_inference.predictor import Predictor
+
+NOT_COMPARED = 2
+"""Exit status if there is nothing to compare; 1 is for documents that moved."""
+
+_SHOWN_BINS = 3
+_STYLES = {"moved": "bold red", "watch": "yellow", "stable": "dim"}
+
+
+def drift(
+    model: Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")],
+    source: Annotated[
+        str | None,
+        typer.Argument(help="What to predict and compare: texts or JSON Lines, as `predict` reads them; - for stdin."),
+    ] = None,
+    *,
+    profile: Annotated[
+        Path | None, typer.Option(help="In place of SOURCE: what Predictor.profile() counted, saved as JSON.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the report as JSON.")] = False,
+    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:1; a GPU if there is one.")] = None,
+    dtype: Annotated[Dtype, typer.Option(help="Precision of the weights.")] = Dtype.FLOAT32,
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")] = "main",
+) -> None:
+    """Compare the documents of SOURCE with those that MODEL was trained on; the exit status is 1 if a feature moved.
+
+    The measure is the population stability index: from 0.1 on watch a feature, from 0.25 on it moved. With few
+    documents, where chance alone gives more, the thresholds are raised to what chance gives. The exit status is 2 if
+    there is nothing to compare, such as a model without a profile.
+    """
+    from nlp_inference.drift import compare_profiles, load_profile
+    from nlp_inference.drift.profile import PROFILE_FILE
+    from nlp_inference.hub import SETTINGS_FILES, artefact_folder
+
+    messages = Console(stderr=True, soft_wrap=True)
+    if (source is None) == (profile is None):
+        raise typer.BadParameter("give either SOURCE, texts to predict, or --profile, what was counted before")
+    try:
+        before = load_profile(artefact_folder(model, files=SETTINGS_FILES, revision=revision) / PROFILE_FILE)
+        if profile is not None:
+            now = load_profile(profile)
+        else:
+            predictor = load_predictor(model, device=device, dtype=dtype, revision=revision, messages=messages)
+            now = _profile_of(str(source), predictor, messages)
+        report = compare_profiles(before, now)
+    except (NlpInferenceError, OSError) as error:
+        stop(error, messages, doing="cannot compare: ")
+        raise typer.Exit(NOT_COMPARED) from error
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        Console().print(_table(report))
+    raise typer.Exit(1 if report.moved else 0)
+
+
+def _profile_of(source: str, predictor: "Predictor", messages: Console) -> "Profile":
+    from nlp_inference.predictor import FailedDocument
+    from nlp_inference.records import read_items
+
+    with reading(source) as lines:
+        results = predictor.stream(read_items(lines, name=source), on_error="record")
+        failed = [result for result in results if isinstance(result, FailedDocument)]
+    if failed:
+        first = f"{failed[0].id!r}: {failed[0].message}"
+        messages.print(f"{len(failed)} document(s) failed and are not counted, first {first}", style="yellow")
+    return predictor.profile()
+
+
+def _table(report: "DriftReport") -> Table:
+    table = Table(title=f"{report.documents_now} documents beside {report.documents_before} of training")
+    for name in ("feature", "PSI", "by chance", "", "what moved most: training -> now"):
+        table.add_column(name, justify="right" if name in {"PSI", "by chance"} else "left")
+    for one in report.features:
+        shares = [(change.name, f"{change.was:.0%}", f"{change.now:.0%}") for change in one.bins]
+        changes = [f"{name}: {was} -> {now}" for name, was, now in shares if was != now][:_SHOWN_BINS]
+        cells = (escape(one.feature), f"{one.index:.2f}", f"{one.noise:.2f}", one.verdict, escape(", ".join(changes)))
+        table.add_row(*cells, style=_STYLES[one.verdict])
+    return table

@@ -1,0 +1,101 @@
+"""`nlp-inference verify`: does the model predict here what it predicted when it was recorded?"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from nlp_inference.cli._invariance import check_invariance
+from nlp_inference.cli._shared import Dtype, load_predictor, stop
+from nlp_inference.errors import ArtefactError
+
+if TYPE_CHECKING:
+    from nlp_inference.golden import Verification
+
+NOT_VERIFIED = 2
+"""Exit status if there is nothing to verify with; 1 is for a difference."""
+
+_SHOWN_DIFFERENCES = 5
+
+
+def verify(
+    model: Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")],
+    *,
+    invariance: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead: predict the lines of this file in other orders, batches, paddings, windows and precisions."
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --invariance: other windows and precisions must not differ either.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON, every value whole.")] = False,
+    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:1; a GPU if there is one.")] = None,
+    dtype: Annotated[Dtype, typer.Option(help="Precision of the weights.")] = Dtype.FLOAT32,
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")] = "main",
+) -> None:
+    """Replay the golden records of MODEL on this machine, and name the first stage that differs.
+
+    The stages are edits, ids, windows, logits, decoded, final and batched. The exit status is 1 if a record differs,
+    and 2 if MODEL has no golden records.
+    """
+    from nlp_inference.golden import read_golden
+    from nlp_inference.golden import verify as verify_golden
+    from nlp_inference.hub import SETTINGS_FILES, WEIGHT_FILES, artefact_folder
+
+    if invariance is not None:
+        raise check_invariance(
+            model, invariance, strict=strict, as_json=as_json, device=device, dtype=dtype, revision=revision
+        )
+    messages = Console(stderr=True, soft_wrap=True)
+    try:
+        folder = artefact_folder(model, files=(*SETTINGS_FILES, *WEIGHT_FILES), revision=revision)
+        golden = read_golden(folder)
+    except ArtefactError as error:
+        stop(error, messages, doing=f"cannot verify {model!r}: ")
+        raise typer.Exit(NOT_VERIFIED) from error
+    predictor = load_predictor(str(folder), device=device, dtype=dtype, revision=revision, messages=messages)
+    try:
+        verification = verify_golden(predictor, golden)
+    except ArtefactError as error:
+        stop(error, messages, doing=f"cannot verify {model!r}: ")
+        raise typer.Exit(NOT_VERIFIED) from error
+    if as_json:
+        typer.echo(verification.model_dump_json(indent=2))
+    else:
+        Console().print(_report(verification, model))
+    raise typer.Exit(0 if verification.ok else 1)
+
+
+def _report(verification: "Verification", model: str) -> Group:
+    with_what = f"{verification.backend} in {verification.dtype}"
+    table = Table(title=f"{verification.records} golden records of {model}, with {with_what}", title_justify="left")
+    table.add_column("stage")
+    table.add_column("same", justify="right")
+    table.add_column("differ first here", justify="right")
+    for stage, same, differ in verification.by_stage():
+        table.add_row(stage, str(same), str(differ or ""), style="red" if differ else "")
+    return Group(table, *_verdict(verification))
+
+
+def _verdict(verification: "Verification") -> list[Text]:
+    if verification.ok:
+        numbers = f"{verification.bit_for_bit} of {verification.records} bit for bit"
+        if verification.bit_for_bit < verification.records:
+            numbers += (
+                f"; logits differ by {verification.largest_deviation:.1e} at most (allowed: "
+                f"{verification.logits_within:g} for {verification.recorded_backend} in {verification.recorded_dtype} "
+                f"beside {verification.backend} in {verification.dtype})"
+            )
+        failing = f"; {verification.failing} fail as they did when recorded" if verification.failing else ""
+        return [Text(f"verified: {numbers}{failing}", style="bold green")]
+    first = verification.first
+    ordered = sorted(verification.differences, key=lambda difference: difference is not first)
+    lines = [Text(f"not verified: {len(ordered)} of {verification.records} records differ", style="bold red")]
+    lines += [Text(f"  {difference}", style="red") for difference in ordered[:_SHOWN_DIFFERENCES]]
+    if len(ordered) > _SHOWN_DIFFERENCES:
+        lines.append(Text(f"  and {len(ordered) - _SHOWN_DIFFERENCES} more, see --json"))
+    return lines

@@ -1,0 +1,85 @@
+"""Documents with their predictions to a profile, many at a time: what is binned are whole arrays."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp_inference.document import Annotation, Document
+from nlp_inference.drift.bins import LENGTHS, RATES, SHARES, Bins
+from nlp_inference.drift.characters import CHARACTER_CLASSES, count_character_classes
+from nlp_inference.drift.profile import Counts, Profile
+from nlp_inference.encoding import EncodedDocument
+
+Served = tuple[Document, EncodedDocument]
+"""A document with its prediction, and what its model read."""
+
+_NOTHING = Annotation()
+
+
+def profile_documents(served: Sequence[Served], *, unknown_id: int | None, transforms: Sequence[str]) -> Profile:
+    """Count documents.
+
+    Args:
+        served: each document with its prediction, and its encoding.
+        unknown_id: the id of the vocabulary's unknown token, if it has one.
+        transforms: names of the transforms that may change a text; those that changed none are counted too.
+    """
+    documents = [document for document, _ in served]
+    texts = [document.raw_text + (document.raw_text_pair or "") for document in documents]
+    annotations = [document.predicted or _NOTHING for document in documents]
+    characters = np.array([len(text) for text in texts], dtype=np.int64)
+    tokens, unknown = _count_tokens([encoded for _, encoded in served], unknown_id)
+    classes = count_character_classes(texts).T
+    spans = np.array([len(annotation.spans) for annotation in annotations], dtype=np.int64)
+    return Profile(
+        documents=len(documents),
+        characters=_histogram(LENGTHS, characters),
+        tokens=_histogram(LENGTHS, tokens),
+        unknown_tokens=_histogram(SHARES, _ratio(unknown, tokens)),
+        character_classes=dict(zip(CHARACTER_CLASSES, _histograms(SHARES, _ratio(classes, characters)), strict=True)),
+        changed=dict.fromkeys(transforms, 0) | Counter(name for one in documents for name in _changed_by(one)),
+        truncated=sum(encoded.truncated for _, encoded in served),
+        span_rate=_histogram(RATES, 1000 * _ratio(spans, characters)),
+        labels=Counter(label for one in annotations for label in {span.label for span in one.spans}),
+        categories=Counter(one.categories[0].label for one in annotations if one.categories),
+    )
+
+
+def _count_tokens(
+    encoded: Sequence[EncodedDocument], unknown_id: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`[documents]` each: how many tokens, and how many of them are unknown, those of second texts included."""
+    pieces = [
+        ids for one in encoded for ids in ((one.token_ids,) if one.pair_ids is None else (one.token_ids, one.pair_ids))
+    ]
+    tokens = np.array(
+        [len(one.token_ids) + (0 if one.pair_ids is None else len(one.pair_ids)) for one in encoded], dtype=np.int64
+    )
+    if unknown_id is None or not tokens.any():
+        return tokens, np.zeros_like(tokens)
+    sums = np.append(0, np.cumsum(np.concatenate(pieces) == unknown_id))
+    ends = np.cumsum(tokens)
+    return tokens, sums[ends] - sums[ends - tokens]
+
+
+def _changed_by(document: Document) -> set[str]:
+    return {record.transform for record in (*document.edits, *document.edits_pair)}
+
+
+def _ratio(part: NDArray[np.integer], whole: NDArray[np.integer]) -> NDArray[np.float64]:
+    ratio: NDArray[np.float64] = part / np.maximum(whole, 1)
+    return ratio
+
+
+def _histogram(bins: Bins, values: NDArray[np.number]) -> Counts:
+    return _histograms(bins, values[None])[0]
+
+
+def _histograms(bins: Bins, values: NDArray[np.number]) -> list[Counts]:
+    """`[rows, documents]` to the bins of each row that are not empty."""
+    return [
+        {name: count for name, count in zip(bins.names, row, strict=True) if count}
+        for row in bins.histogram(values).tolist()
+    ]

@@ -1,0 +1,26 @@
+"""Golden records: what every stage of the route made of some texts, and the proof that it still does, anywhere."""
+
+from nlp_inference.golden.compare import Difference
+from nlp_inference.golden.hostile import hostile_documents
+from nlp_inference.golden.invariance import InvarianceReport, run_invariance
+from nlp_inference.golden.record import record_artefact, record_golden, select_documents
+from nlp_inference.golden.records import GoldenFile, GoldenRecord, read_golden
+from nlp_inference.golden.tolerance import Tolerance
+from nlp_inference.golden.verification import Verification, require_verified, verify
+
+__all__ = [
+    "Difference",
+    "GoldenFile",
+    "GoldenRecord",
+    "InvarianceReport",
+    "Tolerance",
+    "Verification",
+    "hostile_documents",
+    "read_golden",
+    "record_artefact",
+    "record_golden",
+    "require_verified",
+    "run_invariance",
+    "select_documents",
+    "verify",
+]

@@ -1,0 +1,294 @@
+"""The first stage at which two records of one document differ, and where in it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
+from math import ceil, prod, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
+
+from nlp_inference.aligned_text import EditRecord
+from nlp_inference.document import Annotation
+from nlp_inference.golden.records import (
+    STAGES,
+    Edits,
+    Failed,
+    Final,
+    GoldenRecord,
+    Integers,
+    Output,
+    Stage,
+    Tokens,
+    WindowRow,
+    shorten,
+)
+from nlp_inference.golden.tolerance import Tolerance
+from nlp_inference.predictor import FailedDocument
+
+_EXACT = Tolerance(0.0, 0.0, 0.0)
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+class Place(NamedTuple):
+    """Where two values differ, and both."""
+
+    where: str
+    expected: Any
+    actual: Any
+
+
+class Difference(BaseModel):
+    """The first stage at which a document goes another way than was recorded.
+
+    Attributes:
+        record: the document's id.
+        stage: the stage to blame.
+        where: the place in it.
+        expected, actual: what was recorded there, and what came now; `None` is nothing.
+        expected_stage, actual_stage: the whole stage.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    record: str
+    stage: Stage
+    where: str
+    expected: JsonValue
+    actual: JsonValue
+    expected_stage: JsonValue = None
+    actual_stage: JsonValue = None
+
+    def __str__(self) -> str:
+        both = f"recorded {_shown(self.expected)}, now {_shown(self.actual)}"
+        return f"document {self.record!r} differs in {self.stage!r}: {self.where}: {both}"
+
+
+def first_difference(
+    expected: GoldenRecord, actual: GoldenRecord, tolerance: Tolerance, *, failure: str = ""
+) -> Difference | None:
+    """Compare stage by stage.
+
+    Args:
+        expected: as recorded.
+        actual: as it is now.
+        tolerance: of logits and scores.
+        failure: what the document failed of now, in words.
+    """
+    for stage in STAGES[:-1]:
+        one, other = getattr(expected, stage), getattr(actual, stage)
+        place = _failures(expected, actual, stage, failure)
+        if place is not None and place.expected == place.actual:
+            return None
+        if place is None and one is not None and other is not None:
+            place = _FINDERS[stage](one, other, tolerance)
+        if place is not None:
+            return _difference(expected.id, stage, place, (one, other))
+    return None
+
+
+def _failures(expected: GoldenRecord, actual: GoldenRecord, stage: Stage, failure: str) -> Place | None:
+    """What both failed of at a stage, if one of them did."""
+    one, other = (_failed_at(record, stage) for record in (expected, actual))
+    if one is None and other is None:
+        return None
+    if one is not None and other is not None and one.error == other.error:
+        return Place("an error", one.error, other.error)
+    found = None if other is None else f"{other.error}: {failure}"
+    return Place("an error", one.error if one is not None else None, found)
+
+
+def batched_difference(
+    expected: GoldenRecord, actual: Final | FailedDocument, tolerance: Tolerance
+) -> Difference | None:
+    """Compare what a document gave among others, in batches as production makes them, with its record."""
+    if isinstance(actual, FailedDocument):
+        same = expected.failed is not None and expected.failed.error == actual.error
+        error = None if expected.failed is None else expected.failed.error
+        place = None if same else Place("an error", error, f"{actual.error}: {actual.message}")
+        return place and _difference(expected.id, "batched", place, (expected.final, None))
+    if expected.final is None:
+        return _difference(expected.id, "batched", Place("a prediction", None, actual), (None, actual))
+    place = _in_final(expected.final, actual, tolerance)
+    return place and _difference(expected.id, "batched", place, (expected.final, actual))
+
+
+def _failed_at(record: GoldenRecord, stage: Stage) -> Failed | None:
+    return record.failed if record.failed is not None and record.failed.stage == stage else None
+
+
+def _difference(record: str, stage: Stage, place: Place, whole: tuple[Any, Any]) -> Difference:
+    values = {"expected": place.expected, "actual": place.actual, "expected_stage": whole[0], "actual_stage": whole[1]}
+    dumped = {name: _JSON.dump_python(value, mode="json") for name, value in values.items()}
+    return Difference(record=record, stage=stage, where=place.where, **dumped)
+
+
+def _in_edits(one: Edits, other: Edits, _: Tolerance) -> Place | None:
+    found = _in_edit_records(one.text, other.text)
+    if found is not None or one.pair == other.pair:
+        return found
+    in_pair = _in_edit_records(one.pair, other.pair)
+    return None if in_pair is None else in_pair._replace(where=f"second text, {in_pair.where}")
+
+
+def _in_edit_records(one: Sequence[EditRecord], other: Sequence[EditRecord]) -> Place | None:
+    for number, (expected, actual) in enumerate(zip_longest(one, other)):
+        names = [record and f"{record.transform} (version {record.version})" for record in (expected, actual)]
+        if names[0] != names[1]:
+            return Place(f"transform {number} of those that changed the text", *names)
+        found = _first_unequal(expected.edits, actual.edits)
+        if found is not None:
+            return Place(f"transform {expected.transform!r}, edit {found.where}", found.expected, found.actual)
+    return None
+
+
+def _in_ids(one: Tokens, other: Tokens, _: Tolerance) -> Place | None:
+    parts: tuple[tuple[str, Any, Any], ...] = (
+        ("token", one.ids, other.ids),
+        ("second text, token", one.pair_ids or (), other.pair_ids or ()),
+    )
+    for name, expected, actual in parts:
+        found = _first_unequal(expected, actual)
+        if found is not None:
+            return found._replace(where=f"{name} {found.where}")
+    arrays: tuple[tuple[str, Integers | None, Integers | None], ...] = (
+        ("places of the tokens in the text", one.places, other.places),
+        ("where words start", one.word_starts, other.word_starts),
+        ("places of the tokens in the second text", one.pair_places, other.pair_places),
+    )
+    return next((found for array in arrays if (found := _in_integers(*array)) is not None), None)
+
+
+def _in_windows(one: Sequence[WindowRow], other: Sequence[WindowRow], _: Tolerance) -> Place | None:
+    for number, (expected, actual) in enumerate(zip_longest(one, other)):
+        if expected is None or actual is None:
+            return Place("number of windows", len(one), len(other))
+        for name in ("start", "end", "owned_start", "owned_end", "before", "after"):
+            pair = getattr(expected, name), getattr(actual, name)
+            if pair[0] != pair[1]:
+                return Place(f"window {number}, {name}", *pair)
+        types = _in_integers(f"window {number}, token_type_ids", expected.token_type_ids, actual.token_type_ids)
+        if types is not None:
+            return types
+    return None
+
+
+def _in_integers(name: str, one: Integers | None, other: Integers | None) -> Place | None:
+    if one is None or other is None:
+        return None if one is other else Place(name, one, other)
+    if one.shape == other.shape and one.digest == other.digest:
+        return None
+    if one.shape != other.shape:
+        return Place(f"{name}, shape", one.shape, other.shape)
+    found = _first_unequal(one.head, other.head)
+    if found is None:
+        return Place(f"{name}, behind the first {len(one.head)} values, digest", one.digest, other.digest)
+    return found._replace(where=f"{name}, value {found.where}")
+
+
+def _in_logits(
+    one: Sequence[dict[str, Output]], other: Sequence[dict[str, Output]], tolerance: Tolerance
+) -> Place | None:
+    if len(one) != len(other):
+        return Place("number of windows", len(one), len(other))
+    for number, (expected, actual) in enumerate(zip(one, other, strict=True)):
+        if [*expected] != [*actual]:
+            return Place(f"window {number}, names of the outputs", [*expected], [*actual])
+        for name in expected:
+            found = _in_output(expected[name], actual[name], tolerance)
+            if found is not None:
+                return found._replace(where=f"window {number}, {name}, {found.where}")
+    return None
+
+
+def _in_output(one: Output, other: Output, tolerance: Tolerance) -> Place | None:
+    if (one.shape, one.digest, one.dtype) == (other.shape, other.digest, other.dtype):
+        return None
+    if one.shape != other.shape:
+        return Place("shape", one.shape, other.shape)
+    if one.dtype[:3] in {"int", "uin", "boo"}:
+        tolerance = _EXACT
+    for place, bound in _numbers(one, other, tolerance):
+        if place.expected is None or place.actual is None:
+            if place.expected is not place.actual:
+                return place
+        elif abs(place.expected - place.actual) > bound:
+            return place
+    exact = tolerance is _EXACT
+    return Place("digest", one.digest, other.digest) if exact else None
+
+
+def _numbers(one: Output, other: Output, tolerance: Tolerance) -> Iterator[tuple[Place, float]]:
+    """The numbers that are kept of two arrays, side by side, and how far they may lie apart."""
+    for index, (expected, actual) in enumerate(zip(one.head, other.head, strict=False)):
+        where = [int(at) for at in np.unravel_index(index, one.shape)]
+        yield Place(f"value {where}", expected, actual), tolerance.absolute + tolerance.relative * abs(expected or 0)
+    largest = max(abs(one.low or 0), abs(one.high or 0))
+    for name in ("low", "high", "mean"):
+        bound = tolerance.absolute + tolerance.relative * largest
+        yield Place(name, getattr(one, name), getattr(other, name)), bound
+    size = ceil(prod(one.shape) / max(1, len(one.norms)))
+    for index, (expected, actual) in enumerate(zip(one.norms, other.norms, strict=False)):
+        bound = tolerance.absolute * sqrt(size) + tolerance.relative * abs(expected or 0)
+        yield Place(f"norm of part {index} of {len(one.norms)}", expected, actual), bound
+
+
+def _in_annotation(one: Annotation, other: Annotation, tolerance: Tolerance) -> Place | None:
+    expected, actual = one.model_dump(mode="json"), other.model_dump(mode="json")
+    values = {"values": expected.pop("values")}, {"values": actual.pop("values")}
+    actual["categories"] = _ordered_like(expected["categories"], actual["categories"], tolerance.score)
+    loose = tolerance.absolute
+    return next(_unequal(expected, actual, tolerance.score), None) or next(_unequal(*values, loose), None)
+
+
+def _ordered_like(expected: list[Any], actual: list[Any], tolerance: float) -> list[Any]:
+    """Categories behind the best one, in the recorded order where their scores tell no order."""
+    places = {category["label"]: place for place, category in enumerate(expected)}
+    scores = [category["score"] or 0.0 for category in expected]
+    if {category["label"] for category in actual} != set(places) or len(actual) != len(places):
+        return actual
+    moved = [abs(scores[place] - scores[places[category["label"]]]) for place, category in enumerate(actual)]
+    if actual[:1] and places[actual[0]["label"]] == 0 and all(distance <= tolerance for distance in moved):
+        return sorted(actual, key=lambda category: places[category["label"]])
+    return actual
+
+
+def _in_final(one: Final, other: Final, tolerance: Tolerance) -> Place | None:
+    read, read_now = (final.model_dump(mode="json", include={"coverage"}) for final in (one, other))
+    return _in_annotation(one.annotation, other.annotation, tolerance) or next(_unequal(read, read_now, 0.0), None)
+
+
+def _unequal(one: Any, other: Any, tolerance: float, where: str = "") -> Iterator[Place]:
+    """Where two JSON values differ; fractions may differ by `tolerance`."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in dict.fromkeys([*one, *other]):
+            yield from _unequal(one.get(key), other.get(key), tolerance, f"{where}.{key}".lstrip("."))
+    elif isinstance(one, list) and isinstance(other, list):
+        for index, (expected, actual) in enumerate(zip_longest(one, other)):
+            yield from _unequal(expected, actual, tolerance, f"{where}[{index}]")
+    elif isinstance(one, float) and isinstance(other, float):
+        if abs(one - other) > tolerance:
+            yield Place(where, one, other)
+    elif one != other:
+        yield Place(where, one, other)
+
+
+def _first_unequal(one: Sequence[Any], other: Sequence[Any]) -> Place | None:
+    for index, (expected, actual) in enumerate(zip_longest(one, other)):
+        if expected != actual:
+            return Place(str(index), expected, actual)
+    return None
+
+
+_FINDERS: dict[Stage, Callable[[Any, Any, Tolerance], Place | None]] = {
+    "edits": _in_edits,
+    "ids": _in_ids,
+    "windows": _in_windows,
+    "logits": _in_logits,
+    "decoded": _in_annotation,
+    "final": _in_final,
+}
+
+
+def _shown(value: JsonValue) -> str:
+    return "nothing" if value is None else shorten(repr(value), 120)

@@ -1,0 +1,200 @@
+"""What `golden.json` holds: documents as they arrived, and what every stage of the route made of them."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from nlp_inference.aligned_text import EditRecord
+from nlp_inference.document import Annotation, Coverage, Document
+from nlp_inference.errors import ArtefactError
+
+GOLDEN_FILE = "golden.json"
+"""Its name, beside the weights."""
+
+MAX_BYTES = 16 * 2**20
+"""What is read of a stranger's `golden.json` at most; recorded ones stay below one MiB by far."""
+
+Stage = Literal["edits", "ids", "windows", "logits", "decoded", "final", "batched"]
+"""A stage of the route; `batched` is the final prediction once more, of all documents together."""
+
+STAGES: tuple[Stage, ...] = ("edits", "ids", "windows", "logits", "decoded", "final", "batched")
+"""In the order in which they are compared: the first that differs is to blame."""
+
+Origin = Literal["hostile", "validation", "file"]
+"""Where a text comes from: the fixed set of this library, the validation documents, the user's own file."""
+
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Ids = tuple[int, ...]
+_Number = FiniteFloat | None
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Edits(_Strict):
+    """What preprocessing did to the text, and to the second text."""
+
+    text: tuple[EditRecord, ...]
+    pair: tuple[EditRecord, ...] = ()
+
+
+class Integers(_Strict):
+    """An array of integers: the SHA-256 of all, and the first ones for people."""
+
+    shape: tuple[int, ...]
+    digest: _Digest
+    head: _Ids
+
+
+class Tokens(_Strict):
+    """What the tokenizer made of the text: ids, the place of each in the text, where words start; and of the second."""
+
+    ids: _Ids
+    pair_ids: _Ids | None = None
+    places: Integers
+    word_starts: Integers
+    pair_places: Integers | None = None
+
+
+class WindowRow(_Strict):
+    """One window: the tokens it reads, those it answers for, and what stands around them in the model's input row."""
+
+    start: int
+    end: int
+    owned_start: int
+    owned_end: int
+    before: _Ids
+    after: _Ids
+    token_type_ids: Integers
+
+
+class Output(_Strict):
+    """An array that the model gave for a window.
+
+    Attributes:
+        shape: of the array.
+        dtype: of the array; whole numbers are compared exactly.
+        digest: SHA-256 of its bytes, for equality bit for bit.
+        head: its first values; `None` stands for NaN.
+        low, high, mean: of all values.
+        norms: the Euclidean norms of consecutive parts of like size, so that a change anywhere shows.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    digest: _Digest
+    head: Annotated[tuple[_Number, ...], Field(max_length=1024)]
+    low: _Number
+    high: _Number
+    mean: _Number
+    norms: Annotated[tuple[_Number, ...], Field(max_length=1024)]
+
+
+class Final(_Strict):
+    """What is handed out: the prediction after postprocessing, and what was read for it."""
+
+    annotation: Annotation
+    coverage: Coverage | None
+
+
+class Failed(_Strict):
+    """The stage that a document did not pass, and the name of the error."""
+
+    stage: Stage
+    error: str
+
+
+class GoldenRecord(_Strict):
+    """One document as it arrived, and what each stage made of it; a stage that was not reached is `None`."""
+
+    id: str
+    origin: Origin
+    raw_text: str
+    raw_text_pair: str | None = None
+    edits: Edits | None = None
+    ids: Tokens | None = None
+    windows: tuple[WindowRow, ...] | None = None
+    logits: tuple[dict[str, Output], ...] | None = None
+    decoded: Annotation | None = None
+    final: Final | None = None
+    failed: Failed | None = None
+
+    def document(self) -> Document:
+        """The document as it arrived."""
+        return Document(id=self.id, raw_text=self.raw_text, raw_text_pair=self.raw_text_pair)
+
+
+class GoldenFile(_Strict):
+    """Golden records, and what they were recorded with.
+
+    `format_version` is raised when an older library would misread a newer file.
+
+    Example:
+        >>> failed = Failed(stage="edits", error="PatternTimeoutError")
+        >>> record = GoldenRecord(id="hostile: empty", origin="hostile", raw_text="", failed=failed)
+        >>> golden = GoldenFile(backend="torch", dtype="float32", records=(record,))
+        >>> GoldenFile.model_validate_json(golden.model_dump_json()) == golden
+        True
+    """
+
+    format_version: Literal[1] = 1
+    backend: str
+    dtype: str
+    records: Annotated[tuple[GoldenRecord, ...], Field(min_length=1, max_length=4096)]
+
+    @model_validator(mode="after")
+    def _records_are_whole(self) -> Self:
+        for record in self.records:
+            missing = [stage for stage in STAGES[:-1] if getattr(record, stage) is None]
+            if missing and record.failed is None:
+                raise ValueError(f"the record {record.id!r} has no {missing[0]!r}, and does not say what failed")
+        ids = [record.id for record in self.records]
+        if len(set(ids)) < len(ids):
+            repeated = next(one for one in ids if ids.count(one) > 1)
+            raise ValueError(f"two records have the id {repeated!r}; every record needs its own")
+        return self
+
+    def write(self, folder: str | Path) -> Path:
+        """Write `golden.json` into `folder`."""
+        path = Path(folder) / GOLDEN_FILE
+        path.write_text(self.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
+        return path
+
+
+def read_golden(folder: str | Path) -> GoldenFile:
+    """Read the `golden.json` of an artefact. It may be a stranger's: it is data, its size is bounded, its form strict.
+
+    Raises:
+        ArtefactError: there is none, or it is not one that this library reads.
+    """
+    path = Path(folder) / GOLDEN_FILE
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ArtefactError(
+            f"there is no {GOLDEN_FILE} in {str(folder)!r}, so that nothing can be verified; training writes one, and "
+            "for an artefact without: nlp_inference.golden.record_artefact(folder), where its predictions are right"
+        ) from error
+    except OSError as error:
+        raise ArtefactError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    if len(content) > MAX_BYTES:
+        raise ArtefactError(f"{str(path)!r} is larger than {MAX_BYTES} bytes, which no recorded one is; record it anew")
+    try:
+        return GoldenFile.model_validate_json(content)
+    except ValidationError as error:
+        raise ArtefactError(f"{str(path)!r} is no file of golden records: {_explain(error)}; record it anew") from error
+
+
+def _explain(error: ValidationError) -> str:
+    first, *others = error.errors(include_url=False, include_context=False)
+    place = ".".join(map(str, first["loc"]))
+    more = f", and {len(others)} more problems" if others else ""
+    return f"{place + ': ' if place else ''}{first['msg']} (got {shorten(repr(first['input']), 80)}){more}"
+
+
+def shorten(shown: str, width: int) -> str:
+    """What fits into `width` characters."""
+    return shown if len(shown) <= width else f"{shown[: width - 3]}..."

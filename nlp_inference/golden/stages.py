@@ -1,0 +1,136 @@
+"""A document's way, as `Predictor.trace` shows it, to a golden record; the same for recording and verifying."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp_inference.document import Annotation
+from nlp_inference.encoding import EncodedDocument
+from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.golden.records import (
+    Edits,
+    Failed,
+    Final,
+    GoldenRecord,
+    Integers,
+    Origin,
+    Output,
+    Stage,
+    Tokens,
+    WindowRow,
+)
+from nlp_inference.layout import Row
+from nlp_inference.processor import Processor
+from nlp_inference.route import Trace
+
+_HEAD = 64
+"""Values at the beginning of an array that are kept as they are."""
+
+_PARTS = 64
+"""Into how many parts of like size the values of an array are cut, each kept as its norm."""
+
+_DIGITS = 7
+"""Significant digits of a value that is kept: what single precision has, all but the last bit."""
+
+
+def golden_record(trace: Trace, *, processor: Processor, origin: Origin) -> GoldenRecord:
+    """What each stage of a document's way is in a golden record."""
+    if trace.document is None:
+        raise trace.failure or InvalidDocumentError(f"document {trace.id!r} was not read")
+    stages: dict[str, Any] = {}
+    if trace.encoded is not None:
+        stages |= _encoded(trace.encoded, trace.rows)
+    if trace.outputs is not None:
+        stages["logits"] = tuple(
+            {name: _output(array) for name, array in sorted(answer.items())} for answer in trace.outputs
+        )
+    if trace.decoded is not None:
+        stages["decoded"] = trace.decoded.predicted or Annotation()
+    if trace.final is not None:
+        final = trace.final
+        stages["final"] = Final(annotation=final.predicted or Annotation(), coverage=final.coverage)
+    if trace.failure is not None:
+        failed_in = _failed_in(trace, stages, processor)
+        stages["failed"] = Failed(stage=failed_in, error=type(trace.failure).__name__)
+    document = trace.document
+    return GoldenRecord(
+        id=trace.id, origin=origin, raw_text=document.raw_text, raw_text_pair=document.raw_text_pair, **stages
+    )
+
+
+def _failed_in(trace: Trace, stages: dict[str, Any], processor: Processor) -> Stage:
+    """The stage that a document did not pass; one that could be preprocessed shows its edits."""
+    if trace.encoded is not None:
+        return "logits" if trace.outputs is None else "decoded" if trace.decoded is None else "final"
+    if trace.document is None:
+        return "edits"
+    try:
+        clean = processor.preprocess(trace.document.as_it_arrived())
+    except Exception:  # noqa: BLE001 - whatever it was, it is what the trace failed of
+        return "edits"
+    stages["edits"] = Edits(text=clean.edits, pair=clean.edits_pair)
+    return "windows" if isinstance(trace.failure, InvalidDocumentError) else "ids"
+
+
+def _encoded(encoded: EncodedDocument, rows: Sequence[Row]) -> dict[str, Any]:
+    document, pair_ids, pair_offsets = encoded.document, encoded.pair_ids, encoded.pair_offsets
+    return {
+        "edits": Edits(text=document.edits, pair=document.edits_pair),
+        "ids": Tokens(
+            ids=tuple(encoded.token_ids.tolist()),
+            pair_ids=None if pair_ids is None else tuple(pair_ids.tolist()),
+            places=_integers(encoded.offsets),
+            word_starts=_integers(encoded.word_starts),
+            pair_places=None if pair_offsets is None else _integers(pair_offsets),
+        ),
+        "windows": tuple(
+            WindowRow(
+                **window._asdict(),
+                before=tuple(row.input_ids[: row.content.start].tolist()),
+                after=tuple(row.input_ids[row.content.stop :].tolist()),
+                token_type_ids=_integers(row.token_type_ids),
+            )
+            for window, row in zip(encoded.windows, rows, strict=True)
+        ),
+    }
+
+
+def _integers(array: NDArray[np.int64]) -> Integers:
+    values = np.ascontiguousarray(array, dtype="<i8")
+    head = tuple(values.ravel()[:_HEAD].tolist())
+    return Integers(shape=values.shape, digest=sha256(values.tobytes()).hexdigest(), head=head)
+
+
+def _output(array: NDArray[Any]) -> Output:
+    values = np.ascontiguousarray(array)
+    values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    numbers = values.ravel().astype(np.float64)
+    parts = np.array_split(numbers, min(_PARTS, len(numbers))) if len(numbers) else []
+    return Output(
+        shape=values.shape,
+        dtype=values.dtype.name,
+        digest=sha256(values.tobytes()).hexdigest(),
+        head=_rounded(numbers[:_HEAD]),
+        **_summary(numbers),
+        norms=_rounded([np.linalg.norm(part) for part in parts]),
+    )
+
+
+def _summary(numbers: NDArray[np.float64]) -> Mapping[str, float | None]:
+    if not len(numbers):
+        return {"low": None, "high": None, "mean": None}
+    with np.errstate(invalid="ignore"):  # infinities of both signs have no mean
+        names, found = ("low", "high", "mean"), _rounded([numbers.min(), numbers.max(), numbers.mean()])
+    return dict(zip(names, found, strict=True))
+
+
+def _rounded(numbers: Any) -> tuple[float | None, ...]:
+    """As JSON can hold them: NaN as nothing, infinities as the largest numbers of single precision."""
+    finite = np.clip(np.asarray(numbers, dtype=np.float64), -_LARGEST, _LARGEST).tolist()
+    return tuple(None if number != number else float(f"{number:.{_DIGITS}g}") for number in finite)  # noqa: PLR0124
+
+
+_LARGEST = float(np.finfo(np.float32).max)

@@ -1,0 +1,153 @@
+"""Verification: the route of the golden records once more, here, and the first stage at which it differs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, computed_field
+
+from nlp_inference.document import Annotation
+from nlp_inference.errors import VerificationError
+from nlp_inference.golden.compare import Difference, batched_difference, first_difference
+from nlp_inference.golden.records import STAGES, Final, GoldenFile, GoldenRecord, Stage, read_golden
+from nlp_inference.golden.stages import golden_record
+from nlp_inference.golden.tolerance import tolerance_between
+from nlp_inference.predictor import FailedDocument, Predictor
+
+
+class Verification(BaseModel):
+    """What came of replaying golden records.
+
+    Attributes:
+        backend, dtype: what they were replayed with.
+        recorded_backend, recorded_dtype: what they were recorded with.
+        logits_within: how far logits may lie apart, absolutely; see `nlp_inference.golden.tolerance`.
+        largest_deviation: how far the logits that are kept one by one do lie apart, at most.
+        records: how many were replayed.
+        bit_for_bit: how many of them gave the same numbers, to the last bit.
+        failing: how many fail as they did when they were recorded.
+        differences: the first one of every record that differs.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    backend: str
+    dtype: str
+    recorded_backend: str
+    recorded_dtype: str
+    logits_within: float
+    largest_deviation: float
+    records: int
+    bit_for_bit: int
+    failing: int
+    differences: tuple[Difference, ...]
+
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own way to have a property in the JSON
+    @property
+    def ok(self) -> bool:
+        """Whether no record differs."""
+        return not self.differences
+
+    @property
+    def first(self) -> Difference | None:
+        """The difference at the earliest stage, which is where to look first."""
+        return min(self.differences, key=lambda difference: STAGES.index(difference.stage), default=None)
+
+    def by_stage(self) -> list[tuple[Stage, int, int]]:
+        """For each stage: how many records agree there, and how many differ there first."""
+        counts: list[tuple[Stage, int, int]] = []
+        left = self.records
+        for stage in STAGES:
+            differ = sum(difference.stage == stage for difference in self.differences)
+            left -= differ
+            counts.append((stage, left, differ))
+        return counts
+
+    def require_ok(self, name: str | Path) -> None:
+        """Do nothing if no record differs.
+
+        Raises:
+            VerificationError: one does; the message names the stage, the record, and both values.
+        """
+        if self.first is not None:
+            raise VerificationError(
+                f"{str(name)!r} does not predict here what it predicted when it was recorded: {self.first} "
+                f"({len(self.differences)} of {self.records} records differ). See all of it with: "
+                f"nlp-inference verify {name}"
+            )
+
+
+def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
+    """Replay golden records from their raw texts, and find for each the first stage that differs.
+
+    Each document goes the route by itself and is compared stage by stage; then all go together, in batches as
+    production makes them, and the predictions are compared once more.
+
+    Raises:
+        ArtefactError: no tolerance is stated for this backend or precision.
+    """
+    backend, dtype = predictor.backend.name, predictor.backend.dtype
+    tolerance = tolerance_between((golden.backend, golden.dtype), (backend, dtype))
+    differences: dict[str, Difference] = {}
+    same_bits, deviation = 0, 0.0
+    for expected in golden.records:
+        [trace] = predictor.trace([expected.document()])
+        actual = golden_record(trace, processor=predictor.processor, origin=expected.origin)
+        found = first_difference(expected, actual, tolerance, failure=str(trace.failure))
+        if found is not None:
+            differences[expected.id] = found
+        else:
+            same_bits += actual == expected
+            deviation = max(deviation, _deviation(expected, actual))
+    alone = [record for record in golden.records if record.id not in differences]
+    for expected, together in zip(alone, _together(predictor, alone), strict=True):
+        found = batched_difference(expected, together, tolerance)
+        if found is not None:
+            differences[expected.id] = found
+    return Verification(
+        backend=backend,
+        dtype=dtype,
+        recorded_backend=golden.backend,
+        recorded_dtype=golden.dtype,
+        logits_within=tolerance.absolute,
+        largest_deviation=deviation,
+        records=len(golden.records),
+        bit_for_bit=same_bits,
+        failing=sum(record.failed is not None for record in golden.records if record.id not in differences),
+        differences=tuple(differences[record.id] for record in golden.records if record.id in differences),
+    )
+
+
+def _together(predictor: Predictor, records: list[GoldenRecord]) -> Iterator[Final | FailedDocument]:
+    documents = [record.document() for record in records]
+    apart = Predictor(predictor.processor, predictor.backend)  # the profile of what is served is not for golden records
+    for result in apart.stream(documents, on_error="record"):
+        if isinstance(result, FailedDocument):
+            yield result
+        else:
+            yield Final(annotation=result.predicted or Annotation(), coverage=result.coverage)
+
+
+def _deviation(expected: GoldenRecord, actual: GoldenRecord) -> float:
+    """How far the logits that are kept one by one lie apart, at most."""
+    windows = zip(expected.logits or (), actual.logits or (), strict=False)
+    pairs = (
+        (one, other)
+        for recorded, now in windows
+        for name in recorded.keys() & now.keys()
+        for one, other in zip(recorded[name].head, now[name].head, strict=False)
+        if one is not None and other is not None
+    )
+    return max((abs(one - other) for one, other in pairs), default=0.0)
+
+
+def require_verified(folder: str | Path) -> Verification:
+    """Load an artefact as production does and replay its golden records: the gate before publishing and exporting.
+
+    Raises:
+        VerificationError: a record differs.
+        ArtefactError: the artefact cannot be loaded, or has no golden records.
+    """
+    golden = read_golden(folder)
+    verification = verify(Predictor.from_pretrained(folder), golden)
+    verification.require_ok(folder)
+    return verification

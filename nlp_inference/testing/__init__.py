@@ -1,0 +1,6 @@
+"""The laws that every transform must keep, as checks to run on your own, as scikit-learn's `check_estimator` does."""
+
+from nlp_inference.testing.post_transforms import check_post_transform
+from nlp_inference.testing.transforms import check_transform
+
+__all__ = ["check_post_transform", "check_transform"]

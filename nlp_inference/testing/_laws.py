@@ -1,0 +1,101 @@
+"""What the laws of transforms and those of post-transforms have in common."""
+
+import json
+import pickle
+from collections.abc import Callable, Iterable
+from time import process_time
+from typing import Any, TypeVar
+
+from nlp_inference.errors import CheckFailedError
+from nlp_inference.registry import Registered
+
+Result = TypeVar("Result")
+
+_GRACE_SECONDS = 0.2
+_NOISE = 4.0
+"""How much longer than in proportion a call may take: a machine does other things too."""
+_REACH = 20
+"""A call is compared with one on an input of a twentieth of its length, or longer."""
+
+
+def failed(step: Registered, law: str, what: str, *, on: object = None) -> CheckFailedError:
+    """The error that names the law, the input and what happened."""
+    place = "" if on is None else f", on {on!r:.300}"
+    return CheckFailedError(f"{type(step).__name__} breaks the law {law!r}{place}: {what}")
+
+
+def attempt(step: Registered, law: str, function: Callable[..., Result], *arguments: Any, on: object = None) -> Result:
+    """What the function returns; if it raises, the law is broken.
+
+    Raises:
+        CheckFailedError: it raised.
+    """
+    try:
+        return function(*arguments)
+    except Exception as error:
+        raise failed(step, law, f"it raised {type(error).__name__}: {error}", on=on) from error
+
+
+def check_identity(step: Any, kind: type[Registered]) -> None:
+    """The laws about what is saved: kind, name, version, specification, pickle.
+
+    Raises:
+        CheckFailedError: one is broken.
+    """
+    if not isinstance(step, kind):
+        message = f"{step!r:.200} is no {kind.__name__}; give an object, such as {kind.__name__}Name()"
+        raise CheckFailedError(message)
+    name = getattr(step, "name", None)
+    if not isinstance(name, str) or not name:
+        raise failed(step, "it has a name", f"its class attribute `name` is {name!r}, expected a string")
+    if not step.came_with_a_model() and kind.members.get(name) is not type(step):
+        raise failed(step, "it is registered by its name", f"{name!r} stands for {kind.members.get(name)!r}")
+    version = getattr(step, "version", None)
+    if type(version) is not int or version < 1:
+        raise failed(step, "its version is a whole number from 1 on", f"its class attribute `version` is {version!r}")
+    _check_round_trips(step)
+
+
+def _check_round_trips(step: Registered) -> None:
+    law = "it survives JSON"
+    spec = attempt(step, law, step.to_spec)
+    text = attempt(step, law, json.dumps, spec, on=spec)
+    value = None if isinstance(spec, str) else json.loads(text)[step.name]
+    again = attempt(step, law, type(step).from_value, value, on=spec)
+    if again != step:
+        raise failed(step, law, f"it came back as {again!r}; are there settings that are no fields?", on=spec)
+    law = "it can be pickled"
+    copy = attempt(step, law, pickle.loads, attempt(step, law, pickle.dumps, step))
+    if copy != step:
+        raise failed(step, law, f"it came back as {copy!r}")
+
+
+def check_time(
+    step: Registered, function: Callable[[Any], object], inputs: Iterable[tuple[int, Any]], *, on: str
+) -> None:
+    """That the time of a call grows in proportion to its input.
+
+    Args:
+        step: the transform.
+        function: applies it.
+        inputs: ever longer inputs, each with its length in characters or spans.
+        on: the inputs, for the message.
+
+    Raises:
+        CheckFailedError: it took longer, or failed.
+    """
+    law = "its time grows with the length of the input, and no faster"
+
+    def seconds_of(argument: Any) -> float:
+        before = process_time()
+        attempt(step, law, function, argument, on=on)
+        return process_time() - before
+
+    measured: list[tuple[int, float]] = []
+    for length, argument in inputs:
+        seconds = seconds_of(argument)
+        measured.append((length, seconds))
+        shorter, its_seconds = next(one for one in measured if one[0] * _REACH >= length)
+        allowed = _GRACE_SECONDS + _NOISE * its_seconds * length / shorter
+        if seconds > allowed and seconds_of(argument) > allowed:  # once may be the garbage collector
+            raise failed(step, law, f"{its_seconds:.3f} s for {shorter}, but {seconds:.3f} s for {length}", on=on)

@@ -1,0 +1,43 @@
+"""A digest of a data set: whether a model was trained or scored on the same documents can be told without them."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from nlp_inference.document import Annotation, Document
+
+
+def documents_sha256(documents: Iterable[Document]) -> str:
+    """The SHA-256, in hexadecimal, of what documents say, whatever their order, their ids and their metadata.
+
+    Each document counts as often as it occurs: the digests of all, of their raw texts and gold as canonical JSON
+    (sorted keys, UTF-8, spans and categories in order), are sorted and digested together.
+
+    Args:
+        documents: with gold or without.
+
+    Example:
+        >>> one, two = Document(raw_text="Ana", id="1"), Document(raw_text="Rome", id="2")
+        >>> documents_sha256([one, two]) == documents_sha256([two, one.model_copy(update={"id": "3"})])
+        True
+        >>> documents_sha256([one, two]) == documents_sha256([one, two, two])
+        False
+    """
+    digests = sorted(hashlib.sha256(_canonical(document)).digest() for document in documents)
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def _canonical(document: Document) -> bytes:
+    content = {
+        "raw_text": document.raw_text,
+        "raw_text_pair": document.raw_text_pair,
+        "gold": None if document.gold is None else _in_order(document.gold).model_dump(mode="json"),
+    }
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _in_order(gold: Annotation) -> Annotation:
+    """Spans and categories in an order of their own, unless relations refer to spans by their positions."""
+    spans = gold.spans if gold.relations else sorted(gold.spans, key=lambda span: (span.start, span.end, span.label))
+    categories = sorted(gold.categories, key=lambda category: category.label)
+    return gold.model_copy(update={"spans": tuple(spans), "categories": tuple(categories)})

@@ -1,0 +1,118 @@
+"""Texts that occur again: across splits, where they make a score too good, and within one."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
+from typing import NamedTuple
+
+from nlp_inference import Document
+from nlp_inference.tasks.base import Needs
+from nlp_training.data_report.findings import Tally, place_of, shortened
+from nlp_training.data_report.lost_gold import compared
+from nlp_training.data_report.near_duplicates import NearDuplicates
+
+SplitPair = tuple[str, str]
+"""An earlier split, and the split whose documents occur in it; the same name twice is one split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """How many documents of a split have a twin, or almost one, in an earlier split or earlier in their own.
+
+    Attributes:
+        exact: documents whose text is that of an earlier one.
+        near: documents whose text is almost that of an earlier one, and not that of one.
+        contradictions: documents with the text of an earlier one, the first of its split, and other gold.
+    """
+
+    exact: dict[SplitPair, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    near: dict[SplitPair, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    contradictions: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+
+
+class _First(NamedTuple):
+    """The first document with a text in a split."""
+
+    position: int
+    gold: int
+
+
+class DuplicateSearch:
+    """Takes in the documents of one split after the other, and knows the twins of each.
+
+    Two documents have the same text if the model reads the same: texts are compared after preprocessing, both of a
+    pair. Documents without a word to read are no twins of each other. Kept of each text are some 300 bytes.
+
+    Args:
+        needs: what of the gold must agree.
+        read: gives again what the model reads of a document.
+    """
+
+    def __init__(self, needs: Needs, read: Callable[[Document], str]) -> None:
+        self.found = Duplicates()
+        self._needs = needs
+        self._documents: list[tuple[str, Document]] = []
+        self._firsts: dict[bytes, dict[str, _First]] = {}
+        self._near = NearDuplicates(lambda position: read(self._documents[position][1]))
+        self._splits: list[str] = []
+
+    def add(self, split: str, documents: Sequence[Document], read: Sequence[str]) -> None:
+        """Take in some documents of a split, and what the model reads of each."""
+        if split not in self._splits:
+            self._splits.append(split)
+        new: list[int] = []
+        texts: list[str] = []
+        for document, text in zip(documents, read, strict=True):
+            if not text.strip():
+                continue
+            if self._is_new(split, document, text):
+                new.append(len(self._documents))
+                texts.append(text)
+            self._documents.append((split, document))
+        self._near.add(texts, positions=new, group=self._splits.index(split))
+
+    def finish(self) -> Duplicates:
+        """Find the near-duplicates, too, and give everything that was found."""
+        for pair in self._near.find():
+            (split, document), (earlier_split, earlier) = self._documents[pair.position], self._documents[pair.earlier]
+            self.found.near[earlier_split, split].add(partial(_almost, document, earlier, pair.similarity))
+        return self.found
+
+    def _is_new(self, split: str, document: Document, text: str) -> bool:
+        """Whether no earlier document has this text; if one has, it is counted."""
+        gold = hash(self._comparable(document))
+        firsts = self._firsts.setdefault(blake2b(text.encode(), digest_size=16).digest(), {})
+        is_new = not firsts
+        for earlier_split, first in firsts.items():
+            other = self._documents[first.position][1]
+            self.found.exact[earlier_split, split].add(partial(_pair, document, other))
+        other_gold = [first for first in firsts.values() if first.gold != gold]
+        if other_gold:
+            other = self._documents[other_gold[0].position][1]
+            self.found.contradictions[split].add(partial(_pair, document, other))
+        firsts.setdefault(split, _First(len(self._documents), gold))
+        return is_new
+
+    def _comparable(self, document: Document) -> frozenset[tuple[str, str]]:
+        """The gold without its places, which differ where the raw texts do."""
+        gold = compared(document.gold, self._needs)
+        return frozenset((one.label, document.raw_text[one.start or 0 : one.end or 0]) for one in gold)
+
+
+def text_read(document: Document) -> str:
+    """Both texts of a preprocessed document."""
+    return document.text if document.text_pair is None else f"{document.text}\n{document.text_pair}"
+
+
+def _pair(document: Document, other: Document) -> str:
+    return f"{_told(document)} and {place_of(other)}"
+
+
+def _almost(document: Document, other: Document, similarity: float) -> str:
+    return f"{_told(document)} is {similarity:.0%} like {_told(other)}"
+
+
+def _told(document: Document) -> str:
+    return f"{place_of(document)} {shortened(document.raw_text)}"

@@ -1,0 +1,187 @@
+"""What measures mean for a run: each becomes a finding, if it is out of bounds."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nlp_inference import Processor
+from nlp_training.data_report.duplicates import Duplicates
+from nlp_training.data_report.findings import SHOWN, Finding, Severity, listed, percent, place_of
+from nlp_training.data_report.split_measures import SplitMeasures
+from nlp_training.data_report.surfaces import Surface, Surfaces
+from nlp_training.metrics import document_metric
+
+ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+TRAIN = "train"
+_UNKNOWN = 0.01
+"""Share of unknown tokens from which on they are a warning."""
+_INCONSISTENT = 0.05
+"""Share of spans from which on inconsistent annotation is a warning."""
+
+Measures = Mapping[str, SplitMeasures]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is an error, and what is rare.
+
+    Args:
+        min_ceiling: the least score of perfect outputs that is no error.
+        max_leakage: the largest share of a split's documents whose text stands in the training split, too, that is
+            no error.
+        rare: a label with fewer examples is rare.
+    """
+
+    min_ceiling: float = 0.9
+    max_leakage: float = 0.01
+    rare: int = 10
+
+
+def judge(
+    measures: Measures, duplicates: Duplicates, surfaces: Surfaces, *, processor: Processor, bounds: Bounds
+) -> Iterator[Finding]:
+    """Everything that measures say, as findings."""
+    best = document_metric(processor.task.needs).best
+    for split, measured in measures.items():
+        yield from _judge_ceiling(split, measured, best=best, bounds=bounds)
+    yield from _judge_duplicates(measures, duplicates, bounds)
+    yield from _judge_labels(measures, getattr(processor.task, "labels", ()), bounds)
+    for split, measured in measures.items():
+        yield from _judge_spans(split, measured)
+        yield from _judge_texts(split, measured)
+    yield from _judge_surfaces(surfaces)
+    yield from _judge_transforms(measures, processor)
+
+
+def _judge_ceiling(split: str, measured: SplitMeasures, *, best: str, bounds: Bounds) -> Iterator[Finding]:
+    yield from measured.failed.finding(ERROR, "failed", split, "document that cannot be encoded or decoded")
+    if not measured.lost:
+        return
+    ceiling = measured.ceiling[best]
+    severity = ERROR if ceiling < bounds.min_ceiling else WARNING
+    text = f"gold annotation, of {measured.annotations:,}, that no model can give back: {best} {ceiling:.4f} at best"
+    examples = tuple(f"{place_of(one.document)}: {one.told}: {one.cause}" for one in measured.lost[:SHOWN])
+    yield Finding(severity, "ceiling", split, len(measured.lost), text, examples)
+    scores: dict[str, Any] = measured.ceiling["per_label"]
+    hopeless = [label for label, one in scores.items() if one["support"] >= bounds.rare and one["recall"] == 0]
+    if hopeless:
+        text = f"label that can never be right, whatever the model: {listed(hopeless)}"
+        yield Finding(ERROR, "hopeless-label", split, len(hopeless), text)
+
+
+def _judge_duplicates(measures: Measures, duplicates: Duplicates, bounds: Bounds) -> Iterator[Finding]:
+    for (earlier, split), tally in duplicates.exact.items():
+        share = percent(tally.count, measures[split].documents)
+        if earlier == split:
+            yield from tally.finding(NOTE, "repeated", split, f"document with the text of an earlier one ({share})")
+            continue
+        too_many = earlier == TRAIN and tally.count > bounds.max_leakage * measures[split].documents
+        text = f"document whose text is also in {earlier} ({share})"
+        yield from tally.finding(ERROR if too_many else WARNING, "leaked", split, text)
+    for (earlier, split), tally in duplicates.near.items():
+        share = percent(tally.count, measures[split].documents)
+        if earlier == split:
+            yield from tally.finding(
+                NOTE, "near-repeated", split, f"document almost the same as an earlier one ({share})"
+            )
+        else:
+            text = f"document almost the same as one of {earlier} ({share})"
+            yield from tally.finding(WARNING, "near-leaked", split, text)
+    for split, tally in duplicates.contradictions.items():
+        text = "document with the text of an earlier one, and other gold"
+        yield from tally.finding(WARNING, "contradiction", split, text)
+
+
+def _judge_labels(measures: Measures, known: tuple[str, ...], bounds: Bounds) -> Iterator[Finding]:
+    learnt = measures[TRAIN].labels if TRAIN in measures else {}
+    labels = list(dict.fromkeys([*known, *learnt]))
+    for split, measured in measures.items():
+        missing = [label for label in labels if label not in measured.labels]
+        if missing:
+            told = (
+                "label of the task that is not in it, and cannot be learnt"
+                if split == TRAIN
+                else ("label that is not in it, and is not measured")
+            )
+            yield Finding(WARNING, "missing-label", split, len(missing), f"{told}: {listed(missing)}")
+        counts = sorted((count, label) for label, count in measured.labels.items() if count < bounds.rare)
+        if counts:
+            names = listed([f"{label} {count}" for count, label in counts])
+            text = f"label with fewer than {bounds.rare} examples: {names}"
+            yield Finding(WARNING if split == TRAIN else NOTE, "rare-label", split, len(counts), text)
+
+
+def _judge_spans(split: str, measured: SplitMeasures) -> Iterator[Finding]:
+    yield from measured.blank_edges.finding(WARNING, "blank-edge", split, "span with white space at an edge")
+    yield from measured.punctuation_edges.finding(NOTE, "punctuation-edge", split, "span with punctuation at an edge")
+    yield from measured.divided.finding(
+        WARNING, "divided", split, "span that no window reads as a whole; raise windows.max_length or windows.overlap"
+    )
+
+
+def _judge_texts(split: str, measured: SplitMeasures) -> Iterator[Finding]:
+    yield from measured.empty.finding(WARNING, "empty-text", split, "document with an empty text")
+    yield from measured.emptied.finding(WARNING, "emptied-text", split, "text that preprocessing leaves empty")
+    share = percent(measured.truncated.count, measured.documents)
+    yield from measured.truncated.finding(WARNING, "truncated", split, f"text that is not read to its end ({share})")
+    share = percent(measured.long.count, measured.documents)
+    yield from measured.long.finding(NOTE, "long-text", split, f"text of more than one window ({share})")
+    unknown = measured.unknown_tokens.total()
+    if unknown:
+        severity = WARNING if unknown > _UNKNOWN * measured.tokens else NOTE
+        surfaces = tuple(f"{surface!r} {count}" for surface, count in measured.unknown_tokens.most_common(SHOWN))
+        text = f"token that the tokenizer does not know ({percent(unknown, measured.tokens)})"
+        yield Finding(severity, "unknown-token", split, unknown, text, surfaces)
+
+
+def _judge_surfaces(surfaces: Surfaces) -> Iterator[Finding]:
+    spans, minority, missed = surfaces.annotated, surfaces.minority, surfaces.inconsistent
+    if minority:
+        severity = WARNING if minority > _INCONSISTENT * spans else NOTE
+        text = f"span with another label than most spans of the same words ({percent(minority, spans)})"
+        examples = tuple(_show(surface) for surface in surfaces.ambiguous(shown=SHOWN))
+        yield Finding(severity, "ambiguous-surface", "all", minority, text, examples)
+    if missed:
+        severity = WARNING if missed > _INCONSISTENT * spans else NOTE
+        text = (
+            "place annotated where the same words mostly are not, or not annotated where they mostly are "
+            f"({percent(missed, spans)} of the number of spans)"
+        )
+        examples = tuple(_show(surface) for surface in surfaces.missed(shown=SHOWN))
+        yield Finding(severity, "inconsistent-surface", "all", missed, text, examples)
+
+
+def _show(surface: Surface) -> str:
+    labels = ", ".join(f"{label} {count}" for label, count in surface.labels.items())
+    rest = f", not annotated {surface.unannotated}" if surface.unannotated else ""
+    return f"{surface.text!r}: {labels}{rest}"
+
+
+def _judge_transforms(measures: Measures, processor: Processor) -> Iterator[Finding]:
+    for split, measured in measures.items():
+        if measured.changed_documents:
+            text = f"document changed by transforms: {', '.join(measured.changed_shares())}"
+            yield Finding(NOTE, "changed", split, measured.changed_documents, text)
+    names = dict.fromkeys(step.name for step in processor.preprocess)
+    idle = [name for name in names if not any(measured.changed[name] for measured in measures.values())]
+    if idle and measures:
+        yield Finding(NOTE, "idle-transform", "all", len(idle), f"transform that changed no document: {listed(idle)}")
+
+
+def of_problems(kind: str, split: str, texts: list[str]) -> Finding:
+    """The finding that stands for problems of one kind in a split, for which training would refuse the data."""
+    told = tuple(text.removeprefix(f"{split}: ") for text in texts)
+    return Finding(ERROR, kind, split, len(texts), _PROBLEMS[kind], told)
+
+
+_PROBLEMS = {
+    "unreadable": "record or source that cannot be read",
+    "empty": "empty split",
+    "nothing-to-learn": "split without anything to learn",
+    "no-processor": "processor that cannot be made, so that nothing more was looked at",
+    "repeated-id": "document with the id of another one",
+    "unknown-label": "label that train or the task does not know",
+    "no-gold": "document without gold",
+    "overlap": "span that overlaps another one, which the task cannot express",
+    "wrong-gold": "document with other gold than the task learns from",
+}

@@ -1,0 +1,138 @@
+"""What one split holds, counted while its encoded documents go by."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from unicodedata import category
+
+import numpy as np
+
+from nlp_inference import Processor
+from nlp_inference.encoding import EncodedDocument
+from nlp_training.data_report.findings import Tally, percent, place_of, shortened
+from nlp_training.data_report.lost_gold import Gold, LostGold, causes, compared
+
+
+@dataclass(slots=True)
+class SplitMeasures:
+    """Sizes and oddities of a split, and the scores that perfect outputs would get on it.
+
+    Attributes:
+        documents, characters, tokens, windows: how many there are; characters of the raw texts.
+        annotations: how many gold spans, or labels of whole documents.
+        labels: how many of them have each label.
+        ceiling: scores of perfect outputs after the whole route, by the metric of the task; empty if there is none.
+        lost: the gold that even they do not give back.
+        changed_documents, changed: how many documents some transform changed, and each of them.
+        unknown_tokens: the stretches of the texts that the tokenizer has no token for, with their number.
+        empty, emptied: texts of nothing but white space, as they arrived and after preprocessing.
+        truncated, long: texts that are not read to their end, and those of more windows than one.
+        divided: spans that no window reads as a whole.
+        blank_edges, punctuation_edges: spans with white space, or punctuation, as first or last character.
+        failed: documents that cannot be encoded or decoded.
+    """
+
+    documents: int = 0
+    characters: int = 0
+    tokens: int = 0
+    windows: int = 0
+    annotations: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    ceiling: dict[str, Any] = field(default_factory=dict)
+    lost: list[LostGold] = field(default_factory=list)
+    changed_documents: int = 0
+    changed: Counter[str] = field(default_factory=Counter)
+    unknown_tokens: Counter[str] = field(default_factory=Counter)
+    empty: Tally = field(default_factory=Tally)
+    emptied: Tally = field(default_factory=Tally)
+    truncated: Tally = field(default_factory=Tally)
+    long: Tally = field(default_factory=Tally)
+    divided: Tally = field(default_factory=Tally)
+    blank_edges: Tally = field(default_factory=Tally)
+    punctuation_edges: Tally = field(default_factory=Tally)
+    failed: Tally = field(default_factory=Tally)
+
+    def add(self, encoded: EncodedDocument, processor: Processor) -> None:
+        """Count one document."""
+        document = encoded.document
+        self.documents += 1
+        self.characters += len(document.raw_text) + len(document.raw_text_pair or "")
+        self.tokens += len(encoded.token_ids) + (0 if encoded.pair_ids is None else len(encoded.pair_ids))
+        self.windows += len(encoded.windows)
+        self.changed_documents += bool(document.edits or document.edits_pair)
+        self.changed.update({record.transform for record in (*document.edits, *document.edits_pair)})
+        self._add_unknown_tokens(encoded, processor.tokenizer.unk_token_id)
+        self._add_length(encoded)
+        gold = compared(document.gold, processor.task.needs)
+        self.annotations += len(gold)
+        self.labels.update(one.label for one in gold)
+        for one in gold:
+            if one.start is not None:
+                self._add_span(encoded, one)
+
+    def _add_unknown_tokens(self, encoded: EncodedDocument, unknown: int | None) -> None:
+        text = encoded.document.text
+        for token in np.flatnonzero(encoded.token_ids == (-1 if unknown is None else unknown)).tolist():
+            start, end = encoded.offsets[token]
+            self.unknown_tokens[text[start:end]] += 1
+
+    def _add_length(self, encoded: EncodedDocument) -> None:
+        document = encoded.document
+        if not document.raw_text.strip():
+            self.empty.add(lambda: place_of(document))
+        elif not document.text.strip():
+            self.emptied.add(lambda: f"{place_of(document)} {shortened(document.raw_text)}")
+        tokens = f"{len(encoded.token_ids)} tokens"
+        if encoded.truncated:
+            self.truncated.add(lambda: f"{place_of(document)}: {encoded.tokens_read} of {tokens}")
+        if len(encoded.windows) > 1:
+            self.long.add(lambda: f"{place_of(document)}: {tokens}, {len(encoded.windows)} windows")
+
+    def _add_span(self, encoded: EncodedDocument, gold: Gold) -> None:
+        document = encoded.document
+        surface = document.raw_text[gold.start : gold.end]
+
+        def told() -> str:
+            return f"{place_of(document)}: {gold.label} {shortened(surface)}"
+
+        if surface != surface.strip():
+            self.blank_edges.add(told)
+        elif any(category(character).startswith("P") for character in (surface[0], surface[-1])):
+            self.punctuation_edges.add(told)
+        if len(encoded.windows) > 1 and self._is_divided(encoded, gold):
+            self.divided.add(told)
+
+    @staticmethod
+    def _is_divided(encoded: EncodedDocument, gold: Gold) -> bool:
+        start, end = encoded.document.aligned.to_current(gold.start or 0, gold.end or 0)
+        touched = np.flatnonzero((encoded.offsets[:, 0] < end) & (encoded.offsets[:, 1] > start))
+        if not len(touched):
+            return False
+        return not any(window.start <= touched[0] and touched[-1] < window.end for window in encoded.windows)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that was counted, and every lost annotation."""
+        return {
+            "documents": self.documents,
+            "characters": self.characters,
+            "tokens": self.tokens,
+            "windows": self.windows,
+            "annotations": self.annotations,
+            "labels": dict(self.labels.most_common()),
+            "ceiling": self.ceiling,
+            "lost": len(self.lost),
+            "lost_by_cause": self.lost_by_cause(),
+            "lost_gold": [{**one.to_json(), "text": one.surface} for one in self.lost],
+            "changed_documents": self.changed_documents,
+            "changed_by_transform": dict(self.changed.most_common()),
+            "unknown_tokens": self.unknown_tokens.total(),
+            "unknown_surfaces": dict(self.unknown_tokens.most_common(100)),
+        }
+
+    def lost_by_cause(self) -> dict[str, int]:
+        """How much gold is lost of each cause, the most frequent first."""
+        return causes(self.lost)
+
+    def changed_shares(self) -> list[str]:
+        """The share of documents that each transform changed, for reading."""
+        return [f"{name} {percent(count, self.documents)}" for name, count in self.changed.most_common()]

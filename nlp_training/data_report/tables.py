@@ -1,0 +1,106 @@
+"""A check of data, for a person at a terminal: the summary first."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nlp_inference.tasks.base import Needs
+from nlp_training.data_report.check import DataCheck
+from nlp_training.data_report.findings import Finding, Severity
+from nlp_training.data_report.split_measures import SplitMeasures
+from nlp_training.metrics import document_metric
+
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+_EXAMPLES = 2
+_LABELS = 25
+_LOST = 3
+
+
+def data_check_report(check: DataCheck) -> Iterator[RenderableType]:
+    """Summary, sizes, findings, labels and lost gold, in this order; what is empty is left out."""
+    yield _summary(check)
+    if check.needs is not None:
+        yield _sizes(check, check.needs)
+    if check.findings:
+        yield _findings(check)
+    if check.splits:
+        yield _labels(check)
+    if any(split.lost for split in check.splits.values()):
+        yield _lost(check)
+
+
+def _summary(check: DataCheck) -> Text:
+    counts = [(check.count(severity), severity) for severity in Severity]
+    text = Text(f"{check.name}: ", style="bold")
+    text.append(", ".join(f"{count} {severity}{'' if count == 1 else 's'}" for count, severity in counts))
+    text.stylize("green" if check.ok else "red")
+    return text
+
+
+def _sizes(check: DataCheck, needs: Needs) -> Table:
+    best = document_metric(needs).best
+    gold = "spans" if needs == "spans" else "labels"
+    table = Table(title="splits; the ceiling is the score of a model without mistakes")
+    table.add_column("split")
+    for name in ("documents", "characters", "tokens", "windows", gold, "lost", f"ceiling {best}"):
+        table.add_column(name, justify="right")
+    for name, split in check.splits.items():
+        sizes = (split.documents, split.characters, split.tokens, split.windows, split.annotations, len(split.lost))
+        ceiling = f"{split.ceiling[best]:.4f}" if best in split.ceiling else ""
+        table.add_row(name, *(f"{size:,}" for size in sizes), ceiling)
+    return table
+
+
+def _findings(check: DataCheck) -> Table:
+    table = Table(title="findings; --json has more examples")
+    table.add_column("")
+    table.add_column("split")
+    table.add_column("what was found", ratio=1)
+    for finding in check.findings:
+        style = _STYLES[finding.severity]
+        table.add_row(Text(finding.severity, style=style), finding.split, _told(finding))
+    return table
+
+
+def _told(finding: Finding) -> RenderableType:
+    shown = 0 if finding.severity is Severity.NOTE else _EXAMPLES
+    kind = Text.assemble((f"{finding.kind} ", "bold"), f"{finding.count:,} × {finding.text}")
+    return Group(kind, *(Text(f"· {example}", style="dim") for example in finding.examples[:shown]))
+
+
+def _labels(check: DataCheck) -> Table:
+    counts: dict[str, int] = {}
+    for split in check.splits.values():
+        for label, count in split.labels.items():
+            counts[label] = counts.get(label, 0) + count
+    rarest_first = sorted(counts, key=lambda label: (counts[label], label))
+    table = Table(title="gold by label, the rarest first (ceiling F1, where it is below 1)")
+    table.add_column("label")
+    for name in check.splits:
+        table.add_column(name, justify="right")
+    for label in rarest_first[:_LABELS]:
+        table.add_row(label, *(_label_cell(split, label) for split in check.splits.values()))
+    if len(rarest_first) > _LABELS:
+        table.add_row(f"… {len(rarest_first) - _LABELS} more")
+    return table
+
+
+def _label_cell(split: SplitMeasures, label: str) -> str:
+    scores = split.ceiling.get("per_label", {}).get(label)
+    below = f" ({scores['f1']:.3f})" if scores and scores["support"] and scores["f1"] < 1 else ""
+    return f"{split.labels[label]:,}{below}"
+
+
+def _lost(check: DataCheck) -> Table:
+    table = Table(title="gold that no model could give back; --json has all of it")
+    table.add_column("split")
+    table.add_column("cause")
+    table.add_column("lost", justify="right")
+    table.add_column("such as", ratio=1)
+    for name, split in check.splits.items():
+        for cause, count in split.lost_by_cause().items():
+            told = list(dict.fromkeys(one.told for one in split.lost if one.cause == cause))[:_LOST]
+            table.add_row(name, cause, f"{count:,}", Text(", ".join(told)))
+    return table

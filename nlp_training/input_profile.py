@@ -1,0 +1,26 @@
+"""The profile of what a model learnt from, to compare with what it will be asked."""
+
+from collections.abc import Sequence
+from random import Random
+
+from nlp_inference import Document, Predictor
+from nlp_inference.drift import Profile
+
+DOCUMENTS = 1000
+"""How many documents the profile is of, at most; more would hardly narrow what chance allows in production."""
+
+
+def training_profile(predictor: Predictor, documents: Sequence[Document], *, seed: int) -> Profile:
+    """Predict a sample of the training documents as production would, so that both sides are made by the same code.
+
+    Labels are predicted ones on both sides, too: gold would differ from predictions also where nothing drifted.
+
+    Args:
+        predictor: one that has predicted nothing yet.
+        documents: what the model was trained on.
+        seed: of the sample.
+    """
+    sample = Random(seed).sample(documents, min(DOCUMENTS, len(documents)))  # noqa: S311 - no secret
+    for _ in predictor.stream(document.unannotated() for document in sample):
+        pass
+    return predictor.profile()

@@ -1,0 +1,1 @@
+"""What leaves this machine: which files, and how they reach the Hub."""

@@ -1,0 +1,212 @@
+"""Coverage: how much of a text the model read is in every prediction, and what was not read is said."""
+
+import json
+import re
+from io import StringIO
+
+import pytest
+from fakes import RecordingBackend
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from strategies import chains, messy_texts, sentences
+from typer.testing import CliRunner
+
+from nlp_inference import Document, Predictor, Processor, TextClassification, TokenClassification
+from nlp_inference.aligned_text import Edit
+from nlp_inference.cli import app
+from nlp_inference.document import Coverage
+from nlp_inference.records import to_json_line
+from nlp_inference.rendering import document_html
+from nlp_inference.transforms import Transform
+
+TASK = TokenClassification(labels=("CITY",))
+SPLIT = {"max_length": 6, "overlap": 0}
+TRUNCATE = {**SPLIT, "on_overflow": "truncate"}
+
+
+class WrapInInvisible(Transform):
+    """Turns every x into an x between characters that have no token."""
+
+    name = "wrap_in_invisible_of_these_tests"
+
+    def propose(self, text):
+        return [Edit(at, at + 1, "\u200bx\u200b") for at, character in enumerate(text) if character == "x"]
+
+
+def coverage_of(tokenizer, document, *, preprocess=(), windows=None):
+    (encoded,) = Processor(tokenizer, TASK, preprocess, windows=windows).encode([document])
+    return encoded.coverage()
+
+
+@pytest.mark.parametrize(
+    ("text", "windows", "expected"),
+    [
+        ("", None, Coverage(characters=0, read=0, windows=1)),
+        (" \n ", None, Coverage(characters=3, read=3, windows=1)),
+        ("Ana lives", None, Coverage(characters=9, read=9, windows=1)),
+        ("a b c d e f", SPLIT, Coverage(characters=11, read=11, windows=2)),
+        ("a b c d e f", TRUNCATE, Coverage(characters=11, read=7, windows=1, truncated=True, unread=((7, 11),))),
+        ("a b c d", TRUNCATE, Coverage(characters=7, read=7, windows=1)),
+        ("\u200bAna \x00 lives", None, Coverage(characters=12, read=8, windows=1, unread=((0, 1), (4, 7)))),
+        (
+            "\u200ba b c d e",
+            TRUNCATE,
+            Coverage(characters=10, read=7, windows=1, truncated=True, unread=((0, 1), (8, 10))),
+        ),
+        ("unaffable " * 2, TRUNCATE, Coverage(characters=20, read=9, windows=1, truncated=True, unread=((9, 20),))),
+    ],
+)
+def test_what_is_read_of_a_text(tokenizer, text, windows, expected):
+    assert coverage_of(tokenizer, Document(raw_text=text), windows=windows) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "pair", "windows", "expected"),
+    [
+        ("Ana", "lives", None, Coverage(characters=8, read=8, windows=1)),
+        ("Ana", "", None, Coverage(characters=3, read=3, windows=1)),
+        ("Ana", "\u200bin Rome", None, Coverage(characters=11, read=10, windows=1, unread_pair=((0, 1),))),
+        (
+            "\u200bAna",
+            "in \x00\x00 Rome \u200b",
+            None,
+            Coverage(characters=16, read=9, windows=1, unread=((0, 1),), unread_pair=((2, 6), (10, 12))),
+        ),
+        (
+            "a b c d e f",
+            "g \u200b",
+            {"max_length": 8, "overlap": 0, "on_overflow": "truncate"},
+            Coverage(characters=14, read=8, windows=1, truncated=True, unread=((7, 11),), unread_pair=((1, 3),)),
+        ),
+        ("a b c d e f", "g", {"max_length": 8, "overlap": 0}, Coverage(characters=12, read=12, windows=2)),
+    ],
+)
+def test_what_is_read_of_a_pair(tokenizer, text, pair, windows, expected):
+    assert coverage_of(tokenizer, Document(raw_text=text, raw_text_pair=pair), windows=windows) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<b>Ana</b>", Coverage(characters=10, read=10, windows=1)),
+        ("<b>\u200b</b>", Coverage(characters=8, read=7, windows=1, unread=((3, 4),))),
+        ("&ZeroWidthSpace; Ana", Coverage(characters=20, read=3, windows=1, unread=((0, 17),))),
+    ],
+)
+def test_what_preprocessing_removed_is_read_and_what_it_wrote_is_told_on_the_raw_text(tokenizer, text, expected):
+    assert coverage_of(tokenizer, Document(raw_text=text), preprocess=["strip_html"]) == expected
+
+
+def test_what_preprocessing_inserted_is_no_part_of_the_raw_text(tokenizer):
+    inserted = {"replace_regex": {"pattern": "(?=a)", "replacement": "\u200b"}}
+    found = coverage_of(tokenizer, Document(raw_text="banana"), preprocess=[inserted])
+    assert found == Coverage(characters=6, read=6, windows=1)
+
+
+def test_a_stretch_is_named_once_though_an_edit_made_two_of_it(tokenizer):
+    found = coverage_of(tokenizer, Document(raw_text="a x b"), preprocess=[WrapInInvisible()])
+    assert found == Coverage(characters=5, read=2, windows=1, unread=((1, 4),))
+
+
+@settings(max_examples=60)
+@given(
+    text=messy_texts | sentences,
+    pair=messy_texts.map(lambda text: text[:40]) | st.none(),
+    chain=chains,
+    overflow=st.sampled_from(["split", "truncate"]),
+)
+def test_read_and_unread_add_up_and_a_pair_is_covered_like_a_text_of_its_own(tokenizer, text, pair, chain, overflow):
+    windows = {"max_length": 200, "overlap": 4, "on_overflow": overflow}
+    found = coverage_of(tokenizer, Document(raw_text=text, raw_text_pair=pair), preprocess=chain, windows=windows)
+    for stretches, length in ((found.unread, len(text)), (found.unread_pair, len(pair or ""))):
+        edges = [edge for stretch in stretches for edge in stretch]
+        assert edges == sorted(edges)
+        assert all(0 <= start < end <= length for start, end in stretches)
+    unread = sum(end - start for start, end in (*found.unread, *found.unread_pair))
+    assert found.characters == len(text) + len(pair or "")
+    assert found.read == found.characters - unread
+    assert found.unread_pair == coverage_of(tokenizer, Document(raw_text=pair or ""), preprocess=chain).unread
+
+
+# --- in a prediction ---
+
+
+@pytest.fixture(scope="module")
+def truncating(tokenizer):
+    processor = Processor(tokenizer, TextClassification(labels=("ham", "spam")), windows={**TRUNCATE, "max_length": 8})
+    return Predictor(processor, RecordingBackend(processor))
+
+
+@pytest.fixture(scope="module")
+def partly_read(truncating):
+    """`a b c d` of eleven characters, and `g` of a second text."""
+    (document,) = truncating.predict([Document(id="7", raw_text="a b c d e f", raw_text_pair="g \u200b")])
+    return document
+
+
+def test_the_json_of_a_prediction_says_what_was_read(truncating, partly_read):
+    whole, cut = truncating.predict(["a b", "a b c d e f g"])
+    assert json.loads(to_json_line(whole))["coverage"] == {"characters": 3, "read": 3, "windows": 1}
+    assert json.loads(to_json_line(cut))["coverage"] == {
+        "characters": 13,
+        "read": 11,
+        "windows": 1,
+        "truncated": True,
+        "unread": [[11, 13]],
+    }
+    assert json.loads(to_json_line(partly_read))["coverage"]["unread_pair"] == [[1, 3]]
+    assert Document.model_validate_json(to_json_line(partly_read)) == partly_read
+
+
+def test_the_repr_of_a_prediction_says_what_was_read(partly_read):
+    expected = (
+        "coverage=Coverage(characters=14, read=8, windows=1, truncated=True, unread=((7, 11),), unread_pair=((1, 3),))"
+    )
+    assert expected in repr(partly_read)
+
+
+def test_a_drawn_prediction_says_what_was_not_read_and_marks_it_in_both_texts(partly_read):
+    note = (
+        "The model did not see everything: 6 of 14 characters were not read, in 2 places; "
+        "reading stopped before the end of the text."
+    )
+    html = document_html(partly_read)
+    assert note in html
+    marked = re.findall(r'<span class="nlpi-unread">(.*?)</span>', html)
+    assert marked == [" e f", ' <i class="nlpi-glyph" title="U+200B">⟨U+200B⟩</i>']
+    screen = Console(file=StringIO(), width=160, force_terminal=True, color_system="standard")
+    screen.print(partly_read)
+    drawn = screen.file.getvalue()
+    assert note in drawn
+    assert re.findall(r"\x1b\[2;9m(.*?)\x1b\[0m", drawn) == [" e f", " ⟨U+200B⟩"]
+
+
+def test_one_character_that_was_not_read_is_in_the_singular(truncating):
+    (document,) = truncating.predict(["\u200b"])
+    assert "1 of 1 character were not read, in 1 place." in document_html(document)
+
+
+def test_predict_counts_the_documents_that_were_not_read_whole(saved_model, tmp_path):
+    source = tmp_path / "in.txt"
+    source.write_text("Ana\nAna\u200b\nRome\n" + "word " * 40 + "\n", encoding="utf-8")
+    config = saved_model / "processor_config.json"
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in saved_model.iterdir():
+        (model / file.name).symlink_to(file)
+    (model / config.name).unlink()
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    settings["windows"]["on_overflow"] = "truncate"
+    (model / config.name).write_text(json.dumps(settings), encoding="utf-8")
+    result = CliRunner().invoke(app, ["predict", str(model), str(source)])
+    assert result.exit_code == 0, result.output
+    said = "2 document(s) were not read whole, 1 of them cut off; each says what was not read"
+    assert result.stderr.splitlines()[-1] == said
+    read = [json.loads(line)["coverage"]["read"] for line in result.stdout.splitlines()]
+    assert read == [3, 3, 4, 22 * 5]
+
+
+def test_predict_is_silent_when_all_was_read(saved_model):
+    result = CliRunner().invoke(app, ["predict", str(saved_model), "-"], input="Ana\n" + "word " * 40 + "\n")
+    assert "not read" not in result.stderr
