@@ -11,7 +11,7 @@ FIELDS = ("end", "entity", "index", "label", "length", "start", "surface")
 """What a template can name."""
 
 
-def redact(document: Document, template: str = "[{label}]") -> str:
+def redact(document: Document, template: str = "[{label}]", *, allow_truncated: bool = False) -> str:
     """Replace the predicted spans in the raw text.
 
     Spans that overlap are replaced once, from the start of the first to the end of the last, under the label of the
@@ -23,9 +23,10 @@ def redact(document: Document, template: str = "[{label}]") -> str:
             text, from 1; `{entity}`, the number of its surface among the surfaces of its label, from 1, so that equal
             surfaces get equal numbers; `{surface}`, the replaced characters; `{start}`, `{end}` and `{length}` of what
             is replaced, in raw characters. Write `{{` and `}}` for braces.
+        allow_truncated: whether to return a text that the model read only the beginning of.
 
     Raises:
-        InvalidDocumentError: the document has no prediction.
+        InvalidDocumentError: the document has no prediction, or reading it was cut off.
         InvalidSpecError: the template is malformed or names an unknown field.
 
     Example:
@@ -40,6 +41,11 @@ def redact(document: Document, template: str = "[{label}]") -> str:
     if document.predicted is None:
         raise InvalidDocumentError(
             f"document {document.id!r} has no prediction to redact; make one with Predictor.predict first"
+        )
+    if document.coverage is not None and document.coverage.truncated and not allow_truncated:
+        raise InvalidDocumentError(
+            f"document {document.id!r} was cut off, so that its rest would stand there unread and unredacted; read long "
+            "texts in windows (on_overflow: split), or say allow_truncated=True"
         )
     pieces: list[str] = []
     position = 0

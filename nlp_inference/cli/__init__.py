@@ -10,8 +10,3 @@ app = typer.Typer(no_args_is_help=True, help="Predict with models that nlp-train
 app.command()(drift)
 app.command()(predict)
 app.command()(verify)
-
-
-@app.callback()
-def _commands() -> None:
-    """Keep `predict` a sub-command while it is the only one."""

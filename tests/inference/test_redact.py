@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_inference.document import Annotation, Document, Span
+from nlp_inference.document import Annotation, Coverage, Document, Span
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.redaction import FIELDS, redact
 from nlp_inference.transforms.base import Transform
@@ -112,3 +112,14 @@ def test_exactly_the_covered_characters_go(text, drawn):
     covered = {place for start, length, _, _ in drawn for place in range(start, start + length)}
     assert redact(document, "") == "".join(char for place, char in enumerate(text) if place not in covered)
     assert redact(document, "{surface}") == text
+
+
+def test_a_text_that_was_cut_off_is_redacted_only_when_that_is_said():
+    coverage = Coverage(characters=15, read=6, windows=1, truncated=True, unread=((7, 15),))
+    document = predicted("Ana is Bob's aunt"[:15], (0, 3, "P", 0.9))
+    document = document.with_predicted(document.predicted, coverage=coverage)
+    with pytest.raises(
+        InvalidDocumentError, match="document '7' was cut off.*on_overflow: split.*allow_truncated=True"
+    ):
+        redact(document)
+    assert redact(document, allow_truncated=True) == "[P] is Bob's au"
