@@ -44,8 +44,8 @@ def redact(document: Document, template: str = "[{label}]", *, allow_truncated: 
         )
     if document.coverage is not None and document.coverage.truncated and not allow_truncated:
         raise InvalidDocumentError(
-            f"document {document.id!r} was cut off, so that its rest would stand there unread and unredacted; read long "
-            "texts in windows (on_overflow: split), or say allow_truncated=True"
+            f"document {document.id!r} was cut off, so that its rest would stand there unread and unredacted; "
+            "read long texts in windows (on_overflow: split), or say allow_truncated=True"
         )
     pieces: list[str] = []
     position = 0

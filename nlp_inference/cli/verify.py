@@ -42,32 +42,32 @@ def verify(
     The stages are edits, ids, windows, logits, decoded, final and batched. The exit status is 1 if a record differs,
     and 2 if MODEL has no golden records.
     """
-    from nlp_inference.golden import read_golden
-    from nlp_inference.golden import verify as verify_golden
-    from nlp_inference.hub import SETTINGS_FILES, WEIGHT_FILES, artefact_folder
-
     if invariance is not None:
         raise check_invariance(
             model, invariance, strict=strict, as_json=as_json, device=device, dtype=dtype, revision=revision
         )
-    messages = Console(stderr=True, soft_wrap=True)
-    try:
-        folder = artefact_folder(model, files=(*SETTINGS_FILES, *WEIGHT_FILES), revision=revision)
-        golden = read_golden(folder)
-    except ArtefactError as error:
-        stop(error, messages, doing=f"cannot verify {model!r}: ")
-        raise typer.Exit(NOT_VERIFIED) from error
-    predictor = load_predictor(str(folder), device=device, dtype=dtype, revision=revision, messages=messages)
-    try:
-        verification = verify_golden(predictor, golden)
-    except ArtefactError as error:
-        stop(error, messages, doing=f"cannot verify {model!r}: ")
-        raise typer.Exit(NOT_VERIFIED) from error
+    verification = _replay(model, device=device, dtype=dtype, revision=revision)
     if as_json:
         typer.echo(verification.model_dump_json(indent=2))
     else:
         Console().print(_report(verification, model))
     raise typer.Exit(0 if verification.ok else 1)
+
+
+def _replay(model: str, *, device: str | None, dtype: Dtype, revision: str) -> "Verification":
+    from nlp_inference.golden import read_golden
+    from nlp_inference.golden import verify as verify_golden
+    from nlp_inference.hub import SETTINGS_FILES, WEIGHT_FILES, artefact_folder
+
+    messages = Console(stderr=True, soft_wrap=True)
+    try:
+        folder = artefact_folder(model, files=(*SETTINGS_FILES, *WEIGHT_FILES), revision=revision)
+        golden = read_golden(folder)
+        predictor = load_predictor(str(folder), device=device, dtype=dtype, revision=revision, messages=messages)
+        return verify_golden(predictor, golden)
+    except ArtefactError as error:  # load_predictor says itself what it cannot load
+        stop(error, messages, doing=f"cannot verify {model!r}: ")
+        raise typer.Exit(NOT_VERIFIED) from error
 
 
 def _report(verification: "Verification", model: str) -> Group:

@@ -47,7 +47,8 @@ def make_splitters(pattern: str, *, replacement: str, ignore_case: bool) -> Spli
         return Splitters(split, split)
     one_group = _one_group(pattern, replacement=replacement, rewrite=_without_group)
     split = compile_pattern(one_group, ignore_case=ignore_case).split
-    if ignore_case or not all(_has_standard_form(token["atom"] or "") for token in TOKEN.finditer(pattern)):
+    has_standard_form = all(_has_standard_form(token["atom"] or "") for token in TOKEN.finditer(pattern))
+    if ignore_case or not has_standard_form:
         return Splitters(split, split)
     standard = _one_group(pattern, replacement=replacement, rewrite=_standard)
     return Splitters(split, re.compile(standard).split)

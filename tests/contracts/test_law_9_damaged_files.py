@@ -21,7 +21,8 @@ def show(results):
     shown = Table("file", "outcome", "cases")
     for file, outcome, count in table(results):
         shown.add_row(file, outcome, str(count))
-    Console().print(shown)
+    slowest, peak = (max(result.get(key, 0) for result in results) for key in ("seconds", "peak_mb"))
+    Console().print(shown, f"slowest {slowest} s, most memory {peak} MB")
 
 
 def check(results):

@@ -71,7 +71,7 @@ def test_what_was_trained_is_loaded_where_the_package_is_installed_and_refused_e
     saved = json.loads((model / "processor_config.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in saved["custom"]] == ["whisper"]
     machine.uninstall()
-    with pytest.raises(UnknownTypeError, match="install the package of 'loud_texts.changes'"):
+    with pytest.raises(UnknownTypeError, match=r"install the package of 'loud_texts\.changes'"):
         Processor.from_pretrained(model)
     machine.install()
     assert Processor.from_pretrained(model).preprocess.to_spec() == ["whisper"]
