@@ -19,7 +19,7 @@ from nlp_inference.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.hub import WEIGHT_FILES, artefact_folder
 from nlp_inference.tasks import Task
 
-_CPU_TOKEN_BUDGET = 2048
+_CPU_TOKEN_BUDGET = 1024
 _GPU_TOKEN_BUDGET = 32768
 
 

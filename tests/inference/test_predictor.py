@@ -295,9 +295,9 @@ def test_what_came_before_a_failure_in_a_stream_is_given_first(rome, monkeypatch
 
 def test_batches_hold_the_token_budget_and_the_longest_rows_come_first(token_processor):
     backend = RecordingBackend(token_processor, token_budget=60)
-    Predictor(token_processor, backend).predict(["word " * count for count in (1, 20, 3, 9, 0, 15)])
+    Predictor(token_processor, backend).predict(["word " * count for count in (1, 20, 1, 9, 20, 1, 20)])
     shapes = [batch["input_ids"].shape for batch in backend.batches]
-    assert shapes == [(2, 22), (4, 11)]
+    assert shapes == [(1, 22), (2, 22), (1, 11), (3, 3)]
 
 
 @settings(max_examples=200)
