@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers.activations import GELUActivation
 
 _ONEDNN: Any = torch.ops.mkldnn
 """What `torch.compile` makes of a linear layer on a CPU; it has no public name, so each layer is tried on a probe."""
-_PROBE_ROWS = 3
+_PROBE_SHAPE = (1, 3)
 _TOLERANCES = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
 """Greatest difference, relative to the greatest output, by which a packed layer may differ from its original."""
 
@@ -69,32 +70,35 @@ def _packed_alone(module: nn.Module) -> PackedLinear | None:
 
 
 def _packed_with_activation(module: nn.Module) -> PackedLinear | None:
-    """A block of a linear layer and an activation, such as BERT's `Intermediate`, if together they are a GELU layer."""
+    """A block of a linear layer and the exact GELU, such as BERT's `Intermediate`, as one layer."""
     children = list(module.children())
     linear = next((child for child in children if type(child) is nn.Linear), None)
-    if len(children) != 2 or linear is None or any(True for child in children for _ in child.children()):
+    activations = [child for child in children if _is_exact_gelu(child)]
+    if linear is None or len(activations) != 1 or len(children) != 2:
         return None
-    own = sum(1 for _ in module.parameters())
-    if own != sum(1 for _ in linear.parameters()):
-        return None
-    return _if_equal(module, linear, gelu=True)
+    has_own_parameters = sum(1 for _ in module.parameters()) > sum(1 for _ in linear.parameters())
+    return None if has_own_parameters else _if_equal(module, linear, gelu=True)
+
+
+def _is_exact_gelu(module: nn.Module) -> bool:
+    """Whether it is the exact GELU by its class: on a probe, approximations of it can look the same."""
+    return isinstance(module, GELUActivation) or (isinstance(module, nn.GELU) and module.approximate == "none")
 
 
 def _if_equal(original: nn.Module, linear: nn.Linear, *, gelu: bool) -> PackedLinear | None:
     """The packed layer, if on a probe it answers what the original does."""
     generator = torch.Generator().manual_seed(0)
-    probe = torch.randn(_PROBE_ROWS, linear.in_features, generator=generator).to(linear.weight.dtype)
-    with torch.no_grad():
-        try:
+    probe = torch.randn((*_PROBE_SHAPE, linear.in_features), generator=generator).to(linear.weight.dtype)
+    try:
+        with torch.no_grad():
             expected = original(probe)
             replacement = PackedLinear(linear, gelu=gelu)
             answer = replacement(probe)
-        except (RuntimeError, TypeError, NotImplementedError):
-            return None
-        if not isinstance(expected, torch.Tensor) or expected.shape != answer.shape:
-            return None
-        scale = expected.abs().max().clamp(min=1e-6)
-        return replacement if (expected - answer).abs().max() <= _TOLERANCES[probe.dtype] * scale else None
+            difference = (expected - answer).abs().max()
+            scale = expected.abs().max().clamp(min=1e-6)
+    except Exception:  # noqa: BLE001 - a module may expect anything, and oneDNN refuse anything: then it stays as it is
+        return None
+    return replacement if expected.shape == answer.shape and difference <= _TOLERANCES[probe.dtype] * scale else None
 
 
 def _packable(layer: nn.Linear) -> bool:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny_models import LABELS, tiny_model
 from torch import nn
+from transformers.activations import QuickGELUActivation
 
 from nlp_inference import TokenClassification
 from nlp_inference.backends.packing import PackedLinear, packed
@@ -95,6 +96,45 @@ def test_only_what_answers_the_same_is_replaced(build: Callable[[], nn.Module], 
 def test_children_in_another_order_are_not_taken_for_a_gelu_layer() -> None:
     model = nn.Sequential(Reversed(nn.GELU())).eval()
     assert kinds(packed(model)) == ["Sequential", "Reversed", "PackedLinear", "GELU"]
+
+
+class Unpacking(Block):
+    """Takes the shape of its input apart."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        batch, length, _ = inputs.shape
+        return super().forward(inputs).reshape(batch, length, -1)
+
+
+def test_a_block_is_asked_as_an_encoder_asks_it() -> None:
+    assert kinds(packed(nn.Sequential(Unpacking(nn.GELU())).eval())) == ["Sequential", "PackedLinear"]
+
+
+class Demanding(Block):
+    """Fails on whatever it is asked."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        raise IndexError(inputs.shape)
+
+
+def test_a_block_that_fails_on_the_probe_stays_as_it_is() -> None:
+    assert kinds(packed(nn.Sequential(Demanding(nn.GELU())).eval())) == [
+        "Sequential",
+        "Demanding",
+        "PackedLinear",
+        "GELU",
+    ]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("activation", [nn.GELU(approximate="tanh"), nn.SiLU(), QuickGELUActivation()])
+def test_large_outputs_do_not_make_another_activation_look_like_a_gelu(
+    activation: nn.Module, dtype: torch.dtype
+) -> None:
+    block = Block(activation)
+    nn.init.constant_(block.dense.bias, 100.0)
+    model = nn.Sequential(block).to(dtype).eval()
+    assert kinds(packed(model))[:3] == ["Sequential", "Block", "PackedLinear"]
 
 
 def test_a_layer_without_bias() -> None:
