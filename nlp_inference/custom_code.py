@@ -5,11 +5,10 @@ package that registers it, its version and, after `register_for_auto_class()`, t
 SHA-256. All of it is a hint for people; nothing of it is imported or run, unless `trust_remote_code=True` is given.
 """
 
-import hashlib
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from transformers.dynamic_module_utils import (
@@ -18,13 +17,13 @@ from transformers.dynamic_module_utils import (
     get_relative_import_files,
 )
 
+from nlp_inference._digests import file_digest
 from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference.errors import ArtefactError, InvalidSpecError, UnknownTypeError
 from nlp_inference.registry import Registered, explain, split_spec
 from nlp_inference.tasks import Task
 from nlp_inference.transforms.base import PostTransform, Transform
 
-_OWN = "nlp_inference"
 _PLACES: Mapping[str, type[Registered]] = {"task": Task, "preprocess": Transform, "postprocess": PostTransform}
 """Which settings of a processor hold specifications, and of what kind."""
 
@@ -55,8 +54,6 @@ class CustomType(BaseModel):
     code: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     files: dict[PythonFile, Sha256] = {}
 
-    GROUPS: ClassVar[Mapping[str, type[Registered]]] = {base.kind: base for base in _PLACES.values()}
-
     @classmethod
     def of(cls, member: type[Registered]) -> "CustomType":
         """Describe a class as it is now.
@@ -64,16 +61,16 @@ class CustomType(BaseModel):
         Raises:
             ArtefactError: its source is to be saved, but is not that of a module in a file.
         """
-        packages = [point.dist for point in cls.GROUPS[member.kind].entry_points(member.name) if point.dist is not None]
+        package = member.declared_by()
         source = _source_file(member) if member._auto_class else None  # noqa: SLF001 - the name is transformers'
         return cls(
             kind=member.kind,
             name=member.name,
             module=member.__module__,
-            package=f"{packages[0].name} {packages[0].version}" if packages else None,
+            package=None if package is None else f"{package.name} {package.version}",
             version=getattr(member, "version", None),
             code=f"{source.stem}.{member.__name__}" if source else None,
-            files={path.name: _digest(path) for path in _with_imports(source)} if source else {},
+            files={path.name: file_digest(path) for path in _with_imports(source)} if source else {},
         )
 
     def refusal(self, folder: Path) -> UnknownTypeError:
@@ -172,7 +169,7 @@ def _run(found: CustomType, base: type[Registered], folder: Path) -> type[Regist
     source = folder / f"{module}.py"
     with as_artefact_errors(f"the code of the {found.kind} {found.name!r} in {str(source)!r}"):
         for path in _with_imports(source):
-            saved, here = found.files.get(path.name, "none"), _digest(path)
+            saved, here = found.files.get(path.name, "none"), file_digest(path)
             if path.parent != folder or saved != here:
                 raise ArtefactError(
                     f"{str(path)!r} has sha256 {here}, but processor_config.json names {saved}: it is not the file "
@@ -197,7 +194,8 @@ def _read(custom: Any) -> list[CustomType]:
 
 def _custom(members: Iterable[Registered]) -> list[type[Registered]]:
     """The classes of `members` that are not of this library, each once."""
-    return [kind for kind in dict.fromkeys(map(type, members)) if kind.__module__.partition(".")[0] != _OWN]
+    kinds = dict.fromkeys(type(member) for member in members)
+    return [kind for kind in kinds if kind.is_custom()]
 
 
 def _source_file(member: type[Registered]) -> Path:
@@ -214,7 +212,3 @@ def _source_file(member: type[Registered]) -> Path:
 def _with_imports(source: Path) -> list[Path]:
     """A file and those that it imports relatively, directly or not."""
     return [source, *map(Path, dict.fromkeys(get_relative_import_files(source)))]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

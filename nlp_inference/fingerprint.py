@@ -5,21 +5,16 @@ of another model are an error, and anything else that changed since is a warning
 predictions may not be, and `nlp-inference verify` tells.
 """
 
-import ast
-import hashlib
-import inspect
-import re
-import sys
 import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nlp_inference._digests import file_digest, short_digest, source_digest
 from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import Registered, explain
 
@@ -27,16 +22,15 @@ _PACKAGES = ("nlp-inference", "transformers", "tokenizers", "regex", "ftfy", "ra
 Runtime = Literal["torch", "onnxruntime"]
 """The distribution that runs a model."""
 _RUNTIMES = get_args(Runtime)
-_SHA256 = re.compile("[0-9a-f]{64}")
-_DIGITS = 12
-"""How many digits of a digest a message shows."""
+_SETTINGS = ("config.json", "tokenizer.json", "tokenizer_config.json")
+"""Files of an artefact that decide predictions beside the weights and `processor_config.json`."""
 
 
 class FingerprintWarning(UserWarning):
     """A model is loaded where something that decides predictions is not what it was when the model was saved."""
 
 
-class Route(Protocol):
+class ProcessorLike(Protocol):
     """What a processor is to its fingerprint."""
 
     @property
@@ -66,7 +60,9 @@ class Fingerprint(BaseModel):
 
     Args:
         weights: SHA-256 in hexadecimal of each file of weights, by file name.
-        packages: versions of the packages on the route, by distribution name, the runtime (`torch`) among them.
+        settings: the same of `config.json`, `tokenizer.json` and `tokenizer_config.json`.
+        packages: versions of the packages on the route, by distribution name: the runtime (`torch`) and those that the
+            transforms and the task of users come from among them.
         unicode: version of Python's Unicode database; the one of `regex` goes with its version.
         transforms: each transform and post-transform in use, by name.
         task: digest of the source of the task's class, if that can be read.
@@ -87,43 +83,59 @@ class Fingerprint(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: dict[str, str] = {}
+    settings: dict[str, str] = {}
     packages: dict[str, str] = {}
     unicode: str
     transforms: dict[str, TransformPrint] = {}
     task: str | None = None
 
     @classmethod
-    def of(cls, route: Route, *, weights: Iterable[Path], runtime: Runtime) -> Self:
+    def of(
+        cls, processor: ProcessorLike, *, weights: Iterable[Path], runtime: Runtime, folder: Path | None = None
+    ) -> Self:
         """The fingerprint of a model as it is now.
 
         Args:
-            route: its processor.
+            processor: what prepares its inputs and reads its outputs.
             weights: every file of its weights.
             runtime: what runs it.
+            folder: where its `config.json` and the tokenizer's files are, if they are saved.
         """
+        packages = dict.fromkeys((*_PACKAGES, runtime, *_packages_of_users(processor)))
         return cls(
             weights={path.name: file_digest(path) for path in weights},
-            packages={name: found for name in (*_PACKAGES, runtime) if (found := _installed(name)) is not None},
+            settings=_settings_digests(folder),
+            packages={name: found for name in packages if (found := _installed(name)) is not None},
             unicode=unicodedata.unidata_version,
-            transforms={name: TransformPrint.of(found) for name, found in _transforms(route).items()},
-            task=_source_if_any(type(route.task)),
+            transforms={name: TransformPrint.of(found) for name, found in _transforms(processor).items()},
+            task=_source_if_any(type(processor.task)),
         )
 
-    def changes(self, route: Route) -> list[str]:
-        """Name what has changed since, the runtime and the weights apart, each as `name old -> new`.
+    def changes(
+        self, processor: ProcessorLike, *, folder: Path | None = None, replaced: Iterable[str] = ()
+    ) -> list[str]:
+        """Name what has changed since, the runtime and the weights apart, most of it as `name old -> new`.
 
         Args:
-            route: the processor in use; a transform that the fingerprint does not name is passed over.
+            processor: the one in use.
+            folder: where it was loaded from, if `config.json` and the tokenizer's files are to be compared too.
+            replaced: settings that the caller gave in place of the saved ones: with `preprocess` or `postprocess` among
+                them, transforms that came or went are passed over.
         """
         found = self._changed_packages(name for name in self.packages if name not in _RUNTIMES)
         found += _changed("Unicode", self.unicode, unicodedata.unidata_version)
-        for name, transform in _transforms(route).items():
-            if name in self.transforms:
-                old, new = self.transforms[name], TransformPrint.of(transform)
-                by_version = _changed(f"version of {name}", old.version, new.version)
-                found += by_version or _changed(f"source of {name}", old.source, new.source)
-        task = type(route.task)
-        return found + _changed(f"source of {task.name}", self.task, _source_if_any(task))
+        for name, digest in _settings_digests(folder).items():
+            found += _changed(name, self.settings.get(name), digest)
+        used = _transforms(processor)
+        for name in (name for name in used if name in self.transforms):
+            old, new = self.transforms[name], TransformPrint.of(used[name])
+            by_version = _changed(f"version of {name}", old.version, new.version)
+            found += by_version or _changed_source(name, old.source, new.source)
+        if {"preprocess", "postprocess"}.isdisjoint(replaced):
+            found += [f"{name} was added" for name in used if name not in self.transforms]
+            found += [f"{name} was taken out" for name in self.transforms if name not in used]
+        task = type(processor.task)
+        return found + _changed_source(task.name, self.task, _source_if_any(task))
 
     def runtime_changes(self, runtime: Runtime) -> list[str]:
         """Name what has changed about the package that runs the model, as `changes` does."""
@@ -142,10 +154,10 @@ class Fingerprint(BaseModel):
         for path in sorted(files):
             saved, found = self.weights.get(path.name), file_digest(path)
             if saved != found:
-                named = f"sha256 {_shorten(saved)}" if saved else f"only {', '.join(self.weights) or 'none'}"
+                named = f"sha256 {short_digest(saved)}" if saved else f"only {', '.join(self.weights) or 'none'}"
                 raise ArtefactError(
                     f"the processor of {source!r} was saved with other weights: {path.name!r} has sha256 "
-                    f"{_shorten(found)}, but its processor_config.json names {named}. Load the two that were saved "
+                    f"{short_digest(found)}, but its processor_config.json names {named}. Load the two that were saved "
                     "together; if these do belong together, save the processor anew: "
                     "processor.with_fingerprint(None).save_pretrained(folder)"
                 )
@@ -181,71 +193,6 @@ def warn_of_changes(changes: Sequence[str], *, source: str) -> None:
         )
 
 
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal.
-
-    In the cache of the Hub a large file is a link to a blob whose name is its SHA-256, which the download was checked
-    against; it is not read again. Source: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "empty"
-        ...     path.touch()
-        ...     file_digest(path)
-        'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
-    """
-    if path.is_symlink():
-        blob = path.resolve()
-        if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name):
-            return blob.name
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def source_digest(cls: type) -> str:
-    """The SHA-256 of the source that defines `cls`, in hexadecimal.
-
-    What counts is the module that defines the class, since its functions and constants decide as much as the class
-    does, and the modules of the base classes that are its own: those below `Transform`, `PostTransform` or `Task`.
-    What a module imports does not count. Comments, docstrings and formatting do not change the digest, and neither
-    does, rare changes of its grammar apart, the version of Python.
-
-    Raises:
-        ArtefactError: the source cannot be read, as of a class that was typed at a prompt.
-
-    Example:
-        >>> from nlp_inference.transforms import CollapseWhitespace, Lowercase
-        >>> source_digest(Lowercase) == source_digest(CollapseWhitespace)
-        False
-    """
-    root = next((base for base in cls.__mro__ if "kind" in vars(base)), object)
-    modules = dict.fromkeys(base.__module__ for base in cls.__mro__ if not issubclass(root, base))
-    try:
-        parts = [_module_digest(inspect.getsource(sys.modules[name])) for name in modules]
-    except (OSError, TypeError, KeyError, SyntaxError) as error:
-        raise ArtefactError(
-            f"the source of {cls.__module__}.{cls.__qualname__} cannot be read ({error}); define it in a file"
-        ) from error
-    return parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _module_digest(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = node.body[_has_docstring(node) :]
-        for name, value in list(ast.iter_fields(node)):
-            if value == [] or name == "ctx":  # dumped by some versions of Python only
-                delattr(node, name)
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    return ast.get_docstring(node, clean=False) is not None
-
-
 def _source_if_any(cls: type) -> str | None:
     try:
         return source_digest(cls)
@@ -253,28 +200,50 @@ def _source_if_any(cls: type) -> str | None:
         return None
 
 
-def _transforms(route: Route) -> dict[str, type[Registered]]:
+def _transforms(processor: ProcessorLike) -> dict[str, type[Registered]]:
     """The classes in use by name; of one before and one after the model that share it, by kind and name."""
     found: dict[str, type[Registered]] = {}
-    for transform in (*route.preprocess, *route.postprocess):
+    for transform in (*processor.preprocess, *processor.postprocess):
         if found.setdefault(transform.name, type(transform)) is not type(transform):
             found[f"{transform.kind} {transform.name}"] = type(transform)
     return found
+
+
+def _packages_of_users(processor: ProcessorLike) -> list[str]:
+    """The distributions that transforms and tasks of users come from: that declare them, or hold their modules."""
+    found: list[str] = []
+    members = (*processor.preprocess, *processor.postprocess, processor.task)
+    for kind in dict.fromkeys(type(member) for member in members):
+        if kind.is_custom() and not kind.came_with_a_model():
+            package = kind.declared_by()
+            found += _holders(kind.__module__) if package is None else [package.name]
+    return found
+
+
+def _holders(module: str) -> list[str]:
+    """The distributions that an imported module was installed by."""
+    return packages_distributions().get(module.partition(".")[0], [])
+
+
+def _settings_digests(folder: Path | None) -> dict[str, str]:
+    paths = [] if folder is None else [folder / name for name in _SETTINGS]
+    return {path.name: file_digest(path) for path in paths if path.is_file()}
 
 
 def _installed(name: str) -> str | None:
     """The version of a distribution, without the build (`+cpu`): on what device a model runs is not saved either."""
     try:
         return version(name).partition("+")[0]
-    except PackageNotFoundError:
+    except (PackageNotFoundError, ValueError):  # no package, or no name of one
         return None
 
 
 def _changed(name: str, old: object, new: object) -> list[str]:
     """One line if a value was recorded, can be known now, and is another."""
-    return [] if None in (old, new) or old == new else [f"{name} {_shorten(old)} -> {_shorten(new)}"]
+    return [] if None in (old, new) or old == new else [f"{name} {short_digest(old)} -> {short_digest(new)}"]
 
 
-def _shorten(value: object) -> str:
-    shown = str(value)
-    return f"{shown[:_DIGITS]}…" if _SHA256.fullmatch(shown) else shown
+def _changed_source(name: str, old: str | None, new: str | None) -> list[str]:
+    if old is not None and new is None:
+        return [f"source of {name} cannot be read here"]
+    return _changed(f"source of {name}", old, new)

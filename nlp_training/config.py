@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -70,11 +70,15 @@ class DataConfig(_Section):
 
     `test` may name several sets. Without `validation`, nothing is evaluated before the end, and the last weights
     are kept.
+
+    Args:
+        sample_weight: metadata key under which a training document says how much it counts in `loss`.
     """
 
     train: DataSource
     validation: DataSource | None = None
     test: dict[str, DataSource] = {}
+    sample_weight: str | None = None
 
     def sources(self) -> dict[str, tuple[DataSource, str]]:
         """The source of every split there is, with its usual name on the Hub: `train`, `validation`, the test sets."""
@@ -114,6 +118,19 @@ class ProcessorConfig(_Section):
     windows: WindowSettings = WindowSettings()
 
 
+class SamplingConfig(_Section):
+    """Which training documents an epoch has; see `nlp_training.sampling`.
+
+    Args:
+        balance: `label` draws documents the more often the rarer their labels are, as many as there are; `none` takes
+            each once.
+        power: how much more often: 1 makes labels equally frequent, less meets them part of the way.
+    """
+
+    balance: Literal["none", "label"] = "none"
+    power: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
 class GoldenConfig(_Section):
     """The texts of `golden.json`, with which anyone can verify the model; they are published with it.
 
@@ -139,7 +156,11 @@ class RunConfig(_Section):
         model: what to start from.
         data: what to learn from.
         processor: everything that decides a prediction apart from the weights.
+        loss: what to minimise, such as `{focal: {gamma: 2}}`; see `nlp_training.losses`. `None` means the model's own.
+        sampling: which training documents an epoch has.
+        augment: random changes of the training documents, such as `{keyboard_typos: 0.2}`; see `nlp_training.augment`.
         training: how to train.
+        calibrate: whether to fit the task's temperature on the validation documents, after training.
         golden: the texts that are recorded with the model, to verify it with.
 
     Example:
@@ -158,7 +179,11 @@ class RunConfig(_Section):
     model: ModelConfig
     data: DataConfig
     processor: ProcessorConfig
+    loss: str | dict[str, Any] | None = None
+    sampling: SamplingConfig = SamplingConfig()
+    augment: list[str | dict[str, Any]] = []
     training: dict[str, JsonValue] = {}
+    calibrate: bool = False
     golden: GoldenConfig = GoldenConfig()
 
     @property

@@ -36,8 +36,9 @@ def keep_freed_memory() -> bool:
     """Let the C library keep the memory of gradients and activations from one training step to the next.
 
     glibc gives large blocks back to the system as soon as they are free, and every step then pays for some twenty
-    thousand page faults, about a tenth of its time with a small model. The peak of memory stays what it was. Where the
-    C library is another, nothing is done. See mallopt(3), `M_MMAP_THRESHOLD` and `M_TRIM_THRESHOLD`.
+    thousand page faults, about a tenth of its time with a small model. The peak of memory stays what it was, but what
+    the process once took it keeps: this changes the whole process, for good. Where the C library is another, nothing is
+    done. See mallopt(3), `M_MMAP_THRESHOLD` and `M_TRIM_THRESHOLD`.
 
     Returns:
         Whether the C library took it.

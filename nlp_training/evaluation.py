@@ -1,11 +1,11 @@
 """Evaluation: the Predictor on documents without their gold, compared with the gold."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nlp_inference import Annotation, Document, Predictor
-from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.tasks.base import Needs
 from nlp_training.metrics import document_metric
 from nlp_training.streams import in_chunks
@@ -17,10 +17,9 @@ _COUNTED = ("documents", "characters", "read", "windows", "truncated", "incomple
 
 
 class Comparison(NamedTuple):
-    """What a metric sees of one document, and what was read of it: no text, so it is small."""
+    """What each metric sees of one document, prediction and gold, and what was read of it: no text, so it is small."""
 
-    predicted: Any
-    gold: Any
+    seen: list[tuple[Any, Any]]
     coverage: dict[str, int]
 
 
@@ -34,7 +33,8 @@ def evaluate_documents(predictor: Predictor, documents: Iterable[Document]) -> d
         documents: with gold.
 
     Returns:
-        The metric's scores, `per_label` among them, and under `coverage` what was read: `documents`, their
+        The metric's scores, `per_label` and `interval` among them, those of further metrics under their names (see
+        `nlp_training.metrics`), and under `coverage` what was read: `documents`, their
         `characters` and how many of these were `read`, `windows`, documents `truncated`, and documents `incomplete`,
         which were truncated or have characters that no token covers.
 
@@ -61,24 +61,94 @@ def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> 
         yield predicted, golds.popleft()
 
 
-def compare(pairs: Iterable[tuple[Document, Annotation]], *, needs: Needs) -> Iterator[Comparison]:
-    """Keep of predicted documents and their gold what the metric sees."""
-    view = document_metric(needs).view
+def compare(
+    pairs: Iterable[tuple[Document, Annotation]], *, needs: Needs, details: bool = True
+) -> Iterator[Comparison]:
+    """Keep of predicted documents and their gold what the metrics see; without `details`, only the main one."""
+    metric = document_metric(needs)
     for document, gold in pairs:
-        yield Comparison(view(document.predicted or Annotation()), view(gold), _coverage(document))
+        seen = metric.view(document, gold) if details else [metric.main.view(document, gold)]
+        yield Comparison(seen, _coverage(document))
 
 
-def score(comparisons: Iterable[Comparison], *, needs: Needs) -> dict[str, Any]:
-    """Score comparisons with the metric of tasks that learn from this kind of gold."""
-    metric = document_metric(needs).metric()
+def score(comparisons: Iterable[Comparison], *, needs: Needs, details: bool = True) -> dict[str, Any]:
+    """Score comparisons with the metrics of tasks that learn from this kind of gold.
+
+    Args:
+        comparisons: what `compare` gives, with the same `details`.
+        needs: the kind of gold.
+        details: whether to compute intervals and further metrics, or only the main one.
+    """
+    chosen = document_metric(needs)
+    further = {name: part.metric() for name, part in chosen.further.items()} if details else {}
+    metrics = (chosen.main.metric(), *further.values())
     coverage = dict.fromkeys(_COUNTED, 0)
     for batch in in_chunks(comparisons, size=BATCH):
         for one in batch:
             for name, count in one.coverage.items():
                 coverage[name] += count
-        metric.add_batch(predictions=[one.predicted for one in batch], references=[one.gold for one in batch])
-    scores = metric.compute() if coverage["documents"] else {}
-    return {**scores, "coverage": coverage}
+        for index, metric in enumerate(metrics):
+            pairs = [one.seen[index] for one in batch]
+            metric.add_batch(predictions=[found for found, _ in pairs], references=[gold for _, gold in pairs])
+    if not coverage["documents"]:
+        return {"coverage": coverage}
+    scores = metrics[0].compute() if details else metrics[0].compute(resamples=0)
+    return {**scores, **{name: metric.compute() for name, metric in further.items()}, "coverage": coverage}
+
+
+def evaluate_pair(
+    model: Predictor, against: Predictor | None = None, *, documents: Sequence[Document]
+) -> dict[str, Any]:
+    """Score a predictor on gold documents, and test whether it is better than another one.
+
+    Args:
+        model: predicts.
+        against: predicts too, if given.
+        documents: with gold.
+
+    Returns:
+        Under `scores` what `evaluate_documents` gives. With another predictor, under `against` its scores, and under
+        `paired` what `paired_test` says of it, the first, and of the model, the second.
+
+    Raises:
+        InvalidDocumentError: a document has no gold.
+        InvalidSpecError: the predictors learn from different kinds of gold.
+        PredictionError: a document could not be predicted.
+    """
+    if against is None:
+        return {"scores": evaluate_documents(model, documents)}
+    needs, other = model.processor.task.needs, against.processor.task.needs
+    if needs != other:
+        raise InvalidSpecError(f"one model finds {needs!r}, the other {other!r}; compare models of one kind of task")
+    second, first = (list(compare(predict_beside_gold(one, documents), needs=needs)) for one in (model, against))
+    paired = paired_test(first, second, needs=needs)
+    return {"scores": score(second, needs=needs), "against": score(first, needs=needs), "paired": paired}
+
+
+def paired_test(first: Iterable[Comparison], second: Iterable[Comparison], *, needs: Needs) -> dict[str, Any]:
+    """Test whether one model is better than another on the same documents.
+
+    Args:
+        first: what `compare` gives of one model.
+        second: the same of the other model, of the same documents in the same order.
+        needs: the kind of gold.
+
+    Returns:
+        What `McNemar` or `PairedBootstrap` says; nothing, if there are no documents.
+
+    Raises:
+        ValueError: they are not of equally many documents.
+    """
+    test = document_metric(needs).paired()
+    documents = 0
+    for chunk in in_chunks(zip(first, second, strict=True), size=BATCH):
+        documents += len(chunk)
+        test.add_batch(
+            predictions1=[one.seen[0][0] for one, _ in chunk],
+            predictions2=[other.seen[0][0] for _, other in chunk],
+            references=[one.seen[0][1] for one, _ in chunk],
+        )
+    return dict(test.compute()) if documents else {}
 
 
 def share_read(coverage: Mapping[str, int]) -> str:

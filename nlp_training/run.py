@@ -26,24 +26,29 @@ from nlp_inference.drift.profile import PROFILE_FILE
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.fingerprint import Fingerprint
 from nlp_inference.golden import record_artefact
-from nlp_inference.golden.records import Origin
+from nlp_inference.golden.schema import Origin
 from nlp_training.arguments import resolve_config, training_arguments
 from nlp_training.artefact import replacing_folder
+from nlp_training.augment import Augmenter
 from nlp_training.base_model import locate_base
 from nlp_training.config import RunConfig, save_config
 from nlp_training.cpu import keep_freed_memory, use_cpu_threads
 from nlp_training.data import check_documents, load_documents
+from nlp_training.data_report.measure import Encoded, measure_split
+from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.golden import golden_documents
 from nlp_training.input_profile import training_profile
 from nlp_training.labels import with_labels
 from nlp_training.metrics import document_metric
 from nlp_training.progress import RichProgress
-from nlp_training.reports.lost_spans import DataReport, report_data
 from nlp_training.reports.model_card import model_card
-from nlp_training.reports.tables import lost_spans_lines, per_label_table, score_table, setup_table
+from nlp_training.reports.tables import detail_table, lost_gold_lines, per_label_table, score_table, setup_table
+from nlp_training.temperature import calibrate, check_calibration
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.windows import RowLengths, row_lengths
 
 Splits = dict[str, list[Document]]
+DataReport = dict[str, SplitMeasures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,9 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     """Train, evaluate and save what `config` describes.
 
     The artefact, in `{output_dir}/{name}/model`, holds the weights, the processor, the resolved configuration, the
-    scores, a report of the data and a model card; it replaces an earlier one only when it is complete.
+    scores, a report of the data and a model card; it replaces an earlier one only when it is complete. The report of
+    the training data is made before training, while their lengths are counted; that of the others afterwards, so that
+    several processes begin together.
 
     Args:
         config: the run.
@@ -74,8 +81,9 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     splits = load_splits(config)
     processor = build_processor(config, splits["train"])
     task = processor.task
-    golden = golden_documents(config, processor, splits.get("validation", ()))
     check_documents(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None))
+    if config.calibrate:
+        check_calibration(task, has_validation="validation" in splits)
     best = document_metric(task.needs).best
     config = resolve_config(config, task=task, best_metric=best)
     progress = RichProgress(console, best=best)
@@ -83,18 +91,24 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     if trainer.args.device.type == "cpu":
         keep_freed_memory()
     is_main = trainer.is_world_process_zero()
-    report = report_data(processor, splits, watch={"train": trainer.note_row_lengths}) if is_main else {}
+    golden = golden_documents(config, processor, splits.get("validation", ())) if is_main else {}
+    report: DataReport = {}
     if is_main:
-        console.print(setup_table(trainer, splits), *lost_spans_lines(report))
+        report["train"] = measure_training_set(trainer, splits["train"])
+        console.print(setup_table(trainer, splits), *lost_gold_lines(report))
     try:
         trainer.train(resume_from_checkpoint=prepare_checkpoints(trainer))
     finally:
         progress.stop()
+    if config.calibrate:
+        calibrate(trainer, splits["validation"], seed=config.seed)
     metrics = {name: trainer.score_documents(documents) for name, documents in splits.items() if name != "train"}
     model = config.folder / "model"
     if is_main:
-        save_artefact(config, trainer, metrics, report, golden, model)
-        console.print(score_table(metrics), per_label_table(metrics), f"[bold]model[/bold] {model}")
+        others = {name: measure_split(processor, documents) for name, documents in splits.items() if name != "train"}
+        save_artefact(config, trainer, metrics, report | others, golden, model)
+        tables = (score_table(metrics), detail_table(metrics), per_label_table(metrics))
+        console.print(*lost_gold_lines(others), *tables, f"[bold]model[/bold] {model}")
     trainer.accelerator.wait_for_everyone()
     return RunResult(model, metrics)
 
@@ -163,10 +177,26 @@ def build_trainer(
         eval_dataset=splits.get("validation"),
         callbacks=callbacks,
         training_attention=config.model.training_attention,
+        loss=config.loss,
+        sample_weight=config.data.sample_weight,
+        balance=config.sampling.power if config.sampling.balance == "label" else None,
+        augmenter=Augmenter(config.augment, splits["train"], seed=config.seed) if config.augment else None,
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def measure_training_set(trainer: DocumentTrainer, documents: list[Document]) -> SplitMeasures:
+    """What the training documents hold; the trainer takes their row lengths, so that they are encoded once."""
+    lengths: list[RowLengths] = []
+
+    def watch(encoded: Encoded) -> None:
+        lengths.extend(row_lengths(one) for _, one in encoded)
+
+    measures = measure_split(trainer.processor, documents, watch=watch)
+    trainer.take_row_lengths(documents, lengths)
+    return measures
 
 
 def prepare_checkpoints(trainer: DocumentTrainer) -> str | None:
@@ -203,8 +233,9 @@ def save_artefact(
     training = {key: value for key, value in config.training.items() if key != "resume_from_checkpoint"}
     with replacing_folder(target) as folder:
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+        trainer.processor.save_pretrained(folder)
         weights = find_weight_files(folder)
-        fingerprint = Fingerprint.of(trainer.processor, weights=weights, runtime="torch")
+        fingerprint = Fingerprint.of(trainer.processor, weights=weights, runtime="torch", folder=folder)
         trainer.processor.with_fingerprint(fingerprint).save_pretrained(folder)
         record_artefact(folder, golden)
         save_config(config.model_copy(update={"training": training}), folder / "training.yaml")
@@ -213,7 +244,7 @@ def save_artefact(
             training_profile(predictor, documents, seed=config.seed).save(folder / PROFILE_FILE)
         _write_json(folder / "metrics.json", metrics)
         _write_json(folder / "training_log.json", trainer.state.log_history)
-        _write_json(folder / "data_report.json", {name: split.to_json() for name, split in report.items()})
+        _write_json(folder / "data_report.json", {name: split.counts() for name, split in report.items()})
         card = model_card(config, trainer.processor, metrics, report)
         (folder / "README.md").write_text(card, encoding="utf-8")
 

@@ -1,6 +1,6 @@
 """Large sets of documents, a part at a time."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
@@ -9,10 +9,9 @@ from nlp_inference.encoding import EncodedDocument
 
 T = TypeVar("T")
 
-Watch = Callable[[EncodedDocument], None]
-"""Is shown every document that somebody encodes, so as not to encode it again."""
-
-_DOCUMENTS_AT_ONCE = 256
+DOCUMENTS_AT_ONCE = 256
+CHARACTERS_AT_ONCE = 1_000_000
+"""What is worked on at once: encoded, a character takes some ten bytes."""
 
 
 def in_chunks(items: Iterable[T], *, size: int) -> Iterator[list[T]]:
@@ -27,18 +26,33 @@ def in_chunks(items: Iterable[T], *, size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-def encode_stream(
-    processor: Processor, documents: Iterable[Document], *, watch: Watch | None = None
-) -> Iterator[EncodedDocument]:
+def document_chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Cut a stream into lists of no more than `DOCUMENTS_AT_ONCE` and `CHARACTERS_AT_ONCE`; one may be longer alone.
+
+    Example:
+        >>> half = Document(raw_text="a" * (CHARACTERS_AT_ONCE // 2))
+        >>> [len(chunk) for chunk in document_chunks([half, half, half])]
+        [2, 1]
+    """
+    chunk: list[Document] = []
+    characters = 0
+    for document in documents:
+        size = len(document.raw_text) + len(document.raw_text_pair or "")
+        if chunk and (len(chunk) == DOCUMENTS_AT_ONCE or characters + size > CHARACTERS_AT_ONCE):
+            yield chunk
+            chunk, characters = [], 0
+        chunk.append(document)
+        characters += size
+    if chunk:
+        yield chunk
+
+
+def encode_stream(processor: Processor, documents: Iterable[Document]) -> Iterator[EncodedDocument]:
     """Encode documents one after the other; only a part of them is in memory as tokens at any time.
 
     Args:
         processor: encodes.
         documents: as many as there are.
-        watch: is shown every encoded document before it is yielded.
     """
-    for chunk in in_chunks(documents, size=_DOCUMENTS_AT_ONCE):
-        for encoded in processor.encode(chunk):
-            if watch is not None:
-                watch(encoded)
-            yield encoded
+    for chunk in document_chunks(documents):
+        yield from processor.encode(chunk)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from math import ceil
 from time import perf_counter
@@ -14,13 +15,18 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 
 from nlp_inference import Document, Predictor, Processor
 from nlp_inference.backends.torch import TorchBackend
-from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidSpecError
+from nlp_inference.registry import Spec
+from nlp_training.augment import Augmenter
+from nlp_training.augment.epochs import AugmentedEpochs, AugmentedWindows, training_windows
+from nlp_training.batch_loss import BatchLoss, check_weighting
 from nlp_training.collator import DocumentCollator
 from nlp_training.evaluation import BATCH, Comparison, compare, predict_beside_gold, score
+from nlp_training.losses import Loss
 from nlp_training.metrics import document_metric
-from nlp_training.streams import encode_stream
-from nlp_training.windows import LengthGroupedEpochs, TrainingWindows, row_lengths
+from nlp_training.sample_weights import check_sample_weights
+from nlp_training.sampling import BalancedEpochs, balancing_weights
+from nlp_training.windows import LengthGroupedEpochs, RowLengths
 
 Documents = Sequence[Document]
 
@@ -29,10 +35,10 @@ class DocumentTrainer(Trainer):
     """Trains on Documents, and evaluates as production predicts.
 
     Batches are made by the processor that is saved with the model. `per_device_train_batch_size` counts windows, the
-    rows that the model reads at once: a long document is trained window by window, each once an epoch. `evaluate`
-    strips the gold, predicts with a `Predictor`, in the precision of the weights, and compares Documents. Any number of
-    processes may train, each with the whole model; weights that are sharded among them (FSDP, DeepSpeed ZeRO-3) are
-    refused.
+    rows that the model reads at once: a long document is trained window by window, each once an epoch (several
+    processes repeat a few, to make their last batches whole). `evaluate` strips the gold, predicts with a `Predictor`,
+    in the precision of the weights, and compares Documents. Any number of processes may train, each with the whole
+    model; weights that are sharded among them (FSDP, DeepSpeed ZeRO-3) are refused.
 
     Args:
         model: what is trained; a transformers model.
@@ -44,12 +50,21 @@ class DocumentTrainer(Trainer):
         optimizers: optimizer and scheduler, where they are not to be those of `args`.
         training_attention: attention implementation while training, if it is not to be the model's own, which
             evaluation takes.
+        loss: what to minimise, see `nlp_training.losses`, as an object or a specification such as `{"focal": 2}`;
+            `None` means the model's own loss. The mean is over all items of a step, however it is divided among
+            batches and processes.
+        sample_weight: metadata key of how much a training document counts in `loss`.
+        balance: if given, documents are drawn the more often the rarer their labels are; see `balancing_weights`,
+            whose `power` this is.
+        augmenter: changes the training documents, anew in each epoch.
 
     Raises:
-        InvalidSpecError: the weights would be sharded, or `metric_for_best_model` is no score of this task.
+        InvalidSpecError: the weights would be sharded, `metric_for_best_model` is no score of this task, or the loss
+            does not fit.
+        InvalidDocumentError: a training document has no sample weight.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the arguments of a Trainer, and what it trains for
         self,
         model: PreTrainedModel | torch.nn.Module,
         args: TrainingArguments,
@@ -60,6 +75,10 @@ class DocumentTrainer(Trainer):
         callbacks: Sequence[TrainerCallback] = (),
         optimizers: tuple[torch.optim.Optimizer | None, torch.optim.lr_scheduler.LambdaLR | None] = (None, None),
         training_attention: str | None = None,
+        loss: Loss | Spec | None = None,
+        sample_weight: str | None = None,
+        balance: float | None = None,
+        augmenter: Augmenter | None = None,
     ) -> None:
         _refuse_sharding(args)
         _check_best_metric(args, processing_class, eval_dataset)
@@ -69,7 +88,7 @@ class DocumentTrainer(Trainer):
         super().__init__(
             model=model,
             args=args,
-            data_collator=DocumentCollator(processing_class),  # type: ignore[arg-type]  # a BatchFeature is a mapping
+            data_collator=DocumentCollator(processing_class, sample_weight),  # type: ignore[arg-type]  # a BatchFeature is a mapping
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
@@ -77,7 +96,7 @@ class DocumentTrainer(Trainer):
             optimizers=optimizers,
         )
         self.processor = processing_class
-        self._row_lengths: list[tuple[int, ...]] = []
+        self._known_lengths: tuple[Documents, Sequence[RowLengths]] = ((), ())
         # Most models take the count of labels of a step, and ignore it: their loss is the mean of its batch. Trainer
         # would believe it scaled, and gradients would grow with `gradient_accumulation_steps` and the processes.
         self.model_accepts_loss_kwargs = False
@@ -86,21 +105,60 @@ class DocumentTrainer(Trainer):
             "training": training_attention,
         }
         self._use_attention("training")
+        self.sample_weight = sample_weight
+        self.balance = balance
+        self.augmenter = augmenter
+        self.batch_loss = None if loss is None else self._make_loss(Loss.from_spec(loss))
+        self.loss_is_scaled_for_ga = self.batch_loss is not None
+        check_weighting(args, has_loss=loss is not None, sample_weight=sample_weight, balance=balance)
+        if sample_weight is not None and train_dataset is not None:
+            check_sample_weights(train_dataset, sample_weight)
 
-    def note_row_lengths(self, encoded: EncodedDocument) -> None:
-        """Take note of the next training document, from somebody who encodes them all, in their order."""
-        self._row_lengths.append(row_lengths(encoded))
+    def _make_loss(self, loss: Loss) -> BatchLoss:
+        documents: Any = self.train_dataset
+        model = self.accelerator.unwrap_model(self.model)
+        device = str(self.args.device)
+        return BatchLoss(loss, processor=self.processor, model=model, documents=documents, device=device)
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,  # noqa: FBT001, FBT002 - the Trainer's signature
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The model's own loss, or the one that was given; see `Trainer.compute_loss`."""
+        if self.batch_loss is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        loss, outputs = self.batch_loss(model, inputs, num_items_in_batch)
+        if num_items_in_batch is not None:
+            loss = loss * self.args.world_size  # of whose gradients the mean is taken
+        return (loss, outputs) if return_outputs else loss
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
+        """How much all items of a step count together, in all processes."""
+        if self.batch_loss is None or not batch_samples:
+            return super()._get_num_items_in_batch(batch_samples, device)
+        total = self.batch_loss.total_weight(batch_samples).to(device)
+        return self.accelerator.gather(total[None]).sum()
+
+    def take_row_lengths(self, documents: Documents, lengths: Sequence[RowLengths]) -> None:
+        """Take the lengths of the training documents from somebody who encoded them with this trainer's processor.
+
+        Args:
+            documents: the very object that is the trainer's `train_dataset`; for any other they are not used.
+            lengths: what `row_lengths` gives for each, in their order.
+        """
+        self._known_lengths = (documents, lengths)
 
     def get_train_dataloader(self) -> torch.utils.data.DataLoader[Any]:
         """Batches of windows; the documents are read through for their lengths, if that was not done before."""
         documents: Any = self.train_dataset
         if documents is None:
             return super().get_train_dataloader()  # which says that there is none
-        lengths, self._row_lengths = self._row_lengths, []
-        if len(lengths) != len(documents):
-            lengths = [row_lengths(encoded) for encoded in encode_stream(self.processor, documents)]
+        read = partial(training_windows, known_lengths=self._known_lengths, sample_weight=self.sample_weight)
         return self._get_dataloader(
-            TrainingWindows(documents, self.processor, lengths),
+            read(documents, self.processor, augmenter=self.augmenter),
             description="Training",
             batch_size=self._train_batch_size,
             sampler_fn=self._get_train_sampler,  # type: ignore[arg-type]  # None is taken too
@@ -109,15 +167,22 @@ class DocumentTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[Any] | None:
         """Like the Trainer's, but the order of an epoch does not depend on the epochs before it."""
-        if self.args.train_sampling_strategy != "group_by_length":
+        if isinstance(train_dataset, AugmentedWindows):
+            return AugmentedEpochs(train_dataset, self._get_train_sampler, epoch=lambda: int(self.state.epoch or 0))
+        grouped = self.args.train_sampling_strategy == "group_by_length"
+        if self.balance is None and not grouped:
             sampler: torch.utils.data.Sampler[Any] | None = super()._get_train_sampler(train_dataset)
             return sampler
-        return LengthGroupedEpochs(
-            self._train_batch_size * self.args.gradient_accumulation_steps,
-            lengths=train_dataset.lengths,
-            seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
-            epoch=lambda: int(self.state.epoch or 0),
-        )
+        order: dict[str, Any] = {
+            "batch_size": self._train_batch_size * self.args.gradient_accumulation_steps if grouped else None,
+            "lengths": train_dataset.lengths,
+            "seed": self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+            "epoch": lambda: int(self.state.epoch or 0),
+        }
+        if self.balance is None:
+            return LengthGroupedEpochs(**order)
+        weights = balancing_weights(train_dataset.documents, needs=self.processor.task.needs, power=self.balance)
+        return BalancedEpochs(train_dataset.of_windows(weights), **order)
 
     def _use_attention(self, purpose: Literal["serving", "training"]) -> None:
         implementation = self._attention[purpose]

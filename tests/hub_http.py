@@ -141,7 +141,7 @@ class FaultyHandler(BaseHTTPRequestHandler):
         except Answer as answer:
             self._send(answer)
 
-    do_GET = do_HEAD = do_POST = do_PUT = _serve  # noqa: N815 - as http.server calls them
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - as http.server calls them
 
     def _read(self, length: int) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":

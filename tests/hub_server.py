@@ -94,6 +94,7 @@ _ROUTES = (
     (f"GET /api/models/{_REPO}/revision/([^/]+)", "_info"),
     (f"GET /api/models/{_REPO}/tree/([^/]+)", "_tree"),
     (f"POST /api/models/{_REPO}/branch/([^/]+)", "_branch"),
+    (f"DELETE /api/models/{_REPO}/branch/([^/]+)", "_delete_branch"),
     (f"POST /api/models/{_REPO}/preupload/([^/]+)", "_preupload"),
     (f"POST /api/models/{_REPO}/commit/([^/]+)", "_make_commit"),
     (f"POST /{_REPO}[.]git/info/lfs/objects/batch", "_batch"),
@@ -175,11 +176,15 @@ class _Handler(FaultyHandler):
         files = repo.commits[self._commit(repo, revision)]
         raise Answer(200, [_tree_entry(name, content) for name, content in sorted(files.items())])
 
-    def _branch(self, repo_id: str, branch: str, _: bytes) -> None:
+    def _branch(self, repo_id: str, branch: str, body: bytes) -> None:
         repo = self._repo(repo_id, write=True)
         if branch in repo.refs:
             raise refusal(409, "Conflict", "Reference already exists")
-        repo.refs[branch] = repo.refs["main"]
+        repo.refs[branch] = self._commit(repo, json.loads(body).get("startingPoint", "main"))
+        raise Answer(200, {})
+
+    def _delete_branch(self, repo_id: str, branch: str) -> None:
+        del self._repo(repo_id, write=True).refs[branch]
         raise Answer(200, {})
 
     def _preupload(self, repo_id: str, revision: str, body: bytes) -> None:

@@ -1,7 +1,7 @@
 """PyTorch: the models of transformers, and any module that is called like one."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from nlp_inference.tasks import Task
 
 _CPU_TOKEN_BUDGET = 1024
 _GPU_TOKEN_BUDGET = 32768
+_ADAPTER_FILES = ("adapter_config.json", "adapter_model.*")
 
 
 class TorchBackend:
@@ -78,17 +79,19 @@ class TorchBackend:
             FingerprintWarning: the weights were saved with another version of torch.
 
         Raises:
-            ArtefactError: the saved model is not one of this task, or not the one of the fingerprint.
+            ArtefactError: the saved model is not one of this task, or not the one of the fingerprint; or beside it lies
+                an adapter that the fingerprint does not name.
             CheckpointMismatchError: the saved weights are not all of the model's.
         """
         files = ("config.json", *WEIGHT_FILES, *(["*.py"] if trust_remote_code else []))
         folder = artefact_folder(name_or_path, files=files, revision=revision, **(hub_options or {}))
-        if fingerprint is not None:
-            fingerprint.check_weights(find_weight_files(folder), source=str(name_or_path))
-            warn_of_changes(fingerprint.runtime_changes("torch"), source=str(name_or_path))
         with as_artefact_errors(f"the model of {str(name_or_path)!r}"):
             if not trust_remote_code:
                 _refuse_detours(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+            weights, adapters = find_weight_files(folder), _adapters_in(folder)
+            _refuse_adapters(adapters, {} if fingerprint is None else fingerprint.weights)
+            if fingerprint is not None:
+                fingerprint.check_weights([*weights, *adapters], source=str(name_or_path))
             model, report = model_class(task).from_pretrained(
                 folder,
                 dtype=dtype,
@@ -96,6 +99,8 @@ class TorchBackend:
                 use_safetensors=True,
                 trust_remote_code=trust_remote_code,
             )
+        if fingerprint is not None:
+            warn_of_changes(fingerprint.runtime_changes("torch"), source=str(name_or_path))
         _check_weights(report, name_or_path)
         _check_labels(model.config, task, name_or_path)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -114,8 +119,28 @@ def model_class(task: Task) -> Any:
     return getattr(architectures, task.auto_model, None) or getattr(transformers, task.auto_model)
 
 
+def _adapters_in(folder: Path) -> list[Path]:
+    return sorted(path for pattern in _ADAPTER_FILES for path in folder.glob(pattern))
+
+
+def _refuse_adapters(adapters: Sequence[Path], weights: Collection[str]) -> None:
+    """Where peft is installed, transformers changes the weights by an adapter that lies beside them, and says nothing.
+
+    Source: https://huggingface.co/docs/transformers/peft
+    """
+    strange = [path.name for path in adapters if path.name not in weights]
+    if strange:
+        raise ArtefactError(
+            f"beside the weights lies an adapter ({', '.join(strange)}), which would change them on machines that have "
+            "peft, and on no others; take it away, or merge it into the weights before the model is saved: "
+            "model = model.merge_and_unload()"
+        )
+
+
 def _refuse_detours(config: Any) -> None:
     """A configuration can name other weights, a pickle even, and code on the Hub that computes the attention."""
+    for one in config if isinstance(config, list) else ():
+        _refuse_detours(one)
     for key, value in config.items() if isinstance(config, dict) else ():
         _refuse_detours(value)
         if (key.endswith("_implementation") and "/" in str(value)) or key == "transformers_weights":

@@ -1,5 +1,6 @@
 """What `nlp-inference verify --invariance FILE` does."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -7,7 +8,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from nlp_inference.cli._shared import Dtype, load_predictor, reading, stop
+from nlp_inference.cli._shared import NOT_CHECKED, Dtype, Loading, load_predictor, reading, stop
 from nlp_inference.errors import NlpInferenceError
 
 if TYPE_CHECKING:
@@ -16,29 +17,27 @@ if TYPE_CHECKING:
 _SHOWN_DOCUMENTS = 5
 
 
-def check_invariance(
-    model: str, source: str, *, strict: bool, as_json: bool, device: str | None, dtype: Dtype, revision: str
-) -> typer.Exit:
+def check_invariance(loading: Loading, source: str, *, strict: bool, as_json: bool) -> typer.Exit:
     """Predict the lines of `source` in many ways, show what differs, and say with which status to exit."""
     from nlp_inference.golden.invariance import run_invariance
     from nlp_inference.records import read_items
 
     messages = Console(stderr=True, soft_wrap=True)
-    predictor = load_predictor(model, device=device, dtype=dtype, revision=revision, messages=messages)
+    predictor = load_predictor(loading, messages=messages, status=NOT_CHECKED)
     others = {}
-    if dtype is Dtype.FLOAT32:
-        other = Dtype.BFLOAT16
-        others[other.value] = load_predictor(model, device=device, dtype=other, revision=revision, messages=messages)
+    if loading.dtype is Dtype.FLOAT32:
+        narrow = replace(loading, dtype=Dtype.BFLOAT16)
+        others[narrow.dtype.value] = load_predictor(narrow, messages=messages, status=NOT_CHECKED)
     try:
         with reading(source) as lines:
             items = list(read_items(lines, name=source))
         report = run_invariance(predictor, items, others=others)
     except (NlpInferenceError, OSError) as error:
-        return stop(error, messages)
+        return stop(error, messages, doing="cannot compare: ", status=NOT_CHECKED)
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:
-        Console().print(_report(report, model, strict=strict))
+        Console().print(_report(report, loading.model, strict=strict))
     return typer.Exit(0 if report.ok and (report.all_same or not strict) else 1)
 
 

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -24,16 +25,52 @@ class Dtype(StrEnum):
     FLOAT16 = "float16"
 
 
-def load_predictor(model: str, *, device: str | None, dtype: Dtype, revision: str, messages: Console) -> "Predictor":
+Model = Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")]
+Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda:1; a GPU if there is one.")]
+Precision = Annotated[Dtype, typer.Option(help="Precision of the weights.")]
+Revision = Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code", help="Run code that was saved with the model, if it needs any. Read it before you do."
+    ),
+]
+
+FAILED = 1
+"""Exit status of a command that could not do what it was asked."""
+
+NOT_CHECKED = 2
+"""Exit status of a check that could not be made; 1 is for one that was made and found something."""
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Which model a command loads, and how; see `Predictor.from_pretrained`."""
+
+    model: str
+    device: str | None
+    dtype: Dtype
+    revision: str
+    trust_remote_code: bool
+
+
+def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED) -> "Predictor":
+    """Load a model, or say on one line why it cannot be loaded and exit with `status`."""
     from nlp_inference.predictor import Predictor
     from nlp_inference.quiet import one_line_warnings, quiet_libraries
 
     quiet_libraries()
     try:
         with one_line_warnings(messages):
-            return Predictor.from_pretrained(model, device=device, dtype=dtype.value, revision=revision)
+            return Predictor.from_pretrained(
+                loading.model,
+                device=loading.device,
+                dtype=loading.dtype.value,
+                revision=loading.revision,
+                trust_remote_code=loading.trust_remote_code,
+            )
     except (NlpInferenceError, OSError, ImportError, ValueError, RuntimeError) as error:  # what transformers raises
-        raise stop(error, messages, doing=f"cannot load the model {model!r}: ") from error
+        raise stop(error, messages, doing=f"cannot load the model {loading.model!r}: ", status=status) from error
 
 
 @contextmanager
@@ -46,8 +83,8 @@ def reading(source: str) -> Iterator[IO[bytes]]:
             yield file
 
 
-def stop(error: Exception, messages: Console, *, doing: str = "") -> typer.Exit:
-    """Say on one line what happened; libraries' messages run over several."""
+def stop(error: Exception, messages: Console, *, doing: str = "", status: int = FAILED) -> typer.Exit:
+    """Say on one line what happened, as libraries' messages run over several, and give the exit with `status`."""
     line = f"{doing}{type(error).__name__}: {' '.join(str(error).split())}"
     messages.print(line, style="red", highlight=False, markup=False)
-    return typer.Exit(1)
+    return typer.Exit(status)

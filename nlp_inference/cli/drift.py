@@ -8,22 +8,31 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from nlp_inference.cli._shared import Dtype, load_predictor, reading, stop
+from nlp_inference.cli._shared import (
+    NOT_CHECKED,
+    Device,
+    Dtype,
+    Loading,
+    Model,
+    Precision,
+    Revision,
+    Trust,
+    load_predictor,
+    reading,
+    stop,
+)
 from nlp_inference.errors import NlpInferenceError
 
 if TYPE_CHECKING:
     from nlp_inference.drift import DriftReport, Profile
     from nlp_inference.predictor import Predictor
 
-NOT_COMPARED = 2
-"""Exit status if there is nothing to compare; 1 is for documents that moved."""
-
 _SHOWN_BINS = 3
 _STYLES = {"moved": "bold red", "watch": "yellow", "stable": "dim"}
 
 
 def drift(
-    model: Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")],
+    model: Model,
     source: Annotated[
         str | None,
         typer.Argument(help="What to predict and compare: texts or JSON Lines, as `predict` reads them; - for stdin."),
@@ -33,15 +42,16 @@ def drift(
         Path | None, typer.Option(help="In place of SOURCE: what Predictor.profile() counted, saved as JSON.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the report as JSON.")] = False,
-    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:1; a GPU if there is one.")] = None,
-    dtype: Annotated[Dtype, typer.Option(help="Precision of the weights.")] = Dtype.FLOAT32,
-    revision: Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")] = "main",
+    device: Device = None,
+    dtype: Precision = Dtype.FLOAT32,
+    revision: Revision = "main",
+    trust_remote_code: Trust = False,
 ) -> None:
     """Compare the documents of SOURCE with those that MODEL was trained on; the exit status is 1 if a feature moved.
 
     The measure is the population stability index: from 0.1 on watch a feature, from 0.25 on it moved. With few
     documents, where chance alone gives more, the thresholds are raised to what chance gives. The exit status is 2 if
-    there is nothing to compare, such as a model without a profile.
+    nothing could be compared, such as with a model that has no profile or cannot be loaded.
     """
     from nlp_inference.drift import compare_profiles, load_profile
     from nlp_inference.drift.profile import PROFILE_FILE
@@ -55,12 +65,12 @@ def drift(
         if profile is not None:
             now = load_profile(profile)
         else:
-            predictor = load_predictor(model, device=device, dtype=dtype, revision=revision, messages=messages)
+            loading = Loading(model, device, dtype, revision, trust_remote_code)
+            predictor = load_predictor(loading, messages=messages, status=NOT_CHECKED)
             now = _profile_of(str(source), predictor, messages)
         report = compare_profiles(before, now)
     except (NlpInferenceError, OSError) as error:
-        stop(error, messages, doing="cannot compare: ")
-        raise typer.Exit(NOT_COMPARED) from error
+        raise stop(error, messages, doing="cannot compare: ", status=NOT_CHECKED) from error
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:

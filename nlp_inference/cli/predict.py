@@ -12,7 +12,18 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from nlp_inference.cli._shared import Dtype, load_predictor, reading, stop
+from nlp_inference.cli._shared import (
+    Device,
+    Dtype,
+    Loading,
+    Model,
+    Precision,
+    Revision,
+    Trust,
+    load_predictor,
+    reading,
+    stop,
+)
 from nlp_inference.document import Document
 from nlp_inference.errors import NlpInferenceError
 
@@ -27,8 +38,8 @@ class OnError(StrEnum):
     RECORD = "record"
 
 
-def predict(
-    model: Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")],
+def predict(  # noqa: PLR0913 - each is an option of the command
+    model: Model,
     source: Annotated[
         str,
         typer.Argument(
@@ -40,9 +51,10 @@ def predict(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write JSON Lines to this file.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Highlight what was found, in place of JSON Lines.")] = False,
     on_error: Annotated[OnError, typer.Option(help="Stop at a document that fails, or go on.")] = OnError.RECORD,
-    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:1; a GPU if there is one.")] = None,
-    dtype: Annotated[Dtype, typer.Option(help="Precision of the weights.")] = Dtype.FLOAT32,
-    revision: Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")] = "main",
+    device: Device = None,
+    dtype: Precision = Dtype.FLOAT32,
+    revision: Revision = "main",
+    trust_remote_code: Trust = False,
 ) -> None:
     """Predict each line of SOURCE. In a terminal the findings are highlighted, elsewhere JSON Lines are written."""
     from nlp_inference.records import read_items, to_json_line
@@ -51,7 +63,7 @@ def predict(
     show = show or (output is None and sys.stdout.isatty())
     tally = _Tally()
     _refuse_overwriting(source, output)
-    predictor = load_predictor(model, device=device, dtype=dtype, revision=revision, messages=messages)
+    predictor = load_predictor(Loading(model, device, dtype, revision, trust_remote_code), messages=messages)
     try:
         with reading(source) as lines, _writing(output) as sink, _progress(messages, hidden=show) as advance:
             screen = Console(file=sink) if show else None

@@ -1,5 +1,6 @@
 """`nlp-inference verify`: does the model predict here what it predicted when it was recorded?"""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,20 +9,28 @@ from rich.table import Table
 from rich.text import Text
 
 from nlp_inference.cli._invariance import check_invariance
-from nlp_inference.cli._shared import Dtype, load_predictor, stop
+from nlp_inference.cli._shared import (
+    NOT_CHECKED,
+    Device,
+    Dtype,
+    Loading,
+    Model,
+    Precision,
+    Revision,
+    Trust,
+    load_predictor,
+    stop,
+)
 from nlp_inference.errors import ArtefactError
 
 if TYPE_CHECKING:
     from nlp_inference.golden import Verification
 
-NOT_VERIFIED = 2
-"""Exit status if there is nothing to verify with; 1 is for a difference."""
-
 _SHOWN_DIFFERENCES = 5
 
 
 def verify(
-    model: Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")],
+    model: Model,
     *,
     invariance: Annotated[
         str | None,
@@ -33,20 +42,20 @@ def verify(
         bool, typer.Option("--strict", help="With --invariance: other windows and precisions must not differ either.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON, every value whole.")] = False,
-    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:1; a GPU if there is one.")] = None,
-    dtype: Annotated[Dtype, typer.Option(help="Precision of the weights.")] = Dtype.FLOAT32,
-    revision: Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")] = "main",
+    device: Device = None,
+    dtype: Precision = Dtype.FLOAT32,
+    revision: Revision = "main",
+    trust_remote_code: Trust = False,
 ) -> None:
     """Replay the golden records of MODEL on this machine, and name the first stage that differs.
 
     The stages are edits, ids, windows, logits, decoded, final and batched. The exit status is 1 if a record differs,
-    and 2 if MODEL has no golden records.
+    and 2 if nothing could be verified: MODEL has no golden records or cannot be loaded, or no line can be predicted.
     """
+    loading = Loading(model, device, dtype, revision, trust_remote_code)
     if invariance is not None:
-        raise check_invariance(
-            model, invariance, strict=strict, as_json=as_json, device=device, dtype=dtype, revision=revision
-        )
-    verification = _replay(model, device=device, dtype=dtype, revision=revision)
+        raise check_invariance(loading, invariance, strict=strict, as_json=as_json)
+    verification = _replay(loading)
     if as_json:
         typer.echo(verification.model_dump_json(indent=2))
     else:
@@ -54,20 +63,20 @@ def verify(
     raise typer.Exit(0 if verification.ok else 1)
 
 
-def _replay(model: str, *, device: str | None, dtype: Dtype, revision: str) -> "Verification":
+def _replay(loading: Loading) -> "Verification":
     from nlp_inference.golden import read_golden
     from nlp_inference.golden import verify as verify_golden
-    from nlp_inference.hub import SETTINGS_FILES, WEIGHT_FILES, artefact_folder
+    from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, WEIGHT_FILES, artefact_folder
 
     messages = Console(stderr=True, soft_wrap=True)
     try:
-        folder = artefact_folder(model, files=(*SETTINGS_FILES, *WEIGHT_FILES), revision=revision)
+        files = (*SETTINGS_FILES, *WEIGHT_FILES)
+        folder = artefact_folder(loading.model, files=files, needed=MODEL_NEEDS, revision=loading.revision)
         golden = read_golden(folder)
-        predictor = load_predictor(str(folder), device=device, dtype=dtype, revision=revision, messages=messages)
+        predictor = load_predictor(replace(loading, model=str(folder)), messages=messages, status=NOT_CHECKED)
         return verify_golden(predictor, golden)
     except ArtefactError as error:  # load_predictor says itself what it cannot load
-        stop(error, messages, doing=f"cannot verify {model!r}: ")
-        raise typer.Exit(NOT_VERIFIED) from error
+        raise stop(error, messages, doing=f"cannot verify {loading.model!r}: ", status=NOT_CHECKED) from error
 
 
 def _report(verification: "Verification", model: str) -> Group:

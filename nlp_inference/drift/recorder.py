@@ -1,5 +1,6 @@
 """Accumulates the profile of what is served, cheaply: many documents at a time."""
 
+import warnings
 from collections.abc import Sequence
 from threading import Lock
 from typing import Any
@@ -15,7 +16,8 @@ class ProfileRecorder:
     """Counts documents as they are served. May be called from several threads.
 
     The newest documents, 256 of them or 250,000 characters, wait in memory to be counted together; of the others only
-    counts are kept.
+    counts are kept. A document that cannot be counted was predicted all the same: it is left out, and the first one is
+    told by a `RuntimeWarning`.
 
     Args:
         unknown_id: the id of the vocabulary's unknown token, if it has one.
@@ -32,27 +34,63 @@ class ProfileRecorder:
         self._transforms = tuple(transforms)
         self._waiting: list[Served] = []
         self._characters_waiting = 0
-        self._counted = Profile(changed=dict.fromkeys(transforms, 0))
+        self._counted = self._nothing()
+        self._warned = False
         self._lock = Lock()
 
     def add(self, served: Sequence[Served]) -> None:
         """Count documents with their predictions."""
         with self._lock:
             self._waiting += served
-            self._characters_waiting += sum(len(document.raw_text) for document, _ in served)
-            if len(self._waiting) >= _DOCUMENTS_AT_ONCE or self._characters_waiting >= _CHARACTERS_AT_ONCE:
-                self._count_waiting()
+            self._characters_waiting += sum(
+                len(document.raw_text) + len(document.raw_text_pair or "") for document, _ in served
+            )
+            many = len(self._waiting) >= _DOCUMENTS_AT_ONCE or self._characters_waiting >= _CHARACTERS_AT_ONCE
+            waiting = self._take_waiting() if many else []
+        self._count(waiting)
 
     def profile(self) -> Profile:
-        """What was counted so far."""
+        """What was counted so far; what another thread counts at this moment comes with the next call."""
         with self._lock:
-            self._count_waiting()
+            waiting = self._take_waiting()
+        self._count(waiting)
+        with self._lock:
             return self._counted
 
-    def _count_waiting(self) -> None:
+    def _take_waiting(self) -> list[Served]:
         waiting, self._waiting, self._characters_waiting = self._waiting, [], 0
+        return waiting
+
+    def _count(self, waiting: Sequence[Served]) -> None:
+        """Count outside the lock, so that no other thread waits for it."""
         if waiting:
-            self._counted += profile_documents(waiting, unknown_id=self._unknown_id, transforms=self._transforms)
+            counted = self._profile_of(waiting)
+            with self._lock:
+                self._counted += counted
+
+    def _profile_of(self, served: Sequence[Served]) -> Profile:
+        """The profile of all that can be counted: if something fails, each half goes by itself."""
+        try:
+            return profile_documents(served, unknown_id=self._unknown_id, transforms=self._transforms)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the predictions were made and must be handed out
+            if len(served) == 1:
+                self._tell(served[0], error)
+                return self._nothing()
+        middle = len(served) // 2
+        return self._profile_of(served[:middle]) + self._profile_of(served[middle:])
+
+    def _tell(self, served: Served, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"the document {served[0].id!r} was predicted, but is not counted in the profile of what is served: "
+                f"{type(error).__name__}: {error}; others that fail so are left out in silence",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def _nothing(self) -> Profile:
+        return Profile(changed=dict.fromkeys(self._transforms, 0))
 
     def __getstate__(self) -> dict[str, Any]:
         """A predictor can be pickled, a lock cannot."""

@@ -3,8 +3,8 @@
 from nlp_inference.golden.compare import Difference
 from nlp_inference.golden.hostile import hostile_documents
 from nlp_inference.golden.invariance import InvarianceReport, run_invariance
-from nlp_inference.golden.record import record_artefact, record_golden, select_documents
-from nlp_inference.golden.records import GoldenFile, GoldenRecord, read_golden
+from nlp_inference.golden.recording import record_artefact, record_golden, select_documents
+from nlp_inference.golden.schema import GoldenFile, GoldenRecord, read_golden
 from nlp_inference.golden.tolerance import Tolerance
 from nlp_inference.golden.verification import Verification, require_verified, verify
 

@@ -2,40 +2,29 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
-from math import ceil, prod, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
 
+from nlp_inference._shorten import shorten
 from nlp_inference.aligned_text import EditRecord
 from nlp_inference.document import Annotation
-from nlp_inference.golden.records import (
+from nlp_inference.golden.compare_outputs import Place, find_in_logits
+from nlp_inference.golden.schema import (
     STAGES,
     Edits,
     Failed,
     Final,
     GoldenRecord,
     Integers,
-    Output,
     Stage,
     Tokens,
     WindowRow,
-    shorten,
 )
 from nlp_inference.golden.tolerance import Tolerance
 from nlp_inference.predictor import FailedDocument
 
-_EXACT = Tolerance(0.0, 0.0, 0.0)
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
-
-
-class Place(NamedTuple):
-    """Where two values differ, and both."""
-
-    where: str
-    expected: Any
-    actual: Any
 
 
 class Difference(BaseModel):
@@ -186,53 +175,6 @@ def _in_integers(name: str, one: Integers | None, other: Integers | None) -> Pla
     return found._replace(where=f"{name}, value {found.where}")
 
 
-def _in_logits(
-    one: Sequence[dict[str, Output]], other: Sequence[dict[str, Output]], tolerance: Tolerance
-) -> Place | None:
-    if len(one) != len(other):
-        return Place("number of windows", len(one), len(other))
-    for number, (expected, actual) in enumerate(zip(one, other, strict=True)):
-        if [*expected] != [*actual]:
-            return Place(f"window {number}, names of the outputs", [*expected], [*actual])
-        for name in expected:
-            found = _in_output(expected[name], actual[name], tolerance)
-            if found is not None:
-                return found._replace(where=f"window {number}, {name}, {found.where}")
-    return None
-
-
-def _in_output(one: Output, other: Output, tolerance: Tolerance) -> Place | None:
-    if (one.shape, one.digest, one.dtype) == (other.shape, other.digest, other.dtype):
-        return None
-    if one.shape != other.shape:
-        return Place("shape", one.shape, other.shape)
-    if one.dtype[:3] in {"int", "uin", "boo"}:
-        tolerance = _EXACT
-    for place, bound in _numbers(one, other, tolerance):
-        if place.expected is None or place.actual is None:
-            if place.expected is not place.actual:
-                return place
-        elif abs(place.expected - place.actual) > bound:
-            return place
-    exact = tolerance is _EXACT
-    return Place("digest", one.digest, other.digest) if exact else None
-
-
-def _numbers(one: Output, other: Output, tolerance: Tolerance) -> Iterator[tuple[Place, float]]:
-    """The numbers that are kept of two arrays, side by side, and how far they may lie apart."""
-    for index, (expected, actual) in enumerate(zip(one.head, other.head, strict=False)):
-        where = [int(at) for at in np.unravel_index(index, one.shape)]
-        yield Place(f"value {where}", expected, actual), tolerance.absolute + tolerance.relative * abs(expected or 0)
-    largest = max(abs(one.low or 0), abs(one.high or 0))
-    for name in ("low", "high", "mean"):
-        bound = tolerance.absolute + tolerance.relative * largest
-        yield Place(name, getattr(one, name), getattr(other, name)), bound
-    size = ceil(prod(one.shape) / max(1, len(one.norms)))
-    for index, (expected, actual) in enumerate(zip(one.norms, other.norms, strict=False)):
-        bound = tolerance.absolute * sqrt(size) + tolerance.relative * abs(expected or 0)
-        yield Place(f"norm of part {index} of {len(one.norms)}", expected, actual), bound
-
-
 def _in_annotation(one: Annotation, other: Annotation, tolerance: Tolerance) -> Place | None:
     expected, actual = one.model_dump(mode="json"), other.model_dump(mode="json")
     values = {"values": expected.pop("values")}, {"values": actual.pop("values")}
@@ -284,11 +226,11 @@ _FINDERS: dict[Stage, Callable[[Any, Any, Tolerance], Place | None]] = {
     "edits": _in_edits,
     "ids": _in_ids,
     "windows": _in_windows,
-    "logits": _in_logits,
+    "logits": find_in_logits,
     "decoded": _in_annotation,
     "final": _in_final,
 }
 
 
 def _shown(value: JsonValue) -> str:
-    return "nothing" if value is None else shorten(repr(value), 120)
+    return "nothing" if value is None else shorten(repr(value), width=120)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from nlp_inference.backends.base import Backend
+from nlp_inference.errors import PredictionError
 from nlp_inference.golden.findings import Result, compare_results
 from nlp_inference.golden.tolerance import tolerance_between
-from nlp_inference.predictor import Item, Predictor
+from nlp_inference.predictor import FailedDocument, Item, Predictor
 from nlp_inference.processor import Processor
 
 PADDINGS = (1, 7, 64)
@@ -97,6 +98,7 @@ def run_invariance(
         seed: of the shuffled order.
 
     Raises:
+        PredictionError: there is no document that could be predicted, and so nothing to compare.
         ArtefactError: no tolerance is stated for a backend or a precision.
     """
     documents = [_with_id(item, str(number)) for number, item in enumerate(items)]
@@ -161,6 +163,7 @@ class _Experiment:
         self.documents = documents
         alone = self._predictor()
         self.baseline: list[Result] = [alone.predict([one], on_error="record")[0] for one in documents]
+        _check_any_was_predicted(self.baseline)
 
     def orders(self, seed: int) -> Iterator[VariantResult]:
         """The documents in other orders."""
@@ -237,6 +240,16 @@ class _Experiment:
 
 def _predict_all(predictor: Predictor, documents: Sequence[Item]) -> list[Result]:
     return list(predictor.stream(documents, on_error="record"))
+
+
+def _check_any_was_predicted(results: Sequence[Result]) -> None:
+    failed = [result for result in results if isinstance(result, FailedDocument)]
+    if len(failed) == len(results):
+        why = f"; the first, {failed[0].id!r}, failed of {failed[0].error}: {failed[0].message}" if failed else ""
+        raise PredictionError(
+            f"none of {len(results)} documents could be predicted, so that nothing can be compared; give texts that "
+            f"the model can read{why}"
+        )
 
 
 def _with_id(item: Item, number: str) -> Item:

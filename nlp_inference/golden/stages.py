@@ -1,6 +1,6 @@
 """A document's way, as `Predictor.trace` shows it, to a golden record; the same for recording and verifying."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from nlp_inference.document import Annotation
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.golden.records import (
+from nlp_inference.golden.outputs import whole_output
+from nlp_inference.golden.schema import (
     Edits,
     Failed,
     Final,
     GoldenRecord,
     Integers,
     Origin,
-    Output,
     Stage,
     Tokens,
     WindowRow,
@@ -27,17 +27,11 @@ from nlp_inference.processor import Processor
 from nlp_inference.route import Trace
 
 _HEAD = 64
-"""Values at the beginning of an array that are kept as they are."""
-
-_PARTS = 64
-"""Into how many parts of like size the values of an array are cut, each kept as its norm."""
-
-_DIGITS = 7
-"""Significant digits of a value that is kept: what single precision has, all but the last bit."""
+"""Values at the beginning of an array of whole numbers that are kept as they are."""
 
 
 def golden_record(trace: Trace, *, processor: Processor, origin: Origin) -> GoldenRecord:
-    """What each stage of a document's way is in a golden record."""
+    """What each stage of a document's way is in a golden record, with every number that the model gave."""
     if trace.document is None:
         raise trace.failure or InvalidDocumentError(f"document {trace.id!r} was not read")
     stages: dict[str, Any] = {}
@@ -45,7 +39,7 @@ def golden_record(trace: Trace, *, processor: Processor, origin: Origin) -> Gold
         stages |= _encoded(trace.encoded, trace.rows)
     if trace.outputs is not None:
         stages["logits"] = tuple(
-            {name: _output(array) for name, array in sorted(answer.items())} for answer in trace.outputs
+            {name: whole_output(array) for name, array in sorted(answer.items())} for answer in trace.outputs
         )
     if trace.decoded is not None:
         stages["decoded"] = trace.decoded.predicted or Annotation()
@@ -102,35 +96,3 @@ def _integers(array: NDArray[np.int64]) -> Integers:
     values = np.ascontiguousarray(array, dtype="<i8")
     head = tuple(values.ravel()[:_HEAD].tolist())
     return Integers(shape=values.shape, digest=sha256(values.tobytes()).hexdigest(), head=head)
-
-
-def _output(array: NDArray[Any]) -> Output:
-    values = np.ascontiguousarray(array)
-    values = values.astype(values.dtype.newbyteorder("<"), copy=False)
-    numbers = values.ravel().astype(np.float64)
-    parts = np.array_split(numbers, min(_PARTS, len(numbers))) if len(numbers) else []
-    return Output(
-        shape=values.shape,
-        dtype=values.dtype.name,
-        digest=sha256(values.tobytes()).hexdigest(),
-        head=_rounded(numbers[:_HEAD]),
-        **_summary(numbers),
-        norms=_rounded([np.linalg.norm(part) for part in parts]),
-    )
-
-
-def _summary(numbers: NDArray[np.float64]) -> Mapping[str, float | None]:
-    if not len(numbers):
-        return {"low": None, "high": None, "mean": None}
-    with np.errstate(invalid="ignore"):  # infinities of both signs have no mean
-        names, found = ("low", "high", "mean"), _rounded([numbers.min(), numbers.max(), numbers.mean()])
-    return dict(zip(names, found, strict=True))
-
-
-def _rounded(numbers: Any) -> tuple[float | None, ...]:
-    """As JSON can hold them: NaN as nothing, infinities as the largest numbers of single precision."""
-    finite = np.clip(np.asarray(numbers, dtype=np.float64), -_LARGEST, _LARGEST).tolist()
-    return tuple(None if number != number else float(f"{number:.{_DIGITS}g}") for number in finite)  # noqa: PLR0124
-
-
-_LARGEST = float(np.finfo(np.float32).max)

@@ -19,8 +19,6 @@ TOLERANCES = MappingProxyType(
         ("torch", "float32"): Tolerance(1e-3, 1e-3, 1e-3),
         ("torch", "float16"): Tolerance(3e-2, 2e-2, 5e-2),
         ("torch", "bfloat16"): Tolerance(2.5e-1, 5e-2, 2e-1),
-        ("onnx", "float32"): Tolerance(1e-3, 1e-3, 1e-3),
-        ("onnx", "float16"): Tolerance(3e-2, 2e-2, 5e-2),
     }
 )
 """Whole numbers, spans and labels have none. Why these: one rounding costs 2^-24, 2^-11 or 2^-8 of a value in float32,

@@ -6,9 +6,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from nlp_inference.document import Annotation
-from nlp_inference.errors import VerificationError
+from nlp_inference.errors import ArtefactError, VerificationError
 from nlp_inference.golden.compare import Difference, batched_difference, first_difference
-from nlp_inference.golden.records import STAGES, Final, GoldenFile, GoldenRecord, Stage, read_golden
+from nlp_inference.golden.compare_outputs import deviation
+from nlp_inference.golden.outputs import as_recorded
+from nlp_inference.golden.schema import MIN_RECORDS, STAGES, Final, GoldenFile, GoldenRecord, Stage, read_golden
 from nlp_inference.golden.stages import golden_record
 from nlp_inference.golden.tolerance import tolerance_between
 from nlp_inference.predictor import FailedDocument, Predictor
@@ -21,7 +23,7 @@ class Verification(BaseModel):
         backend, dtype: what they were replayed with.
         recorded_backend, recorded_dtype: what they were recorded with.
         logits_within: how far logits may lie apart, absolutely; see `nlp_inference.golden.tolerance`.
-        largest_deviation: how far the logits that are kept one by one do lie apart, at most.
+        largest_deviation: how far the logits do lie apart, at most; of very many see `nlp_inference.golden.outputs`.
         records: how many were replayed.
         bit_for_bit: how many of them gave the same numbers, to the last bit.
         failing: how many fail as they did when they were recorded.
@@ -88,16 +90,17 @@ def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
     backend, dtype = predictor.backend.name, predictor.backend.dtype
     tolerance = tolerance_between((golden.backend, golden.dtype), (backend, dtype))
     differences: dict[str, Difference] = {}
-    same_bits, deviation = 0, 0.0
+    same_bits, largest = 0, 0.0
     for expected in golden.records:
         [trace] = predictor.trace([expected.document()])
-        actual = golden_record(trace, processor=predictor.processor, origin=expected.origin)
+        now = golden_record(trace, processor=predictor.processor, origin=expected.origin)
+        actual = as_recorded(now, expected)
         found = first_difference(expected, actual, tolerance, failure=str(trace.failure))
         if found is not None:
             differences[expected.id] = found
         else:
             same_bits += actual == expected
-            deviation = max(deviation, _deviation(expected, actual))
+            largest = max(largest, deviation(expected.logits or (), actual.logits or ()))
     alone = [record for record in golden.records if record.id not in differences]
     for expected, together in zip(alone, _together(predictor, alone), strict=True):
         found = batched_difference(expected, together, tolerance)
@@ -109,7 +112,7 @@ def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
         recorded_backend=golden.backend,
         recorded_dtype=golden.dtype,
         logits_within=tolerance.absolute,
-        largest_deviation=deviation,
+        largest_deviation=largest,
         records=len(golden.records),
         bit_for_bit=same_bits,
         failing=sum(record.failed is not None for record in golden.records if record.id not in differences),
@@ -127,27 +130,24 @@ def _together(predictor: Predictor, records: list[GoldenRecord]) -> Iterator[Fin
             yield Final(annotation=result.predicted or Annotation(), coverage=result.coverage)
 
 
-def _deviation(expected: GoldenRecord, actual: GoldenRecord) -> float:
-    """How far the logits that are kept one by one lie apart, at most."""
-    windows = zip(expected.logits or (), actual.logits or (), strict=False)
-    pairs = (
-        (one, other)
-        for recorded, now in windows
-        for name in recorded.keys() & now.keys()
-        for one, other in zip(recorded[name].head, now[name].head, strict=False)
-        if one is not None and other is not None
-    )
-    return max((abs(one - other) for one, other in pairs), default=0.0)
-
-
-def require_verified(folder: str | Path) -> Verification:
+def require_verified(folder: str | Path, *, trust_remote_code: bool = False) -> Verification:
     """Load an artefact as production does and replay its golden records: the gate before publishing and exporting.
+
+    Args:
+        folder: the artefact.
+        trust_remote_code: whether code that was saved with it may run.
 
     Raises:
         VerificationError: a record differs.
-        ArtefactError: the artefact cannot be loaded, or has no golden records.
+        ArtefactError: the artefact cannot be loaded, or has too few golden records.
     """
     golden = read_golden(folder)
-    verification = verify(Predictor.from_pretrained(folder), golden)
+    if len(golden.records) < MIN_RECORDS:
+        raise ArtefactError(
+            f"{str(folder)!r} has {len(golden.records)} golden records, too few to vouch for it, at least "
+            f"{MIN_RECORDS} are needed; record it anew where its predictions are right: "
+            "nlp_inference.golden.record_artefact(folder)"
+        )
+    verification = verify(Predictor.from_pretrained(folder, trust_remote_code=trust_remote_code), golden)
     verification.require_ok(folder)
     return verification

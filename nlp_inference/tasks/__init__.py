@@ -8,10 +8,20 @@ from pkgutil import iter_modules
 
 from nlp_inference.tasks.base import Arrays, LostSpan, Task
 from nlp_inference.tasks.tag_scheme import TagScheme
+from nlp_inference.tasks.temperature import Decisions, SoftmaxTask
 from nlp_inference.tasks.text_classification import TextClassification
 from nlp_inference.tasks.token_classification import TokenClassification
 
-__all__ = ["Arrays", "LostSpan", "TagScheme", "Task", "TextClassification", "TokenClassification"]
+__all__ = [
+    "Arrays",
+    "Decisions",
+    "LostSpan",
+    "SoftmaxTask",
+    "TagScheme",
+    "Task",
+    "TextClassification",
+    "TokenClassification",
+]
 
 for _module in iter_modules(__path__, f"{__name__}."):
     import_module(_module.name)

@@ -11,12 +11,13 @@ from nlp_inference.document import Annotation, Category
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.layout import Row
-from nlp_inference.tasks.base import Arrays, Task
+from nlp_inference.tasks.base import Arrays
 from nlp_inference.tasks.labels import check_labels
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
+from nlp_inference.tasks.temperature import Decisions, SoftmaxTask, Temperature
 
 
-class TextClassification(Task):
+class TextClassification(SoftmaxTask):
     """Choose one of several labels for a text, or for a pair of texts.
 
     Args:
@@ -24,6 +25,7 @@ class TextClassification(Task):
         pooling: how the logits of several windows become those of the text: their `mean`, each window weighted by the
             tokens that it answers for; their `max`, label by label; or those of the `first` window.
         top_k: how many labels a prediction names, best first; `None` means all.
+        temperature: what pooled logits are divided by before the softmax; `calibrate: true` fits it in training.
 
     A category's score is its softmax probability after pooling.
 
@@ -40,6 +42,7 @@ class TextClassification(Task):
     labels: tuple[str, ...]
     pooling: Literal["mean", "max", "first"] = "mean"
     top_k: Annotated[int, Field(gt=0)] | None = 1
+    temperature: Temperature = 1.0
 
     _check_labels = field_validator("labels")(check_labels)
 
@@ -69,13 +72,18 @@ class TextClassification(Task):
 
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:  # noqa: ARG002
         """The best labels, best first."""
-        scores = np.exp(log_softmax(self._pool(encoded, np.stack([output["logits"] for output in outputs]))))
+        scores = np.exp(log_softmax(self._pool(encoded, outputs), temperature=self.temperature))
         best = np.argsort(-scores, kind="stable")[: self.top_k]
         return Annotation(
             categories=tuple(Category(label=self.labels[index], score=float(scores[index])) for index in best)
         )
 
-    def _pool(self, encoded: EncodedDocument, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    def decisions(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Decisions:  # noqa: ARG002
+        """One decision: the label of the document."""
+        return Decisions(self._pool(encoded, outputs)[None], np.array([self._gold_id(encoded)], dtype=np.int64))
+
+    def _pool(self, encoded: EncodedDocument, outputs: Sequence[Arrays]) -> NDArray[np.float32]:
+        logits = np.stack([output["logits"] for output in outputs])
         pooled: NDArray[np.float32] = logits[0]
         if len(logits) > 1 and self.pooling == "max":
             pooled = logits.max(axis=0)

@@ -13,10 +13,11 @@ from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.layout import IGNORED, Row
-from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD, Arrays, LostSpan, Task
+from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD, Arrays, LostSpan
 from nlp_inference.tasks.labels import check_labels
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.tag_scheme import SchemeName, TagScheme, UnitSpan, best_valid_tags
+from nlp_inference.tasks.temperature import Decisions, SoftmaxTask, Temperature
 from nlp_inference.windowing import stitch
 
 
@@ -34,7 +35,7 @@ class _Units(NamedTuple):
     ends: NDArray[np.int64]
 
 
-class TokenClassification(Task):
+class TokenClassification(SoftmaxTask):
     """Find labelled spans that do not overlap.
 
     Args:
@@ -44,6 +45,8 @@ class TokenClassification(Task):
             `max`; `none` tags tokens, which suits scripts without spaces. Spans start and end where units do.
         words: what a word is: what the `tokenizer` says, where punctuation stands apart, or what stands between
             `whitespace`, which suits texts that come tokenized.
+        temperature: what logits are divided by before the softmax; `calibrate: true` fits it in training. It changes
+            scores, and not which spans are found.
 
     Spans are the valid tag sequence of highest log-probability. A span's score is the mean probability, over its
     units, of the tags it is made of.
@@ -64,6 +67,7 @@ class TokenClassification(Task):
     scheme: SchemeName = "BIO"
     aggregation: Literal["first", "mean", "max", "none"] = "first"
     words: Literal["tokenizer", "whitespace"] = "tokenizer"
+    temperature: Temperature = 1.0
 
     _check_labels = field_validator("labels")(check_labels)
 
@@ -112,14 +116,28 @@ class TokenClassification(Task):
         units = self._units(encoded)
         if not len(units.tokens):
             return Annotation()
-        content = [output["logits"][row.content] for row, output in zip(rows, outputs, strict=True)]
-        logits = stitch(encoded.windows, content)
-        scores = log_softmax(self._unit_logits(logits, units.tokens))
+        logits = self._document_logits(encoded, units, rows, outputs)
+        scores = log_softmax(logits, temperature=self.temperature)
         tags = best_valid_tags(scores, self.tag_scheme)
         confidence = np.exp(scores[np.arange(len(tags)), tags])
         found = self.tag_scheme.decode(tags)
         means = [float(confidence[first:after].mean()) for first, after, _ in found]
         return Annotation(spans=tuple(self._raw_spans(encoded, units, found, means)))
+
+    def decisions(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Decisions:
+        """The tag of each unit that was read."""
+        units = self._units(encoded)
+        if not len(units.tokens):
+            return Decisions(np.empty((0, len(self.tag_scheme.tags)), dtype=np.float32), units.tokens)
+        gold = self._token_tags(encoded, units)[units.tokens]
+        return Decisions(self._document_logits(encoded, units, rows, outputs), gold)
+
+    def _document_logits(
+        self, encoded: EncodedDocument, units: _Units, rows: Sequence[Row], outputs: Sequence[Arrays]
+    ) -> NDArray[np.float32]:
+        """`[units, tags]`, joined over the windows."""
+        content = [output["logits"][row.content] for row, output in zip(rows, outputs, strict=True)]
+        return self._unit_logits(stitch(encoded.windows, content), units.tokens)
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
         """Gold spans that no perfect model could give back, each with its cause."""

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from functools import lru_cache
 from math import prod
+from os import cpu_count
+from time import thread_time
 from typing import NamedTuple, TypeVar
 
 import regex
 
+from nlp_inference._shorten import shorten
 from nlp_inference.errors import PatternTimeoutError
 
 MAX_PATTERN_CHARACTERS = 10_000
@@ -25,6 +28,7 @@ TOKEN = regex.compile(
 _REPEATS = regex.compile(r"\{([0-9]+)")
 _MAX_ATOMS = 64
 _MAX_OPTIONAL = 4
+_SHOWN_CHARACTERS = 80
 
 
 @lru_cache(maxsize=1024)
@@ -37,11 +41,11 @@ def compile_pattern(pattern: str, *, ignore_case: bool = False) -> "regex.Patter
     if len(pattern) > MAX_PATTERN_CHARACTERS:
         raise ValueError(f"a pattern of {len(pattern)} characters; at most {MAX_PATTERN_CHARACTERS} are allowed")
     if _compiled_size(pattern) > MAX_COMPILED_SIZE:
-        raise ValueError(f"{shorten(pattern)} repeats too much to be compiled; lower the counts in {{…}}")
+        raise ValueError(f"{quoted(pattern)} repeats too much to be compiled; lower the counts in {{…}}")
     try:
         return regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)
     except (regex.error, ValueError, OverflowError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{shorten(pattern)} is not a regular expression: {error}") from error
+        raise ValueError(f"{quoted(pattern)} is not a regular expression: {error}") from error
 
 
 def _compiled_size(pattern: str) -> int:
@@ -50,9 +54,9 @@ def _compiled_size(pattern: str) -> int:
     return len(pattern) * prod(max(1, count) for count in counts[: pattern.count("(") + 1])
 
 
-def shorten(pattern: str) -> str:
+def quoted(pattern: str) -> str:
     """Quote a pattern for a message, cut when it is long."""
-    return repr(pattern if len(pattern) <= 80 else pattern[:77] + "...")
+    return shorten(repr(pattern), width=_SHOWN_CHARACTERS)
 
 
 class StepBound(NamedTuple):
@@ -116,19 +120,40 @@ def run_limited(search: Callable[..., Found], pattern: str, text: str, *, timeou
     """Call `search(text, timeout=...)`, a method of a compiled form of `pattern`.
 
     Raises:
-        PatternTimeoutError: the search took more than `timeout` seconds of processor time.
+        PatternTimeoutError: the search took more than `timeout` seconds; see `search_within`.
     """
     if len(text) <= clock_free_characters(pattern, timeout):
         return search(text)
     try:
-        return search(text, timeout=timeout)
+        return search_within(search, text, timeout=timeout)
     except TimeoutError as error:
         raise timeout_error(pattern, text, timeout) from error
+
+
+def search_within(search: Callable[..., Found], text: str, *, timeout: float) -> Found:
+    """Call `search(text, timeout=...)`, so that other threads do not use up its time.
+
+    The engine looks at C's `clock()`: the processor time of all threads of the process together, such as those that
+    run a model meanwhile, or, on Windows, the time on the wall. Source: https://en.cppreference.com/w/c/chrono/clock;
+    https://github.com/mrabarnett/mrab-regex/issues/321. If this thread had less than half of what was spent, the search
+    is given as much more as the others took, once: in all it ends within a few times `timeout` for every processor.
+
+    Raises:
+        TimeoutError: the search took more than `timeout` seconds.
+    """
+    start = thread_time()
+    try:
+        return search(text, timeout=timeout)
+    except TimeoutError:
+        spent = thread_time() - start
+        if spent > timeout / 2:
+            raise
+    return search(text, timeout=timeout * min(timeout / max(spent, 1e-6), 1 + (cpu_count() or 1)))
 
 
 def timeout_error(pattern: str, text: str, timeout: float) -> PatternTimeoutError:
     """Say which pattern ran too long, on how much text, and how to mend it."""
     return PatternTimeoutError(
-        f"pattern {shorten(pattern)} ran longer than {timeout:g} s on a text of {len(text)} characters; make it "
+        f"pattern {quoted(pattern)} ran longer than {timeout:g} s on a text of {len(text)} characters; make it "
         "unable to backtrack (possessive quantifiers such as 'a++', no nested repeats), or raise its 'timeout'"
     )

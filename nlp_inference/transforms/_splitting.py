@@ -60,10 +60,10 @@ def _one_group(pattern: str, *, replacement: str, rewrite: Callable[["regex.Matc
     Where a run of one class becomes one character, as white space becomes a space, the runs that are that character
     already do not even match. A pattern that starts with a class, not with a repeat, is searched for faster.
     """
-    atom = pattern.removesuffix("+")
-    written = TOKEN.sub(rewrite, atom)
-    if atom == pattern or step_bound(pattern) != (1, 1):
+    token = TOKEN.fullmatch(pattern)
+    if token is None or token["quantifier"] != "+":
         return f"({TOKEN.sub(rewrite, pattern)})"
+    written = TOKEN.sub(rewrite, token["atom"])
     if len(replacement) == 1:
         return f"({written}(?:{written}+|(?<!{re.escape(replacement)})))"
     return f"({written}{written}*)"

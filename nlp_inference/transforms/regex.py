@@ -8,7 +8,7 @@ import regex
 from pydantic import Field, model_validator
 
 from nlp_inference.aligned_text import Cuts, Edit, make_edit
-from nlp_inference.transforms._patterns import clock_free_characters, compile_pattern, run_limited, shorten
+from nlp_inference.transforms._patterns import clock_free_characters, compile_pattern, quoted, run_limited
 from nlp_inference.transforms._splitting import Split, make_splitters
 from nlp_inference.transforms.base import Transform
 
@@ -28,7 +28,9 @@ class ReplaceRegex(Transform):
             no part in the match is empty.
         ignore_case: match letters of either case.
         timeout: seconds of processor time that the pattern may take on one text. Patterns come with a model and may be
-            hostile; one that provably ends in time runs without the clock, and faster.
+            hostile; one that provably ends in time runs without the clock, and faster. The clock of `regex` is that of
+            the whole process (on Windows, that on the wall): where other threads took most of it, the pattern is tried
+            once more, with what they took added.
 
     Raises:
         PatternTimeoutError: when applied, if the pattern ran longer than `timeout` on a text.
@@ -116,7 +118,7 @@ def _group(reference: "regex.Match[str]", compiled: "regex.Pattern[str]") -> int
     if not 0 <= number <= compiled.groups:
         named = f", named {', '.join(map(repr, compiled.groupindex))}" if compiled.groupindex else ""
         raise ValueError(
-            f"the replacement refers to group {name!r}, but pattern {shorten(compiled.pattern)} has "
+            f"the replacement refers to group {name!r}, but pattern {quoted(compiled.pattern)} has "
             f"{compiled.groups} groups{named}"
         )
     return number

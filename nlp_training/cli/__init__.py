@@ -3,7 +3,9 @@
 import typer
 
 from nlp_training.cli.check_data import check_data
+from nlp_training.cli.convert import convert
 from nlp_training.cli.evaluate import evaluate
+from nlp_training.cli.preview_augmentation import preview_augmentation
 from nlp_training.cli.publish import publish_run
 from nlp_training.cli.train import train_run
 
@@ -11,4 +13,6 @@ app = typer.Typer(no_args_is_help=True, help="Train and evaluate models whose ar
 app.command("train")(train_run)
 app.command()(evaluate)
 app.command("check-data")(check_data)
+app.command("convert")(convert)
+app.command("preview-augmentation")(preview_augmentation)
 app.command("publish")(publish_run)

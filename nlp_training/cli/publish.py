@@ -1,6 +1,7 @@
 """`nlp-training publish`: a trained model to the Hugging Face Hub."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +13,10 @@ from rich.table import Table
 from nlp_training.cli._shared import one_line_errors
 
 if TYPE_CHECKING:
-    from nlp_training.release.publish import Plan
+    from nlp_training.release.plan import Plan
 
 
-def publish_run(
+def publish_run(  # noqa: PLR0913 - each is an option of the command
     run: Annotated[str, typer.Argument(help="The folder of a run, or its model folder.")],
     repo_id: Annotated[str, typer.Argument(help="Where on the Hub, such as org/model.")],
     *,
@@ -28,31 +29,28 @@ def publish_run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and show what would be sent; send nothing.")
     ] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that was saved with the model, to verify it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Say as JSON what was published.")] = False,
 ) -> None:
     """Publish a model with its processor, golden records, scores and model card, in one commit. It must verify."""
     messages = Console(stderr=True)
     with one_line_errors():
-        from nlp_inference.quiet import quiet_libraries
-        from nlp_training.release.publish import plan_release, publish
+        from nlp_inference.quiet import one_line_warnings, quiet_libraries
+        from nlp_training.release.plan import plan_release
+        from nlp_training.release.publish import publish
 
         quiet_libraries()
+        with one_line_warnings(messages):
+            plan = plan_release(run, repo_id, trust_remote_code=trust_remote_code)
+        messages.print(release_table(plan, private=private))
         if dry_run:
-            plan = plan_release(run, repo_id)
-            typer.echo(
-                json.dumps({"files": plan.sizes, "left_out": plan.release.left_out}, indent=2)
-            ) if as_json else None
-            messages.print(release_table(plan, repo_id))
+            if as_json:
+                content = {"files": plan.sizes, "left_out": plan.release.left_out, "texts": plan.texts}
+                typer.echo(json.dumps({**content, "private": private}, indent=2))
             return
-        done = publish(
-            run,
-            repo_id,
-            private=private,
-            revision=revision,
-            create_pr=create_pr,
-            message=message,
-            tell=lambda plan: messages.print(release_table(plan, repo_id)),
-        )
+        done = publish(plan, private=private, revision=revision, create_pr=create_pr, message=message)
         if as_json:
             typer.echo(json.dumps(asdict(done), indent=2))
             return
@@ -62,9 +60,17 @@ def publish_run(
         typer.echo(done.url)
 
 
-def release_table(plan: "Plan", repo_id: str) -> Table:
+_SEEN_BY = {
+    True: "members of the namespace alone will see them (--private)",
+    False: "everyone will see them (--public)",
+    None: "everyone will see them, unless the repository is private: say --private or --public",
+}
+
+
+def release_table(plan: "Plan", *, private: bool | None) -> Table:
     """What is about to be sent, and what stays here."""
-    table = Table(title=f"to {repo_id}", caption=_caption(plan), caption_justify="left", title_justify="left")
+    caption = "\n".join(_caption(plan, private=private))
+    table = Table(title=f"to {plan.repo_id}", caption=caption, caption_justify="left", title_justify="left")
     table.add_column("file")
     table.add_column("size", justify="right")
     for name, size in plan.sizes.items():
@@ -75,5 +81,8 @@ def release_table(plan: "Plan", repo_id: str) -> Table:
     return table
 
 
-def _caption(plan: "Plan") -> str | None:
-    return f"stays here: {', '.join(plan.release.left_out)}" if plan.release.left_out else None
+def _caption(plan: "Plan", *, private: bool | None) -> Iterator[str]:
+    if plan.texts:
+        yield f"golden.json holds {plan.texts} texts of your data; {_SEEN_BY[private]}"
+    if plan.release.left_out:
+        yield f"stays here: {', '.join(plan.release.left_out)}"

@@ -3,12 +3,15 @@
 from nlp_training.data.checks import check_documents
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.fingerprint import documents_sha256
+from nlp_training.data.formats import FORMATS, write_documents
 from nlp_training.data.readers import read_jsonl
 from nlp_training.data.records import Columns
-from nlp_training.data.sources import DataSource, load_documents
+from nlp_training.data.sources import DataSource, load_documents, stream_documents
+from nlp_training.data.splits import split_documents
 from nlp_training.data.synthetic_pii import generate_documents
 
 __all__ = [
+    "FORMATS",
     "Columns",
     "DataSource",
     "InvalidDataError",
@@ -17,4 +20,7 @@ __all__ = [
     "generate_documents",
     "load_documents",
     "read_jsonl",
+    "split_documents",
+    "stream_documents",
+    "write_documents",
 ]

@@ -23,8 +23,17 @@ def documents_sha256(documents: Iterable[Document]) -> str:
         >>> documents_sha256([one, two]) == documents_sha256([one, two, two])
         False
     """
-    digests = sorted(hashlib.sha256(_canonical(document)).digest() for document in documents)
-    return hashlib.sha256(b"".join(digests)).hexdigest()
+    return combined_sha256(map(document_digest, documents))
+
+
+def document_digest(document: Document) -> bytes:
+    """The SHA-256 of one document's raw texts and gold."""
+    return hashlib.sha256(_canonical(document)).digest()
+
+
+def combined_sha256(digests: Iterable[bytes]) -> str:
+    """What `documents_sha256` gives for documents with these digests."""
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 
 def _canonical(document: Document) -> bytes:

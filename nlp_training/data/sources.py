@@ -1,22 +1,20 @@
 """What stands for data in a configuration, and the Documents that it means."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
-from nlp_inference._optional import require
 from nlp_inference.document import Document
-from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.registry import explain
+from nlp_training.data.dataset_rows import Rows, read_rows
 from nlp_training.data.errors import InvalidDataError
-from nlp_training.data.readers import OnError, read_jsonl
-from nlp_training.data.records import Columns, record_to_document
+from nlp_training.data.formats import Format, format_of_suffix, named_format
+from nlp_training.data.formats.base import ReadOptions
+from nlp_training.data.readers import OnError
+from nlp_training.data.records import Columns
 from nlp_training.data.synthetic_pii import Split, generate_documents
-
-_LOADERS = {".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 
 
 class SyntheticPii(BaseModel):
@@ -35,7 +33,8 @@ class DataSource(BaseModel):
     A string stands for `path` alone.
 
     Args:
-        path: a local `.jsonl`, `.json`, `.csv`, `.tsv` or `.parquet` file, or the id of a data set on the Hub.
+        path: a local file or folder, or the id of a data set on the Hub.
+        format: of a local file or folder, one of `nlp_training.data.formats.FORMATS`. Default: that of its suffix.
         name: configuration of the data set.
         split: split of the data set, such as `train` or `train[:10%]`.
         revision: commit, branch or tag of the data set.
@@ -53,6 +52,7 @@ class DataSource(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str | None = None
+    format: str | None = None
     name: str | None = None
     split: str | None = None
     revision: str | None = None
@@ -73,6 +73,8 @@ class DataSource(BaseModel):
         others = sorted(set_fields - {"synthetic_pii"})
         if self.synthetic_pii is not None and others:
             raise ValueError(f"{', '.join(others)}: not for synthetic_pii")
+        if self.format is not None:
+            named_format(self.format)
         return self
 
 
@@ -101,119 +103,95 @@ def load_documents(
         >>> len(load_documents({"synthetic_pii": {"split": "train", "size": 3}}))
         3
     """
-    source = _as_source(source)
-    if source.synthetic_pii is not None:
-        made = source.synthetic_pii
-        return list(generate_documents(split=made.split, size=made.size, seed=made.seed))
-    path = Path(source.path or "")
-    is_file = path.suffix in {".jsonl", *_LOADERS}
-    if is_file and not path.is_file():
-        raise InvalidDataError(
-            f"there is no file {str(path)!r} in {str(Path.cwd())!r}; check data in the configuration"
-        )
-    if path.suffix == ".jsonl":
-        return _load_jsonl(path, source, on_error)
-    if is_file:
-        options: dict[str, Any] = {"data_files": {"train": str(path)}, "split": source.split or "train"}
-        if path.suffix == ".tsv":
-            options["sep"] = "\t"
-        return _load_dataset(_LOADERS[path.suffix], source, options, cache_dir, on_error)
-    options = {"name": source.name, "revision": source.revision, "split": source.split or default_split}
-    return _load_dataset(str(source.path), source, options, cache_dir, on_error)
+    source = as_source(source)
+    return list(_read(source, default_split=default_split, cache_dir=cache_dir, on_error=on_error, streaming=False))
 
 
-def _as_source(given: DataSource | str | Path | Mapping[str, Any]) -> DataSource:
+def stream_documents(
+    source: DataSource | str | Path | Mapping[str, Any],
+    *,
+    default_split: str = "train",
+    on_error: OnError | None = None,
+) -> Iterator[Document]:
+    """Read the documents of a source one after the other, as `load_documents` does, without holding all of them.
+
+    Label Studio's JSON, other `.json` files and slices of a split are in memory or in the cache of `datasets` as a
+    whole, everything else a part at a time.
+
+    Example:
+        >>> stream = stream_documents({"synthetic_pii": {"split": "train", "size": 3}})
+        >>> next(stream).id
+        'train-0-0'
+    """
+    source = as_source(source)
+    streaming = "[" not in (source.split or "")
+    yield from _read(source, default_split=default_split, cache_dir=None, on_error=on_error, streaming=streaming)
+
+
+def as_source(given: DataSource | str | Path | Mapping[str, Any]) -> DataSource:
+    """The source that a configuration means.
+
+    Raises:
+        InvalidDataError: it cannot be read as one.
+    """
     try:
         return DataSource.model_validate(given)
     except ValidationError as error:
         raise InvalidDataError(f"{given!r} is no data source: {explain(error, DataSource)}") from error
 
 
-def _load_jsonl(path: Path, source: DataSource, on_error: OnError | None) -> list[Document]:
-    unfit = [key for key in ("name", "split", "revision", "label_names") if getattr(source, key) is not None]
+def _read(
+    source: DataSource, *, default_split: str, cache_dir: str | Path | None, on_error: OnError | None, streaming: bool
+) -> Iterator[Document]:
+    if source.synthetic_pii is not None:
+        made = source.synthetic_pii
+        yield from generate_documents(split=made.split, size=made.size, seed=made.seed)
+        return
+    path = Path(source.path or "")
+    named = format_of_suffix(path) if source.format is None else named_format(source.format)
+    is_json = source.format is None and path.suffix == ".json"
+    if (named is not None or is_json) and not path.exists():
+        raise InvalidDataError(
+            f"there is no file {str(path)!r} in {str(Path.cwd())!r}; check data in the configuration"
+        )
+    if named is not None and named.rows is None:
+        yield from _read_format(named, path, source, on_error)
+        return
+    loader = "json" if is_json else None if named is None else named.rows
+    yield from _read_dataset(loader, source, default_split, cache_dir, on_error, streaming=streaming)
+
+
+def _read_format(named: Format, path: Path, source: DataSource, on_error: OnError | None) -> Iterator[Document]:
+    choices = {"name", "split", "revision", "columns", "label_names"} - named.takes
+    unfit = sorted(key for key in choices if getattr(source, key) != type(source).model_fields[key].default)
     if unfit:
-        raise InvalidDataError(f"{path}: {', '.join(unfit)} is not for a .jsonl file; leave it out")
-    return list(read_jsonl(path, columns=source.columns, on_error=on_error))
+        raise InvalidDataError(f"{path}: {', '.join(unfit)} is not for the format {named.name!r}; leave it out")
+    yield from named.read(path, ReadOptions(source.columns, source.label_names, on_error))
 
 
-def _load_dataset(
-    loader: str,
+def _read_dataset(
+    loader: str | None,
     source: DataSource,
-    options: dict[str, Any],
+    default_split: str,
     cache_dir: str | Path | None,
     on_error: OnError | None,
-) -> list[Document]:
-    datasets = require("datasets", extra="train")
-    where = str(source.path) if "data_files" in options else f"{source.path} [{options['split']}]"
-    try:
-        rows = datasets.load_dataset(loader, cache_dir=None if cache_dir is None else str(cache_dir), **options)
-    except Exception as error:  # datasets raises anything, from OSError to TypeError
-        raise InvalidDataError(
-            f"{where} cannot be loaded: {type(error).__name__}: {error}. Check the path or the id, the name and the "
-            "split; where the Hub cannot be reached, give a local file, as in data.train=train.jsonl"
-        ) from error
-    try:
-        columns = source.columns.resolve(rows.column_names)
-    except InvalidDocumentError as error:
-        raise InvalidDataError(f"{where}: {error}") from error
-    rows = rows.select_columns([*columns.values(), *_plain_columns(datasets, rows.features, columns)])
-    names = _label_names(rows.features, columns, given=source.label_names)
-    read = (
-        _row_to_document(row, columns=columns, names=names, where=f"{where} row {number}", on_error=on_error)
-        for number, row in enumerate(rows, start=1)
-    )
-    documents = [document for document in read if document is not None]
-    if "id" not in columns or "data_files" in options:
-        return documents
-    # Data sets of the Hub count each split from 0; with the split, an id names one document of the whole set.
-    return [document.model_copy(update={"id": f"{options['split']}/{document.id}"}) for document in documents]
-
-
-def _row_to_document(
-    row: Mapping[str, Any],
     *,
-    columns: Mapping[str, str],
-    names: Mapping[str, Sequence[str]],
-    where: str,
-    on_error: OnError | None,
-) -> Document | None:
-    try:
-        return record_to_document(row, columns=columns, read_from=where, names=names)
-    except InvalidDocumentError as error:
-        told = InvalidDocumentError(f"{where}: {error}")
-        if on_error is None:
-            raise told from error
-        on_error(told)
-        return None
-
-
-def _plain_columns(datasets: ModuleType, features: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:
-    """The columns besides that metadata can hold: strings, numbers and booleans; no images, no dates."""
-    kinds = ("string", "large_string", "bool", "int", "uint", "float")
-    return [
-        name
-        for name, feature in features.items()
-        if name not in columns.values() and isinstance(feature, datasets.Value) and feature.dtype.startswith(kinds)
-    ]
-
-
-def _label_names(
-    features: Mapping[str, Any], columns: Mapping[str, str], *, given: tuple[str, ...] | None
-) -> dict[str, tuple[str, ...]]:
-    """The names behind the integers, by field: those that are given, or else those of the data set's `ClassLabel`."""
-    names: dict[str, tuple[str, ...]] = {}
-    for field in ("tags", "spans", "labels", "label"):
-        feature = _innermost(features.get(columns.get(field, "")))
-        if isinstance(feature, Mapping):
-            feature = _innermost(feature.get("label"))
-        known = given or getattr(feature, "names", None)
-        if known:
-            names[field] = tuple(known)
-    return names
-
-
-def _innermost(feature: Any) -> Any:
-    """The feature of the elements of a list, or the feature itself; a list of one mapping is a list, too."""
-    if isinstance(feature, list) and len(feature) == 1:
-        return feature[0]
-    return getattr(feature, "feature", feature)
+    streaming: bool,
+) -> Iterator[Document]:
+    """Rows of a file that `datasets` loads, or of a data set of the Hub, where `loader` is `None`."""
+    path = str(source.path)
+    options: dict[str, Any]
+    if loader is not None:
+        where, options = path, {"data_files": {"train": path}, "split": source.split or "train"}
+    else:
+        split = source.split or default_split
+        where, options = f"{path} [{split}]", {"name": source.name, "revision": source.revision, "split": split}
+    asked = Rows(
+        loader or path, where, options, source.columns, source.label_names, cache_dir=cache_dir, streaming=streaming
+    )
+    for document in read_rows(asked, on_error=on_error):
+        if loader is None and document.id is not None and not document.id.startswith(f"{where} row "):
+            # Data sets of the Hub count each split from 0; with the split, an id names one document of the whole set.
+            yield document.model_copy(update={"id": f"{options['split']}/{document.id}"})
+        else:
+            yield document

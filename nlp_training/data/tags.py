@@ -69,6 +69,34 @@ def tags_to_spans(tags: Sequence[str], offsets: Sequence[tuple[int, int]]) -> tu
     )
 
 
+def spans_to_tags(spans: Sequence[Span], offsets: Sequence[tuple[int, int]]) -> list[str]:
+    """The tags of BIO2 that `tags_to_spans` reads as these spans.
+
+    Args:
+        spans: in any order, without overlap, from the start of a token to the end of one.
+        offsets: start and end of each token, in characters, in order.
+
+    Raises:
+        InvalidDocumentError: a span overlaps another, or begins or ends inside a token or outside all.
+
+    Example:
+        >>> spans_to_tags([Span(start=0, end=9, label="PER")], [(0, 3), (4, 9), (10, 14)])
+        ['B-PER', 'I-PER', 'O']
+    """
+    tags = ["O"] * len(offsets)
+    begins = {start: index for index, (start, _) in enumerate(offsets)}
+    ends = {end: index for index, (_, end) in enumerate(offsets)}
+    for span in spans:
+        shown = f"the span {span.start}:{span.end} {span.label!r}"
+        if span.start not in begins or span.end not in ends:
+            raise InvalidDocumentError(f"{shown} does not begin and end where words do")
+        first, last = begins[span.start], ends[span.end]
+        if any(tag != "O" for tag in tags[first : last + 1]):
+            raise InvalidDocumentError(f"{shown} overlaps another, and a word has one tag")
+        tags[first : last + 1] = [f"B-{span.label}", *[f"I-{span.label}"] * (last - first)]
+    return tags
+
+
 def _token_spans(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
     """First token, last token and label of each span."""
     first, label = 0, ""

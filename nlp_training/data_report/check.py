@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from nlp_inference import Document, Processor
@@ -14,7 +15,7 @@ from nlp_training.data.checks import find_problems
 from nlp_training.data_report.duplicates import Duplicates, DuplicateSearch, text_read
 from nlp_training.data_report.findings import Finding, Severity, worst_first
 from nlp_training.data_report.judge import TRAIN, Bounds, judge, of_problems
-from nlp_training.data_report.measure import measure_split
+from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.data_report.surfaces import Surfaces
 from nlp_training.run import Splits, build_processor
@@ -141,7 +142,9 @@ def _measure(
         processor.task.needs, lambda document: text_read(processor.preprocess(document.as_it_arrived()))
     )
     measures = {
-        name: measure_split(processor, track(documents, f"encoding {name}"), split=name, duplicates=search)
+        name: measure_split(
+            processor, track(documents, f"encoding {name}"), watch=partial(_look_for_twins, search, name)
+        )
         for name, documents in splits.items()
     }
     if processor.task.needs == "spans":
@@ -152,3 +155,7 @@ def _measure(
             for document in track(documents, f"words of {name}"):
                 surfaces.look_for_others(document)
     return measures, search.finish(), surfaces
+
+
+def _look_for_twins(search: DuplicateSearch, split: str, encoded: Encoded) -> None:
+    search.add(split, [document for document, _ in encoded], [text_read(one.document) for _, one in encoded])

@@ -11,7 +11,7 @@ from nlp_inference import Document
 from nlp_inference.tasks.base import Needs
 from nlp_training.data_report.findings import Tally, place_of, shortened
 from nlp_training.data_report.lost_gold import compared
-from nlp_training.data_report.near_duplicates import NearDuplicates
+from nlp_training.data_report.near_duplicates import NearDuplicates, NearText
 
 SplitPair = tuple[str, str]
 """An earlier split, and the split whose documents occur in it; the same name twice is one split."""
@@ -23,7 +23,7 @@ class Duplicates:
 
     Attributes:
         exact: documents whose text is that of an earlier one.
-        near: documents whose text is almost that of an earlier one, and not that of one.
+        near: documents whose text is almost that of one in the earlier split, and not that of one in it.
         contradictions: documents with the text of an earlier one, the first of its split, and other gold.
     """
 
@@ -62,16 +62,16 @@ class DuplicateSearch:
         """Take in some documents of a split, and what the model reads of each."""
         if split not in self._splits:
             self._splits.append(split)
-        new: list[int] = []
-        texts: list[str] = []
+        new: list[NearText] = []
         for document, text in zip(documents, read, strict=True):
             if not text.strip():
                 continue
-            if self._is_new(split, document, text):
-                new.append(len(self._documents))
-                texts.append(text)
+            twins = self._splits_with(split, document, text)
+            if split not in twins:
+                known = frozenset(map(self._splits.index, twins))
+                new.append(NearText(text, len(self._documents), known))
             self._documents.append((split, document))
-        self._near.add(texts, positions=new, group=self._splits.index(split))
+        self._near.add(new, group=self._splits.index(split))
 
     def finish(self) -> Duplicates:
         """Find the near-duplicates, too, and give everything that was found."""
@@ -80,11 +80,11 @@ class DuplicateSearch:
             self.found.near[earlier_split, split].add(partial(_almost, document, earlier, pair.similarity))
         return self.found
 
-    def _is_new(self, split: str, document: Document, text: str) -> bool:
-        """Whether no earlier document has this text; if one has, it is counted."""
+    def _splits_with(self, split: str, document: Document, text: str) -> list[str]:
+        """The splits in which an earlier document has this text; such pairs are counted."""
         gold = hash(self._comparable(document))
         firsts = self._firsts.setdefault(blake2b(text.encode(), digest_size=16).digest(), {})
-        is_new = not firsts
+        twins = list(firsts)
         for earlier_split, first in firsts.items():
             other = self._documents[first.position][1]
             self.found.exact[earlier_split, split].add(partial(_pair, document, other))
@@ -93,7 +93,7 @@ class DuplicateSearch:
             other = self._documents[other_gold[0].position][1]
             self.found.contradictions[split].add(partial(_pair, document, other))
         firsts.setdefault(split, _First(len(self._documents), gold))
-        return is_new
+        return twins
 
     def _comparable(self, document: Document) -> frozenset[tuple[str, str]]:
         """The gold without its places, which differ where the raw texts do."""

@@ -63,7 +63,7 @@ def _judge_ceiling(split: str, measured: SplitMeasures, *, best: str, bounds: Bo
     examples = tuple(f"{place_of(one.document)}: {one.told}: {one.cause}" for one in measured.lost[:SHOWN])
     yield Finding(severity, "ceiling", split, len(measured.lost), text, examples)
     scores: dict[str, Any] = measured.ceiling["per_label"]
-    hopeless = [label for label, one in scores.items() if one["support"] >= bounds.rare and one["recall"] == 0]
+    hopeless = [label for label, one in scores.items() if one["support"] >= max(1, bounds.rare) and one["recall"] == 0]
     if hopeless:
         text = f"label that can never be right, whatever the model: {listed(hopeless)}"
         yield Finding(ERROR, "hopeless-label", split, len(hopeless), text)

@@ -8,8 +8,8 @@ candidates is then computed exactly: nothing is reported that is not there.
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -22,9 +22,21 @@ _BANDS, _ROWS = 24, 5
 """At a similarity of 0.8, a pair agrees in no band with a probability of (1 - 0.8 ** 5) ** 24, which is 7e-5."""
 _TRIES = 4
 """Candidates of a text that are compared in each band and group: those of a boilerplate may be thousands."""
+_BLOCK = 500_000
+"""Characters that are hashed at once; each takes some fifty bytes meanwhile."""
+_KEPT = 1_000_000
+"""Shingles of compared texts that are kept, about 100 MB: a text is often compared with several."""
 _WORDS = re.compile(r"\w+")
 
 Hashes = NDArray[np.uint64]
+
+
+class NearText(NamedTuple):
+    """A text, what `find` and `text_of` call it, and the groups in which it occurs exactly, which are not searched."""
+
+    text: str
+    position: int
+    twins: frozenset[int] = frozenset()
 
 
 class NearDuplicate(NamedTuple):
@@ -46,7 +58,7 @@ class NearDuplicates:
     Example:
         >>> texts = ["Ana lives in Rome now", "Where is my card?", "Ana lives in Rome now!!", "where is my car"]
         >>> near = NearDuplicates(texts.__getitem__)
-        >>> near.add(texts, positions=range(4), group=0)
+        >>> near.add([NearText(text, position) for position, text in enumerate(texts)], group=0)
         >>> list(near.find())
         [NearDuplicate(position=2, earlier=0, similarity=1.0), NearDuplicate(position=3, earlier=1, similarity=0.9...)]
     """
@@ -55,19 +67,23 @@ class NearDuplicates:
         self._bands: list[Hashes] = []
         self._positions: list[int] = []
         self._groups: list[int] = []
-        self._shingles = lru_cache(maxsize=4096)(lambda position: shingles(text_of(position)))
+        self._twins: set[tuple[int, int]] = set()  # text and group
+        self._text_of = text_of
+        self._kept: OrderedDict[int, frozenset[str]] = OrderedDict()
+        self._kept_shingles = 0
 
-    def add(self, texts: Sequence[str], *, positions: Sequence[int], group: int) -> None:
+    def add(self, texts: Sequence[NearText], *, group: int) -> None:
         """Take in some texts.
 
         Args:
             texts: without empty ones; the order in which they come decides which is earlier.
-            positions: what `find` and `text_of` call each of them.
             group: a number of the set to which they belong, such as a split.
         """
         if texts:
-            self._bands.append(_band_hashes([_normalized(text) for text in texts]))
-            self._positions += positions
+            first = len(self._positions)
+            self._twins |= {(first + index, twin) for index, one in enumerate(texts) for twin in one.twins}
+            self._bands.append(_band_hashes([_normalized(one.text) for one in texts]))
+            self._positions += [one.position for one in texts]
             self._groups += [group] * len(texts)
 
     def find(self) -> Iterator[NearDuplicate]:
@@ -75,7 +91,7 @@ class NearDuplicates:
         if not self._bands:
             return
         bands = np.concatenate(self._bands)
-        done: set[tuple[int, int]] = set()  # text and group of the earlier one
+        done = set(self._twins)  # text and group of the earlier one
         compared: set[tuple[int, int]] = set()
         for band in bands.T:
             for bucket in _buckets(band):
@@ -102,9 +118,19 @@ class NearDuplicates:
                 kept.append(index)
 
     def _similarity(self, index: int, other: int) -> float:
-        one, two = self._shingles(self._positions[index]), self._shingles(self._positions[other])
+        one, two = self._shingles(index), self._shingles(other)
         common = len(one & two)
         return common / (len(one) + len(two) - common)
+
+    def _shingles(self, index: int) -> frozenset[str]:
+        if index in self._kept:
+            self._kept.move_to_end(index)
+            return self._kept[index]
+        found = self._kept[index] = shingles(self._text_of(self._positions[index]))
+        self._kept_shingles += len(found)
+        while self._kept_shingles > _KEPT and len(self._kept) > 2:
+            self._kept_shingles -= len(self._kept.popitem(last=False)[1])
+        return found
 
 
 def shingles(text: str) -> frozenset[str]:
@@ -134,6 +160,37 @@ def _buckets(band: Hashes) -> Iterator[list[int]]:
 
 def _band_hashes(texts: Sequence[str]) -> Hashes:
     """`[texts, bands]`: of each text the hashes of the bands of its signature."""
+    signatures = np.full((_BANDS * _ROWS, len(texts)), np.iinfo(np.uint64).max, dtype=np.uint64)
+    for owners, stretches in _blocks(texts):
+        signatures[:, owners] = np.minimum(signatures[:, owners], _signatures(stretches))
+    bands = np.zeros((_BANDS, len(texts)), dtype=np.uint64)
+    for place, signature in enumerate(signatures):
+        bands[place // _ROWS] = _mixed(bands[place // _ROWS] ^ signature)
+    return bands.T
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[tuple[list[int], list[str]]]:
+    """Stretches of texts with all of their shingles, and which texts they are of; together they are no longer than a
+    block, in which no text comes twice.
+    """
+    owners: list[int] = []
+    stretches: list[str] = []
+    characters = 0
+    for owner, text in enumerate(texts):
+        for start in range(0, len(text) - _SHINGLE + 1, _BLOCK - _SHINGLE + 1):
+            stretch = text[start : start + _BLOCK]
+            if owners and (characters + len(stretch) > _BLOCK or owners[-1] == owner):
+                yield owners, stretches
+                owners, stretches, characters = [], [], 0
+            owners.append(owner)
+            stretches.append(stretch)
+            characters += len(stretch)
+    if owners:
+        yield owners, stretches
+
+
+def _signatures(texts: Sequence[str]) -> Hashes:
+    """`[places, texts]`: the least hash of any shingle of each text, by each of the hash functions."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
     lengths = np.array([len(text) for text in texts])
     starts = np.cumsum(lengths) - lengths
@@ -143,11 +200,12 @@ def _band_hashes(texts: Sequence[str]) -> Hashes:
     hashes = _shingle_hashes(codes)
     random = np.random.default_rng(1997)
     masks, factors = random.integers(0, 2**64, size=(2, _BANDS * _ROWS), dtype=np.uint64)
-    bands = np.zeros((len(texts), _BANDS), dtype=np.uint64)
-    for place, (mask, factor) in enumerate(zip(masks, factors | np.uint64(1), strict=True)):
-        signature = np.minimum.reduceat((hashes ^ mask) * factor, bounds)[::2]
-        bands[:, place // _ROWS] = _mixed(bands[:, place // _ROWS] ^ signature)
-    return bands
+    return np.stack(
+        [
+            np.minimum.reduceat((hashes ^ mask) * factor, bounds)[::2]
+            for mask, factor in zip(masks, factors | np.uint64(1), strict=True)
+        ]
+    )
 
 
 def _shingle_hashes(codes: NDArray[np.uint32]) -> Hashes:

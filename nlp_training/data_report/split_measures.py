@@ -1,11 +1,13 @@
 """What one split holds, counted while its encoded documents go by."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from unicodedata import category
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nlp_inference import Processor
 from nlp_inference.encoding import EncodedDocument
@@ -18,20 +20,23 @@ class SplitMeasures:
     """Sizes and oddities of a split, and the scores that perfect outputs would get on it.
 
     Attributes:
-        documents, characters, tokens, windows: how many there are; characters of the raw texts.
+        sha256: digest of the documents, see `documents_sha256`.
+        documents, characters, tokens, windows: how many there are; characters and tokens of second texts, too.
         annotations: how many gold spans, or labels of whole documents.
         labels: how many of them have each label.
         ceiling: scores of perfect outputs after the whole route, by the metric of the task; empty if there is none.
         lost: the gold that even they do not give back.
         changed_documents, changed: how many documents some transform changed, and each of them.
         unknown_tokens: the stretches of the texts that the tokenizer has no token for, with their number.
-        empty, emptied: texts of nothing but white space, as they arrived and after preprocessing.
+        empty, emptied: documents with a text, or a second one, of nothing but white space, as it arrived or after
+            preprocessing.
         truncated, long: texts that are not read to their end, and those of more windows than one.
         divided: spans that no window reads as a whole.
         blank_edges, punctuation_edges: spans with white space, or punctuation, as first or last character.
         failed: documents that cannot be encoded or decoded.
     """
 
+    sha256: str = ""
     documents: int = 0
     characters: int = 0
     tokens: int = 0
@@ -71,17 +76,22 @@ class SplitMeasures:
                 self._add_span(encoded, one)
 
     def _add_unknown_tokens(self, encoded: EncodedDocument, unknown: int | None) -> None:
-        text = encoded.document.text
-        for token in np.flatnonzero(encoded.token_ids == (-1 if unknown is None else unknown)).tolist():
-            start, end = encoded.offsets[token]
-            self.unknown_tokens[text[start:end]] += 1
+        if unknown is None:
+            return
+        for text, ids, offsets in _texts_read(encoded):
+            for token in np.flatnonzero(ids == unknown).tolist():
+                start, end = offsets[token]
+                self.unknown_tokens[text[start:end]] += 1
 
     def _add_length(self, encoded: EncodedDocument) -> None:
         document = encoded.document
-        if not document.raw_text.strip():
+        texts = [(document.raw_text, document.text), (document.raw_text_pair, document.text_pair)]
+        there = [(raw, text or "") for raw, text in texts if raw is not None]
+        emptied = next((raw for raw, text in there if not text.strip()), None)
+        if not all(raw.strip() for raw, _ in there):
             self.empty.add(lambda: place_of(document))
-        elif not document.text.strip():
-            self.emptied.add(lambda: f"{place_of(document)} {shortened(document.raw_text)}")
+        elif emptied is not None:
+            self.emptied.add(lambda: f"{place_of(document)} {shortened(emptied)}")
         tokens = f"{len(encoded.token_ids)} tokens"
         if encoded.truncated:
             self.truncated.add(lambda: f"{place_of(document)}: {encoded.tokens_read} of {tokens}")
@@ -113,6 +123,15 @@ class SplitMeasures:
     def to_json(self) -> dict[str, Any]:
         """Everything that was counted, and every lost annotation."""
         return {
+            **self.counts(),
+            "lost_gold": [{**one.to_json(), "text": one.surface} for one in self.lost],
+            "unknown_surfaces": dict(self.unknown_tokens.most_common(100)),
+        }
+
+    def counts(self) -> dict[str, Any]:
+        """What may be published of a split: numbers, labels and causes, and neither a text nor a document's id."""
+        return {
+            "sha256": self.sha256,
             "documents": self.documents,
             "characters": self.characters,
             "tokens": self.tokens,
@@ -122,11 +141,10 @@ class SplitMeasures:
             "ceiling": self.ceiling,
             "lost": len(self.lost),
             "lost_by_cause": self.lost_by_cause(),
-            "lost_gold": [{**one.to_json(), "text": one.surface} for one in self.lost],
+            "lost_by_label": dict(Counter(one.gold.label for one in self.lost).most_common()),
             "changed_documents": self.changed_documents,
             "changed_by_transform": dict(self.changed.most_common()),
             "unknown_tokens": self.unknown_tokens.total(),
-            "unknown_surfaces": dict(self.unknown_tokens.most_common(100)),
         }
 
     def lost_by_cause(self) -> dict[str, int]:
@@ -136,3 +154,11 @@ class SplitMeasures:
     def changed_shares(self) -> list[str]:
         """The share of documents that each transform changed, for reading."""
         return [f"{name} {percent(count, self.documents)}" for name, count in self.changed.most_common()]
+
+
+def _texts_read(encoded: EncodedDocument) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """Each text of a document, its tokens and their places in it."""
+    document = encoded.document
+    yield document.text, encoded.token_ids, encoded.offsets
+    if document.text_pair is not None and encoded.pair_ids is not None and encoded.pair_offsets is not None:
+        yield document.text_pair, encoded.pair_ids, encoded.pair_offsets

@@ -1,7 +1,23 @@
-"""Scores, as `evaluate.Metric` classes that need no network."""
+"""Scores, as `evaluate.Metric` and `evaluate.Comparison` classes that need no network."""
 
+from nlp_training.metrics.calibration import Calibration
 from nlp_training.metrics.categories import CategoryAccuracy
 from nlp_training.metrics.documents import DocumentMetric, document_metric
+from nlp_training.metrics.matching import SpanMatching
+from nlp_training.metrics.paired import McNemar, PairedBootstrap
+from nlp_training.metrics.ranking import LabelRanking
 from nlp_training.metrics.spans import SpanF1
+from nlp_training.metrics.tokens import TokenF1
 
-__all__ = ["CategoryAccuracy", "DocumentMetric", "SpanF1", "document_metric"]
+__all__ = [
+    "Calibration",
+    "CategoryAccuracy",
+    "DocumentMetric",
+    "LabelRanking",
+    "McNemar",
+    "PairedBootstrap",
+    "SpanF1",
+    "SpanMatching",
+    "TokenF1",
+    "document_metric",
+]

@@ -7,7 +7,8 @@ from typing import Any
 import datasets
 import evaluate
 
-from nlp_training.metrics.counts import precision_recall_f1
+from nlp_training.metrics.bootstrap import RESAMPLES, interval, resampled_totals
+from nlp_training.metrics.counts import CountTable, LabelCounts, as_floats, averages, fractions, tabulate
 
 _CITATION = """\
 @inproceedings{tjong-kim-sang-de-meulder-2003,
@@ -16,11 +17,15 @@ _CITATION = """\
     year = "2003", url = "https://aclanthology.org/W03-0419/",
 }"""
 
+SpanKey = tuple[int, int, str]
+"""Start, end and label."""
+
 
 class SpanF1(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
     """Precision, recall and F1 of exact spans: start, end and label must all be right (CoNLL-2003).
 
-    Works offline. Overall scores are micro averages; a score with nothing to count is 0.
+    Works offline. Overall scores are micro averages; a score with nothing to count is 0. `interval` holds the 95 %
+    intervals of a bootstrap over documents; `resamples=0` leaves them out.
 
     Example:
         >>> metric = SpanF1()
@@ -32,31 +37,74 @@ class SpanF1(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        span = {"start": datasets.Value("int64"), "end": datasets.Value("int64"), "label": datasets.Value("string")}
         return evaluate.MetricInfo(
             description="Precision, recall and F1 of exact spans.",
             citation=_CITATION,
             inputs_description="For each document a list of spans with start, end and label.",
-            features=datasets.Features({"predictions": [span], "references": [span]}),
+            features=datasets.Features({"predictions": [span_feature()], "references": [span_feature()]}),
         )
 
     def _compute(
-        self, *, predictions: Sequence[Sequence[dict[str, Any]]], references: Sequence[Sequence[dict[str, Any]]]
+        self,
+        *,
+        predictions: Sequence[Sequence[dict[str, Any]]],
+        references: Sequence[Sequence[dict[str, Any]]],
+        resamples: int = RESAMPLES,
     ) -> dict[str, Any]:
-        found, gold, right = Counter[str](), Counter[str](), Counter[str]()
-        for predicted, reference in zip(predictions, references, strict=True):
-            predicted_spans, reference_spans = _keys(predicted), _keys(reference)
-            found.update(label for *_, label in predicted_spans)
-            gold.update(label for *_, label in reference_spans)
-            right.update(label for *_, label in predicted_spans & reference_spans)
-        per_label = {
-            label: {**precision_recall_f1(right[label], found[label], gold[label]), "support": gold[label]}
-            for label in sorted(found | gold)
+        pairs = zip(predictions, references, strict=True)
+        table = tabulate(count_spans(span_keys(found), span_keys(gold)) for found, gold in pairs)
+        mean = as_floats(averages(table.totals()))
+        scores = {
+            "f1": mean["micro"]["f1"],
+            **mean["micro"],
+            "macro_f1": mean["macro"]["f1"],
+            "support": int(table.totals()[:, 2].sum()),
+            "averages": mean,
+            "per_label": per_label(table),
         }
-        macro = sum(scores["f1"] for scores in per_label.values()) / max(1, len(per_label))
-        overall = precision_recall_f1(right.total(), found.total(), gold.total())
-        return {**overall, "macro_f1": macro, "support": gold.total(), "per_label": per_label}
+        return scores | (_intervals(table, scores, resamples) if resamples else {})
 
 
-def _keys(spans: Iterable[dict[str, Any]]) -> set[tuple[int, int, str]]:
+def span_feature() -> dict[str, Any]:
+    """What an `evaluate.Metric` is told of a span."""
+    return {"start": datasets.Value("int64"), "end": datasets.Value("int64"), "label": datasets.Value("string")}
+
+
+def span_keys(spans: Iterable[dict[str, Any]]) -> set[SpanKey]:
+    """What makes a span the same as another."""
     return {(span["start"], span["end"], span["label"]) for span in spans}
+
+
+def count_spans(found: set[SpanKey], gold: set[SpanKey]) -> LabelCounts:
+    """Right, found and gold spans of a document by their label.
+
+    Example:
+        >>> count_spans({(0, 3, "A"), (5, 7, "B")}, {(0, 3, "A"), (5, 8, "B")})
+        {'A': (1, 1, 1), 'B': (0, 1, 1)}
+    """
+    right, all_found, all_gold = (Counter(label for *_, label in spans) for spans in (found & gold, found, gold))
+    return {label: (right[label], all_found[label], all_gold[label]) for label in sorted(all_found | all_gold)}
+
+
+def per_label(table: CountTable) -> dict[str, dict[str, Any]]:
+    """Precision, recall, F1 and support of each label."""
+    totals = table.totals()
+    scores = fractions(totals)
+    return {
+        label: {**{name: float(values[index]) for name, values in scores.items()}, "support": int(totals[index, 2])}
+        for index, label in enumerate(table.labels)
+    }
+
+
+def _intervals(table: CountTable, scores: dict[str, Any], resamples: int) -> dict[str, Any]:
+    totals = resampled_totals(table, resamples=resamples)
+    of_labels = fractions(totals)["f1"]
+    mean = averages(totals)
+    for index, label in enumerate(table.labels):
+        scores["per_label"][label]["interval"] = interval(of_labels[:, index])
+    return {
+        "interval": {
+            **{name: interval(one) for name, one in mean["micro"].items()},
+            "macro_f1": interval(mean["macro"]["f1"]),
+        }
+    }

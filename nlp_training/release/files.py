@@ -1,13 +1,15 @@
 """Which files of a model are published: those on a list, weights as safetensors only, and nothing else."""
 
-import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from nlp_inference._digests import file_digest
 from nlp_inference.architectures.checkpoint_files import PICKLE_SUFFIXES, find_weight_files
 from nlp_inference.errors import PublishError
 
@@ -33,7 +35,11 @@ _MAY_COME = (
 )
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _CODE_RUNS = frozenset({*PICKLE_SUFFIXES, ".pickle", ".joblib", ".h5", ".keras", ".npy", ".msgpack"})
-_SECRET = re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b")
+_SECRETS = {
+    "a token of the Hub (hf_...)": re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b"),
+    "a password in an address (://name:password@...)": re.compile(rb"://[^\s/:@\"']+:[^\s/@\"']+@"),
+}
+_SECRET_KEY = re.compile(r"(^|_)(token|key|password|secret)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,14 @@ class Release:
     Attributes:
         folder: where the files are.
         files: those that are sent, by name.
+        weights: those of `files` that are weights.
         code: those of `files` that are the source of custom transforms, which the user asked to be saved.
         left_out: names of what else is there, and stays here.
     """
 
     folder: Path
     files: dict[str, Path]
+    weights: frozenset[str]
     code: frozenset[str]
     left_out: tuple[str, ...]
 
@@ -61,7 +69,7 @@ def find_release(run: str | Path) -> Release:
 
     Raises:
         PublishError: there is no whole model; there are files that run code when they are opened; a file that is to
-            be sent holds a token of the Hub; or the source of a custom transform was changed since it was saved.
+            be sent holds what looks like a secret; or the source of a custom transform was changed since it was saved.
         ArtefactError: the weights are not whole.
     """
     folder = _model_folder(Path(run))
@@ -75,7 +83,9 @@ def find_release(run: str | Path) -> Release:
     wanted = {*_NEEDED, *_MAY_COME, *weights, *code}
     files = {name: path for name, path in there.items() if name in wanted and path.is_file()}
     _refuse_secrets({name: path for name, path in files.items() if name not in weights})
-    return Release(folder, files, frozenset(code), tuple(name for name in there if name not in files))
+    return Release(
+        folder, files, frozenset(weights), frozenset(code), tuple(name for name in there if name not in files)
+    )
 
 
 def is_ours(name: str) -> bool:
@@ -86,6 +96,25 @@ def is_ours(name: str) -> bool:
         (True, True, False)
     """
     return name in {*_NEEDED, *_MAY_COME} or _WEIGHTS.fullmatch(name) is not None
+
+
+def sources_of_release(settings: bytes) -> frozenset[str]:
+    """Names of the source files that belong to a release, by its `processor_config.json`; none if that is damaged.
+
+    Example:
+        >>> sources_of_release(b'{"custom": [{"files": {"shout.py": "5f2c..."}}]}')
+        frozenset({'shout.py'})
+    """
+    try:
+        return frozenset(name for name in _named_sources(settings) if name.endswith(".py"))
+    except (ValueError, AttributeError, TypeError):
+        return frozenset()
+
+
+def _named_sources(settings: bytes) -> dict[str, str]:
+    """The source files that were saved with a model, with their digests."""
+    config: Any = json.loads(settings)
+    return {name: digest for one in config.get("custom", []) for name, digest in one.get("files", {}).items()}
 
 
 def _model_folder(run: Path) -> Path:
@@ -109,22 +138,37 @@ def _refuse_pickles(there: Iterable[str]) -> None:
 
 def _refuse_secrets(files: dict[str, Path]) -> None:
     for name, path in files.items():
-        if _SECRET.search(path.read_bytes()):
-            raise PublishError(
-                f"{name!r} holds what looks like a token of the Hub (hf_...); take it out, and revoke it"
-            )
+        content = path.read_bytes()
+        for what in (what for what, pattern in _SECRETS.items() if pattern.search(content)):
+            raise PublishError(f"{name!r} holds what looks like {what}; take it out, and revoke it")
+    if "training.yaml" in files:
+        settings: Any = yaml.safe_load(files["training.yaml"].read_bytes())
+        for key in _secret_keys({key: value for key, value in dict(settings or {}).items() if key != "processor"}):
+            raise PublishError(f"'training.yaml' holds a value under {key!r}, a name of secrets; take it out")
+
+
+def _secret_keys(settings: Any) -> Iterator[str]:
+    """Keys anywhere in some settings that are named as secrets are, and that hold a string."""
+    if isinstance(settings, Mapping):
+        yield from (str(key) for key, value in settings.items() if isinstance(value, str) and _is_secret(str(key)))
+    inner = settings.values() if isinstance(settings, Mapping) else settings if isinstance(settings, list) else ()
+    for value in inner:
+        yield from _secret_keys(value)
+
+
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
 
 
 def _custom_code(folder: Path) -> set[str]:
     """Names of the source files that `processor_config.json` says were saved with the model, if they still are it."""
     try:
-        config: Any = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))
-        named = {name: digest for one in config.get("custom", []) for name, digest in one.get("files", {}).items()}
-    except (ValueError, AttributeError) as error:
+        named = _named_sources((folder / "processor_config.json").read_bytes())
+    except (ValueError, AttributeError, TypeError) as error:
         raise PublishError(f"processor_config.json cannot be read: {error}; save the processor again") from error
     for name, digest in named.items():
         path = folder / name
-        if Path(name).name != name or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        if Path(name).name != name or not path.is_file() or file_digest(path) != digest:
             raise PublishError(
                 f"processor_config.json names the source file {name!r}, which is not there or not the one that was "
                 "saved; save the processor again"

@@ -10,10 +10,12 @@ import transformers
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from nlp_inference import Processor
+from nlp_training.base_model import is_packaged
 from nlp_training.config import RunConfig
 from nlp_training.data.sources import DataSource
+from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
-from nlp_training.reports.lost_spans import DataReport
+from nlp_training.reports.tables import interval_text
 
 _BODY = """
 # {name}
@@ -60,7 +62,10 @@ _FILES = {".jsonl", ".json", ".csv", ".tsv", ".parquet"}
 
 
 def model_card(
-    config: RunConfig, processor: Processor, metrics: Mapping[str, Mapping[str, Any]], report: DataReport
+    config: RunConfig,
+    processor: Processor,
+    metrics: Mapping[str, Mapping[str, Any]],
+    report: Mapping[str, SplitMeasures],
 ) -> str:
     """Write a short model card, with the metadata that the Hub reads.
 
@@ -68,7 +73,7 @@ def model_card(
         config: the run.
         processor: what is saved with the model.
         metrics: scores by data set.
-        report: what each data set held, and which gold spans no model could give back.
+        report: what each data set held, and which gold no model could give back.
     """
     task = processor.task
     labels = getattr(task, "labels", ())
@@ -89,7 +94,7 @@ def model_card(
         task=task.name,
         count=len(labels),
         labels=", ".join(f"`{label}`" for label in labels[:100]),
-        base=config.model.base if _hub_id(config.model.base) or ":" in config.model.base else "a local model",
+        base=config.model.base if is_packaged(config.model.base) or _hub_id(config.model.base) else "a local model",
         plain=_PLAIN.format(name=config.name, task=task.pipeline_tag) if is_stock else "",
         scores=_table(metrics),
         lost=_read(metrics) + _lost(report),
@@ -152,17 +157,17 @@ def _read(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     return "".join(f"\n{line}\n" for line in lines)
 
 
-def _lost(report: DataReport) -> str:
+def _lost(report: Mapping[str, SplitMeasures]) -> str:
     lines = [
-        f"{len(split.lost)} of {split.spans} gold spans of `{name}` cannot be given back exactly by any model of this "
-        "task."
+        f"{len(split.lost)} of {split.annotations} gold annotations of `{name}` cannot be given back exactly by any "
+        "model of this task."
         for name, split in report.items()
         if split.lost
     ]
     return "".join(f"\n{line}\n" for line in lines)
 
 
-def _data(report: DataReport) -> str:
+def _data(report: Mapping[str, SplitMeasures]) -> str:
     rows = [f"| {name} | {split.documents} | `{split.sha256}` |" for name, split in report.items()]
     return "\n".join(["| data | documents | sha256 |", "| --- | ---: | --- |", *rows])
 
@@ -174,7 +179,15 @@ def _table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(name for name, value in scores_of_all if isinstance(value, float)))
     header = f"| data | {' | '.join(names)} |\n| --- |{' ---: |' * len(names)}\n"
     rows = [
-        f"| {data} | {' | '.join(f'{scores[name]:.4f}' if name in scores else '' for name in names)} |"
+        f"| {data} | {' | '.join(_cell(scores, name) if name in scores else '' for name in names)} |"
         for data, scores in metrics.items()
     ]
-    return header + "\n".join(rows)
+    about = (
+        "\n\nIn brackets: 95 % intervals, by a bootstrap over documents." if "interval" in dict(scores_of_all) else ""
+    )
+    return header + "\n".join(rows) + about
+
+
+def _cell(scores: Mapping[str, Any], name: str) -> str:
+    between = interval_text(scores, name)
+    return f"{scores[name]:.4f}" + (f" ({between})" if between else "")

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nlp_inference import Document
+from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
-from nlp_training.reports.lost_spans import DataReport
 
 if TYPE_CHECKING:
     from nlp_training.trainer import DocumentTrainer
@@ -33,30 +33,90 @@ def setup_table(trainer: "DocumentTrainer", splits: Mapping[str, Sequence[Docume
     return table
 
 
-def lost_spans_lines(report: DataReport, *, shown: int = 3) -> list[Text]:
-    """Lines on the gold spans that no model of this task could give back, `shown` of each split by name, if any."""
+def lost_gold_lines(report: Mapping[str, SplitMeasures], *, shown: int = 3) -> list[Text]:
+    """Lines on the gold that no model of this task could give back, `shown` of each split by name, if any."""
     lines = []
     for name, split in report.items():
         if split.lost:
-            causes = ", ".join(f"{cause} {count}" for cause, count in split.causes.items())
-            share = f"{len(split.lost)} of {split.spans} gold spans cannot be given back exactly"
+            causes = ", ".join(f"{cause} {count}" for cause, count in split.lost_by_cause().items())
+            share = f"{len(split.lost)} of {split.annotations} gold annotations cannot be given back exactly"
             lines.append(Text(f"{name}: {share} ({causes})", style="yellow"))
             lines.extend(Text(f"  {one}") for one in split.lost[:shown])
     return lines
 
 
 def score_table(metrics: Metrics) -> Table:
-    """The overall scores of each data set, and how much of it was read."""
+    """The overall scores of each data set, the first with its 95 % interval, and how much of it was read."""
     names = list(
         dict.fromkeys(name for scores in metrics.values() for name, value in scores.items() if _is_score(value))
     )
     table = Table(title="scores")
     table.add_column("data")
-    for name in (*_COVERAGE, *names):
+    for name in (*_COVERAGE, *names[:1], *(["95 % interval"] if names else []), *names[1:]):
         table.add_column(name, justify="right")
     for data, scores in metrics.items():
-        cells = (f"{scores[name]:.4f}" if name in scores else "" for name in names)
-        table.add_row(data, *_coverage_cells(scores.get("coverage", {})), *cells)
+        cells = [f"{scores[name]:.4f}" if name in scores else "" for name in names]
+        between = [interval_text(scores, name) for name in names[:1]]
+        table.add_row(data, *_coverage_cells(scores.get("coverage", {})), *cells[:1], *between, *cells[1:])
+    return table
+
+
+def interval_text(scores: Mapping[str, Any], name: str) -> str:
+    """The interval of a score, if it has one.
+
+    Example:
+        >>> interval_text({"f1": 0.5, "interval": {"f1": [0.4, 0.6]}}, "f1")
+        '0.400–0.600'
+    """
+    ends = scores.get("interval", {}).get(name)
+    return "–".join(f"{end:.3f}" for end in ends) if ends else ""
+
+
+_DETAILS = {
+    "weighted F1": ("averages", "weighted", "f1"),
+    "strict F1 (boundaries and label)": ("matching", "strict", "f1"),
+    "exact F1 (boundaries)": ("matching", "exact", "f1"),
+    "partial F1 (boundaries, half for an overlap)": ("matching", "partial", "f1"),
+    "type F1 (label, any overlap)": ("matching", "type", "f1"),
+    "token F1": ("tokens", "f1"),
+    "ROC-AUC": ("ranking", "roc_auc"),
+    "average precision": ("ranking", "average_precision"),
+    "expected calibration error": ("calibration", "ece"),
+    "Brier score": ("calibration", "brier"),
+}
+
+
+def detail_table(metrics: Metrics) -> Table:
+    """What further metrics say of each data set; docs/metrics.md defines them."""
+    table = Table(title="more scores")
+    table.add_column("score")
+    for data in metrics:
+        table.add_column(data, justify="right")
+    for name, keys in _DETAILS.items():
+        values = [_inside(scores, keys) for scores in metrics.values()]
+        if any(_is_score(value) for value in values):
+            table.add_row(name, *(f"{value:.4f}" if _is_score(value) else "" for value in values))
+    return table
+
+
+def _inside(scores: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    found: Any = scores
+    for key in keys:
+        found = found.get(key, {}) if isinstance(found, Mapping) else {}
+    return found
+
+
+def paired_table(result: Mapping[str, Any], *, model: str, against: str) -> Table:
+    """The outcome of a paired test of a model, the second, against another one, the first."""
+    score = result["score"]
+    table = Table(title=f"{result['test']} on {result['documents']} documents", show_header=False)
+    table.add_row(f"{score} of {against}", f"{result['first']:.4f}")
+    table.add_row(f"{score} of {model}", f"{result['second']:.4f}")
+    ends = " to ".join(f"{end:+.4f}" for end in result.get("interval", ()))
+    table.add_row("difference", f"{result['difference']:+.4f}" + (f" ({ends})" if ends else ""))
+    if "first_only" in result:
+        table.add_row("only one of them right", f"{result['first_only']} and {result['second_only']} documents")
+    table.add_row("p", f"{result['p_value']:.4g}")
     return table
 
 

@@ -16,7 +16,8 @@ HEAVY = ("torch", "datasets", "evaluate", "accelerate")
 
 # Rooms by height: a module may import modules of its own height or lower, at its top or inside a function.
 HEIGHTS = (
-    ("errors", "_auto", "_foreign_errors", "_optional", "aligned_text", "alignment", "hub", "json_lines", "quiet"),
+    ("errors", "_auto", "_digests", "_foreign_errors", "_optional", "_shorten", "json_lines", "quiet"),
+    ("aligned_text", "alignment", "hub"),
     ("registry", "document", "fingerprint"),
     ("transforms",),
     ("windowing", "encoding", "tokenization", "layout", "tasks", "testing", "drift", "redaction", "rendering"),
@@ -116,7 +117,7 @@ except MissingExtraError as error:
     assert 'pip install "nlp-inference[torch]"' in " ".join(run_python(code))
 
 
-@pytest.mark.parametrize("absent", ["torch", "datasets", "evaluate", "accelerate", "yaml"])
+@pytest.mark.parametrize("absent", ["torch", "datasets", "evaluate", "accelerate", "yaml", "scipy", "sklearn"])
 def test_law_8_nlp_training_without_its_extra_says_which_command_installs_it(absent):
     code = f"""
 import sys

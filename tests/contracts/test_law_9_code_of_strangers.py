@@ -372,6 +372,8 @@ def test_a_pickle_of_weights_is_not_opened(stranger, tmp_path, name):
         {"_attn_implementation": "evil/kernel"},
         {"experts_implementation": "evil/kernel"},
         {"text_config": {"attn_implementation": "evil/kernel:forward"}},
+        {"layers": [{}, {"attn_implementation": "evil/kernel"}]},
+        {"parts": [[{"transformers_weights": "adapter_model.bin"}]]},
     ],
 )
 def test_a_config_cannot_name_a_pickle_or_code_on_the_hub(stranger, tmp_path, changes):

@@ -1,8 +1,10 @@
 """The profile of what is served, exactly; and what it takes for a feature to have moved."""
 
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from math import log
+from threading import Event
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from nlp_inference import Document, Predictor, Processor, TextClassification, To
 from nlp_inference.drift import Profile, compare_profiles, load_profile, stability_index
 from nlp_inference.drift.bins import LENGTHS, RATES, SHARES
 from nlp_inference.drift.characters import CHARACTER_CLASSES, count_character_classes
+from nlp_inference.drift.counting import profile_documents
 from nlp_inference.drift.stability import chance_limit
 from nlp_inference.errors import ArtefactError, InvalidDocumentError
 
@@ -169,6 +172,68 @@ def test_several_threads_lose_no_document(predictor):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(fresh.predict, [["Rome", "Ana"]] * 200))
     assert (fresh.profile().documents, fresh.profile().labels) == (400, {"CITY": 200, "PERSON": 200})
+
+
+def test_second_texts_count_toward_what_may_wait(predictor):
+    fresh = _fresh(predictor.processor)
+    fresh.recorder.add([(Document(raw_text="rome", raw_text_pair="ana " * 62_498), None)])
+    assert len(fresh.recorder._waiting) == 1
+    fresh = _fresh(predictor.processor)
+    fresh.predict([Document(raw_text="rome", raw_text_pair="\0" * 249_996)])
+    assert fresh.recorder._waiting == []
+
+
+@pytest.fixture
+def broken_counting(monkeypatch):
+    """Counting that fails of every document that says Oslo."""
+
+    def fail_of_oslo(served, **options):
+        if any("Oslo" in document.raw_text for document, _ in served):
+            raise ValueError("no Oslo")
+        return profile_documents(served, **options)
+
+    monkeypatch.setattr("nlp_inference.drift.recorder.profile_documents", fail_of_oslo)
+
+
+def test_what_cannot_be_counted_is_predicted_and_told_once(predictor, broken_counting):
+    fresh = _fresh(predictor.processor)
+    said = (
+        "the document '0' was predicted, but is not counted in the profile of what is served: ValueError: no Oslo; "
+        "others that fail so are left out in silence"
+    )
+    with pytest.warns(RuntimeWarning, match=f"^{re.escape(said)}$") as caught:
+        assert len(fresh.predict(["Rome or Oslo"] * 256)) == 256
+    assert len(caught) == 1
+    fresh.predict(["Oslo"])
+    assert fresh.profile() == Profile(changed={"strip_html": 0, "lowercase": 0})
+
+
+@pytest.mark.filterwarnings("ignore:the document .* is not counted:RuntimeWarning")
+def test_what_waits_beside_a_document_that_cannot_be_counted_is_not_lost(predictor, broken_counting):
+    texts = [f"Rome {number}" for number in range(20)]
+    fresh = _fresh(predictor.processor)
+    fresh.predict([*texts[:7], "Oslo", *texts[7:]])
+    assert fresh.profile() == served(predictor, texts)
+
+
+def test_nobody_waits_while_another_thread_counts(predictor, monkeypatch):
+    counting, go_on = Event(), Event()
+
+    def slow(served, **options):
+        counting.set()
+        assert go_on.wait(30)
+        return profile_documents(served, **options)
+
+    monkeypatch.setattr("nlp_inference.drift.recorder.profile_documents", slow)
+    fresh = _fresh(predictor.processor)
+    with ThreadPoolExecutor(1) as pool:
+        slowly = pool.submit(fresh.predict, ["Rome"] * 256)
+        assert counting.wait(30)
+        assert len(fresh.predict(["Ana"])) == 1
+        assert not slowly.done()
+        go_on.set()
+        slowly.result(30)
+    assert fresh.profile().labels == {"CITY": 256, "PERSON": 1}
 
 
 def test_a_recorder_can_be_pickled_with_what_it_counted(predictor):

@@ -13,17 +13,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from loud_package import Machine
 from tiny_models import LABELS, tiny_model
 from typer.testing import CliRunner
 
 from nlp_inference import Predictor, Processor, TokenClassification, fingerprint
+from nlp_inference._digests import file_digest, module_digest, source_digest
 from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.cli import app
-from nlp_inference.errors import ArtefactError
-from nlp_inference.fingerprint import Fingerprint, FingerprintWarning, TransformPrint, file_digest, source_digest
+from nlp_inference.errors import ArtefactError, PublishError
+from nlp_inference.fingerprint import Fingerprint, FingerprintWarning, TransformPrint
 from nlp_inference.transforms import FunctionTransform, StripHtml, Transform, text_transform
 from nlp_inference.transforms.post import TrimSpans
 
+SETTINGS = ("config.json", "tokenizer.json", "tokenizer_config.json")
 PACKAGES = ("transformers", "tokenizers", "regex", "ftfy", "rapidfuzz", "numpy")
 
 
@@ -41,7 +44,8 @@ def processor(tokenizer):
 
 def save(processor, folder, **options):
     tiny_model(processor.task).save_pretrained(folder, **options)
-    saved = Fingerprint.of(processor, weights=find_weight_files(folder), runtime="torch")
+    processor.save_pretrained(folder)
+    saved = Fingerprint.of(processor, weights=find_weight_files(folder), runtime="torch", folder=folder)
     processor.with_fingerprint(saved).save_pretrained(folder)
     return folder
 
@@ -84,6 +88,7 @@ def test_a_fingerprint_says_what_decides_the_predictions(processor, saved):
     found = Processor.from_pretrained(saved).fingerprint
     weights = (saved / "model.safetensors").read_bytes()
     assert found.weights == {"model.safetensors": sha256(weights).hexdigest()}
+    assert found.settings == {name: sha256((saved / name).read_bytes()).hexdigest() for name in SETTINGS}
     assert set(found.packages) - {"nlp-inference"} == {*PACKAGES, "torch"}
     assert found.packages["numpy"] == np.__version__
     assert found.unicode == unicodedata.unidata_version
@@ -110,7 +115,9 @@ def test_loading_and_saving_again_keeps_the_fingerprint(saved, tmp_path):
     name = "processor_config.json"
     assert (tmp_path / name).read_bytes() == (saved / name).read_bytes()
     assert Fingerprint.model_validate_json(loaded.fingerprint.model_dump_json()) == loaded.fingerprint
-    assert Fingerprint.of(loaded, weights=find_weight_files(saved), runtime="torch") == loaded.fingerprint
+    again = Fingerprint.of(loaded, weights=find_weight_files(saved), runtime="torch", folder=saved)
+    assert again == loaded.fingerprint
+    assert file_digest(tmp_path / "tokenizer.json") == loaded.fingerprint.settings["tokenizer.json"]
 
 
 def test_a_processor_without_a_fingerprint_saves_none_and_loads_in_silence(saved, processor, tmp_path):
@@ -174,10 +181,44 @@ def test_a_package_that_is_not_installed_any_more_is_named(artefact, monkeypatch
     assert "predictions: ftfy 6.3.1 -> none; run" in warning_of(Processor.from_pretrained, artefact)
 
 
+@pytest.mark.parametrize("name", ["", "../packages", "a b\0"])
+def test_what_is_no_name_of_a_package_is_none_that_is_installed(artefact, name):
+    rewrite(artefact, packages={name: "1.0"})
+    assert f"{name} 1.0 -> none; run" in warning_of(Processor.from_pretrained, artefact)
+
+
 def test_another_unicode_database_is_named(artefact, monkeypatch):
     rewrite(artefact, unicode="14.0.0")
     monkeypatch.setattr(unicodedata, "unidata_version", "17.0.0")
     assert "predictions: Unicode 14.0.0 -> 17.0.0; run" in warning_of(Processor.from_pretrained, artefact)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_another_tokenizer_or_configuration_is_named(artefact, name):
+    path = artefact / name
+    before = file_digest(path)[:12]
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    said = warning_of(Processor.from_pretrained, artefact)
+    assert f"predictions: {name} {before}… -> {file_digest(path)[:12]}…; run" in said
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_of_which_no_digest_was_recorded_are_passed_over(artefact, name):
+    path = artefact / "processor_config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["fingerprint"]["settings"][name]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    (artefact / name).write_text((artefact / name).read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Processor.from_pretrained(artefact)
+
+
+def test_a_processor_without_a_model_beside_it_is_compared_with_what_is_there(artefact):
+    (artefact / "config.json").unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Processor.from_pretrained(artefact)
 
 
 @pytest.mark.parametrize("transform", [StripHtml, TrimSpans])
@@ -195,6 +236,31 @@ def test_another_source_is_named(artefact, part):
         rewrite(artefact, transforms={part.name: {"version": 1, "source": "a" * 64}})
     line = f"source of {part.name} aaaaaaaaaaaa… -> {source_digest(part)[:12]}…"
     assert f"predictions: {line}; run" in warning_of(Processor.from_pretrained, artefact)
+
+
+@pytest.mark.parametrize("part", [StripHtml, TrimSpans, TokenClassification])
+def test_a_source_that_cannot_be_read_here_is_named(saved, monkeypatch, part):
+    monkeypatch.setattr(fingerprint, "_source_if_any", lambda cls: None if cls is part else source_digest(cls))
+    said = warning_of(Processor.from_pretrained, saved)
+    assert f"predictions: source of {part.name} cannot be read here; run" in said
+
+
+def test_transforms_that_came_or_went_are_named(artefact):
+    path = artefact / "processor_config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content |= {"preprocess": ["strip_html", "lowercase"], "postprocess": []}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    said = warning_of(Processor.from_pretrained, artefact)
+    assert "predictions: lowercase was added, trim_spans was taken out; run" in said
+
+
+@pytest.mark.parametrize(
+    "replaced", [{"preprocess": []}, {"postprocess": []}, {"preprocess": ["lowercase"], "postprocess": []}]
+)
+def test_transforms_that_the_caller_replaces_are_not_named(saved, replaced):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Processor.from_pretrained(saved, **replaced)
 
 
 def test_everything_that_changed_is_named_in_one_line(artefact, monkeypatch):
@@ -268,6 +334,7 @@ def test_the_mend_that_the_refusal_names_helps(artefact, processor):
     Predictor.from_pretrained(artefact, device="cpu")
 
 
+@pytest.mark.filterwarnings("ignore:.*config.json:nlp_inference.fingerprint.FingerprintWarning")
 def test_weights_that_do_not_even_fit_are_refused_by_their_digest(artefact, tokenizer):
     tiny_model(TokenClassification(labels=("A", "B", "C"))).save_pretrained(artefact)
     with pytest.raises(ArtefactError, match="saved with other weights"):
@@ -295,25 +362,70 @@ def test_a_file_of_weights_that_the_fingerprint_does_not_name_is_refused(process
         Predictor.from_pretrained(artefact, device="cpu")
 
 
-def test_in_the_cache_of_the_hub_the_name_of_a_blob_is_its_digest(tmp_path):
-    digest = "ab" * 32
-    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "commit"
-    blobs.mkdir()
-    snapshot.mkdir(parents=True)
-    (blobs / digest).write_bytes(b"never read")
-    (snapshot / "model.safetensors").symlink_to(f"../../blobs/{digest}")
-    assert file_digest(snapshot / "model.safetensors") == digest
-
-
-@pytest.mark.parametrize(
-    "target", ["blobs/0123456789abcdef0123456789abcdef01234567", "blobs/weights", f"my/{'ab' * 32}"]
-)
-def test_any_other_link_is_read(tmp_path, target):
-    blob = tmp_path / target
+def test_weights_in_the_cache_of_the_hub_are_read_whatever_their_blob_is_called(artefact, processor):
+    weights = artefact / "model.safetensors"
+    blob = artefact / "blobs" / file_digest(weights)
     blob.parent.mkdir()
-    blob.write_bytes(b"weights")
-    (tmp_path / "model.safetensors").symlink_to(blob)
-    assert file_digest(tmp_path / "model.safetensors") == sha256(b"weights").hexdigest()
+    weights.rename(blob)
+    weights.symlink_to(blob)
+    Predictor.from_pretrained(artefact, device="cpu")
+    other_weights(processor.task).save_pretrained(artefact / "other")
+    shutil.copy(artefact / "other" / "model.safetensors", blob)
+    with pytest.raises(ArtefactError, match=f"was saved with other weights: .* names sha256 {blob.name[:12]}…"):
+        Predictor.from_pretrained(artefact, device="cpu")
+
+
+# --- publishing ---
+
+
+def test_a_processor_of_a_finished_model_is_not_pushed_alone(saved, tmp_path):
+    loaded = Processor.from_pretrained(saved)
+    refusal = r"belongs to a finished model, .* publish the model with: nlp-training publish RUN org/model"
+    with pytest.raises(PublishError, match=refusal):
+        loaded.push_to_hub("org/model")
+    with pytest.raises(PublishError, match=refusal):
+        loaded.save_pretrained(tmp_path / "pushed", push_to_hub=True, repo_id="org/model")
+    assert not (tmp_path / "pushed").exists()
+
+
+# --- packages of users ---
+
+LOUD = {"task": {"token-classification": {"labels": ["CITY"]}}, "preprocess": ["shout"]}
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch)
+    yield machine
+    machine.forget()
+
+
+def test_the_package_that_declares_a_transform_of_a_user_is_recorded_and_compared(machine, tokenizer):
+    machine.install()
+    loud = Processor(tokenizer, **LOUD)
+    found = Fingerprint.of(loud, weights=(), runtime="torch")
+    assert found.packages["loud-texts"] == "1.2"
+    (machine.site / "loud_texts-1.2.dist-info").rename(machine.site / "loud_texts-1.3.dist-info")
+    metadata = machine.site / "loud_texts-1.3.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text(encoding="utf-8").replace("1.2", "1.3"), encoding="utf-8")
+    importlib.invalidate_caches()
+    assert found.changes(loud) == ["loud-texts 1.2 -> 1.3"]
+
+
+def test_a_package_that_declares_nothing_is_found_by_its_module(machine, tokenizer):
+    machine.install(entry_points="")
+    (machine.site / "loud_texts-1.2.dist-info" / "top_level.txt").write_text("loud_texts\n", encoding="utf-8")
+    importlib.import_module("loud_texts.changes")
+    assert Fingerprint.of(Processor(tokenizer, **LOUD), weights=(), runtime="torch").packages["loud-texts"] == "1.2"
+
+
+def test_code_that_came_with_a_model_is_of_no_package(machine, tokenizer, tmp_path):
+    machine.install()
+    loud = Processor(tokenizer, **LOUD)
+    loud.preprocess.steps[0].register_for_auto_class()
+    loud.save_pretrained(tmp_path / "model")
+    trusted = Processor.from_pretrained(tmp_path / "model", trust_remote_code=True)
+    assert "loud-texts" not in Fingerprint.of(trusted, weights=(), runtime="torch").packages
 
 
 # --- sources ---
@@ -385,7 +497,7 @@ def test_base_classes_in_other_modules_count(import_source):
 
 def test_the_library_s_own_base_classes_do_not_count():
     module = importlib.import_module(StripHtml.__module__)
-    assert source_digest(StripHtml) == fingerprint._module_digest(Path(module.__file__).read_text(encoding="utf-8"))
+    assert source_digest(StripHtml) == module_digest(Path(module.__file__).read_text(encoding="utf-8"))
 
 
 def test_a_function_counts_with_its_module():
@@ -394,7 +506,7 @@ def test_a_function_counts_with_its_module():
         return text.upper()
 
     del Transform.members["of_the_fingerprint_tests"]
-    own = fingerprint._module_digest(Path(__file__).read_text(encoding="utf-8"))
+    own = module_digest(Path(__file__).read_text(encoding="utf-8"))
     wrapper = source_digest(FunctionTransform)
     assert source_digest(type(shout)) == sha256((own + wrapper).encode()).hexdigest()
 

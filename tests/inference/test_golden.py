@@ -1,6 +1,7 @@
 """Golden records: what is recorded, how a file of them is read, and what verifying says."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from nlp_inference.golden import (
 )
 from nlp_inference.golden.compare import first_difference
 from nlp_inference.golden.hostile import HOSTILE_TEXTS
-from nlp_inference.golden.records import GOLDEN_FILE, STAGES, Failed
-from nlp_inference.golden.stages import _output as output_of
+from nlp_inference.golden.outputs import numbers_of, whole_output
+from nlp_inference.golden.schema import GOLDEN_FILE, MAX_BYTES, STAGES, Failed
 from nlp_inference.golden.tolerance import TOLERANCES, Tolerance
 from nlp_inference.transforms.base import Transform
 
@@ -44,6 +45,13 @@ def predictor(token_processor: Processor) -> Predictor:
 def golden(predictor: Predictor) -> GoldenFile:
     documents = [Document(id=text, raw_text=text) for text in TEXTS]
     return record_golden(predictor, {"file": documents})
+
+
+@pytest.fixture(scope="module")
+def enough(predictor: Predictor, golden: GoldenFile) -> GoldenFile:
+    """The two records, and those of the hostile texts."""
+    hostile = record_golden(predictor, select_documents([], predictor.processor))
+    return golden.model_copy(update={"records": (*golden.records, *hostile.records)})
 
 
 @pytest.fixture
@@ -72,9 +80,10 @@ def test_a_record_has_every_stage_of_its_document(predictor: Predictor, golden: 
     [outputs] = record.logits or ()
     logits = predictor.backend.forward(predictor.processor.layout.pad([row]))["logits"][0]
     assert outputs["logits"].shape == logits.shape
-    assert outputs["logits"].head == pytest.approx(logits.ravel()[:64].tolist())
-    assert outputs["logits"].mean == pytest.approx(float(logits.mean()))
-    assert sum(norm**2 for norm in outputs["logits"].norms if norm) == pytest.approx(float((logits**2).sum()))
+    assert outputs["logits"].dtype == "float32"
+    assert outputs["logits"].digest == sha256(logits.astype("<f4").tobytes()).hexdigest()
+    assert numbers_of(outputs["logits"]).tolist() == logits.ravel().tolist()
+    assert outputs["logits"].largest == np.abs(logits).max()
     assert record.final is not None
     assert record.final.coverage == document.coverage
     assert [span.label for span in record.final.annotation.spans] == [span.label for span in document.predicted.spans]
@@ -140,10 +149,13 @@ def test_the_users_own_documents_are_all_recorded(token_processor: Processor) ->
     assert chosen["file"] == [Document(raw_text="mine", id="file: 0")]
 
 
-def test_an_artefact_that_predicts_as_recorded_verifies(folder: Path) -> None:
+def test_an_artefact_that_predicts_as_recorded_verifies(folder: Path, enough: GoldenFile) -> None:
+    enough.write(folder)
     verification = require_verified(folder)
-    assert (verification.ok, verification.records, verification.bit_for_bit) == (True, 2, 2)
-    assert verification.by_stage() == [(stage, 2, 0) for stage in STAGES]
+    count = len(enough.records)
+    assert (verification.ok, verification.records, verification.bit_for_bit) == (True, count, count)
+    assert verification.by_stage() == [(stage, count, 0) for stage in STAGES]
+    assert verification.largest_deviation == 0
     assert Predictor.from_pretrained(folder, verify=True).predict(["Ana"])
 
 
@@ -155,9 +167,13 @@ def _forge(folder: Path, change: Any) -> None:
     path.write_text(json.dumps(content))
 
 
-def test_a_difference_is_raised_at_load_and_names_record_stage_place_and_both_values(folder: Path) -> None:
+def test_a_difference_is_raised_at_load_and_names_record_stage_place_and_both_values(
+    folder: Path, enough: GoldenFile
+) -> None:
+    enough.write(folder)
     _forge(folder, lambda record: record["ids"]["ids"].__setitem__(1, 7))
-    said = r"'Ana   lives in <b>Rome</b>' differs in 'ids': token 1: recorded 7, now \d+ \(1 of 2 records differ\)"
+    differ = rf"1 of {len(enough.records)} records differ"
+    said = rf"'Ana   lives in <b>Rome</b>' differs in 'ids': token 1: recorded 7, now \d+ \({differ}\)"
     with pytest.raises(VerificationError, match=said):
         Predictor.from_pretrained(folder, verify=True)
     with pytest.raises(VerificationError, match=said):
@@ -236,8 +252,8 @@ def test_the_first_stage_that_differs_is_told_with_both_values(folder: Path, nam
             assert difference.actual == actual
 
 
-def _output(values: list[float], dtype: str = "float32") -> dict[str, Any]:
-    return {"logits": ({"logits": output_of(np.array(values, dtype=dtype))},)}
+def _output(values: Any, dtype: str = "float32") -> dict[str, Any]:
+    return {"logits": ({"logits": whole_output(np.array(values, dtype=dtype))},)}
 
 
 def _record(**stages: Any) -> GoldenRecord:
@@ -258,8 +274,12 @@ LONG = [float(number % 7) for number in range(6400)]
         ([1.0, float("nan")], [1.0, float("nan")], None),
         ([1.0, 2.0], [1.0, float("nan")], "window 0, logits, value [1]"),
         ([1.0, float("-inf")], [1.0, float("-inf")], None),
-        (LONG, [*LONG[:-1], 9.0], "window 0, logits, high"),
-        (LONG, [*LONG[:-2], 5.0, 5.0], "window 0, logits, norm of part 63 of 64"),
+        ([1.0, float("-inf")], [1.0, 2.0], "window 0, logits, value [1]"),
+        ([1.0, 2.0], [1.0, float("inf")], "window 0, logits, value [1]"),
+        ([float("inf")], [float("-inf")], "window 0, logits, value [0]"),
+        (LONG, [*LONG[:-1], 9.0], "window 0, logits, value [6399]"),
+        (LONG, [*LONG[:-2], LONG[-1], LONG[-2]], "window 0, logits, value [6398]"),
+        (LONG, LONG[::-1], "window 0, logits, value [0]"),
         ([], [], None),
     ],
 )
@@ -368,7 +388,40 @@ def test_a_users_document_that_fails_is_an_error_when_it_is_recorded(saved_model
     (tmp_path / "processor_config.json").write_text(json.dumps(settings))
     slow = Document(id="file: 0", raw_text="a" * 5000)
     with pytest.raises(ArtefactError, match="golden record 'file: 0' cannot be predicted: PatternTimeoutError"):
-        record_artefact(tmp_path, {"file": [slow]})
+        record_artefact(tmp_path, {"hostile": [Document(id=str(n), raw_text="") for n in range(31)], "file": [slow]})
+    assert not (tmp_path / GOLDEN_FILE).exists()
+
+
+def test_fewer_than_32_records_are_refused_where_they_are_recorded_and_where_they_are_to_vouch(folder: Path) -> None:
+    documents = [Document(id=str(number), raw_text="Ana") for number in range(31)]
+    with pytest.raises(ArtefactError, match=r"31 golden records are too few .* at least 32 .*select_documents"):
+        record_artefact(folder, {"file": documents})
+    with pytest.raises(ArtefactError, match=r"has 2 golden records, too few .* 32 .*record_artefact\(folder\)"):
+        require_verified(folder)
+    another = Document(id="31", raw_text="Bo")
+    (folder / GOLDEN_FILE).unlink()
+    assert len(record_artefact(folder, {"hostile": documents, "file": [another]}).records) == 32
+    assert require_verified(folder).records == 32
+
+
+def test_more_records_than_are_read_are_refused_before_one_is_made(predictor: Predictor) -> None:
+    document = Document(id="a", raw_text="Ana")
+    with pytest.raises(ArtefactError, match=r"4097 documents are too many .* 4096 are read at most; .* golden\.file"):
+        record_golden(predictor, {"file": [document] * 4097})
+
+
+def test_records_that_could_not_be_told_apart_are_refused(predictor: Predictor) -> None:
+    document = Document(id="a", raw_text="Ana")
+    with pytest.raises(ArtefactError, match=r"cannot be golden records: .* two records have the id 'a'"):
+        record_golden(predictor, {"file": [document, document]})
+
+
+def test_a_file_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    failed = Failed(stage="edits", error="PatternTimeoutError")
+    record = GoldenRecord(id="a", origin="file", raw_text="a" * MAX_BYTES, failed=failed)
+    golden = GoldenFile(format_version=2, backend="torch", dtype="float32", records=(record,))
+    with pytest.raises(ArtefactError, match=r"1 golden records take 167\d+ bytes, but 16777216 .* golden\.file"):
+        golden.write(tmp_path)
     assert not (tmp_path / GOLDEN_FILE).exists()
 
 
@@ -380,10 +433,20 @@ def test_a_users_document_that_fails_is_an_error_when_it_is_recorded(saved_model
         (b"\xff", "is no file of golden records"),
         (b"[" * 100_000, "is no file of golden records"),
         (b'{"backend": "torch", "dtype": "float32", "records": []}', "records: Tuple should have at least 1 item"),
-        (b'{"format_version": 2, "backend": "torch", "dtype": "float32", "records": []}', "format_version"),
+        (b'{"backend": "torch", "dtype": "float32", "records": []}', "format_version: Field required"),
+        (b'{"format_version": 3, "backend": "torch", "dtype": "float32", "records": []}', "format_version: .* be 2"),
         (b" " * (16 * 2**20 + 1), "larger than 16777216 bytes"),
     ],
-    ids=["nothing", "a list", "no UTF-8", "nested", "no records", "a newer format", "too large"],
+    ids=[
+        "nothing",
+        "a list",
+        "no UTF-8",
+        "nested",
+        "no records",
+        "no version",
+        "a newer format",
+        "too large",
+    ],
 )
 def test_a_strangers_file_is_read_strictly_and_no_further_than_its_bound(
     tmp_path: Path, content: bytes, said: str
@@ -393,16 +456,28 @@ def test_a_strangers_file_is_read_strictly_and_no_further_than_its_bound(
         read_golden(tmp_path)
 
 
+def _logits(record: dict[str, Any]) -> dict[str, Any]:
+    return record["logits"][0]["logits"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda one: one.update(raw_text=5), r"records.0.raw_text: Input should be a valid string \(got 5\)"),
-        (lambda one: one.update(run="rm"), "records.0.run: Extra inputs are not permitted"),
+        (lambda one: one.update(run="rm"), "unknown key 'records.0.run'"),
         (lambda one: one["ids"].update(ids=["1"]), "records.0.ids.ids.0: Input should be a valid integer"),
         (lambda one: one.update(id=TEXTS[1]), "two records have the id"),
         (lambda one: one["final"]["annotation"]["spans"][0].update(start=-1), "greater than or equal to 0"),
         (lambda one: one.pop("logits"), "has no 'logits', and does not say what failed"),
         (lambda one: one.update(raw_text="\ud800"), "is no file of golden records"),
+        (lambda one: _logits(one).update(numbers="AAAA"), r"has \d+ numbers of 4 bytes, but got 3 bytes"),
+        (lambda one: _logits(one).update(numbers="Ana?"), "records.0.logits.0.logits.numbers: .* base64"),
+        (lambda one: _logits(one).update(stretch=10**30), "no stretch of 1000000000000000000000000000000 values"),
+        (
+            lambda one: _logits(one).update(shape=[-1]),
+            "records.0.logits.0.logits.shape.0: .* greater than or equal",
+        ),
+        (lambda one: _logits(one).update(largest=-1.0), "records.0.logits.0.logits.largest: .* greater than or equal"),
     ],
 )
 def test_a_forged_record_is_named(folder: Path, change: Any, said: str) -> None:

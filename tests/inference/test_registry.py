@@ -101,3 +101,16 @@ def test_kinds_have_registries_of_their_own():
 
     assert Fruit.members == {"hammer": Pear}
     assert Tool.members["hammer"] is Hammer
+
+
+def test_what_is_wrong_is_told_in_a_few_lines_however_much_it_is():
+    contents = {f"nail {number}": "x" * 10_000 for number in range(12)}
+    with pytest.raises(InvalidSpecError) as caught:
+        Tool.from_spec({"box": {"contents": contents, "k" * 10_000: 1}})
+    said = str(caught.value)
+    assert said.startswith("tool 'box': contents.nail 0: Input should be a valid integer")
+    assert said.count("(got 'xxx") == 5
+    assert said.endswith("xxx...); and 8 more problems")
+    assert len(said) < 2_000
+    with pytest.raises(InvalidSpecError, match=r"unknown key 'k{197}\.\.\.'; Known: contents$"):
+        Tool.from_spec({"box": {"k" * 10_000: 1}})

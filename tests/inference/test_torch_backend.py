@@ -1,5 +1,6 @@
 """What is loaded to predict is the whole model, and the one that the processor was saved with."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ from tiny_models import tiny_model
 from transformers import BertModel
 
 from nlp_inference import Predictor, Processor, TokenClassification
+from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
+from nlp_inference.fingerprint import Fingerprint
 
 
 def test_a_model_without_its_head_would_predict_at_random(token_processor: Processor, tmp_path: Path) -> None:
@@ -23,3 +26,37 @@ def test_a_model_of_other_labels_is_refused(token_processor: Processor, tmp_path
     tiny_model(TokenClassification(labels=("CITY", "PERSON"))).save_pretrained(tmp_path)
     with pytest.raises(ArtefactError, match="not saved together"):
         Predictor.from_pretrained(tmp_path)
+
+
+def _with_adapter(processor: Processor, folder: Path, *, named: bool) -> Path:
+    """A model with an adapter beside it, which the fingerprint names or not."""
+    tiny_model(processor.task).save_pretrained(folder)
+    adapter = [folder / "adapter_config.json", folder / "adapter_model.safetensors"]
+    for path in adapter:
+        path.write_text("{}")
+    weights = [*find_weight_files(folder), *(adapter if named else [])]
+    fingerprint = Fingerprint.of(processor, weights=weights, runtime="torch")
+    processor.with_fingerprint(fingerprint).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"])
+def test_an_adapter_beside_the_weights_is_refused(
+    saved_model: Path, tmp_path: Path, name: str, *, trusted: bool
+) -> None:
+    folder = shutil.copytree(saved_model, tmp_path / "model")
+    (folder / name).write_text("{}")
+    with pytest.raises(ArtefactError, match=rf"an adapter \({name}\), which .* merge it into the weights"):
+        Predictor.from_pretrained(folder, trust_remote_code=trusted)
+
+
+def test_an_adapter_that_the_fingerprint_names_is_checked_as_weights_are(
+    token_processor: Processor, tmp_path: Path
+) -> None:
+    Predictor.from_pretrained(_with_adapter(token_processor, tmp_path / "named", named=True))
+    (tmp_path / "named" / "adapter_model.safetensors").write_text("{} ")
+    with pytest.raises(ArtefactError, match=r"other weights: 'adapter_model\.safetensors' has sha256"):
+        Predictor.from_pretrained(tmp_path / "named")
+    with pytest.raises(ArtefactError, match=r"an adapter \(adapter_config\.json, adapter_model\.safetensors\)"):
+        Predictor.from_pretrained(_with_adapter(token_processor, tmp_path / "strange", named=False))

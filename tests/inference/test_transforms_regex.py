@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from nlp_inference.aligned_text import Cuts, apply_edits
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidSpecError, PatternTimeoutError
-from nlp_inference.transforms import ReplaceRegex, Transform
-from nlp_inference.transforms._patterns import clock_free_characters, step_bound
+from nlp_inference.transforms import ReplaceRegex, Transform, _patterns
+from nlp_inference.transforms._patterns import clock_free_characters, search_within, step_bound
 from nlp_inference.transforms._splitting import WHITE_SPACE, make_splitters
 
 
@@ -34,6 +34,10 @@ from nlp_inference.transforms._splitting import WHITE_SPACE, make_splitters
         ({"pattern": r"\s+", "replacement": " "}, "a b  c\nd ", "a b c d "),
         ({"pattern": r"\d+", "replacement": "0"}, "0 10 00", "0 0 0"),
         ({"pattern": "[.]+", "replacement": "."}, "a.b..c", "a.b.c"),
+        ({"pattern": r"\+", "replacement": ""}, r"a+b++\c*", r"ab\c*"),
+        ({"pattern": r"\++", "replacement": "+"}, r"a+b++\c*", r"a+b+\c*"),
+        ({"pattern": r"\*", "replacement": ""}, r"a+b**\c*", r"a+b\c"),
+        ({"pattern": "[+]", "replacement": ""}, "a+b++", "ab"),
     ],
 )
 def test_replacements(fields, raw, text):
@@ -73,6 +77,38 @@ def test_a_hostile_pattern_ends_in_a_clear_error(pattern, replacement):
     assert time.process_time() - start < 2
     assert f"pattern {pattern!r} ran longer than 0.1 s on a text of 5003 characters" in str(caught.value)
     assert "raise its 'timeout'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spent", "timeouts"),
+    [(2.0, [2.0]), (1.25, [2.0]), (1.0, [2.0, 4.0]), (0.5, [2.0, 8.0]), (0.25, [2.0, 10.0]), (0.0, [2.0, 10.0])],
+    ids=["all of it", "most of it", "half of it", "a quarter", "an eighth of four processors", "nothing"],
+)
+def test_time_that_other_threads_took_is_added_once(monkeypatch, spent, timeouts):
+    times = iter([10.0, 10.0 + spent])
+    monkeypatch.setattr(_patterns, "thread_time", lambda: next(times))
+    monkeypatch.setattr(_patterns, "cpu_count", lambda: 4)
+    given = []
+
+    def search(text, timeout):
+        given.append(timeout)
+        raise TimeoutError(text)
+
+    with pytest.raises(TimeoutError):
+        search_within(search, "text", timeout=2.0)
+    assert given == timeouts
+
+
+def test_a_search_that_ends_at_the_second_try_gives_what_it_found(monkeypatch):
+    outcomes = iter([TimeoutError(), "found"])
+
+    def search(text, timeout):
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    assert search_within(search, "text", timeout=2.0) == "found"
 
 
 def test_the_limit_holds_for_the_whole_text_not_for_each_match():
@@ -205,6 +241,8 @@ ITEMS = st.sampled_from(
         r"\w",
         ".",
         r"\.",
+        r"\+",
+        r"\*",
         r"\(",
         "(a)",
         "(?:b)",
@@ -218,7 +256,7 @@ PATTERNS = st.lists(st.lists(QUANTIFIED, min_size=1, max_size=3).map("".join), m
 @given(
     pattern=PATTERNS,
     replacement=st.sampled_from(["", " ", "a", "ab"]),
-    text=st.text("ab .(\n\x1c\x85\u3000", max_size=15),
+    text=st.text("ab .(+*\\\n\x1c\x85\u3000", max_size=15),
     limited=st.booleans(),
 )
 def test_the_fast_way_gives_what_the_engine_substitutes(pattern, replacement, text, limited):

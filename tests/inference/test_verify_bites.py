@@ -39,6 +39,20 @@ def test_a_planted_skew_is_blamed_on_its_stage(skew, artefact: Path, tmp_path: P
     assert planted_skews.blame(skew, artefact, tmp_path / "skewed") == skew.blamed
 
 
+LATE = (
+    "one weight, a little, of place 40",
+    "two labels of token 40 change places",
+    "the tokens behind the 40th in reverse order",
+)
+
+
+@pytest.mark.parametrize("what", LATE)
+def test_what_only_late_tokens_show_is_seen_at_token_40(what: str, artefact: Path, tmp_path: Path) -> None:
+    [skew] = [skew for skew in planted_skews.SKEWS if skew.what == what]
+    verification = planted_skews.replay(skew, artefact, tmp_path / "skewed")
+    assert {difference.where for difference in verification.differences} == {"window 0, logits, value [40, 0]"}
+
+
 def test_without_a_skew_nothing_is_blamed_and_every_number_is_the_same_to_the_last_bit(artefact: Path) -> None:
     verification = planted_skews.verify(
         planted_skews.Predictor.from_pretrained(artefact, device="cpu"), planted_skews.read_golden(artefact)

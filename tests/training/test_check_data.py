@@ -100,6 +100,13 @@ def test_sound_data_have_no_finding(check):
             {("warning", "truncated", "train"): 1},
         ),
         ([spanned("Rome 😂 😂")], {}, {("warning", "unknown-token", "train"): 2}),
+        ([{**spanned("Rome"), "text_pair": "It is 😂"}], {}, {("warning", "unknown-token", "train"): 1}),
+        ([{**spanned("Rome"), "text_pair": " "}], {}, {("warning", "empty-text", "train"): 1}),
+        (
+            [{**spanned("Rome"), "text_pair": "<p> </p>"}],
+            {"preprocess": ["strip_html"]},
+            {("warning", "emptied-text", "train"): 1, ("note", "changed", "train"): 1},
+        ),
         (
             [spanned("Jordan sings", ("Jordan", "PERSON")), spanned("In Jordan", ("Jordan", "CITY"))],
             {},
@@ -183,6 +190,12 @@ def test_a_ceiling_below_its_bound_and_a_label_that_is_always_lost_are_errors(ch
         "hopeless-label": (2, "label that can never be right, whatever the model: CITY, PERSON"),
     }
     assert found.splits["train"].lost_by_cause() == {"its edge lies inside a word": 6}
+
+
+def test_a_label_with_few_examples_is_not_called_hopeless(check):
+    train = [spanned(f"Romes{index}", ("Rome", "CITY")) for index in range(2)]
+    assert ("error", "hopeless-label", "train") not in found_in(check({"train": train}, rare=3))
+    assert found_in(check({"train": train}, rare=2))["error", "hopeless-label", "train"] == 1
 
 
 def test_lost_gold_within_the_bound_is_a_warning_with_cause_and_line(check):

@@ -38,8 +38,8 @@ def test_csv(load):
     write_csv("a.csv", ("text", "label"), ("hello, you", "greeting"), ("bye", "farewell"))
     documents = load("a.csv")
     assert [(d.id, d.raw_text, d.gold.categories[0].label) for d in documents] == [
-        ("a.csv row 1", "hello, you", "greeting"),
-        ("a.csv row 2", "bye", "farewell"),
+        ("a.csv:2", "hello, you", "greeting"),
+        ("a.csv:3", "bye", "farewell"),
     ]
 
 
@@ -90,13 +90,14 @@ def test_label_names_stand_for_integers(load):
     write_csv("a.csv", ("text", "label"), ("x", 1))
     [document] = load({"path": "a.csv", "label_names": ["no", "yes"]})
     assert document.gold.categories[0].label == "yes"
-    with pytest.raises(InvalidDocumentError, match=r"a\.csv row 1: label holds 1; .* The 1 names are no"):
+    with pytest.raises(InvalidDocumentError, match=r"a\.csv:2: label holds 1; .* The 1 names are no"):
         load({"path": "a.csv", "label_names": ["no"]})
 
 
 def test_a_split_may_be_a_slice(load):
-    write_csv("a.csv", ("text", "label"), *((f"text {number}", "x") for number in range(10)))
-    assert len(load({"path": "a.csv", "split": "train[:30%]"})) == 3
+    text = {"text": datasets.Value("string")}
+    write_parquet("a.parquet", {"text": [f"text {number}" for number in range(10)]}, text)
+    assert len(load({"path": "a.parquet", "split": "train[:30%]"})) == 3
 
 
 def test_jsonl_is_read_by_our_own_reader(load):
@@ -123,13 +124,16 @@ def test_synthetic_documents(load):
     [
         ("missing.jsonl", "there is no file 'missing.jsonl' in "),
         ("missing.csv", "there is no file 'missing.csv' in "),
-        ({"path": "a.jsonl", "split": "train"}, "a.jsonl: split is not for a .jsonl file"),
+        ({"path": "a.jsonl", "split": "train"}, "a.jsonl: split is not for the format 'jsonl'; leave it out"),
+        ({"path": "a.csv", "format": "cvs"}, "unknown format 'cvs'; did you mean 'csv'?"),
+        ({"path": "a.csv", "format": "brat", "columns": {"text": "utterance"}}, "columns is not for the format 'brat'"),
         (
             {"path": "a.csv", "columns": {"label": "intent"}},
             "a.csv: there is no column 'intent' for 'label'; the columns ",
         ),
         ("a.csv", "a.csv: there is neither a text nor tokens; the columns there are: 'utterance', 'label'"),
-        ({"path": "a.csv", "split": "test"}, "a.csv cannot be loaded: ValueError: Unknown split"),
+        ({"path": "a.csv", "split": "test"}, "a.csv: split is not for the format 'csv'"),
+        ({"path": "a.parquet", "split": "test"}, "a.parquet cannot be loaded: ValueError: Unknown split"),
         ("a.json", "a.json cannot be loaded: "),
         ({}, "give either a path or synthetic_pii"),
         ({"path": "a.csv", "colums": {}}, "unknown key 'colums'; did you mean 'columns'?"),
@@ -142,6 +146,7 @@ def test_a_source_that_cannot_be_read(load, source, message):
     Path("a.jsonl").write_text('{"text": "a"}\n')
     Path("a.json").write_text("{")
     write_csv("a.csv", ("utterance", "label"), ("x", 1))
+    write_parquet("a.parquet", {"text": ["x"]}, {"text": datasets.Value("string")})
     with pytest.raises(InvalidDataError) as error:
         load(source)
     assert message in str(error.value)
@@ -176,10 +181,10 @@ def test_a_source_is_a_string_or_a_mapping():
 
 
 def test_a_missing_extra_is_named(load, monkeypatch):
-    write_csv("a.csv", ("text", "label"), ("x", "y"))
+    Path("a.json").write_text("[]")
     load_pools.cache_clear()
     for package, extra, source in [
-        ("datasets", "train", "a.csv"),
+        ("datasets", "train", "a.json"),
         ("faker", "quickstart", {"synthetic_pii": {"split": "test", "size": 1}}),
     ]:
         monkeypatch.setitem(sys.modules, package, None)
@@ -205,6 +210,6 @@ def test_records_that_cannot_be_read_are_told_and_left_out_if_somebody_listens(n
     documents = load_documents(file, cache_dir=tmp_path / "cache", on_error=errors.append)
     assert [document.raw_text for document in documents] == ["Rome", "Lima"]
     assert len(errors) == 1
-    assert str(errors[0]).startswith(f"{file} row 2: " if name == "rows.csv" else f"{file}:2: ")
+    assert str(errors[0]).startswith(f"{file}:3: " if name == "rows.csv" else f"{file}:2: ")
     with pytest.raises(InvalidDocumentError, match="span 0 is"):
         load_documents(file, cache_dir=tmp_path / "cache")

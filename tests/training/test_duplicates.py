@@ -3,13 +3,15 @@
 import random
 from itertools import combinations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import messy_texts
 
 from nlp_inference import Annotation, Category, Document
+from nlp_training.data_report import near_duplicates as module
 from nlp_training.data_report.duplicates import Duplicates, DuplicateSearch, text_read
-from nlp_training.data_report.near_duplicates import THRESHOLD, NearDuplicates, shingles
+from nlp_training.data_report.near_duplicates import THRESHOLD, NearDuplicates, NearText, shingles
 
 WORDS = ("card", "bank", "transfer", "money", "where", "lost", "today", "please", "account", "why")
 
@@ -67,6 +69,26 @@ def test_almost_the_same_text_is_counted_once_for_each_split_that_has_it():
     ]
 
 
+def test_a_text_that_stands_in_validation_too_is_still_looked_for_in_train():
+    card = "Where is my new card, please"
+    found = search(
+        {
+            "train": [(f"{card}?", "x"), ("Something else altogether", "x")],
+            "validation": [(card, "x")],
+            "test": [(card, "x"), ("Something else altogether", "x")],
+        }
+    )
+    assert counts(found.exact) == {("validation", "test"): 1, ("train", "test"): 1}
+    assert counts(found.near) == {("train", "validation"): 1, ("train", "test"): 1}
+
+
+def test_of_a_split_with_the_very_text_no_near_duplicate_is_told():
+    card = "Where is my new card, please"
+    found = search({"train": [(card, "x"), (f"{card}?", "x")], "test": [(card, "x")]})
+    assert counts(found.exact) == {("train", "test"): 1}
+    assert counts(found.near) == {("train", "train"): 1}
+
+
 def test_pairs_are_compared_with_both_texts():
     gold = Annotation(categories=(Category(label="x"),))
     documents = [Document(raw_text="A dog", raw_text_pair=pair, gold=gold) for pair in ("A cat", "No cat", "A cat")]
@@ -87,7 +109,7 @@ def near_duplicates(texts: list[str], *, chunk: int) -> list[tuple[int, int, flo
     near = NearDuplicates(texts.__getitem__)
     for start in range(0, len(texts), chunk):
         positions = range(start, min(start + chunk, len(texts)))
-        near.add([texts[position] for position in positions], positions=positions, group=0)
+        near.add([NearText(texts[position], position) for position in positions], group=0)
     return [tuple(pair) for pair in near.find()]
 
 
@@ -106,6 +128,24 @@ def test_all_near_duplicates_of_some_hundred_texts_are_found():
     assert {position for position, _, _ in found} == expected
     assert len(found) == len(expected)
     assert all(jaccard(texts[position], texts[earlier]) == similarity for position, earlier, similarity in found)
+
+
+@pytest.mark.parametrize("block", [9, 10, 64, 1000])
+def test_signatures_do_not_depend_on_how_many_characters_are_hashed_at_once(monkeypatch, block):
+    draw = random.Random(1)  # noqa: S311 - texts, not secrets
+    texts = ["     ", *(" ".join(draw.choices(WORDS, k=count)) for count in (1, 40, 2, 9, 90, 1))]
+    expected = module._band_hashes(texts)
+    monkeypatch.setattr(module, "_BLOCK", block)
+    assert all(sum(map(len, stretches)) <= block for _, stretches in module._blocks(texts))
+    assert module._band_hashes(texts).tolist() == expected.tolist()
+
+
+def test_what_is_found_does_not_depend_on_how_many_shingles_are_kept(monkeypatch):
+    draw = random.Random(2)  # noqa: S311 - texts, not secrets
+    texts = [" ".join(draw.choices(WORDS[:4], k=9)) for _ in range(60)]
+    expected = near_duplicates(texts, chunk=64)
+    monkeypatch.setattr(module, "_KEPT", 0)
+    assert near_duplicates(texts, chunk=64) == expected != []
 
 
 @settings(max_examples=40)

@@ -8,7 +8,8 @@ from rich.console import Console
 from transformers import TrainingArguments
 
 from nlp_inference import Predictor, Processor
-from nlp_inference.fingerprint import Fingerprint, file_digest
+from nlp_inference._digests import file_digest
+from nlp_inference.fingerprint import Fingerprint
 from nlp_training import RunConfig, train
 from nlp_training.run import build_model
 from nlp_training.trainer import DocumentTrainer
@@ -23,6 +24,8 @@ def test_the_artefact_has_the_fingerprint_of_its_weights_and_checkpoints_have_no
     model = train(span_run.model_copy(update={"training": training}), console=Console(file=StringIO())).model
     found = Processor.from_pretrained(model).fingerprint
     assert found.weights == {"model.safetensors": file_digest(model / "model.safetensors")}
+    assert set(found.settings) == {"config.json", "tokenizer.json", "tokenizer_config.json"}
+    assert found.settings == {name: file_digest(model / name) for name in found.settings}
     assert set(found.transforms) == {"strip_html", "collapse_whitespace"}
     (checkpoint,) = (span_run.folder / "checkpoints").glob("checkpoint-*")
     assert "fingerprint" not in settings_in(checkpoint)

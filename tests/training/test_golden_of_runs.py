@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nlp_inference import Document
+from nlp_inference import Document, Processor
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.golden import read_golden, require_verified
 from nlp_inference.golden.hostile import HOSTILE_TEXTS
@@ -69,7 +69,39 @@ def test_a_file_of_golden_texts_that_cannot_be_read_is_named_before_training(
     config = span_run.model_copy(update={"golden": GoldenConfig(file=str(own))})
     with pytest.raises(InvalidSpecError, match=said):
         train(config, console=console)
-    assert not span_run.folder.exists()
+    assert not [path for path in span_run.folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["Ana"] * 4097, r"choose 41\d\d texts, the hostile ones among them, but 4096 are recorded at most"),
+        (["a" * 150_000, "b" * 50_001], "own.jsonl' holds 200001 characters, but 200000 are recorded at most"),
+        (
+            ['{"text": "Rome", "text_pair": "It is in Rome that Ana met Bo"}'],
+            r"golden\.file chooses .* leaves",
+        ),
+    ],
+    ids=["too many", "too long", "not to be encoded"],
+)
+def test_texts_that_could_not_be_recorded_are_refused_before_training(
+    span_run: RunConfig, text_processor: Processor, tmp_path: Path, lines: list[str], said: str
+) -> None:
+    own = tmp_path / "own.jsonl"
+    own.write_text("\n".join(lines), encoding="utf-8")
+    config = span_run.model_copy(update={"golden": GoldenConfig(file=str(own))})
+    narrow = Processor(text_processor.tokenizer, text_processor.task, windows={"max_length": 8})
+    with pytest.raises(InvalidSpecError, match=said):
+        golden_documents(config, narrow, ())
+
+
+def test_a_validation_text_that_cannot_be_encoded_is_refused_before_training(
+    span_run: RunConfig, text_processor: Processor
+) -> None:
+    narrow = Processor(text_processor.tokenizer, text_processor.task, windows={"max_length": 8})
+    document = Document(raw_text="Rome", raw_text_pair="It is in Rome that Ana met Bo")
+    with pytest.raises(InvalidSpecError, match=r"golden.records chooses .* take out the text 'Rome'"):
+        golden_documents(span_run, narrow, [document])
 
 
 def test_the_sample_is_that_of_the_runs_seed(span_run: RunConfig, token_processor) -> None:

@@ -18,7 +18,7 @@ from tiny_models import tiny_model
 from nlp_inference import Predictor, Processor
 from nlp_inference.golden import record_artefact
 from nlp_training import RunConfig
-from nlp_training.reports.lost_spans import SplitReport
+from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.reports.model_card import model_card
 
 WRITER, READER, UNKNOWN = "hf_writer", "hf_reader", "hf_unknown"
@@ -44,7 +44,7 @@ def make_artefact(folder: Path, processor: Processor, factor: float) -> Path:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     config = {"name": "tiny", "model": {"base": "org/base"}, "data": {"train": "a.jsonl"}, "processor": {"task": "t"}}
-    report = {"train": SplitReport(9, 9, (), sha256="0" * 64)}
+    report = {"train": SplitMeasures(documents=9, annotations=9, sha256="0" * 64)}
     (folder / "README.md").write_text(model_card(RunConfig.model_validate(config), processor, METRICS, report))
     (folder / "metrics.json").write_text(json.dumps(METRICS))
     record_artefact(folder)
@@ -141,6 +141,7 @@ def test_what_was_published_predicts_elsewhere_what_it_predicted_here(
         "commit": repo.refs["main"],
         "private": False,
         "pull_request": False,
+        "texts": 0,
         "removed": [],
     }
     assert list(repo.messages.values()) == ["initial commit", "Publish the model"]
@@ -272,6 +273,12 @@ def test_a_processor_pushed_alone_comes_back(writer: Client, reader: Client, fir
     assert reader("task", "org/processor") == reader("auto_task", "org/processor") == reader("task", str(first))
 
 
+def test_a_processor_of_a_finished_model_is_not_pushed_alone(hub: Hub, writer: Client, first: Path) -> None:
+    with pytest.raises(ClientError, match=r"PublishError: .* publish the model with: nlp-training publish"):
+        writer("push_processor", str(first), "org/unverified", fingerprint={"unicode": "15.0.0"})
+    assert hub.requests == []
+
+
 @pytest.mark.parametrize(
     ("faults", "message"),
     [
@@ -371,6 +378,50 @@ def test_a_cut_download_is_never_loaded(
         reader("predict", "org/down", cache_dir=str(tmp_path), local_files_only=True)
     hub.faults.clear()
     assert reader("predict", "org/down", *TEXTS, cache_dir=str(tmp_path)) == local[first]
+
+
+@pytest.mark.parametrize("path", ["/cdn/", "/resolve/.*/tokenizer.json"], ids=["weights", "settings"])
+def test_what_is_fetched_again_is_checked_again(
+    hub: Hub, reader: Client, published: Published, first: Path, tmp_path: Path, path: str
+) -> None:
+    published("org/again", first)
+    whole = reader("fetch", "org/again", cache_dir=str(tmp_path))
+    assert reader("fetch", "org/again", cache_dir=str(tmp_path), force_download=True) == whole
+    hub.faults.append(Fault("GET", path, "damage"))
+    with pytest.raises(ClientError, match=r"ArtefactError: the download of 'org/again' is damaged: .* 1 file"):
+        reader("fetch", "org/again", cache_dir=str(tmp_path), force_download=True)
+    assert reader("fetch", "org/again", cache_dir=str(tmp_path)) == whole
+
+
+@pytest.mark.parametrize(
+    ("function", "kept", "missing"),
+    [
+        ("task", {"tokenizer.json", "tokenizer_config.json"}, r"has no processor_config\.json"),
+        ("task", {"processor_config.json", "tokenizer_config.json"}, r"has no tokenizer\.json"),
+        ("predict", SENT - {"config.json"}, r"has no config\.json"),
+        ("predict", SENT - {"model.safetensors"}, "holds no weights"),
+    ],
+)
+def test_a_cache_that_others_filled_in_part_is_not_loaded(
+    hub: Hub,
+    reader: Client,
+    published: Published,
+    first: Path,
+    tmp_path: Path,
+    function: str,
+    kept: set[str],
+    missing: str,
+) -> None:
+    commit = published("org/half", first).refs["main"]
+    snapshot = tmp_path / "models--org--half" / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (tmp_path / "models--org--half" / "refs").mkdir()
+    (tmp_path / "models--org--half" / "refs" / "main").write_text(commit)
+    for name in kept:
+        (snapshot / name).write_bytes((first / name).read_bytes())
+    with pytest.raises(ClientError, match=rf"ArtefactError: .*{missing}"):
+        reader(function, "org/half", cache_dir=str(tmp_path), local_files_only=True)
+    assert hub.requests == []
 
 
 def test_a_download_that_is_cut_once_goes_on_where_it_was(hub: Hub, reader: Client, tmp_path: Path) -> None:

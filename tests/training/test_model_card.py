@@ -7,7 +7,7 @@ from huggingface_hub import ModelCard, metadata_load
 
 from nlp_inference import Processor
 from nlp_training import RunConfig
-from nlp_training.reports.lost_spans import SplitReport
+from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.reports.model_card import card_for, model_card
 
 SYNTHETIC = {"synthetic_pii": {"split": "test", "size": 9}}
@@ -15,7 +15,7 @@ SYNTHETIC = {"synthetic_pii": {"split": "test", "size": 9}}
 
 def _card(base: str, processor: Processor, metrics: dict[str, dict[str, object]]) -> str:
     content = {"name": "demo", "model": {"base": base}, "data": {"train": "a"}, "processor": {"task": "t"}}
-    report = {"train": SplitReport(9, 9, (), sha256="c0ffee")}
+    report = {"train": SplitMeasures(documents=9, annotations=9, sha256="c0ffee")}
     return model_card(RunConfig.model_validate(content), processor, metrics, report)
 
 
@@ -60,7 +60,7 @@ def test_the_metadata_is_what_the_hub_reads(token_processor: Processor, tmp_path
         "hub": {"f1": 0.25},
         "made": {"f1": 1.0},
     }
-    report = {"train": SplitReport(9, 9, (), sha256="c0ffee")}
+    report = {"train": SplitMeasures(documents=9, annotations=9, sha256="c0ffee")}
     path = tmp_path / "README.md"
     path.write_text(model_card(RunConfig.model_validate(content), token_processor, metrics, report))
     metadata = metadata_load(path)
@@ -94,8 +94,18 @@ def test_the_metadata_is_what_the_hub_reads(token_processor: Processor, tmp_path
     ]
 
 
-def test_a_folder_of_this_machine_is_not_named(token_processor: Processor) -> None:
-    assert "/home" not in _card("/home/ana/base", token_processor, {})
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [
+        ("package:own/base", "`package:own/base`"),
+        ("org/base", "`org/base`"),
+        ("/home/ana/base", "a local model"),
+        ("C:/home/base", "a local model"),
+    ],
+)
+def test_a_folder_of_this_machine_is_not_named(token_processor: Processor, base: str, told: str) -> None:
+    card = _card(base, token_processor, {})
+    assert ("home" in card, f"{told}" in card) == (False, True)
 
 
 def test_the_digest_of_each_split_is_there(token_processor: Processor) -> None:

@@ -1,16 +1,26 @@
 """Every snippet of the README and of the docs runs, in the order of the page."""
 
+import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from nlp_inference.cli import app as inference
+from nlp_training.cli import app as training
+from nlp_training.data_report import judge
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^```(?:bash|sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`(nlp-(?:inference|training) [a-z][^`]*)`")
+COMMANDS = {"nlp-inference": get_command(inference), "nlp-training": get_command(training)}
 
 
 @pytest.mark.parametrize(
@@ -40,3 +50,32 @@ def test_the_commands_of_the_readme_exist() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_holds_a_placeholder(page: Path) -> None:
     assert not re.findall(r"[A-Z]+_ROWS|\bTODO\b|\bTBD\b|XXX", page.read_text())
+
+
+def shell_lines(page: Path) -> list[list[str]]:
+    """What a page tells to type, as words."""
+    text = page.read_text()
+    blocks = "\n".join(SHELL.findall(text)).replace("\\\n", " ")
+    lines = [*blocks.splitlines(), *(" ".join(line.split()) for line in INLINE.findall(text))]
+    return [shlex.split(command, comments=True) for line in lines for command in re.split(r"[|;&]+", line)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_and_options_of_a_page_exist(page: Path) -> None:
+    for words in (words for words in shell_lines(page) if words and words[0] in COMMANDS):
+        command = COMMANDS[words[0]].commands[words[1]]
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        used = {word.partition("=")[0] for word in words[2:] if word.startswith("--") or re.fullmatch("-[a-z]", word)}
+        assert used <= known | {"--help"}, " ".join(words)
+
+
+def test_commands_are_found_on_the_pages() -> None:
+    found = {tuple(words[:2]) for page in PAGES for words in shell_lines(page) if words and words[0] in COMMANDS}
+    assert found >= {("nlp-training", "publish"), ("nlp-training", "check-data"), ("nlp-inference", "verify")}
+
+
+def test_the_page_on_checks_has_a_line_on_every_finding_and_on_no_other() -> None:
+    page = (ROOT / "docs" / "check_data.md").read_text().partition("## Findings")[2]
+    told = [name for row in re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE) for name in re.findall("`([^`]+)`", row)]
+    kinds = re.findall(r'"([a-z-]+)", (?:split|"all"),', inspect.getsource(judge))
+    assert sorted(told) == sorted({*kinds, *judge._PROBLEMS})

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from nlp_inference.errors import ArtefactError, PublishError
+from nlp_training import RunConfig, load_config
+from nlp_training.config import save_config
+from nlp_training.release.configuration import published_configuration
 from nlp_training.release.files import find_release, is_ours
 
 ALWAYS = {
@@ -93,6 +96,28 @@ def test_a_token_is_not_published(model: Path) -> None:
         find_release(model)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("training.yaml", "data: {train: 'https://ana:s3cret@host/a.jsonl'}", "a password in an address"),
+        ("golden.json", '{"raw_text": "ftp://ana:s3cret@host"}', "a password in an address"),
+        ("training.yaml", "training: {report: [{wandb_key: abc}]}", "a value under 'wandb_key'"),
+        ("training.yaml", "data: {access_token: abc}", "a value under 'access_token'"),
+        ("training.yaml", "model: {settings: {PASSWORD: abc}}", "a value under 'PASSWORD'"),
+    ],
+)
+def test_other_secrets_are_not_published(model: Path, name: str, content: str, said: str) -> None:
+    (model / name).write_text(content)
+    with pytest.raises(PublishError, match=f"'{name}' holds .*{said}"):
+        find_release(model)
+
+
+def test_what_only_looks_a_little_like_a_secret_is_published(model: Path) -> None:
+    (model / "golden.json").write_text('"https://a.example/b?c=d#e, @bo", "ssh://ana@host:22/x", "a://b:c", "d@e"')
+    (model / "training.yaml").write_text("processor: {task: {own: {pad_token: x}}}\ntraining: {max_token: 3}\n")
+    assert "training.yaml" in find_release(model).files
+
+
 def _say(model: Path, files: dict[str, str]) -> None:
     path = model / "processor_config.json"
     content = json.loads(path.read_text())
@@ -139,3 +164,30 @@ def test_no_file_outside_the_folder_is_published(model: Path, place: Callable[[P
 )
 def test_only_files_of_a_release_are_taken_away_by_the_next(name: str, ours: bool) -> None:
     assert is_ours(name) is ours
+
+
+@pytest.mark.parametrize(
+    ("path", "published"),
+    [
+        ("/home/ana/train.jsonl", "train.jsonl"),
+        ("~/train.jsonl", "train.jsonl"),
+        ("../customer/train.jsonl", "train.jsonl"),
+        ("C:\\data\\train.jsonl", "train.jsonl"),
+        ("data/train.jsonl", "data/train.jsonl"),
+        ("org/data", "org/data"),
+    ],
+)
+def test_of_a_path_of_this_machine_the_last_name_is_published(tmp_path: Path, path: str, published: str) -> None:
+    pattern = {"replace_regex": {"pattern": "/home", "replacement": ""}}
+    content = {
+        "name": "demo",
+        "model": {"base": path},
+        "data": {"train": path, "test": {"other": path}},
+        "processor": {"task": "text-classification", "preprocess": [pattern]},
+        "training": {"logging_dir": path},
+    }
+    save_config(RunConfig.model_validate(content), tmp_path / "training.yaml")
+    (tmp_path / "published.yaml").write_bytes(published_configuration(tmp_path / "training.yaml"))
+    found = load_config(tmp_path / "published.yaml")
+    assert {found.model.base, found.data.train.path, found.data.test["other"].path} == {published}
+    assert (found.training, found.processor.preprocess) == ({"logging_dir": published}, [pattern])

@@ -15,6 +15,7 @@ from rich.console import Console
 from nlp_inference import Annotation, Document, Predictor, Processor
 from nlp_training import RunConfig, load_config, load_documents, train
 from nlp_training.data import documents_sha256
+from nlp_training.data_report.check import check_data
 from nlp_training.evaluation import evaluate_documents, predict_beside_gold
 
 PREDICT = """
@@ -126,25 +127,50 @@ def test_lost_spans_are_counted_and_named(span_run: RunConfig, tmp_path: Path) -
     records[2]["spans"][0]["end"] -= 1
     source = write_jsonl(tmp_path / "lost.jsonl", records)
     content = span_run.model_dump(exclude_none=True)
-    content["data"] = {"train": str(source)}
+    content["data"] = {"train": str(source), "test": str(source)}
     content["training"]["num_train_epochs"] = 1
     output = StringIO()
     model = train(RunConfig.model_validate(content), console=Console(file=output, width=200)).model
-    assert "train: 1 of 16 gold spans cannot be given back exactly (its edge lies inside a word 1)" in output.getvalue()
+    told = "1 of 16 gold annotations cannot be given back exactly (its edge lies inside a word 1)"
+    assert output.getvalue().index(f"train: {told}") < output.getvalue().index(f"test: {told}")
     assert "document 'lost-2': PERSON 'Carl': its edge lies inside a word" in output.getvalue()
-    lost = {"document": "lost-2", "start": 3, "end": 7, "label": "PERSON", "cause": "its edge lies inside a word"}
-    assert json.loads((model / "data_report.json").read_text()) == {
-        "train": {
-            "documents": 8,
+    report = json.loads((model / "data_report.json").read_text())
+    assert (
+        report["train"]
+        == report["test"]
+        == {
             "sha256": documents_sha256(load_documents(source)),
-            "gold_spans": 16,
-            "lost_spans": 1,
-            "by_cause": {"its edge lies inside a word": 1},
-            "by_label": {"PERSON": 1},
-            "lost": [lost],
+            "documents": 8,
+            "characters": sum(len(record["text"]) for record in records),
+            "tokens": 33,
+            "windows": 8,
+            "annotations": 16,
+            "labels": {"PERSON": 8, "CITY": 8},
+            "ceiling": report["train"]["ceiling"],
+            "lost": 1,
+            "lost_by_cause": {"its edge lies inside a word": 1},
+            "lost_by_label": {"PERSON": 1},
+            "changed_documents": 8,
+            "changed_by_transform": {"strip_html": 8, "collapse_whitespace": 8},
+            "unknown_tokens": 0,
         }
+    )
+    assert report["train"]["ceiling"]["f1"] == 15 / 16
+    assert "1 of 16 gold annotations of `train` cannot be given back exactly" in (model / "README.md").read_text()
+
+
+def test_the_report_of_a_run_has_the_numbers_of_check_data_and_nothing_of_the_texts(
+    label_run: RunConfig, console: Console
+) -> None:
+    run = label_run.model_copy(update={"training": {**label_run.training, "num_train_epochs": 1}})
+    text = (train(run, console=console).model / "data_report.json").read_text()
+    checked = check_data(run).to_json()["splits"]
+    places = {"lost_gold", "unknown_surfaces"}
+    assert json.loads(text) == {
+        name: {key: value for key, value in split.items() if key not in places} for name, split in checked.items()
     }
-    assert "1 of 16 gold spans of `train` cannot be given back exactly" in (model / "README.md").read_text()
+    assert json.loads(text)["train"]["labels"] == {"greeting": 24, "farewell": 24}
+    assert not any(word in text for word in ("Hello", "Goodbye", "train-0", "train.jsonl"))
 
 
 def test_stock_transformers_loads_what_was_saved(span_run: RunConfig, console: Console) -> None:

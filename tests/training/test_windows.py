@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,8 +17,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import BatchFeature, PreTrainedModel, TrainingArguments
 
 from nlp_inference import Annotation, Category, Document, Processor, Span
+from nlp_inference.layout import Example
+from nlp_inference.layout import Row as InputRow
 from nlp_training import DocumentCollator, DocumentTrainer, windows
-from nlp_training.reports.lost_spans import report_data
+from nlp_training.run import measure_training_set
 from nlp_training.streams import encode_stream, in_chunks
 from nlp_training.windows import LengthGroupedEpochs, TrainingWindows, row_lengths
 
@@ -86,14 +89,14 @@ def test_there_is_no_window_beyond_the_last(token_processor: Processor, index: i
         training_windows(token_processor, [document(number, 1) for number in range(3)])[index]
 
 
-@pytest.mark.parametrize(("kept", "encodings"), [(10_000, 1), (0, 3)])
+@pytest.mark.parametrize(("kept", "encodings"), [(8_000, 1), (0, 3)])
 def test_long_documents_stay_encoded_within_a_bound(
     token_processor: Processor, monkeypatch: pytest.MonkeyPatch, kept: int, encodings: int
 ) -> None:
     long = [document(number, 9) for number in (0, 6, 12, 18)]  # of one name
     items = training_windows(token_processor, long)
     assert len(items) == 4 * 3
-    monkeypatch.setattr(windows, "KEPT_TOKENS", kept)
+    monkeypatch.setattr(windows, "KEPT_BYTES", kept)
     seen: Counter[str] = Counter()
     encode = Processor.encode
 
@@ -106,6 +109,19 @@ def test_long_documents_stay_encoded_within_a_bound(
     assert seen == dict.fromkeys(("0", "6", "12", "18"), encodings)
     collate = DocumentCollator(token_processor)
     assert Counter(rows_of(collate(in_turn))) == Counter(rows_of(collate(long)))
+
+
+@pytest.mark.parametrize(("largest", "bytes_each"), [(127, 1), (32_767, 2), (32_768, 4), (2**40, 8)])
+def test_a_window_that_is_kept_takes_few_bytes_and_comes_back_as_it_was(largest: int, bytes_each: int) -> None:
+    ids, labels = np.array([0, largest]), np.array([-100, 5])
+    score = np.array(0.5, dtype=np.float32)
+    example = Example(InputRow(ids, np.zeros(2, dtype=np.int64), slice(0, 2)), {"labels": labels, "score": score})
+    packed = windows._PackedExample.of(example)
+    assert packed.input_ids.values.nbytes == 2 * bytes_each
+    assert packed.token_type_ids.values.nbytes == packed.targets["labels"].values.nbytes == 2
+    back = packed.unpacked()
+    for array, other in zip((*example.row[:2], labels, score), (*back.row[:2], *back.targets.values()), strict=True):
+        assert (array.dtype, array.tolist()) == (other.dtype, other.tolist())
 
 
 class Recorded:
@@ -154,17 +170,37 @@ def test_an_epoch_trains_every_window_once_in_steps_of_bounded_rows(
     assert run.trainer.state.global_step == 7
 
 
-@pytest.mark.parametrize("stopped", [3, 7, 9])
+@pytest.mark.parametrize(
+    ("strategy", "accumulated", "stopped", "batches"),
+    [
+        ("group_by_length", 1, 3, 3),
+        ("group_by_length", 1, 7, 7),
+        ("group_by_length", 1, 9, 9),
+        ("random", 1, 3, 3),
+        ("random", 1, 9, 9),
+        ("group_by_length", 2, 3, 6),  # the fourth step of an epoch has the one batch that is left
+        ("group_by_length", 2, 4, 7),
+        ("group_by_length", 2, 5, 9),
+    ],
+)
 def test_a_resumed_run_reads_on_where_it_was_and_ends_with_the_same_weights(
-    token_processor: Processor, tmp_path: Path, stopped: int
+    token_processor: Processor, tmp_path: Path, strategy: str, accumulated: int, stopped: int, batches: int
 ) -> None:
-    settings = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": stopped, "learning_rate": 0.1}
+    settings = {
+        "num_train_epochs": 2,
+        "save_strategy": "steps",
+        "save_steps": stopped,
+        "learning_rate": 0.1,
+        "train_sampling_strategy": strategy,
+        "gradient_accumulation_steps": accumulated,
+    }
     whole = Recorded(token_processor, tmp_path, MIXED, **settings)
     whole.trainer.train()
+    assert len(whole.batches) == 14
     assert whole.batches[:7] != whole.batches[7:]
     resumed = Recorded(token_processor, tmp_path, MIXED, **settings)
     resumed.trainer.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{stopped}"))
-    assert resumed.batches == whole.batches[stopped:]
+    assert resumed.batches == whole.batches[batches:]
     assert resumed.weights() == whole.weights()
 
 
@@ -187,9 +223,20 @@ def test_lengths_that_the_report_saw_are_not_asked_for_again(
 ) -> None:
     trainer = Recorded(token_processor, tmp_path, MIXED).trainer
     own = trainer.get_train_dataloader().dataset.lengths
-    report_data(token_processor, {"train": MIXED, "test": MIXED[:1]}, watch={"train": trainer.note_row_lengths})
+    measure_training_set(trainer, MIXED)
     monkeypatch.delattr(Processor, "encode")
     assert trainer.get_train_dataloader().dataset.lengths == own
+
+
+def test_lengths_of_other_documents_are_not_taken_even_if_they_are_as_many(
+    token_processor: Processor, tmp_path: Path
+) -> None:
+    trainer = Recorded(token_processor, tmp_path, MIXED).trainer
+    others = [document(number, 1) for number in range(len(MIXED))]
+    measure_training_set(trainer, others)
+    assert len(trainer.get_train_dataloader().dataset) == 25
+    trainer.train_dataset = others
+    assert len(trainer.get_train_dataloader().dataset) == len(others)
 
 
 def test_the_order_of_an_epoch_is_that_of_its_seed_and_number() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from nlp_inference.transforms._patterns import compile_pattern, timeout_error
+from nlp_inference.transforms._patterns import compile_pattern, search_within, timeout_error
 
 
 def _compiles(pattern: str) -> str:
@@ -38,7 +38,7 @@ def full_matcher(pattern: str, *, timeout: float) -> Callable[[str], bool]:
     def matches(surface: str) -> bool:
         left = max(deadline - thread_time(), 1e-6)
         try:
-            return compiled.fullmatch(surface, timeout=left) is not None
+            return search_within(compiled.fullmatch, surface, timeout=left) is not None
         except TimeoutError as error:
             raise timeout_error(pattern, surface, timeout) from error
 

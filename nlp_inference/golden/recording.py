@@ -1,19 +1,23 @@
 """Recording: which documents, and what the route makes of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
+
+from pydantic import ValidationError
 
 from nlp_inference.document import Document
 from nlp_inference.errors import ArtefactError
 from nlp_inference.golden.hostile import hostile_documents
-from nlp_inference.golden.records import GoldenFile, GoldenRecord, Origin
+from nlp_inference.golden.outputs import Allowance
+from nlp_inference.golden.schema import FORMAT_VERSION, MAX_RECORDS, MIN_RECORDS, GoldenFile, GoldenRecord, Origin
 from nlp_inference.golden.stages import golden_record
 from nlp_inference.predictor import Predictor
 from nlp_inference.processor import Processor
+from nlp_inference.registry import explain
 
 MAX_SAMPLED_CHARACTERS = 60_000
-"""Characters of validation texts that are recorded at most, so that `golden.json` stays below one MiB."""
+"""Characters of validation texts that are recorded at most, so that `golden.json` stays small."""
 
 
 def select_documents(
@@ -68,36 +72,62 @@ def record_golden(predictor: Predictor, documents: Mapping[Origin, Sequence[Docu
     """Record every stage of the route of `documents`, by where they come from.
 
     A document that fails is recorded as failing: it must fail there as well.
+
+    Raises:
+        ArtefactError: there are too many documents, none, or two of one id.
     """
+    count = sum(map(len, documents.values()))
+    if count > MAX_RECORDS:
+        raise ArtefactError(
+            f"{count} documents are too many golden records, {MAX_RECORDS} are read at most; record fewer: see "
+            "golden.file and golden.records in the configuration"
+        )
+    allowance = Allowance()
     records = tuple(
-        record for origin, of_origin in documents.items() for record in trace_records(predictor, of_origin, origin)
+        allowance.spent_on(record)
+        for origin, of_origin in documents.items()
+        for record in _trace_records(predictor, of_origin, origin)
     )
-    return GoldenFile(backend=predictor.backend.name, dtype=predictor.backend.dtype, records=records)
+    backend, dtype = predictor.backend.name, predictor.backend.dtype
+    try:
+        return GoldenFile(format_version=FORMAT_VERSION, backend=backend, dtype=dtype, records=records)
+    except ValidationError as error:
+        raise ArtefactError(f"these cannot be golden records: {explain(error, GoldenFile)}") from error
 
 
-def trace_records(predictor: Predictor, documents: Sequence[Document], origin: Origin) -> list[GoldenRecord]:
+def _trace_records(predictor: Predictor, documents: Sequence[Document], origin: Origin) -> Iterator[GoldenRecord]:
     """Each document's stages, one document at a time, so that no more than one document's logits are in memory."""
-    return [
-        golden_record(trace, processor=predictor.processor, origin=origin)
-        for document in documents
-        for trace in predictor.trace([document])
-    ]
+    for document in documents:
+        [trace] = predictor.trace([document])
+        yield golden_record(trace, processor=predictor.processor, origin=origin)
 
 
 def record_artefact(
-    folder: str | Path, documents: Mapping[Origin, Sequence[Document]] | None = None, *, dtype: str = "float32"
+    folder: str | Path,
+    documents: Mapping[Origin, Sequence[Document]] | None = None,
+    *,
+    dtype: str = "float32",
+    trust_remote_code: bool = False,
 ) -> GoldenFile:
     """Write the `golden.json` of a saved model: what it predicts here and now is what it has to predict everywhere.
 
     Args:
         folder: the artefact.
-        documents: to record, by where they come from; `None` takes the hostile ones.
+        documents: to record, by where they come from, 32 or more; `None` takes the hostile ones.
         dtype: the precision to record in: that in which it was evaluated.
+        trust_remote_code: whether code that was saved with the model may run.
 
     Raises:
-        ArtefactError: the artefact cannot be loaded, or a document of the user's cannot be predicted.
+        ArtefactError: the artefact cannot be loaded, there are too few or too many documents, or one of the user's
+            cannot be predicted.
     """
-    predictor = Predictor.from_pretrained(folder, dtype=dtype)
+    count = MIN_RECORDS if documents is None else sum(map(len, documents.values()))
+    if count < MIN_RECORDS:
+        raise ArtefactError(
+            f"{count} golden records are too few to verify a model with, at least {MIN_RECORDS} are needed; take those "
+            "of nlp_inference.golden.select_documents(validation, processor, own=...), which adds the hostile ones"
+        )
+    predictor = Predictor.from_pretrained(folder, dtype=dtype, trust_remote_code=trust_remote_code)
     golden = record_golden(predictor, documents or select_documents([], predictor.processor))
     broken = next((record for record in golden.records if record.failed and record.origin != "hostile"), None)
     if broken is not None and broken.failed is not None:

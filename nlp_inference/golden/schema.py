@@ -1,19 +1,30 @@
 """What `golden.json` holds: documents as they arrived, and what every stage of the route made of them."""
 
+from math import prod
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError, model_validator
 
 from nlp_inference.aligned_text import EditRecord
 from nlp_inference.document import Annotation, Coverage, Document
 from nlp_inference.errors import ArtefactError
+from nlp_inference.registry import explain
 
 GOLDEN_FILE = "golden.json"
 """Its name, beside the weights."""
 
+FORMAT_VERSION: Literal[2] = 2
+"""Raised when an older library would misread a newer file; 2 keeps every logit."""
+
 MAX_BYTES = 16 * 2**20
-"""What is read of a stranger's `golden.json` at most; recorded ones stay below one MiB by far."""
+"""What is read of a stranger's `golden.json` at most; none that is larger is written."""
+
+MIN_RECORDS = 32
+"""Fewer texts prove too little."""
+
+MAX_RECORDS = 4096
+"""More are not read of a stranger's file, and not recorded."""
 
 Stage = Literal["edits", "ids", "windows", "logits", "decoded", "final", "batched"]
 """A stage of the route; `batched` is the final prediction once more, of all documents together."""
@@ -26,7 +37,7 @@ Origin = Literal["hostile", "validation", "file"]
 
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Ids = tuple[int, ...]
-_Number = FiniteFloat | None
+_Extent = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Strict(BaseModel):
@@ -71,25 +82,38 @@ class WindowRow(_Strict):
 
 
 class Output(_Strict):
-    """An array that the model gave for a window.
+    """An array that the model gave for a window; `nlp_inference.golden.outputs` makes and reads it.
 
     Attributes:
         shape: of the array.
         dtype: of the array; whole numbers are compared exactly.
         digest: SHA-256 of its bytes, for equality bit for bit.
-        head: its first values; `None` stands for NaN.
-        low, high, mean: of all values.
-        norms: the Euclidean norms of consecutive parts of like size, so that a change anywhere shows.
+        stretch: how many consecutive values share one of the numbers; 1 keeps every value as it is.
+        largest: the size of its largest finite value.
+        numbers: its values, or a weighed sum of each stretch of them, as 32-bit floats, the lowest byte first.
     """
 
-    shape: tuple[int, ...]
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    shape: Annotated[tuple[_Extent, ...], Field(max_length=64)]
     dtype: str
     digest: _Digest
-    head: Annotated[tuple[_Number, ...], Field(max_length=1024)]
-    low: _Number
-    high: _Number
-    mean: _Number
-    norms: Annotated[tuple[_Number, ...], Field(max_length=1024)]
+    stretch: PositiveInt = 1
+    largest: Annotated[FiniteFloat, Field(ge=0)]
+    numbers: Annotated[bytes, Field(repr=False)]
+
+    @model_validator(mode="after")
+    def _numbers_fill_the_shape(self) -> Self:
+        size = prod(self.shape)
+        if self.stretch > max(1, size):
+            raise ValueError(f"an output of the shape {self.shape!r} has no stretch of {self.stretch} values")
+        expected = -(-size // self.stretch)
+        if len(self.numbers) != 4 * expected:
+            raise ValueError(
+                f"an output of the shape {self.shape!r} has {expected} numbers of 4 bytes, but got "
+                f"{len(self.numbers)} bytes"
+            )
+        return self
 
 
 class Final(_Strict):
@@ -129,20 +153,18 @@ class GoldenRecord(_Strict):
 class GoldenFile(_Strict):
     """Golden records, and what they were recorded with.
 
-    `format_version` is raised when an older library would misread a newer file.
-
     Example:
         >>> failed = Failed(stage="edits", error="PatternTimeoutError")
         >>> record = GoldenRecord(id="hostile: empty", origin="hostile", raw_text="", failed=failed)
-        >>> golden = GoldenFile(backend="torch", dtype="float32", records=(record,))
+        >>> golden = GoldenFile(format_version=2, backend="torch", dtype="float32", records=(record,))
         >>> GoldenFile.model_validate_json(golden.model_dump_json()) == golden
         True
     """
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2]
     backend: str
     dtype: str
-    records: Annotated[tuple[GoldenRecord, ...], Field(min_length=1, max_length=4096)]
+    records: Annotated[tuple[GoldenRecord, ...], Field(min_length=1, max_length=MAX_RECORDS)]
 
     @model_validator(mode="after")
     def _records_are_whole(self) -> Self:
@@ -157,9 +179,19 @@ class GoldenFile(_Strict):
         return self
 
     def write(self, folder: str | Path) -> Path:
-        """Write `golden.json` into `folder`."""
+        """Write `golden.json` into `folder`.
+
+        Raises:
+            ArtefactError: it would be larger than what `read_golden` reads.
+        """
+        content = f"{self.model_dump_json(exclude_defaults=True)}\n".encode()
+        if len(content) > MAX_BYTES:
+            raise ArtefactError(
+                f"the {len(self.records)} golden records take {len(content)} bytes, but {MAX_BYTES} are read at most; "
+                "record fewer or shorter texts: see golden.file and golden.records in the configuration"
+            )
         path = Path(folder) / GOLDEN_FILE
-        path.write_text(self.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
+        path.write_bytes(content)
         return path
 
 
@@ -185,16 +217,5 @@ def read_golden(folder: str | Path) -> GoldenFile:
     try:
         return GoldenFile.model_validate_json(content)
     except ValidationError as error:
-        raise ArtefactError(f"{str(path)!r} is no file of golden records: {_explain(error)}; record it anew") from error
-
-
-def _explain(error: ValidationError) -> str:
-    first, *others = error.errors(include_url=False, include_context=False)
-    place = ".".join(map(str, first["loc"]))
-    more = f", and {len(others)} more problems" if others else ""
-    return f"{place + ': ' if place else ''}{first['msg']} (got {shorten(repr(first['input']), 80)}){more}"
-
-
-def shorten(shown: str, width: int) -> str:
-    """What fits into `width` characters."""
-    return shown if len(shown) <= width else f"{shown[: width - 3]}..."
+        problem = explain(error, GoldenFile)
+        raise ArtefactError(f"{str(path)!r} is no file of golden records: {problem}; record it anew") from error

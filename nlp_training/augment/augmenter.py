@@ -1,0 +1,82 @@
+"""Augmentations one after the other, as seed and epoch say."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from nlp_inference.aligned_text import AlignedText, EditRecord
+from nlp_inference.document import Document
+from nlp_inference.errors import InvalidSpecError
+from nlp_inference.registry import Spec
+from nlp_training.augment.base import Augmentation
+from nlp_training.augment.corpus import Corpus
+
+
+@dataclass(frozen=True, slots=True)
+class Augmented:
+    """A document before and after its augmentation.
+
+    Attributes:
+        source: the document as it arrived.
+        document: what training reads: a new raw text, with the gold on it.
+        records: the edits of each augmentation that changed something, which lead from one raw text to the other.
+    """
+
+    source: Document
+    document: Document
+    records: tuple[EditRecord, ...]
+
+    def as_edits(self) -> Document:
+        """The source with the edits on it, to look at."""
+        return self.source.with_aligned(AlignedText(self.source.raw_text, self.records, current=self.document.raw_text))
+
+
+class Augmenter:
+    """Applies augmentations to training documents.
+
+    What becomes of a document is decided by the seed, the epoch, and its id, or its text if it has none; not by its
+    neighbours, its place, the size of batches or the number of workers. So a resumed run reads what it would have read.
+
+    Args:
+        specs: augmentations, or their specifications as YAML holds them, in the order in which they are applied.
+        documents: the training documents, from which some augmentations take names and whole texts.
+        seed: of everything random.
+
+    Raises:
+        UnknownTypeError: a specification names an augmentation that is not registered.
+        InvalidSpecError: a specification does not fit its augmentation.
+
+    Example:
+        >>> from nlp_inference.document import Annotation, Span
+        >>> gold = Annotation(spans=(Span(start=4, end=8, label="CITY"),))
+        >>> augmenter = Augmenter([{"change_case": {"probability": 1, "to": "upper"}}], seed=0)
+        >>> augmented = augmenter(Document(raw_text="See Rome.", gold=gold), epoch=0)
+        >>> augmented.document.raw_text, augmented.document.surface(augmented.document.gold.spans[0])
+        ('SEE ROME.', 'ROME')
+    """
+
+    def __init__(
+        self, specs: Iterable[Spec | Augmentation], documents: Sequence[Document] = (), *, seed: int = 0
+    ) -> None:
+        if isinstance(specs, str | Mapping) or not isinstance(specs, Iterable):
+            raise InvalidSpecError(f"a list of augmentations was expected, but got {specs!r}; put it in a list")
+        self.steps = tuple(Augmentation.from_spec(spec) for spec in specs)
+        self.corpus = Corpus(documents)
+        self.seed = seed
+
+    def __call__(self, document: Document, *, epoch: int) -> Augmented:
+        """Augment `document` as training reads it in the epoch `epoch`, counted from 0."""
+        source = document.unannotated().with_gold(document.gold)
+        changed = source
+        records: list[EditRecord] = []
+        for position, step in enumerate(self.steps):
+            rng = Random(self._seed_of(document, epoch=epoch, step=f"{position}:{step.name}:{step.version}"))
+            changed, record = step.apply(changed, rng=rng, corpus=self.corpus)
+            if record is not None:
+                records.append(record)
+        return Augmented(source, changed, tuple(records))
+
+    def _seed_of(self, document: Document, *, epoch: int, step: str) -> str:
+        """Python hashes a seed that is a string with SHA-512: no two of these give related numbers."""
+        which = f"text:{document.raw_text}" if document.id is None else f"id:{document.id}"
+        return f"{self.seed}:{epoch}:{step}:{which}"

@@ -1,0 +1,179 @@
+"""What an augmentation is: a random proposal of edits to the raw text of a training document. Moving the gold is done
+here, once.
+"""
+
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from math import floor
+from random import Random
+from typing import Annotated, ClassVar, NamedTuple, TypeVar
+
+from pydantic import Field
+
+from nlp_inference.aligned_text import AlignedText, Edit, EditRecord
+from nlp_inference.document import Annotation, Document, Span
+from nlp_inference.registry import Registered
+from nlp_training.augment.corpus import Corpus
+from nlp_training.augment.places import covered_characters, gold_spans
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+T = TypeVar("T")
+
+
+class Rewrite(NamedTuple):
+    """Edits that move text, so that the gold cannot follow from them, and the gold of the text that they make."""
+
+    edits: Sequence[Edit]
+    gold: Annotation | None
+
+
+class Augmentation(Registered, ABC):
+    """A random change to a training document: another raw text, with the gold moved along.
+
+    Subclasses are pydantic models and implement `propose`. They are no transforms: a processor knows none of them, so
+    that no augmentation can be served.
+
+    Args:
+        probability: the chance that a document is changed, drawn anew in each epoch.
+
+    Example:
+        >>> class Shout(Augmentation):
+        ...     name = "shout_for_the_example"
+        ...     def propose(self, document, *, rng, corpus):
+        ...         return [Edit(len(document.raw_text), len(document.raw_text), "!" * rng.randint(1, 1))]
+        >>> document, record = Shout(probability=1).apply(Document(raw_text="Hi"), rng=Random(0), corpus=Corpus())
+        >>> document.raw_text, record.edits
+        ('Hi!', (Edit(start=2, end=2, replacement='!'),))
+    """
+
+    kind = "augmentation"
+    version: ClassVar[int] = 1
+    """Raise it whenever the same settings and seed begin to make another text."""
+
+    probability: Probability = 0.1
+
+    @abstractmethod
+    def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Iterable[Edit] | Rewrite:
+        """Return edits of `document.raw_text`, in order and without overlap; nothing leaves the document alone.
+
+        An edit that would cut a gold span, swallow it or give it a blank edge is not made: see `SpanGuard`.
+
+        Args:
+            document: as it arrived.
+            rng: the only source of chance.
+            corpus: the training documents.
+        """
+
+    def apply(self, document: Document, *, rng: Random, corpus: Corpus) -> tuple[Document, EditRecord | None]:
+        """Change a document as chance says, and tell with which edits, or None if it is left alone.
+
+        Raises:
+            InvalidEditError: the proposed edits are out of order, overlap, or reach outside the text.
+        """
+        if rng.random() >= self.probability:
+            return document, None
+        proposal = self.propose(document, rng=rng, corpus=corpus)
+        if not isinstance(proposal, Rewrite):
+            guard = SpanGuard(gold_spans(document))
+            proposal = [edit for edit in proposal if guard.allows(edit)]
+        edits = proposal.edits if isinstance(proposal, Rewrite) else proposal
+        aligned = AlignedText(document.raw_text).edit(self.name, self.version, edits)
+        if not aligned.records or not aligned.current.strip():
+            return document, None
+        gold = proposal.gold if isinstance(proposal, Rewrite) else _moved(document.gold, aligned)
+        return _with_text(document, aligned.current, gold), aligned.records[0]
+
+
+class LocalChange(Augmentation):
+    """An augmentation that changes some of many places, each by itself.
+
+    Args:
+        max_share: how many of the places in a document are changed at most; one always may be.
+        in_spans: whether places that touch a gold span may be changed.
+    """
+
+    max_share: Share = 0.1
+    in_spans: bool = True
+
+    @abstractmethod
+    def places(self, text: str) -> Iterable[tuple[int, int]]:
+        """Where the text can be changed, in order and without overlap."""
+
+    @abstractmethod
+    def change(self, text: str, start: int, end: int, rng: Random) -> str:
+        """What becomes of `text[start:end]`, one of the places."""
+
+    def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Iterable[Edit]:
+        """Return an edit for each place that is drawn."""
+        text = document.raw_text
+        places = list(self.places(text))
+        if not self.in_spans:
+            covered = covered_characters(document)
+            places = [place for place in places if not any(covered[slice(*place)])]
+        return [
+            Edit(start, end, self.change(text, start, end, rng)) for start, end in draw(places, self.max_share, rng)
+        ]
+
+
+class SpanGuard:
+    """Knows which edits leave every span whole.
+
+    An edit may lie outside a span or inside it. One that reaches over an edge of a span is refused, and so is one that
+    would remove the first or last character of a span or put white space there.
+
+    Example:
+        >>> guard = SpanGuard([Span(start=2, end=5, label="X")])
+        >>> [guard.allows(Edit(*edit)) for edit in ((0, 2, ""), (2, 5, "new"), (3, 4, ""), (1, 3, "x"), (2, 3, ""))]
+        [True, True, True, False, False]
+    """
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        places = [(span.start, span.end) for span in spans]
+        self._starts = {start for start, _ in places}
+        self._ends = {end for _, end in places}
+        self._edges = sorted(self._starts | self._ends)
+
+    def allows(self, edit: Edit) -> bool:
+        """Whether `edit` leaves every span whole."""
+        start, end, replacement = edit
+        if start == end:
+            return True
+        after = bisect_right(self._edges, start)
+        if after < len(self._edges) and self._edges[after] < end:
+            return False
+        if start in self._starts and replacement[:1].strip() == "":
+            return False
+        return not (end in self._ends and replacement[-1:].strip() == "")
+
+
+def draw(items: Sequence[T], max_share: float, rng: Random) -> list[T]:
+    """Draw some of the items, in their order: at least one, and at most the share of them, or one.
+
+    Example:
+        >>> draw("abcdefghij", 0.3, Random(1))
+        ['j']
+    """
+    if not items:
+        return []
+    count = rng.randint(1, max(1, floor(max_share * len(items))))
+    return [items[index] for index in sorted(rng.sample(range(len(items)), count))]
+
+
+def _moved(gold: Annotation | None, aligned: AlignedText) -> Annotation | None:
+    if gold is None:
+        return None
+    places = (aligned.to_current(span.start, span.end) for span in gold.spans)
+    moved = [
+        span.model_copy(update={"start": start, "end": end})
+        for span, (start, end) in zip(gold.spans, places, strict=True)
+    ]
+    return gold.model_copy(update={"spans": tuple(moved)})
+
+
+def _with_text(document: Document, text: str, gold: Annotation | None) -> Document:
+    """A new document of the same name, validated; what was predicted or read belongs to the old text."""
+    return Document(
+        raw_text=text, raw_text_pair=document.raw_text_pair, id=document.id, gold=gold, metadata=document.metadata
+    )

@@ -1,0 +1,66 @@
+"""Two documents in one."""
+
+from random import Random
+
+from pydantic import PositiveInt
+
+from nlp_inference.aligned_text import Edit
+from nlp_inference.document import Annotation, Document, Relation, Span
+from nlp_training.augment.base import Augmentation, Rewrite
+from nlp_training.augment.corpus import Corpus
+
+_TRIES = 8
+
+
+class JoinDocuments(Augmentation):
+    """Put another training document after this one, with its gold.
+
+    Both say the same of themselves as a whole: documents of other categories, or with a second text, are not joined.
+
+    Args:
+        probability: the chance that a document is changed.
+        max_characters: how long the text becomes at most; keep it within a window, so that the model sees both.
+        separator: what stands between them; white space.
+
+    Raises:
+        InvalidSpecError: the separator is no white space.
+
+    Example:
+        >>> from nlp_training.augment import Augmenter
+        >>> train = [Document(raw_text="One."), Document(raw_text="Two.")]
+        >>> Augmenter([JoinDocuments(probability=1)], train)(train[0], epoch=0).document.raw_text
+        'One.\\nTwo.'
+    """
+
+    name = "join_documents"
+
+    max_characters: PositiveInt = 1_000
+    separator: str = "\n"
+
+    def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Rewrite:
+        """Return one insertion at the end, and the gold of both."""
+        partners = corpus.partners(document) if document.raw_text_pair is None else ()
+        room = self.max_characters - len(document.raw_text) - len(self.separator)
+        for _ in range(_TRIES if partners else 0):
+            other = rng.choice(partners)
+            if 0 < len(other.raw_text) <= room and other.raw_text != document.raw_text:
+                end = len(document.raw_text)
+                gold = _joined(document.gold, other.gold, shift=end + len(self.separator))
+                return Rewrite((Edit(end, end, f"{self.separator}{other.raw_text}"),), gold)
+        return Rewrite((), document.gold)
+
+
+def _joined(first: Annotation | None, second: Annotation | None, *, shift: int) -> Annotation | None:
+    if first is None or second is None:
+        return first
+    spans = [_shifted(span, shift) for span in second.spans]
+    count = len(first.spans)
+    relations = [
+        Relation(head=one.head + count, tail=one.tail + count, label=one.label, score=one.score)
+        for one in second.relations
+    ]
+    return first.model_copy(update={"spans": (*first.spans, *spans), "relations": (*first.relations, *relations)})
+
+
+def _shifted(span: Span, shift: int) -> Span:
+    return span.model_copy(update={"start": span.start + shift, "end": span.end + shift})

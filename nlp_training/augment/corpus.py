@@ -1,0 +1,53 @@
+"""What an augmentation may take from the training documents: the texts of their spans, and whole documents."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from nlp_inference.document import Document
+
+
+class Corpus:
+    """The training documents, sorted, so that what is drawn from them does not depend on their order.
+
+    Args:
+        documents: with gold.
+
+    Example:
+        >>> from nlp_inference.document import Annotation, Span
+        >>> gold = Annotation(spans=(Span(start=0, end=4, label="CITY"),))
+        >>> corpus = Corpus([Document(raw_text=text, gold=gold) for text in ("Rome now", "Oslo", "Rome")])
+        >>> corpus.surfaces["CITY"]
+        ('Oslo', 'Rome')
+    """
+
+    def __init__(self, documents: Sequence[Document] = ()) -> None:
+        self.documents = documents
+
+    @cached_property
+    def surfaces(self) -> Mapping[str, tuple[str, ...]]:
+        """The texts of the gold spans of each label, each once; none with white space at its edges."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for document in self.documents:
+            for span in document.gold.spans if document.gold else ():
+                surface = document.surface(span)
+                if surface == surface.strip():
+                    found[span.label].add(surface)
+        return {label: tuple(sorted(surfaces)) for label, surfaces in found.items()}
+
+    def partners(self, document: Document) -> Sequence[Document]:
+        """The documents that say the same as `document` of themselves as a whole: same categories, same values."""
+        return self._by_statement.get(_statement(document), ())
+
+    @cached_property
+    def _by_statement(self) -> Mapping[str, Sequence[Document]]:
+        groups: defaultdict[str, list[Document]] = defaultdict(list)
+        for document in sorted(self.documents, key=lambda one: (one.id or "", one.raw_text)):
+            if document.raw_text_pair is None:
+                groups[_statement(document)].append(document)
+        return groups
+
+
+def _statement(document: Document) -> str:
+    """What the gold says of the whole document."""
+    return "" if document.gold is None else document.gold.model_dump_json(exclude={"spans", "relations"})

@@ -1,0 +1,65 @@
+"""`nlp-training preview-augmentation`: what the augmentations of a run make of its training documents."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from nlp_training.cli._shared import one_line_errors
+
+if TYPE_CHECKING:
+    from nlp_inference import Document
+    from nlp_training.augment import Augmented, Augmenter
+
+
+def preview_augmentation(
+    config: Annotated[Path, typer.Argument(help="A run's YAML file, such as configs/quickstart_augmented.yaml.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Keys to override: augment=[wrap_html] data.train=my.jsonl")
+    ] = None,
+    *,
+    count: Annotated[int, typer.Option(min=1, help="How many changed documents to show.")] = 10,
+    epoch: Annotated[int, typer.Option(min=0, help="Of which epoch, counted from 0.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write one JSON object a line, in place of pictures.")
+    ] = False,
+) -> None:
+    """Show training documents as an epoch reads them: with the edits of each augmentation, and the gold after them."""
+    with one_line_errors():
+        import json
+
+        from nlp_inference.errors import InvalidSpecError
+        from nlp_inference.quiet import quiet_libraries
+        from nlp_training import load_config, load_documents
+        from nlp_training.augment import Augmenter
+        from nlp_training.run import import_modules
+
+        quiet_libraries()
+        run = load_config(config, overrides or ())
+        if not run.augment:
+            raise InvalidSpecError(f"{config} has no section augment; name some, such as augment=[keyboard_typos]")
+        import_modules(run.processor.modules)
+        documents = load_documents(run.data.train, default_split="train")
+        augmenter = Augmenter(run.augment, documents, seed=run.seed)
+        console = Console()
+        for augmented in islice(_changed(augmenter, documents, epoch=epoch), count):
+            if as_json:
+                typer.echo(json.dumps(_as_json(augmented), ensure_ascii=False))
+            else:
+                console.print(augmented.as_edits(), augmented.document, "")
+
+
+def _changed(augmenter: "Augmenter", documents: "Sequence[Document]", *, epoch: int) -> "Iterator[Augmented]":
+    """The documents that are not left alone, in their order."""
+    everything = (augmenter(document, epoch=epoch) for document in documents)
+    return (augmented for augmented in everything if augmented.records)
+
+
+def _as_json(augmented: "Augmented") -> dict[str, Any]:
+    return {
+        "source": augmented.as_edits().model_dump(mode="json", exclude_defaults=True),
+        "augmented": augmented.document.model_dump(mode="json", exclude_defaults=True),
+    }

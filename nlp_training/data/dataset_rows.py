@@ -1,0 +1,127 @@
+"""Rows of anything that `datasets` loads, as Documents."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nlp_inference._optional import require
+from nlp_inference.document import Document
+from nlp_inference.errors import InvalidDocumentError
+from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.formats.rows import unpack_metadata
+from nlp_training.data.readers import OnError
+from nlp_training.data.records import Columns, record_to_document
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What `datasets.load_dataset` is asked for.
+
+    Args:
+        loader: the id of a data set, or the name of a loader of files, such as `parquet`.
+        where: what the data is called in messages and ids.
+        options: further arguments of `load_dataset`.
+        columns: which column holds what.
+        label_names: what integers stand for, where the data set does not say.
+        cache_dir: where `datasets` keeps what it loaded. Default: its own cache.
+        streaming: read without making a copy in the cache first, a part at a time.
+    """
+
+    loader: str
+    where: str
+    options: Mapping[str, Any]
+    columns: Columns
+    label_names: tuple[str, ...] | None = None
+    cache_dir: str | Path | None = None
+    streaming: bool = False
+
+
+def read_rows(asked: Rows, *, on_error: OnError | None = None) -> Iterator[Document]:
+    """Make a Document of every row.
+
+    Args:
+        asked: which rows.
+        on_error: is told of a row that describes no Document; without it, the first one is raised.
+
+    Raises:
+        InvalidDocumentError: a row does not describe a Document; names it.
+        InvalidDataError: there is no such data set, or it has not the columns that are named.
+        MissingExtraError: `datasets` is not installed.
+    """
+    datasets = require("datasets", extra="train")
+    cache_dir = None if asked.cache_dir is None else str(asked.cache_dir)
+    options = {**asked.options, "cache_dir": cache_dir, "streaming": asked.streaming}
+    try:
+        rows = datasets.load_dataset(asked.loader, **options)
+    except Exception as error:  # datasets raises anything, from OSError to TypeError
+        raise InvalidDataError(
+            f"{asked.where} cannot be loaded: {type(error).__name__}: {error}. Check the path or the id, the name and "
+            "the split; where the Hub cannot be reached, give a local file, as in data.train=train.jsonl"
+        ) from error
+    if rows.features is None:  # a stream of a kind that does not say what it holds
+        yield from read_rows(replace(asked, streaming=False), on_error=on_error)
+        return
+    try:
+        columns = asked.columns.resolve(list(rows.features))
+    except InvalidDocumentError as error:
+        raise InvalidDataError(f"{asked.where}: {error}") from error
+    plain = _plain_columns(datasets, rows.features, columns)
+    names = _label_names(rows.features, columns, given=asked.label_names)
+    for number, row in enumerate(rows.select_columns([*columns.values(), *plain]), start=1):
+        where = f"{asked.where} row {number}"
+        document = _row_to_document(row, columns=columns, names=names, where=where, on_error=on_error)
+        if document is not None:
+            yield document
+
+
+def _row_to_document(
+    row: Mapping[str, Any],
+    *,
+    columns: Mapping[str, str],
+    names: Mapping[str, Sequence[str]],
+    where: str,
+    on_error: OnError | None,
+) -> Document | None:
+    try:
+        row = unpack_metadata(row, columns.values())
+        return record_to_document(row, columns=columns, read_from=where, names=names)
+    except InvalidDocumentError as error:
+        told = InvalidDocumentError(f"{where}: {error}")
+        if on_error is None:
+            raise told from error
+        on_error(told)
+        return None
+
+
+def _plain_columns(datasets: ModuleType, features: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:
+    """The columns besides that metadata can hold: strings, numbers and booleans; no images, no dates."""
+    kinds = ("string", "large_string", "bool", "int", "uint", "float")
+    return [
+        name
+        for name, feature in features.items()
+        if name not in columns.values() and isinstance(feature, datasets.Value) and feature.dtype.startswith(kinds)
+    ]
+
+
+def _label_names(
+    features: Mapping[str, Any], columns: Mapping[str, str], *, given: tuple[str, ...] | None
+) -> dict[str, tuple[str, ...]]:
+    """The names behind the integers, by field: those that are given, or else those of the data set's `ClassLabel`."""
+    names: dict[str, tuple[str, ...]] = {}
+    for field in ("tags", "spans", "labels", "label"):
+        feature = _innermost(features.get(columns.get(field, "")))
+        if isinstance(feature, Mapping):
+            feature = _innermost(feature.get("label"))
+        known = given or getattr(feature, "names", None)
+        if known:
+            names[field] = tuple(known)
+    return names
+
+
+def _innermost(feature: Any) -> Any:
+    """The feature of the elements of a list, or the feature itself; a list of one mapping is a list, too."""
+    if isinstance(feature, list) and len(feature) == 1:
+        return feature[0]
+    return getattr(feature, "feature", feature)

@@ -1,0 +1,123 @@
+"""Formats of files: each reads and writes Documents, without loss or with an error.
+
+A new format is a module here with a `Format`, and its name in `FORMATS`.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+from nlp_inference.document import Document
+from nlp_training.artefact import replacing_folder
+from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.formats.base import Format, ReadOptions
+from nlp_training.data.formats.brat import BRAT
+from nlp_training.data.formats.conll import CONLL, CONLL_DOCUMENTS
+from nlp_training.data.formats.conllu import CONLLU, CONLLU_DOCUMENTS
+from nlp_training.data.formats.doccano import DOCCANO
+from nlp_training.data.formats.json_lines import JSONL, write_jsonl
+from nlp_training.data.formats.label_studio import LABEL_STUDIO
+from nlp_training.data.formats.parquet import PARQUET
+from nlp_training.data.formats.parts import PARTS, Part, leave_out
+from nlp_training.data.formats.prodigy import PRODIGY
+from nlp_training.data.formats.tables import CSV, TSV
+from nlp_training.data.formats.uima_cas import UIMA_CAS
+
+__all__ = [
+    "FORMATS",
+    "PARTS",
+    "Format",
+    "Part",
+    "ReadOptions",
+    "format_of_suffix",
+    "leave_out",
+    "named_format",
+    "write_documents",
+    "write_jsonl",
+]
+
+FORMATS: dict[str, Format] = {
+    known.name: known
+    for known in (
+        JSONL,
+        CSV,
+        TSV,
+        PARQUET,
+        CONLL,
+        CONLL_DOCUMENTS,
+        CONLLU,
+        CONLLU_DOCUMENTS,
+        BRAT,
+        DOCCANO,
+        LABEL_STUDIO,
+        PRODIGY,
+        UIMA_CAS,
+    )
+}
+"""Every format by its name."""
+
+
+def named_format(name: str) -> Format:
+    """The format of this name.
+
+    Raises:
+        InvalidDataError: there is none.
+
+    Example:
+        >>> named_format("connl")
+        Traceback (most recent call last):
+        nlp_training.data.errors.InvalidDataError: unknown format 'connl'; did you mean 'conll'? Known: ...
+    """
+    if name not in FORMATS:
+        close = get_close_matches(name, FORMATS, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InvalidDataError(f"unknown format {name!r}; {hint}Known: {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def format_of_suffix(path: str | Path) -> Format | None:
+    """The format that files with this suffix are in, if any is.
+
+    Example:
+        >>> format_of_suffix("data/train.conllu").name
+        'conllu'
+    """
+    suffix = Path(path).suffix
+    return next((known for known in FORMATS.values() if suffix in known.suffixes), None)
+
+
+def write_documents(documents: Iterable[Document], path: str | Path, *, format_name: str | None = None) -> None:
+    """Write Documents so that they can be read again, each as it is but for where it was read.
+
+    Args:
+        documents: as many as there are; written one after the other, where the format allows it.
+        path: a file, or a folder for formats with a file for each Document. What was there is replaced when everything
+            is written; after an error it is as it was.
+        format_name: one of `FORMATS`. Default: that of the suffix of `path`.
+
+    Raises:
+        InvalidDocumentError: the format cannot carry a Document; says which, what would be lost, and what to do.
+        InvalidDataError: there is no such format.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from nlp_inference import Annotation, Span
+        >>> gold = Annotation(spans=(Span(start=0, end=3, label="PERSON"),))
+        >>> with TemporaryDirectory() as folder:
+        ...     write_documents([Document(raw_text="Ana lives", gold=gold)], f"{folder}/train.conll")
+        ...     print(Path(folder, "train.conll").read_text().strip())
+        Ana B-PERSON
+        lives O
+    """
+    chosen = format_of_suffix(path) if format_name is None else named_format(format_name)
+    if chosen is None:
+        raise InvalidDataError(
+            f"the format of {str(path)!r} is not known by its suffix; name one of {', '.join(FORMATS)}"
+        )
+    path = Path(path)
+    if chosen.folder:
+        with replacing_folder(path) as folder:
+            chosen.write(documents, folder)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        chosen.write(documents, path)

@@ -1,0 +1,172 @@
+"""What every format has: a name, suffixes, a reader and a writer that refuses what its format cannot carry."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+from urllib.parse import quote
+
+from nlp_inference._shorten import shorten
+from nlp_inference.document import Document
+from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.json_lines import BYTE_ORDER_MARK, decode_line, parse_json
+from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.readers import OnError
+from nlp_training.data.records import Columns
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read, for the formats that leave a choice.
+
+    Args:
+        columns: which column holds what.
+        label_names: what integer labels stand for.
+        on_error: is told of a record that describes no Document, which is left out; without it, the first is raised.
+    """
+
+    columns: Columns = field(default_factory=Columns)
+    label_names: tuple[str, ...] | None = None
+    on_error: OnError | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to keep Documents in a file, or in a folder with a file for each.
+
+    Args:
+        name: as configurations and commands name it.
+        suffixes: of the files that are in this format unless another is named.
+        suffix: of a file that is written under a name without one; empty for a folder.
+        read: yields the Documents of a path, in order.
+        write: writes Documents to a path that does not exist, or to an empty folder if `folder`. Raises
+            `InvalidDocumentError` for the first Document that would not come back as it is.
+        folder: whether a data set is a folder.
+        takes: the fields of `ReadOptions` that mean something for this format.
+        rows: the loader of `datasets` that a data source reads it with, and so by its splits, slices and cache.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    suffix: str
+    read: Callable[[Path, ReadOptions], Iterator[Document]]
+    write: Callable[[Iterable[Document], Path], None]
+    folder: bool = False
+    takes: frozenset[str] = frozenset()
+    rows: str | None = None
+
+
+class Unit(NamedTuple):
+    """The part of a file that makes one Document: where it begins, and how the Document is made of it."""
+
+    place: str
+    make: Callable[[], Document]
+
+
+def read_units(units: Iterable[Unit], on_error: OnError | None) -> Iterator[Document]:
+    """Make the Document of every unit; one that cannot be made, or repeats an id, is an error at its place."""
+    first: dict[str | None, str] = {}
+    for unit in units:
+        try:
+            document = unit.make()
+            _check_id(document, unit.place, first)
+        except InvalidDocumentError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+        else:
+            yield document
+
+
+def _check_id(document: Document, place: str, first: dict[str | None, str]) -> None:
+    taken = first.setdefault(document.id, place)
+    if taken != place:
+        raise InvalidDocumentError(
+            f"{place}: the id {document.id!r} is already that of {taken}; give every record its own id"
+        )
+
+
+@contextmanager
+def located(place: str) -> Iterator[None]:
+    """Say where it was that a Document could not be made."""
+    try:
+        yield
+    except InvalidDocumentError as error:
+        raise InvalidDocumentError(f"{place}: {error}") from error
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    r"""The lines of a UTF-8 file from 1, without their ends; they end at `\n` or `\r\n` alone.
+
+    Raises:
+        InvalidDataError: a line is no UTF-8.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                content = decode_line(line)
+            except InvalidDocumentError as error:
+                raise InvalidDataError(f"{path}:{number}: {error}") from error
+            yield number, content.removeprefix(BYTE_ORDER_MARK) if number == 1 else content
+
+
+def lines_of(text: str) -> Iterator[tuple[int, str]]:
+    """What `numbered_lines` would give for a file that holds `text`."""
+    for number, line in enumerate(text.removeprefix(BYTE_ORDER_MARK).split("\n"), start=1):
+        yield number, decode_line(line)
+
+
+def json_objects(path: Path, make: Callable[[dict[str, Any], str], Document]) -> Iterator[Unit]:
+    """A unit for every line of JSON Lines that is not blank; `make` is given the object and its place."""
+
+    def made(line: str, place: str) -> Document:
+        with located(place):
+            record = parse_json(line)
+            if not isinstance(record, dict):
+                shown = shorten(repr(record), width=60)
+                raise InvalidDocumentError(f"the line holds {shown}; write one JSON object a line")
+            return make(record, place)
+
+    for number, line in numbered_lines(path):
+        if line.strip():
+            place = f"{path}:{number}"
+            yield Unit(place, partial(made, line, place))
+
+
+def read_whole_json(path: Path) -> Any:
+    """The one JSON value that a file holds.
+
+    Raises:
+        InvalidDataError: it is no UTF-8, or no JSON.
+    """
+    try:
+        return parse_json(decode_line(path.read_bytes()))
+    except InvalidDocumentError as error:
+        raise InvalidDataError(f"{path}: {error}") from error
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[str]]:
+    """A UTF-8 file to write, in which every line feed stays one; it gets its name when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def file_name(given: str) -> str:
+    """The id of a Document as the name of a file on any system; `urllib.parse.unquote` gives the id back.
+
+    Example:
+        >>> file_name("notes/7: old"), file_name("..")
+        ('notes%2F7%3A old', '%2E.')
+    """
+    quoted = quote(given, safe=" !#$&'()+,;=@[]^{}~")
+    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted

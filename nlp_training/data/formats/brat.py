@@ -1,0 +1,179 @@
+"""brat standoff: a folder with `NAME.txt`, the text as it is, and `NAME.ann` (https://brat.nlplab.org/standoff.html).
+
+Spans are its text-bound annotations, relations its binary relations. A discontinuous span is a span for each of its
+fragments, each linked to the next by a relation of the label `FRAGMENT`. What else there is (events, attributes,
+normalizations, notes, equivalences) is kept as lines in `metadata["brat"]`, in which `T1` is the first span, and is
+written back. A text without an `.ann` file is not annotated.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from nlp_inference.document import Annotation, Document, Relation, Span, as_document
+from nlp_inference.errors import InvalidDocumentError
+from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.formats.base import (
+    Format,
+    ReadOptions,
+    Unit,
+    file_name,
+    lines_of,
+    located,
+    numbered_lines,
+    read_units,
+)
+from nlp_training.data.formats.parts import check_comes_back, own_id, refuse, refusing
+from nlp_training.data.records import READ_FROM
+
+FRAGMENT = "next-fragment"
+"""Label of the relation from one fragment of a discontinuous span to the next."""
+
+OTHERS = "brat"
+"""Key of `Document.metadata` with the lines that are neither spans nor relations between them."""
+
+_SPAN = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
+_RELATION = re.compile(r"R\S+\t(\S+) Arg1:(T\S+) Arg2:(T\S+)\s*")
+_ARGUMENT = re.compile(r"(?<=[\s:])T[^\s:]+")
+
+Line = tuple[int, str]
+
+
+def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
+    if not path.is_dir():
+        raise InvalidDataError(f"{path} is no folder; brat keeps NAME.txt and NAME.ann in one")
+    texts = sorted(path.rglob("*.txt"))
+    stray = sorted(file for file in path.rglob("*.ann") if not file.with_suffix(".txt").exists())
+    if stray or not texts:
+        raise InvalidDataError(f"{stray[0] if stray else path}: there is no .txt file; brat keeps the text in one")
+    return read_units((Unit(str(text), partial(_read_text, text, path)) for text in texts), options.on_error)
+
+
+def _read_text(file: Path, folder: Path) -> Document:
+    annotations = file.with_suffix(".ann")
+    try:
+        text = file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidDocumentError(f"{file}: byte {error.start} is no UTF-8; save the text as UTF-8") from error
+    name = unquote(file.relative_to(folder).with_suffix("").as_posix())
+    lines = numbered_lines(annotations) if annotations.is_file() else None
+    return _make(name, text, lines, str(annotations), place=str(file))
+
+
+def _make(name: str, text: str, lines: Iterable[Line] | None, annotations: str, *, place: str) -> Document:
+    metadata: dict[str, Any] = {READ_FROM: place}
+    gold = None
+    if lines is not None:
+        gold, others = _annotation(lines, text, annotations)
+        metadata |= {OTHERS: others} if others else {}
+    with located(place):
+        return as_document({"id": name, "raw_text": text, "gold": gold, "metadata": metadata})
+
+
+def _annotation(lines: Iterable[Line], text: str, path: str) -> tuple[Annotation, list[str]]:
+    spans: list[Span] = []
+    links: list[Relation] = []
+    first: dict[str, int] = {}
+    rest: list[Line] = []
+    for number, line in lines:
+        if line.startswith("T"):
+            with located(f"{path}:{number}"):
+                name, fragments = _fragments(line, text)
+                if name in first:
+                    raise InvalidDocumentError(f"{name} is there twice")
+            first[name] = len(spans)
+            links += [
+                Relation(head=at, tail=at + 1, label=FRAGMENT)
+                for at in range(len(spans), len(spans) + len(fragments) - 1)
+            ]
+            spans += fragments
+        elif line.strip():
+            rest.append((number, line))
+    others = []
+    for number, line in rest:
+        with located(f"{path}:{number}"):
+            found = _RELATION.fullmatch(line)
+            if found is not None and found[1] != FRAGMENT:
+                head, tail = (_position(name, first) for name in found.group(2, 3))
+                links.append(Relation(head=head, tail=tail, label=found[1]))
+            else:
+                others.append(_ARGUMENT.sub(lambda name: f"T{_position(name[0], first) + 1}", line))
+    return Annotation(spans=tuple(spans), relations=tuple(links)), others
+
+
+def _position(name: str, first: dict[str, int]) -> int:
+    if name not in first:
+        raise InvalidDocumentError(f"there is no {name}; the ids there are: {', '.join(first) or 'none'}")
+    return first[name]
+
+
+def _fragments(line: str, text: str) -> tuple[str, list[Span]]:
+    found = _SPAN.fullmatch(line)
+    if found is None:
+        raise InvalidDocumentError(
+            f"{line!r} cannot be read; write T1, tab, label and offsets as in PER 0 5, tab, text"
+        )
+    places = [tuple(map(int, place.split(" "))) for place in found[3].split(";")]
+    for start, end in places:
+        if not start < end <= len(text):
+            raise InvalidDocumentError(f"{start} {end} does not lie in the text of {len(text)} characters")
+    marked = " ".join(text[start:end] for start, end in places)
+    if found[4] is not None and found[4].split() != marked.split():
+        raise InvalidDocumentError(
+            f"the text at {found[3]} is {marked!r}, the annotation says {found[4]!r}; offsets count code points, and a "
+            "line break of Windows is two"
+        )
+    return found[1], [Span(start=start, end=end, label=found[2]) for start, end in places]
+
+
+def _write(documents: Iterable[Document], path: Path) -> None:
+    taken: set[str] = set()
+    for number, document in enumerate(documents, start=1):
+        given = own_id(document)
+        name = f"{number:06}" if given is None else file_name(given)
+        annotations = _render(document)
+        lines = None if annotations is None else lines_of(annotations)
+        with refusing(document, "brat"):
+            back = _make(unquote(name), document.raw_text, lines, "what was written", place="what was written")
+        back = back if given is not None else back.model_copy(update={"id": None})
+        check_comes_back(document, back, "brat")
+        if not name or name in taken:
+            raise refuse(document, "brat", f"the id {given!r}, since each names a file; give every document its own")
+        taken.add(name)
+        (path / f"{name}.txt").write_bytes(document.raw_text.encode("utf-8"))
+        if annotations is not None:
+            (path / f"{name}.ann").write_bytes(annotations.encode("utf-8"))
+
+
+def _render(document: Document) -> str | None:
+    gold = document.gold
+    if gold is None:
+        return None
+    after = {relation.head: relation.tail for relation in gold.relations if relation.label == FRAGMENT}
+    for head, tail in after.items():
+        if tail != head + 1:
+            raise refuse(document, "brat", "fragments that do not stand one after the other among the spans")
+    begins = [at for at in range(len(gold.spans)) if at - 1 not in after]
+    lines = []
+    for begin, end in pairwise([*begins, len(gold.spans)]):
+        fragments = gold.spans[begin:end]
+        places = ";".join(f"{span.start} {span.end}" for span in fragments)
+        marked = " ".join(" ".join(document.surface(span).split()) for span in fragments)
+        lines.append(f"T{begin + 1}\t{fragments[0].label} {places}\t{marked}")
+    linked = [relation for relation in gold.relations if relation.label != FRAGMENT]
+    for number, relation in enumerate(linked, start=1):
+        lines.append(f"R{number}\t{relation.label} Arg1:T{relation.head + 1} Arg2:T{relation.tail + 1}")
+    others = document.metadata.get(OTHERS, [])
+    lines += [line for line in others if isinstance(line, str)] if isinstance(others, list) else []
+    try:
+        list(lines_of("\n".join(lines)))
+    except InvalidDocumentError as error:
+        raise refuse(document, "brat", str(error)) from error
+    return "".join(f"{line}\n" for line in lines)
+
+
+BRAT = Format("brat", (), "", _read, _write, folder=True)

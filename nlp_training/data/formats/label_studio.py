@@ -1,0 +1,165 @@
+"""Label Studio's JSON: a list of tasks (https://labelstud.io/guide/task_format).
+
+Read are regions with `labels`, `choices`, relations, numbers and text areas; other kinds of regions are an error. The
+annotation that was not cancelled is the gold, or the one that is the ground truth; several that differ are an error.
+Predictions become `Document.predicted`. Some versions count UTF-16 code units: where the text that a region quotes does
+not stand at its offsets, they are read as such (https://github.com/HumanSignal/label-studio/issues/1347).
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nlp_inference.document import Annotation, Category, Document, Relation, Span, as_document
+from nlp_inference.errors import InvalidDocumentError
+from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, new_file, read_units, read_whole_json
+from nlp_training.data.formats.offsets import Utf16
+from nlp_training.data.formats.parts import check_comes_back, own_id, own_metadata, refuse, refusing
+from nlp_training.data.records import READ_FROM
+
+_TEXT = {"text", "id", "text_pair"}
+
+
+def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
+    tasks = read_whole_json(path)
+    if not isinstance(tasks, list):
+        raise InvalidDataError(f"{path} holds {type(tasks).__name__}; Label Studio exports a list of tasks as JSON")
+    places = (f"{path} task {number}" for number in range(1, len(tasks) + 1))
+    units = (Unit(place, partial(_make, task, place)) for task, place in zip(tasks, places, strict=True))
+    return read_units(units, options.on_error)
+
+
+def _make(task: Any, place: str) -> Document:
+    with located(place):
+        try:
+            data = task["data"]
+            text = data["text"]
+            found = {
+                "gold": _chosen(task.get("annotations") or [], text),
+                "predicted": _chosen(task.get("predictions") or [], text),
+            }
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise InvalidDocumentError(
+                f"the task cannot be read ({type(error).__name__}: {error}); write data.text, and annotations with a "
+                "result of labels, choices, relations, numbers or text areas"
+            ) from error
+        name = data.get("id", task.get("id"))
+        fields = {
+            "id": None if name is None else str(name),
+            "raw_text": text,
+            "raw_text_pair": data.get("text_pair"),
+            **found,
+            "metadata": {**{key: value for key, value in data.items() if key not in _TEXT}, READ_FROM: place},
+        }
+        return as_document(fields, default_id=place)
+
+
+def _chosen(given: list[Any], text: str) -> Annotation | None:
+    results = [one for one in given if not one.get("was_cancelled")]
+    truth = [one for one in results if one.get("ground_truth")]
+    annotations = [_annotation(one["result"], text) for one in truth or results]
+    if any(other != annotations[0] for other in annotations):
+        raise ValueError(f"{len(annotations)} annotations that differ; mark one as the ground truth")
+    return annotations[0] if annotations else None
+
+
+def _annotation(result: list[dict[str, Any]], text: str) -> Annotation:
+    found: dict[str, Any] = {"spans": [], "categories": [], "relations": [], "values": {}, "generated": []}
+    places: dict[str, int] = {}
+    for region in result:
+        kind, value, score = region["type"], region.get("value", {}), region.get("score")
+        if kind == "labels":
+            places[region["id"]] = len(found["spans"])
+            start, end = _offsets(value, text)
+            found["spans"] += [Span(start=start, end=end, label=label, score=score) for label in value["labels"]]
+        elif kind == "choices":
+            found["categories"] += [Category(label=label, score=score) for label in value["choices"]]
+        elif kind == "number":
+            found["values"][region["from_name"]] = value["number"]
+        elif kind == "textarea":
+            found["generated"] += value["text"]
+        elif kind != "relation":
+            raise ValueError(f"a region of type {kind!r}")
+    for link in result:
+        if link["type"] == "relation":
+            label = (link.get("labels") or [""])[0]
+            head, tail = places[link["from_id"]], places[link["to_id"]]
+            found["relations"].append(Relation(head=head, tail=tail, label=label, score=link.get("score")))
+    return Annotation(
+        **{field: kept if isinstance(kept, dict) else tuple(kept) for field, kept in found.items() if kept}
+    )
+
+
+def _offsets(value: dict[str, Any], text: str) -> tuple[int, int]:
+    start, end, quoted = value["start"], value["end"], value.get("text")
+    if quoted is None or text[start:end] == quoted:
+        return start, end
+    units = Utf16(text)
+    try:
+        start, end = units.to_characters(start), units.to_characters(end)
+    except InvalidDocumentError:
+        start, end = 0, 0
+    if text[start:end].split() != quoted.split():
+        there = text[value["start"] : value["end"]]
+        raise ValueError(f"at {value['start']}:{value['end']} stands {there!r}, not {quoted!r}")
+    return start, end
+
+
+def _write(documents: Iterable[Document], path: Path) -> None:
+    """Write a task for each Document, as Label Studio imports them; `from_name` is `label` and `choice`."""
+    with new_file(path) as file:
+        file.write("[")
+        for number, document in enumerate(documents):
+            task = _task(document)
+            with refusing(document, "label-studio"):
+                back = _make(task, "what was written")
+            check_comes_back(document, back, "label-studio")
+            file.write((",\n" if number else "\n") + json.dumps(task, ensure_ascii=False))
+        file.write("\n]\n")
+
+
+def _task(document: Document) -> dict[str, Any]:
+    metadata = own_metadata(document)
+    if taken := sorted(_TEXT & {*metadata}):
+        raise refuse(document, "label-studio", f"metadata of the name {taken[0]!r}; rename it")
+    texts = {"id": own_id(document), "text": document.raw_text, "text_pair": document.raw_text_pair}
+    task: dict[str, Any] = {"data": {**{key: text for key, text in texts.items() if text is not None}, **metadata}}
+    if document.gold is not None:
+        task["annotations"] = [{"result": list(_regions(document, document.gold))}]
+    if document.predicted is not None:
+        task["predictions"] = [{"result": list(_regions(document, document.predicted))}]
+    return task
+
+
+def _regions(document: Document, annotation: Annotation) -> Iterator[dict[str, Any]]:
+    for at, span in enumerate(annotation.spans):
+        value = {"start": span.start, "end": span.end, "text": document.surface(span), "labels": [span.label]}
+        yield {
+            "id": f"s{at}",
+            "from_name": "label",
+            "to_name": "text",
+            "type": "labels",
+            "value": value,
+            **_score(span),
+        }
+    for at, category in enumerate(annotation.categories):
+        whole = {"id": f"c{at}", "from_name": "choice", "to_name": "text", "type": "choices"}
+        yield {**whole, "value": {"choices": [category.label]}, **_score(category)}
+    for link in annotation.relations:
+        ends = {"from_id": f"s{link.head}", "to_id": f"s{link.tail}", "direction": "right"}
+        yield {**ends, "type": "relation", "labels": [link.label], **_score(link)}
+    for name, number in annotation.values.items():
+        yield {"id": f"v-{name}", "from_name": name, "to_name": "text", "type": "number", "value": {"number": number}}
+    for at, text in enumerate(annotation.generated):
+        whole = {"id": f"g{at}", "from_name": "answer", "to_name": "text", "type": "textarea"}
+        yield {**whole, "value": {"text": [text]}}
+
+
+def _score(item: Span | Category | Relation) -> dict[str, float]:
+    return {} if item.score is None else {"score": item.score}
+
+
+LABEL_STUDIO = Format("label-studio", (), ".json", _read, _write)

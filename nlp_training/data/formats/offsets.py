@@ -1,0 +1,36 @@
+"""Offsets of tools that count UTF-16 code units, as Java and JavaScript do."""
+
+from itertools import accumulate
+
+from nlp_inference.errors import InvalidDocumentError
+
+
+class Utf16:
+    """Where each character of a text begins, in UTF-16 code units.
+
+    Example:
+        >>> units = Utf16("a😀b")
+        >>> [units.of(position) for position in (0, 1, 2, 3)], units.to_characters(3)
+        ([0, 1, 3, 4], 2)
+    """
+
+    def __init__(self, text: str) -> None:
+        """Count the units of `text`."""
+        self._starts = [0, *accumulate(1 + (character > "\uffff") for character in text)]
+        self._characters = {unit: position for position, unit in enumerate(self._starts)}
+
+    def of(self, position: int) -> int:
+        """Code units before the character at `position`."""
+        return self._starts[position]
+
+    def to_characters(self, unit: int) -> int:
+        """Characters before the code unit `unit`.
+
+        Raises:
+            InvalidDocumentError: it lies inside a character, or outside the text.
+        """
+        if unit not in self._characters:
+            raise InvalidDocumentError(
+                f"the offset {unit} lies inside a character or beyond the text of {self._starts[-1]} UTF-16 code units"
+            )
+        return self._characters[unit]

@@ -1,0 +1,50 @@
+"""Parquet, a Document a row (https://parquet.apache.org/docs/file-format); `datasets` reads it."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from nlp_inference._optional import require
+from nlp_inference.document import Document
+from nlp_training.data.formats.base import Format, ReadOptions
+from nlp_training.data.formats.rows import COLUMNS, document_to_row
+
+_ROWS_AT_ONCE = 4096
+
+
+def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
+    from nlp_training.data.dataset_rows import Rows, read_rows  # which reads rows as this package does
+
+    files = {"data_files": {"train": str(path)}, "split": "train"}
+    asked = Rows("parquet", str(path), files, options.columns, options.label_names, streaming=True)
+    return read_rows(asked, on_error=options.on_error)
+
+
+def _write(documents: Iterable[Document], path: Path) -> None:
+    """Write a row for each Document, some thousands at a time; the metadata is JSON in its column."""
+    arrow, parquet = require("pyarrow", extra="train"), require("pyarrow.parquet", extra="train")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.partial")
+    schema = _schema(arrow)
+    try:
+        with parquet.ParquetWriter(unfinished, schema) as writer:
+            rows = (document_to_row(document, "parquet") for document in documents)
+            while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+                writer.write_table(arrow.Table.from_pylist(chunk, schema=schema))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _schema(arrow: Any) -> Any:
+    text = arrow.string()
+    kinds = dict.fromkeys(COLUMNS, text) | {
+        "labels": arrow.list_(text),
+        "spans": arrow.list_(arrow.struct({"start": arrow.int64(), "end": arrow.int64(), "label": text})),
+        "score": arrow.float64(),
+    }
+    return arrow.schema(list(kinds.items()))
+
+
+PARQUET = Format("parquet", (".parquet",), ".parquet", _read, _write, rows="parquet")

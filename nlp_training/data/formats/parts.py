@@ -1,0 +1,154 @@
+"""The parts of a Document that a format may not carry: what a writer refuses, and what a user may leave out."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, get_args
+
+from nlp_inference._shorten import shorten
+from nlp_inference.document import Annotation, Document
+from nlp_inference.errors import InvalidDocumentError
+from nlp_training.data.records import READ_FROM
+
+Part = Literal[
+    "id", "pair", "spans", "categories", "relations", "values", "generated", "scores", "predicted", "metadata", "edits"
+]
+PARTS: tuple[Part, ...] = get_args(Part)
+"""What can be left out: `edits` are what preprocessing did and the model read, `scores` those of the gold."""
+
+
+def own_id(document: Document) -> str | None:
+    """The id, unless it only says where the document was read."""
+    return None if document.id == document.metadata.get(READ_FROM) else document.id
+
+
+def own_metadata(document: Document) -> dict[str, Any]:
+    """The metadata but for where the document was read, which every reader says anew."""
+    return {key: value for key, value in document.metadata.items() if key != READ_FROM}
+
+
+def leave_out(document: Document, parts: Collection[Part]) -> Document:
+    """The Document without some of its parts.
+
+    Relations go with the spans that they link.
+
+    Example:
+        >>> document = Document(raw_text="Ana", id="a", metadata={"page": 3})
+        >>> leave_out(document, {"id", "metadata"})
+        Document(raw_text='Ana', raw_text_pair=None, id=None, gold=None, predicted=None, metadata={}, ...)
+    """
+    empty: dict[Part, dict[str, Any]] = {
+        "id": {"id": None},
+        "pair": {"raw_text_pair": None, "edits_pair": ()},
+        "predicted": {"predicted": None},
+        "metadata": {"metadata": {key: value for key, value in document.metadata.items() if key == READ_FROM}},
+        "edits": {"edits": (), "edits_pair": (), "coverage": None},
+    }
+    update = {field: value for part in parts for field, value in empty.get(part, {}).items()}
+    if document.gold is not None:
+        update["gold"] = _annotation_without(document.gold, parts)
+    return Document.model_validate({**dict(document), **update})
+
+
+def _annotation_without(gold: Annotation, parts: Collection[Part]) -> Annotation:
+    fields = {name: getattr(gold, name) for name in gold.model_fields_set if name not in parts}
+    if "spans" in parts:
+        fields.pop("relations", None)
+    if "scores" in parts:
+        for name in ("spans", "categories", "relations"):
+            if name in fields:
+                fields[name] = tuple(item.model_copy(update={"score": None}) for item in fields[name])
+    return Annotation(**fields)
+
+
+def refuse(document: Document, format_name: str, problem: str) -> InvalidDocumentError:
+    """The error of a Document that a format cannot carry."""
+    return InvalidDocumentError(f"document {document.id!r}: {format_name} cannot carry {problem}")
+
+
+@contextmanager
+def refusing(document: Document, format_name: str) -> Iterator[None]:
+    """Say of a Document that would be unreadable that the format cannot carry it."""
+    try:
+        yield
+    except InvalidDocumentError as error:
+        raise refuse(document, format_name, f"it, since it could not be read: {error}. Write jsonl") from error
+
+
+def check_comes_back(document: Document, back: Document, format_name: str) -> None:
+    """Refuse to write what would be read as another Document.
+
+    Args:
+        document: is to be written.
+        back: what was read of what would be written.
+        format_name: for the message.
+
+    Raises:
+        InvalidDocumentError: says what would be lost, and what to do.
+
+    Example:
+        >>> check_comes_back(Document(raw_text="Ana", id="7"), Document(raw_text="Ana"), "conll")
+        Traceback (most recent call last):
+        nlp_inference.errors.InvalidDocumentError: document '7': conll cannot carry its id: ...
+    """
+    for part, (kept, read) in _compare(document, back).items():
+        if kept != read:
+            would = f"{shorten(repr(kept), width=160)} would be read as {shorten(repr(read), width=160)}"
+            drop = f", or leave it out: --drop {part}" if part in PARTS else ""
+            raise refuse(document, format_name, f"its {part}: {would}. Write jsonl, which carries everything{drop}")
+
+
+def _compare(document: Document, back: Document) -> dict[str, tuple[Any, Any]]:
+    """Every part of the Document beside what it would be read as."""
+    gold, gold_back = _in_order(document.gold), _in_order(back.gold)
+    return {
+        "text": (document.raw_text, back.raw_text),
+        "annotation": (_annotated(document), _annotated(back)),
+        "id": (own_id(document), own_id(back)),
+        "pair": (document.raw_text_pair, back.raw_text_pair),
+        "spans": (_places(gold), _places(gold_back)),
+        "categories": (_labels(gold), _labels(gold_back)),
+        "relations": (_links(gold), _links(gold_back)),
+        "values": (gold.values, gold_back.values),
+        "generated": (gold.generated, gold_back.generated),
+        "scores": (_scores(gold), _scores(gold_back)),
+        "predicted": (document.predicted, back.predicted),
+        "metadata": (own_metadata(document), own_metadata(back)),
+        "edits": (_processing(document), _processing(back)),
+    }
+
+
+def _in_order(gold: Annotation | None) -> Annotation:
+    """Spans in an order of their own, unless relations refer to them by their positions."""
+    if gold is None or gold.relations:
+        return gold or Annotation()
+    return gold.model_copy(update={"spans": tuple(sorted(gold.spans, key=lambda span: span.model_dump_json()))})
+
+
+def _annotated(document: Document) -> str:
+    return "not annotated" if document.gold is None else "annotated"
+
+
+def _places(annotation: Annotation) -> list[tuple[int, int, str]]:
+    return [(span.start, span.end, span.label) for span in annotation.spans]
+
+
+def _labels(annotation: Annotation) -> list[str]:
+    return [category.label for category in annotation.categories]
+
+
+def _links(annotation: Annotation) -> list[tuple[int, int, str]]:
+    """Relations in an order of their own: theirs has no meaning."""
+    return sorted((relation.head, relation.tail, relation.label) for relation in annotation.relations)
+
+
+def _scores(annotation: Annotation) -> list[Any]:
+    scored = [relation for relation in annotation.relations if relation.score is not None]
+    return [
+        [span.score for span in annotation.spans],
+        [category.score for category in annotation.categories],
+        sorted((relation.head, relation.tail, relation.label, relation.score) for relation in scored),
+    ]
+
+
+def _processing(document: Document) -> tuple[Any, ...]:
+    return (document.edits, document.edits_pair, document.coverage)

@@ -1,0 +1,97 @@
+"""Prodigy's JSONL (https://prodi.gy/docs/api-interfaces).
+
+Read are `spans`, `label` and `accept`, of tasks that were accepted or have no `answer`; one that was rejected or
+ignored is not annotated. The object `meta` and all other keys are metadata, relations too; the token indices of spans
+are not read.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from nlp_inference.document import Annotation, Category, Document, Span, as_document
+from nlp_inference.errors import InvalidDocumentError
+from nlp_training.data.formats.base import Format, ReadOptions, json_objects, new_file, read_units
+from nlp_training.data.formats.parts import check_comes_back, own_id, own_metadata, refusing
+from nlp_training.data.records import READ_FROM
+
+_READ = frozenset({"id", "text", "spans", "label", "accept", "options", "meta"})
+
+
+def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
+    return read_units(json_objects(path, _make), options.on_error)
+
+
+def _make(record: dict[str, Any], place: str) -> Document:
+    if not isinstance(record.get("text"), str):
+        raise InvalidDocumentError(f"text is {record.get('text')!r}; write a string")
+    meta = record.get("meta") or {}
+    if not isinstance(meta, dict):
+        raise InvalidDocumentError(f"meta is {meta!r}; write an object")
+    annotated = record.get("answer", "accept") == "accept" and any(
+        key in record for key in ("spans", "label", "accept")
+    )
+    left = {key: value for key, value in record.items() if key not in _READ}
+    if left.get("answer") == "accept":
+        del left["answer"]
+    elif "answer" in left:
+        left |= {key: record[key] for key in ("spans", "label", "accept") if key in record}
+    twice = sorted({*left} & {*meta})
+    if twice:
+        raise InvalidDocumentError(f"meta repeats {twice[0]!r}, which the task has as a key of its own; rename it")
+    fields = {
+        "id": None if record.get("id") is None else str(record["id"]),
+        "raw_text": record["text"],
+        "gold": _gold(record) if annotated else None,
+        "metadata": {**left, **meta, READ_FROM: place},
+    }
+    return as_document(fields, default_id=place)
+
+
+def _gold(record: dict[str, Any]) -> Annotation:
+    try:
+        spans = tuple(
+            Span.model_validate({key: span[key] for key in ("start", "end", "label")}, strict=True)
+            for span in record.get("spans") or ()
+        )
+        chosen = [record["label"]] if record.get("label") is not None else []
+        categories = tuple(Category(label=label) for label in [*chosen, *(record.get("accept") or ())])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise InvalidDocumentError(
+            f"spans, label or accept cannot be read ({type(error).__name__}); write spans of {{start, end, label}} in "
+            "characters, a label, or accept as a list of names"
+        ) from error
+    fields: dict[str, Any] = {"spans": spans} if "spans" in record else {}
+    fields |= {"categories": categories} if "label" in record or "accept" in record else {}
+    return Annotation(**fields)
+
+
+def _write(documents: Iterable[Document], path: Path) -> None:
+    with new_file(path) as file:
+        for document in documents:
+            record = _record(document)
+            with refusing(document, "prodigy"):
+                back = _make(record, "what was written")
+            check_comes_back(document, back, "prodigy")
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _record(document: Document) -> dict[str, Any]:
+    given, meta, gold = own_id(document), own_metadata(document), document.gold
+    record: dict[str, Any] = {**({} if given is None else {"id": given}), "text": document.raw_text}
+    if meta:
+        record["meta"] = meta
+    if gold is None:
+        return record
+    names = [category.label for category in gold.categories]
+    if gold.spans or not names:
+        record["spans"] = [{"start": span.start, "end": span.end, "label": span.label} for span in gold.spans]
+    if names:
+        record |= {"accept": names, "options": [{"id": name, "text": name} for name in dict.fromkeys(names)]}
+    return {**record, "answer": "accept"}
+
+
+PRODIGY = Format("prodigy", (), ".jsonl", _read, _write)

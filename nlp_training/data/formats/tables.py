@@ -1,0 +1,133 @@
+"""CSV and TSV: a header, then a Document a row (https://www.rfc-editor.org/rfc/rfc4180).
+
+Lists of labels, spans, tokens and tags are JSON in their cells. Every cell is read as the text that it is: `NA` and
+`007` are texts, too. An empty cell holds nothing, but for the text, which may be empty.
+"""
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from nlp_inference.document import Document
+from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.json_lines import parse_json
+from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, new_file, read_units
+from nlp_training.data.formats.parts import check_comes_back, refusing
+from nlp_training.data.formats.rows import COLUMNS, document_to_row, row_to_document
+
+_LISTS = ("spans", "labels", "tokens", "tags")
+_SCALARS = ("label", "labels", "spans", "tags")
+
+
+def _read(delimiter: str, path: Path, options: ReadOptions) -> Iterator[Document]:
+    csv.field_size_limit(sys.maxsize)  # of the whole process; a long text is no error
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            yield from read_units(_units(file, delimiter, path, options), options.on_error)
+        except UnicodeDecodeError as error:
+            raise InvalidDataError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from error
+
+
+def _units(file: IO[str], delimiter: str, path: Path, options: ReadOptions) -> Iterator[Unit]:
+    rows = csv.reader(file, delimiter=delimiter, strict=True)
+    line = 1
+    header: list[str] | None = None
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            raise InvalidDataError(f"{path}:{line}: {error}; quote cells that hold a quote or a line break") from error
+        if row is None:
+            break
+        if header is None:
+            header = _header(row, path, options)
+        elif row:
+            place = f"{path}:{line}"
+            yield Unit(place, partial(_make, header, row, place, options))
+        line = rows.line_num + 1
+    if header is None:
+        raise InvalidDataError(f"{path} is empty; its first line must name the columns")
+
+
+def _header(row: list[str], path: Path, options: ReadOptions) -> list[str]:
+    repeated = [name for name in row if row.count(name) > 1]
+    if repeated:
+        raise InvalidDataError(f"{path}: the column {repeated[0]!r} is there twice; rename one of them")
+    try:
+        options.columns.resolve(row)
+    except InvalidDocumentError as error:
+        raise InvalidDataError(f"{path}: {error}") from error
+    return row
+
+
+def _make(header: list[str], row: list[str], place: str, options: ReadOptions) -> Document:
+    with located(place):
+        if len(row) != len(header):
+            raise InvalidDocumentError(
+                f"{len(row)} cells for {len(header)} columns; quote cells that hold the delimiter or a line break"
+            )
+        return _cells_to_document(dict(zip(header, row, strict=True)), place, options)
+
+
+def _cells_to_document(cells: dict[str, str], place: str, options: ReadOptions) -> Document:
+    fields = {column: field for field, column in options.columns.resolve(cells).items()}
+    values = {
+        column: _value(cell, fields.get(column), with_names=options.label_names is not None)
+        for column, cell in cells.items()
+        if cell or fields.get(column) == "text"
+    }
+    absent = {column: None for column in cells if column not in values}
+    names = {} if options.label_names is None else dict.fromkeys(_SCALARS, options.label_names)
+    return row_to_document({**values, **absent}, columns=options.columns, place=place, names=names)
+
+
+def _value(cell: str, field: str | None, *, with_names: bool) -> Any:
+    if field in _LISTS and cell.startswith(("[", "{")):
+        return parse_json(cell)
+    if field == "label" and with_names and re.fullmatch(r"[-+]?\d+", cell):
+        return int(cell)
+    if field == "score":
+        try:
+            return float(cell)
+        except ValueError as error:
+            raise InvalidDocumentError(f"score is {cell!r}; write a number") from error
+    return cell
+
+
+def _write(delimiter: str, name: str, documents: Iterable[Document], path: Path) -> None:
+    """Write a row for each Document; which columns are needed is known at the end, so the rows are kept until then."""
+    kept = [
+        {key: value for key, value in _cells(document, name).items() if value is not None} for document in documents
+    ]
+    used = {column for row in kept for column in row}
+    header = [column for column in COLUMNS if column in used | {"text"}]
+    with new_file(path) as file:
+        writer = csv.DictWriter(file, header, delimiter=delimiter, lineterminator="\r\n", restval="")
+        writer.writeheader()
+        writer.writerows(kept)
+
+
+def _cells(document: Document, name: str) -> dict[str, str | None]:
+    cells = {key: _cell(value) for key, value in document_to_row(document, name).items()}
+    shown = {key: value or "" for key, value in cells.items()}
+    with refusing(document, name):
+        back = _cells_to_document(shown, "what was written", ReadOptions())
+    check_comes_back(document, back, name)
+    return cells
+
+
+def _cell(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+_TAKES = frozenset({"columns", "label_names"})
+CSV = Format("csv", (".csv",), ".csv", partial(_read, ","), partial(_write, ",", "csv"), takes=_TAKES)
+TSV = Format("tsv", (".tsv",), ".tsv", partial(_read, "\t"), partial(_write, "\t", "tsv"), takes=_TAKES)

@@ -1,0 +1,147 @@
+"""UIMA CAS JSON, which INCEpTION reads and writes: a folder with a file for each Document, or one such file.
+
+https://github.com/apache/uima-uimaj-io-jsoncas and its specification; offsets count UTF-16 code units. Read are all
+annotations of custom layers and named entities, by their feature `label` or `value`, relations with `Governor` and
+`Dependent`, and labels of the whole document (`uima.cas.AnnotationBase`). Tokens, sentences and the like are not read.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from nlp_inference.document import Annotation, Category, Document, Relation, Span, as_document
+from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.json_lines import decode_line, parse_json
+from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.formats.base import Format, ReadOptions, Unit, file_name, located, read_units
+from nlp_training.data.formats.offsets import Utf16
+from nlp_training.data.formats.parts import check_comes_back, own_id, refuse, refusing
+from nlp_training.data.records import READ_FROM
+
+_SPAN, _RELATION, _CATEGORY = "custom.Span", "custom.Relation", "custom.DocumentLabel"
+_NAMED_ENTITY = "de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity"
+_NOT_READ = ("uima.", "de.tudarmstadt.ukp.")
+
+
+def _feature(name: str, kind: str) -> dict[str, dict[str, str]]:
+    return {name: {"%NAME": name, "%RANGE": kind}}
+
+
+_LABEL = {**_feature("label", "uima.cas.String"), **_feature("score", "uima.cas.Double")}
+_TYPES = {
+    _SPAN: {"%NAME": _SPAN, "%SUPER_TYPE": "uima.tcas.Annotation", **_LABEL},
+    _RELATION: {
+        "%NAME": _RELATION,
+        "%SUPER_TYPE": "uima.tcas.Annotation",
+        **_feature("Governor", _SPAN),
+        **_feature("Dependent", _SPAN),
+        **_LABEL,
+    },
+    _CATEGORY: {"%NAME": _CATEGORY, "%SUPER_TYPE": "uima.cas.AnnotationBase", **_LABEL},
+}
+
+
+def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
+    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    if not files:
+        raise InvalidDataError(f"{path} holds no .json file; export the documents as UIMA CAS JSON")
+    return read_units((Unit(str(file), partial(_read_file, file, path)) for file in files), options.on_error)
+
+
+def _read_file(file: Path, folder: Path) -> Document:
+    name = file.stem if file == folder else file.relative_to(folder).with_suffix("").as_posix()
+    with located(str(file)):
+        return _make(parse_json(decode_line(file.read_bytes())), unquote(name), place=str(file))
+
+
+def _make(cas: Any, name: str, *, place: str) -> Document:
+    try:
+        structures = {structure["%ID"]: structure for structure in cas["%FEATURE_STRUCTURES"]}
+        texts = [structure for structure in structures.values() if structure.get("sofaString") is not None]
+        if len(texts) != 1:
+            raise InvalidDocumentError(f"{len(texts)} texts (sofas) in the CAS; one was expected")
+        text: str = texts[0]["sofaString"]
+        gold = _annotation(structures, Utf16(text))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InvalidDocumentError):
+            raise
+        raise InvalidDocumentError(
+            f"this is no CAS as JSON ({type(error).__name__}: {error}); export the document as UIMA CAS JSON"
+        ) from error
+    return as_document({"id": name, "raw_text": text, "gold": gold, "metadata": {READ_FROM: place}})
+
+
+def _annotation(structures: dict[int, dict[str, Any]], units: Utf16) -> Annotation:
+    spans: list[Span] = []
+    categories: list[Category] = []
+    places: dict[int, int] = {}
+    links: list[dict[str, Any]] = []
+    for number, structure in structures.items():
+        kind: str = structure["%TYPE"]
+        if kind.startswith(_NOT_READ) and kind != _NAMED_ENTITY:
+            continue
+        if "@Governor" in structure:
+            links.append(structure)
+        elif "begin" in structure:
+            places[number] = len(spans)
+            start, end = (units.to_characters(structure[edge]) for edge in ("begin", "end"))
+            spans.append(Span(start=start, end=end, **_labelled(structure)))
+        elif "@sofa" in structure:
+            categories.append(Category(**_labelled(structure)))
+    relations = [
+        Relation(head=places[link["@Governor"]], tail=places[link["@Dependent"]], **_labelled(link)) for link in links
+    ]
+    found = {"spans": tuple(spans), "categories": tuple(categories), "relations": tuple(relations)}
+    return Annotation.model_validate({kind: kept for kind, kept in found.items() if kept})
+
+
+def _labelled(structure: dict[str, Any]) -> dict[str, Any]:
+    """The label of an annotation, or the name of its layer if it has none."""
+    label = structure.get("label", structure.get("value"))
+    return {"label": structure["%TYPE"].rpartition(".")[2] if label is None else label, "score": structure.get("score")}
+
+
+def _write(documents: Iterable[Document], path: Path) -> None:
+    taken: set[str] = set()
+    for number, document in enumerate(documents, start=1):
+        given = own_id(document)
+        name = f"{number:06}" if given is None else file_name(given)
+        cas = _cas(document)
+        with refusing(document, "uima-cas"):
+            back = _make(cas, unquote(name), place="what was written")
+        check_comes_back(document, back if given is not None else back.model_copy(update={"id": None}), "uima-cas")
+        if not name or name in taken:
+            raise refuse(document, "uima-cas", f"the id {given!r}: each names a file; give every document its own")
+        taken.add(name)
+        (path / f"{name}.json").write_text(json.dumps(cas, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _cas(document: Document) -> dict[str, Any]:
+    units, gold = Utf16(document.raw_text), document.gold or Annotation()
+    end = units.of(len(document.raw_text))
+    sofa = {"sofaNum": 1, "sofaID": "_InitialView", "mimeType": "text/plain", "sofaString": document.raw_text}
+    structures: list[dict[str, Any]] = [{"%ID": 1, "%TYPE": "uima.cas.Sofa", **sofa}]
+
+    def add(kind: str, features: dict[str, Any]) -> None:
+        known = {name: value for name, value in features.items() if value is not None}
+        structures.append({"%ID": len(structures) + 1, "%TYPE": kind, "@sofa": 1, **known})
+
+    add("uima.tcas.DocumentAnnotation", {"begin": 0, "end": end, "language": "x-unspecified"})
+    first = len(structures) + 1
+    places = [{"begin": units.of(span.start), "end": units.of(span.end)} for span in gold.spans]
+    for place, span in zip(places, gold.spans, strict=True):
+        add(_SPAN, {**place, "label": span.label, "score": span.score})
+    for link in gold.relations:
+        ends = {"@Governor": first + link.head, "@Dependent": first + link.tail}
+        add(_RELATION, {**places[link.tail], "label": link.label, "score": link.score, **ends})
+    for category in gold.categories:
+        add(_CATEGORY, {"label": category.label, "score": category.score})
+    members = [structure["%ID"] for structure in structures[1:]]
+    views = {"_InitialView": {"%SOFA": 1, "%MEMBERS": members}}
+    return {"%TYPES": _TYPES, "%FEATURE_STRUCTURES": structures, "%VIEWS": views}
+
+
+UIMA_CAS = Format("uima-cas", (), "", _read, _write, folder=True)

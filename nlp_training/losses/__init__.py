@@ -1,0 +1,33 @@
+"""One file a loss: what training minimises instead of the model's own loss.
+
+Every module of this package is imported with it, so that a loss enters the registry by being a file here.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from nlp_training.losses.asymmetric import Asymmetric
+from nlp_training.losses.base import Items, Loss
+from nlp_training.losses.class_weights import ClassWeights
+from nlp_training.losses.cross_entropy import CrossEntropy
+from nlp_training.losses.dice import Dice
+from nlp_training.losses.distillation import Distillation
+from nlp_training.losses.focal import Focal
+from nlp_training.losses.r_drop import RDrop
+from nlp_training.losses.supervised_contrastive import SupervisedContrastive
+
+__all__ = [
+    "Asymmetric",
+    "ClassWeights",
+    "CrossEntropy",
+    "Dice",
+    "Distillation",
+    "Focal",
+    "Items",
+    "Loss",
+    "RDrop",
+    "SupervisedContrastive",
+]
+
+for _module in iter_modules(__path__, f"{__name__}."):
+    import_module(_module.name)

@@ -1,0 +1,81 @@
+"""Whether answers are right as often as their confidence says."""
+
+from collections.abc import Sequence
+from math import ceil, fsum
+from typing import Any
+
+import datasets
+import evaluate
+
+BINS = 15
+
+_CITATION = """\
+@inproceedings{guo-etal-2017,
+    title = "On Calibration of Modern Neural Networks",
+    author = "Guo, Chuan and Pleiss, Geoff and Sun, Yu and Weinberger, Kilian Q.",
+    year = "2017", url = "https://proceedings.mlr.press/v70/guo17a.html",
+}
+@article{brier-1950,
+    title = "Verification of forecasts expressed in terms of probability", author = "Brier, Glenn W.",
+    journal = "Monthly Weather Review", volume = 78, year = "1950",
+}"""
+
+
+class Calibration(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
+    """Expected calibration error and Brier score of the answers that were given.
+
+    Works offline. An answer is a span, or the best category of a document; its confidence is its score. `ece` (Guo et
+    al., 2017) puts answers into 15 bins of equal width by their confidence, and is the mean distance of confidence and
+    share of right answers in a bin, each bin weighted by its answers. `brier` (Brier, 1950) is the mean of
+    `(confidence - right)²`, for the event that the answer is right. Both are 0 at best. They say nothing of gold that
+    was not found; without answers they are null.
+
+    Example:
+        >>> scores = Calibration().compute(predictions=[[0.9, 0.9], [0.6]], references=[[1, 1], [0]])
+        >>> round(scores["ece"], 3), round(scores["brier"], 3), scores["answers"]
+        (0.267, 0.127, 3)
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        features = {"predictions": [datasets.Value("float64")], "references": [datasets.Value("int8")]}
+        return evaluate.MetricInfo(
+            description="Expected calibration error and Brier score.",
+            citation=_CITATION,
+            inputs_description="For each document the confidences of its answers, and for each 1 if it is right, or 0.",
+            features=datasets.Features(features),
+        )
+
+    def _compute(
+        self, *, predictions: Sequence[Sequence[float]], references: Sequence[Sequence[int]]
+    ) -> dict[str, Any]:
+        confidences = [score for scores in predictions for score in scores]
+        rights = [right for of_document in references for right in of_document]
+        answers = list(zip(confidences, rights, strict=True))
+        if not answers:
+            return {"answers": 0, "ece": None, "brier": None, "bins": []}
+        bins = _bins(answers)
+        gaps = fsum(one["answers"] * abs(one["confidence"] - one["right"]) for one in bins)
+        return {
+            "answers": len(answers),
+            "ece": gaps / len(answers),
+            "brier": fsum((confidence - right) ** 2 for confidence, right in answers) / len(answers),
+            "bins": bins,
+        }
+
+
+def _bins(answers: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
+    """Number, mean confidence and share of right answers of each bin that has some."""
+    members: dict[int, list[tuple[float, int]]] = {}
+    for confidence, right in answers:
+        number = min(BINS, max(1, ceil(confidence * BINS)))  # a bin holds its upper edge, the first its lower one too
+        members.setdefault(number, []).append((confidence, right))
+    return [
+        {
+            "from": (number - 1) / BINS,
+            "to": number / BINS,
+            "answers": len(inside),
+            "confidence": fsum(confidence for confidence, _ in inside) / len(inside),
+            "right": sum(right for _, right in inside) / len(inside),
+        }
+        for number, inside in sorted(members.items())
+    ]

@@ -1,0 +1,131 @@
+"""Is one model better than another on the same documents, or was it luck?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import datasets
+import evaluate
+import numpy as np
+from scipy.stats import binomtest
+
+from nlp_training.metrics.bootstrap import interval, resampled_totals
+from nlp_training.metrics.counts import LabelCounts, fractions, tabulate
+from nlp_training.metrics.spans import span_feature, span_keys
+
+RESAMPLES = 10_000
+
+_MCNEMAR = """\
+@article{mcnemar-1947,
+    title = "Note on the sampling error of the difference between correlated proportions or percentages",
+    author = "McNemar, Quinn", journal = "Psychometrika", volume = 12, year = "1947",
+}"""
+_PAIRED = """\
+@inproceedings{berg-kirkpatrick-etal-2012,
+    title = "An Empirical Investigation of Statistical Significance in {NLP}",
+    author = "Berg-Kirkpatrick, Taylor and Burkett, David and Klein, Dan",
+    year = "2012", url = "https://aclanthology.org/D12-1091/",
+}"""
+
+
+class McNemar(evaluate.Comparison):  # type: ignore[misc]  # evaluate is not typed
+    """McNemar's exact test of two models that give each document one category.
+
+    Works offline. Only documents on which one model is right and the other wrong tell them apart; if neither is better,
+    each of these is a toss of a coin. `p_value` is two-sided.
+
+    Example:
+        >>> one, other, gold = ["a"] * 6, ["b"] * 6, ["a"] * 6
+        >>> found = McNemar().compute(predictions1=one, predictions2=other, references=gold)
+        >>> found["first_only"], found["second_only"], found["p_value"]
+        (6, 0, 0.03125)
+    """
+
+    def _info(self) -> evaluate.ComparisonInfo:
+        label = datasets.Value("string")
+        return evaluate.ComparisonInfo(
+            description="McNemar's exact test.",
+            citation=_MCNEMAR,
+            inputs_description="For each document the label of each model and the gold label.",
+            features=datasets.Features({"predictions1": label, "predictions2": label, "references": label}),
+        )
+
+    def _compute(
+        self, *, predictions1: Sequence[str], predictions2: Sequence[str], references: Sequence[str]
+    ) -> dict[str, Any]:
+        answers = zip(predictions1, predictions2, references, strict=True)
+        rights = [(one == gold, other == gold) for one, other, gold in answers]
+        first_only, second_only = rights.count((True, False)), rights.count((False, True))
+        apart = first_only + second_only
+        documents = max(1, len(rights))
+        return {
+            "test": "McNemar's exact test",
+            "score": "accuracy",
+            "first": sum(one for one, _ in rights) / documents,
+            "second": sum(other for _, other in rights) / documents,
+            "difference": (second_only - first_only) / documents,
+            "first_only": first_only,
+            "second_only": second_only,
+            "documents": len(rights),
+            "p_value": float(binomtest(first_only, apart).pvalue) if apart else 1.0,
+        }
+
+
+class PairedBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is not typed
+    """Paired bootstrap test of the F1 of exact spans of two models (Berg-Kirkpatrick et al., 2012).
+
+    Works offline. Data sets are drawn from the documents with replacement. `p_value` is the share of them on which the
+    better model leads by at least twice what it leads on all documents: how often luck alone would make as large a
+    difference. It is one-sided, and never 0, as the documents themselves count as one of the data sets. `interval` is
+    the 95 % interval of `difference`, the second model's F1 less the first's.
+
+    Example:
+        >>> gold = [[{"start": 0, "end": 3, "label": "A"}]] * 8
+        >>> found = PairedBootstrap().compute(predictions1=[[]] * 8, predictions2=gold, references=gold, resamples=999)
+        >>> found["first"], found["second"], found["difference"], found["interval"], found["p_value"]
+        (0.0, 1.0, 1.0, [1.0, 1.0], 0.001)
+    """
+
+    def _info(self) -> evaluate.ComparisonInfo:
+        spans = [span_feature()]
+        return evaluate.ComparisonInfo(
+            description="Paired bootstrap test of span F1.",
+            citation=_PAIRED,
+            inputs_description="For each document the spans of each model and the gold spans.",
+            features=datasets.Features({"predictions1": spans, "predictions2": spans, "references": spans}),
+        )
+
+    def _compute(
+        self,
+        *,
+        predictions1: Sequence[Sequence[dict[str, Any]]],
+        predictions2: Sequence[Sequence[dict[str, Any]]],
+        references: Sequence[Sequence[dict[str, Any]]],
+        resamples: int = RESAMPLES,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        answers = zip(predictions1, predictions2, references, strict=True)
+        table = tabulate(_count(*answer) for answer in answers)
+        first, second = fractions(table.totals())["f1"].tolist()
+        drawn = fractions(resampled_totals(table, resamples=resamples, seed=seed))["f1"]
+        differences = drawn[:, 1] - drawn[:, 0]
+        lead = second - first
+        as_large = np.count_nonzero(differences * (1 if lead >= 0 else -1) >= 2 * abs(lead))
+        return {
+            "test": "paired bootstrap",
+            "score": "f1",
+            "first": first,
+            "second": second,
+            "difference": lead,
+            "interval": interval(differences),
+            "documents": len(references),
+            "p_value": (1 + int(as_large)) / (1 + resamples),
+        }
+
+
+def _count(
+    first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]], gold: Sequence[dict[str, Any]]
+) -> LabelCounts:
+    """The counts of two models, as if they were those of two labels; sorted, the first comes first."""
+    wanted = span_keys(gold)
+    found = {"first": span_keys(first), "second": span_keys(second)}
+    return {name: (len(spans & wanted), len(spans), len(wanted)) for name, spans in found.items()}

@@ -1,0 +1,70 @@
+"""How well the scores of all labels rank documents."""
+
+from collections.abc import Sequence
+from math import fsum
+from typing import Any
+
+import datasets
+import evaluate
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+_CITATION = """\
+@article{fawcett-2006,
+    title = "An introduction to {ROC} analysis", author = "Fawcett, Tom",
+    journal = "Pattern Recognition Letters", volume = 27, year = "2006",
+}"""
+
+
+class LabelRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
+    """ROC-AUC and average precision of each label against all others, and the Brier score over all labels.
+
+    Works offline, with scikit-learn. The overall scores are means over the labels that some documents have and others
+    have not. `brier` is that of Brier (1950): the sum over labels of `(probability - is gold)²`, from 0 to 2, its mean
+    over documents.
+
+    These scores need the score of every label for every document, as a task with `top_k: null` gives them; without,
+    they are null.
+
+    Example:
+        >>> spam = [{"label": "spam", "score": 0.8}, {"label": "ham", "score": 0.2}]
+        >>> ham = [{"label": "ham", "score": 0.7}, {"label": "spam", "score": 0.3}]
+        >>> scores = LabelRanking().compute(predictions=[spam, ham], references=["spam", "ham"])
+        >>> scores["roc_auc"], scores["average_precision"], round(scores["brier"], 2)
+        (1.0, 1.0, 0.13)
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        category = {"label": datasets.Value("string"), "score": datasets.Value("float64")}
+        return evaluate.MetricInfo(
+            description="ROC-AUC, average precision and Brier score of one category a document.",
+            citation=_CITATION,
+            inputs_description="For each document the score of every label, and its gold label.",
+            features=datasets.Features({"predictions": [category], "references": datasets.Value("string")}),
+        )
+
+    def _compute(self, *, predictions: Sequence[Sequence[dict[str, Any]]], references: Sequence[str]) -> dict[str, Any]:
+        named = [{one["label"]: one["score"] for one in scores} for scores in predictions]
+        labels = sorted(set(references).union(*named))
+        if any(len(scores) < len(labels) or None in scores.values() for scores in named):
+            return {"roc_auc": None, "average_precision": None, "brier": None, "per_label": {}}
+        scores = np.array([[one[label] for label in labels] for one in named])
+        gold = np.array(references)[:, None] == np.array(labels)
+        per_label = {
+            label: _rank(gold[:, index], scores[:, index])
+            for index, label in enumerate(labels)
+            if 0 < gold[:, index].sum() < len(gold)
+        }
+        means = {
+            name: fsum(one[name] for one in per_label.values()) / len(per_label) if per_label else None
+            for name in ("roc_auc", "average_precision")
+        }
+        return {**means, "brier": fsum(((scores - gold) ** 2).ravel()) / len(gold), "per_label": per_label}
+
+
+def _rank(gold: NDArray[np.bool_], scores: NDArray[np.float64]) -> dict[str, float]:
+    return {
+        "roc_auc": float(roc_auc_score(gold, scores)),
+        "average_precision": float(average_precision_score(gold, scores)),
+    }
