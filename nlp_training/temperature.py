@@ -113,7 +113,7 @@ def best_temperature(logits: NDArray[np.float32], gold: NDArray[np.int64]) -> fl
     Example:
         >>> logits = np.array([[2.0, 0.0]] * 4, dtype=np.float32)
         >>> gold = np.array([0, 0, 0, 1])  # right three times of four: the odds are 3, and so exp(2 / T)
-        >>> round(best_temperature(logits, gold), 3), round(2 / np.log(3), 3)
+        >>> round(best_temperature(logits, gold), 2), round(2 / float(np.log(3)), 2)
         (1.82, 1.82)
     """
     exact = logits.astype(np.float64)

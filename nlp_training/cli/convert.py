@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,7 +83,7 @@ def convert(
                 sets = dict(split_documents(list(documents), shares, seed=seed, stratify=stratify, group_by=group_by))
             written = [_write(sets[name], path, chosen) for name, (path, chosen) in targets.items()]
         if as_json:
-            typer.echo(json.dumps([asdict(one) for one in written], indent=2, ensure_ascii=False))
+            typer.echo(json.dumps([vars(one) for one in written], indent=2, ensure_ascii=False))
         else:
             Console().print(written_table(written))
 

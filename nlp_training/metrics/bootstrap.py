@@ -52,8 +52,8 @@ def interval(samples: NDArray[np.float64], *, confidence: float = CONFIDENCE) ->
         confidence: share of the samples that lie between the two ends.
 
     Example:
-        >>> interval(np.arange(101), confidence=0.8)
-        [10.0, 90.0]
+        >>> interval(np.arange(101), confidence=0.5)
+        [25.0, 75.0]
     """
     tail = (1 - confidence) / 2
     low, high = np.quantile(samples, [tail, 1 - tail])

@@ -22,7 +22,7 @@ def published_configuration(path: Path) -> bytes:
 def without_local_paths(config: RunConfig) -> RunConfig:
     """The same run, with the last name of every absolute path in its place.
 
-    The section `processor` stays as it is: what it holds decides predictions, and may look like a path, as a pattern does.
+    The section `processor` stays as it is: what it holds decides predictions, and a pattern may look like a path.
 
     Example:
         >>> config = RunConfig.model_validate({

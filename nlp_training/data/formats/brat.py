@@ -38,7 +38,7 @@ OTHERS = "brat"
 
 _SPAN = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
 _RELATION = re.compile(r"R\S+\t(\S+) Arg1:(T\S+) Arg2:(T\S+)\s*")
-_ARGUMENT = re.compile(r"(?<=[\s:])T[^\s:]+")
+_ARGUMENT = re.compile(r"(?<=[ :])T\d+(?= |$)")
 
 Line = tuple[int, str]
 
@@ -101,8 +101,17 @@ def _annotation(lines: Iterable[Line], text: str, path: str) -> tuple[Annotation
                 head, tail = (_position(name, first) for name in found.group(2, 3))
                 links.append(Relation(head=head, tail=tail, label=found[1]))
             else:
-                others.append(_ARGUMENT.sub(lambda name: f"T{_position(name[0], first) + 1}", line))
+                others.append(_renamed(line, first))
     return Annotation(spans=tuple(spans), relations=tuple(links)), others
+
+
+def _renamed(line: str, first: dict[str, int]) -> str:
+    """The line with the ids of its spans as they are written again; its text and references are as they were."""
+    name, tab, rest = line.partition("\t")
+    arguments, other_tab, text = rest.partition("\t")
+    count = 1 if name.startswith("N") else 0  # of a normalization, what follows is the id in another place
+    renamed = _ARGUMENT.sub(lambda found: f"T{_position(found[0], first) + 1}", arguments, count=count)
+    return f"{name}{tab}{renamed}{other_tab}{text}"
 
 
 def _position(name: str, first: dict[str, int]) -> int:
