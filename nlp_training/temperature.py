@@ -1,4 +1,4 @@
-"""Temperature scaling: one number, fitted on validation documents, after which confidence is nearer to the truth."""
+"""Temperature scaling: one number, fitted so that the gold of validation documents is most likely."""
 
 from collections.abc import Iterator, Sequence
 from copy import copy

@@ -119,7 +119,7 @@ def _targets(target: Path, to_format: str | None, names: list[str], *, overwrite
 
 
 def _without(documents: Iterable["Document"], drop: list[str]) -> Iterator["Document"]:
-    from nlp_training.data.formats import PARTS, leave_out
+    from nlp_training.data.formats.parts import PARTS, leave_out
 
     parts: set[Part] = {part for part in PARTS if part in drop}
     if unknown := sorted({*drop} - parts):

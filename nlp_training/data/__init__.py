@@ -3,7 +3,7 @@
 from nlp_training.data.checks import check_documents
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.fingerprint import documents_sha256
-from nlp_training.data.formats import FORMATS, write_documents
+from nlp_training.data.formats import write_documents
 from nlp_training.data.readers import read_jsonl
 from nlp_training.data.records import Columns
 from nlp_training.data.sources import DataSource, load_documents, stream_documents
@@ -11,7 +11,6 @@ from nlp_training.data.splits import split_documents
 from nlp_training.data.synthetic_pii import generate_documents
 
 __all__ = [
-    "FORMATS",
     "Columns",
     "DataSource",
     "InvalidDataError",

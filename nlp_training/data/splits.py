@@ -48,7 +48,7 @@ def split_documents(
         >>> texts = [Document(raw_text=str(number), metadata={"page": number // 2}) for number in range(10)]
         >>> splits = split_documents(texts, {"train": 0.8, "test": 0.2}, group_by="metadata.page")
         >>> {name: [document.raw_text for document in split] for name, split in splits.items()}
-        {'train': ['0', '1', '2', '3', '4', '5', '8', '9'], 'test': ['6', '7']}
+        {'train': ['2', '3', '4', '5', '6', '7', '8', '9'], 'test': ['0', '1']}
     """
     _check_shares(shares)
     groups = _groups(documents, group_by)

@@ -13,8 +13,8 @@ from strategies import annotations, flat_spans, json_values, messy_texts, senten
 from nlp_inference.document import Annotation, Category, Document, Relation, Span
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data import load_documents, stream_documents, write_documents
-from nlp_training.data.formats import FORMATS, PARTS, ReadOptions, leave_out
-from nlp_training.data.formats.parts import own_id, own_metadata
+from nlp_training.data.formats import FORMATS, ReadOptions, leave_out
+from nlp_training.data.formats.parts import PARTS, own_id, own_metadata
 
 CARRIED = {
     "jsonl": {*PARTS},

@@ -18,14 +18,12 @@ from nlp_training.data.formats.doccano import DOCCANO
 from nlp_training.data.formats.json_lines import JSONL, write_jsonl
 from nlp_training.data.formats.label_studio import LABEL_STUDIO
 from nlp_training.data.formats.parquet import PARQUET
-from nlp_training.data.formats.parts import PARTS, Part, leave_out
+from nlp_training.data.formats.parts import Part, leave_out
 from nlp_training.data.formats.prodigy import PRODIGY
 from nlp_training.data.formats.tables import CSV, TSV
 from nlp_training.data.formats.uima_cas import UIMA_CAS
 
 __all__ = [
-    "FORMATS",
-    "PARTS",
     "Format",
     "Part",
     "ReadOptions",
