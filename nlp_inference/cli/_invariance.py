@@ -1,4 +1,4 @@
-"""What `nlp-inference verify --invariance FILE` does."""
+"""What `nlp-inference verify --invariance MODEL FILE` does."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

@@ -29,15 +29,17 @@ if TYPE_CHECKING:
 _SHOWN_DIFFERENCES = 5
 
 
-def verify(
+def verify(  # noqa: PLR0913 - each is an option of the command
     model: Model,
+    source: Annotated[str | None, typer.Argument(help="With --invariance: a file of texts, or -.")] = None,
     *,
     invariance: Annotated[
-        str | None,
+        bool,
         typer.Option(
-            help="Instead: predict the lines of this file in other orders, batches, paddings, windows and precisions."
+            "--invariance",
+            help="Instead: predict the lines of SOURCE in other orders, batches, paddings, windows and precisions.",
         ),
-    ] = None,
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="With --invariance: other windows and precisions must not differ either.")
     ] = False,
@@ -53,8 +55,10 @@ def verify(
     and 2 if nothing could be verified: MODEL has no golden records or cannot be loaded, or no line can be predicted.
     """
     loading = Loading(model, device, dtype, revision, trust_remote_code)
-    if invariance is not None:
-        raise check_invariance(loading, invariance, strict=strict, as_json=as_json)
+    if invariance != (source is not None):
+        raise typer.BadParameter("--invariance and SOURCE, a file of texts, go together: give both or neither")
+    if source is not None:
+        raise check_invariance(loading, source, strict=strict, as_json=as_json)
     verification = _replay(loading)
     if as_json:
         typer.echo(verification.model_dump_json(indent=2))

@@ -276,6 +276,13 @@ def test_the_command_shows_a_table_and_fails_only_where_it_is_asked_to_be_strict
     assert strict.rstrip().endswith("not invariant")
 
 
+@pytest.mark.parametrize("arguments", [["--invariance"], ["texts.txt"]])
+def test_the_flag_and_the_file_of_texts_go_together(saved_model: Path, arguments: list[str]) -> None:
+    result = runner.invoke(app, ["verify", str(saved_model), *arguments], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "give both or neither" in result.output
+
+
 def test_the_command_writes_json(saved_model: Path, texts_file: str) -> None:
     report = json.loads(_verify(saved_model, "--invariance", texts_file, "--json", status=0))
     assert report["ok"] is True
