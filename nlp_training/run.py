@@ -42,7 +42,14 @@ from nlp_training.labels import with_labels
 from nlp_training.metrics import document_metric
 from nlp_training.progress import RichProgress
 from nlp_training.reports.model_card import model_card
-from nlp_training.reports.tables import detail_table, lost_gold_lines, per_label_table, score_table, setup_table
+from nlp_training.reports.tables import (
+    coverage_table,
+    detail_table,
+    lost_gold_lines,
+    per_label_table,
+    score_table,
+    setup_table,
+)
 from nlp_training.temperature import calibrate, check_calibration
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.windows import RowLengths, row_lengths
@@ -107,7 +114,7 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     if is_main:
         others = {name: measure_split(processor, documents) for name, documents in splits.items() if name != "train"}
         save_artefact(config, trainer, metrics, report | others, golden, model)
-        tables = (score_table(metrics), detail_table(metrics), per_label_table(metrics))
+        tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
         console.print(*lost_gold_lines(others), *tables, f"[bold]model[/bold] {model}")
     trainer.accelerator.wait_for_everyone()
     return RunResult(model, metrics)

@@ -28,7 +28,7 @@ def evaluate(
         from nlp_inference.quiet import one_line_warnings, quiet_libraries
         from nlp_training import load_documents
         from nlp_training.evaluation import evaluate_pair
-        from nlp_training.reports.tables import detail_table, paired_table, per_label_table, score_table
+        from nlp_training.reports.tables import coverage_table, detail_table, paired_table, per_label_table, score_table
 
         quiet_libraries()
         names = [model] if against is None else [model, against]
@@ -39,6 +39,7 @@ def evaluate(
             sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
             return
         metrics = {data: found["scores"]} if against is None else {model: found["scores"], against: found["against"]}
-        Console().print(score_table(metrics), detail_table(metrics), per_label_table(metrics))
+        tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
+        Console().print(*tables)
         if found.get("paired"):
             Console().print(paired_table(found["paired"], model=model, against=against or ""))

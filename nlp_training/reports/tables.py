@@ -46,18 +46,29 @@ def lost_gold_lines(report: Mapping[str, SplitMeasures], *, shown: int = 3) -> l
 
 
 def score_table(metrics: Metrics) -> Table:
-    """The overall scores of each data set, the first with its 95 % interval, and how much of it was read."""
+    """The overall scores of each data set, the first with its 95 % interval."""
     names = list(
         dict.fromkeys(name for scores in metrics.values() for name, value in scores.items() if _is_score(value))
     )
     table = Table(title="scores")
     table.add_column("data")
-    for name in (*_COVERAGE, *names[:1], *(["95 % interval"] if names else []), *names[1:]):
+    for name in (*names[:1], *(["95 % interval"] if names else []), *names[1:]):
         table.add_column(name, justify="right")
     for data, scores in metrics.items():
         cells = [f"{scores[name]:.4f}" if name in scores else "" for name in names]
         between = [interval_text(scores, name) for name in names[:1]]
-        table.add_row(data, *_coverage_cells(scores.get("coverage", {})), *cells[:1], *between, *cells[1:])
+        table.add_row(data, *cells[:1], *between, *cells[1:])
+    return table
+
+
+def coverage_table(metrics: Metrics) -> Table:
+    """How much of each data set was read."""
+    table = Table(title="coverage")
+    table.add_column("data")
+    for name in _COVERAGE:
+        table.add_column(name, justify="right")
+    for data, scores in metrics.items():
+        table.add_row(data, *_coverage_cells(scores.get("coverage", {})))
     return table
 
 

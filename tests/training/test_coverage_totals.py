@@ -14,7 +14,7 @@ from nlp_training import RunConfig
 from nlp_training.cli import app
 from nlp_training.evaluation import evaluate_documents, share_read
 from nlp_training.reports.model_card import model_card
-from nlp_training.reports.tables import score_table
+from nlp_training.reports.tables import coverage_table
 
 TEXTS = ["a b c d e f", "Ana", "Ana \u200b", ""]
 """Eleven characters that need two windows of four tokens, three, five of which two have no token, none."""
@@ -63,7 +63,7 @@ def test_a_share_is_rounded_down(coverage: dict[str, int], share: str) -> None:
 
 def test_the_table_of_scores_says_what_was_read(tokenizer) -> None:
     console = Console(file=StringIO(), width=120)
-    console.print(score_table({"cut": _evaluate(tokenizer, "truncate"), "none": {"coverage": {}}}))
+    console.print(coverage_table({"cut": _evaluate(tokenizer, "truncate"), "none": {"coverage": {}}}))
     rows = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in console.file.getvalue().splitlines()]
     header = next(row[0].split() for row in rows if "documents" in row[0])
     assert [name for name in header if name != "┃"][:5] == ["data", "documents", "windows", "read", "truncated"]
