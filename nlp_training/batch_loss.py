@@ -16,10 +16,9 @@ from nlp_inference.layout import IGNORED
 from nlp_training.losses import Distillation, Items, Loss, SupervisedContrastive
 from nlp_training.losses.distillation import Teacher
 from nlp_training.sample_weights import SAMPLE_WEIGHT
-from nlp_training.streams import in_chunks
+from nlp_training.streams import document_chunks
 
 Batch = Mapping[str, Tensor]
-_DOCUMENTS_AT_ONCE = 256
 
 
 class BatchLoss:
@@ -136,7 +135,7 @@ def count_classes(processor: Processor, documents: Sequence[Document]) -> NDArra
         [2, 1, 0]
     """
     counts = np.zeros(len(processor.task.model_settings()["id2label"]), dtype=np.int64)
-    for chunk in in_chunks(documents, size=_DOCUMENTS_AT_ONCE):
+    for chunk in document_chunks(documents):
         for example in chain.from_iterable(processor.examples(chunk, labels=True)):
             labels = np.atleast_1d(example.targets["labels"])
             counts += np.bincount(labels[labels != IGNORED], minlength=len(counts))

@@ -1,6 +1,6 @@
 """Tables for a person at a terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,10 +50,8 @@ def score_table(metrics: Metrics) -> Table:
     names = list(
         dict.fromkeys(name for scores in metrics.values() for name, value in scores.items() if _is_score(value))
     )
-    table = Table(title="scores")
-    table.add_column("data")
-    for name in (*names[:1], *(["95 % interval"] if names else []), *names[1:]):
-        table.add_column(name, justify="right")
+    headings = (*names[:1], *(["95 % interval"] if names else []), *names[1:])
+    table = _table_of_numbers("scores", "data", headings)
     for data, scores in metrics.items():
         cells = [f"{scores[name]:.4f}" if name in scores else "" for name in names]
         between = [interval_text(scores, name) for name in names[:1]]
@@ -63,10 +61,7 @@ def score_table(metrics: Metrics) -> Table:
 
 def coverage_table(metrics: Metrics) -> Table:
     """How much of each data set was read."""
-    table = Table(title="coverage")
-    table.add_column("data")
-    for name in _COVERAGE:
-        table.add_column(name, justify="right")
+    table = _table_of_numbers("coverage", "data", _COVERAGE)
     for data, scores in metrics.items():
         table.add_row(data, *_coverage_cells(scores.get("coverage", {})))
     return table
@@ -99,10 +94,7 @@ _DETAILS = {
 
 def detail_table(metrics: Metrics) -> Table:
     """What further metrics say of each data set; docs/metrics.md defines them."""
-    table = Table(title="more scores")
-    table.add_column("score")
-    for data in metrics:
-        table.add_column(data, justify="right")
+    table = _table_of_numbers("more scores", "score", metrics)
     for name, keys in _DETAILS.items():
         values = [_inside(scores, keys) for scores in metrics.values()]
         if any(_is_score(value) for value in values):
@@ -131,6 +123,14 @@ def paired_table(result: Mapping[str, Any], *, model: str, against: str) -> Tabl
     return table
 
 
+def _table_of_numbers(title: str, first: str, headings: Iterable[str]) -> Table:
+    table = Table(title=title)
+    table.add_column(first)
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
+
+
 def _coverage_cells(coverage: Mapping[str, int]) -> list[str]:
     return [
         "" if not coverage else share_read(coverage) if name == "read" else str(coverage.get(name, 0))
@@ -144,10 +144,7 @@ def per_label_table(metrics: Metrics, *, shown: int = 25) -> Table:
     for scores in metrics.values():
         for label, values in scores.get("per_label", {}).items():
             labels[label] = max(labels.get(label, 0), values["support"])
-    table = Table(title="F1 by label (number of gold)")
-    table.add_column("label")
-    for data in metrics:
-        table.add_column(data, justify="right")
+    table = _table_of_numbers("F1 by label (number of gold)", "label", metrics)
     for label in sorted(labels, key=lambda label: -labels[label])[:shown]:
         cells = [scores.get("per_label", {}).get(label) for scores in metrics.values()]
         table.add_row(label, *(f"{cell['f1']:.3f} ({cell['support']})" if cell else "" for cell in cells))

@@ -1,5 +1,6 @@
 """What every format has: a name, suffixes, a reader and a writer that refuses what its format cannot carry."""
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.json_lines import BYTE_ORDER_MARK, decode_line, parse_json
 from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.formats.parts import check_readable
 from nlp_training.data.readers import OnError
 from nlp_training.data.records import Columns
 
@@ -134,6 +136,22 @@ def json_objects(path: Path, make: Callable[[dict[str, Any], str], Document]) ->
         if line.strip():
             place = f"{path}:{number}"
             yield Unit(place, partial(made, line, place))
+
+
+def write_json_objects(
+    documents: Iterable[Document],
+    path: Path,
+    record: Callable[[Document], dict[str, Any]],
+    make: Callable[[dict[str, Any], str], Document],
+    *,
+    format_name: str,
+) -> None:
+    """Write the object that `record` makes of each Document, one a line, if `make` makes the Document of it again."""
+    with new_file(path) as file:
+        for document in documents:
+            written = record(document)
+            check_readable(document, partial(make, written, "what was written"), format_name)
+            file.write(json.dumps(written, ensure_ascii=False) + "\n")
 
 
 def read_whole_json(path: Path) -> Any:

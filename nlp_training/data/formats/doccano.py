@@ -5,7 +5,6 @@ Read are `label` or `labels` as `[[start, end, label], ...]` or as names, `entit
 unless the project was made to count grapheme clusters: such files cannot be told apart.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from pydantic import ValidationError
 
 from nlp_inference.document import Annotation, Category, Document, Relation, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
-from nlp_training.data.formats.base import Format, ReadOptions, json_objects, new_file, read_units
-from nlp_training.data.formats.parts import check_comes_back, own_id, own_metadata, refusing
+from nlp_training.data.formats.base import Format, ReadOptions, json_objects, read_units, write_json_objects
+from nlp_training.data.formats.parts import own_id, own_metadata
 from nlp_training.data.records import READ_FROM
 
 _ANNOTATION = ("label", "labels", "entities", "relations", "cats")
@@ -68,13 +67,7 @@ def _span(given: dict[str, Any] | Sequence[Any]) -> Span:
 
 
 def _write(documents: Iterable[Document], path: Path) -> None:
-    with new_file(path) as file:
-        for document in documents:
-            record = _record(document)
-            with refusing(document, "doccano"):
-                back = _make(record, "what was written")
-            check_comes_back(document, back, "doccano")
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    write_json_objects(documents, path, _record, _make, format_name="doccano")
 
 
 def _record(document: Document) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, new_file, read_units, read_whole_json
 from nlp_training.data.formats.offsets import Utf16
-from nlp_training.data.formats.parts import check_comes_back, own_id, own_metadata, refuse, refusing
+from nlp_training.data.formats.parts import check_readable, own_id, own_metadata, refuse
 from nlp_training.data.records import READ_FROM
 
 _TEXT = {"text", "id", "text_pair"}
@@ -114,9 +114,7 @@ def _write(documents: Iterable[Document], path: Path) -> None:
         file.write("[")
         for number, document in enumerate(documents):
             task = _task(document)
-            with refusing(document, "label-studio"):
-                back = _make(task, "what was written")
-            check_comes_back(document, back, "label-studio")
+            check_readable(document, partial(_make, task, "what was written"), "label-studio")
             file.write((",\n" if number else "\n") + json.dumps(task, ensure_ascii=False))
         file.write("\n]\n")
 

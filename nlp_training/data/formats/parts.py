@@ -1,6 +1,6 @@
 """The parts of a Document that a format may not carry: what a writer refuses, and what a user may leave out."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
@@ -95,6 +95,22 @@ def check_comes_back(document: Document, back: Document, format_name: str) -> No
             would = f"{shorten(repr(kept), width=160)} would be read as {shorten(repr(read), width=160)}"
             drop = f", or leave it out: --drop {part}" if part in PARTS else ""
             raise refuse(document, format_name, f"its {part}: {would}. Write jsonl, which carries everything{drop}")
+
+
+def check_readable(document: Document, read_back: Callable[[], Document], format_name: str) -> None:
+    """Refuse to write what could not be read, or would be read as another Document; see `check_comes_back`.
+
+    Args:
+        document: is to be written.
+        read_back: reads what would be written.
+        format_name: for the message.
+
+    Raises:
+        InvalidDocumentError: says what would be lost, and what to do.
+    """
+    with refusing(document, format_name):
+        back = read_back()
+    check_comes_back(document, back, format_name)
 
 
 def _compare(document: Document, back: Document) -> dict[str, tuple[Any, Any]]:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from nlp_inference.document import Annotation, Document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.json_lines import parse_json
-from nlp_training.data.formats.parts import check_comes_back, own_id, own_metadata, refusing
+from nlp_training.data.formats.parts import check_readable, own_id, own_metadata
 from nlp_training.data.records import READ_FROM, Columns, record_to_document
 
 METADATA = "metadata"
@@ -39,9 +40,8 @@ def document_to_row(document: Document, format_name: str) -> dict[str, Any]:
         **(dict.fromkeys(("label", "labels", "spans", "score")) if gold is None else _gold_columns(gold)),
         METADATA: json.dumps(metadata, ensure_ascii=False) if metadata else None,
     }
-    with refusing(document, format_name):
-        back = row_to_document(row, columns=Columns(), place="what was written")
-    check_comes_back(document, back, format_name)
+    read_back = partial(row_to_document, row, columns=Columns(), place="what was written")
+    check_readable(document, read_back, format_name)
     return row
 
 

@@ -18,7 +18,7 @@ from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.json_lines import parse_json
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, new_file, read_units
-from nlp_training.data.formats.parts import check_comes_back, refusing
+from nlp_training.data.formats.parts import check_readable
 from nlp_training.data.formats.rows import COLUMNS, document_to_row, row_to_document
 
 _LISTS = ("spans", "labels", "tokens", "tags")
@@ -116,9 +116,7 @@ def _write(delimiter: str, name: str, documents: Iterable[Document], path: Path)
 def _cells(document: Document, name: str) -> dict[str, str | None]:
     cells = {key: _cell(value) for key, value in document_to_row(document, name).items()}
     shown = {key: value or "" for key, value in cells.items()}
-    with refusing(document, name):
-        back = _cells_to_document(shown, "what was written", ReadOptions())
-    check_comes_back(document, back, name)
+    check_readable(document, partial(_cells_to_document, shown, "what was written", ReadOptions()), name)
     return cells
 
 
