@@ -1,5 +1,7 @@
 """TrainingArguments from the `training` section: this library's defaults, and what the machine decides."""
 
+import os
+from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
@@ -7,9 +9,10 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
-from nlp_inference import Task
+from nlp_inference import Processor, Task
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.config import RunConfig
+from nlp_training.metrics import document_metric
 
 _DEFAULTS: dict[str, Any] = {
     "train_sampling_strategy": "group_by_length",
@@ -150,4 +153,29 @@ def _check(given: dict[str, Any]) -> None:
         raise InvalidSpecError(
             f"training.train_sampling_strategy is {strategy!r}, but windows are put together in other ways: choose "
             f"{', '.join(_STRATEGIES)}"
+        )
+
+
+def refuse_sharding(args: TrainingArguments) -> None:
+    launched_with_fsdp = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in {"1", "true", "yes"}
+    deepspeed = args.deepspeed_plugin
+    if args.fsdp or launched_with_fsdp or (deepspeed is not None and deepspeed.zero_stage == 3):
+        raise InvalidSpecError(
+            "the weights would be sharded among the processes (FSDP or DeepSpeed ZeRO-3), and evaluation and saving "
+            "need them whole; train with DDP, or with ZeRO-1 or -2"
+        )
+
+
+def check_best_metric(args: TrainingArguments, processor: Processor, eval_dataset: Any) -> None:
+    """A name that evaluation does not give would be found out only after the first epoch."""
+    name = args.metric_for_best_model
+    if name is None or args.eval_strategy == "no":
+        return
+    known = document_metric(processor.task.needs).scores
+    if isinstance(eval_dataset, Mapping):
+        known = tuple(f"{one}_{score_name}" for one in eval_dataset for score_name in known)
+    if name.removeprefix("eval_") not in known:
+        raise InvalidSpecError(
+            f"metric_for_best_model is {name!r}, but evaluation compares documents, and gives {', '.join(known)}; "
+            "choose one of these"
         )

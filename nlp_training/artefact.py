@@ -1,64 +1,53 @@
-"""Saving so that what was there before stays whole until what is new is complete."""
+"""The artefact that a run leaves for production."""
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import mkdtemp
+from typing import Any
+
+from nlp_inference import Document
+from nlp_inference.architectures.checkpoint_files import find_weight_files
+from nlp_inference.drift.profile import PROFILE_FILE
+from nlp_inference.fingerprint import Fingerprint
+from nlp_inference.golden import record_artefact
+from nlp_inference.golden.schema import Origin
+from nlp_training.config import RunConfig, save_config
+from nlp_training.data_report.split_measures import SplitMeasures
+from nlp_training.input_profile import training_profile
+from nlp_training.replacing import replacing_folder
+from nlp_training.reports.model_card import model_card
+from nlp_training.trainer import DocumentTrainer
+
+DataReport = dict[str, SplitMeasures]
 
 
-@contextmanager
-def replacing_folder(target: str | Path) -> Iterator[Path]:
-    """Give a new, empty folder to fill; when the block ends well, it takes the place of `target`.
-
-    If the block fails or the process dies in it, `target` is as it was. Should the process die between the two renames
-    at the end, the old folder waits whole beside it, as `.NAME-old`, and the next call puts it back.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     with replacing_folder(Path(folder) / "model") as model:
-        ...         _ = (model / "a.txt").write_text("whole")
-        ...     (Path(folder) / "model" / "a.txt").read_text()
-        'whole'
-    """
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    old = target.with_name(f".{target.name}-old")
-    if old.exists() and target.exists():
-        shutil.rmtree(old)  # the process died between the second rename and the removal
-    elif old.exists():
-        old.rename(target)
-    new = Path(mkdtemp(prefix=f".{target.name}-new-", dir=target.parent))
-    try:
-        yield new
-        _sync(new)
-        new.chmod(0o755)  # mkdtemp makes it private
-        _swap(new, target, old)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+def save_artefact(
+    config: RunConfig,
+    trainer: DocumentTrainer,
+    metrics: dict[str, dict[str, Any]],
+    report: DataReport,
+    golden: Mapping[Origin, Sequence[Document]],
+    target: Path,
+) -> None:
+    """Write model, processor, golden records, configuration, scores, data report and model card, or nothing."""
+    training = {key: value for key, value in config.training.items() if key != "resume_from_checkpoint"}
+    with replacing_folder(target) as folder:
+        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+        trainer.processor.save_pretrained(folder)
+        weights = find_weight_files(folder)
+        fingerprint = Fingerprint.of(trainer.processor, weights=weights, runtime="torch", folder=folder)
+        trainer.processor.with_fingerprint(fingerprint).save_pretrained(folder)
+        record_artefact(folder, golden)
+        save_config(config.model_copy(update={"training": training}), folder / "training.yaml")
+        documents: Any = trainer.train_dataset
+        with trainer.serving() as predictor:
+            training_profile(predictor, documents, seed=config.seed).save(folder / PROFILE_FILE)
+        _write_json(folder / "metrics.json", metrics)
+        _write_json(folder / "training_log.json", trainer.state.log_history)
+        _write_json(folder / "data_report.json", {name: split.counts() for name, split in report.items()})
+        card = model_card(config, trainer.processor, metrics, report)
+        (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def _swap(new: Path, target: Path, old: Path) -> None:
-    """Put `new` in the place of `target`, which becomes `old`; if that fails, `target` is as it was."""
-    if target.exists():
-        target.rename(old)
-    try:
-        new.rename(target)
-    except BaseException:
-        if old.exists():
-            old.rename(target)
-        raise
-
-
-def _sync(folder: Path) -> None:
-    """Have the files on the disk before the folder gets its name."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

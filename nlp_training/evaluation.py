@@ -2,7 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from math import ceil
 from typing import Any, NamedTuple
+
+from accelerate.utils import gather_object
 
 from nlp_inference import Annotation, Document, Predictor
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
@@ -149,6 +153,12 @@ def paired_test(first: Iterable[Comparison], second: Iterable[Comparison], *, ne
             references=[one.seen[0][1] for one, _ in chunk],
         )
     return dict(test.compute()) if documents else {}
+
+
+def of_all_processes(comparisons: Iterator[Comparison], *, largest_share: int) -> Iterator[Comparison]:
+    """Exchange comparisons in rounds that all processes take part in, also when their own share has ended."""
+    for _ in range(ceil(largest_share / BATCH)):
+        yield from gather_object(list(islice(comparisons, BATCH)))
 
 
 def share_read(coverage: Mapping[str, int]) -> str:

@@ -1,10 +1,8 @@
 """A Hugging Face Trainer whose data are Documents and whose evaluation is the Predictor."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from math import ceil
 from time import perf_counter
 from typing import Any, Literal
@@ -15,15 +13,14 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 
 from nlp_inference import Document, Predictor, Processor
 from nlp_inference.backends.torch import TorchBackend
-from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Spec
+from nlp_training.arguments import check_best_metric, refuse_sharding
 from nlp_training.augment import Augmenter
 from nlp_training.augment.epochs import AugmentedEpochs, AugmentedWindows, training_windows
 from nlp_training.batch_loss import BatchLoss, check_weighting
 from nlp_training.collator import DocumentCollator
-from nlp_training.evaluation import BATCH, Comparison, compare, predict_beside_gold, score
+from nlp_training.evaluation import compare, of_all_processes, predict_beside_gold, score
 from nlp_training.losses import Loss
-from nlp_training.metrics import document_metric
 from nlp_training.sample_weights import check_sample_weights
 from nlp_training.sampling import BalancedEpochs, balancing_weights
 from nlp_training.windows import LengthGroupedEpochs, RowLengths
@@ -80,8 +77,8 @@ class DocumentTrainer(Trainer):
         balance: float | None = None,
         augmenter: Augmenter | None = None,
     ) -> None:
-        _refuse_sharding(args)
-        _check_best_metric(args, processing_class, eval_dataset)
+        refuse_sharding(args)
+        check_best_metric(args, processing_class, eval_dataset)
         args.remove_unused_columns = False  # a Document has no columns
         if processing_class.fingerprint is not None:  # of the weights before training
             processing_class = processing_class.with_fingerprint(None)
@@ -240,7 +237,7 @@ class DocumentTrainer(Trainer):
         with self.serving() as predictor:
             comparisons = compare(predict_beside_gold(predictor, share), needs=needs)
             if self.args.world_size > 1:
-                comparisons = _of_all_processes(comparisons, largest_share=ceil(len(documents) / self.args.world_size))
+                comparisons = of_all_processes(comparisons, largest_share=ceil(len(documents) / self.args.world_size))
             return score(comparisons, needs=needs)
 
     def predict(  # type: ignore[override]  # Documents come back, no arrays
@@ -266,34 +263,3 @@ class DocumentTrainer(Trainer):
             return predicted
         shares: list[list[Document]] = gather_object([predicted])
         return [shares[index % count][index // count] for index in range(len(test_dataset))]
-
-
-def _of_all_processes(comparisons: Iterator[Comparison], *, largest_share: int) -> Iterator[Comparison]:
-    """Exchange comparisons in rounds that all processes take part in, also when their own share has ended."""
-    for _ in range(ceil(largest_share / BATCH)):
-        yield from gather_object(list(islice(comparisons, BATCH)))
-
-
-def _refuse_sharding(args: TrainingArguments) -> None:
-    launched_with_fsdp = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in {"1", "true", "yes"}
-    deepspeed = args.deepspeed_plugin
-    if args.fsdp or launched_with_fsdp or (deepspeed is not None and deepspeed.zero_stage == 3):
-        raise InvalidSpecError(
-            "the weights would be sharded among the processes (FSDP or DeepSpeed ZeRO-3), and evaluation and saving "
-            "need them whole; train with DDP, or with ZeRO-1 or -2"
-        )
-
-
-def _check_best_metric(args: TrainingArguments, processor: Processor, eval_dataset: Any) -> None:
-    """A name that evaluation does not give would be found out only after the first epoch."""
-    name = args.metric_for_best_model
-    if name is None or args.eval_strategy == "no":
-        return
-    known = document_metric(processor.task.needs).scores
-    if isinstance(eval_dataset, Mapping):
-        known = tuple(f"{one}_{score_name}" for one in eval_dataset for score_name in known)
-    if name.removeprefix("eval_") not in known:
-        raise InvalidSpecError(
-            f"metric_for_best_model is {name!r}, but evaluation compares documents, and gives {', '.join(known)}; "
-            "choose one of these"
-        )

@@ -35,7 +35,7 @@ def preview_augmentation(
         from nlp_inference.quiet import quiet_libraries
         from nlp_training import load_config, load_documents
         from nlp_training.augment import Augmenter
-        from nlp_training.run import import_modules
+        from nlp_training.objects import import_modules
 
         quiet_libraries()
         run = load_config(config, overrides or ())

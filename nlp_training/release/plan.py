@@ -10,10 +10,10 @@ from nlp_inference import golden
 from nlp_inference._digests import file_digest
 from nlp_inference.errors import PublishError
 from nlp_training.config import load_config
+from nlp_training.objects import import_modules
 from nlp_training.release.configuration import published_configuration
 from nlp_training.release.files import Release, find_release
 from nlp_training.reports.model_card import card_for
-from nlp_training.run import import_modules
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _CARD, _CONFIGURATION = "README.md", "training.yaml"

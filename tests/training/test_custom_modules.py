@@ -10,7 +10,8 @@ from rich.console import Console
 from nlp_inference import Processor
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
 from nlp_training.config import RunConfig
-from nlp_training.run import build_processor, load_splits, train
+from nlp_training.objects import build_processor, load_splits
+from nlp_training.run import train
 
 NO_ENTRY_POINTS = ""
 

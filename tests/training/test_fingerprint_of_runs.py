@@ -11,7 +11,7 @@ from nlp_inference import Predictor, Processor
 from nlp_inference._digests import file_digest
 from nlp_inference.fingerprint import Fingerprint
 from nlp_training import RunConfig, train
-from nlp_training.run import build_model
+from nlp_training.objects import build_model
 from nlp_training.trainer import DocumentTrainer
 
 

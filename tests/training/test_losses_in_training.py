@@ -13,7 +13,7 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig, load_config, train
 from nlp_training.arguments import resolve_config
 from nlp_training.losses import Loss
-from nlp_training.run import build_processor, build_trainer, load_splits
+from nlp_training.objects import build_processor, build_trainer, load_splits
 from nlp_training.sampling import BalancedEpochs
 from nlp_training.trainer import DocumentTrainer
 

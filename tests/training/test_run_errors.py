@@ -22,7 +22,7 @@ from nlp_inference.errors import (
 from nlp_training import RunConfig, train
 from nlp_training.cli import app
 from nlp_training.data import InvalidDataError
-from nlp_training.run import load_splits
+from nlp_training.objects import load_splits
 from nlp_training.trainer import DocumentTrainer
 
 
@@ -55,7 +55,7 @@ def _same_id(records: list[dict[str, Any]]) -> None:
     [
         (_overlap, InvalidDataError, r"changed\.jsonl:2.*overlap"),
         (_outside, InvalidDocumentError, r"changed\.jsonl:3.*outside"),
-        (_same_id, NlpInferenceError, r"changed\.jsonl:4: the id 'changed-0' is already that of line 1"),
+        (_same_id, NlpInferenceError, r"changed\.jsonl:4: the id 'changed-0' is already that of .*changed\.jsonl:1"),
         (list.clear, InvalidDataError, "train: the split is empty"),
     ],
 )
@@ -122,7 +122,7 @@ def test_each_test_set_of_the_hub_is_its_split_test_unless_it_says_otherwise(
     span_run: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("nlp_training.run.load_documents", lambda _, default_split: asked.append(default_split))
+    monkeypatch.setattr("nlp_training.objects.load_documents", lambda _, default_split: asked.append(default_split))
     load_splits(_with(span_run, "data", test={"seen": "org/set", "unseen": "org/other"}))
     assert asked == ["train", "validation", "test", "test"]
 

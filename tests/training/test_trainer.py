@@ -11,7 +11,7 @@ from nlp_inference import Annotation, Document, Processor
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig
 from nlp_training.arguments import resolve_config
-from nlp_training.run import build_processor, build_trainer, load_splits
+from nlp_training.objects import build_processor, build_trainer, load_splits
 from nlp_training.trainer import DocumentTrainer
 
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from nlp_inference.document import Document
-from nlp_training.artefact import replacing_folder
+from nlp_training.replacing import replacing_folder
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions
 from nlp_training.data.formats.brat import BRAT

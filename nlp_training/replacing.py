@@ -1,0 +1,64 @@
+"""Saving so that what was there before stays whole until what is new is complete."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+
+@contextmanager
+def replacing_folder(target: str | Path) -> Iterator[Path]:
+    """Give a new, empty folder to fill; when the block ends well, it takes the place of `target`.
+
+    If the block fails or the process dies in it, `target` is as it was. Should the process die between the two renames
+    at the end, the old folder waits whole beside it, as `.NAME-old`, and the next call puts it back.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     with replacing_folder(Path(folder) / "model") as model:
+        ...         _ = (model / "a.txt").write_text("whole")
+        ...     (Path(folder) / "model" / "a.txt").read_text()
+        'whole'
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = target.with_name(f".{target.name}-old")
+    if old.exists() and target.exists():
+        shutil.rmtree(old)  # the process died between the second rename and the removal
+    elif old.exists():
+        old.rename(target)
+    new = Path(mkdtemp(prefix=f".{target.name}-new-", dir=target.parent))
+    try:
+        yield new
+        _sync(new)
+        new.chmod(0o755)  # mkdtemp makes it private
+        _swap(new, target, old)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _swap(new: Path, target: Path, old: Path) -> None:
+    """Put `new` in the place of `target`, which becomes `old`; if that fails, `target` is as it was."""
+    if target.exists():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except BaseException:
+        if old.exists():
+            old.rename(target)
+        raise
+
+
+def _sync(folder: Path) -> None:
+    """Have the files on the disk before the folder gets its name."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
