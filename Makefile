@@ -21,6 +21,7 @@ quickstart: .venv/.installed
 	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no scripts/train.py configs/quickstart.yaml
 	$(BIN)/python scripts/show_quickstart.py runs/quickstart/model
 	$(BIN)/nlp-inference verify runs/quickstart/model
+	@$(BIN)/nlp-training report runs/quickstart
 
 format: .venv/.installed
 	$(BIN)/ruff format .

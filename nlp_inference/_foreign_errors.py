@@ -1,4 +1,4 @@
-"""Errors of the libraries that read saved files, as one error of this library that names the file."""
+"""Errors of other libraries: those of reading saved files as one that names the file, and those of lack of memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +33,22 @@ def as_artefact_errors(what: str) -> Iterator[None]:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise ArtefactError(f"{what} cannot be used: {type(error).__name__}: {_first_line(error)}") from error
+
+
+_NO_MEMORY = ("out of memory", "allocate memory", "bad_alloc", "alloc_failed")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a backend had not the memory for what it was asked.
+
+    torch on a GPU says `CUDA out of memory`, on a CPU `DefaultCPUAllocator: can't allocate memory`, cuBLAS
+    `CUBLAS_STATUS_ALLOC_FAILED`, ONNX Runtime `Failed to allocate memory` or `std::bad_alloc`.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("CUDA out of memory. ...")), is_out_of_memory(KeyError("a"))
+        (True, False)
+    """
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _NO_MEMORY)
 
 
 def _first_line(error: BaseException) -> str:

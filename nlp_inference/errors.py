@@ -11,6 +11,9 @@ NlpInferenceError
 │   └── VerificationError         a saved model that does not predict here what it predicted when it was recorded
 ├── CheckFailedError          a transform breaks a law (also an AssertionError); see nlp_inference.testing
 ├── MissingExtraError         an optional dependency is not installed (also an ImportError)
+├── SourceError               what is to be predicted cannot be read to its end (also an OSError)
+├── OutputError               predictions cannot be written there, or not be gone on with (also an OSError)
+├── JobError                  a job on many machines did not complete; what it wrote is whole
 ├── PredictionError           one document failed; names it and carries the cause
 └── PublishError              a model that must not, or cannot, be published
 
@@ -60,6 +63,18 @@ class CheckFailedError(NlpInferenceError, AssertionError):
 
 class MissingExtraError(NlpInferenceError, ImportError):
     """An optional dependency is needed and not installed."""
+
+
+class SourceError(NlpInferenceError, OSError):
+    """What is to be predicted cannot be read to its end."""
+
+
+class OutputError(NlpInferenceError, OSError):
+    """Predictions cannot be written to a file, or what is there cannot be gone on with."""
+
+
+class JobError(NlpInferenceError):
+    """A job on many machines did not complete; what it wrote is whole, and it can be gone on with."""
 
 
 class PredictionError(NlpInferenceError):

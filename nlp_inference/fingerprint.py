@@ -60,6 +60,7 @@ class Fingerprint(BaseModel):
 
     Args:
         weights: SHA-256 in hexadecimal of each file of weights, by file name.
+        exports: the same of each file that was exported from these weights.
         settings: the same of `config.json`, `tokenizer.json` and `tokenizer_config.json`.
         packages: versions of the packages on the route, by distribution name: the runtime (`torch`) and those that the
             transforms and the task of users come from among them.
@@ -83,6 +84,7 @@ class Fingerprint(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: dict[str, str] = {}
+    exports: dict[str, str] = {}
     settings: dict[str, str] = {}
     packages: dict[str, str] = {}
     unicode: str
@@ -161,6 +163,42 @@ class Fingerprint(BaseModel):
                     "together; if these do belong together, save the processor anew: "
                     "processor.with_fingerprint(None).save_pretrained(folder)"
                 )
+
+    def with_export(self, path: Path, *, runtime: Runtime) -> Self:
+        """The fingerprint with one more file that was exported from its weights, to be run by `runtime`."""
+        packages = {**self.packages, str(runtime): _installed(runtime) or "none"}
+        return self.model_copy(update={"exports": {**self.exports, path.name: file_digest(path)}, "packages": packages})
+
+    def check_export(self, path: Path, *, source: str) -> None:
+        """Compare an exported file with the one that was verified when it was exported.
+
+        Raises:
+            ArtefactError: it is another one, or one that the fingerprint does not name.
+        """
+        saved, found = self.exports.get(path.name), file_digest(path)
+        if saved != found:
+            named = f"sha256 {short_digest(saved)}" if saved else f"only {', '.join(self.exports) or 'none'}"
+            raise ArtefactError(
+                f"{path.name!r} of {source!r} is not what was exported and verified: it has sha256 "
+                f"{short_digest(found)}, but processor_config.json names {named}. Export it again: "
+                "nlp-training export RUN"
+            )
+
+    def check_origin(self, weights: Mapping[str, str], *, exported: str, source: str) -> None:
+        """Compare the weights that a file was exported from with those that the processor was saved with.
+
+        Raises:
+            ArtefactError: they are others.
+        """
+        if dict(weights) != self.weights:
+            now, then = (
+                ", ".join(f"{name} {short_digest(one)}" for name, one in found.items()) or "none"
+                for found in (self.weights, weights)
+            )
+            raise ArtefactError(
+                f"{exported!r} of {source!r} was exported from other weights ({then}) than those that the processor "
+                f"was saved with ({now}). Export it again: nlp-training export RUN"
+            )
 
     def _changed_packages(self, names: Iterable[str]) -> list[str]:
         return [line for name in names for line in _changed(name, self.packages[name], _installed(name) or "none")]

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -61,7 +62,8 @@ def artefact_folder(
 
     Args:
         name_or_path: a folder or a Hub id.
-        files: patterns of the files to fetch, `WEIGHT_FILES` and `SETTINGS_FILES`; those in sub-folders are left out.
+        files: patterns of the files to fetch, `WEIGHT_FILES` and `SETTINGS_FILES`; of sub-folders, those whose whole
+            path is given.
         needed: names of files that a download must hold. The weights' are those of `find_weight_files`.
         revision: branch, tag or commit of a Hub id. A commit in the cache is loaded without asking the network.
         token: for a private model; `None` takes the stored one, `False` none.
@@ -85,16 +87,17 @@ def artefact_folder(
     try:
         repo = Path(cache_dir or constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model")
         had = set() if force_download else set(_contents(repo / "blobs"))
-        folder = snapshot_download(
+        fetch = partial(
+            snapshot_download,
             name,
-            revision=revision,
-            allow_patterns=list(files),
-            ignore_patterns=[_IN_SUBFOLDERS],
             token=token,
             cache_dir=cache_dir,
             local_files_only=local_files_only,
             force_download=force_download,
         )
+        folder = fetch(revision=revision, allow_patterns=list(files), ignore_patterns=[_IN_SUBFOLDERS])
+        if deeper := [file for file in files if "/" in file]:
+            fetch(revision=Path(folder).name, allow_patterns=deeper)  # of the same commit
     except (httpx2.HTTPError, OSError, ValueError) as error:
         if repo is not None:
             _remove_damaged(repo / "blobs", had)  # what came before the rest failed, too

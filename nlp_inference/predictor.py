@@ -1,40 +1,21 @@
 """The route: text in, Document with a prediction out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, overload
 
 from pydantic import BaseModel, ConfigDict
 
-from nlp_inference._optional import require
 from nlp_inference._shorten import shorten
 from nlp_inference.backends.base import Backend
+from nlp_inference.backends.choice import BackendName, backend_files, choose_backend, load_backend
 from nlp_inference.document import Document, as_document
 from nlp_inference.drift import Profile, ProfileRecorder
 from nlp_inference.errors import InvalidSpecError, PredictionError
-from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, WEIGHT_FILES, artefact_folder
+from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
+from nlp_inference.items import Chunk, Item, UnreadableItem, item_name, look_ahead, writable
 from nlp_inference.processor import Processor
 from nlp_inference.route import Route, Trace
-
-
-class UnreadableItem(NamedTuple):
-    """Stands in a source for what could not be read, so that what comes after it can be.
-
-    Args:
-        id: what to call it, such as `mails.jsonl:17`.
-        cause: why it could not be read.
-    """
-
-    id: str
-    cause: Exception
-
-
-Item = str | Mapping[str, Any] | Document | UnreadableItem
-"""A text, a Document or the fields of one."""
-
-LOOK_AHEAD_DOCUMENTS = 1024
-LOOK_AHEAD_CHARACTERS = 2_000_000
-"""How much is read ahead of the model, to make batches of like length: the bound of a stream's memory."""
 
 
 class FailedDocument(BaseModel):
@@ -53,6 +34,12 @@ class Predictor:
     Args:
         processor: what was saved with the model.
         backend: runs the model.
+        workers: how many batches run at a time, each on its share of the CPU's threads; `None` takes one for each
+            thread, up to eight. Predictions do not depend on it.
+
+    Attributes:
+        observers: called with the traces of some documents, in their order, before the first of them is answered; they
+            may look, as at the time that each took, and must not keep them: traces hold every tensor.
 
     Example:
         >>> predictor = Predictor.from_pretrained("org/model")  # doctest: +SKIP
@@ -60,20 +47,21 @@ class Predictor:
         (Span(start=13, end=17, label='CITY', score=0.99),)
     """
 
-    def __init__(self, processor: Processor, backend: Backend) -> None:
+    def __init__(self, processor: Processor, backend: Backend, *, workers: int | None = None) -> None:
         self.processor = processor
         self.backend = backend
-        self.route = Route(processor, backend)
+        self.route = Route(processor, backend, workers=workers)
         self.recorder = ProfileRecorder(
             unknown_id=processor.tokenizer.unk_token_id, transforms=[step.name for step in processor.preprocess]
         )
+        self.observers: list[Callable[[Sequence[Trace]], None]] = []
 
     @classmethod
     def from_pretrained(  # noqa: PLR0913 - the arguments are those of transformers
         cls,
         name_or_path: str | Path,
         *,
-        backend: Literal["torch"] = "torch",
+        backend: BackendName = "auto",
         device: str | None = None,
         dtype: str = "float32",
         revision: str = "main",
@@ -82,20 +70,23 @@ class Predictor:
         local_files_only: bool = False,
         trust_remote_code: bool = False,
         verify: bool = False,
+        workers: int | None = None,
     ) -> Self:
         """Load a processor and its model from a folder or the Hub.
 
         Args:
             name_or_path: a folder that training wrote, or a Hub id.
-            backend: what runs the model.
+            backend: what runs the model: `torch`; `onnx`, which is ONNX Runtime on what `nlp-training export` wrote; or
+                `auto`, which takes torch where it is installed, and ONNX Runtime elsewhere and for `int8`.
             device: such as `"cpu"` or `"cuda:1"`; `None` takes a GPU if there is one.
-            dtype: precision of the weights, such as `"float32"` or `"bfloat16"`.
+            dtype: precision of the weights, such as `"float32"`, `"bfloat16"` or, with ONNX Runtime, `"int8"`.
             revision: branch, tag or commit on the Hub.
             token: for a private model on the Hub; `True` takes the one that `hf auth login` stored.
             cache_dir: where downloads are kept, in place of the Hub's own cache.
             local_files_only: load what was downloaded before, and never ask the network.
             trust_remote_code: whether code that was saved with the model may run. Read it before you trust it.
             verify: whether to replay the model's golden records first; see `nlp_inference.golden`.
+            workers: how many batches run at a time; see `Predictor`.
 
         Warns:
             FingerprintWarning: a package or a transform is not what it was when the model was saved.
@@ -107,9 +98,10 @@ class Predictor:
             UnknownTypeError: it uses a transform or a task that is not installed, and whose code is not trusted.
             VerificationError: `verify` is set, and a golden record does not come out as it was recorded.
         """
+        chosen = choose_backend(name_or_path, backend=backend, dtype=dtype)
         folder = artefact_folder(
             name_or_path,
-            files=(*SETTINGS_FILES, *WEIGHT_FILES),
+            files=(*SETTINGS_FILES, *backend_files(chosen, dtype=dtype)),
             needed=MODEL_NEEDS,
             revision=revision,
             token=token,
@@ -117,10 +109,8 @@ class Predictor:
             local_files_only=local_files_only,
         )
         processor = Processor.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        require(backend, extra=backend)
-        from nlp_inference.backends.torch import TorchBackend
-
-        model = TorchBackend.from_pretrained(
+        model = load_backend(
+            chosen,
             folder,
             task=processor.task,
             device=device,
@@ -128,11 +118,12 @@ class Predictor:
             fingerprint=processor.fingerprint,
             trust_remote_code=trust_remote_code,
         )
-        predictor = cls(processor, model)
+        predictor = cls(processor, model, workers=workers)
         if verify:
             from nlp_inference import golden
 
-            golden.verify(predictor, golden.read_golden(folder)).require_ok(name_or_path)
+            records = golden.read_golden(folder, name=golden.golden_file(chosen, dtype))
+            golden.verify(predictor, records).require_ok(name_or_path)
         return predictor
 
     @overload
@@ -154,13 +145,25 @@ class Predictor:
         return list(self.stream(items, on_error=on_error))
 
     @overload
-    def stream(self, items: Iterable[Item], *, on_error: Literal["raise"] = "raise") -> Iterator[Document]: ...
+    def stream(
+        self, items: Iterable[Item], *, on_error: Literal["raise"] = "raise", skip: int = 0
+    ) -> Iterator[Document]: ...
     @overload
-    def stream(self, items: Iterable[Item], *, on_error: Literal["record"]) -> Iterator[Document | FailedDocument]: ...
-    def stream(self, items: Iterable[Item], *, on_error: Literal["raise", "record"] = "raise") -> Iterator[Any]:
+    def stream(
+        self, items: Iterable[Item], *, on_error: Literal["record"], skip: int = 0
+    ) -> Iterator[Document | FailedDocument]: ...
+    def stream(
+        self, items: Iterable[Item], *, on_error: Literal["raise", "record"] = "raise", skip: int = 0
+    ) -> Iterator[Any]:
         """Predict texts or Documents one after the other, in bounded memory; see `predict`.
 
         If the source of the items fails, what came before is predicted first, and then its error is raised.
+
+        Args:
+            items: as for `predict`.
+            on_error: as for `predict`.
+            skip: how many of the first items were answered before, and are not again. Those that share batches with the
+                next ones are predicted along, so that every result has the same bits as without skipping.
         """
         if isinstance(items, str | bytes | Mapping | Document):
             raise TypeError(
@@ -168,8 +171,18 @@ class Predictor:
             )
         if on_error not in ("raise", "record"):
             raise InvalidSpecError(f"on_error is {on_error!r}; write 'raise' or 'record'")
-        results = (result for chunk in _look_ahead(items) for result in self._predict_chunk(chunk))
+        results = (result for chunk in look_ahead(items) for result in self._predict_chunk(chunk, skip))
         return (_settle(result, record=on_error == "record") for result in results)
+
+    def close(self) -> None:
+        """Let the threads of its workers go. It may predict again, and starts them again then."""
+        self.route.workers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def profile(self) -> Profile:
         """What was predicted so far, as counts to compare with those of training; see `nlp_inference.drift`.
@@ -189,12 +202,17 @@ class Predictor:
         traces = [_start(item, str(number)) for number, item in enumerate(items)]
         return self.route.follow(traces, token_budget=1)
 
-    def _predict_chunk(self, chunk: list[tuple[str, Item]]) -> list["Document | _Failure"]:
-        started = [_start(item, number) for number, item in chunk]
+    def _predict_chunk(self, chunk: Chunk, skip: int) -> list["Document | _Failure"]:
+        known = max(0, skip - chunk.begin)
+        if known >= len(chunk.items):
+            return []
+        started = [_start(item, str(number)) for number, item in enumerate(chunk.items, chunk.begin)]
         traces = self.route.follow(started, token_budget=self.backend.token_budget)
         served = [(one.final, one.encoded) for one in traces if one.final is not None and one.encoded is not None]
         self.recorder.add(served)
-        return [_outcome(trace) for trace in traces]
+        for observe in self.observers:
+            observe(traces)
+        return [_outcome(trace) for trace in traces[known:]]
 
 
 class _Failure(NamedTuple):
@@ -204,7 +222,7 @@ class _Failure(NamedTuple):
     cause: Exception
 
     def record(self) -> FailedDocument:
-        name, message = _writable(self.id), _writable(str(self.cause))
+        name, message = writable(self.id), writable(str(self.cause))
         return FailedDocument(id=name, error=type(self.cause).__name__, message=message)
 
     def error(self) -> PredictionError:
@@ -224,7 +242,7 @@ def _start(item: Item, number: str) -> Trace:
     try:
         document = _read(item, number)
     except Exception as error:  # noqa: BLE001 - a document must not take its neighbours down, whatever is wrong with it
-        return Trace(_name(item, number), failure=error)
+        return Trace(item_name(item, number), failure=error)
     return Trace(str(document.id), document)
 
 
@@ -238,39 +256,3 @@ def _read(item: Item, number: str) -> Document:
     if isinstance(item, UnreadableItem):
         raise item.cause
     return as_document(item, default_id=number)
-
-
-def _name(item: Item, number: str) -> str:
-    """What to call an item that may not even be a document."""
-    given = item.get("id") if isinstance(item, Mapping) else item.id if isinstance(item, UnreadableItem) else None
-    return given if isinstance(given, str) else number
-
-
-def _writable(text: str) -> str:
-    """Lone surrogates, which no UTF-8 file can hold, as their escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _look_ahead(items: Iterable[Item]) -> Iterator[list[tuple[str, Item]]]:
-    """Cut a stream into chunks of bounded size, each item with its number as a name, up to where the stream fails."""
-    chunk: list[tuple[str, Item]] = []
-    characters = 0
-    try:
-        for number, item in enumerate(items):
-            chunk.append((str(number), item))
-            characters += _characters(item)
-            if len(chunk) == LOOK_AHEAD_DOCUMENTS or characters >= LOOK_AHEAD_CHARACTERS:
-                yield chunk
-                chunk, characters = [], 0
-    except Exception:  # the source broke: what it gave before is still answered
-        if chunk:
-            yield chunk
-        raise
-    if chunk:
-        yield chunk
-
-
-def _characters(item: Item) -> int:
-    if isinstance(item, Mapping):
-        item = item.get("raw_text", "")
-    return len(item.raw_text if isinstance(item, Document) else item) if isinstance(item, str | Document) else 0

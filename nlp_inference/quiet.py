@@ -18,10 +18,12 @@ def quiet_libraries() -> None:
 @contextmanager
 def one_line_warnings(messages: Console) -> Iterator[None]:
     """Show the warnings that come up without the lines of code that Python puts around them."""
-    with warnings.catch_warnings(record=True) as caught:
-        try:
-            yield
-        finally:
-            for warning in caught:
-                line = f"{warning.category.__name__}: {' '.join(str(warning.message).split())}"
-                messages.print(line, style="yellow", highlight=False, markup=False)
+
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+        del filename, lineno
+        text = f"{category.__name__}: {' '.join(str(message).split())}"
+        messages.print(text, style="yellow", highlight=False, markup=False)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield

@@ -36,8 +36,8 @@ class Registered(BaseModel):
 
     A direct subclass that sets `kind` opens a registry; every concrete class below it that sets `name` enters it. An
     installed package is asked for a name that is not known yet, if it declares the name as an entry point of the kind's
-    group: `nlp_inference.transforms`, `nlp_inference.post_transforms` or `nlp_inference.tasks`. Code that came with a
-    model enters no registry, so that no other model can name it.
+    group, such as `nlp_inference.transforms`, `nlp_inference.post_transforms` or `nlp_training.losses`. Code that came
+    with a model enters no registry, so that no other model can name it.
 
     Example:
         >>> class Animal(Registered):
@@ -56,6 +56,8 @@ class Registered(BaseModel):
     name: ClassVar[str]
     """The name under which this class is saved."""
     members: ClassVar[dict[str, type["Registered"]]]
+    opened_by: ClassVar[str]
+    """The package whose entry points offer members of this registry, as `nlp_inference.transforms` does."""
     _auto_class: ClassVar[str | None] = None
 
     @classmethod
@@ -63,6 +65,7 @@ class Registered(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         if "kind" in vars(cls):
             cls.members = {}
+            cls.opened_by = cls.__module__.partition(".")[0]
         if "name" in vars(cls) and not isabstract(cls) and not cls.came_with_a_model():
             known = cls.members.get(cls.name)
             if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
@@ -106,7 +109,8 @@ class Registered(BaseModel):
     @classmethod
     def entry_points(cls, name: str | None = None) -> tuple[EntryPoint, ...]:
         """What installed packages declare in the group of this kind, under `name` or under any."""
-        group = f"nlp_inference.{cls.kind.replace('-', '_')}s"
+        plural = cls.kind.replace("-", "_") + ("es" if cls.kind.endswith("s") else "s")
+        group = f"{cls.opened_by}.{plural}"
         return tuple(entry_points(group=group) if name is None else entry_points(group=group, name=name))
 
     @classmethod

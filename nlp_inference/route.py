@@ -1,9 +1,13 @@
 """The route of documents through processor and model, stage by stage; prediction and verification both go it."""
 
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from time import perf_counter
 from typing import NamedTuple
 
+from nlp_inference._foreign_errors import is_out_of_memory
 from nlp_inference.backends.base import Backend
 from nlp_inference.batching import token_budget_batches
 from nlp_inference.document import Document
@@ -11,6 +15,7 @@ from nlp_inference.encoding import EncodedDocument
 from nlp_inference.layout import Row
 from nlp_inference.processor import Processor
 from nlp_inference.tasks import Arrays
+from nlp_inference.workers import Workers
 
 
 class Trace(NamedTuple):
@@ -25,6 +30,8 @@ class Trace(NamedTuple):
         decoded: with what the outputs say, before postprocessing.
         final: what `Predictor.predict` returns.
         failure: what it failed of.
+        seconds: its share of the time that all this took: of encoding by its characters, of each batch by its rows,
+            since all are padded to the longest; decoding and postprocessing are its own.
     """
 
     id: str
@@ -35,6 +42,11 @@ class Trace(NamedTuple):
     decoded: Document | None = None
     final: Document | None = None
     failure: Exception | None = None
+    seconds: float = 0.0
+
+
+Answer = tuple[Arrays | Exception, float]
+"""The model's outputs for a row, or what the row made it fail of, and its share of the batch's seconds."""
 
 
 class Route:
@@ -43,11 +55,14 @@ class Route:
     Args:
         processor: what happens before and after the model.
         backend: runs the model.
+        workers: how many batches run at a time, each on its share of the CPU's threads; see `Workers`.
     """
 
-    def __init__(self, processor: Processor, backend: Backend) -> None:
+    def __init__(self, processor: Processor, backend: Backend, *, workers: int | None = None) -> None:
         self.processor = processor
         self.backend = backend
+        self.workers = Workers(backend, count=workers)
+        self._most_tokens = sys.maxsize  # of a batch: fewer once the memory was too small
 
     def follow(self, traces: Sequence[Trace], *, token_budget: int) -> list[Trace]:
         """Complete traces that have a document, or a failure; their order is kept.
@@ -64,11 +79,15 @@ class Route:
     def _encode(self, traces: Sequence[Trace]) -> list[Trace]:
         """Encode what can be encoded; if one document makes the batch fail, each goes alone."""
         documents = [trace.document for trace in traces if trace.failure is None and trace.document is not None]
+        started = perf_counter()
         try:
-            encoded = iter(self.processor.encode(documents))
+            encoded = self.processor.encode(documents)
         except Exception:  # noqa: BLE001 - whatever it was, it comes again for the document that caused it
             return [_attempt(self._encode_one, trace) for trace in traces]
-        return [trace if trace.failure is not None else trace._replace(encoded=next(encoded)) for trace in traces]
+        sizes = [1 + len(document.raw_text) + len(document.raw_text_pair or "") for document in documents]
+        a_character = (perf_counter() - started) / max(1, sum(sizes))
+        made = iter(zip(encoded, sizes, strict=True))
+        return [trace if trace.failure else _with_encoded(trace, *next(made), a_character) for trace in traces]
 
     def _encode_one(self, trace: Trace) -> Trace:
         documents = [] if trace.document is None else [trace.document]
@@ -83,25 +102,47 @@ class Route:
         answers = iter(self._forward(rows, token_budget=token_budget))
         return [trace if trace.failure is not None else _with_outputs(trace, answers) for trace in traces]
 
-    def _forward(self, rows: Sequence[Row], *, token_budget: int) -> list[Arrays | Exception]:
-        """The model's outputs for each row, from batches of rows of like length, or what the row made it fail of."""
-        outputs: list[Arrays | Exception] = [{}] * len(rows)
-        lengths = [len(row.input_ids) for row in rows]
-        for positions in token_budget_batches(lengths, token_budget):
-            answers = self._run([rows[position] for position in positions])
+    def _forward(self, rows: Sequence[Row], *, token_budget: int) -> list[Answer]:
+        """The model's answer to each row, from batches of rows of like length."""
+        found: list[Answer] = [({}, 0.0)] * len(rows)
+        batches = list(token_budget_batches([len(row.input_ids) for row in rows], min(token_budget, self._most_tokens)))
+        answered = self.workers.map(self._timed_run, [[rows[position] for position in batch] for batch in batches])
+        for positions, (answers, share) in zip(batches, answered, strict=True):
             for position, answer in zip(positions, answers, strict=True):
-                outputs[position] = answer
-        return outputs
+                found[position] = answer, share
+        return found
+
+    def _timed_run(self, rows: Sequence[Row]) -> tuple[list[Arrays | Exception], float]:
+        started = perf_counter()
+        answers = self._run(rows)
+        return answers, (perf_counter() - started) / len(rows)
 
     def _run(self, rows: Sequence[Row]) -> list[Arrays | Exception]:
-        """Run one batch; if a row makes it fail, each goes alone."""
-        try:
-            batch = self.backend.forward(self.processor.layout.pad(rows))
-            return [{name: array[index] for name, array in batch.items()} for index in range(len(rows))]
-        except Exception as error:  # noqa: BLE001 - out of memory, an index, whatever a model or a device may raise
-            if len(rows) == 1:
-                return [error]
-        return [answer for row in rows for answer in self._run([row])]
+        """Run one batch; if the memory is too small, in halves, and if a row makes it fail, each goes alone."""
+        parts = [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
+        tokens = len(rows) * max(len(row.input_ids) for row in rows)
+        if len(rows) == 1 or tokens <= self._most_tokens:
+            try:
+                batch = self.backend.forward(self.processor.layout.pad(rows))
+                return [{name: array[index] for name, array in batch.items()} for index in range(len(rows))]
+            except Exception as error:  # noqa: BLE001 - memory, an index, whatever a model or a device may raise
+                short = is_out_of_memory(error)
+                if len(rows) == 1:
+                    return [error.with_traceback(None) if short else error]  # a traceback holds tensors
+            if short:
+                self._take_at_most(tokens // 2)
+            else:
+                parts = [[row] for row in rows]
+        return [answer for part in parts for answer in self._run(part)]
+
+    def _take_at_most(self, tokens: int) -> None:
+        """Batches of so many tokens from now on."""
+        self._most_tokens = min(self._most_tokens, tokens)
+        warnings.warn(
+            f"the memory is too small for a batch of {2 * tokens} tokens; from now on a batch has {tokens} at most",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
     def _decode(self, trace: Trace) -> Trace:
         if trace.encoded is None or trace.outputs is None:
@@ -112,23 +153,34 @@ class Route:
         return trace if trace.decoded is None else trace._replace(final=self.processor.postprocess(trace.decoded))
 
 
-def _with_outputs(trace: Trace, answers: Iterator[Arrays | Exception]) -> Trace:
+def _with_encoded(trace: Trace, encoded: EncodedDocument, size: int, a_character: float) -> Trace:
+    """The trace with its encoded document, and what encoding it took if a character takes so many seconds."""
+    return trace._replace(encoded=encoded, seconds=trace.seconds + size * a_character)
+
+
+def _with_outputs(trace: Trace, answers: Iterator[Answer]) -> Trace:
     """The trace with the next answers, which are those to its rows."""
     outputs: list[Arrays] = []
     failures: list[Exception] = []
-    for answer in islice(answers, len(trace.rows)):
+    seconds = trace.seconds
+    for answer, share in islice(answers, len(trace.rows)):
+        seconds += share
         if isinstance(answer, Exception):
             failures.append(answer)
         else:
             outputs.append(answer)
-    return trace._replace(failure=failures[0]) if failures else trace._replace(outputs=outputs)
+    if failures:
+        return trace._replace(failure=failures[0], seconds=seconds)
+    return trace._replace(outputs=outputs, seconds=seconds)
 
 
 def _attempt(step: Callable[[Trace], Trace], trace: Trace) -> Trace:
     """Take one document a step further, or say what it failed of, so that the others go on."""
     if trace.failure is not None:
         return trace
+    started = perf_counter()
     try:
-        return step(trace)
+        done = step(trace)
+        return done._replace(seconds=done.seconds + perf_counter() - started)
     except Exception as error:  # noqa: BLE001 - a document must not take its neighbours down, whatever it breaks
         return trace._replace(failure=error)

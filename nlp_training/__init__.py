@@ -41,7 +41,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from nlp_inference._optional import require
 
-    for needed in ("yaml", "torch", "accelerate", "datasets", "evaluate", "scipy", "sklearn"):
+    for needed in ("yaml", "torch", "accelerate", "datasets", "evaluate", "scipy", "sklearn", "jinja2"):
         require(needed, extra="train")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 

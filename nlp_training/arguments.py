@@ -1,7 +1,6 @@
 """TrainingArguments from the `training` section: this library's defaults, and what the machine decides."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
@@ -9,10 +8,14 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
-from nlp_inference import Processor, Task
+from nlp_inference import Processor
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.config import RunConfig
-from nlp_training.metrics import document_metric
+from nlp_training.machine import divide_step, loader_workers
+from nlp_training.metrics import Metric, document_metric
+from nlp_training.search.stopping import early_stopping_arguments
+from nlp_training.streaming import stream_defaults
+from nlp_training.tracking.choice import DEFAULT, choose_trackers
 
 _DEFAULTS: dict[str, Any] = {
     "train_sampling_strategy": "group_by_length",
@@ -21,15 +24,15 @@ _DEFAULTS: dict[str, Any] = {
     "learning_rate": 5e-5,
     "logging_strategy": "epoch",
     "save_total_limit": 2,
-    "report_to": "none",
+    "report_to": DEFAULT,
     "bf16": "auto",
 }
 _PUBLISHING = ("push_to_hub", "hub_")
 _STRATEGIES = ("group_by_length", "random", "sequential")
 
 
-def resolve_config(config: RunConfig, *, task: Task, best_metric: str) -> RunConfig:
-    """The same run with everything decided that data and machine decide: labels, strategies, precision, attention.
+def resolve_config(config: RunConfig, *, processor: Processor, best_metric: str) -> RunConfig:
+    """The same run with all decided that data and machine decide: labels, strategies, precision, attention, batches.
 
     Resolving the result again gives the result.
 
@@ -37,12 +40,16 @@ def resolve_config(config: RunConfig, *, task: Task, best_metric: str) -> RunCon
         InvalidSpecError: the section `training` does not fit together.
     """
     training = resolve_training(config, best_metric=best_metric)
-    attention = config.model.training_attention or ("eager" if _on_cpu(training) else None)
+    on_cpu, task = _on_cpu(training), processor.task
+    attention = config.model.training_attention or ("eager" if on_cpu else None)
+    model = config.model.model_copy(update={"training_attention": attention})
+    batches = divide_step(training, model, max_length=processor.layout.max_length, on_cpu=on_cpu)
     return config.model_copy(
         update={
-            "model": config.model.model_copy(update={"training_attention": attention}),
+            "cpu_threads": torch.get_num_threads(),
+            "model": model,
             "processor": config.processor.model_copy(update={"task": {task.name: task.model_dump(mode="json")}}),
-            "training": training,
+            "training": training | batches,
         }
     )
 
@@ -62,7 +69,8 @@ def training_arguments(config: RunConfig, *, best_metric: str) -> TrainingArgume
         InvalidSpecError: a key is not a field of `TrainingArguments`, is one that the run decides itself, or does not
             fit the others.
     """
-    values = resolve_training(config, best_metric=best_metric)
+    values = {"run_name": config.name, **resolve_training(config, best_metric=best_metric)}
+    values["report_to"] = choose_trackers(values["report_to"])
     folder = str(config.folder / "checkpoints")
     try:
         return TrainingArguments(output_dir=folder, seed=config.seed, data_seed=config.seed, **values)
@@ -73,11 +81,15 @@ def training_arguments(config: RunConfig, *, best_metric: str) -> TrainingArgume
 def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
     """What the section `training` says, with this library's defaults and the machine's answers."""
     _check(config.training)
-    values = {**_DEFAULTS, **config.training}
-    values |= _strategies(values, has_validation=config.data.validation is not None, best_metric=best_metric)
+    of_stream = stream_defaults(config) if config.data.train.streaming else {}
+    values = {**_DEFAULTS, **of_stream, **config.training}
+    values |= _strategies(values, has_validation=config.data.has_validation, best_metric=best_metric)
     values.setdefault("use_cpu", not torch.accelerator.is_available())
+    if config.early_stopping is not None:
+        values |= early_stopping_arguments(values)
     on_cpu = _on_cpu(values)
     values.setdefault("dataloader_pin_memory", not on_cpu)
+    values.setdefault("dataloader_num_workers", loader_workers(on_cpu=on_cpu))
     if values["bf16"] == "auto":
         values["bf16"] = not values.get("fp16") and has_fast_bf16(on_cpu=on_cpu)
     return values
@@ -116,7 +128,8 @@ def _refuse_evaluation(values: dict[str, Any]) -> None:
     }
     for key in (key for key, is_asked in asked.items() if is_asked):
         raise InvalidSpecError(
-            f"training.{key} is {values[key]!r}, but there is nothing to evaluate on; give data.validation"
+            f"training.{key} is {values[key]!r}, but there is nothing to evaluate on; give data.validation, or "
+            "data.split to make it of the training documents"
         )
 
 
@@ -156,22 +169,14 @@ def _check(given: dict[str, Any]) -> None:
         )
 
 
-def refuse_sharding(args: TrainingArguments) -> None:
-    launched_with_fsdp = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in {"1", "true", "yes"}
-    deepspeed = args.deepspeed_plugin
-    if args.fsdp or launched_with_fsdp or (deepspeed is not None and deepspeed.zero_stage == 3):
-        raise InvalidSpecError(
-            "the weights would be sharded among the processes (FSDP or DeepSpeed ZeRO-3), and evaluation and saving "
-            "need them whole; train with DDP, or with ZeRO-1 or -2"
-        )
-
-
-def check_best_metric(args: TrainingArguments, processor: Processor, eval_dataset: Any) -> None:
+def check_best_metric(
+    args: TrainingArguments, processor: Processor, eval_dataset: Any, *, own: Sequence[Metric] = ()
+) -> None:
     """A name that evaluation does not give would be found out only after the first epoch."""
     name = args.metric_for_best_model
     if name is None or args.eval_strategy == "no":
         return
-    known = document_metric(processor.task.needs).scores
+    known = document_metric(processor.task.needs, own).scores
     if isinstance(eval_dataset, Mapping):
         known = tuple(f"{one}_{score_name}" for one in eval_dataset for score_name in known)
     if name.removeprefix("eval_") not in known:

@@ -16,6 +16,7 @@ from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.input_profile import training_profile
 from nlp_training.replacing import replacing_folder
 from nlp_training.reports.model_card import model_card
+from nlp_training.served_weights import plain_model
 from nlp_training.trainer import DocumentTrainer
 
 DataReport = dict[str, SplitMeasures]
@@ -32,7 +33,7 @@ def save_artefact(
     """Write model, processor, golden records, configuration, scores, data report and model card, or nothing."""
     training = {key: value for key, value in config.training.items() if key != "resume_from_checkpoint"}
     with replacing_folder(target) as folder:
-        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+        plain_model(trainer.accelerator, trainer.model).save_pretrained(folder)
         trainer.processor.save_pretrained(folder)
         weights = find_weight_files(folder)
         fingerprint = Fingerprint.of(trainer.processor, weights=weights, runtime="torch", folder=folder)

@@ -1,6 +1,6 @@
 """A loss at work on batches: what it reads is asked of the models, and what has no target is left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -15,6 +15,7 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_inference.layout import IGNORED
 from nlp_training.losses import Distillation, Items, Loss, SupervisedContrastive
 from nlp_training.losses.distillation import Teacher
+from nlp_training.losses.mixup import Mixer, Mixup
 from nlp_training.sample_weights import SAMPLE_WEIGHT
 from nlp_training.streams import document_chunks
 
@@ -30,6 +31,8 @@ class BatchLoss:
         model: what is trained.
         documents: the training documents, of whose targets classes are counted, if the loss weighs them.
         device: where a teacher runs, such as `"cpu"`.
+        seed: of what a loss draws; another one in every process.
+        step: says how many steps were trained, which decides what a loss draws.
 
     Raises:
         InvalidSpecError: the loss does not fit the task or the model, or the teacher does not fit the student.
@@ -43,6 +46,8 @@ class BatchLoss:
         model: torch.nn.Module,
         documents: Sequence[Document] | None,
         device: str,
+        seed: str = "0",
+        step: Callable[[], int] = lambda: 0,
     ) -> None:
         self.loss = loss
         self.needs = frozenset(need for part in loss.parts() for need in part.needs)
@@ -51,6 +56,8 @@ class BatchLoss:
             _check_dropout(model)
         teachers = [part for part in loss.parts() if isinstance(part, Distillation)]
         self.teacher = Teacher(teachers[0], student=processor, device=device) if teachers else None
+        mixups = [part for part in loss.parts() if isinstance(part, Mixup)]
+        self.mixer = Mixer(mixups[0], model=model, seed=seed, step=step) if mixups else None
         contrasts = [part for part in loss.parts() if isinstance(part, SupervisedContrastive)]
         self.pooling = contrasts[0].pooling if contrasts else "mean"
         self.class_weights = self._class_weights(processor, documents)
@@ -75,17 +82,26 @@ class BatchLoss:
             batch: rows with `labels`.
             total_weight: of the whole step that the batch is a part of; `None` takes that of the batch alone.
         """
-        labels = _labels(batch)
-        answers, outputs = self._ask(model, {name: batch[name] for name in self._inputs}, by_row=labels.ndim == 1)
+        labels, weights = _labels(batch), _sample_weights(batch)
+        inputs = {name: batch[name] for name in self._inputs}
+        mixing = None if self.mixer is None else self.mixer.draw(len(labels))
+        if self.mixer is not None and mixing is not None:
+            inputs = self.mixer.mixed(inputs, mixing)
+        answers, outputs = self._ask(model, inputs, by_row=labels.ndim == 1)
         _check_shapes(self.loss, answers["logits"], labels)
+        value = self._sum(answers, labels, weights)
+        if mixing is not None:
+            other = self._sum(answers, labels[mixing.partners], weights[mixing.partners])
+            value = mixing.share * value + (1 - mixing.share) * other
+        total = self.total_weight([batch]) if total_weight is None else total_weight
+        return value / total.clamp(min=torch.finfo(value.dtype).tiny).to(value), outputs
+
+    def _sum(self, answers: Mapping[str, Tensor], labels: Tensor, weights: Tensor) -> Tensor:
+        """`[]`, the sum of the weighted losses of all targets that are not `IGNORED`."""
         kept = labels != IGNORED
         answered = {name: tensor[kept] for name, tensor in answers.items()}
-        values = self.loss.values(
-            Items(targets=labels[kept], class_weights=self._weights_on(labels.device), **answered)
-        )
-        values = values * _sample_weights(batch)[kept]
-        total = self.total_weight([batch]) if total_weight is None else total_weight
-        return values.sum() / total.clamp(min=torch.finfo(values.dtype).tiny).to(values), outputs
+        items = Items(targets=labels[kept], class_weights=self._weights_on(labels.device), **answered)
+        return (self.loss.values(items) * weights[kept]).sum()
 
     def _item_weights(self, batch: Batch) -> Tensor:
         labels = _labels(batch)
@@ -97,7 +113,7 @@ class BatchLoss:
 
     def _ask(self, model: torch.nn.Module, inputs: Batch, *, by_row: bool) -> tuple[dict[str, Tensor], Any]:
         """What the loss reads, a row of it for each row of the batch, and what the model returned."""
-        rows = len(inputs["input_ids"])
+        rows = len(inputs["attention_mask"])
         twice = "second_logits" in self.needs
         asked = {name: torch.cat([one, one]) for name, one in inputs.items()} if twice else inputs
         with_states = {"output_hidden_states": True} if "states" in self.needs else {}

@@ -1,9 +1,8 @@
 """What a run is, as a YAML file says it: every key is known, and every key can be overridden on the command line."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
@@ -15,32 +14,17 @@ from pydantic import (
     PositiveInt,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import explain
 from nlp_inference.windowing import WindowSettings
 from nlp_training.data.sources import DataSource
-
-_BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
-
-
-class _Yaml(yaml.SafeLoader):
-    """YAML 1.2's numbers and booleans: as YAML 1.1 says, PyYAML takes `3e-4` for a string and `no` for false."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - as in PyYAML's own loaders
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-class _YamlDumper(yaml.SafeDumper):
-    """Quotes what either version of YAML would not read as a string."""
-
-
-_Yaml.add_implicit_resolver(_BOOL, re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-for _class in (_Yaml, _YamlDumper):
-    _class.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+from nlp_training.data.splits import SplitSettings
+from nlp_training.search.settings import EarlyStopping, SearchConfig
+from nlp_training.user_modules import locate_files
+from nlp_training.yaml_files import parse_yaml, read_yaml, yaml_text
 
 
 class _Section(BaseModel):
@@ -53,6 +37,8 @@ class ModelConfig(_Section):
     Args:
         base: a Hub id, a folder, or `package:NAME/FOLDER` for a folder inside an installed Python package.
         revision: branch, tag or commit on the Hub.
+        architecture: the name of a model class of your own, see `nlp_inference.architectures.architecture`, in place of
+            the one that the task takes.
         settings: keys of the model's own configuration to set, such as `hidden_dropout_prob: 0.2`.
         training_attention: attention implementation while training, such as `sdpa`; `None` takes `eager` on a CPU,
             where the backward pass of the fused one is slow, and the model's own elsewhere. Evaluation always takes
@@ -61,6 +47,7 @@ class ModelConfig(_Section):
 
     base: str
     revision: str = "main"
+    architecture: str | None = None
     settings: dict[str, JsonValue] = {}
     training_attention: str | None = None
 
@@ -72,12 +59,14 @@ class DataConfig(_Section):
     are kept.
 
     Args:
+        split: `validation`, `test` or both, to be made of the documents of `train`, such as `{validation: 0.1}`.
         sample_weight: metadata key under which a training document says how much it counts in `loss`.
     """
 
     train: DataSource
     validation: DataSource | None = None
     test: dict[str, DataSource] = {}
+    split: SplitSettings | None = None
     sample_weight: str | None = None
 
     def sources(self) -> dict[str, tuple[DataSource, str]]:
@@ -85,6 +74,31 @@ class DataConfig(_Section):
         usual = {"train": "train", "validation": "validation"}
         named = {"train": self.train, "validation": self.validation, **self.test}
         return {name: (source, usual.get(name, "test")) for name, source in named.items() if source is not None}
+
+    @property
+    def made(self) -> Collection[str]:
+        """The names of the splits that are made of the training documents."""
+        return self.split.shares if self.split is not None else ()
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is a split to evaluate on while training."""
+        return self.validation is not None or "validation" in self.made
+
+    @model_validator(mode="after")
+    def _makes_no_split_that_is_given(self) -> Self:
+        if twice := sorted({*self.made} & {*self.sources()}):
+            raise ValueError(f"{twice[0]} is given, and split makes another one of train; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _streams_nothing_but_train(self) -> Self:
+        streamed = [name for name, (source, _) in self.sources().items() if source.streaming]
+        if others := [name for name in streamed if name != "train"]:
+            raise ValueError(f"{others[0]} is streamed, but only train can be: what is evaluated is read as a whole")
+        if streamed and self.split is not None:
+            raise ValueError("train is streamed, so that no split can be made of it; give the others a source each")
+        return self
 
     @field_validator("test", mode="before")
     @classmethod
@@ -105,13 +119,8 @@ class ProcessorConfig(_Section):
     """Everything that decides a prediction apart from the weights; see `nlp_inference.Processor`.
 
     A task without labels takes those of the training documents, sorted.
-
-    Args:
-        modules: modules that define transforms or tasks of your own, such as `my_package.transforms`; they are imported
-            before the processor is built. An installed package that declares them as entry points needs no mention.
     """
 
-    modules: list[str] = []
     task: str | dict[str, Any]
     preprocess: list[str | dict[str, Any]] = []
     postprocess: list[str | dict[str, Any]] = []
@@ -152,14 +161,20 @@ class RunConfig(_Section):
         name: of the folder that the run makes, under `output_dir`.
         output_dir: where runs are kept.
         seed: of everything random.
+        modules: code of your own, imported before anything is built: files such as `my_ideas.py`, looked for beside the
+            configuration and then in the working directory, or modules that Python finds, such as `my_package.ideas`.
+            An installed package that declares what it has as entry points needs no mention.
         cpu_threads: threads of each process on a CPU; `None` shares the cores among the processes of this machine.
         model: what to start from.
         data: what to learn from.
         processor: everything that decides a prediction apart from the weights.
         loss: what to minimise, such as `{focal: {gamma: 2}}`; see `nlp_training.losses`. `None` means the model's own.
         sampling: which training documents an epoch has.
+        metrics: further scores, by the names of metrics of your own; see `nlp_training.metrics.Metric`.
         augment: random changes of the training documents, such as `{keyboard_typos: 0.2}`; see `nlp_training.augment`.
         training: how to train.
+        early_stopping: when training ends before its last epoch, such as `{patience: 3}`; needs validation documents.
+        search: what `nlp-training search` tries; not used by anything else.
         calibrate: whether to fit the task's temperature on the validation documents, after training.
         golden: the texts that are recorded with the model, to verify it with.
 
@@ -175,14 +190,18 @@ class RunConfig(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     output_dir: str = "runs"
     seed: int = 42
+    modules: list[str] = []
     cpu_threads: PositiveInt | None = None
     model: ModelConfig
     data: DataConfig
     processor: ProcessorConfig
     loss: str | dict[str, Any] | None = None
     sampling: SamplingConfig = SamplingConfig()
+    metrics: list[str | dict[str, Any]] = []
     augment: list[str | dict[str, Any]] = []
     training: dict[str, JsonValue] = {}
+    early_stopping: EarlyStopping | None = None
+    search: SearchConfig | None = None
     calibrate: bool = False
     golden: GoldenConfig = GoldenConfig()
 
@@ -206,44 +225,49 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
         >>> load_config("configs/quickstart.yaml", ["training.num_train_epochs=1"]).training["num_train_epochs"]
         1
     """
-    try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Yaml)  # noqa: S506 - a SafeLoader
-    except FileNotFoundError as error:
-        raise InvalidSpecError(f"there is no configuration {str(path)!r}; those that ship are in configs/") from error
-    except OSError as error:
-        raise InvalidSpecError(f"the configuration {str(path)!r} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InvalidSpecError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from error
-    except yaml.YAMLError as error:
-        raise InvalidSpecError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise InvalidSpecError(f"{path} holds {type(content).__name__}, expected a mapping with the keys of a run")
+    content = read_yaml(path)
     for override in overrides:
         _override(content, override)
     try:
-        return RunConfig.model_validate(content)
+        config = RunConfig.model_validate(content)
     except ValidationError as error:
         raise InvalidSpecError(f"{path}: {explain(error, RunConfig)}") from error
+    return config.model_copy(update={"modules": locate_files(config.modules, beside=Path(path).parent)})
 
 
 def _override(content: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise InvalidSpecError(f"cannot read the override {override!r}; write key=value, such as seed=1")
+    try:
+        set_key(content, key, parse_yaml(value))
+    except yaml.YAMLError as error:
+        raise InvalidSpecError(f"the value of the override {override!r} is not valid YAML: {error}") from error
+
+
+def set_key(content: dict[str, Any], key: str, value: Any) -> None:
+    """Set `key.of.a.section`; sections that are not there are made, in place of anything that is no section.
+
+    Example:
+        >>> content = {"loss": "focal"}
+        >>> set_key(content, "loss.focal.gamma", 1.5)
+        >>> content
+        {'loss': {'focal': {'gamma': 1.5}}}
+    """
     *parents, last = key.split(".")
     section = content
     for parent in parents:
         if not isinstance(section.get(parent), dict):
             section[parent] = {}
         section = section[parent]
-    try:
-        section[last] = yaml.load(value, Loader=_Yaml)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        raise InvalidSpecError(f"the value of the override {override!r} is not valid YAML: {error}") from error
+    section[last] = value
 
 
 def save_config(config: RunConfig, path: str | Path) -> None:
     """Write a configuration, every default of the sections included, so that `load_config` reads it again."""
-    content = config.model_dump(mode="json", exclude_none=True)
-    text = yaml.dump(content, Dumper=_YamlDumper, sort_keys=False, allow_unicode=True)
-    Path(path).write_text(text, encoding="utf-8")
+    Path(path).write_text(config_text(config), encoding="utf-8")
+
+
+def config_text(config: RunConfig) -> str:
+    """A configuration as `save_config` writes it."""
+    return yaml_text(config.model_dump(mode="json", exclude_none=True))

@@ -22,9 +22,22 @@ def use_cpu_threads(threads: int | None) -> None:
         1
         >>> use_cpu_threads(before)
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(threads or max(1, cores // local_processes))
+    torch.set_num_threads(threads or max(1, available_cores() // local_processes()))
+
+
+def available_cores() -> int:
+    """The cores that this process may use.
+
+    Example:
+        >>> available_cores() >= 1
+        True
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def local_processes() -> int:
+    """The processes of this run on this machine, as their launcher says."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3

@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 from nlp_inference import Annotation, Document, Predictor
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.tasks.base import Needs
-from nlp_training.metrics import document_metric
+from nlp_training.metrics import Metric, document_metric
 from nlp_training.streams import in_chunks
 
 BATCH = 1024
@@ -66,24 +66,27 @@ def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> 
 
 
 def compare(
-    pairs: Iterable[tuple[Document, Annotation]], *, needs: Needs, details: bool = True
+    pairs: Iterable[tuple[Document, Annotation]], *, needs: Needs, details: bool = True, own: Sequence[Metric] = ()
 ) -> Iterator[Comparison]:
     """Keep of predicted documents and their gold what the metrics see; without `details`, only the main one."""
-    metric = document_metric(needs)
+    metric = document_metric(needs, own)
     for document, gold in pairs:
         seen = metric.view(document, gold) if details else [metric.main.view(document, gold)]
         yield Comparison(seen, _coverage(document))
 
 
-def score(comparisons: Iterable[Comparison], *, needs: Needs, details: bool = True) -> dict[str, Any]:
+def score(
+    comparisons: Iterable[Comparison], *, needs: Needs, details: bool = True, own: Sequence[Metric] = ()
+) -> dict[str, Any]:
     """Score comparisons with the metrics of tasks that learn from this kind of gold.
 
     Args:
         comparisons: what `compare` gives, with the same `details`.
         needs: the kind of gold.
         details: whether to compute intervals and further metrics, or only the main one.
+        own: further metrics of the user, the same as for `compare`.
     """
-    chosen = document_metric(needs)
+    chosen = document_metric(needs, own)
     further = {name: part.metric() for name, part in chosen.further.items()} if details else {}
     metrics = (chosen.main.metric(), *further.values())
     coverage = dict.fromkeys(_COUNTED, 0)

@@ -8,7 +8,7 @@ from nlp_inference.document import as_document
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.golden import select_documents
 from nlp_inference.golden.schema import MAX_RECORDS, Origin
-from nlp_inference.predictor import UnreadableItem
+from nlp_inference.items import UnreadableItem
 from nlp_inference.records import read_items
 from nlp_training.config import RunConfig
 

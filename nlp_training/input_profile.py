@@ -1,6 +1,7 @@
 """The profile of what a model learnt from, to compare with what it will be asked."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from random import Random
 
 from nlp_inference import Document, Predictor
@@ -12,17 +13,20 @@ CHARACTERS = 5_000_000
 allows in production."""
 
 
-def training_profile(predictor: Predictor, documents: Sequence[Document], *, seed: int) -> Profile:
+def training_profile(predictor: Predictor, documents: Iterable[Document], *, seed: int) -> Profile:
     """Predict a sample of the training documents as production would, so that both sides are made by the same code.
 
     Labels are predicted ones on both sides, too: gold would differ from predictions also where nothing drifted.
 
     Args:
         predictor: one that has predicted nothing yet.
-        documents: what the model was trained on.
+        documents: what the model was trained on; of a stream, the first ones are taken.
         seed: of the sample.
     """
-    sample = Random(seed).sample(documents, min(DOCUMENTS, len(documents)))  # noqa: S311 - no secret
+    if isinstance(documents, Sequence):
+        sample = Random(seed).sample(documents, min(DOCUMENTS, len(documents)))  # noqa: S311 - no secret
+    else:
+        sample = list(islice(documents, DOCUMENTS))
     for _ in predictor.stream(document.unannotated() for document in _within_bound(sample)):
         pass
     return predictor.profile()

@@ -10,7 +10,7 @@ from nlp_training.data.checks import check_documents
 from nlp_training.data.errors import InvalidDataError
 
 
-def with_labels(spec: Spec, documents: Sequence[Document]) -> Task:
+def with_labels(spec: Spec, documents: Sequence[Document] | None) -> Task:
     """Build a task; if its specification names no labels, it takes those of the documents, sorted.
 
     Raises:
@@ -35,6 +35,11 @@ def with_labels(spec: Spec, documents: Sequence[Document]) -> Task:
         raise UnknownTypeError(f"unknown task {name!r}; known: {', '.join(sorted(Task.members))}")
     if not isinstance(settings, Mapping) or "labels" in settings or "labels" not in task.model_fields:
         return Task.from_spec(spec)
+    if documents is None:
+        raise InvalidSpecError(
+            f"data.train is streamed, so that nobody has seen its labels, and {name!r} names none; write all of them: "
+            f"processor.task: {{{name}: {{labels: [...]}}}}"
+        )
     labels = sorted({label for document in documents for label in _labels(document.gold, task)})
     if not labels:
         check_documents({"train": documents}, flat=False, needs=task.needs)  # says why, if it is not the task's doing

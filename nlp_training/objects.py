@@ -1,56 +1,54 @@
 """The objects of a run, from its configuration: documents, processor, model, trainer."""
 
 from collections.abc import Sequence
-from importlib import import_module
+from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
 
 from nlp_inference import Document, Processor, Task
+from nlp_inference.architectures.own import architecture_named
 from nlp_inference.backends.torch import model_class
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.arguments import training_arguments
 from nlp_training.augment import Augmenter
 from nlp_training.base_model import locate_base
 from nlp_training.config import RunConfig
-from nlp_training.data import load_documents
+from nlp_training.data import load_documents, with_made_splits
 from nlp_training.labels import with_labels
-from nlp_training.metrics import document_metric
+from nlp_training.metrics import Metric, document_metric
+from nlp_training.search.stopping import stop_early
+from nlp_training.streaming import DocumentStream, some_documents
+from nlp_training.tracking import place_logs
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.user_modules import import_modules, is_from_file
 
 Splits = dict[str, list[Document]]
 
 
 def load_splits(config: RunConfig) -> Splits:
-    """The documents of every split: `train`, `validation` if there is one, and the test sets by their names."""
-    return {
-        name: load_documents(source, default_split=split) for name, (source, split) in config.data.sources().items()
+    """The documents of every split: `train`, `validation` if there is one, and the test sets by their names.
+
+    A streamed `train` is left out: it is never in memory.
+
+    Raises:
+        InvalidDataError: documents cannot be read, or not be split as `data.split` asks.
+    """
+    loaded = {
+        name: load_documents(source, default_split=split)
+        for name, (source, split) in config.data.sources().items()
+        if not source.streaming
     }
+    return with_made_splits(loaded, config.data.split)
 
 
-def build_processor(config: RunConfig, train: list[Document]) -> Processor:
+def build_processor(config: RunConfig, train: list[Document] | None) -> Processor:
     """The processor that the configuration describes, with the labels of the training documents if it names none."""
     tokenizer = AutoTokenizer.from_pretrained(locate_base(config.model.base), revision=config.model.revision)
     settings = config.processor
-    import_modules(settings.modules)
+    import_modules(config.modules)
     return Processor(
         tokenizer, with_labels(settings.task, train), settings.preprocess, settings.postprocess, settings.windows
     )
-
-
-def import_modules(modules: Sequence[str]) -> None:
-    """Import the modules that define transforms and tasks of the user.
-
-    Raises:
-        InvalidSpecError: one cannot be imported.
-    """
-    for name in modules:
-        try:
-            import_module(name)
-        except Exception as error:
-            raise InvalidSpecError(
-                f"processor.modules names {name!r}, which cannot be imported: {type(error).__name__}: {error}; "
-                "install the package that it belongs to, or take it out"
-            ) from error
 
 
 def build_model(config: RunConfig, task: Task) -> PreTrainedModel:
@@ -64,7 +62,7 @@ def build_model(config: RunConfig, task: Task) -> PreTrainedModel:
     if taken:
         raise InvalidSpecError(f"model.settings has {taken[0]!r}, which the run decides itself; leave it out")
     try:
-        model: PreTrainedModel = model_class(task).from_pretrained(
+        model: PreTrainedModel = _class_of(config, task).from_pretrained(
             locate_base(config.model.base), **config.model.settings, **decided
         )
     except TypeError as error:
@@ -72,23 +70,38 @@ def build_model(config: RunConfig, task: Task) -> PreTrainedModel:
     return model
 
 
+def _class_of(config: RunConfig, task: Task) -> Any:
+    """The class of the task's model, or the one of the user; what no package has lets its source travel."""
+    if config.model.architecture is None:
+        return model_class(task)
+    own = architecture_named(config.model.architecture)
+    if is_from_file(own):
+        own.register_for_auto_class(task.auto_model)
+    return own
+
+
 def build_trainer(
     config: RunConfig, processor: Processor, splits: Splits, *, callbacks: Sequence[TrainerCallback] = ()
 ) -> DocumentTrainer:
     """The trainer of a resolved run, without the Trainer's own log lines."""
+    documents = splits["train"] if "train" in splits else DocumentStream(config.data.train)
     trainer = DocumentTrainer(
         build_model(config, processor.task),
         training_arguments(config, best_metric=document_metric(processor.task.needs).best),
         processing_class=processor,
-        train_dataset=splits["train"],
+        train_dataset=documents,
         eval_dataset=splits.get("validation"),
         callbacks=callbacks,
         training_attention=config.model.training_attention,
         loss=config.loss,
         sample_weight=config.data.sample_weight,
         balance=config.sampling.power if config.sampling.balance == "label" else None,
-        augmenter=Augmenter(config.augment, splits["train"], seed=config.seed) if config.augment else None,
+        augmenter=Augmenter(config.augment, some_documents(documents), seed=config.seed) if config.augment else None,
+        metrics=[Metric.from_spec(spec) for spec in config.metrics],
     )
+    if config.early_stopping is not None:
+        trainer.add_callback(stop_early(config.early_stopping))
+    place_logs(trainer, config.folder)
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
     return trainer

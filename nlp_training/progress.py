@@ -33,7 +33,7 @@ class RichProgress(TrainerCallback):
     ) -> None:
         """Draw the bar."""
         if state.is_world_process_zero:
-            self.bar = self.progress.add_task("training", total=state.max_steps, note="")
+            self.bar = self.progress.add_task("training", total=state.max_steps, completed=state.global_step, note="")
             self.progress.start()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

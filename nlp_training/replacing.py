@@ -41,6 +41,22 @@ def replacing_folder(target: str | Path) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
 
 
+def remove_unfinished(target: str | Path) -> None:
+    """Remove what processes left that were killed while they filled a folder for `target`; none may be at work there.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     (Path(folder) / ".model-new-a1b2").mkdir()
+        ...     remove_unfinished(Path(folder) / "model")
+        ...     list(Path(folder).iterdir())
+        []
+    """
+    target = Path(target)
+    for unfinished in target.parent.glob(f".{target.name}-new-*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def _swap(new: Path, target: Path, old: Path) -> None:
     """Put `new` in the place of `target`, which becomes `old`; if that fails, `target` is as it was."""
     if target.exists():

@@ -10,7 +10,7 @@ from transformers import set_seed
 from nlp_inference import Document
 from nlp_training.arguments import resolve_config
 from nlp_training.artefact import DataReport, save_artefact
-from nlp_training.checkpoints import prepare_checkpoints
+from nlp_training.checkpoints import choose_checkpoint
 from nlp_training.config import RunConfig
 from nlp_training.cpu import keep_freed_memory, use_cpu_threads
 from nlp_training.data import check_documents
@@ -18,8 +18,10 @@ from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.golden import golden_documents
 from nlp_training.metrics import document_metric
-from nlp_training.objects import build_processor, build_trainer, load_splits
+from nlp_training.objects import Splits, build_processor, build_trainer, load_splits
+from nlp_training.predictions import PREDICTIONS, PredictionFile, forget_predictions
 from nlp_training.progress import RichProgress
+from nlp_training.reports.html import report_link, write_report
 from nlp_training.reports.tables import (
     coverage_table,
     detail_table,
@@ -28,7 +30,9 @@ from nlp_training.reports.tables import (
     score_table,
     setup_table,
 )
+from nlp_training.reproducibility.record import data_prints, recorded
 from nlp_training.temperature import calibrate, check_calibration
+from nlp_training.tracking import tracked
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.windows import RowLengths, row_lengths
 
@@ -41,7 +45,7 @@ class RunResult:
     metrics: dict[str, dict[str, Any]]
 
 
-def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
+def train(config: RunConfig, *, console: Console | None = None, resume: bool = False) -> RunResult:
     """Train, evaluate and save what `config` describes.
 
     The artefact, in `{output_dir}/{name}/model`, holds the weights, the processor, the resolved configuration, the
@@ -52,22 +56,23 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     Args:
         config: the run.
         console: where to show progress and tables.
+        resume: whether to go on from the run's last whole checkpoint, if there is one, as if it had not been stopped.
 
     Raises:
-        InvalidSpecError: the configuration does not fit together.
+        InvalidSpecError: the configuration does not fit together, or is not the one that is to go on.
         InvalidDataError: the documents cannot be learnt from.
     """
     console = console or Console()
     set_seed(config.seed)
     use_cpu_threads(config.cpu_threads)
     splits = load_splits(config)
-    processor = build_processor(config, splits["train"])
+    processor = build_processor(config, splits.get("train"))
     task = processor.task
     check_documents(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None))
     if config.calibrate:
         check_calibration(task, has_validation="validation" in splits)
     best = document_metric(task.needs).best
-    config = resolve_config(config, task=task, best_metric=best)
+    config = resolve_config(config, processor=processor, best_metric=best)
     progress = RichProgress(console, best=best)
     trainer = build_trainer(config, processor, splits, callbacks=[progress])
     if trainer.args.device.type == "cpu":
@@ -76,23 +81,44 @@ def train(config: RunConfig, *, console: Console | None = None) -> RunResult:
     golden = golden_documents(config, processor, splits.get("validation", ())) if is_main else {}
     report: DataReport = {}
     if is_main:
-        report["train"] = measure_training_set(trainer, splits["train"])
+        if "train" in splits:
+            report["train"] = measure_training_set(trainer, splits["train"])
         console.print(setup_table(trainer, splits), *lost_gold_lines(report))
-    try:
-        trainer.train(resume_from_checkpoint=prepare_checkpoints(trainer))
-    finally:
-        progress.stop()
-    if config.calibrate:
-        calibrate(trainer, splits["validation"], seed=config.seed)
-    metrics = {name: trainer.score_documents(documents) for name, documents in splits.items() if name != "train"}
-    model = config.folder / "model"
-    if is_main:
-        others = {name: measure_split(processor, documents) for name, documents in splits.items() if name != "train"}
-        save_artefact(config, trainer, metrics, report | others, golden, model)
-        tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
-        console.print(*lost_gold_lines(others), *tables, f"[bold]model[/bold] {model}")
+    data = data_prints(splits)
+    checkpoint = choose_checkpoint(config, trainer, data, resume=resume, console=console)
+    with (
+        recorded(config, trainer, data, checkpoint=checkpoint, resume=resume) as record,
+        tracked(config, trainer, anew=checkpoint is None) as log_results,
+    ):
+        try:
+            trainer.train(resume_from_checkpoint=checkpoint)
+        finally:
+            progress.stop()
+        trainer.make_whole()
+        if config.calibrate:
+            calibrate(trainer, splits["validation"], seed=config.seed)
+        metrics = score_splits(trainer, splits, config.folder)
+        model = config.folder / "model"
+        if is_main:
+            others = {
+                name: measure_split(processor, documents) for name, documents in splits.items() if name != "train"
+            }
+            save_artefact(config, trainer, metrics, report | others, golden, model)
+            record.finish(model)
+            tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
+            console.print(*lost_gold_lines(others), *tables, f"[bold]model[/bold] {model}")
+            console.print(report_link(write_report(config.folder)), soft_wrap=True)
+            log_results(metrics)
     trainer.accelerator.wait_for_everyone()
     return RunResult(model, metrics)
+
+
+def score_splits(trainer: DocumentTrainer, splits: Splits, folder: Path) -> dict[str, dict[str, Any]]:
+    """The scores of every data set but `train`; the predictions that are scored stay in the run's folder."""
+    files = {name: PredictionFile(folder / PREDICTIONS, name) for name in splits if name != "train"}
+    if trainer.is_world_process_zero():
+        forget_predictions(folder, but=list(files))
+    return {name: trainer.score_documents(splits[name], keep=file) for name, file in files.items()}
 
 
 def measure_training_set(trainer: DocumentTrainer, documents: list[Document]) -> SplitMeasures:

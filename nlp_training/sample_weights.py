@@ -1,6 +1,6 @@
 """How much a document counts in the loss, from its metadata."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import isfinite
 
 import numpy as np
@@ -38,7 +38,7 @@ def weighted(examples: Iterable[Example], document: Document, key: str) -> list[
     return [example._replace(targets={**example.targets, SAMPLE_WEIGHT: weight}) for example in examples]
 
 
-def check_sample_weights(documents: Sequence[Document], key: str) -> None:
+def check_sample_weights(documents: Iterable[Document], key: str) -> None:
     """Refuse documents without a weight now, and not in the middle of an epoch.
 
     Raises:

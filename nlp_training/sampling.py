@@ -8,7 +8,8 @@ from torch.utils.data import Sampler
 
 from nlp_inference import Document
 from nlp_inference.tasks.base import Needs
-from nlp_training.windows import LengthGroupedEpochs
+from nlp_training.augment.epochs import EpochPlan
+from nlp_training.windows import LengthGroupedEpochs, TrainingWindows
 
 
 def balancing_weights(documents: Sequence[Document], *, needs: Needs, power: float) -> list[float]:
@@ -33,6 +34,30 @@ def balancing_weights(documents: Sequence[Document], *, needs: Needs, power: flo
     return [max(counts[label] ** -power for label in of_document) for of_document in labels]
 
 
+def epoch_order(
+    windows: TrainingWindows | EpochPlan,
+    *,
+    step_rows: int | None,
+    seed: int,
+    epoch: Callable[[], int],
+    balance: tuple[Needs, float] | None = None,
+) -> Sampler[int]:
+    """The order of the windows of each epoch, which seed and epoch alone decide.
+
+    Args:
+        windows: what there is to train.
+        step_rows: rows of a step, those of like length together; `None` mixes all, and is only for balanced epochs.
+        seed: of the order.
+        epoch: says which epoch begins, counted from 0.
+        balance: what carries the labels, and the power of `balancing_weights`; `None` takes each window once.
+    """
+    if balance is not None:
+        needs, power = balance
+        weights = windows.of_windows(balancing_weights(windows.documents, needs=needs, power=power))
+        return BalancedEpochs(weights, step_rows=step_rows, lengths=windows.lengths, seed=seed, epoch=epoch)
+    return LengthGroupedEpochs(step_rows or 1, lengths=windows.lengths, seed=seed, epoch=epoch)
+
+
 class BalancedEpochs(Sampler[int]):
     """Windows drawn by weight, as many as there are; the draw and the order are decided by seed and epoch only.
 
@@ -41,13 +66,13 @@ class BalancedEpochs(Sampler[int]):
 
     Args:
         weights: of each window.
-        batch_size: rows of a step, of which those of like length stand together; `None` mixes all.
+        step_rows: rows of a step; those of like length stand together; `None` mixes all.
         lengths: tokens of each window.
         seed: of draw and order.
         epoch: says which epoch begins, counted from 0.
 
     Example:
-        >>> sampler = BalancedEpochs([1, 1, 2], batch_size=None, lengths=[5, 5, 5], seed=0, epoch=lambda: 0)
+        >>> sampler = BalancedEpochs([1, 1, 2], step_rows=None, lengths=[5, 5, 5], seed=0, epoch=lambda: 0)
         >>> len(list(sampler)), 2 in sampler
         (3, True)
     """
@@ -56,13 +81,13 @@ class BalancedEpochs(Sampler[int]):
         self,
         weights: Sequence[float],
         *,
-        batch_size: int | None,
+        step_rows: int | None,
         lengths: Sequence[int],
         seed: int,
         epoch: Callable[[], int],
     ) -> None:
         self.weights = torch.tensor(weights, dtype=torch.float64)
-        self.batch_size = batch_size
+        self.step_rows = step_rows
         self.lengths = list(lengths)
         self.seed = seed
         self.epoch = epoch
@@ -76,10 +101,10 @@ class BalancedEpochs(Sampler[int]):
         size = len(self)
         places = (torch.arange(size) + torch.rand((), dtype=torch.float64, generator=generator)) * (ends[-1] / size)
         drawn = torch.searchsorted(ends, places, right=True).clamp(max=size - 1).tolist()
-        if self.batch_size is None:
+        if self.step_rows is None:
             return iter([drawn[place] for place in torch.randperm(size, generator=generator).tolist()])
         lengths = [self.lengths[window] for window in drawn]
-        order = LengthGroupedEpochs(self.batch_size, lengths=lengths, seed=self.seed, epoch=self.epoch)
+        order = LengthGroupedEpochs(self.step_rows, lengths=lengths, seed=self.seed, epoch=self.epoch)
         return iter([drawn[place] for place in order])
 
 

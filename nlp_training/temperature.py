@@ -1,30 +1,44 @@
-"""Temperature scaling: one number, fitted so that the gold of validation documents is most likely."""
+"""Temperature scaling: one number, fitted so that answers are as certain as they are right on validation documents."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from copy import copy
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 from nlp_inference import Document, Predictor, Processor, Task
-from nlp_inference.errors import InvalidSpecError, PredictionError
+from nlp_inference.errors import InvalidDocumentError, InvalidSpecError, PredictionError
 from nlp_inference.route import Trace
-from nlp_inference.tasks import Decisions, SoftmaxTask
+from nlp_inference.tasks import SoftmaxTask
+from nlp_inference.transforms import Compose, PostTransform
+from nlp_inference.transforms.post import MinScore
+from nlp_training.metrics import document_metric
 from nlp_training.streams import in_chunks
 
 if TYPE_CHECKING:
     from nlp_training.trainer import DocumentTrainer
 
-DECISIONS = 100_000
-"""How many decisions, words or documents, a temperature is fitted to at most."""
+ANSWERS = 10_000
+"""How many answers, spans or categories, a temperature is fitted to at most."""
+
+KEPT_BYTES = 64_000_000
+"""How many bytes of logits are kept meanwhile at most, beside those of the last chunk of documents."""
 
 _LOW, _HIGH = 0.05, 20.0
 _DOCUMENTS_AT_ONCE = 256
+_Floats = NDArray[np.float64]
+
+
+class Answers(NamedTuple):
+    """Answers that were given: `[answers]` each, their confidences, and 1 for those that are right, 0 for others."""
+
+    confidences: _Floats
+    rights: _Floats
 
 
 def check_calibration(task: Task, *, has_validation: bool) -> SoftmaxTask:
@@ -56,7 +70,7 @@ def calibrate(trainer: "DocumentTrainer", documents: Sequence[Document], *, seed
         The temperature.
 
     Raises:
-        InvalidSpecError: the task cannot be calibrated, or the documents hold nothing to fit to.
+        InvalidSpecError: the task cannot be calibrated.
     """
     fitted: list[float | None] = [None]
     if trainer.is_world_process_zero():
@@ -75,62 +89,120 @@ def with_temperature(processor: Processor, temperature: float) -> Processor:
 
 
 def fit_temperature(predictor: Predictor, documents: Sequence[Document], *, seed: int = 0) -> float:
-    """The temperature that makes the right answers most likely, as production would compute them.
+    """The temperature at which the confidence of answers is nearest to whether they are right.
+
+    The model is asked once. What it said is then decoded and postprocessed at each temperature that is tried, as
+    production does it, but for `min_score`, which would drop the answers that are asked about.
 
     Args:
         predictor: whatever temperature its task has is not looked at.
-        documents: with gold; some are drawn where they hold more than `DECISIONS` decisions.
+        documents: with gold; some are drawn where they hold more than `ANSWERS` answers.
         seed: of the draw.
 
+    Returns:
+        The temperature; 1 if there are no answers.
+
+    Warns:
+        UserWarning: there are no answers.
+
     Raises:
-        InvalidSpecError: the task cannot be calibrated, or the documents hold nothing to fit to.
+        InvalidSpecError: the task cannot be calibrated.
+        InvalidDocumentError: a document has no gold.
         PredictionError: a document could not be predicted.
     """
-    task = check_calibration(predictor.processor.task, has_validation=True)
-    logits: list[NDArray[np.float32]] = []
-    gold: list[NDArray[np.int64]] = []
-    count = 0
-    for one in _decisions(predictor, task, Random(seed).sample(documents, len(documents))):  # noqa: S311 - no secret
-        logits.append(one.logits)
-        gold.append(one.gold)
-        count += len(one.gold)
-        if count >= DECISIONS:
-            break
-    if not count:
-        raise InvalidSpecError("calibrate is true, but the validation documents are all empty; give others")
-    return best_temperature(np.concatenate(logits), np.concatenate(gold))
+    check_calibration(predictor.processor.task, has_validation=True)
+    drawn = Random(seed).sample(documents, len(documents))  # noqa: S311 - no secret
+    plain, answered = _ask(predictor, drawn)
+    if not any(len(one.rights) for one in plain):
+        warnings.warn(
+            "calibrate is true, but the model gives no answer to any validation document; the temperature stays 1",
+            stacklevel=2,
+        )
+        return 1.0
+
+    def answers(temperature: float) -> Answers:
+        at = _as_answered(predictor.processor, temperature)
+        scaled = [_answers(at, trace) for trace in answered]
+        same = [one if len(one.rights) == len(old.rights) else old for one, old in zip(scaled, plain, strict=True)]
+        return Answers(*map(np.concatenate, zip(*same, strict=True)))
+
+    return best_temperature(answers)
 
 
-def best_temperature(logits: NDArray[np.float32], gold: NDArray[np.int64]) -> float:
-    """The temperature of least mean negative log-likelihood (Guo et al., 2017), between 0.05 and 20.
+def best_temperature(answers: Callable[[float], Answers]) -> float:
+    """The temperature of least Brier score, between 0.05 and 20, or 1 if the answers do not tell it apart from 1.
 
-    Where every answer is right, confidence cannot be too high, and it is 0.05.
+    Temperature scaling is that of Guo et al. (2017), https://proceedings.mlr.press/v70/guo17a.html; of a structured
+    prediction it is fitted to what is predicted, and not to its parts (Kuleshov and Liang, 2015,
+    https://papers.nips.cc/paper/5658-calibrated-structured-prediction). The Brier score is bounded, so that no single
+    answer that is certain and wrong decides. 1 stays if its score is worse by less than a standard error of the
+    difference (as the rule of Breiman et al., Classification and Regression Trees, 1984, chooses the simpler model).
+    Two answers are added to those that there are, one right and one wrong, each as certain as all are on average
+    (Laplace's rule of succession): however many were right, the next one may be wrong.
 
     Args:
-        logits: `[decisions, classes]`.
-        gold: `[decisions]`, ids of the right classes.
+        answers: the same answers at any temperature, in the same order.
 
     Example:
-        >>> logits = np.array([[2.0, 0.0]] * 4, dtype=np.float32)
-        >>> gold = np.array([0, 0, 0, 1])  # right three times of four: the odds are 3, and so exp(2 / T)
-        >>> round(best_temperature(logits, gold), 2), round(2 / float(np.log(3)), 2)
+        >>> rights = np.array([1, 1, 1, 0] * 1000)  # right three times of four: the odds are 3, and so exp(2 / T)
+        >>> found = best_temperature(lambda t: Answers(np.full(4000, 1 / (1 + np.exp(-2 / t))), rights))
+        >>> round(found, 2), round(2 / float(np.log(3)), 2)
         (1.82, 1.82)
+        >>> best_temperature(lambda t: Answers(np.full(8, 1 / (1 + np.exp(-2 / t))), rights[:8]))  # too few to tell
+        1.0
     """
-    exact = logits.astype(np.float64)
-    right = exact[np.arange(len(gold)), gold]
 
-    def loss(log_temperature: float) -> float:
-        scale = np.exp(-log_temperature)
-        return float((logsumexp(exact * scale, axis=1) - right * scale).mean())
+    def losses(temperature: float) -> _Floats:
+        confidences, rights = answers(temperature)
+        confidences = np.append(confidences, [confidences.mean()] * 2)
+        squares: _Floats = (confidences - np.append(rights, [1, 0])) ** 2
+        return squares
 
-    found = minimize_scalar(loss, bounds=(np.log(_LOW), np.log(_HIGH)), method="bounded", options={"xatol": 1e-6})
-    return round(float(np.exp(found.x)), 4)
+    found = minimize_scalar(
+        lambda log_temperature: float(losses(np.exp(log_temperature)).mean()),
+        bounds=(np.log(_LOW), np.log(_HIGH)),
+        method="bounded",
+        options={"xatol": 1e-3},
+    )
+    best = round(float(np.exp(found.x)), 4)
+    worse = losses(1.0) - losses(best)
+    return best if worse.mean() > worse.std() / np.sqrt(len(worse)) else 1.0
 
 
-def _decisions(predictor: Predictor, task: SoftmaxTask, documents: Sequence[Document]) -> Iterator[Decisions]:
+def _ask(predictor: Predictor, documents: Sequence[Document]) -> tuple[list[Answers], list[Trace]]:
+    """The answers to documents at a temperature of 1, as many as are needed, and how they came about."""
+    plain = _as_answered(predictor.processor, 1.0)
+    found: list[Answers] = []
+    answered: list[Trace] = []
+    size = count = 0
     for chunk in in_chunks(documents, size=_DOCUMENTS_AT_ONCE):
         traces = [Trace(str(document.id), document) for document in chunk]
         for trace in predictor.route.follow(traces, token_budget=predictor.backend.token_budget):
-            if trace.failure is not None or trace.encoded is None or trace.outputs is None:
+            if trace.failure is not None:
                 raise PredictionError(f"document {trace.id!r}: {trace.failure}") from trace.failure
-            yield task.decisions(trace.encoded, trace.rows, trace.outputs)
+            kept = trace._replace(decoded=None, final=None)
+            answered.append(kept)
+            found.append(_answers(plain, kept))
+            count += len(found[-1].rights)
+            size += sum(array.nbytes for output in kept.outputs or () for array in output.values())
+            if count >= ANSWERS or size >= KEPT_BYTES:
+                return found, answered
+    return found, answered
+
+
+def _as_answered(processor: Processor, temperature: float) -> Processor:
+    """The processor at a temperature, without a threshold for scores."""
+    other = with_temperature(processor, temperature)
+    steps = [step for step in processor.postprocess if not isinstance(step, MinScore)]
+    other.postprocess = Compose(steps, kind=PostTransform)
+    return other
+
+
+def _answers(processor: Processor, trace: Trace) -> Answers:
+    """What `metrics.Calibration` sees of a document."""
+    if trace.encoded is None or trace.outputs is None or trace.document is None or trace.document.gold is None:
+        raise InvalidDocumentError(f"document {trace.id!r} has no gold to fit a temperature to")
+    predicted = processor.postprocess(processor.interpret_outputs(trace.encoded, trace.rows, trace.outputs))
+    calibration = document_metric(processor.task.needs).further["calibration"]
+    confidences, rights = calibration.view(predicted, trace.document.gold)
+    return Answers(np.array(confidences, dtype=np.float64), np.array(rights, dtype=np.float64))

@@ -1,47 +1,53 @@
 """A Hugging Face Trainer whose data are Documents and whose evaluation is the Predictor."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from math import ceil
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
 from nlp_inference import Document, Predictor, Processor
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.registry import Spec
-from nlp_training.arguments import check_best_metric, refuse_sharding
+from nlp_training.arguments import check_best_metric
 from nlp_training.augment import Augmenter
 from nlp_training.augment.epochs import AugmentedEpochs, AugmentedWindows, training_windows
 from nlp_training.batch_loss import BatchLoss, check_weighting
 from nlp_training.collator import DocumentCollator
 from nlp_training.evaluation import compare, of_all_processes, predict_beside_gold, score
 from nlp_training.losses import Loss
+from nlp_training.metrics import Metric
+from nlp_training.predictions import PredictionFile
+from nlp_training.reproducibility.resumable_trainer import ResumableTrainer
 from nlp_training.sample_weights import check_sample_weights
-from nlp_training.sampling import BalancedEpochs, balancing_weights
-from nlp_training.windows import LengthGroupedEpochs, RowLengths
+from nlp_training.sampling import epoch_order
+from nlp_training.served_weights import ServedWeights, plain_model
+from nlp_training.sharding import check_sharding, prepare_fsdp
+from nlp_training.streaming import check_stream, is_stream, stream_loader
+from nlp_training.windows import RowLengths
 
 Documents = Sequence[Document]
 
 
-class DocumentTrainer(Trainer):
+class DocumentTrainer(ResumableTrainer):
     """Trains on Documents, and evaluates as production predicts.
 
     Batches are made by the processor that is saved with the model. `per_device_train_batch_size` counts windows, the
     rows that the model reads at once: a long document is trained window by window, each once an epoch (several
     processes repeat a few, to make their last batches whole). `evaluate` strips the gold, predicts with a `Predictor`,
-    in the precision of the weights, and compares Documents. Any number of processes may train, each with the whole
-    model; weights that are sharded among them (FSDP, DeepSpeed ZeRO-3) are refused.
+    in the precision of the weights, and compares Documents. Any number of processes may train; weights that FSDP
+    shards among them are gathered to evaluate and to save, those of DeepSpeed ZeRO-3 are refused.
 
     Args:
         model: what is trained; a transformers model.
         args: as everywhere; `train_sampling_strategy="group_by_length"` puts windows of like length together.
         processing_class: the processor, which encodes and decodes; saved with every checkpoint.
-        train_dataset: documents with gold.
+        train_dataset: documents with gold; those without a length are streamed, see `streaming.py`.
         eval_dataset: documents with gold, or several such sets by name.
         callbacks: further callbacks.
         optimizers: optimizer and scheduler, where they are not to be those of `args`.
@@ -54,6 +60,7 @@ class DocumentTrainer(Trainer):
         balance: if given, documents are drawn the more often the rarer their labels are; see `balancing_weights`,
             whose `power` this is.
         augmenter: changes the training documents, anew in each epoch.
+        metrics: further scores of each evaluation.
 
     Raises:
         InvalidSpecError: the weights would be sharded, `metric_for_best_model` is no score of this task, or the loss
@@ -67,7 +74,7 @@ class DocumentTrainer(Trainer):
         args: TrainingArguments,
         *,
         processing_class: Processor,
-        train_dataset: Documents | None = None,
+        train_dataset: Iterable[Document] | None = None,
         eval_dataset: Documents | Mapping[str, Documents] | None = None,
         callbacks: Sequence[TrainerCallback] = (),
         optimizers: tuple[torch.optim.Optimizer | None, torch.optim.lr_scheduler.LambdaLR | None] = (None, None),
@@ -76,46 +83,54 @@ class DocumentTrainer(Trainer):
         sample_weight: str | None = None,
         balance: float | None = None,
         augmenter: Augmenter | None = None,
+        metrics: Sequence[Metric] = (),
     ) -> None:
-        refuse_sharding(args)
-        check_best_metric(args, processing_class, eval_dataset)
+        check_sharding(args)
+        if is_stream(train_dataset):
+            check_stream(train_dataset, args, balance=balance)
+        self.metrics = tuple(metrics)
+        check_best_metric(args, processing_class, eval_dataset, own=self.metrics)
         args.remove_unused_columns = False  # a Document has no columns
         if processing_class.fingerprint is not None:  # of the weights before training
             processing_class = processing_class.with_fingerprint(None)
         super().__init__(
             model=model,
             args=args,
-            data_collator=DocumentCollator(processing_class, sample_weight),  # type: ignore[arg-type]  # a BatchFeature is a mapping
+            data_collator=DocumentCollator(processing_class, sample_weight),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
             callbacks=list(callbacks),
             optimizers=optimizers,
         )
+        prepare_fsdp(args, self.accelerator, model)
+        self._served = ServedWeights(model, training_attention=training_attention, sharded=self.is_fsdp_enabled)
         self.processor = processing_class
         self._known_lengths: tuple[Documents, Sequence[RowLengths]] = ((), ())
         # Most models take the count of labels of a step, and ignore it: their loss is the mean of its batch. Trainer
         # would believe it scaled, and gradients would grow with `gradient_accumulation_steps` and the processes.
         self.model_accepts_loss_kwargs = False
-        self._attention = {
-            "serving": getattr(model.config, "_attn_implementation", None),
-            "training": training_attention,
-        }
-        self._use_attention("training")
         self.sample_weight = sample_weight
         self.balance = balance
         self.augmenter = augmenter
         self.batch_loss = None if loss is None else self._make_loss(Loss.from_spec(loss))
         self.loss_is_scaled_for_ga = self.batch_loss is not None
         check_weighting(args, has_loss=loss is not None, sample_weight=sample_weight, balance=balance)
-        if sample_weight is not None and train_dataset is not None:
+        if sample_weight is not None and train_dataset is not None and not is_stream(train_dataset):
             check_sample_weights(train_dataset, sample_weight)
 
     def _make_loss(self, loss: Loss) -> BatchLoss:
         documents: Any = self.train_dataset
-        model = self.accelerator.unwrap_model(self.model)
-        device = str(self.args.device)
-        return BatchLoss(loss, processor=self.processor, model=model, documents=documents, device=device)
+        model = plain_model(self.accelerator, self.model)
+        return BatchLoss(
+            loss,
+            processor=self.processor,
+            model=model,
+            documents=documents,
+            device=str(self.args.device),
+            seed=f"{self.args.seed}:{self.args.process_index}",
+            step=lambda: self.state.global_step,
+        )
 
     def compute_loss(
         self,
@@ -153,6 +168,10 @@ class DocumentTrainer(Trainer):
         documents: Any = self.train_dataset
         if documents is None:
             return super().get_train_dataloader()  # which says that there is none
+        if is_stream(documents):
+            collator: Any = self.data_collator
+            size = self._train_batch_size
+            return stream_loader(documents, collator, self.args, batch_size=size, augmenter=self.augmenter)
         read = partial(training_windows, known_lengths=self._known_lengths, sample_weight=self.sample_weight)
         return self._get_dataloader(
             read(documents, self.processor, augmenter=self.augmenter),
@@ -170,36 +189,34 @@ class DocumentTrainer(Trainer):
         if self.balance is None and not grouped:
             sampler: torch.utils.data.Sampler[Any] | None = super()._get_train_sampler(train_dataset)
             return sampler
-        order: dict[str, Any] = {
-            "batch_size": self._train_batch_size * self.args.gradient_accumulation_steps if grouped else None,
-            "lengths": train_dataset.lengths,
-            "seed": self.args.data_seed if self.args.data_seed is not None else self.args.seed,
-            "epoch": lambda: int(self.state.epoch or 0),
-        }
-        if self.balance is None:
-            return LengthGroupedEpochs(**order)
-        weights = balancing_weights(train_dataset.documents, needs=self.processor.task.needs, power=self.balance)
-        return BalancedEpochs(train_dataset.of_windows(weights), **order)
-
-    def _use_attention(self, purpose: Literal["serving", "training"]) -> None:
-        implementation = self._attention[purpose]
-        if self._attention["training"] is not None and implementation is not None:
-            self.accelerator.unwrap_model(self.model).set_attn_implementation(implementation)
+        step_rows = self._train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        return epoch_order(
+            train_dataset,
+            step_rows=step_rows if grouped else None,
+            seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+            epoch=lambda: int(self.state.epoch or 0),
+            balance=None if self.balance is None else (self.processor.task.needs, self.balance),
+        )
 
     @contextmanager
     def serving(self) -> Iterator[Predictor]:
-        """The weights as they are now, as production would run them; training goes on as before afterwards."""
-        model = self.accelerator.unwrap_model(self.model)
-        autocasting_forward = vars(model).pop("forward", None)  # accelerate's, for training only
-        self._use_attention("serving")
-        was_training = model.training
-        try:
-            yield Predictor(self.processor, TorchBackend(model.eval(), task=self.processor.task))
-        finally:
-            model.train(was_training)
-            self._use_attention("training")
-            if autocasting_forward is not None:
-                model.forward = autocasting_forward
+        """The weights as they are now, as production would run them; training goes on as before afterwards.
+
+        Where weights are sharded (FSDP), every process must call this, and holds all of them for as long as it lasts.
+        """
+        with (
+            self._served.of(self.accelerator, self.model) as model,
+            Predictor(self.processor, TorchBackend(model, task=self.processor.task)) as predictor,
+        ):
+            yield predictor
+
+    def make_whole(self) -> None:
+        """After training, keep all weights in every process, if they were sharded; every process must call this."""
+        with self._served.of(self.accelerator, self.model) as model:
+            whole = model
+        if whole is not self.model:
+            self.model, self.model_wrapped, self.optimizer = whole, whole, None
+            self.accelerator.free_memory()
 
     def evaluate(  # type: ignore[override]  # a Trainer's data set is of tensors, this one's is of Documents
         self,
@@ -230,15 +247,30 @@ class DocumentTrainer(Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def score_documents(self, documents: Documents) -> dict[str, Any]:
-        """Score the weights as they are now; every process predicts its share of the documents, each exactly once."""
-        share = documents[self.args.process_index :: self.args.world_size]
+    def score_documents(self, documents: Documents, *, keep: PredictionFile | None = None) -> dict[str, Any]:
+        """Score the weights as they are now; every process predicts its share of the documents, each exactly once.
+
+        Args:
+            documents: with gold.
+            keep: where to write the predictions that are scored, if anywhere.
+        """
+        process, processes = self.args.process_index, self.args.world_size
         needs = self.processor.task.needs
-        with self.serving() as predictor:
-            comparisons = compare(predict_beside_gold(predictor, share), needs=needs)
-            if self.args.world_size > 1:
-                comparisons = of_all_processes(comparisons, largest_share=ceil(len(documents) / self.args.world_size))
-            return score(comparisons, needs=needs)
+        with ExitStack() as stack:
+            predictor = stack.enter_context(self.serving())
+            pairs = predict_beside_gold(predictor, documents[process::processes])
+            if keep is not None:
+                keep = keep._replace(process=process, processes=processes)
+                pairs = stack.enter_context(closing(keep.keep(pairs, predictor)))
+            comparisons = compare(pairs, needs=needs, own=self.metrics)
+            if processes > 1:
+                comparisons = of_all_processes(comparisons, largest_share=ceil(len(documents) / processes))
+            scores = score(comparisons, needs=needs, own=self.metrics)
+        if keep is not None:
+            self.accelerator.wait_for_everyone()
+            if process == 0:
+                keep.merge()
+        return scores
 
     def predict(  # type: ignore[override]  # Documents come back, no arrays
         self,

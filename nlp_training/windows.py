@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
+from math import ceil
 from sys import getsizeof
 from typing import Any, NamedTuple, Self
 
@@ -10,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
-from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from nlp_inference import Document, Processor
 from nlp_inference.encoding import EncodedDocument
@@ -20,6 +20,9 @@ from nlp_training.sample_weights import weighted
 KEPT_BYTES = 100_000_000
 """Memory of long documents that stay encoded, because their windows are asked for one by one, in any order: some twenty
 million tokens of a vocabulary below 32,768. Documents beyond it are encoded again for each of their windows."""
+
+SORTED_STEPS = 256
+"""Steps whose rows are sorted by length together: more of them leave less padding, fewer mix the rows more."""
 
 RowLengths = tuple[int, ...]
 
@@ -141,21 +144,25 @@ class _PackedExample(NamedTuple):
 class LengthGroupedEpochs(Sampler[int]):
     """Rows of like length together, in an order that only seed and epoch decide, so that a resumed run keeps it.
 
+    The rows are mixed, and sorted by length in parts of up to `SORTED_STEPS` steps and at most half an epoch, so that
+    an epoch has other neighbours than the last; the steps are mixed again, but for the longest, which comes first, so
+    that a lack of memory shows at once, and an incomplete one, which comes last.
+
     Args:
-        batch_size: rows of a step.
+        step_rows: rows of a step, of all its batches and processes.
         lengths: tokens of each row.
         seed: of the order.
         epoch: says which epoch begins, counted from 0.
 
     Example:
         >>> sampler = LengthGroupedEpochs(2, lengths=[9, 1, 8, 2], seed=0, epoch=lambda: 0)
-        >>> list(sampler) == list(sampler)
-        True
+        >>> list(sampler) == list(sampler), len(list(sampler))
+        (True, 4)
     """
 
-    def __init__(self, batch_size: int, *, lengths: Sequence[int], seed: int, epoch: Callable[[], int]) -> None:
-        self.batch_size = batch_size
-        self.lengths = list(lengths)
+    def __init__(self, step_rows: int, *, lengths: Sequence[int], seed: int, epoch: Callable[[], int]) -> None:
+        self.step_rows = step_rows
+        self.lengths = torch.tensor(lengths, dtype=torch.int64)
         self.seed = seed
         self.epoch = epoch
 
@@ -164,7 +171,17 @@ class LengthGroupedEpochs(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch())
-        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
+        mixed = torch.randperm(len(self), generator=generator)
+        sorted_steps = min(SORTED_STEPS, ceil(len(self) / self.step_rows / 2))
+        steps: list[torch.Tensor] = []
+        for part in torch.split(mixed, max(1, sorted_steps) * self.step_rows):
+            by_length = part[self.lengths[part].argsort(descending=True, stable=True)]
+            steps.extend(torch.split(by_length, self.step_rows))
+        incomplete = [steps.pop()] if steps and len(steps[-1]) < self.step_rows else []
+        longest = max(range(len(steps)), key=lambda step: int(self.lengths[steps[step][0]]), default=None)
+        first = [] if longest is None else [steps.pop(longest)]
+        order = torch.randperm(len(steps), generator=generator).tolist()
+        return chain.from_iterable(step.tolist() for step in (*first, *(steps[place] for place in order), *incomplete))
 
 
 def row_lengths(encoded: EncodedDocument) -> RowLengths:

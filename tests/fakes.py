@@ -14,6 +14,8 @@ Batch = Mapping[str, NDArray[np.int64]]
 class ScriptedBackend:
     """Is certain of chosen phrases and of nothing else: their tokens get the tags of their label, all others `O`."""
 
+    threads = 1
+
     def __init__(self, processor: Processor, phrases: Mapping[str, str], *, token_budget: int = 2048) -> None:
         assert isinstance(processor.task, TokenClassification)
         self.token_budget = token_budget
@@ -37,6 +39,8 @@ class ScriptedBackend:
 
 class RecordingBackend:
     """Writes down every batch and answers zeros."""
+
+    threads = 1
 
     def __init__(self, processor: Processor, *, token_budget: int = 2048) -> None:
         self.token_budget = token_budget

@@ -36,7 +36,7 @@ FORBIDDEN = (
 class Zeros:
     """A backend that answers zeros."""
 
-    name, dtype, token_budget = "torch", "float32", 2048
+    name, dtype, token_budget, threads = "torch", "float32", 2048, 1
 
     def __init__(self, processor):
         self.outputs = processor.task.model_settings()["num_labels"]

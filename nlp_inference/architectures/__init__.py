@@ -2,5 +2,6 @@
 
 from nlp_inference.architectures.checkpoint_report import CheckpointReport, Mismatch
 from nlp_inference.architectures.checkpoints import load_checkpoint
+from nlp_inference.architectures.own import architecture
 
-__all__ = ["CheckpointReport", "Mismatch", "load_checkpoint"]
+__all__ = ["CheckpointReport", "Mismatch", "architecture", "load_checkpoint"]

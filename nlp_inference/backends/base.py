@@ -22,8 +22,15 @@ class Backend(Protocol):
     def token_budget(self) -> int:
         """How many tokens, padding included, make a batch that runs fast on this device."""
 
+    @property
+    def threads(self) -> int:
+        """Threads of the CPU that it computes on; 1 where another device computes."""
+
+    def use_threads(self, count: int) -> None:
+        """Compute on so many threads from now on, where the calling thread calls `forward`."""
+
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
-        """Run one batch.
+        """Run one batch; it may be called from several threads at a time.
 
         Args:
             batch: the model's inputs, each `[rows, tokens]`.

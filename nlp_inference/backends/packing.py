@@ -40,6 +40,14 @@ class PackedLinear(nn.Module):
         )
         return outputs
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the blocked weights, which no other machine need have."""
+        return {name: value for name, value in self.__dict__.items() if name != "_blocked"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # it has no types in torch
+        self._blocked = _ONEDNN._reorder_linear_weight(self.weight.detach(), None)  # noqa: SLF001 - as the compiler does
+
 
 def packed(model: nn.Module) -> nn.Module:
     """A model that shares the tensors of `model` but for its linear layers, which are packed where that can be done.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nlp_inference import architectures
 from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference.architectures.checkpoint_files import find_weight_files
+from nlp_inference.architectures.own import saved_architecture
 from nlp_inference.backends.packing import packed
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
 from nlp_inference.fingerprint import Fingerprint, warn_of_changes
@@ -46,6 +47,7 @@ class TorchBackend:
         self.device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
         default = _CPU_TOKEN_BUDGET if self.device.type == "cpu" else _GPU_TOKEN_BUDGET
         self.token_budget = token_budget or default
+        self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         self.dtype = str(next((one.dtype for one in model.parameters()), torch.float32)).removeprefix("torch.")
 
     @classmethod
@@ -86,13 +88,17 @@ class TorchBackend:
         files = ("config.json", *WEIGHT_FILES, *(["*.py"] if trust_remote_code else []))
         folder = artefact_folder(name_or_path, files=files, revision=revision, **(hub_options or {}))
         with as_artefact_errors(f"the model of {str(name_or_path)!r}"):
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             if not trust_remote_code:
-                _refuse_detours(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+                _refuse_detours(config)
+            own: Any = saved_architecture(
+                config, auto_model=task.auto_model, trusted=trust_remote_code, source=str(name_or_path)
+            )
             weights, adapters = find_weight_files(folder), _adapters_in(folder)
             _refuse_adapters(adapters, {} if fingerprint is None else fingerprint.weights)
             if fingerprint is not None:
                 fingerprint.check_weights([*weights, *adapters], source=str(name_or_path))
-            model, report = model_class(task).from_pretrained(
+            model, report = (own or model_class(task)).from_pretrained(
                 folder,
                 dtype=dtype,
                 output_loading_info=True,
@@ -105,6 +111,11 @@ class TorchBackend:
         _check_labels(model.config, task, name_or_path)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         return cls(model.to(device).eval(), task=task, token_budget=token_budget)
+
+    def use_threads(self, count: int) -> None:
+        """Compute on so many threads of the CPU where the calling thread calls `forward`."""
+        if self.device.type == "cpu":
+            torch.set_num_threads(count)
 
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
         """Run one batch; see `Backend.forward`."""

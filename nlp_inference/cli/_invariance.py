@@ -20,17 +20,16 @@ _SHOWN_DOCUMENTS = 5
 def check_invariance(loading: Loading, source: str, *, strict: bool, as_json: bool) -> typer.Exit:
     """Predict the lines of `source` in many ways, show what differs, and say with which status to exit."""
     from nlp_inference.golden.invariance import run_invariance
-    from nlp_inference.records import read_items
 
     messages = Console(stderr=True, soft_wrap=True)
     predictor = load_predictor(loading, messages=messages, status=NOT_CHECKED)
     others = {}
-    if loading.dtype is Dtype.FLOAT32:
+    if loading.dtype is Dtype.FLOAT32 and predictor.backend.name == "torch":
         narrow = replace(loading, dtype=Dtype.BFLOAT16)
         others[narrow.dtype.value] = load_predictor(narrow, messages=messages, status=NOT_CHECKED)
     try:
-        with reading(source) as lines:
-            items = list(read_items(lines, name=source))
+        with reading(source) as read:
+            items = list(read)
         report = run_invariance(predictor, items, others=others)
     except (NlpInferenceError, OSError) as error:
         return stop(error, messages, doing="cannot compare: ", status=NOT_CHECKED)

@@ -1,12 +1,10 @@
 """What the commands of `nlp-inference` share."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +12,7 @@ from rich.console import Console
 from nlp_inference.errors import NlpInferenceError
 
 if TYPE_CHECKING:
+    from nlp_inference.items import Item
     from nlp_inference.predictor import Predictor
 
 
@@ -23,11 +22,21 @@ class Dtype(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
+    INT8 = "int8"
+
+
+class BackendChoice(StrEnum):
+    """What runs a model."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    ONNX = "onnx"
 
 
 Model = Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")]
 Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda:1; a GPU if there is one.")]
-Precision = Annotated[Dtype, typer.Option(help="Precision of the weights.")]
+Precision = Annotated[Dtype, typer.Option(help="Precision of the weights; int8 is for ONNX Runtime.")]
+Backend = Annotated[BackendChoice, typer.Option(help="What runs the model; auto takes torch where it is installed.")]
 Revision = Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")]
 Trust = Annotated[
     bool,
@@ -52,6 +61,7 @@ class Loading:
     dtype: Dtype
     revision: str
     trust_remote_code: bool
+    backend: BackendChoice = BackendChoice.AUTO
 
 
 def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED) -> "Predictor":
@@ -64,6 +74,7 @@ def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED)
         with one_line_warnings(messages):
             return Predictor.from_pretrained(
                 loading.model,
+                backend=loading.backend.value,
                 device=loading.device,
                 dtype=loading.dtype.value,
                 revision=loading.revision,
@@ -74,13 +85,12 @@ def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED)
 
 
 @contextmanager
-def reading(source: str) -> Iterator[IO[bytes]]:
-    """The lines of a file, or of standard input if `source` is `-`."""
-    if source == "-":
-        yield sys.stdin.buffer
-    else:
-        with Path(source).open("rb") as file:
-            yield file
+def reading(source: str) -> Iterator[Iterator["Item"]]:
+    """The items of a file, or of standard input if `source` is `-`."""
+    from nlp_inference.files.reading import open_source
+
+    with open_source(source) as opened:
+        yield opened.items
 
 
 def stop(error: Exception, messages: Console, *, doing: str = "", status: int = FAILED) -> typer.Exit:

@@ -10,6 +10,8 @@ from rich.table import Table
 
 from nlp_inference.cli._shared import (
     NOT_CHECKED,
+    Backend,
+    BackendChoice,
     Device,
     Dtype,
     Loading,
@@ -31,7 +33,7 @@ _SHOWN_BINS = 3
 _STYLES = {"moved": "bold red", "watch": "yellow", "stable": "dim"}
 
 
-def drift(
+def drift(  # noqa: PLR0913 - each is an option of the command
     model: Model,
     source: Annotated[
         str | None,
@@ -42,6 +44,7 @@ def drift(
         Path | None, typer.Option(help="In place of SOURCE: what Predictor.profile() counted, saved as JSON.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the report as JSON.")] = False,
+    backend: Backend = BackendChoice.AUTO,
     device: Device = None,
     dtype: Precision = Dtype.FLOAT32,
     revision: Revision = "main",
@@ -65,7 +68,7 @@ def drift(
         if profile is not None:
             now = load_profile(profile)
         else:
-            loading = Loading(model, device, dtype, revision, trust_remote_code)
+            loading = Loading(model, device, dtype, revision, trust_remote_code, backend)
             predictor = load_predictor(loading, messages=messages, status=NOT_CHECKED)
             now = _profile_of(str(source), predictor, messages)
         report = compare_profiles(before, now)
@@ -80,10 +83,9 @@ def drift(
 
 def _profile_of(source: str, predictor: "Predictor", messages: Console) -> "Profile":
     from nlp_inference.predictor import FailedDocument
-    from nlp_inference.records import read_items
 
-    with reading(source) as lines:
-        results = predictor.stream(read_items(lines, name=source), on_error="record")
+    with reading(source) as items:
+        results = predictor.stream(items, on_error="record")
         failed = [result for result in results if isinstance(result, FailedDocument)]
     if failed:
         first = f"{failed[0].id!r}: {failed[0].message}"

@@ -1,18 +1,22 @@
-"""`nlp-inference predict`: texts in, JSON Lines or highlighted texts out."""
+"""`nlp-inference predict`: texts in, JSON Lines, parquet or highlighted texts out."""
 
 import io
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from nlp_inference.cli._interrupt import stopping_between_records
+from nlp_inference.cli._progress import showing_progress
 from nlp_inference.cli._shared import (
+    Backend,
+    BackendChoice,
     Device,
     Dtype,
     Loading,
@@ -21,14 +25,19 @@ from nlp_inference.cli._shared import (
     Revision,
     Trust,
     load_predictor,
-    reading,
     stop,
 )
 from nlp_inference.document import Document
 from nlp_inference.errors import NlpInferenceError
+from nlp_inference.files.formats import FileFormat, format_of
 
 if TYPE_CHECKING:
-    from nlp_inference.predictor import FailedDocument
+    from nlp_inference.files.writing import ResultFile
+    from nlp_inference.predictor import FailedDocument, Predictor
+    from nlp_inference.records import Columns
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
 
 class OnError(StrEnum):
@@ -38,72 +47,181 @@ class OnError(StrEnum):
     RECORD = "record"
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What is read and written, and how."""
+
+    source: str
+    output: Path | None
+    input_format: FileFormat | None
+    output_format: FileFormat
+    columns: "Columns"
+    on_error: OnError
+    show: bool
+    resume: bool
+
+
 def predict(  # noqa: PLR0913 - each is an option of the command
     model: Model,
     source: Annotated[
         str,
         typer.Argument(
-            help="A UTF-8 file of texts, one a line, or - for standard input. A line that begins with { must be a "
-            'JSON object such as {"id": "7", "text": "Hi"}.'
+            help="A UTF-8 file of texts, one a line, also .gz, .bz2 or .xz; a .parquet file or a folder of them; or - "
+            'for standard input. A line that begins with { must be a JSON object such as {"id": "7", "text": "Hi"}.'
         ),
     ],
     *,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write JSON Lines to this file.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write to this file: JSON Lines, also .gz, .bz2 or .xz, or .parquet."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an OUTPUT that is not complete.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Highlight what was found, in place of JSON Lines.")] = False,
     on_error: Annotated[OnError, typer.Option(help="Stop at a document that fails, or go on.")] = OnError.RECORD,
+    input_format: Annotated[FileFormat | None, typer.Option(help="Of SOURCE, in place of its suffix.")] = None,
+    output_format: Annotated[FileFormat | None, typer.Option(help="Of OUTPUT, in place of its suffix.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Key or column of the text, in place of `text`.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Key or column of the id, in place of `id`.")] = None,
+    backend: Backend = BackendChoice.AUTO,
     device: Device = None,
     dtype: Precision = Dtype.FLOAT32,
     revision: Revision = "main",
     trust_remote_code: Trust = False,
 ) -> None:
-    """Predict each line of SOURCE. In a terminal the findings are highlighted, elsewhere JSON Lines are written."""
-    from nlp_inference.records import read_items, to_json_line
+    """Predict each line of SOURCE. In a terminal the findings are highlighted, elsewhere JSON Lines are written.
+
+    The exit status is 0 if every document has a record, also one that says that it failed; 1 if the command had to
+    stop; 2 if it was called wrongly; 130 after Ctrl-C. What was written stays, and --resume goes on from there.
+    """
+    from nlp_inference.records import Columns
 
     messages = Console(stderr=True, soft_wrap=True)
-    show = show or (output is None and sys.stdout.isatty())
-    tally = _Tally()
-    _refuse_overwriting(source, output)
-    predictor = load_predictor(Loading(model, device, dtype, revision, trust_remote_code), messages=messages)
+    loading = Loading(model, device, dtype, revision, trust_remote_code, backend)
     try:
-        with reading(source) as lines, _writing(output) as sink, _progress(messages, hidden=show) as advance:
-            screen = Console(file=sink) if show else None
-            items = read_items(lines, name="<stdin>" if source == "-" else source)
-            for result in predictor.stream(items, on_error=on_error.value):
-                tally.add(result)
-                if screen is not None:
-                    screen.print(result)
-                else:
-                    sink.write(to_json_line(result) + "\n")
-                advance()
+        known = format_of(output) if output is not None else FileFormat.LINES
+        job = _Job(
+            source=source,
+            output=output,
+            input_format=input_format,
+            output_format=output_format or known,
+            columns=Columns(text_column, id_column),
+            on_error=on_error,
+            show=show or (output is None and sys.stdout.isatty()),
+            resume=resume,
+        )
+        _check_output(job, overwrite=overwrite)
+        _predict(job, loading, messages)
     except BrokenPipeError:  # the reader, such as `head`, has enough; typer ends the command in silence
         raise
     except (NlpInferenceError, OSError) as error:
-        raise stop(error, messages) from error
+        left = stop(error, messages)
+        _tell_how_to_go_on(output, messages)
+        raise left from error
+    except KeyboardInterrupt as error:
+        messages.print("interrupted", style="yellow")
+        _tell_how_to_go_on(output, messages)
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def _tell_how_to_go_on(output: Path | None, messages: Console) -> None:
+    from nlp_inference.files.resuming import progress_file
+
+    if output is not None and progress_file(output).is_file():
+        messages.print(f"{output} holds what was predicted so far, whole; go on with --resume", markup=False)
+
+
+def _check_output(job: _Job, *, overwrite: bool) -> None:
+    """Refuse before anything is loaded what would lose something, or fail at the end."""
+    output = job.output
+    if output is None:
+        if job.resume or overwrite or job.output_format is not FileFormat.LINES:
+            raise typer.BadParameter(
+                "--resume, --overwrite and --output-format are about a file: name it with --output"
+            )
+        return
+    if job.resume and (overwrite or job.show):
+        raise typer.BadParameter("--resume goes with neither --overwrite nor --show")
+    if job.source != "-" and output.exists() and Path(job.source).exists() and output.samefile(job.source):
+        raise typer.BadParameter(f"{str(output)!r} is also the source, which would be lost; write to another file")
+    if not output.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {str(output.parent)!r}; make it, or write elsewhere")
+    if output.is_dir() and job.output_format is not FileFormat.PARQUET:
+        raise typer.BadParameter(f"{str(output)!r} is a folder; name a file, or give --output-format parquet")
+    holds = any(output.iterdir()) if output.is_dir() else output.is_file() and output.stat().st_size
+    if holds and not (overwrite or job.resume):
+        raise typer.BadParameter(
+            f"there is already {str(output)!r}; go on with it with --resume, or replace it with --overwrite"
+        )
+
+
+def _predict(job: _Job, loading: Loading, messages: Console) -> None:
+    from nlp_inference.files.reading import open_source
+    from nlp_inference.files.resuming import held_against
+    from nlp_inference.quiet import one_line_warnings
+
+    tally = _Tally()
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_source(job.source, file_format=job.input_format, columns=job.columns))
+        predictor = load_predictor(loading, messages=messages)
+        stack.enter_context(one_line_warnings(messages))
+        results = stack.enter_context(_writing(job, predictor))
+        progress = showing_progress(
+            messages, size=opened.size, read=opened.read, known=results.written, hidden=job.show
+        )
+        advance = stack.enter_context(progress)
+        items = held_against(opened.items, results.records(), output=str(job.output)) if job.resume else opened.items
+        go_on = stack.enter_context(stopping_between_records())
+        for result in predictor.stream(items, on_error=job.on_error.value, skip=results.written):
+            go_on()
+            tally.add(result)
+            results.write(result)
+            advance()
     for line in tally.lines():
         messages.print(line, style="yellow", highlight=False)
 
 
-def _refuse_overwriting(source: str, output: Path | None) -> None:
-    if output is not None and source != "-" and output.is_file() and Path(source).exists() and output.samefile(source):
-        raise typer.BadParameter(f"{str(output)!r} is also the source, which would be lost; write to another file")
-
-
 @contextmanager
-def _writing(output: Path | None) -> Iterator[IO[str]]:
-    if output is None:
+def _writing(job: _Job, predictor: "Predictor") -> Iterator["ResultFile"]:
+    from nlp_inference.files.resuming import Progress, writing_file
+
+    if job.output is not None and not job.show:
+        progress = Progress.of(predictor, output_format=job.output_format, columns=job.columns)
+        with writing_file(job.output, progress=progress, resume=job.resume) as file:
+            yield file
+    elif job.output is not None:
+        with job.output.open("w", encoding="utf-8", newline="\n") as text:
+            yield _Screen(text, show=True)
+    else:
         if isinstance(sys.stdout, io.TextIOWrapper):  # what replaces it, such as a notebook's, takes any text
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-        yield sys.stdout
-    else:
-        with output.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
+        yield _Screen(sys.stdout, show=job.show)
 
 
-@contextmanager
-def _progress(console: Console, *, hidden: bool) -> Iterator["_Advance"]:
-    columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} documents"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=hidden or not console.is_terminal) as progress:
-        yield _Advance(progress)
+class _Screen:
+    """Where results are shown, or written as lines that someone else keeps."""
+
+    written = 0
+
+    def __init__(self, text: IO[str], *, show: bool) -> None:
+        self._text = text
+        self._console = Console(file=text) if show else None
+
+    def records(self) -> Iterator[Mapping[str, Any]]:
+        """There is nothing to go on with."""
+        return iter(())
+
+    def write(self, result: "Document | FailedDocument") -> None:
+        """Show a result, or write its line."""
+        if self._console is not None:
+            self._console.print(result)
+        else:
+            from nlp_inference.records import to_json_line
+
+            self._text.write(to_json_line(result) + "\n")
+
+    def close(self, *, failed: bool) -> None:
+        """It stays open for whoever opened it."""
 
 
 class _Tally:
@@ -127,14 +245,3 @@ class _Tally:
                 f"{self._not_whole} document(s) were not read whole, {self._truncated} of them cut off; "
                 "each says what was not read"
             )
-
-
-class _Advance:
-    """Counts documents on a progress line."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("")
-
-    def __call__(self) -> None:
-        self._progress.advance(self._task)

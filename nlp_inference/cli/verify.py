@@ -11,6 +11,8 @@ from rich.text import Text
 from nlp_inference.cli._invariance import check_invariance
 from nlp_inference.cli._shared import (
     NOT_CHECKED,
+    Backend,
+    BackendChoice,
     Device,
     Dtype,
     Loading,
@@ -21,7 +23,7 @@ from nlp_inference.cli._shared import (
     load_predictor,
     stop,
 )
-from nlp_inference.errors import ArtefactError
+from nlp_inference.errors import NlpInferenceError
 
 if TYPE_CHECKING:
     from nlp_inference.golden import Verification
@@ -44,6 +46,7 @@ def verify(  # noqa: PLR0913 - each is an option of the command
         bool, typer.Option("--strict", help="With --invariance: other windows and precisions must not differ either.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON, every value whole.")] = False,
+    backend: Backend = BackendChoice.AUTO,
     device: Device = None,
     dtype: Precision = Dtype.FLOAT32,
     revision: Revision = "main",
@@ -54,7 +57,7 @@ def verify(  # noqa: PLR0913 - each is an option of the command
     The stages are edits, ids, windows, logits, decoded, final and batched. The exit status is 1 if a record differs,
     and 2 if nothing could be verified: MODEL has no golden records or cannot be loaded, or no line can be predicted.
     """
-    loading = Loading(model, device, dtype, revision, trust_remote_code)
+    loading = Loading(model, device, dtype, revision, trust_remote_code, backend)
     if invariance != (source is not None):
         raise typer.BadParameter("--invariance and SOURCE, a file of texts, go together: give both or neither")
     if source is not None:
@@ -68,18 +71,21 @@ def verify(  # noqa: PLR0913 - each is an option of the command
 
 
 def _replay(loading: Loading) -> "Verification":
-    from nlp_inference.golden import read_golden
+    from nlp_inference.backends.choice import backend_files, choose_backend
+    from nlp_inference.golden import golden_file, read_golden
     from nlp_inference.golden import verify as verify_golden
-    from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, WEIGHT_FILES, artefact_folder
+    from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
 
     messages = Console(stderr=True, soft_wrap=True)
     try:
-        files = (*SETTINGS_FILES, *WEIGHT_FILES)
+        dtype = loading.dtype.value
+        chosen = choose_backend(loading.model, backend=loading.backend.value, dtype=dtype)
+        files = (*SETTINGS_FILES, *backend_files(chosen, dtype=dtype))
         folder = artefact_folder(loading.model, files=files, needed=MODEL_NEEDS, revision=loading.revision)
-        golden = read_golden(folder)
+        golden = read_golden(folder, name=golden_file(chosen, dtype))
         predictor = load_predictor(replace(loading, model=str(folder)), messages=messages, status=NOT_CHECKED)
         return verify_golden(predictor, golden)
-    except ArtefactError as error:  # load_predictor says itself what it cannot load
+    except NlpInferenceError as error:  # load_predictor says itself what it cannot load
         raise stop(error, messages, doing=f"cannot verify {loading.model!r}: ", status=NOT_CHECKED) from error
 
 

@@ -4,7 +4,7 @@ from nlp_inference.golden.compare import Difference
 from nlp_inference.golden.hostile import hostile_documents
 from nlp_inference.golden.invariance import InvarianceReport, run_invariance
 from nlp_inference.golden.recording import record_artefact, record_golden, select_documents
-from nlp_inference.golden.schema import GoldenFile, GoldenRecord, read_golden
+from nlp_inference.golden.schema import GoldenFile, GoldenRecord, golden_file, read_golden
 from nlp_inference.golden.tolerance import Tolerance
 from nlp_inference.golden.verification import Verification, require_verified, verify
 
@@ -15,6 +15,7 @@ __all__ = [
     "InvarianceReport",
     "Tolerance",
     "Verification",
+    "golden_file",
     "hostile_documents",
     "read_golden",
     "record_artefact",

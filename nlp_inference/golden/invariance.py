@@ -14,7 +14,8 @@ from nlp_inference.backends.base import Backend
 from nlp_inference.errors import PredictionError
 from nlp_inference.golden.findings import Result, compare_results
 from nlp_inference.golden.tolerance import tolerance_between
-from nlp_inference.predictor import FailedDocument, Item, Predictor
+from nlp_inference.items import Item
+from nlp_inference.predictor import FailedDocument, Predictor
 from nlp_inference.processor import Processor
 
 PADDINGS = (1, 7, 64)
@@ -144,6 +145,15 @@ class VariedBackend:
     def dtype(self) -> str:
         """That of the model's own backend."""
         return self.backend.dtype
+
+    @property
+    def threads(self) -> int:
+        """Those of the model's own backend."""
+        return self.backend.threads
+
+    def use_threads(self, count: int) -> None:
+        """See `Backend.use_threads`."""
+        self.backend.use_threads(count)
 
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
         """Run one batch; see `Backend.forward`."""

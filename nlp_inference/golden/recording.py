@@ -127,7 +127,7 @@ def record_artefact(
             f"{count} golden records are too few to verify a model with, at least {MIN_RECORDS} are needed; take those "
             "of nlp_inference.golden.select_documents(validation, processor, own=...), which adds the hostile ones"
         )
-    predictor = Predictor.from_pretrained(folder, dtype=dtype, trust_remote_code=trust_remote_code)
+    predictor = Predictor.from_pretrained(folder, backend="torch", dtype=dtype, trust_remote_code=trust_remote_code)
     golden = record_golden(predictor, documents or select_documents([], predictor.processor))
     broken = next((record for record in golden.records if record.failed and record.origin != "hostile"), None)
     if broken is not None and broken.failed is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError, model_validator
 
 from nlp_inference.aligned_text import EditRecord
+from nlp_inference.backends.onnx_files import onnx_golden_file
 from nlp_inference.document import Annotation, Coverage, Document
 from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import explain
@@ -178,8 +179,8 @@ class GoldenFile(_Strict):
             raise ValueError(f"two records have the id {repeated!r}; every record needs its own")
         return self
 
-    def write(self, folder: str | Path) -> Path:
-        """Write `golden.json` into `folder`.
+    def write(self, folder: str | Path, *, name: str = GOLDEN_FILE) -> Path:
+        """Write the records into `folder`, as `golden.json` if no other name is given.
 
         Raises:
             ArtefactError: it would be larger than what `read_golden` reads.
@@ -190,24 +191,38 @@ class GoldenFile(_Strict):
                 f"the {len(self.records)} golden records take {len(content)} bytes, but {MAX_BYTES} are read at most; "
                 "record fewer or shorter texts: see golden.file and golden.records in the configuration"
             )
-        path = Path(folder) / GOLDEN_FILE
+        path = Path(folder) / name
         path.write_bytes(content)
         return path
 
 
-def read_golden(folder: str | Path) -> GoldenFile:
-    """Read the `golden.json` of an artefact. It may be a stranger's: it is data, its size is bounded, its form strict.
+def golden_file(backend: str, dtype: str) -> str:
+    """Where an artefact keeps the golden records that a backend replays: each exported model has its own.
+
+    Example:
+        >>> golden_file("torch", "bfloat16"), golden_file("onnx", "int8")
+        ('golden.json', 'onnx/model_int8.golden.json')
+    """
+    return onnx_golden_file(dtype) if backend == "onnx" else GOLDEN_FILE
+
+
+def read_golden(folder: str | Path, *, name: str = GOLDEN_FILE) -> GoldenFile:
+    """Read golden records of an artefact. They may be a stranger's: data, of bounded size and strict form.
+
+    Args:
+        folder: the artefact.
+        name: of the file, see `golden_file`.
 
     Raises:
         ArtefactError: there is none, or it is not one that this library reads.
     """
-    path = Path(folder) / GOLDEN_FILE
+    path = Path(folder) / name
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise ArtefactError(
-            f"there is no {GOLDEN_FILE} in {str(folder)!r}, so that nothing can be verified; training writes one, and "
+            f"there is no {name} in {str(folder)!r}, so that nothing can be verified; training writes one, and "
             "for an artefact without: nlp_inference.golden.record_artefact(folder), where its predictions are right"
         ) from error
     except OSError as error:

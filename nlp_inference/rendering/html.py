@@ -12,6 +12,9 @@ from nlp_inference.rendering._layout import SIGNS, Mark, Piece, Standing
 from nlp_inference.rendering._style import CSS, label_color
 
 MAX_CHARACTERS = 10_000
+STYLE_SHEET = CSS
+"""What `passage_html` is drawn with."""
+
 _LANE = 4  # pixels from one underline to the next
 _BAR = 3  # pixels of an underline
 _MAX_BARS = 6
@@ -54,6 +57,19 @@ def document_html(document: Document) -> str:
         parts.append(_edits(document.raw_text_pair, document.edits_pair))
     # The two further classes keep MathJax from reading amounts of dollars as formulas.
     return f'<div class="nlpi mathjax_ignore tex2jax_ignore"><style>{CSS}</style>{"".join(parts)}</div>'
+
+
+def passage_html(document: Document) -> str:
+    """Draw only the raw text with the spans on it, as `document_html` does, for a page with many of them.
+
+    Returns:
+        One `div`; the page holds `STYLE_SHEET` once. Everything of the document is escaped.
+
+    Example:
+        >>> passage_html(Document(raw_text="<b>")).endswith(">&lt;b&gt;</div>")
+        True
+    """
+    return _text(document)
 
 
 def _head(document: Document) -> str:

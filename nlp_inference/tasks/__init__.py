@@ -8,13 +8,12 @@ from pkgutil import iter_modules
 
 from nlp_inference.tasks.base import Arrays, LostSpan, Task
 from nlp_inference.tasks.tag_scheme import TagScheme
-from nlp_inference.tasks.temperature import Decisions, SoftmaxTask
+from nlp_inference.tasks.temperature import SoftmaxTask
 from nlp_inference.tasks.text_classification import TextClassification
 from nlp_inference.tasks.token_classification import TokenClassification
 
 __all__ = [
     "Arrays",
-    "Decisions",
     "LostSpan",
     "SoftmaxTask",
     "TagScheme",

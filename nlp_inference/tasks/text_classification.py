@@ -14,7 +14,7 @@ from nlp_inference.layout import Row
 from nlp_inference.tasks.base import Arrays
 from nlp_inference.tasks.labels import check_labels
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
-from nlp_inference.tasks.temperature import Decisions, SoftmaxTask, Temperature
+from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
 
 
 class TextClassification(SoftmaxTask):
@@ -77,10 +77,6 @@ class TextClassification(SoftmaxTask):
         return Annotation(
             categories=tuple(Category(label=self.labels[index], score=float(scores[index])) for index in best)
         )
-
-    def decisions(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Decisions:  # noqa: ARG002
-        """One decision: the label of the document."""
-        return Decisions(self._pool(encoded, outputs)[None], np.array([self._gold_id(encoded)], dtype=np.int64))
 
     def _pool(self, encoded: EncodedDocument, outputs: Sequence[Arrays]) -> NDArray[np.float32]:
         logits = np.stack([output["logits"] for output in outputs])

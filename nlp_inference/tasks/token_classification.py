@@ -17,7 +17,7 @@ from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD, Arrays, Lost
 from nlp_inference.tasks.labels import check_labels
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.tag_scheme import SchemeName, TagScheme, UnitSpan, best_valid_tags
-from nlp_inference.tasks.temperature import Decisions, SoftmaxTask, Temperature
+from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
 from nlp_inference.windowing import stitch
 
 
@@ -123,14 +123,6 @@ class TokenClassification(SoftmaxTask):
         found = self.tag_scheme.decode(tags)
         means = [float(confidence[first:after].mean()) for first, after, _ in found]
         return Annotation(spans=tuple(self._raw_spans(encoded, units, found, means)))
-
-    def decisions(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Decisions:
-        """The tag of each unit that was read."""
-        units = self._units(encoded)
-        if not len(units.tokens):
-            return Decisions(np.empty((0, len(self.tag_scheme.tags)), dtype=np.float32), units.tokens)
-        gold = self._token_tags(encoded, units)[units.tokens]
-        return Decisions(self._document_logits(encoded, units, rows, outputs), gold)
 
     def _document_logits(
         self, encoded: EncodedDocument, units: _Units, rows: Sequence[Row], outputs: Sequence[Arrays]

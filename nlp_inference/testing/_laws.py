@@ -18,13 +18,14 @@ _REACH = 20
 """A call is compared with one on an input of a twentieth of its length, or longer."""
 
 
-def failed(step: Registered, law: str, what: str, *, on: object = None) -> CheckFailedError:
+def failed(step: object, law: str, what: str, *, on: object = None) -> CheckFailedError:
     """The error that names the law, the input and what happened."""
     place = "" if on is None else f", on {on!r:.300}"
-    return CheckFailedError(f"{type(step).__name__} breaks the law {law!r}{place}: {what}")
+    who = step.__name__ if isinstance(step, type) else type(step).__name__
+    return CheckFailedError(f"{who} breaks the law {law!r}{place}: {what}")
 
 
-def attempt(step: Registered, law: str, function: Callable[..., Result], *arguments: Any, on: object = None) -> Result:
+def attempt(step: object, law: str, function: Callable[..., Result], *arguments: Any, on: object = None) -> Result:
     """What the function returns; if it raises, the law is broken.
 
     Raises:
@@ -42,6 +43,18 @@ def check_identity(step: Any, kind: type[Registered]) -> None:
     Raises:
         CheckFailedError: one is broken.
     """
+    check_name(step, kind)
+    version = getattr(step, "version", None)
+    if type(version) is not int or version < 1:
+        raise failed(step, "its version is a whole number from 1 on", f"its class attribute `version` is {version!r}")
+
+
+def check_name(step: Any, kind: type[Registered]) -> None:
+    """The laws about what stands in a configuration: kind, name, specification, pickle.
+
+    Raises:
+        CheckFailedError: one is broken.
+    """
     if not isinstance(step, kind):
         message = f"{step!r:.200} is no {kind.__name__}; give an object, such as {kind.__name__}Name()"
         raise CheckFailedError(message)
@@ -50,9 +63,6 @@ def check_identity(step: Any, kind: type[Registered]) -> None:
         raise failed(step, "it has a name", f"its class attribute `name` is {name!r}, expected a string")
     if not step.came_with_a_model() and kind.members.get(name) is not type(step):
         raise failed(step, "it is registered by its name", f"{name!r} stands for {kind.members.get(name)!r}")
-    version = getattr(step, "version", None)
-    if type(version) is not int or version < 1:
-        raise failed(step, "its version is a whole number from 1 on", f"its class attribute `version` is {version!r}")
     _check_round_trips(step)
 
 

@@ -20,15 +20,22 @@ class Augmented:
         source: the document as it arrived.
         document: what training reads: a new raw text, with the gold on it.
         records: the edits of each augmentation that changed something, which lead from one raw text to the other.
+        records_pair: the same of the second text.
     """
 
     source: Document
     document: Document
     records: tuple[EditRecord, ...]
+    records_pair: tuple[EditRecord, ...] = ()
 
     def as_edits(self) -> Document:
         """The source with the edits on it, to look at."""
-        return self.source.with_aligned(AlignedText(self.source.raw_text, self.records, current=self.document.raw_text))
+        source, after = self.source, self.document
+        aligned = AlignedText(source.raw_text, self.records, current=after.raw_text)
+        if source.raw_text_pair is None:
+            return source.with_aligned(aligned)
+        pair = AlignedText(source.raw_text_pair, self.records_pair, current=after.raw_text_pair)
+        return source.with_aligned(aligned, pair)
 
 
 class Augmenter:
@@ -69,12 +76,15 @@ class Augmenter:
         source = document.unannotated().with_gold(document.gold)
         changed = source
         records: list[EditRecord] = []
+        records_pair: list[EditRecord] = []
         for position, step in enumerate(self.steps):
-            rng = Random(self._seed_of(document, epoch=epoch, step=f"{position}:{step.name}:{step.version}"))
-            changed, record = step.apply(changed, rng=rng, corpus=self.corpus)
-            if record is not None:
-                records.append(record)
-        return Augmented(source, changed, tuple(records))
+            name = f"{position}:{step.name}:{step.version}"
+            for change, found, part in ((step.apply, records, ""), (step.apply_to_pair, records_pair, ":pair")):
+                rng = Random(self._seed_of(document, epoch=epoch, step=f"{name}{part}"))
+                changed, record = change(changed, rng=rng, corpus=self.corpus)
+                if record is not None:
+                    found.append(record)
+        return Augmented(source, changed, tuple(records), tuple(records_pair))
 
     def _seed_of(self, document: Document, *, epoch: int, step: str) -> str:
         """Python hashes a seed that is a string with SHA-512: no two of these give related numbers."""

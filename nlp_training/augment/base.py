@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from math import floor
 from random import Random
-from typing import Annotated, ClassVar, NamedTuple, TypeVar
+from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ from nlp_training.augment.places import covered_characters, gold_spans
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Texts = Literal["both", "first", "second"]
+"""Which texts of a pair: of a question and its passage, say."""
 T = TypeVar("T")
 
 
@@ -36,7 +38,9 @@ class Augmentation(Registered, ABC):
     that no augmentation can be served.
 
     Args:
-        probability: the chance that a document is changed, drawn anew in each epoch.
+        probability: the chance that a text is changed, drawn anew in each epoch; the second text of a pair has a draw
+            of its own.
+        texts: which texts of a pair may be changed; one without a second text is its first.
 
     Example:
         >>> class Shout(Augmentation):
@@ -53,6 +57,7 @@ class Augmentation(Registered, ABC):
     """Raise it whenever the same settings and seed begin to make another text."""
 
     probability: Probability = 0.1
+    texts: Texts = "both"
 
     @abstractmethod
     def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Iterable[Edit] | Rewrite:
@@ -61,7 +66,7 @@ class Augmentation(Registered, ABC):
         An edit that would cut a gold span, swallow it or give it a blank edge is not made: see `SpanGuard`.
 
         Args:
-            document: as it arrived.
+            document: as it arrived; for the second text of a pair, one that has it as its only text, and no gold.
             rng: the only source of chance.
             corpus: the training documents.
         """
@@ -72,8 +77,35 @@ class Augmentation(Registered, ABC):
         Raises:
             InvalidEditError: the proposed edits are out of order, overlap, or reach outside the text.
         """
-        if rng.random() >= self.probability:
+        if self.texts == "second":
             return document, None
+        changed = self._changed(document, rng=rng, corpus=corpus)
+        if changed is None:
+            return document, None
+        aligned, gold = changed
+        return _with_texts(document, aligned.current, document.raw_text_pair, gold), aligned.records[0]
+
+    def apply_to_pair(self, document: Document, *, rng: Random, corpus: Corpus) -> tuple[Document, EditRecord | None]:
+        """Change the second text as chance says, if there is one; the gold, which is about the first one, stays.
+
+        Raises:
+            InvalidEditError: the proposed edits are out of order, overlap, or reach outside the text.
+        """
+        pair = document.raw_text_pair
+        if self.texts == "first" or pair is None:
+            return document, None
+        changed = self._changed(Document(raw_text=pair), rng=rng, corpus=corpus)
+        if changed is None:
+            return document, None
+        aligned, _ = changed
+        return _with_texts(document, document.raw_text, aligned.current, document.gold), aligned.records[0]
+
+    def _changed(
+        self, document: Document, *, rng: Random, corpus: Corpus
+    ) -> tuple[AlignedText, Annotation | None] | None:
+        """What becomes of the first text and the gold."""
+        if rng.random() >= self.probability:
+            return None
         proposal = self.propose(document, rng=rng, corpus=corpus)
         if not isinstance(proposal, Rewrite):
             guard = SpanGuard(gold_spans(document))
@@ -81,9 +113,8 @@ class Augmentation(Registered, ABC):
         edits = proposal.edits if isinstance(proposal, Rewrite) else proposal
         aligned = AlignedText(document.raw_text).edit(self.name, self.version, edits)
         if not aligned.records or not aligned.current.strip():
-            return document, None
-        gold = proposal.gold if isinstance(proposal, Rewrite) else _moved(document.gold, aligned)
-        return _with_text(document, aligned.current, gold), aligned.records[0]
+            return None
+        return aligned, proposal.gold if isinstance(proposal, Rewrite) else _moved(document.gold, aligned)
 
 
 class LocalChange(Augmentation):
@@ -172,8 +203,6 @@ def _moved(gold: Annotation | None, aligned: AlignedText) -> Annotation | None:
     return gold.model_copy(update={"spans": tuple(moved)})
 
 
-def _with_text(document: Document, text: str, gold: Annotation | None) -> Document:
-    """A new document of the same name, validated; what was predicted or read belongs to the old text."""
-    return Document(
-        raw_text=text, raw_text_pair=document.raw_text_pair, id=document.id, gold=gold, metadata=document.metadata
-    )
+def _with_texts(document: Document, text: str, pair: str | None, gold: Annotation | None) -> Document:
+    """A new document of the same name, validated; what was predicted or read belongs to the old texts."""
+    return Document(raw_text=text, raw_text_pair=pair, id=document.id, gold=gold, metadata=document.metadata)

@@ -1,6 +1,7 @@
 """Two documents in one."""
 
 from random import Random
+from typing import Literal
 
 from pydantic import PositiveInt
 
@@ -19,6 +20,7 @@ class JoinDocuments(Augmentation):
 
     Args:
         probability: the chance that a document is changed.
+        texts: only documents of one text are joined.
         max_characters: how long the text becomes at most; keep it within a window, so that the model sees both.
         separator: what stands between them; white space.
 
@@ -34,6 +36,7 @@ class JoinDocuments(Augmentation):
 
     name = "join_documents"
 
+    texts: Literal["first"] = "first"
     max_characters: PositiveInt = 1_000
     separator: str = "\n"
 

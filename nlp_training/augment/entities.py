@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -22,6 +22,7 @@ class ReplaceEntities(Augmentation):
 
     Args:
         probability: the chance that a document is changed.
+        texts: only the first text has gold spans.
         max_share: how many of the spans are replaced at most.
         labels: whose spans are replaced; None means all.
         gazetteers: by label, a UTF-8 text file with one name a line. A label without one takes its names from the
@@ -44,6 +45,7 @@ class ReplaceEntities(Augmentation):
 
     name = "replace_entities"
 
+    texts: Literal["first"] = "first"
     max_share: Share = 1.0
     labels: tuple[str, ...] | None = None
     gazetteers: dict[str, str] = Field(default_factory=dict)

@@ -4,9 +4,15 @@ import typer
 
 from nlp_training.cli.check_data import check_data
 from nlp_training.cli.convert import convert
+from nlp_training.cli.cross_validate import cross_validate_run
 from nlp_training.cli.evaluate import evaluate
+from nlp_training.cli.export import export_run
 from nlp_training.cli.preview_augmentation import preview_augmentation
 from nlp_training.cli.publish import publish_run
+from nlp_training.cli.report import report_run
+from nlp_training.cli.reproduce import reproduce_run
+from nlp_training.cli.runs import runs
+from nlp_training.cli.search import search_run
 from nlp_training.cli.train import train_run
 
 app = typer.Typer(no_args_is_help=True, help="Train and evaluate models whose artefacts nlp-inference serves.")
@@ -14,5 +20,11 @@ app.command("train")(train_run)
 app.command()(evaluate)
 app.command("check-data")(check_data)
 app.command("convert")(convert)
+app.command("export")(export_run)
 app.command("preview-augmentation")(preview_augmentation)
 app.command("publish")(publish_run)
+app.command("report")(report_run)
+app.command("reproduce")(reproduce_run)
+app.command("search")(search_run)
+app.command("cross-validate")(cross_validate_run)
+app.add_typer(runs, name="runs")

@@ -9,6 +9,12 @@ from rich.console import Console
 from nlp_inference.errors import NlpInferenceError
 
 
+def console_for(*, as_json: bool) -> Console:
+    """Where to show progress and tables: if JSON is wanted, not beside it, and nowhere if nobody looks."""
+    errors = Console(stderr=True)
+    return Console(stderr=True, quiet=not errors.is_terminal) if as_json else Console()
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Say what is wrong with a run, a file or the network without a traceback, and exit with 1."""

@@ -35,14 +35,16 @@ def preview_augmentation(
         from nlp_inference.quiet import quiet_libraries
         from nlp_training import load_config, load_documents
         from nlp_training.augment import Augmenter
-        from nlp_training.objects import import_modules
+        from nlp_training.data import with_made_splits
+        from nlp_training.user_modules import import_modules
 
         quiet_libraries()
         run = load_config(config, overrides or ())
         if not run.augment:
             raise InvalidSpecError(f"{config} has no section augment; name some, such as augment=[keyboard_typos]")
-        import_modules(run.processor.modules)
-        documents = load_documents(run.data.train, default_split="train")
+        import_modules(run.modules)
+        train = load_documents(run.data.train, default_split="train")
+        documents = with_made_splits({"train": train}, run.data.split)["train"]
         augmenter = Augmenter(run.augment, documents, seed=run.seed)
         console = Console()
         for augmented in islice(_changed(augmenter, documents, epoch=epoch), count):
@@ -55,7 +57,7 @@ def preview_augmentation(
 def _changed(augmenter: "Augmenter", documents: "Sequence[Document]", *, epoch: int) -> "Iterator[Augmented]":
     """The documents that are not left alone, in their order."""
     everything = (augmenter(document, epoch=epoch) for document in documents)
-    return (augmented for augmented in everything if augmented.records)
+    return (augmented for augmented in everything if augmented.records or augmented.records_pair)
 
 
 def _as_json(augmented: "Augmented") -> dict[str, Any]:

@@ -14,6 +14,10 @@ def train_run(
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Keys to override: training.num_train_epochs=1 data.train=my.jsonl")
     ] = None,
+    *,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last whole checkpoint, or anew if there is none.")
+    ] = False,
 ) -> None:
     """Train, evaluate and save the run that a configuration describes."""
     with one_line_errors():
@@ -21,4 +25,4 @@ def train_run(
         from nlp_training import load_config, train
 
         quiet_libraries()
-        train(load_config(config, overrides or ()), console=Console())
+        train(load_config(config, overrides or ()), console=Console(), resume=resume)

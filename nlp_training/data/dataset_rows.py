@@ -9,9 +9,8 @@ from typing import Any
 from nlp_inference._optional import require
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
-from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.errors import InvalidDataError, OnError
 from nlp_training.data.formats.rows import unpack_metadata
-from nlp_training.data.readers import OnError
 from nlp_training.data.records import Columns, record_to_document
 
 

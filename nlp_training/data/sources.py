@@ -9,10 +9,9 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, Validat
 from nlp_inference.document import Document
 from nlp_inference.registry import explain
 from nlp_training.data.dataset_rows import Rows, read_rows
-from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.errors import InvalidDataError, OnError
 from nlp_training.data.formats import Format, format_of_suffix, named_format
 from nlp_training.data.formats.base import ReadOptions
-from nlp_training.data.readers import OnError
 from nlp_training.data.records import Columns
 from nlp_training.data.synthetic_pii import Split, generate_documents
 
@@ -41,6 +40,7 @@ class DataSource(BaseModel):
         columns: which column holds what, where the usual names do not fit.
         label_names: what integer labels and tags stand for, where the data set does not say.
         synthetic_pii: made-up documents, in place of a path.
+        streaming: whether training reads them as it goes, so that they need not fit into memory; for `data.train` only.
 
     Example:
         >>> DataSource.model_validate("data/train.jsonl").path
@@ -59,6 +59,7 @@ class DataSource(BaseModel):
     columns: Columns = Columns()
     label_names: tuple[str, ...] | None = None
     synthetic_pii: SyntheticPii | None = None
+    streaming: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -70,7 +71,7 @@ class DataSource(BaseModel):
         if (self.path is None) == (self.synthetic_pii is None):
             raise ValueError("give either a path or synthetic_pii")
         set_fields = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
-        others = sorted(set_fields - {"synthetic_pii"})
+        others = sorted(set_fields - {"synthetic_pii", "streaming"})
         if self.synthetic_pii is not None and others:
             raise ValueError(f"{', '.join(others)}: not for synthetic_pii")
         if self.format is not None:
@@ -115,8 +116,8 @@ def stream_documents(
 ) -> Iterator[Document]:
     """Read the documents of a source one after the other, as `load_documents` does, without holding all of them.
 
-    Label Studio's JSON, other `.json` files and slices of a split are in memory or in the cache of `datasets` as a
-    whole, everything else a part at a time.
+    DocBins of spaCy, Label Studio's JSON, other `.json` files and slices of a split are in memory or in the cache of
+    `datasets` as a whole, everything else a part at a time.
 
     Example:
         >>> stream = stream_documents({"synthetic_pii": {"split": "train", "size": 3}})

@@ -5,10 +5,70 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
 from random import Random
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from nlp_inference.document import Document
 from nlp_training.data.checks import named
 from nlp_training.data.errors import InvalidDataError
+
+
+def _check_group_by(group_by: str) -> str:
+    field, _, key = group_by.partition(".")
+    if group_by != "text" and (field != "metadata" or not key):
+        raise InvalidDataError(f"cannot group by {group_by!r}; write text, or a key as in metadata.source")
+    return group_by
+
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+GroupBy = Annotated[str, AfterValidator(_check_group_by)]
+
+
+class SplitSettings(BaseModel):
+    """The splits that a run makes of its training documents; see `split_documents`.
+
+    Args:
+        validation: its share of all of them.
+        test: its share of all of them.
+        seed: of what is left to chance; not the seed of the run, so that runs with other seeds have the same splits.
+        stratify: whether each split has its share of every label, as far as groups allow.
+        group_by: `text`, or a key such as `metadata.patient`: documents with the same value stay in one split.
+
+    Example:
+        >>> settings = SplitSettings(validation=0.1, test=0.1)
+        >>> {name: len(split) for name, split in settings.split([Document(raw_text="Ana")] * 50).items()}
+        {'train': 40, 'validation': 5, 'test': 5}
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    validation: Share | None = None
+    test: Share | None = None
+    seed: int = 42
+    stratify: bool = True
+    group_by: GroupBy | None = None
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each split that is made, by its name."""
+        asked = {"validation": self.validation, "test": self.test}
+        return {name: share for name, share in asked.items() if share is not None}
+
+    @model_validator(mode="after")
+    def _leaves_documents_to_train_on(self) -> Self:
+        if not 0 < sum(self.shares.values()) < 1:
+            raise ValueError(f"the shares are {self.shares!r}; give validation, test or both, together less than 1")
+        return self
+
+    def split(self, documents: Sequence[Document]) -> dict[str, list[Document]]:
+        """The documents of `train` and of every split that is made.
+
+        Raises:
+            InvalidDataError: a document has no value for the key, or a split would be empty.
+        """
+        shares = {"train": 1 - sum(self.shares.values()), **self.shares}
+        return split_documents(documents, shares, seed=self.seed, stratify=self.stratify, group_by=self.group_by)
 
 
 @dataclass(frozen=True)
@@ -64,6 +124,24 @@ def split_documents(
     return splits
 
 
+def with_made_splits(splits: Mapping[str, list[Document]], settings: SplitSettings | None) -> dict[str, list[Document]]:
+    """The splits, and those that are to be made of `train`, which keeps the rest.
+
+    Raises:
+        InvalidDataError: they cannot be made.
+
+    Example:
+        >>> splits = with_made_splits({"train": [Document(raw_text="Ana")] * 10}, SplitSettings(validation=0.2))
+        >>> {name: len(documents) for name, documents in splits.items()}
+        {'train': 8, 'validation': 2}
+    """
+    if settings is None:
+        return dict(splits)
+    made = {**splits, **settings.split(splits["train"])}
+    first = [name for name in ("train", "validation") if name in made]
+    return {name: made[name] for name in dict.fromkeys([*first, *made])}
+
+
 def parse_shares(text: str) -> dict[str, float]:
     """The shares that a command names.
 
@@ -106,9 +184,7 @@ def _groups(documents: Sequence[Document], group_by: str | None) -> list[_Group]
 def _key(document: Document, group_by: str) -> str:
     if group_by == "text":
         return document.raw_text
-    field, _, key = group_by.partition(".")
-    if field != "metadata" or not key:
-        raise InvalidDataError(f"cannot group by {group_by!r}; write text, or a key as in metadata.source")
+    _, _, key = _check_group_by(group_by).partition(".")
     value = document.metadata.get(key)
     if value is None:
         known = ", ".join(map(repr, document.metadata)) or "none"

@@ -10,7 +10,7 @@ from nlp_inference import Document, Processor
 from nlp_inference.errors import NlpInferenceError
 from nlp_inference.tasks.base import Needs
 from nlp_training.config import RunConfig
-from nlp_training.data import InvalidDataError, load_documents
+from nlp_training.data import InvalidDataError, load_documents, with_made_splits
 from nlp_training.data.checks import find_problems
 from nlp_training.data_report.duplicates import Duplicates, DuplicateSearch, text_read
 from nlp_training.data_report.findings import Finding, Severity, worst_first
@@ -122,6 +122,11 @@ def _load(config: RunConfig) -> tuple[Splits, list[Finding]]:
             errors.append(error)
         if errors:
             findings.append(of_problems("unreadable", name, [str(error) for error in errors]))
+    if config.data.split is not None and TRAIN in splits:
+        try:
+            splits = with_made_splits(splits, config.data.split)
+        except InvalidDataError as error:
+            findings.append(of_problems("no-split", TRAIN, [str(error)]))
     return splits, findings
 
 

@@ -176,6 +176,7 @@ def of_problems(kind: str, split: str, texts: list[str]) -> Finding:
 
 _PROBLEMS = {
     "unreadable": "record or source that cannot be read",
+    "no-split": "split that cannot be made of the training documents",
     "empty": "empty split",
     "nothing-to-learn": "split without anything to learn",
     "no-processor": "processor that cannot be made, so that nothing more was looked at",

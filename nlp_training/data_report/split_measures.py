@@ -65,7 +65,9 @@ class SplitMeasures:
         self.tokens += len(encoded.token_ids) + (0 if encoded.pair_ids is None else len(encoded.pair_ids))
         self.windows += len(encoded.windows)
         self.changed_documents += bool(document.edits or document.edits_pair)
-        self.changed.update({record.transform for record in (*document.edits, *document.edits_pair)})
+        self.changed.update(
+            dict.fromkeys(record.transform for record in (*document.edits, *document.edits_pair)).keys()
+        )
         self._add_unknown_tokens(encoded, processor.tokenizer.unk_token_id)
         self._add_length(encoded)
         gold = compared(document.gold, processor.task.needs)

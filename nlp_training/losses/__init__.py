@@ -13,8 +13,10 @@ from nlp_training.losses.cross_entropy import CrossEntropy
 from nlp_training.losses.dice import Dice
 from nlp_training.losses.distillation import Distillation
 from nlp_training.losses.focal import Focal
+from nlp_training.losses.mixup import Mixup
 from nlp_training.losses.r_drop import RDrop
 from nlp_training.losses.supervised_contrastive import SupervisedContrastive
+from nlp_training.losses.tversky import Tversky
 
 __all__ = [
     "Asymmetric",
@@ -25,8 +27,10 @@ __all__ = [
     "Focal",
     "Items",
     "Loss",
+    "Mixup",
     "RDrop",
     "SupervisedContrastive",
+    "Tversky",
 ]
 
 for _module in iter_modules(__path__, f"{__name__}."):

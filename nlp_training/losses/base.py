@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
@@ -63,6 +62,8 @@ class Loss(Registered, ABC):
     """What it reads beside the logits."""
     multi_label: ClassVar[bool] = False
     """Whether the targets are 0 and 1 for each label, and not the id of one class."""
+    outermost: ClassVar[bool] = False
+    """Whether it changes the rows that the model reads, so that no loss can add to it."""
 
     @abstractmethod
     def values(self, items: Items) -> Tensor:
@@ -86,12 +87,6 @@ class Loss(Registered, ABC):
     def parts(self) -> tuple["Loss", ...]:
         """This loss and those that it adds to."""
         return (self,)
-
-    @classmethod
-    def entry_points(cls, name: str | None = None) -> tuple[EntryPoint, ...]:
-        """What installed packages declare as losses, under `name` or under any."""
-        group = "nlp_training.losses"
-        return tuple(entry_points(group=group) if name is None else entry_points(group=group, name=name))
 
 
 def _of_class_ids(loss: Loss) -> Loss:
@@ -117,8 +112,13 @@ class AddedLoss(Loss, ABC):
 
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
-        if any(part.name == self.name for part in self.inner().parts()):
-            raise ValueError(f"{self.name!r} stands inside {self.name!r}; leave one of them out")
+        for part in self.inner().parts():
+            if part.name == self.name:
+                raise ValueError(f"{self.name!r} stands inside {self.name!r}; leave one of them out")
+            if part.outermost:
+                raise ValueError(
+                    f"{part.name!r} mixes the rows of a batch, so it cannot stand inside {self.name!r}; choose one"
+                )
         return self
 
     def class_weighting(self) -> ClassWeights | None:

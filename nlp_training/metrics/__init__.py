@@ -4,6 +4,7 @@ from nlp_training.metrics.calibration import Calibration
 from nlp_training.metrics.categories import CategoryAccuracy
 from nlp_training.metrics.documents import DocumentMetric, document_metric
 from nlp_training.metrics.matching import SpanMatching
+from nlp_training.metrics.own import Metric
 from nlp_training.metrics.paired import McNemar, PairedBootstrap
 from nlp_training.metrics.ranking import LabelRanking
 from nlp_training.metrics.spans import SpanF1
@@ -15,6 +16,7 @@ __all__ = [
     "DocumentMetric",
     "LabelRanking",
     "McNemar",
+    "Metric",
     "PairedBootstrap",
     "SpanF1",
     "SpanMatching",

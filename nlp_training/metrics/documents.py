@@ -1,16 +1,18 @@
 """From Documents to metrics: what is compared for each kind of gold."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import evaluate
 
 from nlp_inference.document import Annotation, Document
+from nlp_inference.errors import InvalidSpecError
 from nlp_inference.tasks.base import Needs
 from nlp_training.metrics.calibration import Calibration
 from nlp_training.metrics.categories import CategoryAccuracy
 from nlp_training.metrics.matching import SpanMatching
+from nlp_training.metrics.own import Metric
 from nlp_training.metrics.paired import McNemar, PairedBootstrap
 from nlp_training.metrics.ranking import LabelRanking
 from nlp_training.metrics.spans import SpanF1
@@ -20,11 +22,14 @@ View = Callable[[Document, Annotation], tuple[Any, Any]]
 """Makes of a predicted document and its gold what a metric takes as prediction and as reference: small, no text."""
 
 
+_TAKEN = ("support", "averages", "per_label", "interval", "coverage", "runtime", "documents_per_second", "loss")
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One metric, and what it sees of a document."""
 
-    metric: Callable[[], evaluate.Metric]
+    metric: Callable[[], Any]
     view: View
 
 
@@ -54,17 +59,31 @@ class DocumentMetric:
         return [part.view(document, gold) for part in (self.main, *self.further.values())]
 
 
-def document_metric(needs: Needs) -> DocumentMetric:
+def document_metric(needs: Needs, own: Sequence[Metric] = ()) -> DocumentMetric:
     """The metric for tasks that learn from this kind of gold.
+
+    Args:
+        needs: the kind of gold.
+        own: further metrics of the user.
 
     Raises:
         KeyError: no metric compares this kind of gold.
+        InvalidSpecError: one of the user's has the name of another score.
 
     Example:
         >>> document_metric("spans").best
         'f1'
     """
-    return _METRICS[needs]
+    metric = _METRICS[needs]
+    if not own:
+        return metric
+    names = [one.name for one in own]
+    taken = {*metric.scores, *metric.further, *_TAKEN}
+    for name in names:
+        if name in taken or names.count(name) > 1:
+            raise InvalidSpecError(f"metrics names {name!r}, which is another score already; give it another name")
+    further = {one.name: Part(one.collect, one.view) for one in own}
+    return replace(metric, further={**metric.further, **further}, scores=(*metric.scores, *names))
 
 
 def _predicted(document: Document) -> Annotation:

@@ -1,7 +1,7 @@
 """Span scores that say in what a span was wrong: the four of SemEval-2013."""
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
@@ -37,12 +37,18 @@ class SpanMatching(evaluate.Metric):  # type: ignore[misc]  # evaluate is not ty
     Precision is `(correct + partial / 2) / (correct + incorrect + partial + spurious)`; recall has `missed` in the
     place of `spurious`.
 
+    `per_label` of a scheme compares the spans of one label with the gold of that label, as if there were no others, so
+    that one of another label is `spurious` for its own and leaves the gold one `missed`; `strict` and `exact` are the
+    same there.
+
     Example:
         >>> gold = [[{"start": 0, "end": 9, "label": "PERSON"}]]
         >>> found = [[{"start": 0, "end": 3, "label": "PERSON"}]]
         >>> scores = SpanMatching().compute(predictions=found, references=gold)
         >>> {name: scores[name]["f1"] for name in scores}
         {'strict': 0.0, 'exact': 0.0, 'partial': 0.5, 'type': 1.0}
+        >>> scores["partial"]["per_label"]["PERSON"]["f1"]
+        0.5
     """
 
     def _info(self) -> evaluate.MetricInfo:
@@ -56,10 +62,20 @@ class SpanMatching(evaluate.Metric):  # type: ignore[misc]  # evaluate is not ty
     def _compute(
         self, *, predictions: Sequence[Sequence[dict[str, Any]]], references: Sequence[Sequence[dict[str, Any]]]
     ) -> dict[str, Any]:
-        counts = Counter[tuple[str, str]]()
+        overall = Counter[tuple[str, str]]()
+        of_labels = defaultdict[str, Counter[tuple[str, str]]](Counter)
         for found, gold in zip(predictions, references, strict=True):
-            counts.update(match_spans(span_keys(found), span_keys(gold)))
-        return {scheme: _scores({outcome: counts[scheme, outcome] for outcome in OUTCOMES}) for scheme in SCHEMES}
+            found_keys, gold_keys = span_keys(found), span_keys(gold)
+            overall.update(match_spans(found_keys, gold_keys))
+            for label in {label for *_, label in found_keys | gold_keys}:
+                of_labels[label].update(match_spans(_of_label(found_keys, label), _of_label(gold_keys, label)))
+        return {
+            scheme: {
+                **_scores(overall, scheme),
+                "per_label": {label: _scores(counts, scheme) for label, counts in sorted(of_labels.items())},
+            }
+            for scheme in SCHEMES
+        }
 
 
 def match_spans(found: set[SpanKey], gold: set[SpanKey]) -> Counter[tuple[str, str]]:
@@ -75,7 +91,7 @@ def match_spans(found: set[SpanKey], gold: set[SpanKey]) -> Counter[tuple[str, s
     places = Counter[bool]()
     labels = Counter[bool]()
     if found_rest and gold_rest:
-        places.update(one[:2] == other[:2] for one, other in _pair_by_place(found_rest, gold_rest))
+        places.update(one[:2] == other[:2] for one, other in pair_by_place(found_rest, gold_rest))
         labels.update(one[2] == other[2] for one, other in _pair_by_label(found_rest, gold_rest))
     counts = Counter[tuple[str, str]]()
     counts["strict", "incorrect"] = places.total()
@@ -90,8 +106,19 @@ def match_spans(found: set[SpanKey], gold: set[SpanKey]) -> Counter[tuple[str, s
     return counts
 
 
-def _pair_by_place(found: Sequence[SpanKey], gold: Sequence[SpanKey]) -> Iterator[tuple[SpanKey, SpanKey]]:
-    """Pairs of the same boundaries; then, in the order of the text, each with the first that it overlaps."""
+def pair_by_place(found: Sequence[SpanKey], gold: Sequence[SpanKey]) -> Iterator[tuple[SpanKey, SpanKey]]:
+    """Pairs of the same boundaries; then, in the order of the text, each with the first that it overlaps.
+
+    Args:
+        found, gold: sorted, and without those that are in both.
+
+    Yields:
+        A found span, and its gold one; each at most once.
+
+    Example:
+        >>> list(pair_by_place([(0, 4, "A"), (6, 9, "B")], [(0, 4, "B")]))
+        [((0, 4, 'A'), (0, 4, 'B'))]
+    """
     free = _Free(gold)
     unpaired = []
     for one in found:
@@ -142,7 +169,12 @@ class _Free:
         return self._gold[index]
 
 
-def _scores(counts: dict[str, int]) -> dict[str, Any]:
+def _of_label(spans: set[SpanKey], label: str) -> set[SpanKey]:
+    return {span for span in spans if span[2] == label}
+
+
+def _scores(outcomes: Counter[tuple[str, str]], scheme: str) -> dict[str, Any]:
+    counts = {outcome: outcomes[scheme, outcome] for outcome in OUTCOMES}
     right = counts["correct"] + counts["partial"] / 2
     paired = counts["correct"] + counts["incorrect"] + counts["partial"]
     return {**precision_recall_f1(right, paired + counts["spurious"], paired + counts["missed"]), **counts}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from transformers.dynamic_module_utils import get_relative_import_files
 
 from nlp_inference._digests import file_digest
 from nlp_inference.architectures.checkpoint_files import PICKLE_SUFFIXES, find_weight_files
@@ -173,4 +174,17 @@ def _custom_code(folder: Path) -> set[str]:
                 f"processor_config.json names the source file {name!r}, which is not there or not the one that was "
                 "saved; save the processor again"
             )
-    return set(named)
+    return set(named) | _model_code(folder)
+
+
+def _model_code(folder: Path) -> set[str]:
+    """Names of the source files of a model class of the user's that lie here, and of what they import relatively."""
+    try:
+        auto_map = json.loads((folder / "config.json").read_bytes()).get("auto_map", {})
+        named = [folder / f"{str(one).partition('.')[0]}.py" for one in auto_map.values()]
+    except (OSError, ValueError, AttributeError) as error:
+        raise PublishError(f"config.json cannot be read: {error}; save the model again") from error
+    sources = [path for path in named if path.parent == folder and path.is_file()]
+    return {path.name for path in sources} | {
+        Path(str(one)).name for path in sources for one in get_relative_import_files(path)
+    }

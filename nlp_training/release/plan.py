@@ -10,10 +10,10 @@ from nlp_inference import golden
 from nlp_inference._digests import file_digest
 from nlp_inference.errors import PublishError
 from nlp_training.config import load_config
-from nlp_training.objects import import_modules
 from nlp_training.release.configuration import published_configuration
 from nlp_training.release.files import Release, find_release
 from nlp_training.reports.model_card import card_for
+from nlp_training.user_modules import import_modules, is_file
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _CARD, _CONFIGURATION = "README.md", "training.yaml"
@@ -72,7 +72,8 @@ def plan_release(run: str | Path, repo_id: str, *, trust_remote_code: bool = Fal
     weights = {name: file_digest(release.files[name]) for name in release.weights}
     contents = dict(read)
     if (configuration := release.files.get(_CONFIGURATION)) is not None:
-        import_modules(load_config(configuration).processor.modules)
+        modules = load_config(configuration).modules
+        import_modules([one for one in modules if not is_file(one)])  # a file's code travels: it is trusted, or not
         contents[_CONFIGURATION] = published_configuration(configuration)
     golden.require_verified(release.folder, trust_remote_code=trust_remote_code)
     texts = sum(record.origin != "hostile" for record in golden.read_golden(release.folder).records)

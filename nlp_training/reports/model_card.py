@@ -128,7 +128,7 @@ def _results(config: RunConfig, metrics: Mapping[str, Mapping[str, Any]], tag: s
     """One result for each overall score of each data set, as the Hub's `model-index` has them."""
     sources = config.data.sources()
     for name, scores in metrics.items():
-        source, usual_split = sources.get(name, (None, name))
+        source, usual_split = sources["train"] if name in config.data.made else sources.get(name, (None, name))
         on_hub = _hub_data(source)
         for metric, value in scores.items():
             if isinstance(value, float) and math.isfinite(value):

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.table import Table
 from rich.text import Text
+from transformers import TrainingArguments
 
 from nlp_inference import Document
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
+from nlp_training.tracking.choice import describe_trackers
 
 if TYPE_CHECKING:
     from nlp_training.trainer import DocumentTrainer
@@ -25,12 +27,24 @@ def setup_table(trainer: "DocumentTrainer", splits: Mapping[str, Sequence[Docume
     precision = "bf16" if args.bf16 else "fp16" if args.fp16 else "fp32"
     table = Table(title="run", show_header=False)
     table.add_row("task", f"{trainer.processor.task.name}, {len(getattr(trainer.processor.task, 'labels', ()))} labels")
-    table.add_row("documents", ", ".join(f"{name} {len(documents)}" for name, documents in splits.items()))
+    streamed = [] if "train" in splits else ["train streamed"]
+    counted = [f"{name} {len(documents)}" for name, documents in splits.items()]
+    table.add_row("documents", ", ".join([*streamed, *counted]))
     threads = f", {torch.get_num_threads()} thread(s) each" if args.device.type == "cpu" else ""
     table.add_row("device", f"{args.device}, {args.world_size} process(es){threads}, {precision}")
-    table.add_row("batches", f"{args.train_batch_size} windows, {args.train_sampling_strategy}")
-    table.add_row("epochs", f"{args.num_train_epochs:g} at learning rate {args.learning_rate:g}")
+    table.add_row("batches", _describe_batches(args))
+    length = f"{args.max_steps} steps" if args.max_steps > 0 else f"{args.num_train_epochs:g} epochs"
+    table.add_row("length", f"{length} at learning rate {args.learning_rate:g}")
+    table.add_row("log", describe_trackers(args.report_to))
     return table
+
+
+def _describe_batches(args: TrainingArguments) -> str:
+    parts = args.gradient_accumulation_steps
+    windows = f"{args.train_batch_size} windows" + (f", {parts} to a step" if parts > 1 else "")
+    workers = args.dataloader_num_workers
+    makers = f"made by {workers} worker(s)" if workers else "made in the process"
+    return f"{windows}, {args.train_sampling_strategy}, {makers}"
 
 
 def lost_gold_lines(report: Mapping[str, SplitMeasures], *, shown: int = 3) -> list[Text]:
@@ -95,11 +109,17 @@ _DETAILS = {
 def detail_table(metrics: Metrics) -> Table:
     """What further metrics say of each data set; docs/metrics.md defines them."""
     table = _table_of_numbers("more scores", "score", metrics)
-    for name, keys in _DETAILS.items():
-        values = [_inside(scores, keys) for scores in metrics.values()]
-        if any(_is_score(value) for value in values):
-            table.add_row(name, *(f"{value:.4f}" if _is_score(value) else "" for value in values))
+    found = [details(scores) for scores in metrics.values()]
+    for name in _DETAILS:
+        if any(name in one for one in found):
+            table.add_row(name, *(f"{one[name]:.4f}" if name in one else "" for one in found))
     return table
+
+
+def details(scores: Mapping[str, Any]) -> dict[str, float]:
+    """What further metrics say of one data set, by names for people."""
+    values = {name: _inside(scores, keys) for name, keys in _DETAILS.items()}
+    return {name: value for name, value in values.items() if _is_score(value)}
 
 
 def _inside(scores: Mapping[str, Any], keys: Sequence[str]) -> Any:

@@ -22,8 +22,9 @@ HEIGHTS = (
     ("transforms",),
     ("windowing", "encoding", "tokenization", "layout", "tasks", "testing", "drift", "redaction", "rendering"),
     ("custom_code", "saved_processor", "processor", "backends", "architectures"),
-    ("predictor", "route", "golden", "batching"),
-    ("records",),
+    ("predictor", "route", "golden", "batching", "workers", "items"),
+    ("records", "files"),
+    ("cluster",),
     ("cli",),
 )
 APART = ("backends", "architectures")  # tensors only
@@ -95,6 +96,7 @@ from nlp_inference import Predictor, Processor
 processor = Processor.from_pretrained({str(saved_model)!r})
 class Backend:
     token_budget = 100
+    threads = 1
     def forward(self, batch):
         return {{"logits": np.eye(5, dtype=np.float32)[np.full(batch["input_ids"].shape, 1)]}}
 (document,) = Predictor(processor, Backend()).predict(["Ana"])
@@ -117,7 +119,9 @@ except MissingExtraError as error:
     assert 'pip install "nlp-inference[torch]"' in " ".join(run_python(code))
 
 
-@pytest.mark.parametrize("absent", ["torch", "datasets", "evaluate", "accelerate", "yaml", "scipy", "sklearn"])
+@pytest.mark.parametrize(
+    "absent", ["torch", "datasets", "evaluate", "accelerate", "yaml", "scipy", "sklearn", "jinja2"]
+)
 def test_law_8_nlp_training_without_its_extra_says_which_command_installs_it(absent):
     code = f"""
 import sys

@@ -129,7 +129,7 @@ def test_both_texts_of_a_pair_are_counted_as_one(predictor):
 
 def test_the_first_category_is_counted(tokenizer):
     class Backend:
-        name, dtype, token_budget = "fake", "float32", 100
+        name, dtype, token_budget, threads = "fake", "float32", 100, 1
 
         def forward(self, batch):
             return {"logits": np.tile(np.float32([0, 1]), (len(batch["input_ids"]), 1))}

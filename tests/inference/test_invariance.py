@@ -189,7 +189,7 @@ def test_the_profile_of_what_is_served_is_not_of_experiments(token_processor: Pr
 class Echo:
     """Answers with what it was asked."""
 
-    name, dtype, token_budget = "echo", "float32", 100
+    name, dtype, token_budget, threads = "echo", "float32", 100, 1
 
     def forward(self, batch: Batch) -> dict[str, NDArray[Any]]:
         return dict(batch)

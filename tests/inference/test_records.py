@@ -3,7 +3,7 @@
 import pytest
 
 from nlp_inference.document import Document
-from nlp_inference.predictor import UnreadableItem
+from nlp_inference.items import UnreadableItem
 from nlp_inference.records import read_items
 
 

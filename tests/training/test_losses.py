@@ -42,6 +42,17 @@ def dice(g: float) -> Any:
     return (1 - (2 * p * y + g) / (p**2 + y**2 + g)).sum(axis=1)
 
 
+def self_adjusting_dice(alpha: float, g: float) -> Any:
+    y, q = np.eye(4)[IDS.numpy()], (1 - p) ** alpha * p
+    return (1 - (2 * q * y + g) / (q + y + g)).sum(axis=1)
+
+
+def tversky(alpha: float, beta: float, g: float, *, classes: slice = slice(0, 4)) -> Any:
+    y = np.eye(4)[IDS.numpy()]
+    terms = 1 - (p * y + g) / (p * y + alpha * p * (1 - y) + beta * (1 - p) * y + g)
+    return terms[:, classes].sum(axis=1)
+
+
 def asymmetric(negative: float, positive: float, margin: float) -> Any:
     found, y = 1 / (1 + np.exp(-LOGITS[:, 0].numpy())), PRESENT.numpy()
     q = np.maximum(found - margin, 0)
@@ -78,6 +89,12 @@ REFERENCES = [
     ({"focal": 2}, WEIGHTED, w * (1 - p_y) ** 2 * first),
     ("dice", ITEMS, dice(1.0)),
     ({"dice": 0.01}, ITEMS, dice(0.01)),
+    ({"dice": {"self_adjusting": 0.3}}, ITEMS, self_adjusting_dice(0.3, 1.0)),
+    ({"dice": {"self_adjusting": 2, "smoothing": 0.01}}, ITEMS, self_adjusting_dice(2, 0.01)),
+    ("tversky", ITEMS, tversky(0.3, 0.7, 1.0)),
+    ({"tversky": {"alpha": 0.9, "beta": 0, "smoothing": 0.01}}, ITEMS, tversky(0.9, 0, 0.01)),
+    ({"tversky": {"background": 0}}, ITEMS, tversky(0.3, 0.7, 1.0, classes=slice(1, 4))),
+    ({"mixup": {"loss": {"focal": 2}}}, WEIGHTED, w * (1 - p_y) ** 2 * first),
     ("asymmetric", BINARY, asymmetric(4, 0, 0.05)),
     ({"asymmetric": {"gamma_negative": 3, "gamma_positive": 1.5, "margin": 0}}, BINARY, asymmetric(3, 1.5, 0)),
     ({"r_drop": 4}, ITEMS, (first + second) / 2 + 4 * agreement),
@@ -138,6 +155,38 @@ def test_without_its_settings_the_asymmetric_loss_is_binary_cross_entropy() -> N
     torch.testing.assert_close(plain.values(BINARY), expected, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("g", [1.0, 0.01])
+def test_tversky_with_equal_weights_and_dice_without_squares_are_one_coefficient(g: float) -> None:
+    """TP / (TP + FP / 2 + FN / 2) is 2 TP / (predicted + there); the smoothing counts double there."""
+    halves = Loss.from_spec({"tversky": {"alpha": 0.5, "beta": 0.5, "smoothing": g}}).values(ITEMS)
+    dice_values = Loss.from_spec({"dice": {"self_adjusting": 0, "smoothing": 2 * g}}).values(ITEMS)
+    torch.testing.assert_close(halves, dice_values, rtol=1e-12, atol=0)
+
+
+def test_without_the_background_beta_weighs_what_is_missed_and_alpha_what_is_spurious() -> None:
+    unsure, missed_and_spurious = torch.zeros(2, 2), torch.tensor([1, 0])
+    missed, spurious = (
+        Loss.from_spec({"tversky": {"alpha": alpha, "beta": beta, "background": 0}})
+        .values(Items(unsure, missed_and_spurious))
+        .tolist()
+        for alpha, beta in ((0, 1), (1, 0))
+    )
+    assert missed == [pytest.approx(1 - 1.5 / 2), 0]
+    assert spurious == [0, pytest.approx(1 - 1 / 1.5)]
+
+
+def test_the_self_adjusting_factor_is_best_short_of_certainty() -> None:
+    """What its docstring says: at 1 / (1 + alpha), here 2 / 3."""
+    chances = torch.linspace(0.01, 0.99, 99, dtype=torch.float64)
+    logits = torch.stack([chances.log(), (1 - chances).log()], dim=1)
+    q = (1 - chances) ** 0.5 * chances
+    assert chances[q.argmax()].item() == pytest.approx(2 / 3, abs=0.005)
+    only_there = 1 - (2 * q + 1) / (q + 2)
+    absent = 1 - 1 / (chances**0.5 * (1 - chances) + 1)
+    values = Loss.from_spec({"dice": {"self_adjusting": 0.5}}).values(Items(logits, torch.zeros(99, dtype=torch.int64)))
+    torch.testing.assert_close(values, only_there + absent, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize(("spec", "items"), [case[:2] for case in REFERENCES], ids=shown)
 @pytest.mark.parametrize("size", [200.0, -200.0])
 def test_values_and_slopes_stay_finite_where_a_model_is_certain(spec: Any, items: Items, size: float) -> None:
@@ -187,6 +236,9 @@ def test_class_weights_by_hand(spec: Any, counts: list[int], expected: list[floa
         {"cross_entropy": {"class_weights": {"effective_number": 0.99}}},
         {"focal": {"gamma": 1.0, "class_weights": "inverse_frequency"}},
         "dice",
+        {"dice": {"self_adjusting": 0.1}},
+        {"tversky": {"alpha": 0.2, "background": 0}},
+        {"mixup": {"probability": 0.5, "loss": {"focal": 3.0}}},
         {"asymmetric": {"margin": 0.1}},
         {"r_drop": {"alpha": 2.0, "loss": {"distillation": {"teacher": "t", "loss": "dice"}}}},
         {"supervised_contrastive": {"pooling": "first"}},
@@ -207,6 +259,13 @@ def test_a_specification_comes_back(spec: Any) -> None:
         ({"cross_entropy": 1}, "label_smoothing"),
         ({"focal": {"class_weights": "balanced"}}, "unknown class-weights 'balanced'"),
         ("distillation", "teacher"),
+        ({"dice": {"self_adjusting": -0.1}}, "self_adjusting"),
+        ({"tversky": {"beta": -1}}, "beta"),
+        ({"mixup": 0}, "alpha"),
+        ({"mixup": {"probability": 1.5}}, "probability"),
+        ({"mixup": {"loss": "r_drop"}}, "'r_drop' reads second_logits.*take a loss that reads logits only"),
+        ({"mixup": {"loss": {"distillation": "t"}}}, "'distillation' reads teacher_logits"),
+        ({"r_drop": {"loss": {"mixup": 0.2}}}, "'mixup' mixes the rows of a batch.*cannot stand inside 'r_drop'"),
         ({"r_drop": {"loss": "asymmetric"}}, "'asymmetric' reads several labels a text"),
         ({"r_drop": {"loss": {"distillation": {"teacher": "t", "loss": "r_drop"}}}}, "'r_drop' stands inside 'r_drop'"),
     ],
@@ -238,6 +297,11 @@ def test_an_installed_package_may_bring_a_loss(tmp_path: Path, monkeypatch: pyte
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(Loss, "members", dict(Loss.members))
     assert Loss.from_spec("nothing").values(ITEMS).tolist() == [0.0] * 6
+
+
+def test_a_background_that_is_no_class_is_named() -> None:
+    with pytest.raises(InvalidSpecError, match=r"background .* is 4, but the classes are 0 to 3"):
+        Loss.from_spec({"tversky": {"background": 4}}).values(ITEMS)
 
 
 def test_what_a_loss_reads_must_be_given() -> None:

@@ -225,13 +225,14 @@ def test_the_modules_that_the_run_names_are_imported_to_verify_it(
     machine: Machine, config: RunConfig, tmp_path: Path
 ) -> None:
     machine.install(entry_points="")
-    settings = {**config.processor.model_dump(), "preprocess": ["whisper"], "modules": ["loud_texts.changes"]}
+    settings = {**config.processor.model_dump(), "preprocess": ["whisper"]}
     content = {**config.model_dump(exclude_none=True), "processor": settings, "output_dir": str(tmp_path / "runs")}
+    content["modules"] = ["loud_texts.changes"]
     folder = train(RunConfig.model_validate(content), console=Console(file=io.StringIO())).model
     machine.forget()
     assert plan_release(folder, "org/loud").release.files.keys() >= {"processor_config.json", "training.yaml"}
     machine.uninstall()
-    with pytest.raises(InvalidSpecError, match=r"processor\.modules names 'loud_texts\.changes', which cannot be"):
+    with pytest.raises(InvalidSpecError, match=r"modules names 'loud_texts\.changes', which cannot be"):
         plan_release(folder, "org/loud")
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from typer.main import get_command
 
@@ -60,10 +61,18 @@ def shell_lines(page: Path) -> list[list[str]]:
     return [shlex.split(command, comments=True) for line in lines for command in re.split(r"[|;&]+", line)]
 
 
+def command_of(words: list[str]) -> click.Command:
+    """The command that is called; a group without a name of a command lists what there is."""
+    command = COMMANDS[words[0]].commands[words[1]]
+    if not hasattr(command, "commands"):
+        return command
+    return command.commands.get(words[2] if len(words) > 2 else "list", command.commands["list"])
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_and_options_of_a_page_exist(page: Path) -> None:
     for words in (words for words in shell_lines(page) if words and words[0] in COMMANDS):
-        command = COMMANDS[words[0]].commands[words[1]]
+        command = command_of(words)
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         used = {word.partition("=")[0] for word in words[2:] if word.startswith("--") or re.fullmatch("-[a-z]", word)}
         assert used <= known | {"--help"}, " ".join(words)

@@ -113,6 +113,35 @@ def test_flat_spans_score_as_with_nervaluate(pairs: list[tuple[Spans, Spans]]) -
             assert scores[scheme][value] == pytest.approx(getattr(peer[name], value))
 
 
+@given(documents)
+def test_the_scores_of_a_label_are_those_of_nervaluate(pairs: list[tuple[Spans, Spans]]) -> None:
+    sides = ([[{**one, "end": one["end"] - 1} for one in spans] for spans in side] for side in zip(*pairs, strict=True))
+    found, gold = sides
+    peer = Evaluator(gold, found, tags=list(LABELS), loader="dict").evaluate()["entities"]
+    scores = MATCHING._compute(predictions=[found for found, _ in pairs], references=[gold for _, gold in pairs])
+    for scheme, name in zip(SCHEMES, ("strict", "exact", "partial", "ent_type"), strict=True):
+        assert sorted(scores[scheme]["per_label"]) == sorted(peer)
+        for label, one in scores[scheme]["per_label"].items():
+            for value in (*OUTCOMES, "precision", "recall", "f1"):
+                assert one[value] == pytest.approx(getattr(peer[label][name], value)), (scheme, label, value)
+
+
+def test_a_wrong_label_is_spurious_for_one_label_and_missed_for_the_other() -> None:
+    scores = MATCHING._compute(predictions=[[span(0, 5, "B"), span(6, 8)]], references=[[span(0, 5), span(6, 9)]])
+    assert {
+        (scheme, label): tuple(scores[scheme]["per_label"][label][outcome] for outcome in OUTCOMES)
+        for scheme in ("exact", "partial", "type")
+        for label in ("A", "B")
+    } == {
+        ("exact", "A"): (0, 1, 0, 1, 0),
+        ("exact", "B"): (0, 0, 0, 0, 1),
+        ("partial", "A"): (0, 0, 1, 1, 0),
+        ("partial", "B"): (0, 0, 0, 0, 1),
+        ("type", "A"): (1, 0, 0, 1, 0),
+        ("type", "B"): (0, 0, 0, 0, 1),
+    }
+
+
 any_spans = st.lists(
     st.builds(lambda start, length, label: span(start, start + length, label), *[st.integers(0, 12), st.integers(1, 9)],
               st.sampled_from(LABELS)),

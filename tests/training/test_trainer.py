@@ -1,6 +1,7 @@
 """The trainer by itself: what it refuses, how it evaluates and predicts, and that training goes on as before."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ def _trainer(run: RunConfig, **training: Any) -> DocumentTrainer:
     run = run.model_copy(update={"training": {**run.training, **training}})
     splits = load_splits(run)
     processor = build_processor(run, splits["train"])
-    return build_trainer(resolve_config(run, task=processor.task, best_metric="f1"), processor, splits)
+    return build_trainer(resolve_config(run, processor=processor, best_metric="f1"), processor, splits)
 
 
 def test_after_an_evaluation_training_runs_under_autocast_and_evaluation_never_does(span_run: RunConfig) -> None:
@@ -53,26 +54,38 @@ def test_scores_of_named_sets_may_choose_the_best_weights(span_run: RunConfig) -
     splits = load_splits(span_run)
     named = {"seen": splits["validation"], "unseen": splits["test"]}
     trainer.args.metric_for_best_model = "eval_seen_f1"
+    trainer.args.report_to = []  # this trainer is of no run, in whose folder its log would be
     again = DocumentTrainer(trainer.model, trainer.args, processing_class=trainer.processor, eval_dataset=named)
     assert {"eval_seen_f1", "eval_unseen_f1"} <= set(again.evaluate())
 
 
-@pytest.mark.parametrize("how", ["argument", "launcher"])
-def test_sharded_weights_are_refused(
-    span_run: RunConfig, tmp_path: Path, token_processor: Processor, monkeypatch: pytest.MonkeyPatch, how: str
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("argument", "training.fsdp is True, but one process trains"),
+        ("launcher", r"FSDP is asked for, but .* 1 process\(es\) on 'cpu' would hold all of them"),
+        ("zero3", "DeepSpeed ZeRO-3 would shard the weights"),
+    ],
+)
+def test_weights_that_would_not_be_sharded_as_asked_or_not_be_gathered_are_refused(
+    tmp_path: Path, token_processor: Processor, monkeypatch: pytest.MonkeyPatch, how: str, message: str
 ) -> None:
-    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none")
     if how == "argument":
         args.fsdp = True
-    else:
+    elif how == "launcher":
         monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(InvalidSpecError, match="sharded"):
+        monkeypatch.setenv("FSDP_VERSION", "2")
+    else:
+        args.deepspeed_plugin = SimpleNamespace(zero_stage=3)
+    with pytest.raises(InvalidSpecError, match=message):
         DocumentTrainer(torch.nn.Linear(1, 1), args, processing_class=token_processor)
 
 
 def test_an_optimizer_may_be_given(span_run: RunConfig) -> None:
     trainer = _trainer(span_run)
     optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0.1)
+    trainer.args.report_to = []  # this trainer is of no run, in whose folder its log would be
     again = DocumentTrainer(
         trainer.model,
         trainer.args,

@@ -15,6 +15,7 @@ from nlp_inference import Document, Predictor, Processor
 from nlp_training import RunConfig, load_documents
 from nlp_training.config import save_config
 from nlp_training.evaluation import evaluate_documents
+from nlp_training.predictions import PREDICTIONS, PredictionFile, read_predictions
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +36,23 @@ import torch.distributed
 rank = str(torch.distributed.get_rank())
 Path(sys.argv[2], rank).write_text(repr(result.metrics))
 Path(sys.argv[2]).with_name("batches").joinpath(rank).write_text(repr(batches))
+from transformers import AutoModelForTokenClassification, TrainingArguments
+from nlp_inference import Processor
+from nlp_training import load_documents
+from nlp_training.trainer import DocumentTrainer
+processor = Processor.from_pretrained(result.model)
+trained = DocumentTrainer(
+    AutoModelForTokenClassification.from_pretrained(result.model, dtype="float32"),
+    TrainingArguments(sys.argv[2], use_cpu=True, report_to="none"),
+    processing_class=processor,
+)
+documents = load_documents(sys.argv[3])
+told = {}
+for count in (1, 2, 3, 7):  # fewer documents than processes, as many, and shares of unequal size
+    scores = trained.evaluate(documents[:count])
+    predicted = trained.predict(documents[:count])
+    told[count] = (scores["eval_f1"], scores["eval_coverage"]["documents"], [one.id for one in predicted])
+Path(sys.argv[2]).with_name("counts").joinpath(rank).write_text(repr(told))
 """
 
 
@@ -53,8 +71,11 @@ def test_two_processes_evaluate_as_one(span_run: RunConfig, tmp_path: Path) -> N
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "metrics").mkdir()
     (tmp_path / "batches").mkdir()
+    (tmp_path / "counts").mkdir()
+    counted = write_jsonl(tmp_path / "counted.jsonl", span_records("counted", 7))
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command = [*launch, str(tmp_path / "script.py"), str(tmp_path / "run.yaml"), str(tmp_path / "metrics")]
+    command.append(str(counted))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -66,11 +87,27 @@ def test_two_processes_evaluate_as_one(span_run: RunConfig, tmp_path: Path) -> N
     for name, source in {"validation": run.data.validation, **run.data.test}.items():
         documents = load_documents(source)
         assert metrics[name]["coverage"]["documents"] == len(documents)
+        kept = [document for document, _ in read_predictions(PredictionFile(run.folder / PREDICTIONS, name))]
+        assert [(document.id, document.gold) for document in kept] == [(one.id, one.gold) for one in documents]
         scores = evaluate_documents(predictor, documents)
         of_both, of_one = metrics[name].pop("calibration"), scores.pop("calibration")
         assert of_both["brier"] == pytest.approx(of_one["brier"], abs=1e-6)  # of scores whose last bits may differ
         assert metrics[name] == scores
     assert predictor.processor.task.temperature != 1
+    _check_counts(tmp_path / "counts", predictor, load_documents(str(counted)))
+
+
+def _check_counts(folder: Path, predictor: Predictor, documents: list[Document]) -> None:
+    """However many documents: each is evaluated and predicted once, in its place, in every process."""
+    expected = {
+        count: (
+            evaluate_documents(predictor, documents[:count])["f1"],
+            count,
+            [document.id for document in documents[:count]],
+        )
+        for count in (1, 2, 3, 7)
+    }
+    assert [ast.literal_eval((folder / rank).read_text()) for rank in "01"] == [expected] * 2
 
 
 def _check_batches(folder: Path, processor: Processor, documents: list[Document]) -> None:

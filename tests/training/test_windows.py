@@ -239,6 +239,31 @@ def test_lengths_of_other_documents_are_not_taken_even_if_they_are_as_many(
     assert len(trainer.get_train_dataloader().dataset) == len(others)
 
 
+def test_a_step_has_rows_of_like_length_the_longest_first_and_an_incomplete_one_last() -> None:
+    lengths = [1 + number % 50 for number in range(1002)]
+    order = list(LengthGroupedEpochs(10, lengths=lengths, seed=3, epoch=lambda: 0))
+    steps = [[lengths[row] for row in order[start : start + 10]] for start in range(0, len(order), 10)]
+    assert sorted(order) == list(range(1002))
+    assert max(steps[0]) == 50
+    assert [len(step) for step in steps] == [10] * 100 + [2]
+    padded = sum(max(step) * len(step) for step in steps)
+    assert 1 - sum(lengths) / padded < 0.03
+    assert steps[1:-1] != sorted(steps[1:-1], reverse=True)
+
+
+def test_rows_that_share_a_step_are_others_in_the_next_epoch() -> None:
+    epoch = [0]
+    sampler = LengthGroupedEpochs(4, lengths=list(range(400)), seed=3, epoch=lambda: epoch[0])
+
+    def steps() -> set[frozenset[int]]:
+        order = list(sampler)
+        return {frozenset(order[start : start + 4]) for start in range(0, 400, 4)}
+
+    first = steps()
+    epoch[0] = 1
+    assert len(first & steps()) < 10
+
+
 def test_the_order_of_an_epoch_is_that_of_its_seed_and_number() -> None:
     epoch = [0]
     lengths = list(range(40))

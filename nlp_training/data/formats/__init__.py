@@ -8,20 +8,22 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from nlp_inference.document import Document
-from nlp_training.replacing import replacing_folder
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions
 from nlp_training.data.formats.brat import BRAT
 from nlp_training.data.formats.conll import CONLL, CONLL_DOCUMENTS
 from nlp_training.data.formats.conllu import CONLLU, CONLLU_DOCUMENTS
 from nlp_training.data.formats.doccano import DOCCANO
-from nlp_training.data.formats.json_lines import JSONL, write_jsonl
+from nlp_training.data.formats.json_lines import JSONL, read_jsonl, write_jsonl
 from nlp_training.data.formats.label_studio import LABEL_STUDIO
 from nlp_training.data.formats.parquet import PARQUET
 from nlp_training.data.formats.parts import Part, leave_out
 from nlp_training.data.formats.prodigy import PRODIGY
+from nlp_training.data.formats.spacy import SPACY
 from nlp_training.data.formats.tables import CSV, TSV
 from nlp_training.data.formats.uima_cas import UIMA_CAS
+from nlp_training.data.formats.webanno_tsv import WEBANNO_TSV
+from nlp_training.replacing import replacing_folder
 
 __all__ = [
     "Format",
@@ -30,6 +32,7 @@ __all__ = [
     "format_of_suffix",
     "leave_out",
     "named_format",
+    "read_jsonl",
     "write_documents",
     "write_jsonl",
 ]
@@ -50,6 +53,8 @@ FORMATS: dict[str, Format] = {
         LABEL_STUDIO,
         PRODIGY,
         UIMA_CAS,
+        WEBANNO_TSV,
+        SPACY,
     )
 }
 """Every format by its name."""

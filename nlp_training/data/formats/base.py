@@ -2,22 +2,24 @@
 
 import json
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
-from urllib.parse import quote
 
 from nlp_inference._shorten import shorten
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.json_lines import BYTE_ORDER_MARK, decode_line, parse_json
-from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.errors import InvalidDataError, OnError
 from nlp_training.data.formats.parts import check_readable
-from nlp_training.data.readers import OnError
 from nlp_training.data.records import Columns
+
+_IDS_KEPT = 100_000
+"""Among how many ids before it one may not occur: what is read as a stream must not fill the memory with ids."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Unit(NamedTuple):
 
 def read_units(units: Iterable[Unit], on_error: OnError | None) -> Iterator[Document]:
     """Make the Document of every unit; one that cannot be made, or repeats an id, is an error at its place."""
-    first: dict[str | None, str] = {}
+    first: OrderedDict[str | None, str] = OrderedDict()
     for unit in units:
         try:
             document = unit.make()
@@ -83,12 +85,16 @@ def read_units(units: Iterable[Unit], on_error: OnError | None) -> Iterator[Docu
             yield document
 
 
-def _check_id(document: Document, place: str, first: dict[str | None, str]) -> None:
+def _check_id(document: Document, place: str, first: OrderedDict[str | None, str]) -> None:
+    if document.id == place:  # its own, for want of another
+        return
     taken = first.setdefault(document.id, place)
     if taken != place:
         raise InvalidDocumentError(
             f"{place}: the id {document.id!r} is already that of {taken}; give every record its own id"
         )
+    if len(first) > _IDS_KEPT:
+        first.popitem(last=False)
 
 
 @contextmanager
@@ -124,18 +130,19 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
 def json_objects(path: Path, make: Callable[[dict[str, Any], str], Document]) -> Iterator[Unit]:
     """A unit for every line of JSON Lines that is not blank; `make` is given the object and its place."""
 
-    def made(line: str, place: str) -> Document:
+    def made(line: bytes, place: str) -> Document:
         with located(place):
-            record = parse_json(line)
+            record = parse_json(decode_line(line))
             if not isinstance(record, dict):
                 shown = shorten(repr(record), width=60)
                 raise InvalidDocumentError(f"the line holds {shown}; write one JSON object a line")
             return make(record, place)
 
-    for number, line in numbered_lines(path):
-        if line.strip():
-            place = f"{path}:{number}"
-            yield Unit(place, partial(made, line, place))
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                place = f"{path}:{number}"
+                yield Unit(place, partial(made, line, place))
 
 
 def write_json_objects(
@@ -169,22 +176,17 @@ def read_whole_json(path: Path) -> Any:
 @contextmanager
 def new_file(path: Path) -> Iterator[IO[str]]:
     """A UTF-8 file to write, in which every line feed stays one; it gets its name when it is whole."""
+    with new_path(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+@contextmanager
+def new_path(path: Path) -> Iterator[Path]:
+    """A path to write to; what is there gets the name `path` when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            yield file
+        yield unfinished
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def file_name(given: str) -> str:
-    """The id of a Document as the name of a file on any system; `urllib.parse.unquote` gives the id back.
-
-    Example:
-        >>> file_name("notes/7: old"), file_name("..")
-        ('notes%2F7%3A old', '%2E.')
-    """
-    quoted = quote(given, safe=" !#$&'()+,;=@[]^{}~")
-    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted

@@ -12,22 +12,13 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from nlp_inference.document import Annotation, Document, Relation, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.errors import InvalidDataError
-from nlp_training.data.formats.base import (
-    Format,
-    ReadOptions,
-    Unit,
-    file_name,
-    lines_of,
-    located,
-    numbered_lines,
-    read_units,
-)
-from nlp_training.data.formats.parts import check_comes_back, own_id, refuse, refusing
+from nlp_training.data.formats.base import Format, ReadOptions, Unit, lines_of, located, numbered_lines, read_units
+from nlp_training.data.formats.folders import Files, id_of_file, write_files
+from nlp_training.data.formats.parts import refuse
 from nlp_training.data.records import READ_FROM
 
 FRAGMENT = "next-fragment"
@@ -59,9 +50,8 @@ def _read_text(file: Path, folder: Path) -> Document:
         text = file.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidDocumentError(f"{file}: byte {error.start} is no UTF-8; save the text as UTF-8") from error
-    name = unquote(file.relative_to(folder).with_suffix("").as_posix())
     lines = numbered_lines(annotations) if annotations.is_file() else None
-    return _make(name, text, lines, str(annotations), place=str(file))
+    return _make(id_of_file(file, folder), text, lines, str(annotations), place=str(file))
 
 
 def _make(name: str, text: str, lines: Iterable[Line] | None, annotations: str, *, place: str) -> Document:
@@ -140,28 +130,18 @@ def _fragments(line: str, text: str) -> tuple[str, list[Span]]:
 
 
 def _write(documents: Iterable[Document], path: Path) -> None:
-    taken: set[str] = set()
-    for number, document in enumerate(documents, start=1):
-        given = own_id(document)
-        name = f"{number:06}" if given is None else file_name(given)
-        annotations = _render(document)
-        lines = None if annotations is None else lines_of(annotations)
-        with refusing(document, "brat"):
-            back = _make(unquote(name), document.raw_text, lines, "what was written", place="what was written")
-        back = back if given is not None else back.model_copy(update={"id": None})
-        check_comes_back(document, back, "brat")
-        if not name or name in taken:
-            raise refuse(document, "brat", f"the id {given!r}, since each names a file; give every document its own")
-        taken.add(name)
-        (path / f"{name}.txt").write_bytes(document.raw_text.encode("utf-8"))
-        if annotations is not None:
-            (path / f"{name}.ann").write_bytes(annotations.encode("utf-8"))
+    write_files(documents, path, _render, _read_files, format_name="brat")
 
 
-def _render(document: Document) -> str | None:
+def _read_files(files: Files, name: str) -> Document:
+    lines = lines_of(files[".ann"]) if ".ann" in files else None
+    return _make(name, files[".txt"], lines, "what was written", place="what was written")
+
+
+def _render(document: Document) -> Files:
     gold = document.gold
     if gold is None:
-        return None
+        return {".txt": document.raw_text}
     after = {relation.head: relation.tail for relation in gold.relations if relation.label == FRAGMENT}
     for head, tail in after.items():
         if tail != head + 1:
@@ -178,11 +158,7 @@ def _render(document: Document) -> str | None:
         lines.append(f"R{number}\t{relation.label} Arg1:T{relation.head + 1} Arg2:T{relation.tail + 1}")
     others = document.metadata.get(OTHERS, [])
     lines += [line for line in others if isinstance(line, str)] if isinstance(others, list) else []
-    try:
-        list(lines_of("\n".join(lines)))
-    except InvalidDocumentError as error:
-        raise refuse(document, "brat", str(error)) from error
-    return "".join(f"{line}\n" for line in lines)
+    return {".txt": document.raw_text, ".ann": "".join(f"{line}\n" for line in lines)}
 
 
 BRAT = Format("brat", (), "", _read, _write, folder=True)

@@ -1,13 +1,60 @@
 """JSON Lines: everything that a Document has, one a line (https://jsonlines.org)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from nlp_inference.document import Document
-from nlp_training.data.formats.base import Format, ReadOptions, new_file
+from nlp_inference.document import Document, as_document
+from nlp_training.data.errors import OnError
+from nlp_training.data.formats.base import Format, ReadOptions, json_objects, new_file, read_units
 from nlp_training.data.formats.parts import own_id, own_metadata
-from nlp_training.data.readers import read_jsonl
-from nlp_training.data.records import READ_FROM
+from nlp_training.data.records import READ_FROM, Columns, record_to_document
+
+
+def read_jsonl(
+    path: str | Path, *, columns: Columns | Mapping[str, str] | None = None, on_error: OnError | None = None
+) -> Iterator[Document]:
+    r"""Read the Documents of a JSON Lines file (https://jsonlines.org), one record a line, UTF-8.
+
+    Lines end at `\n` alone, so a text may hold any other separator. Blank lines are skipped. A record is one of:
+
+    - `{"id", "text", "spans": [{"start", "end", "label"}]}`
+    - `{"id", "text", "label"}` or `{"id", "text", "labels": [...]}`
+    - `{"id", "tokens": [...], "tags": [...]}`: BIO2 and its like; the tokens are joined by single spaces
+    - `{"id", "text_a", "text_b", "label"}` or `"score"`
+    - a Document's own JSON: `{"raw_text", "gold", ...}`
+
+    What a record holds besides is kept in `metadata`, and so is the line, as `read_from`. It is also the default id.
+
+    Args:
+        path: the file.
+        columns: the names of the keys, where they are not those above.
+        on_error: is told of a line that cannot be read, which is left out; without it, the first one is raised.
+
+    Raises:
+        InvalidDocumentError: a line does not describe a Document, or repeats an id; names the file and the line.
+        FileNotFoundError: there is no such file.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "train.jsonl"
+        ...     _ = file.write_text('{"text": "hello", "label": "greeting"}')
+        ...     [document] = read_jsonl(file)
+        >>> document.id.endswith("train.jsonl:1"), document.raw_text, document.gold.categories[0].label
+        (True, 'hello', 'greeting')
+    """
+    return read_units(json_objects(Path(path), partial(_make, Columns.of(columns))), on_error)
+
+
+def _make(columns: Columns, record: dict[str, Any], place: str) -> Document:
+    if "raw_text" in record and columns.text is None and columns.tokens is None:
+        metadata = record.get("metadata", {})
+        if isinstance(metadata, dict):
+            record["metadata"] = {**metadata, READ_FROM: place}
+        return as_document(record, default_id=place)
+    return record_to_document(record, columns=columns.resolve(record), read_from=place)
 
 
 def write_jsonl(documents: Iterable[Document], path: str | Path) -> None:

@@ -1,9 +1,10 @@
 """Label Studio's JSON: a list of tasks (https://labelstud.io/guide/task_format).
 
-Read are regions with `labels`, `choices`, relations, numbers and text areas; other kinds of regions are an error. The
-annotation that was not cancelled is the gold, or the one that is the ground truth; several that differ are an error.
-Predictions become `Document.predicted`. Some versions count UTF-16 code units: where the text that a region quotes does
-not stand at its offsets, they are read as such (https://github.com/HumanSignal/label-studio/issues/1347).
+Read are regions with `labels`, and `choices`, numbers and text areas of the whole text, and relations; anything else is
+an error. The annotation that was not cancelled is the gold, or the one that is the ground truth; several that differ
+are an error. The prediction becomes `Document.predicted`. Some versions count UTF-16 code units: where the text that a
+region quotes does not stand at its offsets, they are read as such
+(https://github.com/HumanSignal/label-studio/issues/1347).
 """
 
 import json
@@ -21,6 +22,7 @@ from nlp_training.data.formats.parts import check_readable, own_id, own_metadata
 from nlp_training.data.records import READ_FROM
 
 _TEXT = {"text", "id", "text_pair"}
+_OF_THE_TEXT = ("choices", "number", "textarea")
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
@@ -38,8 +40,10 @@ def _make(task: Any, place: str) -> Document:
             data = task["data"]
             text = data["text"]
             found = {
-                "gold": _chosen(task.get("annotations") or [], text),
-                "predicted": _chosen(task.get("predictions") or [], text),
+                "gold": _chosen(
+                    task.get("annotations") or [], text, "annotations that differ; mark one as the ground truth"
+                ),
+                "predicted": _chosen(_with_results(task), text, "predictions that differ; export those of one model"),
             }
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise InvalidDocumentError(
@@ -57,20 +61,28 @@ def _make(task: Any, place: str) -> Document:
         return as_document(fields, default_id=place)
 
 
-def _chosen(given: list[Any], text: str) -> Annotation | None:
+def _with_results(task: dict[str, Any]) -> list[Any]:
+    """The predictions, unless the export was asked for their ids alone."""
+    return [prediction for prediction in task.get("predictions") or [] if not isinstance(prediction, int)]
+
+
+def _chosen(given: list[Any], text: str, problem: str) -> Annotation | None:
     results = [one for one in given if not one.get("was_cancelled")]
     truth = [one for one in results if one.get("ground_truth")]
     annotations = [_annotation(one["result"], text) for one in truth or results]
     if any(other != annotations[0] for other in annotations):
-        raise ValueError(f"{len(annotations)} annotations that differ; mark one as the ground truth")
+        raise ValueError(f"{len(annotations)} {problem}")
     return annotations[0] if annotations else None
 
 
 def _annotation(result: list[dict[str, Any]], text: str) -> Annotation:
     found: dict[str, Any] = {"spans": [], "categories": [], "relations": [], "values": {}, "generated": []}
     places: dict[str, int] = {}
+    marked = {region["id"] for region in result if region["type"] == "labels"}
     for region in result:
         kind, value, score = region["type"], region.get("value", {}), region.get("score")
+        if kind in _OF_THE_TEXT and ("start" in value or region.get("id") in marked):
+            raise ValueError(f"{kind} of one region, {region.get('id')!r}, and not of the text")
         if kind == "labels":
             places[region["id"]] = len(found["spans"])
             start, end = _offsets(value, text)

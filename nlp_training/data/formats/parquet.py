@@ -7,7 +7,7 @@ from typing import Any
 
 from nlp_inference._optional import require
 from nlp_inference.document import Document
-from nlp_training.data.formats.base import Format, ReadOptions
+from nlp_training.data.formats.base import Format, ReadOptions, new_path
 from nlp_training.data.formats.rows import COLUMNS, document_to_row
 
 _ROWS_AT_ONCE = 4096
@@ -24,17 +24,11 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
 def _write(documents: Iterable[Document], path: Path) -> None:
     """Write a row for each Document, some thousands at a time; the metadata is JSON in its column."""
     arrow, parquet = require("pyarrow", extra="train"), require("pyarrow.parquet", extra="train")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.partial")
     schema = _schema(arrow)
-    try:
-        with parquet.ParquetWriter(unfinished, schema) as writer:
-            rows = (document_to_row(document, "parquet") for document in documents)
-            while chunk := list(islice(rows, _ROWS_AT_ONCE)):
-                writer.write_table(arrow.Table.from_pylist(chunk, schema=schema))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with new_path(path) as unfinished, parquet.ParquetWriter(unfinished, schema) as writer:
+        rows = (document_to_row(document, "parquet") for document in documents)
+        while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+            writer.write_table(arrow.Table.from_pylist(chunk, schema=schema))
 
 
 def _schema(arrow: Any) -> Any:

@@ -1,8 +1,8 @@
 """Prodigy's JSONL (https://prodi.gy/docs/api-interfaces).
 
 Read are `spans`, `label` and `accept`, of tasks that were accepted or have no `answer`; one that was rejected or
-ignored is not annotated. The object `meta` and all other keys are metadata, relations too; the token indices of spans
-are not read.
+ignored is not annotated. A yes to a label (`_is_binary`) is that label, a yes to a span alone is an error. The object
+`meta` and all other keys are metadata, relations too; the token indices of spans are not read.
 """
 
 from collections.abc import Iterable, Iterator
@@ -57,15 +57,24 @@ def _gold(record: dict[str, Any]) -> Annotation:
             for span in record.get("spans") or ()
         )
         chosen = [record["label"]] if record.get("label") is not None else []
-        categories = tuple(Category(label=label) for label in [*chosen, *(record.get("accept") or ())])
+        categories = tuple(Category(label=_name(given)) for given in [*chosen, *(record.get("accept") or ())])
     except (KeyError, TypeError, ValidationError) as error:
         raise InvalidDocumentError(
             f"spans, label or accept cannot be read ({type(error).__name__}); write spans of {{start, end, label}} in "
             "characters, a label, or accept as a list of names"
         ) from error
-    fields: dict[str, Any] = {"spans": spans} if "spans" in record else {}
+    if record.get("_is_binary") and not categories:
+        raise InvalidDocumentError(
+            "a yes to a span (_is_binary) does not say what else there is in the text; annotate all of it: ner.manual"
+        )
+    fields: dict[str, Any] = {"spans": spans} if "spans" in record and not record.get("_is_binary") else {}
     fields |= {"categories": categories} if "label" in record or "accept" in record else {}
     return Annotation(**fields)
+
+
+def _name(given: Any) -> Any:
+    """The label of an option, whose id may be a number."""
+    return str(given) if isinstance(given, int) else given
 
 
 def _write(documents: Iterable[Document], path: Path) -> None:

@@ -10,18 +10,20 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from nlp_inference.document import Annotation, Category, Document, Relation, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.json_lines import decode_line, parse_json
 from nlp_training.data.errors import InvalidDataError
-from nlp_training.data.formats.base import Format, ReadOptions, Unit, file_name, located, read_units
+from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, read_units
+from nlp_training.data.formats.folders import Files, id_of_file, write_files
 from nlp_training.data.formats.offsets import Utf16
-from nlp_training.data.formats.parts import check_comes_back, own_id, refuse, refusing
 from nlp_training.data.records import READ_FROM
 
-_SPAN, _RELATION, _CATEGORY = "custom.Span", "custom.Relation", "custom.DocumentLabel"
+SPAN_LAYER = "custom.Span"
+"""The layer of INCEpTION that spans are written to."""
+
+_RELATION, _CATEGORY = "custom.Relation", "custom.DocumentLabel"
 _NAMED_ENTITY = "de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity"
 _NOT_READ = ("uima.", "de.tudarmstadt.ukp.")
 
@@ -32,16 +34,21 @@ def _feature(name: str, kind: str) -> dict[str, dict[str, str]]:
 
 _LABEL = {**_feature("label", "uima.cas.String"), **_feature("score", "uima.cas.Double")}
 _TYPES = {
-    _SPAN: {"%NAME": _SPAN, "%SUPER_TYPE": "uima.tcas.Annotation", **_LABEL},
+    SPAN_LAYER: {"%NAME": SPAN_LAYER, "%SUPER_TYPE": "uima.tcas.Annotation", **_LABEL},
     _RELATION: {
         "%NAME": _RELATION,
         "%SUPER_TYPE": "uima.tcas.Annotation",
-        **_feature("Governor", _SPAN),
-        **_feature("Dependent", _SPAN),
+        **_feature("Governor", SPAN_LAYER),
+        **_feature("Dependent", SPAN_LAYER),
         **_LABEL,
     },
     _CATEGORY: {"%NAME": _CATEGORY, "%SUPER_TYPE": "uima.cas.AnnotationBase", **_LABEL},
 }
+
+
+def is_read(layer: str) -> bool:
+    """Whether a layer of INCEpTION is read: those that people made, and named entities."""
+    return layer == _NAMED_ENTITY or not layer.startswith(_NOT_READ)
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
@@ -52,14 +59,13 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
 
 
 def _read_file(file: Path, folder: Path) -> Document:
-    name = file.stem if file == folder else file.relative_to(folder).with_suffix("").as_posix()
     with located(str(file)):
-        return _make(parse_json(decode_line(file.read_bytes())), unquote(name), place=str(file))
+        return _make(parse_json(decode_line(file.read_bytes())), id_of_file(file, folder), place=str(file))
 
 
 def _make(cas: Any, name: str, *, place: str) -> Document:
     try:
-        structures = {structure["%ID"]: structure for structure in cas["%FEATURE_STRUCTURES"]}
+        structures = _structures(cas["%FEATURE_STRUCTURES"])
         texts = [structure for structure in structures.values() if structure.get("sofaString") is not None]
         if len(texts) != 1:
             raise InvalidDocumentError(f"{len(texts)} texts (sofas) in the CAS; one was expected")
@@ -74,6 +80,13 @@ def _make(cas: Any, name: str, *, place: str) -> Document:
     return as_document({"id": name, "raw_text": text, "gold": gold, "metadata": {READ_FROM: place}})
 
 
+def _structures(found: Any) -> dict[int, dict[str, Any]]:
+    """The feature structures by their ids: they are a list, or an object whose keys are ids."""
+    if isinstance(found, dict):
+        return {int(number): structure for number, structure in found.items()}
+    return {structure["%ID"]: structure for structure in found}
+
+
 def _annotation(structures: dict[int, dict[str, Any]], units: Utf16) -> Annotation:
     spans: list[Span] = []
     categories: list[Category] = []
@@ -81,7 +94,7 @@ def _annotation(structures: dict[int, dict[str, Any]], units: Utf16) -> Annotati
     links: list[dict[str, Any]] = []
     for number, structure in structures.items():
         kind: str = structure["%TYPE"]
-        if kind.startswith(_NOT_READ) and kind != _NAMED_ENTITY:
+        if not is_read(kind):
             continue
         if "@Governor" in structure:
             links.append(structure)
@@ -105,18 +118,15 @@ def _labelled(structure: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(documents: Iterable[Document], path: Path) -> None:
-    taken: set[str] = set()
-    for number, document in enumerate(documents, start=1):
-        given = own_id(document)
-        name = f"{number:06}" if given is None else file_name(given)
-        cas = _cas(document)
-        with refusing(document, "uima-cas"):
-            back = _make(cas, unquote(name), place="what was written")
-        check_comes_back(document, back if given is not None else back.model_copy(update={"id": None}), "uima-cas")
-        if not name or name in taken:
-            raise refuse(document, "uima-cas", f"the id {given!r}: each names a file; give every document its own")
-        taken.add(name)
-        (path / f"{name}.json").write_text(json.dumps(cas, ensure_ascii=False, indent=1), encoding="utf-8")
+    write_files(documents, path, _render, _read_files, format_name="uima-cas")
+
+
+def _read_files(files: Files, name: str) -> Document:
+    return _make(parse_json(files[".json"]), name, place="what was written")
+
+
+def _render(document: Document) -> Files:
+    return {".json": json.dumps(_cas(document), ensure_ascii=False, indent=1)}
 
 
 def _cas(document: Document) -> dict[str, Any]:
@@ -133,7 +143,7 @@ def _cas(document: Document) -> dict[str, Any]:
     first = len(structures) + 1
     places = [{"begin": units.of(span.start), "end": units.of(span.end)} for span in gold.spans]
     for place, span in zip(places, gold.spans, strict=True):
-        add(_SPAN, {**place, "label": span.label, "score": span.score})
+        add(SPAN_LAYER, {**place, "label": span.label, "score": span.score})
     for link in gold.relations:
         ends = {"@Governor": first + link.head, "@Dependent": first + link.tail}
         add(_RELATION, {**places[link.tail], "label": link.label, "score": link.score, **ends})

@@ -1,0 +1,249 @@
+"""ONNX Runtime: models that `nlp-training export` wrote; numpy in, numpy out, no torch.
+
+Source: https://onnxruntime.ai/docs/api/python/api_summary.html
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from nlp_inference._foreign_errors import as_artefact_errors
+from nlp_inference.backends.onnx_files import WEIGHTS_KEY, exported, onnx_file
+from nlp_inference.errors import ArtefactError, InvalidSpecError
+from nlp_inference.fingerprint import Fingerprint, warn_of_changes
+from nlp_inference.tasks import Task
+
+_TOKEN_BUDGETS = {"cpu": 1024, "cuda": 32768}
+_ROWS_APART_TOKEN_BUDGET = 512
+"""Rows that go one by one gain nothing by large batches, and small ones are shared out more evenly."""
+
+_OF_THIS_PROCESS = frozenset({"_sessions", "_opening", "_share"})
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class OnnxBackend:
+    """Runs an exported model with ONNX Runtime.
+
+    Where the model finds the scale of its 8-bit activations as it runs ("dynamic" quantisation), one scale would stand
+    for a whole batch, and a prediction would depend on its neighbours. Such a model is asked about each row by itself,
+    without padding, on one thread; batches run side by side.
+
+    Args:
+        open_session: opens the model on so many threads; each number of them needs a session of its own.
+        task: names the outputs to return.
+        dtype: the precision that was exported: `float32`, `float16` or `int8`.
+        threads: of the CPU, to compute on.
+        token_budget: tokens of a batch; `None` chooses by device.
+
+    Example:
+        >>> folder = artefact_folder("org/model", files=("onnx/model_int8.onnx",))  # doctest: +SKIP
+        >>> backend = OnnxBackend.from_pretrained(folder, task=task, dtype="int8")  # doctest: +SKIP
+        >>> backend.forward(processor(["Ana lives in Rome"]))["logits"].shape  # doctest: +SKIP
+        (1, 6, 3)
+    """
+
+    name = "onnx"
+
+    def __init__(
+        self,
+        open_session: Callable[[int], onnxruntime.InferenceSession],
+        *,
+        task: Task,
+        dtype: str,
+        threads: int = 1,
+        token_budget: int | None = None,
+    ) -> None:
+        self.dtype = dtype
+        self._open = open_session
+        self._outputs = list(task.outputs)
+        self._no_sessions()
+        session = open_session(1)
+        self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+        self.rows_apart = self.metadata.get("quantization") == "dynamic"
+        self._inputs = [one.name for one in session.get_inputs()]
+        device = "cpu" if session.get_providers()[0] == _PROVIDERS["cpu"] else "cuda"
+        self.threads = threads if device == "cpu" else 1
+        self.token_budget = token_budget or (_ROWS_APART_TOKEN_BUDGET if self.rows_apart else _TOKEN_BUDGETS[device])
+        missing = sorted(set(task.outputs) - {one.name for one in session.get_outputs()})
+        if missing:
+            raise ArtefactError(
+                f"the exported model has no output {missing[0]!r}, which the task {task.name!r} reads; export it "
+                "again: nlp-training export RUN"
+            )
+        if self._threads_here() == 1:
+            self._sessions[os.getpid(), 1] = session
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        task: Task,
+        dtype: str = "float32",
+        device: str | None = None,
+        threads: int | None = None,
+        token_budget: int | None = None,
+        fingerprint: Fingerprint | None = None,
+    ) -> "OnnxBackend":
+        """Load the exported model of an artefact, ready to predict.
+
+        Args:
+            folder: the artefact.
+            task: what the model must be for.
+            dtype: which of the exported files: `float32`, `float16` or `int8`.
+            device: such as `"cpu"` or `"cuda:1"`; `None` takes a GPU if there is one that ONNX Runtime can use.
+            threads: cores to use; `None` takes `OMP_NUM_THREADS`, as torch does, or all that this process may use.
+            token_budget: tokens of a batch; `None` chooses by device.
+            fingerprint: what the processor says of the weights, and of what was exported of them; `None` checks
+                nothing.
+
+        Warns:
+            FingerprintWarning: it was exported with another version of ONNX Runtime.
+
+        Raises:
+            ArtefactError: there is no such file, it was exported from other weights, is not the one that was verified,
+                or does not answer what the task reads.
+            InvalidSpecError: the precision is none of the three, or the device is not there.
+        """
+        folder = Path(folder)
+        path = folder / onnx_file(dtype)
+        if not path.is_file():
+            raise ArtefactError(_missing(folder, dtype))
+        if fingerprint is not None:
+            fingerprint.check_export(path, source=str(folder))
+        backend = cls.from_file(path, task=task, dtype=dtype, device=device, threads=threads, token_budget=token_budget)
+        if fingerprint is not None:
+            fingerprint.check_origin(backend.weights(), exported=path.name, source=str(folder))
+            warn_of_changes(fingerprint.runtime_changes("onnxruntime"), source=str(folder))
+        return backend
+
+    @classmethod
+    def from_file(
+        cls,
+        path: Path,
+        *,
+        task: Task,
+        dtype: str,
+        device: str | None = None,
+        threads: int | None = None,
+        token_budget: int | None = None,
+    ) -> "OnnxBackend":
+        """Load one exported file and check nothing but that it fits the task; see `from_pretrained`."""
+        with as_artefact_errors(f"the exported model {str(path)!r}"):
+            return cls(
+                partial(_open_session, path, device=device),
+                task=task,
+                dtype=dtype,
+                threads=threads or _available_threads(),
+                token_budget=token_budget,
+            )
+
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of the weights that it was exported from, by file name, as the exported file says."""
+        try:
+            return dict(json.loads(self.metadata.get(WEIGHTS_KEY, "{}")))
+        except (ValueError, TypeError) as error:
+            raise ArtefactError(
+                f"the exported model does not say what it was made of: {error}; export it again"
+            ) from error
+
+    def use_threads(self, count: int) -> None:
+        """Compute on so many threads of the CPU where the calling thread calls `forward`."""
+        self._share.count = count
+
+    def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
+        """Run one batch; see `Backend.forward`."""
+        session = self._session()
+        inputs = {name: batch[name] for name in self._inputs}
+        rows = _rows_without_padding(inputs) if self.rows_apart else [inputs]
+        answers = [session.run(self._outputs, row) for row in rows]
+        if not self.rows_apart:
+            return dict(zip(self._outputs, answers[0], strict=True))
+        return {name: _stacked(parts) for name, parts in zip(self._outputs, zip(*answers, strict=True), strict=True)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_PROCESS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._no_sessions()
+
+    def _no_sessions(self) -> None:
+        self._sessions: dict[tuple[int, int], onnxruntime.InferenceSession] = {}
+        self._opening = threading.Lock()
+        self._share = threading.local()
+
+    def _threads_here(self) -> int:
+        return 1 if self.rows_apart else int(getattr(self._share, "count", self.threads))
+
+    def _session(self) -> onnxruntime.InferenceSession:
+        """The session of this thread's share; the threads of a parent do not live on in what it forks."""
+        key = os.getpid(), self._threads_here()
+        if key not in self._sessions:
+            with self._opening:
+                if key not in self._sessions:
+                    self._sessions[key] = self._open(key[1])
+        return self._sessions[key]
+
+
+def _rows_without_padding(inputs: Mapping[str, NDArray[np.int64]]) -> Iterator[dict[str, NDArray[np.int64]]]:
+    """Each row of a batch as a batch of its own, up to its last token."""
+    mask = inputs["attention_mask"] != 0
+    lengths = mask.shape[1] - mask[:, ::-1].argmax(axis=1)
+    for row, length in enumerate(lengths.tolist()):
+        yield {name: np.ascontiguousarray(array[row : row + 1, :length]) for name, array in inputs.items()}
+
+
+def _stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Arrays of one row each as one, the shorter ones padded with zeros."""
+    shape = np.max([array.shape for array in arrays], axis=0)
+    stacked = np.zeros((len(arrays), *shape[1:]), dtype=arrays[0].dtype)
+    for place, array in zip(stacked, arrays, strict=True):
+        place[tuple(map(slice, array.shape[1:]))] = array[0]
+    return stacked
+
+
+def _open_session(path: Path, threads: int, *, device: str | None) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors are raised; its warnings are about nodes that it leaves on the CPU
+    return onnxruntime.InferenceSession(path, options, providers=_providers(device))
+
+
+def _providers(device: str | None) -> list[Any]:
+    there = onnxruntime.get_available_providers()
+    kind, _, number = (device or ("cuda" if _PROVIDERS["cuda"] in there else "cpu")).partition(":")
+    if kind not in _PROVIDERS or not (number.isdecimal() or not number):
+        raise InvalidSpecError(f"the device is {device!r}; with ONNX Runtime write 'cpu', 'cuda' or such as 'cuda:1'")
+    if _PROVIDERS[kind] not in there:
+        raise InvalidSpecError(
+            f"the device is {device!r}, but the ONNX Runtime that is installed has {', '.join(there)}; "
+            "install onnxruntime-gpu in the place of onnxruntime"
+        )
+    cpu = _PROVIDERS["cpu"]
+    return [cpu] if kind == "cpu" else [(_PROVIDERS[kind], {"device_id": number or "0"}), cpu]
+
+
+def _available_threads() -> int:
+    """As torch counts them: what OpenMP is told, or the cores that this process may use."""
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if told.isdecimal() and int(told):
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _missing(folder: Path, dtype: str) -> str:
+    there = exported(folder)
+    held = f"it holds {', '.join(map(onnx_file, there))}: say dtype={there[0]!r}" if there else "it holds none"
+    return (
+        f"{str(folder)!r} has no {onnx_file(dtype)}, and {held}; or export it where it was trained: "
+        f"nlp-training export RUN --dtype {dtype}"
+    )

@@ -1,0 +1,252 @@
+"""Parquet (https://parquet.apache.org/docs/file-format): a document a row, read and written in row groups.
+
+The end of a parquet file says where everything in it is, so a file that breaks off cannot be read and none can be gone
+on with. Predictions are therefore written as a folder of parts, which readers of parquet take for one file: each part
+is whole when it gets its name.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from nlp_inference._optional import require
+from nlp_inference.document import Document
+from nlp_inference.errors import InvalidDocumentError, OutputError, SourceError
+from nlp_inference.files.reading import OpenSource
+from nlp_inference.items import Item, UnreadableItem
+from nlp_inference.predictor import FailedDocument
+from nlp_inference.records import Columns, as_id
+
+_EXTRA = "parquet"
+_ROWS_READ_AT_ONCE = 1024
+ROWS_OF_A_GROUP = 2_000
+CHARACTERS_OF_A_GROUP = 8_000_000
+"""What waits in memory to be written."""
+
+ROWS_OF_A_PART = 20_000
+"""What is lost at most when the process dies."""
+
+PART_PATTERN = "part-*.parquet"
+_UNFINISHED = ".unfinished.parquet"
+_TEXTS = {"raw_text": ("raw_text", "text"), "raw_text_pair": ("raw_text_pair", "text_pair")}
+
+
+@contextmanager
+def open_parquet(source: str, *, columns: Columns) -> Iterator[OpenSource]:
+    """Open a parquet file, or a folder of them in the order of their names; see `open_source`.
+
+    Columns of strings, numbers and booleans besides the text and the id become metadata; others are left out.
+    """
+    parquet = require("pyarrow.parquet", extra=_EXTRA)
+    path = Path(source)
+    files = sorted(path.glob("[!._]*.parquet")) if path.is_dir() else [path]
+    if not files:
+        raise SourceError(f"the folder {source!r} holds no *.parquet; name a file, or a folder of them")
+    try:
+        size = sum(parquet.read_metadata(file).num_rows for file in files)
+    except require("pyarrow", extra=_EXTRA).ArrowException as error:
+        raise SourceError(f"{source!r} is no whole parquet file: {_line(error)}") from error
+    read = [0]
+    rows = _rows(files, read, source=source, columns=columns)
+    yield OpenSource(rows, size, lambda: read[0])
+
+
+def _rows(files: list[Path], read: list[int], *, source: str, columns: Columns) -> Iterator[Item]:
+    arrow, parquet = require("pyarrow", extra=_EXTRA), require("pyarrow.parquet", extra=_EXTRA)
+    for file in files:
+        try:
+            with parquet.ParquetFile(file) as table:
+                fields = _fields(table.schema_arrow, arrow.types, columns, source=str(file))
+                names = [*fields.values(), *_plain(table.schema_arrow, arrow.types, claimed=fields.values())]
+                for batch in table.iter_batches(batch_size=_ROWS_READ_AT_ONCE, columns=names):
+                    for row in batch.to_pylist():
+                        read[0] += 1
+                        yield _item(row, fields, place=f"{source}:{read[0]}")
+        except (arrow.ArrowException, OSError) as error:
+            if isinstance(error, SourceError):
+                raise
+            raise SourceError(f"{str(file)!r} cannot be read beyond row {read[0]}: {_line(error)}") from error
+
+
+def _fields(schema: Any, types: Any, columns: Columns, *, source: str) -> dict[str, str]:
+    """Which column holds which field of a Document."""
+    wanted = {**_TEXTS, "id": ("id",)}
+    wanted |= {"raw_text": (columns.text,)} if columns.text else {}
+    wanted |= {"id": (columns.id,)} if columns.id else {}
+    found = {field: next((name for name in names if name in schema.names), None) for field, names in wanted.items()}
+    for field, given in (("raw_text", columns.text or "text"), ("id", columns.id)):
+        if given is not None and found[field] is None:
+            raise SourceError(
+                f"{source!r} has no column {given!r}, only {', '.join(map(repr, schema.names))}; name the columns with "
+                "--text-column and --id-column"
+            )
+    fields = {field: name for field, name in found.items() if name is not None}
+    for name in fields.values():
+        kind = schema.field(name).type
+        if not _is_plain(kind.value_type if types.is_dictionary(kind) else kind, types):
+            raise SourceError(f"the column {name!r} of {source!r} holds {kind}; a text or an id is a string")
+    return fields
+
+
+def _plain(schema: Any, types: Any, *, claimed: Any) -> list[str]:
+    return [field.name for field in schema if field.name not in claimed and _is_plain(field.type, types)]
+
+
+def _is_plain(kind: Any, types: Any) -> bool:
+    tests = (types.is_string, types.is_large_string, types.is_boolean, types.is_integer, types.is_floating)
+    return any(test(kind) for test in tests)
+
+
+def _item(row: Mapping[str, Any], fields: Mapping[str, str], *, place: str) -> Item:
+    item = {field: row[name] for field, name in fields.items() if row[name] is not None}
+    if "id" in item:
+        item["id"] = as_id(item["id"])
+    if "raw_text" not in item:
+        return UnreadableItem(
+            item.get("id", place), InvalidDocumentError(f"{place}: {fields['raw_text']!r} is null; a text is a string")
+        )
+    claimed = fields.values()
+    metadata = {name: value for name, value in row.items() if name not in claimed and value is not None}
+    return {**item, "metadata": metadata} if metadata else item
+
+
+def own_files(folder: Path) -> list[Path]:
+    """What `PartsFolder` wrote into a folder.
+
+    Raises:
+        OutputError: there is something else in it, which must not be lost.
+    """
+    own = [*folder.glob(PART_PATTERN), *folder.glob(_UNFINISHED)]
+    other = sorted(path.name for path in folder.iterdir() if path not in own)
+    if other:
+        raise OutputError(f"the folder {str(folder)!r} holds more than predictions, {other[0]!r}; write elsewhere")
+    return own
+
+
+class PartsFolder:
+    """Predictions as `part-00000.parquet`, `part-00001.parquet` … in a folder, each of 20,000 rows but the last.
+
+    The columns are `id`, `raw_text`, the predicted `spans` and `categories`, `more`, which is the JSON of all else that
+    JSON Lines would hold, and for a document that failed `error` and `message`.
+
+    Args:
+        folder: where; made if it is not there. A last part of fewer rows is written anew: it is taken away.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._arrow, self._parquet = require("pyarrow", extra=_EXTRA), require("pyarrow.parquet", extra=_EXTRA)
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+        (folder / _UNFINISHED).unlink(missing_ok=True)
+        self._parts = sorted(folder.glob(PART_PATTERN))
+        if self._parts and self._rows_of(self._parts[-1]) < ROWS_OF_A_PART:
+            self._parts.pop().unlink()
+        self.written = sum(map(self._rows_of, self._parts))
+        self._number = len(self._parts)
+        self._schema = _schema(self._arrow)
+        self._writer: Any = None
+        self._group: list[dict[str, Any]] = []
+        self._rows = self._characters = 0
+
+    def _rows_of(self, part: Path) -> int:
+        try:
+            return int(self._parquet.read_metadata(part).num_rows)
+        except (self._arrow.ArrowException, OSError) as error:
+            raise OutputError(f"{str(part)!r} is damaged: {_line(error)}; predict anew with --overwrite") from error
+
+    def records(self) -> Iterator[Mapping[str, Any]]:
+        """What is there, in its order: `id`, `raw_text` and `error` of each row."""
+        for part in self._parts:
+            with self._parquet.ParquetFile(part) as table:
+                for batch in table.iter_batches(batch_size=_ROWS_READ_AT_ONCE, columns=["id", "raw_text", "error"]):
+                    yield from batch.to_pylist()
+
+    def write(self, result: Document | FailedDocument) -> None:
+        """Add a row; it is on the disk when its group is full."""
+        self._group.append(_row(result))
+        self._characters += len(result.raw_text) if isinstance(result, Document) else 0
+        self._rows += 1
+        if len(self._group) == ROWS_OF_A_GROUP or self._characters >= CHARACTERS_OF_A_GROUP:
+            self._write_group()
+        if self._rows == ROWS_OF_A_PART:
+            self._finish_part()
+
+    def close(self, *, failed: bool) -> None:
+        """Finish the last part; if writing it `failed`, leave it out, so that every part that is there is whole."""
+        if not failed:
+            self._finish_part()
+        if self._writer is not None:
+            with suppress(self._arrow.ArrowException, OSError):
+                self._writer.close()
+            self._writer.is_open = False  # or it closes once more when it is collected
+        (self._folder / _UNFINISHED).unlink(missing_ok=True)
+
+    def _write_group(self) -> None:
+        group, self._group, self._characters = self._group, [], 0
+
+        def write() -> None:
+            if self._writer is None:
+                self._writer = self._parquet.ParquetWriter(self._folder / _UNFINISHED, self._schema)
+            self._writer.write_table(self._arrow.Table.from_pylist(group, schema=self._schema))
+
+        self._safely(write)
+
+    def _finish_part(self) -> None:
+        if self._group:
+            self._write_group()
+        writer, self._writer, self._rows = self._writer, None, 0
+        if writer is None:
+            return
+
+        def finish() -> None:
+            writer.close()
+            unfinished = self._folder / _UNFINISHED
+            with unfinished.open("rb") as file:
+                os.fsync(file.fileno())
+            unfinished.rename(self._folder / f"part-{self._number:05}.parquet")
+
+        self._safely(finish)
+        self._number += 1
+
+    def _safely(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except (self._arrow.ArrowException, OSError) as error:
+            raise OutputError(f"{str(self._folder)!r} cannot be written: {_line(error)}") from error
+
+
+def _schema(arrow: Any) -> Any:
+    text, score = arrow.string(), arrow.float64()
+    category = [("label", text), ("score", score)]
+    span = [("start", arrow.int64()), ("end", arrow.int64()), *category]
+    kinds = {
+        "id": text,
+        "raw_text": text,
+        "spans": arrow.list_(arrow.struct(span)),
+        "categories": arrow.list_(arrow.struct(category)),
+        "more": text,
+        "error": text,
+        "message": text,
+    }
+    return arrow.schema(list(kinds.items()))
+
+
+def _row(result: Document | FailedDocument) -> dict[str, Any]:
+    if not isinstance(result, Document):
+        return result.model_dump()
+    own: Any = {"id": True, "raw_text": True, "predicted": {"spans", "categories"}}
+    more = result.model_dump_json(exclude=own, exclude_defaults=True)
+    predicted = result.predicted
+    return {
+        "id": result.id,
+        "raw_text": result.raw_text,
+        "spans": None if predicted is None else [dict(span) for span in predicted.spans],
+        "categories": None if predicted is None else [dict(category) for category in predicted.categories],
+        "more": None if more == "{}" else more,
+    }
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,201 @@
+"""An output that can be gone on with: what began it is written beside it, and what it holds is held against the source.
+
+Every item of a source gives exactly one record, a `FailedDocument` if it fails, in the order of the source. So the
+number of whole records says where to go on. While the output grows, `OUTPUT.progress.json` says what predicts it; when
+it is complete that file is removed.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nlp_inference.errors import OutputError
+from nlp_inference.files.formats import FileFormat
+from nlp_inference.files.writing import LinesFile, ResultFile
+from nlp_inference.items import Item, item_name, writable
+from nlp_inference.predictor import Predictor
+from nlp_inference.records import Columns
+
+_SUFFIX = ".progress.json"
+
+
+class Progress(BaseModel):
+    """What predicts an output that is not complete.
+
+    Args:
+        model: digest of the processor's settings and of its fingerprint, which has the digest of the weights.
+        backend, dtype: what runs it.
+        output_format: how the output is written.
+        text_column, id_column: where the texts and their ids are read.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1] = 1
+    model: str
+    backend: str
+    dtype: str
+    output_format: FileFormat
+    text_column: str | None = None
+    id_column: str | None = None
+
+    @classmethod
+    def of(cls, predictor: Predictor, *, output_format: FileFormat, columns: Columns) -> "Progress":
+        """What is about to predict."""
+        settings = predictor.processor.to_json_string()
+        return cls(
+            model=sha256(settings.encode()).hexdigest(),
+            backend=predictor.backend.name,
+            dtype=predictor.backend.dtype,
+            output_format=output_format,
+            text_column=columns.text,
+            id_column=columns.id,
+        )
+
+
+def progress_file(output: Path) -> Path:
+    """Where it is told what predicts an output; if it is there, the output is not complete.
+
+    Example:
+        >>> progress_file(Path("out.jsonl")).name
+        'out.jsonl.progress.json'
+    """
+    return output.with_name(output.name + _SUFFIX)
+
+
+@contextmanager
+def writing_file(output: Path, *, progress: Progress, resume: bool) -> Iterator[ResultFile]:
+    """Open an output, in place of what is there or to go on with it. After an error everything in it is whole.
+
+    Args:
+        output: a file, or for parquet a folder.
+        progress: what is about to predict.
+        resume: whether to go on; an output that is not there is begun.
+
+    Raises:
+        OutputError: what is there was begun with something else, is complete, or cannot be written.
+    """
+    if output.exists() and not (output.is_file() or output.is_dir()):  # a device or a pipe: nothing stays there
+        with _closing(_open(output, progress.output_format)) as file:
+            yield file
+        return
+    note = progress_file(output)
+    if resume and output.exists():
+        _require_same(output, note, progress)
+    else:
+        _remove(output)
+        _write_whole(note, progress.model_dump_json(indent=2) + "\n")
+    with _closing(_open(output, progress.output_format)) as file:
+        yield file
+    note.unlink()
+
+
+def held_against(items: Iterable[Item], records: Iterable[Mapping[str, Any]], *, output: str) -> Iterator[Item]:
+    """The items, the first of which are compared with the records that an output has of them.
+
+    Args:
+        items: of the source, from its beginning.
+        records: of the output, from its beginning.
+        output: its name, for the message.
+
+    Raises:
+        OutputError: a record has another id or another text than its item, or there are more of them than items.
+    """
+    source, number = iter(items), 0
+    for number, record in enumerate(records, 1):
+        item = next(source, None)
+        if item is None:
+            raise OutputError(
+                f"{output!r} holds more records than the source items, which are {number - 1}: it was begun with "
+                "another source; give that one, or --overwrite"
+            )
+        _compare(item, record, number=number - 1, output=output)
+        yield item
+    yield from source
+
+
+def _compare(item: Item, record: Mapping[str, Any], *, number: int, output: str) -> None:
+    expected, found = writable(item_name(item, str(number))), record.get("id")
+    if found == expected and (record.get("error") is not None or record.get("raw_text") == _text(item)):
+        return
+    what = f"the id {found!r}, but the source {expected!r}" if found != expected else "another text than the source"
+    raise OutputError(
+        f"record {number + 1} of {output!r} has {what}: it was begun with another source; give that one, by the same "
+        "path, or --overwrite"
+    )
+
+
+def _text(item: Item) -> Any:
+    if isinstance(item, Mapping):
+        return item.get("raw_text")
+    return getattr(item, "raw_text", item)
+
+
+def _open(output: Path, file_format: FileFormat) -> ResultFile:
+    if file_format is not FileFormat.PARQUET:
+        return LinesFile(output, file_format=file_format)
+    from nlp_inference.files.parquet import PartsFolder
+
+    return PartsFolder(output)
+
+
+@contextmanager
+def _closing(file: ResultFile) -> Iterator[ResultFile]:
+    """Close the file, also after an error: what was predicted before is written, but for an error of writing itself."""
+    try:
+        yield file
+    except OutputError:
+        file.close(failed=True)
+        raise
+    except BaseException:
+        file.close(failed=False)
+        raise
+    file.close(failed=False)
+
+
+def _require_same(output: Path, note: Path, progress: Progress) -> None:
+    try:
+        begun = Progress.model_validate_json(note.read_bytes())
+    except FileNotFoundError as error:
+        raise OutputError(
+            f"beside {str(output)!r} is no {note.name}: it is complete, or was not written by this command; to predict "
+            "it anew give --overwrite"
+        ) from error
+    except ValidationError as error:
+        raise OutputError(f"{str(note)!r} is damaged; predict anew with --overwrite") from error
+    old, new = begun.model_dump(mode="json"), progress.model_dump(mode="json")
+    changed = [f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name]]
+    if changed:
+        raise OutputError(
+            f"{str(output)!r} was begun with something else: {', '.join(changed)}; go on with what it was begun with, "
+            "or predict anew with --overwrite"
+        )
+
+
+def _remove(output: Path) -> None:
+    """Take away what is replaced, first of all: a kill must not leave it beside the progress of another model."""
+    if output.is_dir():
+        from nlp_inference.files.parquet import own_files
+
+        for part in own_files(output):
+            part.unlink()
+    else:
+        output.unlink(missing_ok=True)
+
+
+def _write_whole(path: Path, content: str) -> None:
+    """A file that is there with all that is in it, or not at all."""
+    unfinished = path.with_name(path.name + ".new")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error

@@ -1,0 +1,83 @@
+"""Batches side by side: several workers, each with its share of the threads."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
+
+from nlp_inference.backends.base import Backend
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MOST_WORKERS = 8
+"""By default: more would wait for each other's turn at the interpreter, and get more threads each instead."""
+
+
+class Workers:
+    """Runs batches of one model at the same time, on threads of this process, which share its weights.
+
+    Two batches on one thread each are done sooner than one after the other on two: a thread that works alone waits for
+    no other at the end of each operation. A single batch gets all threads.
+
+    They are started when they are first needed, again in a process that was forked, and not pickled.
+
+    Args:
+        backend: whose `threads` are shared out, and whose `forward` may be called from several threads.
+        count: how many; `None` takes one for each thread, up to `MOST_WORKERS`.
+
+    Example:
+        >>> class Doubling:
+        ...     threads = 2
+        ...     def use_threads(self, count): pass
+        >>> with Workers(Doubling()) as workers:
+        ...     list(workers.map(lambda batch: 2 * batch, [1, 2, 3]))
+        [2, 4, 6]
+    """
+
+    def __init__(self, backend: Backend, *, count: int | None = None) -> None:
+        self.backend = backend
+        self.count = max(1, min(backend.threads, MOST_WORKERS) if count is None else min(backend.threads, count))
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
+
+    def map(self, run: Callable[[T], R], batches: Sequence[T]) -> Iterator[R]:
+        """Run each batch; the results come in the order of the batches.
+
+        Args:
+            run: what to do with a batch.
+            batches: what to do it with.
+        """
+        if self.count == 1 or len(batches) < 2:
+            return map(run, batches)
+        return self._started().map(run, batches)
+
+    def close(self) -> None:
+        """Let the threads go; they are started again if there is more to do."""
+        pool, self._pool = self._pool, None
+        if pool is not None and self._process == os.getpid():
+            pool.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pool": None}
+
+    def _started(self) -> ThreadPoolExecutor:
+        if self._pool is None or self._process != os.getpid():  # the threads of a parent stay in the parent
+            self._pool, self._process = ThreadPoolExecutor(self.count, thread_name_prefix="nlp-worker"), os.getpid()
+            all_started = threading.Barrier(self.count + 1)
+            for _ in range(self.count):
+                self._pool.submit(self._begin, all_started)
+            all_started.wait()
+            self.backend.use_threads(self.backend.threads)  # of the caller, whose share a library may have changed too
+        return self._pool
+
+    def _begin(self, all_started: threading.Barrier) -> None:
+        self.backend.use_threads(max(1, self.backend.threads // self.count))
+        all_started.wait()

@@ -1,0 +1,36 @@
+"""`nlp-training cross-validate`: scores of documents that no model had seen, all of the training documents."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nlp_training.cli._shared import console_for, one_line_errors
+
+
+def cross_validate_run(
+    config: Annotated[Path, typer.Argument(help="A run's YAML file, such as configs/banking77.yaml.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Keys to override: training.num_train_epochs=1 data.train=my.jsonl")
+    ] = None,
+    *,
+    folds: Annotated[int, typer.Option(min=2, help="How many parts; each is predicted from the others.")] = 5,
+    stratify: Annotated[bool, typer.Option(help="Give each fold its share of every label.")] = True,
+    group_by: Annotated[
+        str | None, typer.Option(help="Keep documents of one value together: metadata.source, or text.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write every score as JSON, in place of tables.")] = False,
+) -> None:
+    """Predict every training document by a model that was not trained on it; started again, go on with what lacks."""
+    with one_line_errors():
+        from nlp_inference.quiet import quiet_libraries
+        from nlp_training import load_config
+        from nlp_training.cross_validation.folds import FoldSettings
+        from nlp_training.cross_validation.run import cross_validate
+
+        quiet_libraries()
+        settings = FoldSettings(folds, stratify=stratify, group_by=group_by)
+        found = cross_validate(load_config(config, overrides or ()), settings, console=console_for(as_json=as_json))
+        if as_json:
+            typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))

@@ -1,0 +1,25 @@
+"""`nlp-training report`: the page of a run, made again from its files."""
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nlp_training.cli._shared import one_line_errors
+
+
+def report_run(
+    run: Annotated[Path, typer.Argument(help="The folder of a run, such as runs/quickstart.")],
+    *,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Write report.html into a run's folder again, from its files; no model is loaded."""
+    with one_line_errors():
+        from nlp_training.reports.html import report_link, write_report
+
+        page = write_report(run)
+        Console().print(report_link(page), soft_wrap=True)
+        if open_page:
+            webbrowser.open(page.resolve().as_uri())

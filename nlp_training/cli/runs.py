@@ -1,0 +1,97 @@
+"""`nlp-training runs`: the runs in a folder, and runs side by side."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from nlp_training.cli._shared import one_line_errors
+
+if TYPE_CHECKING:
+    from nlp_training.runs import Run
+
+LIST = "list"
+
+
+class _ListUnlessTold(TyperGroup):
+    """Lists where no other command is named: `nlp-training runs` and `nlp-training runs my/runs`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See `click.Group.parse_args`."""
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = [LIST, *args]
+        return super().parse_args(ctx, args)
+
+
+runs = typer.Typer(cls=_ListUnlessTold, help="List the runs in a folder, or compare some.")
+
+
+@runs.command(LIST)
+def list_runs(
+    folder: Annotated[Path, typer.Argument(help="Where runs are kept.")] = Path("runs"),
+    *,
+    sort: Annotated[
+        str, typer.Option("--sort", help="name, date, status, duration, or a data set such as test: its best score.")
+    ] = "date",
+    as_json: Annotated[bool, typer.Option("--json", help="Write the runs as JSON, in place of a table.")] = False,
+) -> None:
+    """List runs, whole, unfinished or broken; the newest, the longest and the best come first."""
+    with one_line_errors():
+        import json
+
+        from nlp_training.runs import find_runs
+        from nlp_training.runs.tables import runs_table
+
+        found = find_runs(folder)
+        found.sort(key=_order(sort, found))
+        if as_json:
+            sys.stdout.write(json.dumps([run.to_json() for run in found], indent=2, ensure_ascii=False) + "\n")
+        elif found:
+            Console().print(runs_table(found))
+        else:
+            Console().print(f"no runs in {folder}", markup=False)
+
+
+def _order(sort: str, found: "list[Run]") -> "Callable[[Run], tuple[Any, ...]]":
+    from nlp_inference.errors import InvalidSpecError
+
+    orders: dict[str, Callable[[Run], tuple[Any, ...]]] = {
+        "name": lambda run: (run.name,),
+        "date": lambda run: (-run.started.timestamp() if run.started is not None else 0.0, run.name),
+        "status": lambda run: (run.status, run.name),
+        "duration": lambda run: (-(run.seconds or 0.0), run.name),
+    }
+    data_sets = dict.fromkeys(data for run in found for data in run.scores())
+    if sort in orders:
+        return orders[sort]
+    if sort not in data_sets:
+        known = ", ".join((*orders, *data_sets))
+        raise InvalidSpecError(f"cannot sort runs by {sort!r}; choose one of {known}")
+    worst = float("-inf")
+    return lambda run: (-run.scores()[sort].value if sort in run.scores() else -worst, run.name)
+
+
+@runs.command("compare")
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of runs, such as runs/one runs/other.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the comparison as JSON, in place of tables.")] = False,
+) -> None:
+    """Show where runs differ: settings, scores with intervals, and for two runs whether luck explains it."""
+    with one_line_errors():
+        import json
+
+        from nlp_inference.quiet import quiet_libraries
+        from nlp_training.runs import compare_runs
+        from nlp_training.runs.tables import comparison_tables
+
+        quiet_libraries()
+        found = compare_runs(folders)
+        if as_json:
+            sys.stdout.write(json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n")
+        else:
+            Console().print(comparison_tables(found))

@@ -1,0 +1,32 @@
+"""`nlp-training search`: the best values of a configuration's keys."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nlp_training.cli._shared import console_for, one_line_errors
+
+
+def search_run(
+    config: Annotated[Path, typer.Argument(help="A YAML file with a section search; see docs/search.md.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Keys to override: search.trials=50 search.train_best=true")
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Write every trial as JSON, in place of tables.")] = False,
+) -> None:
+    """Try values of a configuration's keys, and write the best one; started again, go on where it was stopped."""
+    with one_line_errors():
+        from nlp_inference._optional import require
+        from nlp_inference.quiet import quiet_libraries
+        from nlp_training import load_config
+
+        require("optuna", extra="search").logging.set_verbosity(30)  # warnings
+        from nlp_training.search.run import search
+
+        quiet_libraries()
+        found = search(load_config(config, overrides or ()), console=console_for(as_json=as_json))
+        if as_json:
+            typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))

@@ -1,0 +1,148 @@
+"""A cross-validation, from a run's configuration to scores of documents that no model had seen."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from shutil import rmtree
+from statistics import mean, stdev
+from typing import Any
+
+from rich.console import Console
+
+from nlp_inference import Document
+from nlp_inference.errors import InvalidSpecError
+from nlp_inference.records import to_json_line
+from nlp_inference.tasks.base import Needs
+from nlp_training.config import RunConfig
+from nlp_training.cross_validation.folds import Fold, FoldSettings, make_folds
+from nlp_training.cross_validation.tables import folds_table, mean_table
+from nlp_training.evaluation import compare, score
+from nlp_training.materials import Materials, Prepared, let_go
+from nlp_training.metrics import Metric, document_metric
+from nlp_training.metrics.fold_interval import fold_interval
+from nlp_training.progress import RichProgress
+from nlp_training.replacing import replacing_folder
+from nlp_training.reports.tables import coverage_table, detail_table, per_label_table, score_table
+from nlp_training.temperature import calibrate
+
+POOLED = "all folds together"
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidation:
+    """What a cross-validation says.
+
+    Attributes:
+        folds: the scores of each fold.
+        mean: of each overall score over the folds its `mean`, `deviation` (standard, of the folds) and `interval`, see
+            `fold_interval`.
+        pooled: scores of all predictions together, with bootstrap intervals over documents.
+        predictions: the file with every document, its gold and the prediction of the model that had not seen it.
+    """
+
+    folds: list[dict[str, Any]]
+    mean: dict[str, dict[str, Any]]
+    pooled: dict[str, Any]
+    predictions: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the place of the predictions, which stand beside it."""
+        return {name: value for name, value in asdict(self).items() if name != "predictions"}
+
+
+def cross_validate(
+    config: RunConfig, settings: FoldSettings | None = None, *, console: Console | None = None
+) -> CrossValidation:
+    """Divide the training documents into folds, and predict each fold by a model that was trained on the others.
+
+    `data.validation` or `data.split` is what each model chooses its best weights by, never the fold that it predicts;
+    without either, the last weights are taken. Test sets are not loaded. Labels are those of all training documents.
+    What is made stays in `{output_dir}/{name}/folds`; started again, folds that are done are not trained anew.
+
+    Args:
+        config: the run.
+        settings: how to divide the documents.
+        console: where to show progress and tables.
+
+    Raises:
+        InvalidSpecError: the configuration does not fit together, or there are fewer than two folds.
+        InvalidDataError: the documents cannot be learnt from, or not be divided.
+    """
+    console, settings = console or Console(), settings or FoldSettings()
+    if settings.folds < 2:
+        raise InvalidSpecError(f"folds is {settings.folds!r}; a fold is predicted from the others, so give two or more")
+    materials = Materials.of(config)
+    prepared = materials.prepare(config)
+    folds = make_folds(materials.train, prepared.config, settings, validation=materials.validation or ())
+    needs = prepared.processor.task.needs
+    best = document_metric(needs).best
+    scores = []
+    for fold in folds:
+        known = fold.scores()
+        scores.append(known or _train_fold(fold, prepared, materials, console))
+        name = f"{fold.folder.name} of {len(folds)}"
+        console.print(f"{name}: {best} {scores[-1][best]:.4f}" + (", from an earlier start" if known else ""))
+        let_go()
+    own = [Metric.from_spec(spec) for spec in config.metrics]
+    return _conclude(folds, scores, console, needs=needs, own=own)
+
+
+def _train_fold(fold: Fold, prepared: Prepared, materials: Materials, console: Console) -> dict[str, Any]:
+    """Train on the other folds and predict this one; the folder of the fold is there when all of it is done."""
+    config = prepared.config.model_copy(update={"output_dir": str(fold.folder.parent), "name": fold.folder.name})
+    progress = RichProgress(console, best=document_metric(prepared.processor.task.needs).best)
+    training = {"report_to": "none"}
+    if not config.training.get("load_best_model_at_end"):
+        training["save_strategy"] = "no"
+    rmtree(fold.folder, ignore_errors=True)  # checkpoints, or a fold of another configuration
+    own = replace(prepared, config=config)
+    trainer = materials.trainer(own, places=fold.trained, training=training, callbacks=[progress])
+    try:
+        trainer.train()
+    finally:
+        progress.stop()
+    if config.calibrate:
+        calibrate(trainer, materials.validation or [], seed=config.seed)
+    with replacing_folder(fold.folder) as folder:
+        tested = [materials.train[place] for place in fold.tested]
+        scores = trainer.score_documents(tested, keep=fold.predictions_in(folder))
+        fold.save_scores(folder, scores)
+    return scores
+
+
+def _conclude(
+    folds: Sequence[Fold], scores: list[dict[str, Any]], console: Console, *, needs: Needs, own: Sequence[Metric]
+) -> CrossValidation:
+    """Put the folds together, write it, and show it."""
+    folder = folds[0].folder.parent
+    predicted = [document for _, document in sorted((pair for fold in folds for pair in fold.predicted()), key=_place)]
+    golds = [(document, document.gold) for document in predicted if document.gold is not None]
+    pooled = score(compare(golds, needs=needs, own=own), needs=needs, own=own)
+    names = document_metric(needs).scores
+    found = CrossValidation(scores, mean_scores(scores, names), pooled, folder / "predictions.jsonl")
+    found.predictions.write_text("".join(to_json_line(one) + "\n" for one in predicted), encoding="utf-8")
+    text = json.dumps(found.to_json(), indent=2) + "\n"
+    (folder / "metrics.json").write_text(text, encoding="utf-8")
+    shown = {POOLED: pooled}
+    console.print(per_label_table(shown), detail_table(shown), coverage_table(shown), score_table(shown))
+    console.print(folds_table(scores, names), mean_table(found.mean), f"[bold]predictions[/bold] {found.predictions}")
+    return found
+
+
+def mean_scores(scores: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The mean of each score over the folds, its standard deviation and its interval.
+
+    Example:
+        >>> mean_scores([{"f1": 0.5}, {"f1": 0.5}], ["f1"])
+        {'f1': {'mean': 0.5, 'deviation': 0.0, 'interval': [0.5, 0.5]}}
+    """
+    of_folds = {name: [float(one[name]) for one in scores] for name in names}
+    return {
+        name: {"mean": mean(values), "deviation": stdev(values), "interval": fold_interval(values)}
+        for name, values in of_folds.items()
+    }
+
+
+def _place(pair: tuple[int, Document]) -> int:
+    return pair[0]

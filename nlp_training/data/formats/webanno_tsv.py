@@ -1,0 +1,219 @@
+r"""WebAnno TSV 3, which INCEpTION reads and writes: a folder with a file for each Document, or one such file.
+
+https://inception-project.github.io/releases/32.0/docs/user-guide.html#sect_webannotsv; offsets count UTF-16 code units.
+Read are span layers as in `uima_cas`, those with slots too, by their feature `label` or `value`. Relations, slots,
+chains, tokens and sentences are not read. A sentence is written for each line that begins with a word, its words are
+what white space separates; between two sentences is a line feed, or where the offsets say so, one and spaces. A span
+cannot begin or end with white space, since that belongs to no token.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from nlp_inference.document import Annotation, Document, Span, as_document
+from nlp_inference.errors import InvalidDocumentError
+from nlp_training.data.errors import InvalidDataError
+from nlp_training.data.formats.base import Format, ReadOptions, Unit, lines_of, located, numbered_lines, read_units
+from nlp_training.data.formats.folders import Files, id_of_file, write_files
+from nlp_training.data.formats.offsets import Utf16
+from nlp_training.data.formats.uima_cas import SPAN_LAYER, is_read
+from nlp_training.data.records import READ_FROM
+
+_HEADER = re.compile(r"#FORMAT=WebAnno TSV 3\.\d+")
+_ROW = re.compile(r"\d+-\d+(?:\.\d+)?\t(\d+)-(\d+)\t([^\t]*)((?:\t[^\t]*)*)")
+_NUMBERED = re.compile(r"(.*)\[(\d+)\]", re.DOTALL)
+_CONTROLS = "".join(chr(code) for code in range(32) if not 8 <= code <= 13)
+_TEXT_ESCAPES = {"\t": "t", "\n": "n", "\f": "f", "\r": "r", "\b": "b", "\\": "\\", **{one: one for one in _CONTROLS}}
+_VALUE_ESCAPES = {"\t": "t", "\n": "n", **{one: one for one in ("\\", "[", "]", "|", "_", "->", ";", "*")}}
+
+Line = tuple[int, str]
+
+
+class _Layer(NamedTuple):
+    """A span layer: its name, and its columns."""
+
+    name: str
+    columns: tuple[int, ...]
+    label: int | None
+
+
+class _Row(NamedTuple):
+    """A token or a part of one."""
+
+    place: str
+    start: int
+    end: int
+    words: str
+    cells: list[str]
+
+
+def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
+    files = sorted(path.rglob("*.tsv")) if path.is_dir() else [path]
+    if not files:
+        raise InvalidDataError(f"{path} holds no .tsv file; export the documents as WebAnno TSV 3")
+    return read_units((Unit(str(file), partial(_read_file, file, path)) for file in files), options.on_error)
+
+
+def _read_file(file: Path, folder: Path) -> Document:
+    return _make(numbered_lines(file), id_of_file(file, folder), place=str(file))
+
+
+def _make(lines: Iterable[Line], name: str, *, place: str) -> Document:
+    rest = iter(lines)
+    layers = _layers(rest, place)
+    text, rows = _text_and_rows(rest, place)
+    gold = Annotation(spans=tuple(_spans(rows, layers, text)))
+    with located(place):
+        return as_document({"id": name, "raw_text": text, "gold": gold, "metadata": {READ_FROM: place}})
+
+
+def _layers(lines: Iterator[Line], place: str) -> list[_Layer]:
+    """The span layers that the header names, up to its empty line."""
+    _, first = next(lines, (0, ""))
+    if not _HEADER.fullmatch(first):
+        raise InvalidDocumentError(f"{place}:1: {first[:60]!r} is no header of WebAnno TSV 3; export as that")
+    layers = []
+    width = 0
+    for _, line in lines:
+        if not line:
+            break
+        kind, _, named = line.partition("=")
+        layer, *features = named.split("|")
+        columns = tuple(range(width, width + max(1, len(features))))
+        width += len(columns)
+        if kind == "#T_SP" and is_read(layer):
+            label = next((features.index(name) for name in ("label", "value") if name in features), None)
+            layers.append(_Layer(layer, columns, None if label is None else columns[label]))
+    return layers
+
+
+def _text_and_rows(lines: Iterator[Line], place: str) -> tuple[str, list[_Row]]:
+    parts: list[str] = []
+    rows: list[_Row] = []
+    sentence: list[str] = []
+    length = 0
+    for number, line in lines:
+        if line.startswith("#Text="):
+            sentence.append(_unescape(line.removeprefix("#Text="), _TEXT_ESCAPES))
+        elif line and not line.startswith("#"):
+            row = _row(line, f"{place}:{number}")
+            if sentence:
+                gap = row.start - length
+                if gap < 0:
+                    raise InvalidDocumentError(
+                        f"{row.place}: the sentence begins at {row.start}, inside the one before"
+                    )
+                parts += ["\n" + " " * (gap - 1) if parts and gap else " " * gap, "\n".join(sentence)]
+                length += sum(map(_units, parts[-2:]))
+                sentence = []
+            rows.append(row)
+    return "".join(parts), rows
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _row(line: str, place: str) -> _Row:
+    found = _ROW.fullmatch(line)
+    if found is None:
+        raise InvalidDocumentError(
+            f"{place}: {line[:60]!r} is no token; write 1-1, tab, 0-3, tab, the token, its cells"
+        )
+    return _Row(place, int(found[1]), int(found[2]), found[3], found[4].split("\t")[1:])
+
+
+def _spans(rows: list[_Row], layers: list[_Layer], text: str) -> Iterator[Span]:
+    units = Utf16(text)
+    marked: dict[tuple[int, str], tuple[str, str, int, int]] = {}
+    for number, row in enumerate(rows):
+        with located(row.place):
+            start, end = units.to_characters(row.start), units.to_characters(row.end)
+            if text[start:end] not in {row.words, _unescape(row.words, _TEXT_ESCAPES)}:
+                raise InvalidDocumentError(f"at {row.start}-{row.end} stands {text[start:end]!r}, not {row.words!r}")
+            for at, layer in enumerate(layers):
+                for index, (key, label) in enumerate(_stacked(row, layer)):
+                    found = at, key or f"{number}:{index}"
+                    place, name, first, last = marked.get(found, (row.place, label, start, end))
+                    marked[found] = place, name, min(first, start), max(last, end)
+    for place, name, start, end in marked.values():
+        if start == end:
+            raise InvalidDocumentError(f"{place}: {name!r} marks no character; take it out")
+        yield Span(start=start, end=end, label=name)
+
+
+def _stacked(row: _Row, layer: _Layer) -> Iterator[tuple[str, str]]:
+    """The number of each annotation of a layer, if it has one, and its label."""
+    if layer.columns[-1] >= len(row.cells):
+        raise InvalidDocumentError(
+            f"{len(row.cells)} cells, but the header names {layer.columns[-1] + 1} columns or more"
+        )
+    cell = row.cells[layer.columns[0] if layer.label is None else layer.label]
+    for value in re.split(r"(?<!\\)\|", cell) if cell != "_" else ():
+        numbered = _NUMBERED.fullmatch(value)
+        written = value if numbered is None else numbered[1]
+        unlabelled = written == "*" or layer.label is None
+        label = layer.name.rpartition(".")[2] if unlabelled else _unescape(written, _VALUE_ESCAPES)
+        yield "" if numbered is None else numbered[2], label
+
+
+def _escape(text: str, escapes: dict[str, str]) -> str:
+    return re.sub("|".join(map(re.escape, escapes)), lambda found: f"\\{escapes[found[0]]}", text)
+
+
+def _unescape(text: str, escapes: dict[str, str]) -> str:
+    meant = {escaped: one for one, escaped in escapes.items()}
+    return re.sub(rf"\\({'|'.join(map(re.escape, meant))})", lambda found: meant[found[1]], text)
+
+
+def _write(documents: Iterable[Document], path: Path) -> None:
+    write_files(documents, path, _render, _read_files, format_name="webanno-tsv")
+
+
+def _read_files(files: Files, name: str) -> Document:
+    return _make(lines_of(files[".tsv"]), name, place="what was written")
+
+
+def _render(document: Document) -> Files:
+    spans = () if document.gold is None else document.gold.spans
+    units = Utf16(document.raw_text)
+    lines = ["#FORMAT=WebAnno TSV 3.3", f"#T_SP={SPAN_LAYER}|label", "", ""]
+    for number, (begin, sentence) in enumerate(_sentences(document.raw_text), start=1):
+        lines += [f"#Text={_escape(line, _TEXT_ESCAPES)}" for line in sentence.split("\n")]
+        for at, token in enumerate(re.finditer(r"^\s+|\S+", sentence), start=1):
+            start, end = begin + token.start(), begin + token.end()
+            for part, (first, last, cell) in enumerate(_cells(spans, start, end)):
+                name = f"{number}-{at}.{part}" if part else f"{number}-{at}"
+                words = _escape(document.raw_text[first:last], _TEXT_ESCAPES)
+                lines.append(f"{name}\t{units.of(first)}-{units.of(last)}\t{words}\t{cell}\t")
+        lines.append("")
+    return {".tsv": "\n".join(lines)}
+
+
+def _sentences(text: str) -> Iterator[tuple[int, str]]:
+    """Where each sentence begins, and its text; all of them begin with a word, but the first."""
+    begin = 0
+    for feed in re.finditer(r"\n(?=\S)", text):
+        if text[begin : feed.start()].strip():
+            yield begin, text[begin : feed.start()]
+            begin = feed.end()
+    if text:
+        yield begin, text[begin:]
+
+
+def _cells(spans: tuple[Span, ...], start: int, end: int) -> Iterator[tuple[int, int, str]]:
+    """The token, and the parts of it that spans mark: where they are, and the numbered labels of those."""
+    marks: dict[tuple[int, int], list[str]] = {(start, end): []}
+    for number, span in enumerate(spans, start=1):
+        if span.start < end and span.end > start:
+            place = max(span.start, start), min(span.end, end)
+            marks.setdefault(place, []).append(f"{_escape(span.label, _VALUE_ESCAPES)}[{number}]")
+    token = marks.pop((start, end))
+    for (first, last), labels in [((start, end), token), *sorted(marks.items())]:
+        yield first, last, "|".join(labels) or "_"
+
+
+WEBANNO_TSV = Format("webanno-tsv", (), "", _read, _write, folder=True)

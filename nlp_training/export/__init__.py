@@ -1,0 +1,5 @@
+"""From the weights of a run to what ONNX Runtime reads, without a prediction getting worse unseen."""
+
+from nlp_training.export.exporter import Exported, Refused, export_model
+
+__all__ = ["Exported", "Refused", "export_model"]

@@ -1,0 +1,108 @@
+"""A graph in float16 and in 8-bit numbers.
+
+Weights are quantised to signed 8-bit numbers with a scale for each output (Jacob et al., 2018,
+https://arxiv.org/abs/1712.05877), activations to unsigned ones; embeddings too, so that a file is a quarter as large.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+Int8Mode = Literal["dynamic", "static"]
+"""Where the scales of activations come from: each text itself, or training documents, once and for all."""
+
+_CONSTANT_WEIGHTS: dict[str, Any] = {"MatMulConstBOnly": True}
+"""Products of two activations, as in attention, stay in float32."""
+
+
+def to_float16(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The same model in float16, which takes and gives float32."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # that some weights are too small for float16; the score says whether it matters
+        converted: onnx.ModelProto = convert_float_to_float16(graph, keep_io_types=True, disable_shape_infer=True)
+    return converted
+
+
+def to_int8_dynamic(source: Path, target: Path) -> onnx.ModelProto:
+    """The same model with 8-bit weights; the scale of activations is found as it runs.
+
+    Args:
+        source: the float32 model.
+        target: where ONNX Runtime may write.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with _quiet():
+        quantize_dynamic(
+            source,
+            target,
+            op_types_to_quantize=["MatMul", "Gemm", "Gather"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            extra_options=_CONSTANT_WEIGHTS,
+        )
+    return onnx.load(target)
+
+
+def to_int8_static(source: Path, target: Path, batches: Iterable[Mapping[str, NDArray[np.int64]]]) -> onnx.ModelProto:
+    """The same model with 8-bit weights and activations, whose scales are those that they need on `batches`.
+
+    Args:
+        source: the float32 model.
+        target: where ONNX Runtime may write.
+        batches: what the model reads, as the processor makes it.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+    with _quiet():
+        quantize_static(
+            source,
+            target,
+            _reader(batches),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["MatMul", "Gemm", "Gather"],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options=_CONSTANT_WEIGHTS,
+        )
+    return onnx.load(target)
+
+
+def _reader(batches: Iterable[Mapping[str, NDArray[np.int64]]]) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is not typed
+        """Hands out batches, as ONNX Runtime asks for them."""
+
+        def __init__(self) -> None:
+            self._batches = iter(batches)
+
+        def get_next(self) -> dict[str, NDArray[np.int64]] | None:
+            batch = next(self._batches, None)
+            return None if batch is None else dict(batch)
+
+    return Reader()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what it logs of every file, to the root logger: that it could be prepared, which changes nothing here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,72 @@
+"""What an exported model scores beside the weights that it was made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nlp_inference.tasks.base import Needs
+from nlp_training.metrics import document_metric
+
+_POINTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class LabelDrop:
+    """The F1 of one label before and after, and its number of gold annotations."""
+
+    label: str
+    before: float
+    after: float
+    support: int
+
+    @property
+    def points(self) -> float:
+        """What it lost, in points."""
+        return _POINTS * (self.before - self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreDrop:
+    """A score of the weights and of what was exported of them, on the same documents.
+
+    Attributes:
+        name: of the score, such as `f1`.
+        before, after: from 0 to 1.
+        documents: how many were predicted.
+        labels: each label, the one that lost most first.
+    """
+
+    name: str
+    before: float
+    after: float
+    documents: int
+    labels: tuple[LabelDrop, ...]
+
+    @property
+    def points(self) -> float:
+        """What was lost, in points: hundredths of the score."""
+        return _POINTS * (self.before - self.after)
+
+    def worst(self, count: int = 3) -> list[LabelDrop]:
+        """The labels that lost most, if any lost."""
+        return [one for one in self.labels[:count] if one.points > 0]
+
+
+def score_drop(before: Mapping[str, Any], after: Mapping[str, Any], *, needs: Needs) -> ScoreDrop:
+    """Compare what `evaluate_documents` says of both.
+
+    Example:
+        >>> def scores(f1, city):
+        ...     labels = {"CITY": {"f1": city, "support": 9}}
+        ...     return {"f1": f1, "per_label": labels, "coverage": {"documents": 5}}
+        >>> drop = score_drop(scores(0.95, 0.9), scores(0.945, 0.88), needs="spans")
+        >>> round(drop.points, 2), drop.worst()[0].label
+        (0.5, 'CITY')
+    """
+    name = document_metric(needs).best
+    labels = [
+        LabelDrop(label, values["f1"], after["per_label"].get(label, {"f1": 0.0})["f1"], values["support"])
+        for label, values in before["per_label"].items()
+    ]
+    labels.sort(key=lambda one: -one.points)
+    return ScoreDrop(name, before[name], after[name], before["coverage"]["documents"], tuple(labels))

@@ -1,0 +1,5 @@
+"""`report.html`: what a run learnt and where it fails, in one file that opens offline."""
+
+from nlp_training.reports.html.page import REPORT_FILE, report_link, write_report
+
+__all__ = ["REPORT_FILE", "report_link", "write_report"]

@@ -1,0 +1,87 @@
+"""Learning curves, from what the Trainer logged."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from nlp_training.reports.html.charts import POINTS, Point, legend, line_chart
+
+_SCORES = ("f1", "precision", "recall", "accuracy", "macro_f1")
+"""Validation scores that share a chart, from 0 to 1."""
+
+
+class Curve(NamedTuple):
+    """A chart with its title, the names of its lines, and a note."""
+
+    title: str
+    chart: Markup
+    legend: Markup
+    note: str
+
+
+def curves(log: Sequence[Mapping[str, Any]], *, best: str | None) -> list[Curve]:
+    """Loss, validation scores, learning rate and gradient norm by epoch, as far as they were logged.
+
+    Args:
+        log: the Trainer's `log_history`.
+        best: the score by which the best weights were kept, if any were.
+    """
+    found = []
+    losses = {"training loss": _points(log, "loss"), "validation loss": _points(log, "eval_loss")}
+    if any(losses.values()):
+        found.append(_curve("Loss", losses, from_zero=True, note=_thinned_note(losses)))
+    scores = {score_name(name): points for name in _SCORES if (points := _points(log, f"eval_{name}"))}
+    if scores:
+        reached = _best(_points(log, f"eval_{best}")) if best else None
+        note = f"circle: best {score_name(best)}, {reached[1]:.4f} at epoch {reached[0]:g}" if best and reached else ""
+        found.append(_curve("Validation scores", scores, best=reached, at_most=1.0, note=note))
+    if rates := _points(log, "learning_rate"):
+        found.append(_curve("Learning rate", {"learning rate": rates}, from_zero=True, note=""))
+    if norms := _points(log, "grad_norm"):
+        lines = {"gradient norm": norms}
+        found.append(_curve("Gradient norm", lines, from_zero=True, note=_thinned_note(lines)))
+    return found
+
+
+def score_name(name: str) -> str:
+    """The name of a score for people.
+
+    Example:
+        >>> score_name("macro_f1")
+        'macro F1'
+    """
+    return name.replace("_", " ").replace("f1", "F1")
+
+
+def _curve(
+    title: str,
+    lines: Mapping[str, Sequence[Point]],
+    *,
+    note: str,
+    best: Point | None = None,
+    from_zero: bool = False,
+    at_most: float | None = None,
+) -> Curve:
+    there = {name: points for name, points in lines.items() if points}
+    chart = line_chart(
+        there, title=f"{title} by epoch", x_name="epoch", best=best, from_zero=from_zero, at_most=at_most
+    )
+    return Curve(title, chart, legend(list(there)) if len(there) > 1 else Markup(""), note)
+
+
+def _points(log: Sequence[Mapping[str, Any]], key: str) -> list[Point]:
+    return [
+        (float(entry["epoch"]), float(entry[key]))
+        for entry in log
+        if isinstance(entry.get(key), int | float) and isinstance(entry.get("epoch"), int | float)
+    ]
+
+
+def _best(points: Sequence[Point]) -> Point | None:
+    return max(points, key=lambda point: point[1], default=None)
+
+
+def _thinned_note(lines: Mapping[str, Sequence[Point]]) -> str:
+    longest = max(map(len, lines.values()))
+    return f"{longest:,} values, drawn as {POINTS} means of neighbours or fewer" if longest > POINTS else ""

@@ -1,0 +1,221 @@
+"""What went wrong in predictions: counted by kind and labels, with some examples of each as excerpts of raw text."""
+
+from bisect import insort
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nlp_inference import Annotation, Category, Document, Span
+from nlp_inference.tasks.base import Needs
+from nlp_training.metrics.matching import pair_by_place
+
+EXAMPLES = 3
+"""How many examples are kept of each kind and pair of labels: those with the highest scores, or else the first."""
+
+CONTEXT = 90
+LINES = 2
+"""Characters shown on either side of a mistake, up to the next white space, and in how many lines at most."""
+
+LONGEST = 600
+"""Characters of an excerpt at most."""
+
+WRONG_LABEL = "wrong label"
+WRONG_BOUNDARY = "wrong boundary"
+WRONG_BOTH = "wrong label and boundary"
+MISSED = "missed"
+SPURIOUS = "spurious"
+KINDS: Mapping[Needs, Mapping[str, str]] = {
+    "spans": {
+        WRONG_LABEL: "right characters, another label",
+        WRONG_BOUNDARY: "right label, other characters that overlap",
+        WRONG_BOTH: "another label, and other characters that overlap",
+        MISSED: "gold without a prediction of its own",
+        SPURIOUS: "a prediction without gold of its own",
+    },
+    "category": {
+        WRONG_LABEL: "another label than gold",
+        MISSED: "gold has a label, the prediction none",
+        SPURIOUS: "the prediction has a label, gold none",
+    },
+    "categories": {MISSED: "a gold label that was not predicted", SPURIOUS: "a predicted label that is not gold"},
+}
+"""The kinds of mistakes, and what each means."""
+
+
+class Labels(NamedTuple):
+    """The gold and the predicted label of a mistake; `None` where there is only one of the two."""
+
+    gold: str | None
+    predicted: str | None
+
+
+class Example(NamedTuple):
+    """A mistake: how sure the model was, which document it is in, and what to show of it."""
+
+    score: float
+    number: int
+    name: str
+    excerpt: Document
+    before: bool
+    """Whether the text goes on before the excerpt."""
+    behind: bool
+
+
+@dataclass(slots=True)
+class Mistakes:
+    """The mistakes of one data set.
+
+    Attributes:
+        needs: the kind of gold.
+        documents: how many documents there were, and how many of them have a mistake.
+        kinds: how many mistakes of each kind and labels.
+        pairs: how often each gold label met each predicted one, right ones included; `None` is "nothing".
+        examples: some of each kind and labels, most confident first.
+    """
+
+    needs: Needs
+    documents: int = 0
+    wrong_documents: int = 0
+    kinds: defaultdict[str, Counter[Labels]] = field(default_factory=lambda: defaultdict(Counter))
+    pairs: Counter[Labels] = field(default_factory=Counter)
+    examples: defaultdict[tuple[str, Labels], list[Example]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, document: Document) -> None:
+        """Compare the prediction of a document with its gold."""
+        found, gold = document.predicted or Annotation(), document.gold or Annotation()
+        before = sum(map(Counter.total, self.kinds.values()))
+        if self.needs == "spans":
+            self._add_spans(document, set(found.spans), set(gold.spans))
+        elif self.needs == "category":
+            self._add_category(document, found.categories[:1], gold.categories[:1])
+        else:
+            self._add_categories(document, found.categories, gold.categories)
+        self.documents += 1
+        self.wrong_documents += sum(map(Counter.total, self.kinds.values())) > before
+
+    def _add_spans(self, document: Document, found: set[Span], gold: set[Span]) -> None:
+        spans = {(span.start, span.end, span.label): span for span in found}
+        wanted = {(span.start, span.end, span.label): span for span in gold}
+        for *_, label in spans.keys() & wanted.keys():
+            self.pairs[Labels(label, label)] += 1
+        found_rest, gold_rest = sorted(spans.keys() - wanted.keys()), sorted(wanted.keys() - spans.keys())
+        pairs = list(pair_by_place(found_rest, gold_rest))
+        for one, other in pairs:
+            self._add_mistake(document, _kind_of_pair(one, other), wanted[other], spans[one])
+        taken_found, taken_gold = {one for one, _ in pairs}, {other for _, other in pairs}
+        for key in gold_rest:
+            if key not in taken_gold:
+                self._add_mistake(document, MISSED, wanted[key], None)
+        for key in found_rest:
+            if key not in taken_found:
+                self._add_mistake(document, SPURIOUS, None, spans[key])
+
+    def _add_category(self, document: Document, found: tuple[Category, ...], gold: tuple[Category, ...]) -> None:
+        labels = Labels(gold[0].label if gold else None, found[0].label if found else None)
+        if labels.gold == labels.predicted:
+            self.pairs[labels] += labels.gold is not None
+        else:
+            kind = MISSED if not found else SPURIOUS if not gold else WRONG_LABEL
+            self._add_mistake(document, kind, gold[0] if gold else None, found[0] if found else None)
+
+    def _add_categories(self, document: Document, found: tuple[Category, ...], gold: tuple[Category, ...]) -> None:
+        named, wanted = {one.label: one for one in found}, {one.label: one for one in gold}
+        for label in named.keys() | wanted.keys():
+            if label in named and label in wanted:
+                self.pairs[Labels(label, label)] += 1
+            else:
+                kind = SPURIOUS if label in named else MISSED
+                self._add_mistake(document, kind, wanted.get(label), named.get(label))
+
+    def _add_mistake(
+        self, document: Document, kind: str, gold: Span | Category | None, found: Span | Category | None
+    ) -> None:
+        labels = Labels(gold.label if gold else None, found.label if found else None)
+        self.kinds[kind][labels] += 1
+        self.pairs[labels] += 1
+        score = found.score if found is not None and found.score is not None else 0.0
+        kept = self.examples[kind, labels]
+        if len(kept) < EXAMPLES or score > kept[-1].score:
+            name = document.id if document.id is not None else f"number {self.documents}"
+            example = Example(score, self.documents, name, *excerpt(document, gold, found))
+            insort(kept, example, key=lambda one: (-one.score, one.number))
+            del kept[EXAMPLES:]
+
+
+def excerpt(
+    document: Document, gold: Span | Category | None, found: Span | Category | None
+) -> tuple[Document, bool, bool]:
+    """The text around a mistake, with nothing but the mistake marked; and whether it goes on before and behind.
+
+    Example:
+        >>> rome = Span(start=198, end=202, label="CITY")
+        >>> shown, before, behind = excerpt(Document(raw_text="a " * 99 + "Rome."), rome, None)
+        >>> shown.surface(shown.gold.spans[0]), len(shown.raw_text), before, behind
+        ('Rome', 95, True, False)
+    """
+    text = document.raw_text
+    spans = [one for one in (gold, found) if isinstance(one, Span)]
+    first, last = min((span.start for span in spans), default=0), max((span.end for span in spans), default=2 * CONTEXT)
+    start, end = _word_start(text, first - CONTEXT), _word_end(text, last + CONTEXT)
+    if spans:
+        start, end = _few_lines(text, start, first, last, end)
+    end = min(end, start + LONGEST)
+    marked = [_annotation(one, start, end) for one in (gold, found)]
+    shown = Document(
+        raw_text=text[start:end],
+        raw_text_pair=None if document.raw_text_pair is None else document.raw_text_pair[: 3 * CONTEXT],
+        gold=marked[0],
+        predicted=marked[1],
+    )
+    return shown, start > 0, end < len(text)
+
+
+def examples_of(mistakes: Mistakes, kind: str, *, pairs: int) -> Iterator[tuple[Labels, int, list[Example]]]:
+    """The most frequent labels of a kind, with their number and examples."""
+    counted = sorted(mistakes.kinds[kind].items(), key=lambda item: (-item[1], str(item[0])))
+    for labels, count in counted[:pairs]:
+        yield labels, count, mistakes.examples[kind, labels]
+
+
+def _kind_of_pair(one: tuple[int, int, str], other: tuple[int, int, str]) -> str:
+    if one[2] == other[2]:
+        return WRONG_BOUNDARY
+    return WRONG_LABEL if one[:2] == other[:2] else WRONG_BOTH
+
+
+def _annotation(one: Span | Category | None, start: int, end: int) -> Annotation:
+    if isinstance(one, Category):
+        return Annotation(categories=(one,))
+    if one is None or one.start >= end:
+        return Annotation()
+    moved = one.model_copy(update={"start": one.start - start, "end": min(one.end, end) - start})
+    return Annotation(spans=(moved,))
+
+
+def _few_lines(text: str, start: int, first: int, last: int, end: int) -> tuple[int, int]:
+    """Where the excerpt of `text[first:last]` begins and ends, if that is to be a few lines; blank ones count."""
+    line_ends = [place for place in range(start, first) if text[place] == "\n"]
+    line_starts = [place for place in range(last, end) if text[place] == "\n"]
+    if len(line_ends) > LINES:
+        start = line_ends[-LINES - 1] + 1
+    if len(line_starts) > LINES:
+        end = line_starts[LINES]
+    return start, end
+
+
+def _word_start(text: str, place: int) -> int:
+    """The start of the word that a place lies in, at most 20 characters before it."""
+    place = max(0, place)
+    for start in range(place, max(0, place - 20), -1):
+        if text[start - 1].isspace():
+            return start
+    return 0 if place <= 20 else place
+
+
+def _word_end(text: str, place: int) -> int:
+    """The end of the word that a place lies in, at most 20 characters behind it."""
+    for end in range(place, min(len(text), place + 20)):
+        if text[end].isspace():
+            return end
+    return min(len(text), place + 20) if place + 20 >= len(text) else place

@@ -1,0 +1,197 @@
+"""The page: what the run's files say, put into the template."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from rich.text import Text
+
+from nlp_inference.rendering import STYLE_SHEET, label_color, passage_html, visible, visible_line
+from nlp_inference.tasks.base import Needs
+from nlp_training.evaluation import share_read
+from nlp_training.metrics import document_metric
+from nlp_training.predictions import read_predictions
+from nlp_training.reports.html.charts import number_text, reliability_diagram, score_bar
+from nlp_training.reports.html.confusion import Confusion, confusion
+from nlp_training.reports.html.curves import Curve, curves, score_name
+from nlp_training.reports.html.facts import header_facts, manifest_facts
+from nlp_training.reports.html.mistakes import EXAMPLES, KINDS, Example, Labels, Mistakes, examples_of
+from nlp_training.reports.html.run_files import RunFiles, read_run
+from nlp_training.reports.html.speed import Times
+from nlp_training.reports.tables import details, interval_text
+from nlp_training.reproducibility.manifest import write_whole
+
+REPORT_FILE = "report.html"
+PAIRS: Mapping[Needs, int] = {"spans": 6, "category": 20, "categories": 10}
+"""Pairs of labels whose mistakes are shown, of each kind: the most frequent."""
+
+
+class MistakeGroup(NamedTuple):
+    """Mistakes of one kind and one pair of labels."""
+
+    labels: Labels
+    total: int
+    examples: list[Example]
+
+
+class MistakeKind(NamedTuple):
+    """The mistakes of one kind: how many, how many are shown, and those."""
+
+    name: str
+    meaning: str
+    total: int
+    shown: int
+    pairs: int
+    groups: list[MistakeGroup]
+
+
+@dataclass(frozen=True)
+class Split:
+    """What the page says of one data set."""
+
+    name: str
+    scores: Mapping[str, Any]
+    details: Mapping[str, float]
+    labels: list[tuple[str, Mapping[str, Any]]]
+    mistakes: Mistakes | None
+    kinds: list[MistakeKind]
+    confusion: Confusion | None
+    calibration: Mapping[str, Any]
+    reliability: Markup
+    times: Times
+
+    @property
+    def coverage(self) -> Mapping[str, int]:
+        """What was read, as `evaluation.score` counts it."""
+        return self.scores.get("coverage") or {}
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write `report.html` into a run's folder, from the files there; no model is loaded.
+
+    The page is one file that needs neither a network nor a script. What is long is cut, and says so.
+
+    Args:
+        folder: of the run, such as `runs/quickstart`, or its `model`.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        InvalidDataError: it is no run, or a file of it is damaged.
+    """
+    run = read_run(folder)
+    target = run.folder / REPORT_FILE
+    write_whole(target, render(run))
+    return target
+
+
+def report_link(report: Path) -> Text:
+    """Where a report is, to be clicked in a terminal.
+
+    Example:
+        >>> report_link(Path("/runs/demo/report.html")).plain
+        'report file:///runs/demo/report.html'
+    """
+    address = report.resolve().as_uri()
+    return Text.assemble(("report", "bold"), " ", (address, f"link {address}"))
+
+
+def render(run: RunFiles) -> str:
+    """The page of a run."""
+    splits = [_split(run, name) for name in run.metrics]
+    headline = _headline(run)
+    chosen = str(run.config.training.get("metric_for_best_model", "")).removeprefix("eval_") or None
+    learning: list[Curve] = curves(run.log, best=chosen)
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            run=run,
+            name=run.config.name,
+            facts=header_facts(run),
+            machine=manifest_facts(run.manifest),
+            headline=headline,
+            splits=splits,
+            curves=learning,
+            needs=run.needs,
+            passage_style=STYLE_SHEET,
+            limits={"pairs": PAIRS[run.needs or "spans"], "examples": EXAMPLES},
+        )
+    )
+
+
+def _split(run: RunFiles, name: str) -> Split:
+    scores = run.metrics[name]
+    mistakes, times = None, Times()
+    needs = run.needs
+    if needs is not None and name in run.predictions:
+        mistakes = Mistakes(needs)
+        for document, seconds in read_predictions(run.predictions[name]):
+            mistakes.add(document)
+            if seconds is not None:
+                times.add(document, seconds)
+    calibration = scores.get("calibration") or {}
+    bins = calibration.get("bins") or []
+    return Split(
+        name=name,
+        scores=scores,
+        details=details(scores),
+        labels=sorted(scores.get("per_label", {}).items(), key=lambda item: (item[1]["f1"], item[0])),
+        mistakes=mistakes,
+        kinds=[] if mistakes is None else _kinds(mistakes),
+        confusion=confusion(mistakes.pairs) if mistakes is not None and mistakes.pairs else None,
+        calibration=calibration,
+        reliability=reliability_diagram(bins, title="share of right answers by confidence") if bins else Markup(""),
+        times=times,
+    )
+
+
+def _kinds(mistakes: Mistakes) -> list[MistakeKind]:
+    kinds = []
+    for name, meaning in KINDS[mistakes.needs].items():
+        groups = [MistakeGroup(*found) for found in examples_of(mistakes, name, pairs=PAIRS[mistakes.needs])]
+        if groups:
+            shown = sum(len(group.examples) for group in groups)
+            counted = mistakes.kinds[name]
+            kinds.append(MistakeKind(name, meaning, counted.total(), shown, len(counted), groups))
+    return kinds
+
+
+def _headline(run: RunFiles) -> str | None:
+    """The score that stands for the run: that of its task, or else the first number there is."""
+    numbers = [name for scores in run.metrics.values() for name, value in scores.items() if isinstance(value, float)]
+    try:
+        best = document_metric(run.needs).best if run.needs is not None else None
+    except KeyError:
+        best = None
+    return best if best in numbers else next(iter(numbers), None)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=PackageLoader("nlp_training.reports.html", "templates"),
+    )
+    environment.filters |= {
+        "shown": lambda text: visible_line(str(text)),
+        "whole": lambda text: visible(str(text)),
+        "number": number_text,
+        "score": "{:.4f}".format,
+        "percent": "{:.1%}".format,
+        "thousands": "{:,}".format,
+        "milliseconds": lambda seconds: f"{seconds * 1000:,.1f} ms",
+        "words": score_name,
+        "bar": score_bar,
+        "color": label_color,
+        "passage": passage_html,
+        "read": share_read,
+        "interval": interval_text,
+    }
+    return environment

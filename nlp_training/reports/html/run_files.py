@@ -1,0 +1,97 @@
+"""What a report is made of: the files that a run left."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nlp_inference import Task
+from nlp_inference.registry import split_spec
+from nlp_inference.tasks.base import Needs
+from nlp_training.config import RunConfig, load_config
+from nlp_training.data.errors import InvalidDataError
+from nlp_training.predictions import PredictionFile, kept_predictions
+from nlp_training.reproducibility.manifest import MANIFEST_FILE, RunManifest
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of a run, read; what may be absent is empty or `None`.
+
+    Attributes:
+        folder: of the run.
+        config: as it was resolved.
+        config_text: its YAML.
+        metrics: scores by data set, the validation set first.
+        log: what the Trainer logged, in order.
+        data: what each split held; the report of the data.
+        predictions: of data sets, by name.
+        manifest: how the run came about.
+        saved_at: when the model was saved.
+    """
+
+    folder: Path
+    config: RunConfig
+    config_text: str
+    metrics: dict[str, dict[str, Any]]
+    log: list[dict[str, Any]]
+    data: dict[str, dict[str, Any]]
+    predictions: dict[str, PredictionFile]
+    manifest: RunManifest | None
+    saved_at: datetime
+
+    @property
+    def needs(self) -> Needs | None:
+        """The kind of gold of its task; `None` if the task is not installed here."""
+        name, _ = split_spec(self.config.processor.task, kind="task")
+        task = Task.find(name)
+        return task.needs if task is not None and issubclass(task, Task) else None
+
+
+def read_run(folder: str | Path) -> RunFiles:
+    """Read what a run left.
+
+    Args:
+        folder: of the run, such as `runs/quickstart`, or its `model`.
+
+    Raises:
+        InvalidDataError: it is no run, or a file of it is damaged.
+    """
+    run = Path(folder)
+    if run.name == "model" and not (run / "model").exists():
+        run = run.parent
+    model = run / "model"
+    if not (model / "training.yaml").is_file() or not (model / "metrics.json").is_file():
+        raise InvalidDataError(
+            f"{str(folder)!r} holds no model/training.yaml with model/metrics.json; "
+            "give the folder of a finished run, such as runs/quickstart"
+        )
+    return RunFiles(
+        folder=run,
+        config=load_config(model / "training.yaml"),
+        config_text=(model / "training.yaml").read_text(encoding="utf-8"),
+        metrics=_read_json(model / "metrics.json", {}),
+        log=_read_json(model / "training_log.json", []),
+        data=_read_json(model / "data_report.json", {}),
+        predictions={file.name: file for file in kept_predictions(run)},
+        manifest=RunManifest.load(run) if (run / MANIFEST_FILE).is_file() else None,
+        saved_at=datetime.fromtimestamp((model / "metrics.json").stat().st_mtime, tz=UTC),
+    )
+
+
+def _read_json(path: Path, default: Any) -> Any:
+    """The content of a file, or `default` if there is none.
+
+    Raises:
+        InvalidDataError: it is not JSON of the same kind as `default`.
+    """
+    if not path.is_file():
+        return default
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InvalidDataError(f"{path} is damaged: {error}; train again, or take a copy of the run") from error
+    if not isinstance(content, type(default)):
+        raise InvalidDataError(f"{path} holds {type(content).__name__}, expected {type(default).__name__}")
+    return content

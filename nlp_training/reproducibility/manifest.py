@@ -1,0 +1,207 @@
+"""`run.json`: what a run was made of, and what came out of it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from nlp_inference.errors import ArtefactError
+from nlp_inference.registry import explain
+
+MANIFEST_FILE = "run.json"
+CONFIG_FILE = "config.yaml"
+ENVIRONMENT_FILE = "environment.txt"
+DIFF_FILE = "code.diff"
+Status = Literal["running", "finished", "failed"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Checkout(_Part):
+    """A git checkout.
+
+    Args:
+        commit: of its HEAD.
+        dirty: whether tracked files differed from the commit, or there were untracked ones; `code.diff` says which.
+    """
+
+    commit: str
+    dirty: bool
+
+
+class CodeState(_Part):
+    """Where this library's code came from.
+
+    Args:
+        version: of this library.
+        checkout: the one it was in; `None` if it was an installed package.
+    """
+
+    version: str
+    checkout: Checkout | None = None
+
+    @property
+    def source(self) -> Literal["git", "package"]:
+        """Whether it was in a git checkout, or installed."""
+        return "package" if self.checkout is None else "git"
+
+    @property
+    def commit(self) -> str | None:
+        """Of the checkout."""
+        return None if self.checkout is None else self.checkout.commit
+
+    @property
+    def dirty(self) -> bool | None:
+        """Whether the checkout had changes."""
+        return None if self.checkout is None else self.checkout.dirty
+
+
+class Hardware(_Part):
+    """What a run was computed on.
+
+    Args:
+        system: operating system and architecture, such as `Linux x86_64`.
+        cpu: the model's name.
+        vector: the instructions that PyTorch's kernels took, such as `AVX512`; others add in another order.
+        cores: that the process might use.
+        threads: that it did use; another number adds in another order.
+        memory_bytes: of the machine, where that can be asked.
+        accelerators: names of the devices.
+    """
+
+    system: str
+    cpu: str
+    vector: str
+    cores: int
+    threads: int
+    memory_bytes: int | None = None
+    accelerators: tuple[str, ...] = ()
+
+
+class DataPrint(_Part):
+    """A split: how many documents, and `documents_sha256` of them."""
+
+    documents: int
+    sha256: str
+
+
+class Resumption(_Part):
+    """That a run which had been stopped went on: when, and from which step (0: anew)."""
+
+    at: AwareDatetime
+    step: int
+
+
+class RunManifest(_Part):
+    """A run, from its beginning on: `{output_dir}/{name}/run.json`.
+
+    Times are UTC. Digests are SHA-256 in hexadecimal. What is only known at the end is `None` or empty until then.
+
+    Args:
+        schema_version: of this form.
+        id: of the run, the same after it went on from a checkpoint.
+        name: of its configuration.
+        status: `running` of a run that was killed, too.
+        error: what ended a failed run, in a line.
+        started_at: when its training was about to begin.
+        ended_at: when it finished or failed.
+        resumed: when it went on after it had been stopped.
+        from_checkpoint: name of the checkpoint that `training.resume_from_checkpoint` began with, if any; another
+            configuration may have trained it.
+        command: the words of its command line; folders outside the working directory are left out.
+        python: version of Python.
+        packages: versions of the packages that compute and read; `environment.txt` has them all.
+        code: where this library's code came from.
+        project: the git checkout that the run was started in, if that is another one.
+        hardware: of the main process.
+        environment: the variables that decide how PyTorch computes, as far as they were set; no others.
+        world_size: processes.
+        seed: of everything random.
+        data: the documents of each split, but for those that are streamed.
+        initial_weights: digest of the weights that training began with, the random ones of the head among them.
+        processor: digest of everything that decides a prediction beside the weights and the installed packages.
+        weights: digest of each file of the final weights, by name.
+        metrics: digest of the final scores.
+
+    Example:
+        >>> RunManifest.model_fields["status"].annotation == Status
+        True
+    """
+
+    schema_version: Literal[1] = 1
+    id: str
+    name: str
+    status: Status
+    error: str | None = None
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    resumed: tuple[Resumption, ...] = ()
+    from_checkpoint: str | None = None
+    command: tuple[str, ...]
+    python: str
+    packages: Mapping[str, str]
+    code: CodeState
+    project: Checkout | None = None
+    hardware: Hardware
+    environment: Mapping[str, str] = {}
+    world_size: int
+    seed: int
+    data: Mapping[str, DataPrint]
+    initial_weights: str
+    processor: str | None = None
+    weights: Mapping[str, str] = {}
+    metrics: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """From beginning to end, pauses before resuming included; `None` until it ended."""
+        return None if self.ended_at is None else (self.ended_at - self.started_at).total_seconds()
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read the manifest of a run.
+
+        Args:
+            folder: of the run.
+
+        Raises:
+            ArtefactError: there is none, or it is damaged.
+        """
+        path = Path(folder) / MANIFEST_FILE
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError as error:
+            raise ArtefactError(
+                f"{str(folder)!r} has no {MANIFEST_FILE}; give the folder of a run, such as runs/quickstart"
+            ) from error
+        except OSError as error:
+            raise ArtefactError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            raise ArtefactError(f"{str(path)!r} is no manifest of a run: {explain(error, cls)}") from error
+
+    def save(self, folder: str | Path) -> None:
+        """Write the manifest; an earlier one is replaced whole or not at all."""
+        write_whole(Path(folder) / MANIFEST_FILE, self.model_dump_json(indent=2, exclude_none=True) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that nobody ever reads half of it, whenever the process dies.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     write_whole(Path(folder) / "a.txt", "whole")
+        ...     [path.name for path in Path(folder).iterdir()]
+        ['a.txt']
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

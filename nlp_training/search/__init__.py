@@ -1,0 +1,1 @@
+"""Search: which values of a configuration's keys give the best validation score; and when training may stop early."""

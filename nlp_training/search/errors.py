@@ -1,0 +1,11 @@
+"""What a search raises."""
+
+from nlp_inference.errors import NlpInferenceError
+
+
+class SearchError(NlpInferenceError):
+    """A search cannot begin, go on, or say which trial is best."""
+
+
+class DivergedError(NlpInferenceError):
+    """The loss of a training is no number any more."""

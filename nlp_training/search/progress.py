@@ -1,0 +1,67 @@
+"""What a person sees of a search: how many trials have ended, how far the present one is, and a line for each."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from nlp_training.search.tables import short_names, shown_value
+
+
+class TrialProgress(TrainerCallback):
+    """Two bars, of the trials and of the steps of the present one; trials that ended are lines above them.
+
+    Args:
+        console: where to draw.
+        metric: the score that counts.
+    """
+
+    def __init__(self, console: Console, *, metric: str) -> None:
+        self.console = console
+        self.metric = metric
+        self.progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._trials: TaskID | None = None
+        self._steps: TaskID | None = None
+
+    @contextmanager
+    def shown(self, ended: int, wanted: int) -> Iterator[None]:
+        """Draw the bars while trials run."""
+        with self.progress:
+            self._trials = self.progress.add_task("trials", completed=ended, total=wanted)
+            self._steps = self.progress.add_task("steps", total=None)
+            yield
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Begin the bar of steps."""
+        if self._steps is not None:
+            self.progress.reset(self._steps, total=state.max_steps)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Move the bar of steps."""
+        if self._steps is not None:
+            self.progress.update(self._steps, completed=state.global_step)
+
+    def end(self, record: Mapping[str, Any]) -> None:
+        """A line for a trial that ended, as `trial_record` gives it."""
+        names = short_names(list(record["values"]))
+        values = ", ".join(f"{names[key]} {shown_value(value)}" for key, value in record["values"].items())
+        score = f"{self.metric} {record['score']:.4f}" if "score" in record else ""
+        state = {"complete": score, "pruned": f"pruned at {score}"}.get(
+            record["state"], f"failed: {record.get('error')}"
+        )
+        self.console.print(
+            f"  trial {record['number']}: {state}; {values}", highlight=False, markup=False, soft_wrap=True
+        )
+        if self._trials is not None:
+            self.progress.advance(self._trials)

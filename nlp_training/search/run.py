@@ -1,0 +1,151 @@
+"""A search, from its configuration to the best one."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+from rich.console import Console
+
+from nlp_inference.errors import InvalidSpecError, NlpInferenceError
+from nlp_training.arguments import training_arguments
+from nlp_training.config import RunConfig, save_config
+from nlp_training.losses import Loss
+from nlp_training.materials import Materials, Prepared, let_go
+from nlp_training.metrics import document_metric
+from nlp_training.run import RunResult, train
+from nlp_training.search.errors import SearchError
+from nlp_training.search.progress import TrialProgress
+from nlp_training.search.settings import SearchConfig
+from nlp_training.search.space import suggest, values_of, with_values
+from nlp_training.search.study import ERROR, Outcome, Pruned, SharedStudy, open_study
+from nlp_training.search.tables import importance_table, trial_record, trials_table
+from nlp_training.search.trial import chosen_metric, run_trial
+
+FAILS = (NlpInferenceError, RuntimeError, MemoryError, ArithmeticError)
+"""What a trial may fail of while the search goes on: values that do not fit together, memory, numbers."""
+
+_HOPELESS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        metric: the score on the validation documents that was maximised.
+        trials: see `trial_record`, the best first.
+        importance: how much of the score's variance each key decides; empty where too few trials tell.
+        config: the file with the best configuration.
+        trained: the run with it, if it was to be trained.
+    """
+
+    metric: str
+    trials: list[dict[str, Any]]
+    importance: dict[str, float]
+    config: Path
+    trained: RunResult | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for machines."""
+        trained = None if self.trained is None else asdict(self.trained) | {"model": str(self.trained.model)}
+        return asdict(self) | {"config": str(self.config), "trained": trained}
+
+
+def search(config: RunConfig, *, console: Console | None = None) -> SearchResult:
+    """Try what the section `search` of a configuration says, and write the best one to `{output_dir}/{name}/best.yaml`.
+
+    A search that was stopped, however that came, goes on where it was when it is started again: trials that had ended
+    count, those that were under way are tried again. Test sets are not loaded before `train_best`. A trial that fails
+    is recorded, and the search goes on. Several processes of one machine may search together: start the same command
+    in each, with a device of its own.
+
+    Args:
+        config: with a section `search`.
+        console: where to show progress and tables.
+
+    Raises:
+        InvalidSpecError: the configuration, or what the space would make of it, does not fit together.
+        InvalidDataError: the documents cannot be learnt from.
+        SearchError: there is a study of this name with another configuration, or every trial failed.
+    """
+    console = console or Console()
+    if config.search is None or not config.data.has_validation:
+        lacks = "no section search" if config.search is None else "no data.validation or data.split, by which to choose"
+        raise InvalidSpecError(f"the configuration {config.name!r} has {lacks}; see docs/search.md")
+    materials = Materials.of(config)
+    prepared = materials.prepare(with_values(config, {}))
+    check_space(config, config.search, prepared)
+    metric = chosen_metric(prepared)
+    with open_study(config) as study:
+        _try_all(study, config, materials, TrialProgress(console, metric=metric))
+        return _conclude(study, config, metric, console)
+
+
+def check_space(config: RunConfig, settings: SearchConfig, prepared: Prepared) -> None:
+    """Refuse a space with a key that is not known, or an end that does not fit, before anything is trained.
+
+    Raises:
+        InvalidSpecError: there is one.
+    """
+    for key, dimension in settings.space.items():
+        for value in dimension.ends():
+            try:
+                tried = with_values(config, {key: value})
+                training_arguments(tried, best_metric=document_metric(prepared.processor.task.needs).best)
+                if tried.loss is not None:
+                    Loss.from_spec(tried.loss)
+            except InvalidSpecError as error:
+                raise InvalidSpecError(f"search.space: {key} cannot be {value!r}: {error}") from error
+
+
+def _try_all(study: SharedStudy, config: RunConfig, materials: Materials, progress: TrialProgress) -> None:
+    """Try until there are as many trials as are wanted, or the time is over."""
+    settings = study.settings
+    until = monotonic() + (settings.timeout or float("inf"))
+    with progress.shown(len(study.ended()), settings.trials):
+        while monotonic() < until and (trial := study.ask()) is not None:
+            ended = study.tell(trial, _outcome(trial, config, materials, progress))
+            let_go()
+            progress.end(trial_record(ended, settings.space))
+            _give_up_if_hopeless(study)
+
+
+def _outcome(trial: optuna.Trial, config: RunConfig, materials: Materials, progress: TrialProgress) -> Outcome:
+    """The score of a trial, or why it has none; no longer holding the objects that it was made of."""
+    settings = config.search
+    try:
+        values = suggest(trial, settings.space if settings else {})
+        return run_trial(materials, with_values(config, values), trial, callbacks=[progress])
+    except optuna.TrialPruned:
+        return Pruned()
+    except FAILS as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _give_up_if_hopeless(study: SharedStudy) -> None:
+    ended = study.ended()
+    if len(ended) >= _HOPELESS and all(ERROR in trial.user_attrs for trial in ended):
+        raise SearchError(f"all of the first {len(ended)} trials failed, the last one of {ended[-1].user_attrs[ERROR]}")
+
+
+def _conclude(study: SharedStudy, config: RunConfig, metric: str, console: Console) -> SearchResult:
+    """Show and write what was found, and train it if that is asked for."""
+    ended = study.ended()
+    if not ended or ended[0].state != TrialState.COMPLETE:
+        why = f"the last one of {ended[-1].user_attrs.get(ERROR)}" if ended else "there was no time for any"
+        raise SearchError(f"no trial came to its end: {why}; see search.trials, search.timeout and search.pruner")
+    space = study.settings.space
+    records = [trial_record(trial, space) for trial in ended]
+    importance = study.importance()
+    path = config.folder / "best.yaml"
+    best = with_values(config, values_of(ended[0], space))
+    save_config(best, path)
+    console.print(trials_table(records, metric=metric, keys=list(space)))
+    if importance:
+        console.print(importance_table(importance))
+    console.print(f"[bold]best[/bold] {path}")
+    trained = train(best, console=console) if study.settings.train_best else None
+    return SearchResult(metric, records, importance, path, trained)

@@ -1,0 +1,125 @@
+"""One trial: a training with the values that it drew, watched from evaluation to evaluation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from time import perf_counter
+from typing import Any
+
+from optuna import Trial, TrialPruned
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from nlp_training.config import RunConfig
+from nlp_training.materials import Materials, Prepared
+from nlp_training.metrics import document_metric
+from nlp_training.search.errors import DivergedError
+from nlp_training.search.stopping import stop_early
+
+_UNSAVED: dict[str, Any] = {
+    "save_strategy": "no",
+    "load_best_model_at_end": False,
+    "logging_nan_inf_filter": False,  # or a loss that is no number any more would not be seen
+    "report_to": "none",
+}
+
+
+@dataclass
+class Watch(TrainerCallback):
+    """Keeps the scores of a training, reports each to the study, and ends the training where the study says so.
+
+    Args:
+        trial: is told of every score.
+        metric: the score of an evaluation that counts, without `eval_`.
+        interval: of the best evaluation, if it has one.
+        scores: of the evaluations so far.
+
+    Raises:
+        TrialPruned: the trial does badly; raised out of the training.
+        DivergedError: the loss is no number any more.
+    """
+
+    trial: Trial
+    metric: str
+    interval: list[float] | None = None
+    scores: list[float] = field(default_factory=list)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Look at the loss."""
+        loss = (logs or {}).get("loss", 0.0)
+        if not isfinite(loss):
+            raise DivergedError(f"the loss is {loss} after {state.global_step} steps; try a smaller learning rate")
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Report the score."""
+        self.take({name.removeprefix("eval_"): value for name, value in (metrics or {}).items()})
+        self.trial.report(self.scores[-1], len(self.scores))
+        if self.trial.should_prune():
+            raise TrialPruned
+
+    def take(self, scores: Mapping[str, Any]) -> None:
+        """Keep the scores of an evaluation."""
+        score = float(scores[self.metric])
+        if not self.scores or score > max(self.scores):
+            self.interval = scores.get("interval", {}).get(self.metric)
+        self.scores.append(score)
+
+
+def chosen_metric(prepared: Prepared) -> str:
+    """The score by which a run chooses its weights."""
+    chosen = prepared.config.training.get("metric_for_best_model")
+    return str(chosen or document_metric(prepared.processor.task.needs).best).removeprefix("eval_")
+
+
+def run_trial(
+    materials: Materials, config: RunConfig, trial: Trial, *, callbacks: Sequence[TrainerCallback] = ()
+) -> float:
+    """Train what a trial is, and say how good it was on the validation documents.
+
+    Nothing is saved: the best values are trained again, to the same weights.
+
+    Args:
+        materials: the documents.
+        config: of the trial.
+        trial: is told of every evaluation, and of seconds, evaluations and interval in the end.
+        callbacks: further callbacks.
+
+    Returns:
+        The score of the weights that the run would keep: those of the best evaluation, or the last ones.
+
+    Raises:
+        TrialPruned: the study says that it does badly.
+        DivergedError: the loss is no number any more.
+        NlpInferenceError: the values do not fit together.
+        RuntimeError: the memory did not suffice, and whatever else PyTorch raises.
+    """
+    prepared = materials.prepare(config)
+    training = prepared.config.training
+    keeps_best = training["load_best_model_at_end"]
+    watch = Watch(trial, chosen_metric(prepared))
+    stopping = [stop_early(prepared.config.early_stopping)] if prepared.config.early_stopping else []
+    unsaved = replace(prepared, config=prepared.config.model_copy(update={"early_stopping": None}))
+    started = perf_counter()
+    try:
+        trainer = materials.trainer(unsaved, training=_UNSAVED, callbacks=[watch, *stopping, *callbacks])
+        trainer.train()
+        if not watch.scores or not keeps_best:
+            watch.take(trainer.score_documents(materials.validation or []))
+    finally:
+        trial.set_user_attr("seconds", perf_counter() - started)
+        trial.set_user_attr("evaluations", len(watch.scores))
+        trial.set_user_attr("interval", watch.interval)
+    return max(watch.scores) if keeps_best else watch.scores[-1]

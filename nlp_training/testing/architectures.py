@@ -1,0 +1,161 @@
+"""Every law of a model class, checked on a small model with random weights."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.utils import logging
+
+from nlp_inference import Task
+from nlp_inference.architectures.own import find_architecture
+from nlp_inference.layout import IGNORED
+from nlp_inference.testing._laws import attempt, failed
+
+_SHORT, _LONG = 5, 9
+_TOLERANCE = 1e-4
+
+
+def check_architecture(
+    model_class: type[PreTrainedModel], *, config: PretrainedConfig, task: Task, seed: int = 0
+) -> None:
+    """Run every law of a model class on one of your own.
+
+    The laws: it is known by its name; it answers what its task reads, in the right shape; a row does not depend on its
+    neighbours nor on padding; the same input gives the same bits; saved and loaded, it answers the same bit for bit;
+    its encoder comes from a base checkpoint; it gives a finite loss, of which every weight has a finite slope; and
+    targets that are ignored do not count.
+
+    Args:
+        model_class: with `@architecture` before it.
+        config: of a small model of this class, such as `BertConfig(hidden_size=16, num_hidden_layers=1, ...)`.
+        task: that the model is for.
+        seed: of weights and inputs.
+
+    Raises:
+        CheckFailedError: a law is broken; the message names it and what happened.
+    """
+    if find_architecture(model_class.__name__) is not model_class:
+        raise failed(model_class, "it is known by its name", "put @architecture before the class")
+    for key, value in task.model_settings().items():
+        setattr(config, key, value)
+    with torch.random.fork_rng(), _quiet():
+        torch.manual_seed(seed)
+        model = attempt(model_class, "it is made from its configuration", model_class, config).eval()
+        _make_lively(model)
+        short, long = (torch.randint(5, config.vocab_size, (1, length)) for length in (_SHORT, _LONG))
+        _check_answers(model, task, short, long, labels=len(task.model_settings()["id2label"]))
+        _check_saving(model, task, long)
+        _check_base(model)
+        _check_loss(model, task, long)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Saving and loading are part of the check, and nothing to report."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _make_lively(model: PreTrainedModel) -> None:
+    """Larger weights than those of a fresh model, whose answers hardly depend on the input."""
+    for weight in model.parameters():
+        if weight.ndim > 1:
+            torch.nn.init.normal_(weight, std=weight.shape[-1] ** -0.5)
+
+
+def _ask(model: PreTrainedModel, task: Task, ids: Tensor, mask: Tensor | None = None, **labels: Tensor) -> Any:
+    mask = torch.ones_like(ids) if mask is None else mask
+    law = "it answers what its task reads"
+    found = attempt(type(model), law, lambda: task.run(model, {"input_ids": ids, "attention_mask": mask, **labels}))
+    answer: Any = found
+    absent = [name for name in task.outputs if not isinstance(answer, Mapping) or answer.get(name) is None]
+    if absent:
+        raise failed(type(model), law, f"its answer has no {absent[0]!r}; return a ModelOutput with {task.outputs}")
+    return found
+
+
+def _outputs(model: PreTrainedModel, task: Task, ids: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+    with torch.inference_mode():
+        found = _ask(model, task, ids, mask)
+    return [found[name] for name in task.outputs]
+
+
+def _check_answers(model: PreTrainedModel, task: Task, short: Tensor, long: Tensor, *, labels: int) -> None:
+    alone = _outputs(model, task, short)
+    shape = [1, _SHORT, labels] if task.needs == "spans" else [1, labels]
+    if task.outputs == ("logits",) and list(alone[0].shape) != shape:
+        raise failed(type(model), "its answer has the right shape", f"logits {list(alone[0].shape)}, expected {shape}")
+    if any(not torch.equal(one, again) for one, again in zip(alone, _outputs(model, task, short), strict=True)):
+        raise failed(type(model), "the same input gives the same bits", "they differed; is there dropout in eval()?")
+    pad = torch.nn.functional.pad
+    padded = pad(short, (0, _LONG - _SHORT), value=model.config.pad_token_id or 0)
+    mask = torch.cat([pad(torch.ones_like(short), (0, _LONG - _SHORT)), torch.ones_like(long)])
+    for law, ids, masks in (
+        ("a row does not depend on padding", padded, mask[:1]),
+        ("a row does not depend on its neighbours", torch.cat([padded, long]), mask),
+        ("a row does not depend on its neighbours", torch.cat([padded, long.flip(1)]), mask),
+    ):
+        for one, other in zip(alone, _outputs(model, task, ids, masks), strict=True):
+            part = other[:1, :_SHORT] if task.needs == "spans" else other[:1]
+            gap = float((one - part).abs().max()) if one.shape == part.shape else float("inf")
+            if not gap <= _TOLERANCE:
+                raise failed(
+                    type(model), law, f"its answer moved by {gap:.3g}; leave out what attention_mask says is 0"
+                )
+
+
+def _check_saving(model: PreTrainedModel, task: Task, ids: Tensor) -> None:
+    law = "saved and loaded, it answers the same bit for bit"
+    with TemporaryDirectory() as folder:
+        attempt(type(model), law, model.save_pretrained, folder)
+        again = attempt(type(model), law, type(model).from_pretrained, folder).eval()
+    for one, other in zip(_outputs(model, task, ids), _outputs(again, task, ids), strict=True):
+        if not torch.equal(one, other):
+            raise failed(type(model), law, "it does not; are there weights that are no parameters or buffers?")
+
+
+def _check_base(model: PreTrainedModel) -> None:
+    law, prefix = "its encoder comes from a base checkpoint", type(model).base_model_prefix
+    if not prefix or not isinstance(getattr(model, prefix, None), PreTrainedModel):
+        raise failed(
+            type(model), law, f"base_model_prefix is {prefix!r}, which names no encoder; name the attribute so"
+        )
+    base: Any = model.base_model
+    with TemporaryDirectory() as folder:
+        base.save_pretrained(folder)
+        loaded = attempt(type(model), law, lambda: type(model).from_pretrained(folder, config=model.config))
+    other = loaded.base_model.state_dict()
+    lost = [name for name, value in base.state_dict().items() if not torch.equal(value, other[name])]
+    if lost:
+        raise failed(type(model), law, f"{lost[0]!r} was not loaded; is the encoder under {prefix!r}?")
+
+
+def _check_loss(model: PreTrainedModel, task: Task, ids: Tensor) -> None:
+    law = "it gives a finite loss, of which every weight has a finite slope"
+    labels = torch.ones_like(ids) if task.needs == "spans" else torch.ones(1, dtype=torch.long)
+    if task.needs == "spans":
+        labels[0, : _LONG // 2] = IGNORED
+    found = _ask(model, task, ids, labels=labels)
+    loss: Any = found.get("loss")
+    if not isinstance(loss, Tensor) or loss.ndim or not bool(torch.isfinite(loss)):
+        raise failed(type(model), law, f"with `labels`, loss is {loss!r:.80}; compute it by cross_entropy")
+    found["logits"].retain_grad()
+    torch.autograd.backward(loss)
+    for name, weight in model.named_parameters():
+        if weight.grad is None or not bool(torch.isfinite(weight.grad).all()):
+            what = "has no slope: several processes would wait for it forever" if weight.grad is None else "has none"
+            raise failed(type(model), law, f"the weight {name!r} {what}; use it in the loss, or leave it out")
+    slope = found["logits"].grad
+    if task.needs == "spans" and slope is not None and bool(slope[0, : _LONG // 2].any()):
+        raise failed(type(model), "targets that are ignored do not count", f"use ignore_index={IGNORED}")

@@ -1,0 +1,71 @@
+"""MLflow: what its users expect of a run beside the curves that transformers logs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from transformers.integrations.integration_utils import MLflowCallback
+
+from nlp_inference.errors import NlpInferenceError
+from nlp_training.config import RunConfig, config_text
+from nlp_training.reproducibility.manifest import RunManifest
+from nlp_training.tracking.results import Metrics, flat_scores, flat_settings, score_lines
+
+_LOGGED_BY_TRANSFORMERS = ("training", "seed", "output_dir")  # MLflow refuses another value under the same name
+_NOT_ALLOWED = re.compile(r"[^0-9A-Za-z_\-. :/]")
+"""In the names of MLflow: https://mlflow.org/docs/latest/api_reference/python_api/mlflow.html#mlflow.log_metric"""
+_FILES = ("metrics.json", "README.md", "training_log.json", "data_report.json", "processor_config.json")
+_OF_RUN = ("report.html", "run.json", "environment.txt", "code.diff")
+
+
+def log_results(callback: MLflowCallback, config: RunConfig, metrics: Metrics) -> None:
+    """Log the settings of the run, its final scores, where its code and model are, and the files that tell of it.
+
+    The weights stay in the run's folder; the tag `model` says where, and `processor` which.
+    """
+    client: Any = callback._ml_flow  # noqa: SLF001 - the module, as transformers imported it
+    if client.active_run() is None:
+        return
+    longest = int(callback._MAX_PARAM_VAL_LENGTH)  # noqa: SLF001 - of this version of MLflow
+    settings = flat_settings(config.model_dump(mode="json"), without=_LOGGED_BY_TRANSFORMERS)
+    client.log_params({_name(key): _shortened(str(value), longest) for key, value in settings.items()})
+    client.log_metrics({_name(f"final/{name}"): value for name, value in flat_scores(metrics).items()})
+    client.set_tags({"model": str(config.folder / "model"), "mlflow.note.content": score_lines(metrics)})
+    client.set_tags(_origin(config.folder))
+    client.log_text(config_text(config), "config.yaml")
+    for path in (*(config.folder / "model" / name for name in _FILES), *(config.folder / name for name in _OF_RUN)):
+        if path.is_file():
+            client.log_artifact(str(path), "model" if path.parent.name == "model" else None)
+
+
+def end_failed(callback: MLflowCallback, *, killed: bool) -> None:
+    """End the run that transformers began, so that it is not taken for a good one."""
+    client: Any = callback._ml_flow  # noqa: SLF001 - the module, as transformers imported it
+    if callback._auto_end_run and client.active_run() is not None:  # noqa: SLF001 - else it is the caller's own run
+        client.end_run("KILLED" if killed else "FAILED")
+
+
+def _origin(folder: Path) -> dict[str, str]:
+    """Commit and digests, from the manifest if there is one."""
+    try:
+        manifest = RunManifest.load(folder)
+    except NlpInferenceError:
+        return {}
+    project = manifest.project or manifest.code.checkout
+    tags = {
+        "mlflow.source.git.commit": None if project is None else project.commit,
+        "code.dirty": None if project is None else str(project.dirty).lower(),
+        "nlp-inference.version": manifest.code.version,
+        "nlp-inference.commit": manifest.code.commit,
+        "processor": manifest.processor,
+        "run.id": manifest.id,
+    }
+    return {name: value for name, value in tags.items() if value is not None}
+
+
+def _name(text: str) -> str:
+    return _NOT_ALLOWED.sub("_", text)
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

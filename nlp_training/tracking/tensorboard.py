@@ -1,0 +1,38 @@
+"""TensorBoard: event files in the run's folder; nothing has to be started to write them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from transformers.integrations.integration_utils import TensorBoardCallback
+
+from nlp_training.config import RunConfig, config_text
+from nlp_training.tracking.results import Metrics, flat_scores, flat_settings, score_lines
+
+_FOLDER = "TENSORBOARD_LOGGING_DIR"
+"""The variable by which transformers lets people choose another folder."""
+
+
+def log_into(callback: TensorBoardCallback, folder: Path) -> None:
+    """Let event files be written to `folder`, unless people chose another one."""
+    if not os.environ.get(_FOLDER):
+        callback.logging_dir = str(folder)
+
+
+def forget_logs(callback: TensorBoardCallback) -> None:
+    """Remove the event files of an earlier run from the run's own folder."""
+    if not os.environ.get(_FOLDER) and callback.logging_dir is not None:
+        for old in Path(callback.logging_dir).glob("events.out.tfevents.*"):
+            old.unlink()
+
+
+def log_results(callback: TensorBoardCallback, config: RunConfig, metrics: Metrics) -> None:
+    """Write the configuration, the final scores with their intervals, and both as hyperparameters."""
+    writer: Any = callback.tb_writer
+    if writer is None:
+        return
+    writer.add_text("config", f"```yaml\n{config_text(config)}```")
+    writer.add_text("scores", score_lines(metrics))
+    scores = {f"final/{name}": value for name, value in flat_scores(metrics).items()}
+    writer.add_hparams(flat_settings(config.model_dump(mode="json")), scores, run_name=".")
+    writer.flush()

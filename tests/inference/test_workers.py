@@ -1,0 +1,153 @@
+"""Batches that run at the same time give what they give one after the other, in their order."""
+
+import multiprocessing
+import pickle
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import tiny_model
+
+from nlp_inference import Document, Predictor
+from nlp_inference.backends.torch import TorchBackend
+from nlp_inference.workers import MOST_WORKERS, Workers
+
+
+class Threads:
+    """A backend of which only the threads matter; says how many each thread was told to use."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.told: dict[int, int] = {}
+
+    def use_threads(self, count: int) -> None:
+        self.told[threading.get_ident()] = count
+
+
+@pytest.mark.parametrize(
+    ("threads", "asked", "workers", "each"),
+    [
+        (1, None, 1, None),
+        (2, None, 2, 1),
+        (4, 2, 2, 2),
+        (3, 2, 2, 1),
+        (2, 8, 2, 1),
+        (16, None, MOST_WORKERS, 2),
+        (4, 1, 1, None),
+    ],
+)
+def test_the_threads_are_shared_out(threads: int, asked: int | None, workers: int, each: int | None) -> None:
+    backend = Threads(threads)
+    with Workers(backend, count=asked) as pool:
+        assert pool.count == workers
+        assert list(pool.map(str, range(40))) == [str(number) for number in range(40)]
+    me = threading.get_ident()
+    told = {thread: count for thread, count in backend.told.items() if thread != me}
+    assert list(told.values()) == ([] if each is None else [each] * workers)
+    assert backend.told.get(me) == (None if each is None else threads)
+
+
+def test_the_results_come_in_the_order_of_the_batches() -> None:
+    def slow_first(number: int) -> int:
+        time.sleep(0.02 if number == 0 else 0)
+        return number
+
+    with Workers(Threads(4)) as pool:
+        assert list(pool.map(slow_first, range(20))) == list(range(20))
+
+
+def test_a_single_batch_runs_where_it_was_asked_for_on_all_threads() -> None:
+    with Workers(Threads(4)) as pool:
+        assert list(pool.map(lambda _: threading.get_ident(), [0])) == [threading.get_ident()]
+
+
+def test_several_batches_run_at_the_same_time() -> None:
+    meeting = threading.Barrier(2, timeout=10)  # which nobody passes alone
+    with Workers(Threads(2)) as pool:
+        assert sorted(pool.map(lambda _: meeting.wait(), [0, 1])) == [0, 1]
+
+
+def test_what_was_closed_begins_again_and_leaves_no_thread() -> None:
+    pool = Workers(Threads(2))
+    before = threading.active_count()
+    assert list(pool.map(str, [1, 2])) == ["1", "2"]
+    pool.close()
+    assert threading.active_count() == before
+    assert list(pool.map(str, [3, 4])) == ["3", "4"]
+    pool.close()
+
+
+def test_an_error_is_that_of_its_batch() -> None:
+    with Workers(Threads(2)) as pool:
+        results = pool.map(lambda number: 1 // number, [1, 0])
+        assert next(results) == 1
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+TEXTS = [f"Ana lives in Rome and writes {'word ' * (number % 60)}" for number in range(300)]
+
+
+def test_predictions_do_not_depend_on_the_workers(token_processor, two_threads) -> None:
+    model = tiny_model(token_processor.task)
+    with Predictor(token_processor, TorchBackend(model, task=token_processor.task)) as several:
+        found = several.predict(TEXTS)
+        assert several.route.workers.count == 2
+    with Predictor(token_processor, TorchBackend(model, task=token_processor.task), workers=1) as one:
+        assert one.predict(TEXTS) == found
+    assert torch.get_num_threads() == 2
+
+
+def test_a_predictor_is_shared_by_threads_that_ask_at_the_same_time(token_processor, two_threads) -> None:
+    with Predictor(
+        token_processor, TorchBackend(tiny_model(token_processor.task), task=token_processor.task)
+    ) as shared:
+        expected = shared.predict(TEXTS)
+        answers: dict[int, list[Document]] = {}
+        asking = [threading.Thread(target=lambda n=n: answers.update({n: shared.predict(TEXTS)})) for n in range(4)]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+    assert [answers[number] == expected for number in range(4)] == [True] * 4
+    assert shared.profile().documents == 5 * len(TEXTS)
+
+
+def test_a_predictor_that_has_predicted_is_pickled(token_processor, two_threads) -> None:
+    with Predictor(token_processor, TorchBackend(tiny_model(token_processor.task), task=token_processor.task)) as first:
+        expected = first.predict(TEXTS[:40])
+        with pickle.loads(pickle.dumps(first)) as again:  # noqa: S301 - of our own
+            assert again.predict(TEXTS[:40]) == expected
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # that is what is tried
+def test_a_forked_process_starts_workers_of_its_own() -> None:
+    pool = Workers(Threads(2))
+    assert list(pool.map(str, [1, 2])) == ["1", "2"]
+    context = multiprocessing.get_context("fork")
+    reading, writing = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: writing.send(list(pool.map(str, [3, 4]))))
+    child.start()
+    assert reading.poll(20)
+    assert reading.recv() == ["3", "4"]
+    child.join(20)
+    pool.close()
+    assert child.exitcode == 0
+
+
+def test_a_forward_of_several_threads_is_that_of_one_but_for_rounding(token_processor, two_threads) -> None:
+    backend = TorchBackend(tiny_model(token_processor.task), task=token_processor.task)
+    batch = dict(token_processor(TEXTS[:16], return_tensors="np"))
+    whole = backend.forward(batch)["logits"]
+    backend.use_threads(1)
+    assert np.allclose(backend.forward(batch)["logits"], whole, rtol=0, atol=1e-6)

@@ -1,0 +1,307 @@
+"""Export to ONNX: every architecture, any shape, the same predictions; what is worse or of other weights is refused."""
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from made_up_records import span_records, write_jsonl
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoModelForTokenClassification
+from typer.testing import CliRunner
+
+from nlp_inference import Predictor, Processor
+from nlp_inference.backends.onnx import OnnxBackend
+from nlp_inference.cli import app as inference
+from nlp_inference.errors import ArtefactError, InvalidSpecError
+from nlp_inference.golden import read_golden
+from nlp_inference.golden.invariance import run_invariance
+from nlp_training.cli import app as training
+from nlp_training.export import exporter
+from nlp_training.export.graph import OPSET, describe, export_graph, save_graph
+from nlp_training.export.score import score_drop
+from nlp_training.run import train
+
+ROOT = Path(exporter.__file__).parents[2]
+
+NARROW = {
+    "vocab_size": 30522,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 512,
+    "pad_token_id": 0,
+}
+ARCHITECTURES = {
+    "bert": NARROW,
+    "roberta": {**NARROW, "max_position_embeddings": 514},
+    "electra": {**NARROW, "embedding_size": 16},
+    "distilbert": {"vocab_size": 30522, "dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32, "pad_token_id": 0},
+    "deberta-v2": {
+        **NARROW,
+        "relative_attention": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_buckets": 8,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "type_vocab_size": 0,
+    },
+    "modernbert": {
+        **NARROW,
+        "num_hidden_layers": 2,
+        "local_attention": 8,
+        "global_attn_every_n_layers": 2,
+        "reference_compile": False,
+    },
+}
+TEXTS = ["Ana lives in Rome", "Bo", "", "Of all who came to Oslo on that day only Ana and Bo stayed there until May"]
+
+
+def narrow_model(architecture, task):
+    config = AutoConfig.for_model(architecture, **ARCHITECTURES[architecture], **task.model_settings())
+    classes = {
+        "token-classification": AutoModelForTokenClassification,
+        "text-classification": AutoModelForSequenceClassification,
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return classes[task.name].from_config(config).eval()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind"), [*((name, "token") for name in sorted(ARCHITECTURES)), ("bert", "text")]
+)
+def test_every_architecture_answers_the_same_for_any_number_of_rows_and_tokens(architecture, kind, request, tmp_path):
+    processor = request.getfixturevalue(f"{kind}_processor")
+    model = narrow_model(architecture, processor.task)
+    graph = export_graph(model, processor)
+    describe(graph, weights={"model.safetensors": "0" * 64}, dtype="float32")
+    backend = OnnxBackend.from_file(
+        save_graph(graph, tmp_path / "model.onnx"), task=processor.task, dtype="float32", device="cpu", threads=1
+    )
+    for texts in (TEXTS, TEXTS[:1], TEXTS[2:3]):
+        batch = processor(texts)
+        with torch.inference_mode():
+            expected = model(**{name: torch.from_numpy(array) for name, array in batch.items()}).logits.numpy()
+        read = batch["attention_mask"].astype(bool) if kind == "token" else ...
+        np.testing.assert_allclose(backend.forward(batch)["logits"][read], expected[read], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return tmp_path_factory.mktemp("made")
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_base, made):
+    """A trained run, never to be changed."""
+    from nlp_training.config import RunConfig
+
+    run = RunConfig.model_validate(
+        {
+            "name": "spans",
+            "output_dir": str(made / "runs"),
+            "cpu_threads": 1,
+            "model": {"base": str(tiny_base)},
+            "data": {
+                name: str(write_jsonl(made / f"{name}.jsonl", span_records(name, count)))
+                for name, count in {"train": 48, "validation": 12, "test": 8}.items()
+            },
+            "processor": {"preprocess": ["strip_html"], "task": "token-classification"},
+            "training": {"num_train_epochs": 4, "learning_rate": 0.02, "per_device_train_batch_size": 8, "bf16": False},
+        }
+    )
+    return train(run).model
+
+
+@pytest.fixture(scope="module")
+def exported(trained, made):
+    """The run with all exports beside it, never to be changed."""
+    folder = made / "exported"
+    shutil.copytree(trained, folder)
+    result = CliRunner().invoke(training, ["export", str(folder), "--json"])
+    assert result.exit_code == 0, result.output
+    return folder, json.loads(result.stdout)
+
+
+def test_export_writes_every_precision_with_golden_records_and_says_what_each_scores(exported):
+    folder, said = exported
+    assert [(one["dtype"], one["kept"], one["score"], one["documents"]) for one in said] == [
+        ("float32", True, "f1", 12),
+        ("float16", True, "f1", 12),
+        ("int8", True, "f1", 12),
+    ]
+    assert sorted(path.name for path in (folder / "onnx").iterdir()) == [
+        "model.golden.json",
+        "model.onnx",
+        "model_fp16.golden.json",
+        "model_fp16.onnx",
+        "model_int8.golden.json",
+        "model_int8.onnx",
+    ]
+    assert said[2]["size"] < said[1]["size"] < said[0]["size"]
+
+
+def test_an_exported_file_says_its_opset_its_axes_and_the_weights_that_it_was_made_of(exported):
+    folder, _ = exported
+    graph = onnx.load(folder / "onnx" / "model.onnx")
+    said = {one.key: one.value for one in graph.metadata_props}
+    fingerprint = Processor.from_pretrained(folder).fingerprint
+    assert (said["opset"], said["dtype"], said["quantization"]) == (str(OPSET), "float32", "")
+    assert json.loads(said["weights"]) == fingerprint.weights
+    shapes = [[axis.dim_param for axis in one.type.tensor_type.shape.dim] for one in graph.graph.input]
+    assert shapes == [["rows", "tokens"]] * len(shapes)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_verify_and_predict_run_each_export(exported, dtype, tmp_path):
+    folder, _ = exported
+    result = CliRunner().invoke(inference, ["verify", str(folder), "--backend", "onnx", "--dtype", dtype])
+    assert result.exit_code == 0, result.output
+    predictor = Predictor.from_pretrained(folder, backend="onnx", dtype=dtype, verify=True)
+    assert (predictor.backend.name, predictor.backend.dtype) == ("onnx", dtype)
+    assert read_golden(folder, name="onnx/model_int8.golden.json").dtype == "int8"
+
+
+def test_in_dynamic_int8_no_row_sees_its_neighbours_or_its_padding(exported):
+    folder, _ = exported
+    backend = Predictor.from_pretrained(folder, dtype="int8").backend
+    processor = Processor.from_pretrained(folder)
+    together = backend.forward(processor(TEXTS))["logits"]
+    for text, row in zip(TEXTS, together, strict=True):
+        alone = backend.forward(processor([text]))["logits"][0]
+        assert row[: len(alone)].tobytes() == alone.tobytes()
+        assert not row[len(alone) :].any()
+    assert run_invariance(Predictor(processor, backend), TEXTS[:3]).all_same
+
+
+def test_a_prediction_with_onnx_is_that_with_torch(exported):
+    folder, _ = exported
+    texts = [text for text in TEXTS if text]
+    both = [Predictor.from_pretrained(folder, backend=name).predict(texts) for name in ("torch", "onnx")]
+    found = [[[(s.start, s.end, s.label) for s in d.predicted.spans] for d in one] for one in both]
+    assert found[0] == found[1]
+
+
+def test_a_predictor_with_onnx_can_be_pickled(exported):
+    predictor = Predictor.from_pretrained(exported[0], dtype="int8")
+    twin = pickle.loads(pickle.dumps(predictor.backend))  # noqa: S301 - its own
+    batch = predictor.processor(TEXTS)
+    assert twin.forward(batch)["logits"].tobytes() == predictor.backend.forward(batch)["logits"].tobytes()
+
+
+def test_law_8_predicting_and_verifying_with_onnx_need_no_torch(exported):
+    code = f"""
+import sys
+for absent in ("torch", "datasets", "evaluate", "accelerate", "onnx", "nlp_training"):
+    sys.modules[absent] = None
+from nlp_inference import Predictor
+predictor = Predictor.from_pretrained({str(exported[0])!r}, verify=True)
+print(predictor.backend.name, len(predictor.predict(["Ana lives in Rome"])))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout.split() == ["onnx", "1"], done.stderr
+
+
+def test_static_int8_is_calibrated_on_the_training_documents(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "model")
+    [made] = exporter.export_model(tmp_path / "model", dtypes=["int8"], int8_mode="static", max_drop=100)
+    backend = Predictor.from_pretrained(tmp_path / "model", dtype="int8").backend
+    assert (made.dtype, backend.metadata["quantization"], backend.rows_apart) == ("int8", "static", False)
+
+
+def test_a_lower_score_is_refused_and_leaves_nothing(trained, tmp_path, monkeypatch):
+    shutil.copytree(trained, tmp_path / "model")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+    honest = exporter.evaluate_documents
+    monkeypatch.setattr(exporter, "evaluate_documents", lambda one, documents: worse(one, honest(one, documents)))
+    result = CliRunner().invoke(training, ["export", str(tmp_path / "model"), "--dtype", "int8"])
+    assert result.exit_code == 1
+    assert "int8 refused: f1 falls by" in " ".join(result.stdout.split())
+    assert "PERSON" in result.stdout
+    assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def worse(predictor, scores):
+    """Scores of an exported model a point lower."""
+    if predictor.backend.name == "torch":
+        return scores
+    labels = {name: {**one, "f1": one["f1"] - 0.01} for name, one in scores["per_label"].items()}
+    return {**scores, "f1": scores["f1"] - 0.01, "per_label": labels}
+
+
+def test_a_graph_that_answers_otherwise_is_refused_by_the_golden_records(trained, tmp_path, monkeypatch):
+    shutil.copytree(trained, tmp_path / "model")
+    honest = exporter.export_graph
+
+    def skewed(model, processor):
+        with torch.no_grad():
+            model.classifier.bias[0] += 1.0
+        return honest(model, processor)
+
+    monkeypatch.setattr(exporter, "export_graph", skewed)
+    [refused] = exporter.export_model(tmp_path / "model", dtypes=["float32"])
+    assert "it does not do what the golden records of the weights say" in refused.reason
+    assert "differs in 'logits'" in refused.reason
+    assert not (tmp_path / "model" / "onnx").exists()
+
+
+@pytest.fixture
+def copy(exported, tmp_path):
+    shutil.copytree(exported[0], tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_an_export_of_other_weights_is_refused(copy):
+    settings = copy / "processor_config.json"
+    content = json.loads(settings.read_text())
+    content["fingerprint"]["weights"]["model.safetensors"] = "1" * 64
+    settings.write_text(json.dumps(content))
+    with pytest.raises(ArtefactError, match=r"'model_int8.onnx' .* exported from other weights .*111111111111…"):
+        Predictor.from_pretrained(copy, dtype="int8")
+
+
+def test_an_exported_file_that_is_not_the_verified_one_is_refused(copy):
+    path = copy / "onnx" / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ArtefactError, match=r"'model.onnx' .* is not what was exported and verified"):
+        Predictor.from_pretrained(copy, backend="onnx")
+
+
+def test_auto_takes_what_the_artefact_holds(copy):
+    assert Predictor.from_pretrained(copy).backend.name == "torch"
+    (copy / "model.safetensors").unlink()
+    assert Predictor.from_pretrained(copy).backend.name == "onnx"
+    (copy / "onnx" / "model.onnx").unlink()
+    with pytest.raises(
+        ArtefactError, match=r"has no onnx/model.onnx, and it holds onnx/model_fp16.onnx.*dtype='float16'"
+    ):
+        Predictor.from_pretrained(copy)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"backend": "tensorflow"}, "the backend is 'tensorflow'; write 'auto', 'torch' or 'onnx'"),
+        ({"backend": "onnx", "dtype": "bfloat16"}, "but got the precision 'bfloat16'"),
+        ({"backend": "onnx", "device": "tpu"}, "the device is 'tpu'"),
+        ({"backend": "onnx", "device": "cuda:0"}, "install onnxruntime-gpu in the place of onnxruntime"),
+    ],
+)
+def test_what_onnx_runtime_cannot_do_is_said(exported, options, said):
+    with pytest.raises(InvalidSpecError, match=said):
+        Predictor.from_pretrained(exported[0], **options)
+
+
+def test_a_label_that_is_not_found_any_more_lost_all_its_points():
+    before = {"f1": 0.9, "per_label": {"CITY": {"f1": 0.8, "support": 3}}, "coverage": {"documents": 2}}
+    after = {"f1": 0.5, "per_label": {}, "coverage": {"documents": 2}}
+    drop = score_drop(before, after, needs="spans")
+    assert [(one.label, one.points) for one in drop.worst()] == [("CITY", 80.0)]

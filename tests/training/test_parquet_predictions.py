@@ -1,0 +1,187 @@
+"""`nlp-inference predict` from and to parquet, in groups of rows; pyarrow comes with what training needs."""
+
+import json
+import sys
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from typer.testing import CliRunner, Result
+
+from nlp_inference.cli import app
+from nlp_inference.document import Annotation, Category, Document, Span
+from nlp_inference.errors import OutputError, SourceError
+from nlp_inference.files import parquet
+from nlp_inference.files.formats import FileFormat
+from nlp_inference.files.parquet import PartsFolder
+from nlp_inference.files.reading import open_source
+from nlp_inference.files.resuming import progress_file
+from nlp_inference.items import UnreadableItem
+from nlp_inference.predictor import FailedDocument
+from nlp_inference.records import Columns
+
+runner = CliRunner()
+RESULTS = [Document(id=str(number), raw_text=f"Łódź {number}") for number in range(50)]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "ROWS_OF_A_PART", 20)
+    monkeypatch.setattr(parquet, "ROWS_OF_A_GROUP", 6)
+    monkeypatch.setattr(parquet, "CHARACTERS_OF_A_GROUP", 40)
+
+
+def _save(path: Path, **columns: object) -> str:
+    pyarrow.parquet.write_table(pyarrow.table(columns), path, row_group_size=2)
+    return str(path)
+
+
+def _predict(*arguments: object, status: int = 0) -> Result:
+    result = runner.invoke(app, ["predict", *map(str, arguments)])
+    assert result.exit_code == status, result.output
+    return result
+
+
+def test_rows_become_items_with_plain_columns_as_metadata(tmp_path: Path) -> None:
+    days = pyarrow.array([1, 2, 3], pyarrow.date32())
+    columns = {"text": ["Rome", None, ""], "id": [7, 8, None], "lang": ["it", "de", None], "day": days, "x": [[1]] * 3}
+    source = _save(tmp_path / "in.parquet", **columns)
+    with open_source(source) as opened:
+        rome, null, empty = opened.items
+        assert (opened.size, opened.read()) == (3, 3)
+    assert rome == {"id": "7", "raw_text": "Rome", "metadata": {"lang": "it"}}
+    assert empty == {"raw_text": ""}
+    assert isinstance(null, UnreadableItem)
+    assert (null.id, str(null.cause)) == ("8", f"{source}:2: 'text' is null; a text is a string")
+
+
+def test_columns_can_be_named(tmp_path: Path) -> None:
+    source = _save(tmp_path / "in.parquet", body=["Rome"], key=["k"], text=["t"])
+    with open_source(source, columns=Columns("body", "key")) as opened:
+        assert list(opened.items) == [{"id": "k", "raw_text": "Rome", "metadata": {"text": "t"}}]
+
+
+@pytest.mark.parametrize(
+    ("columns", "named", "message"),
+    [
+        ({"body": ["a"]}, Columns(), "has no column 'text', only 'body'; name the columns with --text-column"),
+        ({"text": ["a"]}, Columns(id="key"), "has no column 'key', only 'text'; name the columns"),
+        ({"text": [["a"]]}, Columns(), "the column 'text' of .* holds list<.*>; a text or an id is a string"),
+    ],
+)
+def test_columns_that_do_not_fit_are_an_error(
+    columns: dict[str, object], named: Columns, message: str, tmp_path: Path
+) -> None:
+    source = _save(tmp_path / "in.parquet", **columns)
+    with open_source(source, columns=named) as opened, pytest.raises(SourceError, match=message):
+        list(opened.items)
+
+
+def test_a_torn_file_and_an_empty_folder_are_errors(tmp_path: Path) -> None:
+    source = tmp_path / "in.parquet"
+    whole = Path(_save(source, text=["Rome"] * 9)).read_bytes()
+    source.write_bytes(whole[:-9])
+    with pytest.raises(SourceError, match=r"in.parquet' is no whole parquet file: "), open_source(str(source)):
+        pass
+    (tmp_path / "folder").mkdir()
+    asked = open_source(str(tmp_path / "folder"), file_format=FileFormat.PARQUET)
+    with pytest.raises(SourceError, match=r"holds no \*.parquet; name a file, or a folder of them"), asked:
+        pass
+
+
+def _write(folder: Path, results: list[Document | FailedDocument]) -> int:
+    file = PartsFolder(folder)
+    for result in results[file.written :]:
+        file.write(result)
+    file.close(failed=False)
+    return file.written
+
+
+def _groups(path: Path) -> list[int]:
+    metadata = pyarrow.parquet.read_metadata(path)
+    return [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+
+
+def test_parts_are_of_so_many_rows_and_their_groups_of_so_many_rows_and_characters(tmp_path: Path) -> None:
+    folder = tmp_path / "out.parquet"
+    _write(folder, [*RESULTS[:44], Document(id="long", raw_text="a" * 50), *RESULTS[45:]])
+    parts = sorted(folder.iterdir())
+    assert [part.name for part in parts] == [f"part-0000{number}.parquet" for number in range(3)]
+    assert [_groups(part) for part in parts] == [[6, 6, 6, 2], [6, 6, 6, 2], [5, 5]]
+    assert pyarrow.parquet.read_table(folder)["id"].to_pylist()[43:46] == ["43", "long", "45"]
+
+
+@pytest.mark.parametrize(("kept", "known"), [(0, 0), (1, 20), (2, 40), (3, 40)])
+def test_a_folder_is_gone_on_with_after_its_last_full_part(kept: int, known: int, tmp_path: Path) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "out"
+    _write(whole, RESULTS)
+    _write(folder, RESULTS)
+    for part in sorted(folder.iterdir())[kept:]:
+        part.unlink()
+    (folder / ".unfinished.parquet").write_bytes(b"PAR1 torn")
+    assert _write(folder, RESULTS) == known
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in whole.iterdir()
+    }
+
+
+def test_a_row_holds_all_that_a_line_would(tmp_path: Path) -> None:
+    predicted = Annotation(
+        spans=(Span(start=0, end=3, label="PERSON", score=0.5),), categories=(Category(label="a"),), values={"v": 1.0}
+    )
+    document = Document(id="7", raw_text="Ana", raw_text_pair="Bo", predicted=predicted, metadata={"n": [1]})
+    _write(tmp_path / "out", [document, FailedDocument(id="8", error="ValueError", message="no")])
+    row, failed = pyarrow.parquet.read_table(tmp_path / "out").to_pylist()
+    more = json.loads(row.pop("more"))
+    back = {"id": row["id"], "raw_text": row["raw_text"], **more}
+    back["predicted"] |= {"spans": row["spans"], "categories": row["categories"]}
+    assert Document.model_validate(back) == document
+    assert {name: value for name, value in failed.items() if value is not None} == {
+        "id": "8",
+        "error": "ValueError",
+        "message": "no",
+    }
+
+
+def test_a_damaged_part_is_an_error(tmp_path: Path) -> None:
+    _write(tmp_path / "out", RESULTS)
+    (tmp_path / "out" / "part-00000.parquet").write_bytes(b"torn")
+    with pytest.raises(OutputError, match=r"part-00000.parquet' is damaged: .*; predict anew with --overwrite"):
+        PartsFolder(tmp_path / "out")
+
+
+def test_the_command_goes_from_parquet_to_parquet_and_on_after_a_stop(saved_model: Path, tmp_path: Path) -> None:
+    texts = [f"Ana met Bo in Rome {number}" for number in range(70)]
+    source = _save(tmp_path / "in.parquet", body=texts, key=[f"k{number}" for number in range(70)])
+    output, options = tmp_path / "out.parquet", ["--text-column", "body", "--id-column", "key"]
+    _predict(saved_model, source, "-o", output, *options)
+    rows = pyarrow.parquet.read_table(output).to_pylist()
+    assert [(row["id"], row["raw_text"]) for row in rows] == [(f"k{n}", text) for n, text in enumerate(texts)]
+    whole = {path.name: path.read_bytes() for path in output.iterdir()}
+
+    _save(tmp_path / "in.parquet", body=[*texts[:50], None, *texts[51:]], key=[f"k{number}" for number in range(70)])
+    _predict(saved_model, source, "-o", output, "--overwrite", "--on-error", "raise", *options, status=1)
+    assert pyarrow.parquet.read_table(output).num_rows == 50
+    assert progress_file(output).is_file()
+    _save(tmp_path / "in.parquet", body=texts, key=[f"k{number}" for number in range(70)])
+    _predict(saved_model, source, "-o", output, "--resume", *options)
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == whole
+
+
+def test_a_folder_with_other_files_is_not_overwritten(saved_model: Path, tmp_path: Path) -> None:
+    source = _save(tmp_path / "in.parquet", text=["Rome"])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("kept")
+    options = ["-o", tmp_path / "mine", "--output-format", "parquet", "--overwrite"]
+    said = _predict(saved_model, source, *options, status=1).stderr
+    assert "mine' holds more than predictions, 'letter.txt'; write elsewhere" in said
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+
+
+def test_without_pyarrow_the_command_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = _save(tmp_path / "in.parquet", text=["Rome"])
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    said = _predict(tmp_path / "no model", source, status=1).stderr
+    assert 'Install it with: pip install "nlp-inference[parquet]"' in said
