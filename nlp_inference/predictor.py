@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,6 +16,9 @@ from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.items import Chunk, Item, UnreadableItem, item_name, look_ahead, writable
 from nlp_inference.processor import Processor
 from nlp_inference.route import Route, Trace
+
+if TYPE_CHECKING:
+    from nlp_inference.pipeline import DocumentPipeline
 
 
 class FailedDocument(BaseModel):
@@ -190,6 +193,12 @@ class Predictor:
         It is accumulated over everything that `predict` and `stream` answered, at less than 2 % of their time.
         """
         return self.recorder.profile()
+
+    def as_pipeline(self) -> "DocumentPipeline":
+        """The same Predictor, called as `transformers.pipeline` is, and answering as it does; see docs/library.md."""
+        from nlp_inference.pipeline import DocumentPipeline
+
+        return DocumentPipeline(self)
 
     def trace(self, items: Iterable[Item]) -> list[Trace]:
         """Show every stage of each document on its way, as `nlp_inference.golden` records and verifies it.

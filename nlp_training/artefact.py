@@ -33,10 +33,13 @@ def save_artefact(
     """Write model, processor, golden records, configuration, scores, data report and model card, or nothing."""
     training = {key: value for key, value in config.training.items() if key != "resume_from_checkpoint"}
     with replacing_folder(target) as folder:
-        plain_model(trainer.accelerator, trainer.model).save_pretrained(folder)
+        model = plain_model(trainer.accelerator, trainer.model)
+        model.save_pretrained(folder)
         trainer.processor.save_pretrained(folder)
         weights = find_weight_files(folder)
-        fingerprint = Fingerprint.of(trainer.processor, weights=weights, runtime="torch", folder=folder)
+        fingerprint = Fingerprint.of(
+            trainer.processor, weights=weights, runtime="torch", folder=folder, model=type(model)
+        )
         trainer.processor.with_fingerprint(fingerprint).save_pretrained(folder)
         record_artefact(folder, golden)
         save_config(config.model_copy(update={"training": training}), folder / "training.yaml")

@@ -27,7 +27,9 @@ class Comparison(NamedTuple):
     coverage: dict[str, int]
 
 
-def evaluate_documents(predictor: Predictor, documents: Iterable[Document]) -> dict[str, Any]:
+def evaluate_documents(
+    predictor: Predictor, documents: Iterable[Document], *, own: Sequence[Metric] = ()
+) -> dict[str, Any]:
     """Score a predictor on gold documents, as production would serve them.
 
     Memory is bounded by the predictor's look-ahead: predictions go to the metric's file as they come, logits nowhere.
@@ -35,6 +37,7 @@ def evaluate_documents(predictor: Predictor, documents: Iterable[Document]) -> d
     Args:
         predictor: predicts; it never sees the gold.
         documents: with gold.
+        own: further metrics of the user.
 
     Returns:
         The metric's scores, `per_label` and `interval` among them, those of further metrics under their names (see
@@ -47,7 +50,7 @@ def evaluate_documents(predictor: Predictor, documents: Iterable[Document]) -> d
         PredictionError: a document could not be predicted.
     """
     needs = predictor.processor.task.needs
-    return score(compare(predict_beside_gold(predictor, documents), needs=needs), needs=needs)
+    return score(compare(predict_beside_gold(predictor, documents), needs=needs, own=own), needs=needs, own=own)
 
 
 def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> Iterator[tuple[Document, Annotation]]:
@@ -104,7 +107,7 @@ def score(
 
 
 def evaluate_pair(
-    model: Predictor, against: Predictor | None = None, *, documents: Sequence[Document]
+    model: Predictor, against: Predictor | None = None, *, documents: Sequence[Document], own: Sequence[Metric] = ()
 ) -> dict[str, Any]:
     """Score a predictor on gold documents, and test whether it is better than another one.
 
@@ -112,6 +115,7 @@ def evaluate_pair(
         model: predicts.
         against: predicts too, if given.
         documents: with gold.
+        own: further metrics of the user.
 
     Returns:
         Under `scores` what `evaluate_documents` gives. With another predictor, under `against` its scores, and under
@@ -123,13 +127,15 @@ def evaluate_pair(
         PredictionError: a document could not be predicted.
     """
     if against is None:
-        return {"scores": evaluate_documents(model, documents)}
+        return {"scores": evaluate_documents(model, documents, own=own)}
     needs, other = model.processor.task.needs, against.processor.task.needs
     if needs != other:
         raise InvalidSpecError(f"one model finds {needs!r}, the other {other!r}; compare models of one kind of task")
-    second, first = (list(compare(predict_beside_gold(one, documents), needs=needs)) for one in (model, against))
-    paired = paired_test(first, second, needs=needs)
-    return {"scores": score(second, needs=needs), "against": score(first, needs=needs), "paired": paired}
+    second, first = (
+        list(compare(predict_beside_gold(one, documents), needs=needs, own=own)) for one in (model, against)
+    )
+    scores, of_other = (score(found, needs=needs, own=own) for found in (second, first))
+    return {"scores": scores, "against": of_other, "paired": paired_test(first, second, needs=needs)}
 
 
 def paired_test(first: Iterable[Comparison], second: Iterable[Comparison], *, needs: Needs) -> dict[str, Any]:

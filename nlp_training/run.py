@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 from transformers import set_seed
 
 from nlp_inference import Document
+from nlp_training.afterwards import told_if_it_fails
 from nlp_training.arguments import resolve_config
 from nlp_training.artefact import DataReport, save_artefact
 from nlp_training.checkpoints import choose_checkpoint
@@ -45,7 +47,7 @@ class RunResult:
     metrics: dict[str, dict[str, Any]]
 
 
-def train(config: RunConfig, *, console: Console | None = None, resume: bool = False) -> RunResult:
+def train(config: RunConfig, *, console: Console | None = None, resume: bool = False, stays: bool = True) -> RunResult:
     """Train, evaluate and save what `config` describes.
 
     The artefact, in `{output_dir}/{name}/model`, holds the weights, the processor, the resolved configuration, the
@@ -57,6 +59,7 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
         config: the run.
         console: where to show progress and tables.
         resume: whether to go on from the run's last whole checkpoint, if there is one, as if it had not been stopped.
+        stays: whether the run's folder is kept; if not, no report is written, and nobody is sent there.
 
     Raises:
         InvalidSpecError: the configuration does not fit together, or is not the one that is to go on.
@@ -88,7 +91,7 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
     checkpoint = choose_checkpoint(config, trainer, data, resume=resume, console=console)
     with (
         recorded(config, trainer, data, checkpoint=checkpoint, resume=resume) as record,
-        tracked(config, trainer, anew=checkpoint is None) as log_results,
+        tracked(config, trainer, checkpoint=checkpoint, console=console) as log_results,
     ):
         try:
             trainer.train(resume_from_checkpoint=checkpoint)
@@ -106,11 +109,20 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
             save_artefact(config, trainer, metrics, report | others, golden, model)
             record.finish(model)
             tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
-            console.print(*lost_gold_lines(others), *tables, f"[bold]model[/bold] {model}")
-            console.print(report_link(write_report(config.folder)), soft_wrap=True)
+            console.print(*lost_gold_lines(others), *tables)
+            if stays:
+                show_places(config.folder, model, console)
             log_results(metrics)
     trainer.accelerator.wait_for_everyone()
     return RunResult(model, metrics)
+
+
+def show_places(folder: Path, model: Path, console: Console) -> None:
+    """Say where the model is, write the report, and say where that is; a run does not fail of its report."""
+    console.print(Text.assemble(("model", "bold"), f" {model}"), soft_wrap=True)
+    advice = f"the run is whole; to try again: nlp-training report {folder}"
+    with told_if_it_fails(console, "the report could not be written", advice=advice):
+        console.print(report_link(write_report(folder)), soft_wrap=True)
 
 
 def score_splits(trainer: DocumentTrainer, splits: Splits, folder: Path) -> dict[str, dict[str, Any]]:

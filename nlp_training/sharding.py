@@ -8,6 +8,7 @@ from transformers import PreTrainedModel, TrainingArguments
 from transformers.training_args import ParallelMode
 
 from nlp_inference.errors import InvalidSpecError
+from nlp_training.losses import Loss, Mixup
 
 
 def check_sharding(args: TrainingArguments) -> None:
@@ -55,6 +56,24 @@ def prepare_fsdp(args: TrainingArguments, accelerator: Accelerator, model: nn.Mo
         )
     if plugin is not None and plugin.transformer_cls_names_to_wrap is None:
         plugin.transformer_cls_names_to_wrap = layers_to_shard(model)
+
+
+def check_sharded_loss(loss: Loss) -> None:
+    """Refuse a loss that asks a part of the model by itself, whose weights FSDP gathers for the whole model only.
+
+    Raises:
+        InvalidSpecError: it mixes embeddings.
+
+    Example:
+        >>> check_sharded_loss(Loss.from_spec("mixup"))
+        Traceback (most recent call last):
+        nlp_inference.errors.InvalidSpecError: the loss 'mixup' reads the word embeddings by themselves, and FSDP ...
+    """
+    if any(isinstance(part, Mixup) for part in loss.parts()):
+        raise InvalidSpecError(
+            "the loss 'mixup' reads the word embeddings by themselves, and FSDP has only a piece of them in each "
+            "process; leave one of the two out, or train with configs/accelerate/ddp.yaml"
+        )
 
 
 def layers_to_shard(model: nn.Module) -> list[str]:

@@ -27,7 +27,7 @@ from nlp_training.reproducibility.resumable_trainer import ResumableTrainer
 from nlp_training.sample_weights import check_sample_weights
 from nlp_training.sampling import epoch_order
 from nlp_training.served_weights import ServedWeights, plain_model
-from nlp_training.sharding import check_sharding, prepare_fsdp
+from nlp_training.sharding import check_sharded_loss, check_sharding, prepare_fsdp
 from nlp_training.streaming import check_stream, is_stream, stream_loader
 from nlp_training.windows import RowLengths
 
@@ -112,7 +112,7 @@ class DocumentTrainer(ResumableTrainer):
         self.model_accepts_loss_kwargs = False
         self.sample_weight = sample_weight
         self.balance = balance
-        self.augmenter = augmenter
+        self.augmenter = None if augmenter is None else augmenter.within(processing_class)
         self.batch_loss = None if loss is None else self._make_loss(Loss.from_spec(loss))
         self.loss_is_scaled_for_ga = self.batch_loss is not None
         check_weighting(args, has_loss=loss is not None, sample_weight=sample_weight, balance=balance)
@@ -120,6 +120,8 @@ class DocumentTrainer(ResumableTrainer):
             check_sample_weights(train_dataset, sample_weight)
 
     def _make_loss(self, loss: Loss) -> BatchLoss:
+        if self.is_fsdp_enabled:
+            check_sharded_loss(loss)
         documents: Any = self.train_dataset
         model = plain_model(self.accelerator, self.model)
         return BatchLoss(

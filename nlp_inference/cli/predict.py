@@ -47,6 +47,13 @@ class OnError(StrEnum):
     RECORD = "record"
 
 
+class Engine(StrEnum):
+    """Where it is predicted."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 @dataclass(frozen=True)
 class _Job:
     """What is read and written, and how."""
@@ -72,7 +79,7 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     ],
     *,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--output", "-o", help="Write to this file: JSON Lines, also .gz, .bz2 or .xz, or .parquet."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an OUTPUT that is not complete.")] = False,
@@ -88,6 +95,9 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     dtype: Precision = Dtype.FLOAT32,
     revision: Revision = "main",
     trust_remote_code: Trust = False,
+    engine: Annotated[
+        Engine, typer.Option(help="Predict in this process, or on the Ray cluster of RAY_ADDRESS into a folder OUTPUT.")
+    ] = Engine.LOCAL,
 ) -> None:
     """Predict each line of SOURCE. In a terminal the findings are highlighted, elsewhere JSON Lines are written.
 
@@ -98,11 +108,12 @@ def predict(  # noqa: PLR0913 - each is an option of the command
 
     messages = Console(stderr=True, soft_wrap=True)
     loading = Loading(model, device, dtype, revision, trust_remote_code, backend)
+    path = None if output is None else Path(output)
     try:
         known = format_of(output) if output is not None else FileFormat.LINES
         job = _Job(
             source=source,
-            output=output,
+            output=path,
             input_format=input_format,
             output_format=output_format or known,
             columns=Columns(text_column, id_column),
@@ -110,17 +121,20 @@ def predict(  # noqa: PLR0913 - each is an option of the command
             show=show or (output is None and sys.stdout.isatty()),
             resume=resume,
         )
+        if engine is Engine.RAY:
+            _predict_on_ray(job, loading, output=output, overwrite=overwrite, messages=messages)
+            return
         _check_output(job, overwrite=overwrite)
         _predict(job, loading, messages)
     except BrokenPipeError:  # the reader, such as `head`, has enough; typer ends the command in silence
         raise
     except (NlpInferenceError, OSError) as error:
         left = stop(error, messages)
-        _tell_how_to_go_on(output, messages)
+        _tell_how_to_go_on(path, messages)
         raise left from error
     except KeyboardInterrupt as error:
         messages.print("interrupted", style="yellow")
-        _tell_how_to_go_on(output, messages)
+        _tell_how_to_go_on(path, messages)
         raise typer.Exit(INTERRUPTED) from error
 
 
@@ -153,6 +167,34 @@ def _check_output(job: _Job, *, overwrite: bool) -> None:
         raise typer.BadParameter(
             f"there is already {str(output)!r}; go on with it with --resume, or replace it with --overwrite"
         )
+
+
+def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrite: bool, messages: Console) -> None:
+    if output is None or job.source == "-" or job.show:
+        raise typer.BadParameter("--engine ray reads files and writes a folder: name it with --output, without --show")
+    if job.resume and overwrite:
+        raise typer.BadParameter("--resume does not go with --overwrite")
+    from nlp_inference._optional import require
+    from nlp_inference.cli._cluster import predict_on_cluster
+
+    require("ray.data", extra="ray")
+    from nlp_inference.cluster.job import Job
+
+    wanted = Job(
+        loading.model,
+        job.source,
+        output,  # as it was written: a Path would take one of the slashes of s3://
+        input_format=job.input_format,
+        output_format=job.output_format,
+        columns=job.columns,
+        on_error=job.on_error.value,
+        backend=loading.backend.value,
+        device=loading.device,
+        dtype=loading.dtype.value,
+        revision=loading.revision,
+        trust_remote_code=loading.trust_remote_code,
+    )
+    predict_on_cluster(wanted, resume=job.resume, overwrite=overwrite, messages=messages)
 
 
 def _predict(job: _Job, loading: Loading, messages: Console) -> None:

@@ -1,7 +1,7 @@
 """Random changes of training documents, with the gold moved along. Importing this registers every augmentation."""
 
 from nlp_training.augment.accents import DropAccents
-from nlp_training.augment.augmenter import Augmented, Augmenter
+from nlp_training.augment.augmenter import AugmentationWarning, Augmented, Augmenter
 from nlp_training.augment.base import Augmentation, LocalChange, Rewrite, SpanGuard
 from nlp_training.augment.case import ChangeCase
 from nlp_training.augment.concatenation import JoinDocuments
@@ -18,6 +18,7 @@ from nlp_training.augment.words import DropWords, SwapWords
 
 __all__ = [
     "Augmentation",
+    "AugmentationWarning",
     "Augmented",
     "Augmenter",
     "BreakEncoding",

@@ -1,15 +1,23 @@
 """Augmentations one after the other, as seed and epoch say."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from random import Random
+from typing import Self
 
 from nlp_inference.aligned_text import AlignedText, EditRecord
 from nlp_inference.document import Document
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
+from nlp_inference.processor import Processor
 from nlp_inference.registry import Spec
-from nlp_training.augment.base import Augmentation
+from nlp_training.augment.base import Augmentation, with_texts
 from nlp_training.augment.corpus import Corpus
+
+
+class AugmentationWarning(UserWarning):
+    """A change of a training document was not made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,18 @@ class Augmenter:
         self.steps = tuple(Augmentation.from_spec(spec) for spec in specs)
         self.corpus = Corpus(documents)
         self.seed = seed
+        self._processor: Processor | None = None
+        self._has_warned = False
+
+    def within(self, processor: Processor) -> Self:
+        """The same, but a second text that would outgrow the windows of `processor` stays as it arrived.
+
+        Warns:
+            AugmentationWarning: of the first of them.
+        """
+        other = copy(self)
+        other._processor = processor  # noqa: SLF001 - of this class
+        return other
 
     def __call__(self, document: Document, *, epoch: int) -> Augmented:
         """Augment `document` as training reads it in the epoch `epoch`, counted from 0."""
@@ -84,7 +104,29 @@ class Augmenter:
                 changed, record = change(changed, rng=rng, corpus=self.corpus)
                 if record is not None:
                     found.append(record)
+        if records_pair and not self._fits(changed):
+            changed = with_texts(changed, changed.raw_text, source.raw_text_pair, changed.gold)
+            records_pair = []
         return Augmented(source, changed, tuple(records), tuple(records_pair))
+
+    def _fits(self, document: Document) -> bool:
+        """Whether the second text leaves room for the first one, however long that is."""
+        if self._processor is None:
+            return True
+        try:
+            self._processor.encode([Document(raw_text="", raw_text_pair=document.raw_text_pair)])
+        except InvalidDocumentError:
+            if not self._has_warned:
+                self._has_warned = True
+                warnings.warn(
+                    f"augmentation would make the second text of document {document.id!r} too long for a window; it "
+                    "stays as it arrived, and so does that of others: leave more room in windows.max_length, or let "
+                    "the augmentations change the first text alone (texts: first)",
+                    AugmentationWarning,
+                    stacklevel=2,
+                )
+            return False
+        return True
 
     def _seed_of(self, document: Document, *, epoch: int, step: str) -> str:
         """Python hashes a seed that is a string with SHA-512: no two of these give related numbers."""

@@ -83,7 +83,7 @@ class Augmentation(Registered, ABC):
         if changed is None:
             return document, None
         aligned, gold = changed
-        return _with_texts(document, aligned.current, document.raw_text_pair, gold), aligned.records[0]
+        return with_texts(document, aligned.current, document.raw_text_pair, gold), aligned.records[0]
 
     def apply_to_pair(self, document: Document, *, rng: Random, corpus: Corpus) -> tuple[Document, EditRecord | None]:
         """Change the second text as chance says, if there is one; the gold, which is about the first one, stays.
@@ -98,7 +98,7 @@ class Augmentation(Registered, ABC):
         if changed is None:
             return document, None
         aligned, _ = changed
-        return _with_texts(document, document.raw_text, aligned.current, document.gold), aligned.records[0]
+        return with_texts(document, document.raw_text, aligned.current, document.gold), aligned.records[0]
 
     def _changed(
         self, document: Document, *, rng: Random, corpus: Corpus
@@ -203,6 +203,6 @@ def _moved(gold: Annotation | None, aligned: AlignedText) -> Annotation | None:
     return gold.model_copy(update={"spans": tuple(moved)})
 
 
-def _with_texts(document: Document, text: str, pair: str | None, gold: Annotation | None) -> Document:
+def with_texts(document: Document, text: str, pair: str | None, gold: Annotation | None) -> Document:
     """A new document of the same name, validated; what was predicted or read belongs to the old texts."""
     return Document(raw_text=text, raw_text_pair=pair, id=document.id, gold=gold, metadata=document.metadata)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from nlp_training.cli._shared import one_line_errors
+from nlp_training.cli._shared import one_line_errors, source_fields
 
 if TYPE_CHECKING:
     from nlp_inference.document import Document
@@ -77,7 +77,10 @@ def convert(
             raise _usage("--group-by is for --split; name the splits, as in --split train=0.9,test=0.1")
         targets = _targets(target, to_format, [] if shares is None else [*shares], overwrite=overwrite)
         with _progress() as track:
-            documents = _without(track(stream_documents(_source(source, from_format))), drop or [])
+            fields = source_fields(source)
+            if from_format is not None:
+                fields["format"] = from_format
+            documents = _without(track(stream_documents(fields)), drop or [])
             sets: dict[str, Iterable[Document]] = {"": documents}
             if shares is not None:
                 sets = dict(split_documents(list(documents), shares, seed=seed, stratify=stratify, group_by=group_by))
@@ -92,15 +95,6 @@ def _usage(message: str) -> Exception:
     from nlp_training.data import InvalidDataError
 
     return InvalidDataError(message)
-
-
-def _source(source: str, from_format: str | None) -> dict[str, Any]:
-    import yaml
-
-    fields = yaml.safe_load(source) if source.lstrip().startswith("{") else {"path": source}
-    if not isinstance(fields, dict):
-        raise _usage(f"cannot read {source!r}; write a path, or a mapping as data.train in a configuration")
-    return fields if from_format is None else {**fields, "format": from_format}
 
 
 def _targets(target: Path, to_format: str | None, names: list[str], *, overwrite: bool) -> dict[str, tuple[Path, str]]:

@@ -2,20 +2,32 @@
 
 import json
 import sys
-from typing import Annotated
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from nlp_training.cli._shared import one_line_errors
+from nlp_inference.errors import NlpInferenceError
+from nlp_training.cli._shared import one_line_errors, source_fields
+
+if TYPE_CHECKING:
+    from nlp_training.metrics import Metric
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")],
-    data: Annotated[str, typer.Argument(help="Documents with gold: a file or a Hub id.")],
+    model: Annotated[str, typer.Argument(help="The folder of a run, or its model folder, or a Hub id.")],
+    data: Annotated[
+        str, typer.Argument(help="Documents with gold: a file, a Hub id, or '{path: ..., split: ...}' in YAML.")
+    ],
     *,
     against: Annotated[
         str | None, typer.Option("--against", help="Another model: test whether MODEL is better on the same documents.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A run's YAML file: compute its metrics too; the code of its modules runs."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write every score as JSON, in place of tables.")] = False,
     trust_remote_code: Annotated[
@@ -28,13 +40,18 @@ def evaluate(
         from nlp_inference.quiet import one_line_warnings, quiet_libraries
         from nlp_training import load_documents
         from nlp_training.evaluation import evaluate_pair
+        from nlp_training.model_folder import model_or_hub_id
         from nlp_training.reports.tables import coverage_table, detail_table, paired_table, per_label_table, score_table
 
         quiet_libraries()
-        names = [model] if against is None else [model, against]
-        with one_line_warnings(Console(stderr=True, soft_wrap=True)):
+        names = [model_or_hub_id(name) for name in (model, against) if name is not None]
+        messages = Console(stderr=True, soft_wrap=True)
+        own = _own_metrics(config) if config is not None else []
+        with one_line_warnings(messages):
             predictors = [Predictor.from_pretrained(name, trust_remote_code=trust_remote_code) for name in names]
-        found = evaluate_pair(*predictors, documents=load_documents(data, default_split="test"))
+        found = evaluate_pair(*predictors, documents=load_documents(source_fields(data), default_split="test"), own=own)
+        if config is None and (left_out := _metrics_of(names[0])):
+            messages.print(f"not computed: {left_out}", style="yellow", highlight=False, markup=False)
         if as_json:
             sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
             return
@@ -43,3 +60,25 @@ def evaluate(
         Console().print(*tables)
         if found.get("paired"):
             Console().print(paired_table(found["paired"], model=model, against=against or ""))
+
+
+def _own_metrics(config: Path) -> "list[Metric]":
+    from nlp_training import load_config
+    from nlp_training.metrics import Metric
+    from nlp_training.user_modules import import_modules
+
+    run = load_config(config)
+    import_modules(run.modules)
+    return [Metric.from_spec(spec) for spec in run.metrics]
+
+
+def _metrics_of(model: str) -> str:
+    """What the run of a saved model was scored with besides, and how to have it; its code is not run unasked."""
+    from nlp_training import load_config
+
+    saved = Path(model) / "training.yaml"
+    with suppress(NlpInferenceError, OSError):  # a model need not come from a run
+        if specs := load_config(saved).metrics:
+            names = ", ".join(spec if isinstance(spec, str) else next(iter(spec), "") for spec in specs)
+            return f"{names}; --config {saved} computes it with the code that the file names"
+    return ""

@@ -10,7 +10,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from nlp_training.cli._shared import one_line_errors
+from nlp_training.cli._shared import one_line_errors, source_fields
 
 if TYPE_CHECKING:
     from nlp_training.export import Exported, Refused
@@ -64,7 +64,7 @@ def export_run(
                 dtypes=[each.value for each in dtype or ExportDtype],
                 int8_mode=int8_mode.value,
                 max_drop=max_drop,
-                data=data,
+                data=None if data is None else source_fields(data),
                 trust_remote_code=trust_remote_code,
             )
     if as_json:

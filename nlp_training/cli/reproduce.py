@@ -34,7 +34,7 @@ def reproduce_run(
         quiet_libraries()
         with ExitStack() as stack:
             scratch = output_dir or stack.enter_context(TemporaryDirectory(prefix="nlp-training-"))
-            found = reproduce(run, output_dir=scratch, console=errors)
+            found = reproduce(run, output_dir=scratch, console=errors, stays=output_dir is not None)
     except (NlpInferenceError, OSError) as error:
         errors.print(f"{type(error).__name__}: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(_NOT_COMPARABLE) from error
@@ -43,5 +43,7 @@ def reproduce_run(
             sys.stdout.write(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
         else:
             Console().print(*comparison_tables(found), sep="\n")
+            if not found.identical and output_dir is None:
+                errors.print("the repetition was not kept; to look into it: --output-dir DIR", highlight=False)
     if not found.identical:
         raise typer.Exit(_DIFFERENT)

@@ -21,8 +21,10 @@ def train_run(
 ) -> None:
     """Train, evaluate and save the run that a configuration describes."""
     with one_line_errors():
-        from nlp_inference.quiet import quiet_libraries
+        from nlp_inference.quiet import one_line_warnings, quiet_libraries
         from nlp_training import load_config, train
 
         quiet_libraries()
-        train(load_config(config, overrides or ()), console=Console(), resume=resume)
+        console = Console()
+        with one_line_warnings(console):
+            train(load_config(config, overrides or ()), console=console, resume=resume)

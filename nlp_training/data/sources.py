@@ -10,7 +10,7 @@ from nlp_inference.document import Document
 from nlp_inference.registry import explain
 from nlp_training.data.dataset_rows import Rows, read_rows
 from nlp_training.data.errors import InvalidDataError, OnError
-from nlp_training.data.formats import Format, format_of_suffix, named_format
+from nlp_training.data.formats import FORMATS, Format, format_of_suffix, named_format
 from nlp_training.data.formats.base import ReadOptions
 from nlp_training.data.records import Columns
 from nlp_training.data.synthetic_pii import Split, generate_documents
@@ -154,6 +154,11 @@ def _read(
     if (named is not None or is_json) and not path.exists():
         raise InvalidDataError(
             f"there is no file {str(path)!r} in {str(Path.cwd())!r}; check data in the configuration"
+        )
+    if named is None and not is_json and path.is_file():
+        raise InvalidDataError(
+            f"the format of {str(path)!r} is not known by its suffix; name it, as in {{path: {path}, format: conll}}. "
+            f"Known: {', '.join(FORMATS)}"
         )
     if named is not None and named.rows is None:
         yield from _read_format(named, path, source, on_error)

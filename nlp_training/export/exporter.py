@@ -13,10 +13,9 @@ import onnx
 from numpy.typing import NDArray
 
 from nlp_inference import Document, Predictor, Processor
-from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.backends.onnx import OnnxBackend
 from nlp_inference.backends.onnx_files import ONNX_STEMS, onnx_file, onnx_golden_file
-from nlp_inference.backends.torch import model_class
+from nlp_inference.backends.torch import load_model
 from nlp_inference.batching import token_budget_batches
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_inference.fingerprint import Fingerprint
@@ -28,6 +27,7 @@ from nlp_training.evaluation import evaluate_documents
 from nlp_training.export.graph import describe, export_graph, save_graph
 from nlp_training.export.precision import Int8Mode, to_float16, to_int8_dynamic, to_int8_static
 from nlp_training.export.score import ScoreDrop, score_drop
+from nlp_training.model_folder import SETTINGS_FILE, model_folder
 from nlp_training.objects import load_splits
 from nlp_training.user_modules import import_modules
 
@@ -38,7 +38,6 @@ CALIBRATION_DOCUMENTS = 256
 """Training documents that the scales of activations are taken from (`int8_mode="static"`)."""
 
 _CALIBRATION_BUDGET = 1024
-_SETTINGS = "processor_config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def export_model(
     dtypes: Sequence[str] = tuple(ONNX_STEMS),
     int8_mode: Int8Mode = "dynamic",
     max_drop: float = MAX_DROP,
-    data: str | None = None,
+    data: str | Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
 ) -> Iterator[Exported | Refused]:
     """Export a model to ONNX, one precision after the other.
@@ -124,7 +123,7 @@ def export_model(
         InvalidSpecError: there are no documents to score on, or none to calibrate with.
     """
     source = _load(
-        _model_folder(Path(run)),
+        model_folder(run),
         data,
         needs_train=int8_mode == "static" and "int8" in dtypes,
         trust_remote_code=trust_remote_code,
@@ -141,17 +140,7 @@ def export_model(
             yield _judge(path, dtype, source, max_drop=max_drop)
 
 
-def _model_folder(run: Path) -> Path:
-    for folder in (run, run / "model"):
-        if (folder / _SETTINGS).is_file():
-            return folder
-    raise ArtefactError(
-        f"there is no model in {str(run)!r}: neither it nor its folder 'model' holds a {_SETTINGS}; give the folder of "
-        "a run that nlp-training finished"
-    )
-
-
-def _load(folder: Path, data: str | None, *, needs_train: bool, trust_remote_code: bool) -> _Source:
+def _load(folder: Path, data: str | Mapping[str, Any] | None, *, needs_train: bool, trust_remote_code: bool) -> _Source:
     configuration = folder / "training.yaml"
     splits: Mapping[str, Sequence[Document]] = {}
     if configuration.is_file():
@@ -183,13 +172,11 @@ def _load(folder: Path, data: str | None, *, needs_train: bool, trust_remote_cod
 
 
 def _graph(source: _Source, *, trust_remote_code: bool) -> onnx.ModelProto:
-    fingerprint = source.processor.fingerprint
-    if fingerprint is not None:
-        fingerprint.check_weights(find_weight_files(source.folder), source=str(source.folder))
-    model = model_class(source.processor.task).from_pretrained(
-        source.folder, dtype="float32", use_safetensors=True, trust_remote_code=trust_remote_code
+    processor = source.processor
+    model = load_model(
+        source.folder, task=processor.task, fingerprint=processor.fingerprint, trust_remote_code=trust_remote_code
     )
-    return export_graph(model.eval(), source.processor)
+    return export_graph(model, processor)
 
 
 def _converted(plain: Path, dtype: str, source: _Source, *, int8_mode: Int8Mode) -> onnx.ModelProto:
@@ -250,11 +237,11 @@ def _keep(path: Path, golden: GoldenFile, dtype: str, source: _Source) -> Path:
     records = golden.write(path.parent, name=Path(onnx_golden_file(dtype)).name)
     records.replace(source.folder / onnx_golden_file(dtype))
     path.replace(target)
-    settings = source.folder / _SETTINGS
+    settings = source.folder / SETTINGS_FILE
     content = json.loads(settings.read_text(encoding="utf-8"))
     fingerprint = Fingerprint.model_validate(content["fingerprint"]).with_export(target, runtime="onnxruntime")
     content["fingerprint"] = fingerprint.model_dump(mode="json")
-    new = path.with_name(_SETTINGS)
+    new = path.with_name(SETTINGS_FILE)
     new.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     new.replace(settings)
     return target

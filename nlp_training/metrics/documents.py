@@ -151,3 +151,6 @@ _METRICS: Mapping[Needs, DocumentMetric] = {
         ("accuracy", "macro_f1"),
     ),
 }
+
+OVERALL_SCORES = frozenset(name for metric in _METRICS.values() for name in metric.scores)
+"""The names of the scores of `main`, of every kind of gold."""

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from transformers.dynamic_module_utils import get_relative_import_files
 
 from nlp_inference._digests import file_digest
+from nlp_inference._model_code import sources_in
 from nlp_inference.architectures.checkpoint_files import PICKLE_SUFFIXES, find_weight_files
+from nlp_inference.backends.onnx_files import ONNX_FOLDER, ONNX_STEMS, exported, onnx_file, onnx_golden_file
 from nlp_inference.errors import PublishError
+from nlp_training.model_folder import model_folder
 
 _NEEDED = ("processor_config.json", "config.json", "tokenizer.json", "golden.json", "README.md")
 _MAY_COME = (
@@ -34,6 +36,7 @@ _MAY_COME = (
     "vocab.json",
     "vocab.txt",
 )
+_EXPORTS = frozenset(name for dtype in ONNX_STEMS for name in (onnx_file(dtype), onnx_golden_file(dtype)))
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _CODE_RUNS = frozenset({*PICKLE_SUFFIXES, ".pickle", ".joblib", ".h5", ".keras", ".npy", ".msgpack"})
 _SECRETS = {
@@ -49,8 +52,9 @@ class Release:
 
     Attributes:
         folder: where the files are.
-        files: those that are sent, by name.
-        weights: those of `files` that are weights.
+        files: those that are sent, by name; exported models are named as `onnx/model.onnx`.
+        weights: those of `files` that are weights, exported ones too.
+        exports: the precisions of the exported models among `files`.
         code: those of `files` that are the source of custom transforms, which the user asked to be saved.
         left_out: names of what else is there, and stays here.
     """
@@ -58,6 +62,7 @@ class Release:
     folder: Path
     files: dict[str, Path]
     weights: frozenset[str]
+    exports: tuple[str, ...]
     code: frozenset[str]
     left_out: tuple[str, ...]
 
@@ -69,24 +74,34 @@ def find_release(run: str | Path) -> Release:
         run: the folder of a run, or its `model` folder.
 
     Raises:
-        PublishError: there is no whole model; there are files that run code when they are opened; a file that is to
+        PublishError: the model is not whole; there are files that run code when they are opened; a file that is to
             be sent holds what looks like a secret; or the source of a custom transform was changed since it was saved.
-        ArtefactError: the weights are not whole.
+        ArtefactError: there is no model, or its weights are not whole.
     """
-    folder = _model_folder(Path(run))
-    there = {path.name: path for path in sorted(folder.iterdir())}
+    folder = model_folder(run)
+    there = _files_in(folder)
     missing = [name for name in _NEEDED if name not in there]
     if missing:
         raise PublishError(f"{str(folder)!r} has no {', '.join(missing)}; publish a folder that nlp-training wrote")
     _refuse_pickles(there)
-    weights = {path.name for path in find_weight_files(folder)}
+    exports = tuple(exported(folder))
+    weights = {path.name for path in find_weight_files(folder)} | set(map(onnx_file, exports))
     code = _custom_code(folder)
-    wanted = {*_NEEDED, *_MAY_COME, *weights, *code}
+    wanted = {*_NEEDED, *_MAY_COME, *weights, *map(onnx_golden_file, exports), *code}
     files = {name: path for name, path in there.items() if name in wanted and path.is_file()}
     _refuse_secrets({name: path for name, path in files.items() if name not in weights})
     return Release(
-        folder, files, frozenset(weights), frozenset(code), tuple(name for name in there if name not in files)
+        folder, files, frozenset(weights), exports, frozenset(code), tuple(name for name in there if name not in files)
     )
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    """What lies in a folder, by name; in the folder of the exported models, each file of it."""
+    found = {path.name: path for path in sorted(folder.iterdir())}
+    if (exports := folder / ONNX_FOLDER).is_dir():
+        del found[ONNX_FOLDER]
+        found |= {f"{ONNX_FOLDER}/{path.name}": path for path in sorted(exports.iterdir())}
+    return found
 
 
 def is_ours(name: str) -> bool:
@@ -96,7 +111,7 @@ def is_ours(name: str) -> bool:
         >>> is_ours("model-00001-of-00002.safetensors"), is_ours("golden.json"), is_ours("LICENSE")
         (True, True, False)
     """
-    return name in {*_NEEDED, *_MAY_COME} or _WEIGHTS.fullmatch(name) is not None
+    return name in {*_NEEDED, *_MAY_COME, *_EXPORTS} or _WEIGHTS.fullmatch(name) is not None
 
 
 def sources_of_release(settings: bytes) -> frozenset[str]:
@@ -116,16 +131,6 @@ def _named_sources(settings: bytes) -> dict[str, str]:
     """The source files that were saved with a model, with their digests."""
     config: Any = json.loads(settings)
     return {name: digest for one in config.get("custom", []) for name, digest in one.get("files", {}).items()}
-
-
-def _model_folder(run: Path) -> Path:
-    for folder in (run, run / "model"):
-        if (folder / "processor_config.json").is_file():
-            return folder
-    raise PublishError(
-        f"there is no model in {str(run)!r}: neither it nor its folder 'model' holds a processor_config.json; "
-        "give the folder of a run that nlp-training finished"
-    )
 
 
 def _refuse_pickles(there: Iterable[str]) -> None:
@@ -174,17 +179,4 @@ def _custom_code(folder: Path) -> set[str]:
                 f"processor_config.json names the source file {name!r}, which is not there or not the one that was "
                 "saved; save the processor again"
             )
-    return set(named) | _model_code(folder)
-
-
-def _model_code(folder: Path) -> set[str]:
-    """Names of the source files of a model class of the user's that lie here, and of what they import relatively."""
-    try:
-        auto_map = json.loads((folder / "config.json").read_bytes()).get("auto_map", {})
-        named = [folder / f"{str(one).partition('.')[0]}.py" for one in auto_map.values()]
-    except (OSError, ValueError, AttributeError) as error:
-        raise PublishError(f"config.json cannot be read: {error}; save the model again") from error
-    sources = [path for path in named if path.parent == folder and path.is_file()]
-    return {path.name for path in sources} | {
-        Path(str(one)).name for path in sources for one in get_relative_import_files(path)
-    }
+    return set(named) | {path.name for path in sources_in(folder)}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard
 
-from nlp_inference import golden
+from nlp_inference import Predictor, golden
 from nlp_inference._digests import file_digest
 from nlp_inference.errors import PublishError
 from nlp_training.config import load_config
@@ -76,6 +76,15 @@ def plan_release(run: str | Path, repo_id: str, *, trust_remote_code: bool = Fal
         import_modules([one for one in modules if not is_file(one)])  # a file's code travels: it is trusted, or not
         contents[_CONFIGURATION] = published_configuration(configuration)
     golden.require_verified(release.folder, trust_remote_code=trust_remote_code)
+    for dtype in release.exports:
+        Predictor.from_pretrained(
+            release.folder,
+            backend="onnx",
+            dtype=dtype,
+            device="cpu",
+            verify=True,
+            trust_remote_code=trust_remote_code,
+        )
     texts = sum(record.origin != "hostile" for record in golden.read_golden(release.folder).records)
     contents[_CARD] = _card(read[_CARD], repo_id)
     for name, content in read.items():

@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 from nlp_inference import Document
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
+from nlp_training.metrics.documents import OVERALL_SCORES
 from nlp_training.tracking.choice import describe_trackers
 
 if TYPE_CHECKING:
@@ -61,9 +62,7 @@ def lost_gold_lines(report: Mapping[str, SplitMeasures], *, shown: int = 3) -> l
 
 def score_table(metrics: Metrics) -> Table:
     """The overall scores of each data set, the first with its 95 % interval."""
-    names = list(
-        dict.fromkeys(name for scores in metrics.values() for name, value in scores.items() if _is_score(value))
-    )
+    names = [name for name in _numbers(metrics) if name in OVERALL_SCORES]
     headings = (*names[:1], *(["95 % interval"] if names else []), *names[1:])
     table = _table_of_numbers("scores", "data", headings)
     for data, scores in metrics.items():
@@ -107,10 +106,11 @@ _DETAILS = {
 
 
 def detail_table(metrics: Metrics) -> Table:
-    """What further metrics say of each data set; docs/metrics.md defines them."""
+    """What further metrics say of each data set, those of the user too; docs/metrics.md defines the others."""
     table = _table_of_numbers("more scores", "score", metrics)
-    found = [details(scores) for scores in metrics.values()]
-    for name in _DETAILS:
+    own = [name for name in _numbers(metrics) if name not in OVERALL_SCORES]
+    found = [details(scores) | {name: scores[name] for name in own if name in scores} for scores in metrics.values()]
+    for name in (*_DETAILS, *own):
         if any(name in one for one in found):
             table.add_row(name, *(f"{one[name]:.4f}" if name in one else "" for one in found))
     return table
@@ -171,6 +171,11 @@ def per_label_table(metrics: Metrics, *, shown: int = 25) -> Table:
     if len(labels) > shown:
         table.add_row(f"… {len(labels) - shown} more in metrics.json")
     return table
+
+
+def _numbers(metrics: Metrics) -> list[str]:
+    """The names of all scores that are one number."""
+    return list(dict.fromkeys(name for scores in metrics.values() for name in scores if _is_score(scores[name])))
 
 
 def _is_score(value: Any) -> bool:

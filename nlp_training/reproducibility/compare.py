@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from nlp_training.config import load_config
 from nlp_training.reproducibility.going_on import flat_config
 from nlp_training.reproducibility.manifest import CONFIG_FILE, DIFF_FILE, DataPrint, RunManifest
+from nlp_training.reproducibility.module_files import MODULES_FOLDER
 
 Kind = Literal["data", "code", "environment", "configuration", "start", "result"]
 
@@ -95,7 +96,8 @@ def explain_rows(rows: Iterable[Row]) -> Iterator[str]:
             "another version of torch or transformers"
         )
     if "code" in kinds:
-        yield f"the code is not the same: compare the commits, and {DIFF_FILE} in both folders"
+        names = ", ".join(row.name for row in changed.values() if row.kind == "code")
+        yield f"the code is not the same ({names}): compare the commits, {DIFF_FILE} and {MODULES_FOLDER} of both runs"
     if "configuration" in kinds:
         keys = [row.name for row in changed.values() if row.kind == "configuration"]
         yield f"this machine decided otherwise what the configuration leaves to it: {', '.join(keys)}"
@@ -125,6 +127,8 @@ def _code_rows(old: RunManifest, new: RunManifest) -> Iterator[Row]:
         ("commit of the project", *(one.project.commit if one.project else None for one in (old, new))),
     ):
         yield Row(kind="code", name=name, before=before or "none", now=now or "none")
+    for name in {**old.modules, **new.modules}:
+        yield Row(kind="code", name=name, before=old.modules.get(name, "none"), now=new.modules.get(name, "none"))
 
 
 def _environment_rows(old: RunManifest, new: RunManifest) -> Iterator[Row]:
@@ -149,12 +153,15 @@ def _environment(manifest: RunManifest) -> dict[str, str]:
     }
 
 
+_NOT_COMPARED = ("output_dir", "training.report_to")
+
+
 def _configuration_rows(before: Path, now: Path) -> Iterator[Row]:
-    """What differs, but for the place where the run is kept."""
+    """What differs, but for the place where the run is kept, and who is told of it."""
     paths = before / CONFIG_FILE, now / CONFIG_FILE
     if all(path.is_file() for path in paths):
         old, new = (flat_config(load_config(path)) for path in paths)
-        for key in (key for key in {**old, **new} if old.get(key) != new.get(key) and key != "output_dir"):
+        for key in (key for key in {**old, **new} if old.get(key) != new.get(key) and key not in _NOT_COMPARED):
             yield Row(kind="configuration", name=key, before=old.get(key, "none"), now=new.get(key, "none"))
 
 

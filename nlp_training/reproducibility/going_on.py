@@ -7,6 +7,7 @@ from typing import Any
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.config import RunConfig, load_config
 from nlp_training.reproducibility.manifest import CONFIG_FILE, MANIFEST_FILE, DataPrint, RunManifest
+from nlp_training.reproducibility.module_files import module_digests
 from nlp_training.reproducibility.record import without_resuming
 
 _SHOWN = 5
@@ -32,6 +33,10 @@ def check_same_run(config: RunConfig, data: Mapping[str, DataPrint], *, world_si
     changes = list(config_changes(load_config(config.folder / CONFIG_FILE), without_resuming(config)))
     changes += [
         f"the documents of {name}" for name in {**stopped.data, **data} if stopped.data.get(name) != data.get(name)
+    ]
+    modules = module_digests(config.modules)
+    changes += [
+        f"the file {name}" for name in {**stopped.modules, **modules} if stopped.modules.get(name) != modules.get(name)
     ]
     if stopped.world_size != world_size:
         changes.append(f"processes {stopped.world_size} -> {world_size}")

@@ -122,6 +122,8 @@ class RunManifest(_Part):
         world_size: processes.
         seed: of everything random.
         data: the documents of each split, but for those that are streamed.
+        modules: digests of the files of the user that `modules` names, and of those that they import; copies are in
+            `code.modules`.
         initial_weights: digest of the weights that training began with, the random ones of the head among them.
         processor: digest of everything that decides a prediction beside the weights and the installed packages.
         weights: digest of each file of the final weights, by name.
@@ -151,6 +153,7 @@ class RunManifest(_Part):
     world_size: int
     seed: int
     data: Mapping[str, DataPrint]
+    modules: Mapping[str, str] = {}
     initial_weights: str
     processor: str | None = None
     weights: Mapping[str, str] = {}

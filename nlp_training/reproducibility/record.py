@@ -24,6 +24,7 @@ from nlp_training.reproducibility.manifest import (
     RunManifest,
     write_whole,
 )
+from nlp_training.reproducibility.module_files import keep_modules
 from nlp_training.reproducibility.resumable_trainer import ResumableTrainer
 from nlp_training.reproducibility.surroundings import (
     command_line,
@@ -60,7 +61,9 @@ class RunRecord:
         )
 
     def fail(self, error: BaseException) -> None:
-        """Say what ended the run."""
+        """Say what ended the run, unless it had finished: its model is there, whatever failed afterwards."""
+        if self.manifest is not None and self.manifest.status == "finished":
+            return
         text = " ".join(f"{type(error).__name__}: {error}".split())
         self._write(status="failed", ended_at=_now(), error=text[:_ERROR_CHARACTERS])
 
@@ -79,7 +82,7 @@ def recorded(
     checkpoint: str | None,
     resume: bool,
 ) -> Iterator[RunRecord]:
-    """Write `run.json`, `config.yaml`, `environment.txt` and `code.diff`; a block that fails is a run that failed.
+    """Write the manifest and the files beside it before the block; a block that fails is a run that failed.
 
     Args:
         config: resolved.
@@ -126,6 +129,7 @@ def begin_manifest(
         world_size=trainer.args.world_size,
         seed=config.seed,
         data=data,
+        modules=keep_modules(config.modules, config.folder),
         initial_weights=tensors_sha256(trainer.accelerator.unwrap_model(trainer.model).state_dict()),
     )
     if earlier is not None:

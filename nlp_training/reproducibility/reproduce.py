@@ -18,15 +18,18 @@ class NotComparableError(NlpInferenceError):
     """A run cannot be repeated here so that its end could be compared."""
 
 
-def reproduce(run: str | Path, *, output_dir: str | Path, console: Console | None = None) -> Comparison:
+def reproduce(
+    run: str | Path, *, output_dir: str | Path, console: Console | None = None, stays: bool = True
+) -> Comparison:
     """Train a run again from its `config.yaml`, and compare weights, processor and scores.
 
-    Paths in the configuration are read from the working directory, as they were by the run.
+    Paths in the configuration are read from the working directory, as they were by the run. No tracker is told.
 
     Args:
         run: the folder of a finished run.
         output_dir: where the repetition goes, in a folder of the same name.
         console: where to show progress and tables.
+        stays: whether the repetition is kept; see `nlp_training.run.train`.
 
     Raises:
         NotComparableError: the run did not finish, began from a checkpoint of another run, had another number of
@@ -35,12 +38,15 @@ def reproduce(run: str | Path, *, output_dir: str | Path, console: Console | Non
     """
     run = Path(run)
     old = RunManifest.load(run)
-    config = load_config(run / CONFIG_FILE).model_copy(update={"output_dir": str(output_dir)})
+    config = load_config(run / CONFIG_FILE)
+    config = config.model_copy(
+        update={"output_dir": str(output_dir), "training": config.training | {"report_to": "none"}}
+    )
     _check_repeatable(old, run)
     if config.folder.resolve() == run.resolve():
         raise NotComparableError(f"the repetition would replace the run in {str(run)!r}; give another --output-dir")
     _check_data(old, data_prints(load_splits(config)))
-    train(config, console=console)
+    train(config, console=console, stays=stays)
     return compare_runs(run, config.folder)
 
 

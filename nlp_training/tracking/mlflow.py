@@ -9,6 +9,7 @@ from transformers.integrations.integration_utils import MLflowCallback
 from nlp_inference.errors import NlpInferenceError
 from nlp_training.config import RunConfig, config_text
 from nlp_training.reproducibility.manifest import RunManifest
+from nlp_training.reproducibility.module_files import MODULES_FOLDER
 from nlp_training.tracking.results import Metrics, flat_scores, flat_settings, score_lines
 
 _LOGGED_BY_TRANSFORMERS = ("training", "seed", "output_dir")  # MLflow refuses another value under the same name
@@ -36,6 +37,8 @@ def log_results(callback: MLflowCallback, config: RunConfig, metrics: Metrics) -
     for path in (*(config.folder / "model" / name for name in _FILES), *(config.folder / name for name in _OF_RUN)):
         if path.is_file():
             client.log_artifact(str(path), "model" if path.parent.name == "model" else None)
+    if (modules := config.folder / MODULES_FOLDER).is_dir():
+        client.log_artifacts(str(modules), MODULES_FOLDER)
 
 
 def end_failed(callback: MLflowCallback, *, killed: bool) -> None:

@@ -26,6 +26,13 @@ def forget_logs(callback: TensorBoardCallback) -> None:
             old.unlink()
 
 
+def go_on_after(callback: TensorBoardCallback, step: int) -> None:
+    """Let what an interrupted run logged after the step that it goes on from count no more, as it is logged again."""
+    if not os.environ.get(_FOLDER) and callback.logging_dir is not None and step:
+        write: Any = callback._SummaryWriter  # noqa: SLF001 - the class, as transformers imported it
+        callback.tb_writer = write(log_dir=callback.logging_dir, purge_step=step + 1)
+
+
 def log_results(callback: TensorBoardCallback, config: RunConfig, metrics: Metrics) -> None:
     """Write the configuration, the final scores with their intervals, and both as hyperparameters."""
     writer: Any = callback.tb_writer

@@ -1,14 +1,17 @@
 """The trackers of a run, which transformers ends with training, but a run ends with its scores."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from transformers import Trainer
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, MLflowCallback, TensorBoardCallback
 
+from nlp_training.afterwards import told_if_it_fails
 from nlp_training.config import RunConfig
+from nlp_training.reproducibility.whole_checkpoints import step_of
 from nlp_training.tracking import mlflow, tensorboard
 from nlp_training.tracking.results import Metrics, flat_scores
 
@@ -53,28 +56,38 @@ def place_logs(trainer: Trainer, run: Path) -> None:
 
 
 @contextmanager
-def tracked(config: RunConfig, trainer: Trainer, *, anew: bool = True) -> Iterator[Callable[[Metrics], None]]:
+def tracked(
+    config: RunConfig, trainer: Trainer, *, checkpoint: str | None = None, console: Console | None = None
+) -> Iterator[Callable[[Metrics], None]]:
     """Keep the trackers of a trainer open until the run is over, and tell them how it ended.
+
+    A tracker that cannot be told of the end, as when its server is away, is named, and the run has not failed.
 
     Args:
         config: the resolved run.
         trainer: which has the trackers that `training.report_to` names.
-        anew: whether the run begins, and does not go on from a checkpoint; then what an earlier one logged is removed.
+        checkpoint: from which the run goes on: what was logged after it counts no more; of a run that begins, nothing
+            that an earlier one logged is kept.
+        console: where to say what failed.
 
     Yields:
         What to call with the scores of each data set, when the run's files are written; in the main process.
-
     """
+    console = console or Console(stderr=True)
     handler = trainer.callback_handler
     handler.callbacks = [_KeptOpen(one) if isinstance(one, _KINDS) else one for one in handler.callbacks]
     trackers = [one for one in handler.callbacks if isinstance(one, _KeptOpen)]
     for one in trackers:
-        if isinstance(one.tracker, TensorBoardCallback) and anew and trainer.is_world_process_zero():
-            tensorboard.forget_logs(one.tracker)
+        if isinstance(one.tracker, TensorBoardCallback) and trainer.is_world_process_zero():
+            if checkpoint is None:
+                tensorboard.forget_logs(one.tracker)
+            else:
+                tensorboard.go_on_after(one.tracker, step_of(Path(checkpoint)))
 
     def log_results(metrics: Metrics) -> None:
         for one in trackers:
-            _log_results(one.tracker, config, metrics, trainer)
+            with _told_of(one, console):
+                _log_results(one.tracker, config, metrics, trainer)
 
     try:
         yield log_results
@@ -83,7 +96,13 @@ def tracked(config: RunConfig, trainer: Trainer, *, anew: bool = True) -> Iterat
             one.fail(killed=isinstance(error, KeyboardInterrupt))
         raise
     for one in trackers:
-        one.end()
+        with _told_of(one, console):
+            one.end()
+
+
+def _told_of(tracker: _KeptOpen, console: Console) -> AbstractContextManager[None]:
+    name = type(tracker.tracker).__name__.removesuffix("Callback")
+    return told_if_it_fails(console, f"{name} was not told how the run ended", advice="the run's folder has all of it")
 
 
 def _log_results(tracker: Any, config: RunConfig, metrics: Metrics, trainer: Trainer) -> None:

@@ -16,13 +16,13 @@ HEAVY = ("torch", "datasets", "evaluate", "accelerate")
 
 # Rooms by height: a module may import modules of its own height or lower, at its top or inside a function.
 HEIGHTS = (
-    ("errors", "_auto", "_digests", "_foreign_errors", "_optional", "_shorten", "json_lines", "quiet"),
+    ("errors", "_auto", "_digests", "_foreign_errors", "_model_code", "_optional", "_shorten", "json_lines", "quiet"),
     ("aligned_text", "alignment", "hub"),
     ("registry", "document", "fingerprint"),
     ("transforms",),
     ("windowing", "encoding", "tokenization", "layout", "tasks", "testing", "drift", "redaction", "rendering"),
     ("custom_code", "saved_processor", "processor", "backends", "architectures"),
-    ("predictor", "route", "golden", "batching", "workers", "items"),
+    ("predictor", "route", "golden", "batching", "workers", "items", "pipeline", "mlflow_model"),
     ("records", "files"),
     ("cluster",),
     ("cli",),

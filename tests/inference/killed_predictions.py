@@ -1,9 +1,9 @@
 """`nlp-inference predict` in processes that are stopped at random moments: a driver for the tests.
 
-`python killed_predictions.py MODEL SOURCE FOLDER NAME...`: for each kind of output, one prediction that nobody stops, and some
-that are stopped once or twice, by SIGKILL or SIGINT, when the output has grown to a random size, and then go on with
-`--resume`. Libraries are imported once; every prediction is a fork. What is printed is one JSON list with the name of
-each output, how each of its processes ended, and the digest of what was written.
+`python killed_predictions.py MODEL SOURCE FOLDER NAME...`: for each kind of output, one prediction that nobody stops,
+and some that are stopped once or twice, by SIGKILL or SIGINT, when the output has grown to a random size, and then go
+on with `--resume`. Libraries are imported once; every prediction is a fork. What is printed is one JSON list with the
+name of each output, how each of its processes ended, and the digest of what was written.
 """
 
 import hashlib

@@ -1,51 +1,30 @@
-"""The examples in the documentation of every module run and give what they say."""
+"""The examples in the documentation of every module of `nlp_inference` run and give what they say."""
 
-import doctest
-import importlib
-import pkgutil
+from importlib import import_module
 
 import pytest
+from doc_examples import examples_of, failed_examples, modules_of, skipped_without_the_hub
 
 import nlp_inference
-import nlp_training
-from nlp_inference.registry import Registered
 
-MODULES = sorted(
-    found.name
-    for package in (nlp_inference, nlp_training)
-    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-)
+EXTRAS = ("nlp_inference.architectures", "nlp_inference.backends.torch", "nlp_inference.backends.packing")
+"""Packages and modules that are loaded only where an extra is installed."""
 
 
-def examples_of(module):
-    return [test for test in doctest.DocTestFinder(exclude_empty=True).find(module) if test.examples]
+def case(name):
+    return pytest.param(name, marks=[pytest.mark.extra] if name.startswith(EXTRAS) else [])
 
 
-def forget_types_of_examples(module):
-    """Take what an example defined out of the registries, where other tests would find its name taken."""
-    for kind in Registered.__subclasses__():
-        for name, member in list(kind.members.items()):
-            if member.__module__ == module.__name__ and getattr(module, member.__name__, None) is not member:
-                del kind.members[name]
-
-
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [case(name) for name in modules_of(nlp_inference)])
 def test_the_examples_run(name, capsys):
-    module = importlib.import_module(name)
-    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
-    for test in examples_of(module):
-        runner.run(test)
-    forget_types_of_examples(module)
-    assert runner.summarize(verbose=False).failed == 0, capsys.readouterr().out
+    assert failed_examples(name) == 0, capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [case(name) for name in modules_of(nlp_inference)])
 def test_only_examples_that_need_the_hub_are_skipped(name):
-    for test in examples_of(importlib.import_module(name)):
-        skipped = [example.source for example in test.examples if example.options.get(doctest.SKIP)]
-        assert not skipped or any('"org/' in source for source in skipped), test.name
+    assert skipped_without_the_hub(name) == []
 
 
-def test_there_are_examples_in_both_packages():
-    counts = {name: len(examples_of(importlib.import_module(name))) for name in MODULES}
-    assert sum(count for name, count in counts.items() if name.startswith("nlp_inference")) > 40
+def test_there_are_examples():
+    modules = [name for name in modules_of(nlp_inference) if not name.startswith(EXTRAS)]
+    assert sum(len(examples_of(import_module(name))) for name in modules) > 40

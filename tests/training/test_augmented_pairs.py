@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from strategies import sentences
 
 from nlp_inference import Annotation, Category, Document, Processor, Span
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.transforms import Compose
-from nlp_training.augment import Augmentation, Augmenter
+from nlp_training.augment import Augmentation, AugmentationWarning, Augmenter
 from nlp_training.augment.epochs import AugmentedWindows
 
 ONE_TEXT = ("join_documents", "replace_entities")
@@ -116,6 +116,26 @@ def test_the_windows_of_an_epoch_have_the_second_text_of_that_epoch(text_process
         1,
         [len(text_processor(["Hello"])["input_ids"][0]) - 2 + _tokens(text_processor, windows, 0)],
     ]
+
+
+def test_a_second_text_that_would_outgrow_the_window_stays_as_it_arrived(text_processor: Processor) -> None:
+    narrow = Processor(text_processor.tokenizer, text_processor.task, windows={"max_length": 12, "overlap": 0})
+    doubled = {"keyboard_typos": {"probability": 1, "slips": ["double"], "max_share": 1, "texts": "both"}}
+    gold = Annotation(categories=(Category(label="ham"),))
+    fitting = Document(id="1", raw_text="Hello there", raw_text_pair="see", gold=gold)
+    filling = Document(id="2", raw_text="Hello there", raw_text_pair="one two three four five six", gold=gold)
+    free, bound = Augmenter([doubled]), Augmenter([doubled]).within(narrow)
+    assert bound(fitting, epoch=0) == free(fitting, epoch=0)
+    with pytest.raises(InvalidDocumentError, match="its second text of"):
+        narrow.encode([free(filling, epoch=0).document])
+    with pytest.warns(AugmentationWarning, match="second text of document '2' too long for a window; it stays as it"):
+        augmented = bound(filling, epoch=0)
+    assert augmented.document.raw_text == free(filling, epoch=0).document.raw_text != filling.raw_text
+    assert augmented.document.raw_text_pair == filling.raw_text_pair
+    assert (augmented.records, augmented.records_pair) == (free(filling, epoch=0).records, ())
+    assert augmented.as_edits().text_pair == filling.raw_text_pair
+    bound(filling, epoch=1)  # said once
+    narrow.encode([bound(filling, epoch=epoch).document for epoch in range(5)])
 
 
 def _tokens(processor: Processor, windows: AugmentedWindows, epoch: int) -> int:

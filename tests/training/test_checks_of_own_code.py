@@ -206,7 +206,7 @@ def test_a_metric_that_asks_the_document_for_its_gold_is_caught() -> None:
 
 
 @architecture
-class GatedTagger(BertPreTrainedModel):
+class CheckedTagger(BertPreTrainedModel):
     """A tagger whose states pass a gate."""
 
     bug = ""
@@ -253,7 +253,7 @@ TAGGING = Task.from_spec({"token-classification": {"labels": ["CITY", "PERSON"]}
 
 
 def test_a_sound_model_class_keeps_its_laws() -> None:
-    check_architecture(GatedTagger, config=small(), task=TAGGING)
+    check_architecture(CheckedTagger, config=small(), task=TAGGING)
 
 
 @pytest.mark.parametrize(
@@ -270,21 +270,23 @@ def test_a_sound_model_class_keeps_its_laws() -> None:
     ],
 )
 def test_a_model_class_with_a_bug_is_caught(bug: str, said: str) -> None:
-    broken = architecture(type("BrokenTagger", (GatedTagger,), {"bug": bug, "__module__": __name__}))
+    broken = architecture(type("BrokenTagger", (CheckedTagger,), {"bug": bug, "__module__": __name__}))
     with pytest.raises(CheckFailedError, match="BrokenTagger breaks the law .*" + said):
         check_architecture(broken, config=small(), task=TAGGING)
 
 
 def test_a_model_class_without_a_name_or_an_encoder_is_caught() -> None:
-    class Nameless(GatedTagger):
+    class Nameless(CheckedTagger):
         pass
 
     with pytest.raises(CheckFailedError, match="put @architecture before the class"):
         check_architecture(Nameless, config=small(), task=TAGGING)
     with pytest.raises(InvalidSpecError, match="transformers has a class 'BertModel' itself"):
-        architecture(type("BertModel", (GatedTagger,), {}))
+        architecture(type("BertModel", (CheckedTagger,), {}))
     with pytest.raises(InvalidSpecError, match=r"is no subclass of transformers\.PreTrainedModel"):
         architecture(nn.Linear)
-    headless = architecture(type("Headless", (GatedTagger,), {"base_model_prefix": "encoder", "__module__": __name__}))
+    headless = architecture(
+        type("Headless", (CheckedTagger,), {"base_model_prefix": "encoder", "__module__": __name__})
+    )
     with pytest.raises(CheckFailedError, match="base_model_prefix is 'encoder', which names no encoder"):
         check_architecture(headless, config=small(), task=TAGGING)

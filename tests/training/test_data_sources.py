@@ -124,6 +124,10 @@ def test_synthetic_documents(load):
     [
         ("missing.jsonl", "there is no file 'missing.jsonl' in "),
         ("missing.csv", "there is no file 'missing.csv' in "),
+        (
+            "a.txt",
+            "the format of 'a.txt' is not known by its suffix; name it, as in {path: a.txt, format: conll}. Known: ",
+        ),
         ({"path": "a.jsonl", "split": "train"}, "a.jsonl: split is not for the format 'jsonl'; leave it out"),
         ({"path": "a.csv", "format": "cvs"}, "unknown format 'cvs'; did you mean 'csv'?"),
         ({"path": "a.csv", "format": "brat", "columns": {"text": "utterance"}}, "columns is not for the format 'brat'"),
@@ -145,6 +149,7 @@ def test_synthetic_documents(load):
 def test_a_source_that_cannot_be_read(load, source, message):
     Path("a.jsonl").write_text('{"text": "a"}\n')
     Path("a.json").write_text("{")
+    Path("a.txt").write_text("Ana\tB-PERSON\n")
     write_csv("a.csv", ("utterance", "label"), ("x", 1))
     write_parquet("a.parquet", {"text": ["x"]}, {"text": datasets.Value("string")})
     with pytest.raises(InvalidDataError) as error:

@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nlp_inference import PostTransform, Predictor, Task, Transform
+from nlp_inference import PostTransform, Predictor, Processor, Task, Transform
+from nlp_inference._model_code import class_digest
 from nlp_inference.architectures import own
 from nlp_inference.errors import ArtefactError, InvalidSpecError, UnknownTypeError
+from nlp_inference.fingerprint import FingerprintWarning
 from nlp_inference.testing import check_transform
 from nlp_training import RunConfig, load_config, train
 from nlp_training.augment import Augmentation
+from nlp_training.export import Exported, export_model
 from nlp_training.losses import Loss
 from nlp_training.metrics import Metric, document_metric
 from nlp_training.release.plan import plan_release
@@ -164,6 +167,31 @@ def test_moved_into_a_package_nothing_else_changes(
     assert list(model.glob("*.py")) == []
     assert json.loads((model / "processor_config.json").read_text())["custom"][0]["package"] == "my-package 1.0"
     Predictor.from_pretrained(model)
+
+
+def test_the_code_of_a_model_class_is_that_which_was_saved_with_the_model(trained: Any, folder: Path) -> None:
+    _, result = trained
+    text = (folder / "my_model.py").read_text()
+    other = text.replace("torch.sigmoid", "torch.tanh")
+    assert Processor.from_pretrained(result.model).fingerprint.architecture == class_digest(own._MEMBERS["GatedTagger"])
+    (result.model / "my_model.py").write_text(f"# read and found harmless\n{text}")
+    Predictor.from_pretrained(result.model, trust_remote_code=True)
+    (result.model / "my_model.py").write_text(other)
+    with pytest.raises(ArtefactError, match=r"code of the model class of .* \('my_model\.py'\) is not what was saved"):
+        Predictor.from_pretrained(result.model, trust_remote_code=True)
+    (folder / "my_model.py").write_text(other)
+    import_modules([str(folder / "my_model.py")])
+    with pytest.warns(FingerprintWarning, match=r"source of GatedTagger [0-9a-f]{12}… -> [0-9a-f]{12}…; run: nlp-inf"):
+        Predictor.from_pretrained(result.model)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_model_class_of_ones_own_is_exported(trained: Any, trusted: bool) -> None:
+    _, result = trained
+    [exported] = export_model(result.model, dtypes=("float32",), max_drop=100, trust_remote_code=trusted)
+    assert isinstance(exported, Exported)
+    [document] = Predictor.from_pretrained(result.model, backend="onnx").predict(["Ana [12] lives in Rome"])
+    assert document.text == "Ana  lives in Rome"
 
 
 def test_what_the_files_define_keeps_its_laws(folder: Path) -> None:

@@ -74,8 +74,16 @@ def narrow_model(architecture, task):
         return classes[task.name].from_config(config).eval()
 
 
+QUICK = ("bert", "deberta-v2")
+"""Exported in every run of the tests: the most used, and the one with attention of its own. The others are slow."""
+
+
 @pytest.mark.parametrize(
-    ("architecture", "kind"), [*((name, "token") for name in sorted(ARCHITECTURES)), ("bert", "text")]
+    ("architecture", "kind"),
+    [
+        *(pytest.param(one, "token", marks=() if one in QUICK else pytest.mark.slow) for one in sorted(ARCHITECTURES)),
+        ("bert", "text"),
+    ],
 )
 def test_every_architecture_answers_the_same_for_any_number_of_rows_and_tokens(architecture, kind, request, tmp_path):
     processor = request.getfixturevalue(f"{kind}_processor")

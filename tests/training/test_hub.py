@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,12 +14,15 @@ from hub_client import Client, ClientError
 from hub_http import Fault
 from hub_server import Hub, Repo
 from huggingface_hub import ModelCard, metadata_load
+from made_up_records import span_records, write_jsonl
 from tiny_models import tiny_model
 
 from nlp_inference import Predictor, Processor
+from nlp_inference.fingerprint import Fingerprint
 from nlp_inference.golden import record_artefact
 from nlp_training import RunConfig
 from nlp_training.data_report.split_measures import SplitMeasures
+from nlp_training.export import Exported, export_model
 from nlp_training.reports.model_card import model_card
 
 WRITER, READER, UNKNOWN = "hf_writer", "hf_reader", "hf_unknown"
@@ -205,6 +209,40 @@ def test_what_an_earlier_release_left_goes_with_the_same_commit(
     done = writer("publish", str(first), "org/shards")
     assert done["removed"] == ["model-00001-of-00002.safetensors", "vocab.txt"]
     assert set(repo.commits[done["commit"]]) == {*SENT, "LICENSE"}
+
+
+def test_what_was_exported_is_published_and_loads_without_the_weights(
+    hub: Hub, writer: Client, reader: Client, first: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(first, model)
+    processor = Processor.from_pretrained(model)
+    fingerprint = Fingerprint.of(processor, weights=[model / "model.safetensors"], runtime="torch", folder=model)
+    processor.with_fingerprint(fingerprint).save_pretrained(model)
+    data = write_jsonl(tmp_path / "validation.jsonl", span_records("validation", 4))
+    assert all(
+        isinstance(one, Exported)
+        for one in export_model(model, dtypes=("float32", "int8"), data=str(data), max_drop=100)
+    )
+    (model / "onnx" / "notes.txt").write_text("mine")
+    done = writer("publish", str(model), "org/exported")
+    repo = hub.repos["org/exported"]
+    exports = {"onnx/model.onnx", "onnx/model.golden.json", "onnx/model_int8.onnx", "onnx/model_int8.golden.json"}
+    assert set(repo.commits[done["commit"]]) == {".gitattributes", *SENT, *exports}
+    cache = tmp_path / "cache"
+    for dtype in ("float32", "int8"):
+        here = Predictor.from_pretrained(model, backend="onnx", dtype=dtype).predict(TEXTS)
+        options = {"backend": "onnx", "dtype": dtype, "verify": True, "cache_dir": str(cache)}
+        assert reader("predict", "org/exported", *TEXTS, **options) == [
+            document.predicted.model_dump(mode="json") for document in here
+        ]
+    assert not list(cache.rglob("model.safetensors"))
+    graph = (model / "onnx" / "model_int8.onnx").read_bytes()
+    (model / "onnx" / "model_int8.onnx").write_bytes(graph + b"\0")
+    with pytest.raises(ClientError, match=r"'model_int8\.onnx' of .* is not what was exported and verified"):
+        writer("publish", str(model), "org/exported")
+    shutil.rmtree(model / "onnx")
+    assert writer("publish", str(model), "org/exported")["removed"] == sorted(exports)
 
 
 def test_a_private_model_is_told_only_to_those_who_may_see_it(

@@ -9,6 +9,7 @@ import torch
 from made_up_records import label_records, write_jsonl
 from tiny_models import tiny_model
 from torch.nn import functional
+from transformers import TrainingArguments
 
 from nlp_inference import Document, Processor
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
@@ -19,6 +20,7 @@ from nlp_training.batch_loss import BatchLoss
 from nlp_training.losses import Loss
 from nlp_training.losses.mixup import Mixer, Mixing, Mixup
 from nlp_training.objects import build_processor, build_trainer, load_splits
+from nlp_training.trainer import DocumentTrainer
 
 TEXTS = [
     Document(raw_text=text, gold={"categories": [{"label": label}]}, metadata={"weight": weight})
@@ -209,6 +211,18 @@ def test_a_model_that_takes_no_embeddings_is_refused(text_processor: Processor) 
 
     with pytest.raises(InvalidSpecError, match=r"'mixup' mixes embeddings, but Plain does not take them"):
         mixup_loss("mixup", text_processor, Plain())
+
+
+def test_mixup_with_sharded_weights_is_refused(text_processor: Processor, tmp_path: Path) -> None:
+    args = TrainingArguments(str(tmp_path), use_cpu=True, report_to="none")
+    trainer = DocumentTrainer(tiny_model(text_processor.task), args, processing_class=text_processor)
+    trainer.is_fsdp_enabled = True
+    distilled = Loss.from_spec({"mixup": {"loss": {"focal": 1}}})
+    with pytest.raises(
+        InvalidSpecError, match=r"'mixup' reads the word embeddings by themselves, and FSDP .*ddp\.yaml"
+    ):
+        trainer._make_loss(distilled)
+    trainer._make_loss(distilled.inner())
 
 
 def test_no_processor_takes_mixup(text_processor: Processor) -> None:

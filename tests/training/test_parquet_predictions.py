@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-import pyarrow
-import pyarrow.parquet
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -33,7 +33,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _save(path: Path, **columns: object) -> str:
-    pyarrow.parquet.write_table(pyarrow.table(columns), path, row_group_size=2)
+    pq.write_table(pa.table(columns), path, row_group_size=2)
     return str(path)
 
 
@@ -44,7 +44,7 @@ def _predict(*arguments: object, status: int = 0) -> Result:
 
 
 def test_rows_become_items_with_plain_columns_as_metadata(tmp_path: Path) -> None:
-    days = pyarrow.array([1, 2, 3], pyarrow.date32())
+    days = pa.array([1, 2, 3], pa.date32())
     columns = {"text": ["Rome", None, ""], "id": [7, 8, None], "lang": ["it", "de", None], "day": days, "x": [[1]] * 3}
     source = _save(tmp_path / "in.parquet", **columns)
     with open_source(source) as opened:
@@ -99,7 +99,7 @@ def _write(folder: Path, results: list[Document | FailedDocument]) -> int:
 
 
 def _groups(path: Path) -> list[int]:
-    metadata = pyarrow.parquet.read_metadata(path)
+    metadata = pq.read_metadata(path)
     return [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
 
 
@@ -109,7 +109,7 @@ def test_parts_are_of_so_many_rows_and_their_groups_of_so_many_rows_and_characte
     parts = sorted(folder.iterdir())
     assert [part.name for part in parts] == [f"part-0000{number}.parquet" for number in range(3)]
     assert [_groups(part) for part in parts] == [[6, 6, 6, 2], [6, 6, 6, 2], [5, 5]]
-    assert pyarrow.parquet.read_table(folder)["id"].to_pylist()[43:46] == ["43", "long", "45"]
+    assert pq.read_table(folder)["id"].to_pylist()[43:46] == ["43", "long", "45"]
 
 
 @pytest.mark.parametrize(("kept", "known"), [(0, 0), (1, 20), (2, 40), (3, 40)])
@@ -132,7 +132,7 @@ def test_a_row_holds_all_that_a_line_would(tmp_path: Path) -> None:
     )
     document = Document(id="7", raw_text="Ana", raw_text_pair="Bo", predicted=predicted, metadata={"n": [1]})
     _write(tmp_path / "out", [document, FailedDocument(id="8", error="ValueError", message="no")])
-    row, failed = pyarrow.parquet.read_table(tmp_path / "out").to_pylist()
+    row, failed = pq.read_table(tmp_path / "out").to_pylist()
     more = json.loads(row.pop("more"))
     back = {"id": row["id"], "raw_text": row["raw_text"], **more}
     back["predicted"] |= {"spans": row["spans"], "categories": row["categories"]}
@@ -156,13 +156,13 @@ def test_the_command_goes_from_parquet_to_parquet_and_on_after_a_stop(saved_mode
     source = _save(tmp_path / "in.parquet", body=texts, key=[f"k{number}" for number in range(70)])
     output, options = tmp_path / "out.parquet", ["--text-column", "body", "--id-column", "key"]
     _predict(saved_model, source, "-o", output, *options)
-    rows = pyarrow.parquet.read_table(output).to_pylist()
+    rows = pq.read_table(output).to_pylist()
     assert [(row["id"], row["raw_text"]) for row in rows] == [(f"k{n}", text) for n, text in enumerate(texts)]
     whole = {path.name: path.read_bytes() for path in output.iterdir()}
 
     _save(tmp_path / "in.parquet", body=[*texts[:50], None, *texts[51:]], key=[f"k{number}" for number in range(70)])
     _predict(saved_model, source, "-o", output, "--overwrite", "--on-error", "raise", *options, status=1)
-    assert pyarrow.parquet.read_table(output).num_rows == 50
+    assert pq.read_table(output).num_rows == 50
     assert progress_file(output).is_file()
     _save(tmp_path / "in.parquet", body=texts, key=[f"k{number}" for number in range(70)])
     _predict(saved_model, source, "-o", output, "--resume", *options)

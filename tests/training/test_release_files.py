@@ -72,9 +72,9 @@ def test_what_is_missing_is_named(model: Path, name: str) -> None:
 
 
 def test_a_folder_without_a_model_is_none(tmp_path: Path) -> None:
-    with pytest.raises(PublishError, match=r"there is no model in .* give the folder of a run"):
+    with pytest.raises(ArtefactError, match=r"there is no model in .* give the folder of a run"):
         find_release(tmp_path)
-    with pytest.raises(PublishError, match="there is no model in 'no/where'"):
+    with pytest.raises(ArtefactError, match="there is no model in 'no/where'"):
         find_release("no/where")
 
 
@@ -158,7 +158,10 @@ def test_no_file_outside_the_folder_is_published(model: Path, place: Callable[[P
         ("README.md", True),
         (".gitattributes", False),
         ("LICENSE", False),
-        ("onnx/model.onnx", False),
+        ("onnx/model.onnx", True),
+        ("onnx/model_int8.golden.json", True),
+        ("onnx/decoder.onnx", False),
+        ("model.onnx", False),
         ("adapter_model.safetensors", False),
     ],
 )

@@ -18,6 +18,7 @@ from nlp_training.cli import app
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.predictions import kept_predictions
 from nlp_training.reports.html import write_report
+from nlp_training.reproducibility.manifest import RunManifest
 
 TEXT = "Ana Maria met Bo in Rome near Oslo"
 VOID = {"meta", "input", "br"}
@@ -282,6 +283,22 @@ def test_the_report_of_a_real_run_is_written_and_made_again(span_run: RunConfig)
     assert result.exit_code == 0
     assert result.stdout == f"report {page.resolve().as_uri()}\n"
     assert page.read_text() == first
+
+
+def test_a_run_whose_report_cannot_be_written_has_finished_all_the_same(
+    span_run: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise KeyError("a score that nobody knows")
+
+    monkeypatch.setattr("nlp_training.run.write_report", broken)
+    said = StringIO()
+    train(span_run, console=Console(file=said, width=80))
+    assert (
+        "the report could not be written: KeyError: 'a score that nobody knows'; the run is whole; to try again: "
+        f"nlp-training report {span_run.folder}\n"
+    ) in said.getvalue()
+    assert RunManifest.load(span_run.folder).status == "finished"
 
 
 def test_a_run_with_categories_only_has_a_report(label_run: RunConfig) -> None:

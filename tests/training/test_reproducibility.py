@@ -22,6 +22,7 @@ from nlp_training.data.fingerprint import documents_sha256
 from nlp_training.reproducibility import code_state
 from nlp_training.reproducibility.compare import Row, compare_runs, explain_rows
 from nlp_training.reproducibility.manifest import Checkout, CodeState, DataPrint, Hardware, RunManifest
+from nlp_training.reproducibility.record import RunRecord
 from nlp_training.reproducibility.whole_checkpoints import is_whole, last_whole, mark_whole, remove_after
 from nlp_training.trainer import DocumentTrainer
 
@@ -76,7 +77,7 @@ def test_a_run_says_what_it_was_made_of_and_what_came_out(finished: Path) -> Non
 
 
 def test_what_a_run_says_of_its_making_is_not_published(finished: Path) -> None:
-    ours = {"run.json", "config.yaml", "environment.txt", "code.diff"}
+    ours = {"run.json", "config.yaml", "environment.txt", "code.diff", "code.modules"}
     assert not ours & {path.name for path in (finished / "model").iterdir()}
 
 
@@ -286,7 +287,12 @@ def manifest_of(**changes: Any) -> RunManifest:
         (
             {"metrics": "n", "code": CodeState(version="1", checkout=Checkout(commit="b", dirty=False))},
             ["commit", "metrics"],
-            "the code is not the same",
+            "the code is not the same (commit): compare the commits",
+        ),
+        (
+            {"metrics": "n", "modules": {"ideas.py": "0" * 64}},
+            ["ideas.py", "metrics"],
+            "the code is not the same (ideas.py): compare the commits, code.diff and code.modules of both runs",
         ),
     ],
 )
@@ -324,9 +330,53 @@ def test_an_explanation_is_not_given_for_a_result(tmp_path: Path) -> None:
 def test_a_run_is_reproduced(finished: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["reproduce", str(finished), "--output-dir", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["identical"] is True
+    found = json.loads(done.stdout)
+    assert found["identical"] is True
+    assert [row["name"] for row in found["rows"] if row["kind"] == "configuration"] == []
+    assert (finished / "logs").is_dir()
+    assert not (tmp_path / "once" / "logs").exists()
     weights = [(folder / "model" / "model.safetensors").read_bytes() for folder in (finished, tmp_path / "once")]
     assert weights[0] == weights[1]
+    assert f"report {(tmp_path / 'once' / 'report.html').resolve().as_uri()}\n" in done.stderr
+
+
+def test_nobody_is_sent_to_a_repetition_that_is_removed(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunRecord, "finish", _finish_otherwise)
+    done = CliRunner().invoke(app, ["reproduce", str(finished)])
+    assert done.exit_code == 1
+    assert "report file:" not in done.stderr
+    assert not any(line.startswith("model ") for line in done.stderr.splitlines())
+    assert done.stderr.endswith("the repetition was not kept; to look into it: --output-dir DIR\n")
+
+
+def _finish_otherwise(record: RunRecord, _: Path) -> None:
+    record._write(status="finished", metrics="0" * 64)
+
+
+def test_the_files_of_the_user_are_kept_with_what_they_import(
+    span_run: RunConfig, tmp_path: Path, console: Console
+) -> None:
+    ideas, helpers = tmp_path / "ideas.py", tmp_path / "helpers.py"
+    ideas.write_text("from .helpers import NAME\nfrom . import helpers\nimport re\n")
+    helpers.write_text("NAME = 'a'\n")
+    (tmp_path / "others.py").write_text("")
+    run = span_run.model_copy(update={"modules": [str(ideas), "json"], "golden": GoldenConfig(records=0)})
+    run = run.model_copy(update={"training": {**run.training, "num_train_epochs": 1}})
+    train(run, console=console)
+    kept = run.folder / "code.modules"
+    assert {path.name: path.read_text() for path in kept.iterdir()} == {
+        "ideas.py": ideas.read_text(),
+        "helpers.py": "NAME = 'a'\n",
+    }
+    assert RunManifest.load(run.folder).modules == {
+        "helpers.py": file_digest(helpers),
+        "ideas.py": file_digest(ideas),
+    }
+    helpers.write_text("NAME = 'b'\n")
+    with pytest.raises(InvalidSpecError, match=r"changed: the file helpers\.py; undo it"):
+        train(run, console=console, resume=True)
+    train(span_run.model_copy(update={"training": run.training}), console=console)
+    assert not kept.exists()
 
 
 def stub_training(monkeypatch: pytest.MonkeyPatch, like: Path, **changes: Any) -> None:

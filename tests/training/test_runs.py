@@ -14,7 +14,7 @@ from nlp_inference import Annotation, Document, Span
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_training.cli import app
 from nlp_training.reproducibility.manifest import RunManifest
-from nlp_training.runs import compare_runs, find_runs, read_run
+from nlp_training.runs import Comparison, compare_runs, find_runs, read_run
 from nlp_training.runs.tables import comparison_tables, runs_table
 
 MANIFEST = {
@@ -89,7 +89,7 @@ def runs(tmp_path: Path) -> Path:
     (broken / "model" / "metrics.json").write_text('{"test": {"f1"')
     write_run(folder / "searched" / "trials" / "0", f1=0.6)
     (folder / "searched" / "run.json").write_text("[]")
-    (folder / "notes").mkdir()
+    (folder / "notes" / "checkpoints").mkdir(parents=True)  # as a search leaves
     for name, year in (("old", 2001), ("stopped", 2002), ("torn", 2003)):
         for path in (folder / name).rglob("*"):
             os.utime(path, ((year - 1970) * 31_557_600,) * 2)
@@ -204,6 +204,21 @@ def test_only_what_differs_is_compared_and_the_best_is_highlighted(runs: Path, t
         console.print(comparison_tables(found))
     assert "\x1b[1;32m0.9000" in capture.get()
     assert "\x1b[1;32m0.7000" not in capture.get()
+
+
+def test_no_word_of_a_key_is_cut_and_a_reason_is_said_once(tmp_path: Path) -> None:
+    key = "training.per_device_train_batch_size"
+    runs = tuple(read_run(write_run(tmp_path / name)) for name in ("one", "other"))
+    settings = {key: (16, "word " * 20), "data.train.path": ("/a/long/folder/" * 5, None)}
+    reason = "their documents, or the gold of these, are not the same"
+    found = Comparison(runs, settings, {}, {}, {"validation": reason, "test": reason})
+    text = shown(comparison_tables(found))
+    assert [line.split()[1] for line in text.splitlines() if "training." in line or "per_device" in line] == [
+        "training.",
+        "per_device_train_batch_size",
+    ]
+    assert max(map(len, text.splitlines())) <= 80
+    assert f"validation, test: no paired test: {reason}" in " ".join(text.split())
 
 
 def test_two_runs_on_the_same_documents_are_tested_pairwise(tmp_path: Path) -> None:

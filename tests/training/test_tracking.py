@@ -17,6 +17,7 @@ from nlp_training.reproducibility.manifest import RunManifest
 from nlp_training.tracking import choose_trackers, trackers
 from nlp_training.tracking.choice import describe_trackers
 from nlp_training.tracking.results import flat_settings
+from nlp_training.trainer import DocumentTrainer
 
 OF_SQLALCHEMY = "ignore:The ``noload`` loader strategy is deprecated"  # MLflow's models, with SQLAlchemy 2.1
 
@@ -63,6 +64,43 @@ def test_by_default_a_run_leaves_curves_settings_and_scores_in_its_folder(one_ru
     plugins = log.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     assert b"training.learning_rate" in plugins
     assert b"processor.task" in plugins
+
+
+def test_a_run_that_goes_on_shows_no_step_twice(span_run: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = short(span_run, logging_strategy="steps", logging_steps=1)
+    logged: list[int] = []
+
+    def killed(trainer: DocumentTrainer, *args: Any, **kwargs: Any) -> Any:
+        logged.append(trainer.state.global_step)
+        if trainer.state.global_step == 9:
+            raise KeyboardInterrupt
+        return training_step(trainer, *args, **kwargs)
+
+    training_step = DocumentTrainer.training_step
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(DocumentTrainer, "training_step", killed)
+        train(config, console=console())
+    assert logged == list(range(10))
+    train(config, console=console(), resume=True)  # from step 6
+    log = events(config.folder / "logs")
+    assert [point.step for point in log.Scalars("train/loss")] == list(range(1, 13))
+    assert [point.step for point in log.Scalars("eval/f1")] == [6, 12]
+    assert log.Scalars("final/test/f1")
+
+
+def test_a_tracker_that_is_out_of_reach_at_the_end_is_named_and_the_run_has_finished(
+    span_run: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("nlp_training.tracking.tensorboard.log_results", away)
+    shown = console()
+    train(short(span_run, num_train_epochs=1), console=shown)
+    assert (
+        "TensorBoard was not told how the run ended: OSError: no route to host; the run's folder has all of it\n"
+    ) in shown.file.getvalue()
+    assert RunManifest.load(span_run.folder).status == "finished"
 
 
 @pytest.fixture

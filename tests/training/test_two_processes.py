@@ -77,7 +77,7 @@ def test_two_processes_evaluate_as_one(span_run: RunConfig, tmp_path: Path) -> N
     command = [*launch, str(tmp_path / "script.py"), str(tmp_path / "run.yaml"), str(tmp_path / "metrics")]
     command.append(str(counted))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     model = run.folder / "model"
     metrics = json.loads((model / "metrics.json").read_text())

@@ -1,0 +1,39 @@
+"""`nlp-inference predict --engine ray`: a job on many machines, and how far it is."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from nlp_inference.cluster.job import Job
+
+
+def predict_on_cluster(job: "Job", *, resume: bool, overwrite: bool, messages: Console) -> None:
+    """Run a job, and show on a terminal how many documents and shards are done.
+
+    Raises:
+        NlpInferenceError: as `run_on_ray`.
+    """
+    from nlp_inference.cluster.parts import ShardReport
+    from nlp_inference.cluster.ray_engine import run_on_ray
+    from nlp_inference.quiet import quiet_libraries
+
+    quiet_libraries()
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    columns = (SpinnerColumn(), TextColumn("{task.fields[documents]:,} documents"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:
+        task = progress.add_task("", total=None, documents=0)
+        documents = 0
+
+        def show(report: ShardReport, shards: int) -> None:
+            nonlocal documents
+            documents += report.records
+            progress.update(task, advance=1, total=shards, documents=documents)
+
+        summary = run_on_ray(job, resume=resume, overwrite=overwrite, on_report=show)
+    failed = f", {summary.failed:,} of them failed" if summary.failed else ""
+    parts = f"{summary.parts:,} parts in {job.output}"
+    messages.print(f"{summary.records:,} documents{failed}; {parts}", highlight=False, markup=False)

@@ -1,0 +1,41 @@
+"""Where the model of a run is."""
+
+from pathlib import Path
+
+from nlp_inference.errors import ArtefactError
+
+SETTINGS_FILE = "processor_config.json"
+"""What every saved model has, and no other folder of a run."""
+
+
+def model_folder(run: str | Path) -> Path:
+    """The folder of a run's model.
+
+    Args:
+        run: the folder of the run, or that of its model.
+
+    Raises:
+        ArtefactError: there is no model.
+
+    Example:
+        >>> model_folder("runs/not-there")
+        Traceback (most recent call last):
+        nlp_inference.errors.ArtefactError: there is no model in 'runs/not-there': neither it nor its folder ...
+    """
+    for folder in (Path(run), Path(run) / "model"):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+    raise ArtefactError(
+        f"there is no model in {str(run)!r}: neither it nor its folder 'model' holds a {SETTINGS_FILE}; give the "
+        "folder of a run that nlp-training finished"
+    )
+
+
+def model_or_hub_id(given: str) -> str:
+    """The folder of a run's model where the folder of the run is given; any other folder and a Hub id as they are.
+
+    Example:
+        >>> model_or_hub_id("org/model")
+        'org/model'
+    """
+    return str(model_folder(given)) if (Path(given) / "model" / SETTINGS_FILE).is_file() else given

@@ -1,0 +1,203 @@
+"""What a run's folder tells, whole, unfinished or broken."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from nlp_inference.errors import ArtefactError, InvalidSpecError, NlpInferenceError
+from nlp_training.reproducibility.manifest import CONFIG_FILE, MANIFEST_FILE, RunManifest
+from nlp_training.yaml_files import read_yaml
+
+Status = Literal["finished", "failed", "running", "unfinished", "broken"]
+"""`running` of a run that was killed, too; `unfinished` and `broken` of what has no manifest, or no readable one."""
+
+_OF_A_RUN = (MANIFEST_FILE, CONFIG_FILE, "model")
+_INSIDE = frozenset({"model", "checkpoints", "logs", "predictions"})
+_DEPTH = 4
+_HEADLINES = ("f1", "accuracy")
+"""The `best` of each `DocumentMetric`; a task of the user's may have others, the first of which stands first."""
+
+
+class Score(NamedTuple):
+    """The headline of a data set: what it is called, its value, and the ends of its 95 % interval, if it has one."""
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run, as far as its folder tells.
+
+    Attributes:
+        folder: of the run.
+        name: of the run: its folder, below the one that was looked through.
+        status: how it ended.
+        problem: what is wrong with it, in a line.
+        started: when it began; of a run without a manifest, when its newest file was written.
+        seconds: from beginning to end.
+        base: the model that it started from.
+        task: the name of the task.
+        commit: of the project that it was started in, or else of this library.
+        config: its configuration as JSON holds it, empty if there is none.
+        metrics: its scores by data set, empty if there are none.
+    """
+
+    folder: Path
+    name: str
+    status: Status
+    problem: str | None = None
+    started: datetime | None = None
+    seconds: float | None = None
+    base: str | None = None
+    task: str | None = None
+    commit: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def scores(self) -> dict[str, Score]:
+        """The headline of each data set: the score by which models are chosen."""
+        headlines = {data: _headline(scores) for data, scores in self.metrics.items()}
+        return {data: score for data, score in headlines.items() if score is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the configuration and the scores that are no headlines."""
+        return {
+            "name": self.name,
+            "folder": str(self.folder),
+            "status": self.status,
+            "problem": self.problem,
+            "started": None if self.started is None else self.started.isoformat(timespec="seconds"),
+            "seconds": self.seconds,
+            "base": self.base,
+            "task": self.task,
+            "commit": self.commit,
+            "scores": {data: score._asdict() for data, score in self.scores().items()},
+        }
+
+
+def find_runs(folder: str | Path) -> list[Run]:
+    """Every run in a folder, those inside of runs too; sorted by name.
+
+    Args:
+        folder: such as `runs`; or a run.
+
+    Raises:
+        ArtefactError: there is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise ArtefactError(f"there is no folder {str(root)!r}; give the one that runs are kept in, such as runs")
+    return [read_run(one, name=_name(one, root)) for one in _folders_of_runs(root, _DEPTH)]
+
+
+def read_run(folder: str | Path, *, name: str | None = None) -> Run:
+    """What the folder of a run tells; whatever is wrong with it is its status, and no error.
+
+    Raises:
+        ArtefactError: this is not the folder of a run.
+    """
+    path = Path(folder)
+    if path.name == "model" and not _is_run(path):
+        path = path.parent
+    if not _is_run(path):
+        raise ArtefactError(f"{str(folder)!r} is no folder of a run; give one such as runs/quickstart")
+    manifest, no_manifest = _attempt(lambda: RunManifest.load(path), needed=(path / MANIFEST_FILE).exists())
+    config, no_config = _read_config(path)
+    metrics, no_metrics = _attempt(lambda: _read_metrics(path), needed=(path / "model" / "metrics.json").exists())
+    problem = no_manifest or no_config or no_metrics
+    status: Status = "broken" if problem else "finished" if metrics else "unfinished"
+    if manifest is not None and not (problem and manifest.status == "finished"):
+        status = manifest.status
+    return Run(
+        folder=path,
+        name=name or path.resolve().name,
+        status=status,
+        problem=problem or (manifest.error if manifest is not None else None),
+        started=_newest(path) if manifest is None else manifest.started_at,
+        seconds=None if manifest is None else manifest.seconds,
+        base=_inside(config or {}, "model", "base"),
+        task=_task(config or {}),
+        commit=None if manifest is None else _commit(manifest),
+        config=config or {},
+        metrics=metrics or {},
+    )
+
+
+def _folders_of_runs(folder: Path, depth: int) -> Iterator[Path]:
+    is_run = _is_run(folder)
+    if is_run:
+        yield folder
+    if depth:
+        for inner in sorted(folder.iterdir()):
+            if inner.is_dir() and not inner.name.startswith(".") and not (is_run and inner.name in _INSIDE):
+                yield from _folders_of_runs(inner, depth - 1)
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _OF_A_RUN) or any(folder.glob("checkpoints/*"))
+
+
+def _name(folder: Path, root: Path) -> str:
+    return folder.relative_to(root).as_posix() if folder != root else root.resolve().name
+
+
+def _attempt(read: Any, *, needed: bool) -> tuple[Any, str | None]:
+    if not needed:
+        return None, None
+    try:
+        return read(), None
+    except (NlpInferenceError, OSError, ValueError) as error:
+        return None, " ".join(str(error).split())
+
+
+def _read_config(folder: Path) -> tuple[Any, str | None]:
+    for path in (folder / CONFIG_FILE, folder / "model" / "training.yaml"):
+        if path.exists():
+            return _attempt(lambda path=path: read_yaml(path), needed=True)
+    return None, None
+
+
+def _read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
+    path = folder / "model" / "metrics.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidSpecError(f"{path.name} is no JSON: {error}") from error
+    if not isinstance(content, dict) or not all(isinstance(scores, dict) for scores in content.values()):
+        raise InvalidSpecError(f"{str(path)!r} holds {content!r:.60}, expected scores by data set")
+    return content
+
+
+def _headline(scores: Mapping[str, Any]) -> Score | None:
+    for name in (*_HEADLINES, *scores):
+        if isinstance(value := scores.get(name), float):
+            low_and_high = _inside(scores, "interval", name)
+            ends = low_and_high if isinstance(low_and_high, list) and len(low_and_high) == 2 else None
+            return Score(name, value, None if ends is None else (ends[0], ends[1]))
+    return None
+
+
+def _task(config: Mapping[str, Any]) -> str | None:
+    task = _inside(config, "processor", "task")
+    return next(iter(task), None) if isinstance(task, Mapping) else task
+
+
+def _inside(content: Mapping[str, Any], *keys: str) -> Any:
+    found: Any = content
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _commit(manifest: RunManifest) -> str | None:
+    return manifest.code.commit if manifest.project is None else manifest.project.commit
+
+
+def _newest(folder: Path) -> datetime | None:
+    times = [path.stat().st_mtime for path in (*folder.glob("*"), *folder.glob("model/*.json"))]
+    return datetime.fromtimestamp(max(times), tz=UTC) if times else None
