@@ -119,6 +119,19 @@ except MissingExtraError as error:
     assert 'pip install "nlp-inference[torch]"' in " ".join(run_python(code))
 
 
+def test_law_8_what_predicts_without_torch_loads_nothing_for_the_terminal_and_no_optional_library():
+    code = f"""
+import sys
+for absent in {HEAVY!r}:
+    sys.modules[absent] = None
+from nlp_inference.backends.onnx import OnnxBackend
+from nlp_inference.predictor import Predictor
+print(*[name for name in sys.modules if sys.modules[name] is not None])
+"""
+    optional = {"fsspec", "ftfy", "mlflow", "onnx", "pandas", "pyarrow", "ray", "rich", "scipy", "sklearn", "typer"}
+    assert {*optional, "nlp_training"}.isdisjoint(run_python(code))
+
+
 @pytest.mark.parametrize(
     "absent", ["torch", "datasets", "evaluate", "accelerate", "yaml", "scipy", "sklearn", "jinja2"]
 )

@@ -48,6 +48,7 @@ def predict(model: str, source: str, output: Path, *options: str, stop: tuple[in
     """Run the command in a fork and return how it ended; `stop` is a signal and the size at which it is sent."""
     child = os.fork()
     if not child:
+        os.nice(10)  # so that the parent, which may have the same core, is in time to stop it
         sys.argv = ["nlp-inference", "predict", model, source, "-o", str(output), *options]
         app()
         os._exit(99)  # the command always exits itself
@@ -69,7 +70,7 @@ def main(model: str, source: str, folder: Path, names: list[str]) -> None:
         told.append({"output": whole.name, "ends": [predict(model, source, whole)], "digest": digest(whole)})
         for number, signals in enumerate([[signal.SIGKILL], [signal.SIGINT], [signal.SIGKILL, signal.SIGKILL]]):
             output = folder / f"stopped-{number}.{name}"
-            places = sorted(rng.randrange(1, size(whole)) for _ in signals)
+            places = sorted(rng.randrange(1, size(whole) // 2) for _ in signals)
             ends = [
                 predict(model, source, output, "--resume", stop=(which, place))
                 for which, place in zip(signals, places, strict=True)

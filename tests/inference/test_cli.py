@@ -122,6 +122,7 @@ def test_a_model_that_cannot_be_loaded_is_one_line(saved_model: Path, model: str
     assert said.startswith(f"cannot load the model {model or str(saved_model)!r}: ")
 
 
+@pytest.mark.extra
 def test_without_its_extra_the_command_says_in_one_line_how_to_install_it(
     saved_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +136,7 @@ def test_without_its_extra_the_command_says_in_one_line_how_to_install_it(
     assert said.endswith('pip install "nlp-inference[torch]"')
 
 
+@pytest.mark.extra
 def test_the_quickstart_shows_messy_texts_and_keeps_the_libraries_quiet(saved_model: Path) -> None:
     script = Path(__file__).parents[2] / "scripts" / "show_quickstart.py"
     done = subprocess.run([sys.executable, str(script), str(saved_model)], capture_output=True, check=False)

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -122,7 +123,9 @@ def test_a_complete_output_is_not_gone_on_with(saved_model: Path, source: Path, 
     ("changed", "message"),
     [
         ("model", r"begun with something else: model [0-9a-f]{64} -> [0-9a-f]{64}; go on with what it was begun with"),
-        ("dtype", r"begun with something else: dtype float32 -> bfloat16;"),
+        pytest.param(
+            "dtype", r"begun with something else: dtype float32 -> bfloat16;", marks=pytest.mark.extra, id="dtype"
+        ),
         ("keys", r"begun with something else: text_column None -> body;"),
         ("text", r"record 1 of '.*' has another text than the source: it was begun with another source"),
         ("ids", r"record 1 of '.*' has the id '0', but the source 'new': it was begun with another source"),
@@ -136,10 +139,7 @@ def test_an_output_of_something_else_is_not_gone_on_with(
     _stopped(saved_model, source, output, records=30)
     before, model, options = output.read_bytes(), saved_model, []
     if changed == "model":
-        model = tmp_path / "model"
-        model.mkdir()
-        for path in saved_model.iterdir():
-            (model / path.name).write_bytes(path.read_bytes())
+        model = shutil.copytree(saved_model, tmp_path / "model")
         Processor.from_pretrained(saved_model, windows={"max_length": 32, "overlap": 6}).save_pretrained(model)
     elif changed == "dtype":
         options = ["--dtype", "bfloat16"]
@@ -174,7 +174,7 @@ def test_what_would_lose_something_is_refused_before_the_model_is_loaded(
         output.mkdir()
     options = [option.replace("DIR", str(tmp_path)) for option in options]
     said = _said(_predict(tmp_path / "no model", source, "-o", output, *options, status=2))
-    assert re.search(message.replace(" ", r"\s?"), said), said
+    assert re.search(message.replace(" ", ""), said.replace(" ", "")), said  # a box breaks long paths anywhere
     assert prepare != "file" or output.read_text() == "kept\n"
 
 
@@ -223,6 +223,7 @@ def test_a_full_disk_is_one_line(saved_model: Path, source: Path) -> None:
     assert said == "OutputError: '/dev/full' cannot be written: No space left on device"
 
 
+@pytest.mark.extra
 def test_runs_that_are_killed_or_interrupted_at_random_end_in_the_same_bytes(
     saved_model: Path, source: Path, tmp_path: Path
 ) -> None:

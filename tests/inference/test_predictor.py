@@ -238,6 +238,7 @@ def test_what_a_source_gave_before_it_broke_is_predicted(rome):
         next(stream)
 
 
+@pytest.mark.extra
 def test_how_to_reach_the_hub_is_passed_on_to_all_that_is_loaded(saved_model, monkeypatch, tmp_path):
     asked = []
 
@@ -311,6 +312,7 @@ def test_every_item_gets_its_answer_at_its_place(rome, items):
         assert not sound or result.raw_text == item
 
 
+@pytest.mark.extra
 def test_a_saved_model_predicts_from_its_folder(saved_model):
     loaded = Predictor.from_pretrained(saved_model, device="cpu")
     one, other = loaded.predict(["Ana lives in Rome"] * 2)
@@ -318,6 +320,7 @@ def test_a_saved_model_predicts_from_its_folder(saved_model):
     assert not loaded.backend.model.training
 
 
+@pytest.mark.extra
 def test_a_model_of_other_labels_than_its_processor_is_refused(saved_model, tokenizer, tmp_path):
     folder = shutil.copytree(saved_model, tmp_path / "mixed")
     Processor(tokenizer, TokenClassification(labels=("OTHER", "CITY"))).save_pretrained(folder)

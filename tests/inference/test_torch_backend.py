@@ -12,6 +12,8 @@ from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
 from nlp_inference.fingerprint import Fingerprint
 
+pytestmark = pytest.mark.extra
+
 
 def test_a_model_without_its_head_would_predict_at_random(token_processor: Processor, tmp_path: Path) -> None:
     model = tiny_model(token_processor.task)

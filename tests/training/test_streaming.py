@@ -86,6 +86,7 @@ def test_processes_share_a_pass(token_processor: Processor, processes: int) -> N
     assert seen == _rows(token_processor, documents)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # than there are cores for a test
 def test_workers_share_the_documents_of_their_process(token_processor: Processor) -> None:
     documents = _documents(21)
     batches = StreamedBatches(documents, token_processor, 2, order="sequential", seed=0, share=(1, 2))
