@@ -66,7 +66,7 @@ def main(name, data, seed, batches):
     set_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
     splits = {path.name.split(".")[1]: read(path) for path in sorted(data.glob(f"{name}.*.jsonl"))}
-    if name == "wnut17":
+    if "tokens" in splits["train"][0]:
         names = sorted({tag for record in splits["train"] for tag in record["tags"]})
         model_class, encode, collate, score = (
             AutoModelForTokenClassification,

@@ -2,48 +2,38 @@
 
     python benchmarks/predict.py --model runs/quickstart/model
 
-The pipeline runs at batch sizes 1, 8 and 32, in fp32 like the others, and its best counts. The bare limit is what no
-library can beat in this process: tokenise, sort, run batches of the same token budget, argmax; no Documents, no spans;
-once with the model as transformers loads it, and once with its linear layers packed as the Predictor packs them. Rounds
-are interleaved, and each figure is the median of its rounds.
+The pipeline runs at batch sizes 1, 8 and 32, in fp32, and its best counts, for the Predictor of every precision. The
+bare limit is what no library can beat in this process in fp32: tokenise, sort, run batches of the same token budget,
+argmax; no Documents, no spans; once with the model as transformers loads it, and once with its linear layers packed as
+the Predictor packs them. With ONNX Runtime runs what `nlp-training export` wrote. Rounds are interleaved, and each
+figure is the median of its rounds.
+
+"Outside" is the share of the time in which no batch is in the model's forward: once with one worker, where batches
+follow one another, and once as it runs, with batches side by side. Making a batch's arrays counts as outside, but not
+while another batch is in its forward.
 """
 
-import random
 import statistics
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import torch
 import typer
 from rich.console import Console
 from rich.table import Table
+from side_by_side import make_texts, rounds_in_turn, share_outside
 from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from nlp_inference import Predictor
+from nlp_inference.backends.onnx_files import exported
 from nlp_inference.backends.packing import packed
 from nlp_inference.batching import token_budget_batches
 from nlp_inference.quiet import quiet_libraries
-from nlp_training.data import generate_documents
 
-WORDS_MEAN, WORDS_SIGMA, WORDS_MAX = 49, 0.8, 200
-LETTERS_MAX = 8  # no text is longer than the 512 tokens that a pipeline reads
-
-
-def make_texts(count: int) -> list[str]:
-    """Texts of log-normal length, `WORDS_MEAN` words in the mean, joined of made-up documents."""
-    rng = random.Random(0)
-    documents = generate_documents(split="test", size=2000)
-    words = [word for document in documents for word in document.raw_text.split() if len(word) <= LETTERS_MAX]
-    texts = []
-    for _ in range(count):
-        length = min(WORDS_MAX, max(1, round(rng.lognormvariate(np.log(WORDS_MEAN) - WORDS_SIGMA**2 / 2, WORDS_SIGMA))))
-        start = rng.randrange(len(words) - length)
-        texts.append(" ".join(words[start : start + length]))
-    return texts
+PRECISIONS = (("torch", "float32"), ("torch", "bfloat16"), ("onnx", "float32"), ("onnx", "int8"))
+WARM_UP = 64
 
 
 def bare_limit(
@@ -76,6 +66,42 @@ def stock_pipeline(model: Path, batch_size: int) -> Callable[[list[str]], None]:
     return run
 
 
+def load_predictors(model: Path) -> dict[str, Predictor | None]:
+    """A Predictor for each precision, by name; `None` for what is not exported."""
+    there = exported(model)
+    return {
+        f"Predictor, {backend} {dtype}": Predictor.from_pretrained(model, device="cpu", backend=backend, dtype=dtype)
+        if backend == "torch" or dtype in there
+        else None
+        for backend, dtype in PRECISIONS
+    }
+
+
+def outside(predictor: Predictor, texts: list[str], rounds: int) -> tuple[str, str]:
+    """The share of the time outside the forward, with one worker and as it runs."""
+    alone = Predictor(predictor.processor, predictor.backend, workers=1)
+    alone.predict(texts[:WARM_UP])  # one worker gets all threads
+    shares = [[share_outside(one, texts) for _ in range(rounds)] for one in (alone, predictor)]
+    with_one, as_it_runs = (f"{statistics.median(values):.1%}" for values in shares)
+    return with_one, as_it_runs
+
+
+def make_table(
+    title: str, documents: int, median: Mapping[str, float], shares: Mapping[str, tuple[str, str] | None]
+) -> Table:
+    """A line for each that was measured, and for each precision that was not."""
+    best = min(value for name, value in median.items() if name.startswith("pipeline"))
+    table = Table(title=title)
+    for column in ("", "documents / s", "× best pipeline", "of the bare limit", "outside, 1 worker", "outside"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, value in median.items():
+        speed = (f"{documents / value:.0f}", f"{best / value:.2f}", f"{median['bare limit'] / value:.0%}")
+        table.add_row(name, *speed, *(shares.get(name) or ()))
+    for name in (name for name, share in shares.items() if share is None):
+        table.add_row(name, "not exported")
+    return table
+
+
 def main(
     model: Annotated[Path, typer.Option(help="A folder that training wrote.")] = Path("runs/quickstart/model"),
     documents: Annotated[int, typer.Option(help="How many texts.")] = 512,
@@ -87,31 +113,25 @@ def main(
     quiet_libraries()
     warnings.filterwarnings("ignore")  # of the pipeline, about its own use
     texts = make_texts(documents)
-    predictor = Predictor.from_pretrained(model, device="cpu")
+    predictors = load_predictors(model)
+    usable = {name: predictor for name, predictor in predictors.items() if predictor is not None}
+    token_budget = usable["Predictor, torch float32"].backend.token_budget
     runs: dict[str, Callable[[list[str]], object]] = {
-        "bare limit": bare_limit(model, predictor.backend.token_budget, prepare=lambda network: network),
-        "bare limit, packed": bare_limit(model, predictor.backend.token_budget, prepare=packed),
-        "nlp_inference.Predictor": predictor.predict,
+        "bare limit": bare_limit(model, token_budget, prepare=lambda network: network),
+        "bare limit, packed": bare_limit(model, token_budget, prepare=packed),
+        **{name: predictor.predict for name, predictor in usable.items()},
         **{f"pipeline, batch {size}": stock_pipeline(model, size) for size in (1, 8, 32)},
     }
     for run in runs.values():
-        run(texts[:32])
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run(texts)
-            seconds[name].append(time.perf_counter() - started)
-    median = {name: statistics.median(values) for name, values in seconds.items()}
-    best = min(value for name, value in median.items() if name.startswith("pipeline"))
-    table = Table(
-        title=f"{documents} documents, {sum(len(text.split()) for text in texts) / documents:.0f} words in the mean"
+        run(texts[:WARM_UP])
+    median = rounds_in_turn({name: lambda _, run=run: run(texts) for name, run in runs.items()}, rounds)
+    shares = {
+        name: None if predictor is None else outside(predictor, texts, rounds) for name, predictor in predictors.items()
+    }
+    words = sum(len(text.split()) for text in texts) / documents
+    Console(width=120).print(
+        make_table(f"{documents} documents, {words:.0f} words in the mean", documents, median, shares)
     )
-    for column in ("", "documents / s", "× best pipeline", "of the bare limit"):
-        table.add_column(column, justify="left" if not column else "right")
-    for name, value in median.items():
-        table.add_row(name, f"{documents / value:.0f}", f"{best / value:.2f}", f"{median['bare limit'] / value:.0%}")
-    Console().print(table)
 
 
 if __name__ == "__main__":

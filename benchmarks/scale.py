@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from predict import make_texts
 from rich.console import Console
 from rich.table import Table
+from side_by_side import make_texts
 
 from nlp_inference import Predictor
 from nlp_inference.cluster.parts import PartFiles

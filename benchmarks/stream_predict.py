@@ -1,6 +1,7 @@
 """Memory and time of `nlp-inference predict` on files from a thousand to a million documents.
 
     python benchmarks/stream_predict.py --model runs/quickstart/model            # 1,000, 10,000 and 100,000 documents
+    python benchmarks/stream_predict.py --tiny   # with a model that takes next to no time: what grows beside it
     python benchmarks/stream_predict.py --million --plot docs/images/stream_predict.svg
 
 Each file is predicted by a process of its own, through what the command does: JSON Lines in, JSON Lines out, with
@@ -49,13 +50,14 @@ def measure(model: str, path: Path, output: Path) -> None:
     """Predict a file and print what it took, as JSON."""
     from nlp_inference import Predictor
     from nlp_inference.files.formats import FileFormat
+    from nlp_inference.files.provenance import Provenance
     from nlp_inference.files.reading import open_source
-    from nlp_inference.files.resuming import Progress, writing_file
+    from nlp_inference.files.resuming import writing_file
     from nlp_inference.records import Columns
 
     predictor = Predictor.from_pretrained(model)
     predictor.predict(["Ana lives in Rome. " * (1 + number % 10) for number in range(WARM_UP)])
-    progress = Progress.of(predictor, output_format=FileFormat.LINES, columns=Columns())
+    provenance = Provenance.of(predictor, output_format=FileFormat.LINES, columns=Columns())
     done, samples, ended = [0], [], Event()
 
     def sample() -> None:
@@ -66,7 +68,7 @@ def measure(model: str, path: Path, output: Path) -> None:
     sampling = Thread(target=sample, daemon=True)
     sampling.start()
     wall, cpu = time.perf_counter(), time.process_time()
-    with open_source(str(path)) as opened, writing_file(output, progress=progress, resume=False) as file:
+    with open_source(str(path)) as opened, writing_file(output, provenance=provenance, resume=False) as file:
         for result in predictor.stream(opened.items, on_error="record"):
             file.write(result)
             done[0] += 1
@@ -76,6 +78,16 @@ def measure(model: str, path: Path, output: Path) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
     told = {"documents": done[0], "wall": wall, "cpu": cpu, "peak": peak, "samples": samples}
     print("MEASURED", json.dumps(told))
+
+
+def save_tiny(folder: Path) -> str:
+    """A model that takes next to no time, in a folder."""
+    from side_by_side import new_processor, save_untrained
+
+    from nlp_inference import TokenClassification
+
+    save_untrained(folder, new_processor(TokenClassification(labels=("PERSON", "CITY"))), tiny=True)
+    return str(folder)
 
 
 def run(model: str, count: int, folder: Path) -> dict:
@@ -98,24 +110,19 @@ def run(model: str, count: int, folder: Path) -> dict:
 def table(runs: dict[int, list[dict]]) -> Table:
     """A line for each size; the times are medians of the rounds."""
     shown = Table(title="nlp-inference predict")
-    for name in ("documents", "s", "CPU s", "documents / s", "CPU time a document × first", "steady MB", "peak MB"):
+    for name in ("documents", "s", "CPU s", "documents / s", "s × linear", "CPU s × linear", "steady MB", "peak MB"):
         shown.add_column(name, justify="right")
-    a_document = {}
+    first = min(runs)
+    linear = {}  # what a document takes in the smallest file
     for count, rounds in runs.items():
         wall, cpu, steady, peak = (
             statistics.median(one[name] for one in rounds) for name in ("wall", "cpu", "steady", "peak")
         )
-        a_document[count] = cpu / count
-        ratio = a_document[count] / a_document[min(runs)]
-        shown.add_row(
-            f"{count:,}",
-            f"{wall:.1f}",
-            f"{cpu:.1f}",
-            f"{count / wall:,.0f}",
-            f"{ratio:.3f}",
-            f"{steady:.0f}",
-            f"{peak:.0f}",
-        )
+        if count == first:
+            linear = {"wall": wall / count, "cpu": cpu / count}
+        ratios = (f"{wall / count / linear['wall']:.3f}", f"{cpu / count / linear['cpu']:.3f}")
+        speed = (f"{wall:.1f}", f"{cpu:.1f}", f"{count / wall:,.0f}", *ratios)
+        shown.add_row(f"{count:,}", *speed, f"{steady:.0f}", f"{peak:.0f}")
     return shown
 
 
@@ -162,6 +169,7 @@ def main(
         100_000,
     ],
     *,
+    tiny: Annotated[bool, typer.Option("--tiny", help="A tiny model in place of --model.")] = False,
     million: Annotated[bool, typer.Option("--million", help="Also a million documents.")] = False,
     rounds: Annotated[
         int, typer.Option(help="How often each size but the largest is measured, one after the other.")
@@ -177,10 +185,11 @@ def main(
     sizes = sorted({*counts, *([1_000_000] if million else [])})
     runs: dict[int, list[dict]] = {size: [] for size in sizes}
     with tempfile.TemporaryDirectory() as folder:
+        model = save_tiny(Path(folder, "tiny")) if tiny else model
         for number in range(rounds):
             for size in sizes if number == 0 else sizes[:-1]:
                 runs[size].append(run(model, size, Path(folder)))
-    Console().print(table(runs))
+    Console(width=110).print(table(runs))
     if plot_file is not None:
         plot_file.write_text(plot(runs), encoding="utf-8")
 

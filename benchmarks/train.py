@@ -2,44 +2,81 @@
 
     python benchmarks/train.py wnut17 --data FOLDER     # FOLDER/wnut17.{train,dev,test}.jsonl
     python benchmarks/train.py banking77 --data FOLDER  # FOLDER/banking77.{train,test}.jsonl
+    python benchmarks/train.py mixed                    # made-up documents of mixed lengths, written for the run
 
 The peers are what the documentation of transformers shows: the same base weights, words labelled at their first token,
 batches of 16, learning rate 2e-4 and 3 epochs; seqeval's micro F1, or accuracy. One has Trainer's defaults (random
 batches, fp32), the other groups by length and computes in bf16. Each runs in a process of its own, with all cores.
-Seconds are those of `Trainer.train()`; ours without its evaluations, which the peers do not have. Padding is the share
-of tokens that are none; "outside" is the share of the seconds outside forward, backward and optimiser, clipping of
-gradients being the optimiser's.
+Seconds are those of `Trainer.train()`; ours without evaluations, checkpoints and the log, which the peers do not have.
+Padding is the share of tokens that are none; "outside" is the share of the seconds outside forward, backward and
+optimiser, clipping of gradients being the optimiser's. What each training gave is told at once on stderr.
 """
 
 import json
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import mean, median, stdev
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from mixed_lengths import write_mixed
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
-SPLITS = {"wnut17": ("train", "dev", "test"), "banking77": ("train", "test")}
 PLAIN, TUNED, OURS = "plain Trainer, its defaults", "plain Trainer, length-grouped, bf16", "nlp_training"
 Result = dict[str, Any]
 
 
+class Benchmark(NamedTuple):
+    """A data set, and how ours is trained on it.
+
+    Attributes:
+        config: our configuration, with these overrides.
+        splits: the keys of `data` by the names of the files.
+        score: what is compared.
+    """
+
+    config: str
+    splits: dict[str, str]
+    score: str
+    overrides: tuple[str, ...] = ()
+
+
+BENCHMARKS = {
+    "wnut17": Benchmark("wnut17", {"train": "train", "dev": "validation", "test": "test"}, "f1"),
+    "banking77": Benchmark("banking77", {"train": "train", "test": "test"}, "accuracy"),
+    "mixed": Benchmark(
+        "quickstart",
+        {"train": "train", "test": "test"},
+        "f1",
+        (
+            "data.validation=null",
+            "processor.task.token-classification.words=whitespace",  # the texts are tokens joined by spaces
+            "processor.windows.max_length=512",  # as the peers read them
+            "golden.records=0",
+            "training.num_train_epochs=3",
+            "training.learning_rate=2.0e-4",
+            "training.save_strategy=no",
+        ),
+    ),
+}
+
+
 def run_ours(name: str, data: Path, seed: int, overrides: list[str]) -> Result:
     """Train our configuration in a process of its own."""
+    benchmark = BENCHMARKS[name]
+    sources = [f"data.{key}={data / name}.{split}.jsonl" for split, key in benchmark.splits.items()]
     with tempfile.TemporaryDirectory() as folder:
-        sources = [f"data.train={data / name}.train.jsonl", f"data.test={data / name}.test.jsonl"]
-        if "dev" in SPLITS[name]:
-            sources.append(f"data.validation={data / name}.dev.jsonl")
-        settings = [f"output_dir={folder}", f"seed={seed}", *sources, *overrides]
-        measured = _last_line([ROOT / "benchmarks/timed_training.py", ROOT / f"configs/{name}.yaml", *settings])
-    score = "f1" if name == "wnut17" else "accuracy"
-    scores = {split: measured["metrics"].get(split, {}).get(score) for split in ("validation", "test")}
-    return {**measured, "dev": scores["validation"], "test": scores["test"]}
+        settings = [f"output_dir={folder}", f"seed={seed}", *benchmark.overrides, *sources, *overrides]
+        measured = _last_line(
+            [ROOT / "benchmarks/timed_training.py", ROOT / f"configs/{benchmark.config}.yaml", *settings]
+        )
+    scores = {split: measured["metrics"].get(key, {}).get(benchmark.score) for split, key in benchmark.splits.items()}
+    return {**measured, "dev": scores.get("dev"), "test": scores["test"]}
 
 
 def run_peer(name: str, data: Path, seed: int, batches: str) -> Result:
@@ -54,22 +91,43 @@ def _last_line(command: list[Any]) -> Result:
     return printed
 
 
+def train_in_turn(name: str, data: Path, seeds: int, overrides: list[str]) -> dict[str, list[Result]]:
+    """Peers and ours for one seed after the other, each told of as it ends."""
+    results: dict[str, list[Result]] = {PLAIN: [], TUNED: [], OURS: []}
+    for seed in range(42, 42 + seeds):
+        for who, runs in results.items():
+            if who == OURS:
+                runs.append(run_ours(name, data, seed, overrides))
+            else:
+                runs.append(run_peer(name, data, seed, "defaults" if who == PLAIN else "tuned"))
+            scores = ", ".join(
+                f"{split} {100 * runs[-1][split]:.2f}" for split in ("dev", "test") if runs[-1].get(split) is not None
+            )
+            print(f"seed {seed}, {who}: {runs[-1]['training_seconds']:.1f} s, {scores}", file=sys.stderr, flush=True)
+    return results
+
+
 def main(
-    name: Annotated[str, typer.Argument(help="wnut17 or banking77.")],
-    data: Annotated[Path, typer.Option(help="Folder with NAME.train.jsonl and its like.")],
+    name: Annotated[str, typer.Argument(help="wnut17, banking77 or mixed.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with NAME.train.jsonl and its like; not for mixed.")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds, from 42 on; peers and ours in turn.")] = 1,
     override: Annotated[list[str] | None, typer.Option(help="key=value for our configuration.")] = None,
 ) -> None:
     """Run all and print the table."""
-    if name not in SPLITS:
-        raise typer.BadParameter(f"no benchmark {name!r}; there are {', '.join(SPLITS)}")
-    results: dict[str, list[Result]] = {PLAIN: [], TUNED: [], OURS: []}
-    for seed in range(42, 42 + seeds):
-        results[PLAIN].append(run_peer(name, data, seed, "defaults"))
-        results[TUNED].append(run_peer(name, data, seed, "tuned"))
-        results[OURS].append(run_ours(name, data, seed, override or []))
-        print(seed, *(f"{who}: {one[-1]['training_seconds']:.1f} s" for who, one in results.items()), file=sys.stderr)
-    table = Table(title=f"{name}: {'span F1' if name == 'wnut17' else 'accuracy'}, {seeds} seed(s)")
+    if name not in BENCHMARKS:
+        raise typer.BadParameter(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
+    if (data is None) != (name == "mixed"):
+        raise typer.BadParameter("mixed makes its own documents, and takes no --data; the others need it")
+    with tempfile.TemporaryDirectory() if data is None else nullcontext(data) as folder:
+        if data is None:
+            write_mixed(Path(folder))
+        results = train_in_turn(name, Path(folder), seeds, override or [])
+    Console(width=110).print(as_table(name, results, seeds))
+
+
+def as_table(name: str, results: dict[str, list[Result]], seeds: int) -> Table:
+    """Scores, speed beside the first peer's, padding and time outside."""
+    table = Table(title=f"{name}: {'span F1' if BENCHMARKS[name].score == 'f1' else 'accuracy'}, {seeds} seed(s)")
     for column in ("", "dev", "test", "documents per second", "padding", "outside"):
         table.add_column(column, justify="left" if not column else "right")
     for who, runs in results.items():
@@ -82,7 +140,7 @@ def main(
             f"{median(speeds):.2f} x",
             *(f"{mean(one[part] for one in runs):.1%}" if part in runs[0] else "" for part in ("padding", "outside")),
         )
-    Console(width=110).print(table)
+    return table
 
 
 def _spread(scores: list[float | None]) -> str:

@@ -1,5 +1,6 @@
 """The route: text in, Document with a prediction out."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
@@ -15,7 +16,7 @@ from nlp_inference.errors import InvalidSpecError, PredictionError
 from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.items import Chunk, Item, UnreadableItem, item_name, look_ahead, writable
 from nlp_inference.processor import Processor
-from nlp_inference.route import Route, Trace
+from nlp_inference.route import Begun, Route, Trace
 
 if TYPE_CHECKING:
     from nlp_inference.pipeline import DocumentPipeline
@@ -160,7 +161,9 @@ class Predictor:
     ) -> Iterator[Any]:
         """Predict texts or Documents one after the other, in bounded memory; see `predict`.
 
-        If the source of the items fails, what came before is predicted first, and then its error is raised.
+        If the source of the items fails, what came before is predicted first, and then its error is raised. Up to
+        1,024 items or two million characters make batches together; the next ones are read, and the model is asked
+        about them, while these are decoded.
 
         Args:
             items: as for `predict`.
@@ -174,7 +177,9 @@ class Predictor:
             )
         if on_error not in ("raise", "record"):
             raise InvalidSpecError(f"on_error is {on_error!r}; write 'raise' or 'record'")
-        results = (result for chunk in look_ahead(items) for result in self._predict_chunk(chunk, skip))
+        new = (chunk for chunk in look_ahead(items) if chunk.begin + len(chunk.items) > skip)
+        begun = _one_ahead(self._begin(chunk) for chunk in new)
+        results = (result for chunk, asked in begun for result in self._finish(asked)[max(0, skip - chunk.begin) :])
         return (_settle(result, record=on_error == "record") for result in results)
 
     def close(self) -> None:
@@ -211,17 +216,40 @@ class Predictor:
         traces = [_start(item, str(number)) for number, item in enumerate(items)]
         return self.route.follow(traces, token_budget=1)
 
-    def _predict_chunk(self, chunk: Chunk, skip: int) -> list["Document | _Failure"]:
-        known = max(0, skip - chunk.begin)
-        if known >= len(chunk.items):
-            return []
+    def _begin(self, chunk: Chunk) -> tuple[Chunk, Begun]:
         started = [_start(item, str(number)) for number, item in enumerate(chunk.items, chunk.begin)]
-        traces = self.route.follow(started, token_budget=self.backend.token_budget)
+        return chunk, self.route.begin(started, token_budget=self.backend.token_budget)
+
+    def _finish(self, begun: Begun) -> list["Document | _Failure"]:
+        traces = self.route.finish(begun)
         served = [(one.final, one.encoded) for one in traces if one.final is not None and one.encoded is not None]
         self.recorder.add(served)
         for observe in self.observers:
             observe(traces)
-        return [_outcome(trace) for trace in traces[known:]]
+        return [_outcome(trace) for trace in traces]
+
+
+def _one_ahead(chunks: Iterable[tuple[Chunk, Begun]]) -> Iterator[tuple[Chunk, Begun]]:
+    """Each chunk when the next one has begun, so that the model has work while texts are encoded and answers decoded.
+
+    If the source fails, what has begun comes first; if nobody wants more, what has begun is given up.
+    """
+    begun: deque[tuple[Chunk, Begun]] = deque()
+    try:
+        for chunk in chunks:
+            begun.append(chunk)
+            if len(begun) > 1:
+                yield begun.popleft()
+    except Exception:
+        while begun:
+            yield begun.popleft()
+        raise
+    else:
+        while begun:
+            yield begun.popleft()
+    finally:
+        for _, given_up in begun:
+            given_up.close()
 
 
 class _Failure(NamedTuple):

@@ -15,7 +15,7 @@ from nlp_inference.encoding import EncodedDocument
 from nlp_inference.layout import Row
 from nlp_inference.processor import Processor
 from nlp_inference.tasks import Arrays
-from nlp_inference.workers import Workers
+from nlp_inference.workers import Results, Workers
 
 
 class Trace(NamedTuple):
@@ -49,6 +49,35 @@ Answer = tuple[Arrays | Exception, float]
 """The model's outputs for a row, or what the row made it fail of, and its share of the batch's seconds."""
 
 
+_TimedBatch = tuple[list[Arrays | Exception], float]
+
+
+class Begun(NamedTuple):
+    """Documents about which the model is asked.
+
+    Attributes:
+        traces: with their rows.
+        batches: the places of the rows of each batch, among the rows of all traces that did not fail.
+        running: what the model answers to each batch.
+    """
+
+    traces: Sequence[Trace]
+    batches: Sequence[Sequence[int]]
+    running: Results[_TimedBatch]
+
+    def answers(self) -> list[Answer]:
+        """The model's answer to each row."""
+        found: list[Answer] = [({}, 0.0)] * sum(map(len, self.batches))
+        for positions, (answers, share) in zip(self.batches, self.running, strict=True):
+            for position, answer in zip(positions, answers, strict=True):
+                found[position] = answer, share
+        return found
+
+    def close(self) -> None:
+        """Give up what the model has not begun with."""
+        self.running.close()
+
+
 class Route:
     """Takes documents through every stage, so that one that fails does not take its neighbours down.
 
@@ -71,8 +100,24 @@ class Route:
             traces: what to predict.
             token_budget: tokens of a batch, padding included; with 1 every row goes alone and has no padding.
         """
+        return self.finish(self.begin(traces, token_budget=token_budget))
+
+    def begin(self, traces: Sequence[Trace], *, token_budget: int) -> "Begun":
+        """Encode, and ask the model, which works beside what the caller does next; see `follow`."""
         encoded = [_attempt(self._with_rows, trace) for trace in self._encode(traces)]
-        answered = self._ask(encoded, token_budget=token_budget)
+        rows = [row for trace in encoded if trace.failure is None for row in trace.rows]
+        budget = min(token_budget, self._most_tokens)
+        batches = list(token_budget_batches([len(row.input_ids) for row in rows], budget))
+        running = self.workers.map(self._timed_run, [[rows[position] for position in batch] for batch in batches])
+        return Begun(encoded, batches, running)
+
+    def finish(self, begun: "Begun") -> list[Trace]:
+        """Wait for the model's answers and complete the traces."""
+        try:
+            answers = iter(begun.answers())
+        finally:
+            begun.close()
+        answered = [trace if trace.failure is not None else _with_outputs(trace, answers) for trace in begun.traces]
         decoded = [_attempt(self._decode, trace) for trace in answered]
         return [_attempt(self._postprocess, trace) for trace in decoded]
 
@@ -96,23 +141,7 @@ class Route:
     def _with_rows(self, trace: Trace) -> Trace:
         return trace if trace.encoded is None else trace._replace(rows=self.processor.rows(trace.encoded))
 
-    def _ask(self, traces: Sequence[Trace], *, token_budget: int) -> list[Trace]:
-        """Ask the model about the rows of all documents."""
-        rows = [row for trace in traces if trace.failure is None for row in trace.rows]
-        answers = iter(self._forward(rows, token_budget=token_budget))
-        return [trace if trace.failure is not None else _with_outputs(trace, answers) for trace in traces]
-
-    def _forward(self, rows: Sequence[Row], *, token_budget: int) -> list[Answer]:
-        """The model's answer to each row, from batches of rows of like length."""
-        found: list[Answer] = [({}, 0.0)] * len(rows)
-        batches = list(token_budget_batches([len(row.input_ids) for row in rows], min(token_budget, self._most_tokens)))
-        answered = self.workers.map(self._timed_run, [[rows[position] for position in batch] for batch in batches])
-        for positions, (answers, share) in zip(batches, answered, strict=True):
-            for position, answer in zip(positions, answers, strict=True):
-                found[position] = answer, share
-        return found
-
-    def _timed_run(self, rows: Sequence[Row]) -> tuple[list[Arrays | Exception], float]:
+    def _timed_run(self, rows: Sequence[Row]) -> _TimedBatch:
         started = perf_counter()
         answers = self._run(rows)
         return answers, (perf_counter() - started) / len(rows)

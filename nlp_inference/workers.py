@@ -2,8 +2,10 @@
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from nlp_inference.backends.base import Backend
@@ -13,6 +15,34 @@ R = TypeVar("R")
 
 MOST_WORKERS = 8
 """By default: more would wait for each other's turn at the interpreter, and get more threads each instead."""
+
+
+class Results(Iterator[R]):
+    """What comes of batches, in their order: those that are running, or those that run when they are asked for.
+
+    Args:
+        batches: what is still to come.
+
+    Example:
+        >>> list(Results([lambda: "one", lambda: "two"]))
+        ['one', 'two']
+    """
+
+    def __init__(self, batches: Sequence[Future[R] | Callable[[], R]]) -> None:
+        self._left = deque(batches)
+
+    def __next__(self) -> R:
+        if not self._left:
+            raise StopIteration
+        batch = self._left.popleft()
+        return batch.result() if isinstance(batch, Future) else batch()
+
+    def close(self) -> None:
+        """Give up what has not begun."""
+        while self._left:
+            batch = self._left.popleft()
+            if isinstance(batch, Future):
+                batch.cancel()
 
 
 class Workers:
@@ -42,16 +72,20 @@ class Workers:
         self._pool: ThreadPoolExecutor | None = None
         self._process = os.getpid()
 
-    def map(self, run: Callable[[T], R], batches: Sequence[T]) -> Iterator[R]:
+    def map(self, run: Callable[[T], R], batches: Sequence[T]) -> "Results[R]":
         """Run each batch; the results come in the order of the batches.
+
+        Several batches begin now, beside what the caller does next. A single one, or one worker with many threads, runs
+        in the caller's thread when its result is asked for.
 
         Args:
             run: what to do with a batch.
             batches: what to do it with.
         """
-        if self.count == 1 or len(batches) < 2:
-            return map(run, batches)
-        return self._started().map(run, batches)
+        if len(batches) < 2 or (self.count == 1 and self.backend.threads > 1):
+            return Results([partial(run, batch) for batch in batches])
+        pool = self._started()
+        return Results([pool.submit(run, batch) for batch in batches])
 
     def close(self) -> None:
         """Let the threads go; they are started again if there is more to do."""
@@ -71,13 +105,16 @@ class Workers:
     def _started(self) -> ThreadPoolExecutor:
         if self._pool is None or self._process != os.getpid():  # the threads of a parent stay in the parent
             self._pool, self._process = ThreadPoolExecutor(self.count, thread_name_prefix="nlp-worker"), os.getpid()
-            all_started = threading.Barrier(self.count + 1)
-            for _ in range(self.count):
-                self._pool.submit(self._begin, all_started)
-            all_started.wait()
-            self.backend.use_threads(self.backend.threads)  # of the caller, whose share a library may have changed too
+            if self.count > 1:
+                self._share_out_threads(self._pool)
         return self._pool
 
-    def _begin(self, all_started: threading.Barrier) -> None:
-        self.backend.use_threads(max(1, self.backend.threads // self.count))
-        all_started.wait()
+    def _share_out_threads(self, pool: ThreadPoolExecutor) -> None:
+        all_there = threading.Barrier(self.count)  # so that each of them begins once
+        for begun in [pool.submit(self._begin, all_there) for _ in range(self.count)]:
+            begun.result()
+        self.backend.use_threads(self.backend.threads)  # of the caller, whose share a library may have changed too
+
+    def _begin(self, all_there: threading.Barrier) -> None:
+        all_there.wait()
+        self.backend.use_threads(self.backend.threads // self.count)

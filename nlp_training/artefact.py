@@ -14,6 +14,7 @@ from nlp_inference.golden.schema import Origin
 from nlp_training.config import RunConfig, save_config
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.input_profile import training_profile
+from nlp_training.model_folder import write_fingerprint
 from nlp_training.replacing import replacing_folder
 from nlp_training.reports.model_card import model_card
 from nlp_training.served_weights import plain_model
@@ -40,7 +41,7 @@ def save_artefact(
         fingerprint = Fingerprint.of(
             trainer.processor, weights=weights, runtime="torch", folder=folder, model=type(model)
         )
-        trainer.processor.with_fingerprint(fingerprint).save_pretrained(folder)
+        write_fingerprint(folder, fingerprint)
         record_artefact(folder, golden)
         save_config(config.model_copy(update={"training": training}), folder / "training.yaml")
         documents: Any = trainer.train_dataset

@@ -5,6 +5,8 @@ import os
 
 import torch
 
+from nlp_inference._cores import available_cores
+
 
 def use_cpu_threads(threads: int | None) -> None:
     """Set the threads of this process.
@@ -23,16 +25,6 @@ def use_cpu_threads(threads: int | None) -> None:
         >>> use_cpu_threads(before)
     """
     torch.set_num_threads(threads or max(1, available_cores() // local_processes()))
-
-
-def available_cores() -> int:
-    """The cores that this process may use.
-
-    Example:
-        >>> available_cores() >= 1
-        True
-    """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def local_processes() -> int:

@@ -8,9 +8,10 @@ import psutil
 import torch
 from transformers import AutoConfig, PretrainedConfig
 
+from nlp_inference._cores import available_cores
 from nlp_training.base_model import locate_base
 from nlp_training.config import ModelConfig
-from nlp_training.cpu import available_cores, local_processes
+from nlp_training.cpu import local_processes
 
 SHARE_OF_MEMORY = 0.6
 """Of all there is; the rest is for what the formula does not see: batches, buffers, fragments, other programs."""

@@ -11,14 +11,10 @@ from transformers import TrainerCallback, set_seed
 
 from nlp_inference import Document, Processor
 from nlp_inference.errors import InvalidSpecError
-from nlp_training.arguments import resolve_config
 from nlp_training.config import RunConfig
 from nlp_training.cpu import keep_freed_memory, use_cpu_threads
-from nlp_training.data import check_documents
-from nlp_training.metrics import document_metric
-from nlp_training.objects import build_processor, build_trainer, load_splits
+from nlp_training.objects import Splits, build_checked_processor, build_trainer, load_splits, resolve_for
 from nlp_training.streams import encode_stream
-from nlp_training.temperature import check_calibration
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.windows import RowLengths, row_lengths
 
@@ -74,10 +70,6 @@ class Materials:
             raise InvalidSpecError("data.train is streamed, but several trainings share their documents; leave it out")
         use_cpu_threads(config.cpu_threads)
         keep_freed_memory()
-        if config.data.train.streaming:
-            raise InvalidSpecError(
-                "data.train is streamed, but several trainings are to share its documents; leave streaming out"
-            )
         untested = config.data.model_copy(update={"test": {}})
         splits = load_splits(config.model_copy(update={"data": untested}))
         return cls(splits["train"], splits.get("validation"))
@@ -91,18 +83,10 @@ class Materials:
         """
         key = config.model_dump_json(include={"model": {"base", "revision"}, "processor": True})
         if key not in self._encoded:
-            processor = build_processor(config, self.train)
-            task = processor.task
-            splits = {"train": self.train}
-            if self.validation is not None:
-                splits["validation"] = self.validation
-            check_documents(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None))
+            processor = build_checked_processor(config, self._splits(self.train))
             self._encoded[key] = processor, [row_lengths(one) for one in encode_stream(processor, self.train)]
         processor, lengths = self._encoded[key]
-        task = processor.task
-        if config.calibrate:
-            check_calibration(task, has_validation=self.validation is not None)
-        resolved = resolve_config(config, processor=processor, best_metric=document_metric(task.needs).best)
+        resolved = resolve_for(config, processor, has_validation=self.validation is not None)
         return Prepared(resolved, processor, lengths)
 
     def trainer(
@@ -123,10 +107,11 @@ class Materials:
         """
         config = prepared.config.model_copy(update={"training": prepared.config.training | dict(training or {})})
         chosen = range(len(self.train)) if places is None else places
-        splits = {"train": [self.train[place] for place in chosen]}
-        if self.validation is not None:
-            splits["validation"] = self.validation
+        splits = self._splits([self.train[place] for place in chosen])
         set_seed(config.seed)
         trainer = build_trainer(config, prepared.processor, splits, callbacks=callbacks)
         trainer.take_row_lengths(splits["train"], [prepared.lengths[place] for place in chosen])
         return trainer
+
+    def _splits(self, train: list[Document]) -> Splits:
+        return {"train": train} if self.validation is None else {"train": train, "validation": self.validation}

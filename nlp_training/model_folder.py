@@ -1,8 +1,11 @@
-"""Where the model of a run is."""
+"""Where the model of a run is, and what its settings say of it."""
 
+import json
 from pathlib import Path
 
 from nlp_inference.errors import ArtefactError
+from nlp_inference.fingerprint import Fingerprint
+from nlp_training.reproducibility.manifest import write_whole
 
 SETTINGS_FILE = "processor_config.json"
 """What every saved model has, and no other folder of a run."""
@@ -39,3 +42,21 @@ def model_or_hub_id(given: str) -> str:
         'org/model'
     """
     return str(model_folder(given)) if (Path(given) / "model" / SETTINGS_FILE).is_file() else given
+
+
+def write_fingerprint(folder: Path, fingerprint: Fingerprint) -> None:
+    """Write a fingerprint into the settings of a saved model, whole or not at all; all else in the file stays.
+
+    The file is then, to the byte, the one that `save_pretrained` writes of the processor with this fingerprint.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = (Path(folder) / SETTINGS_FILE).write_text('{"task": "text-classification"}')
+        ...     write_fingerprint(Path(folder), Fingerprint(unicode="15.0.0"))
+        ...     sorted(json.loads((Path(folder) / SETTINGS_FILE).read_text()))
+        ['fingerprint', 'task']
+    """
+    path = folder / SETTINGS_FILE
+    settings = json.loads(path.read_text(encoding="utf-8")) | {"fingerprint": fingerprint.model_dump(mode="json")}
+    write_whole(path, json.dumps(settings, indent=2, sort_keys=True) + "\n")  # as ProcessorMixin.to_json_string

@@ -9,15 +9,16 @@ from nlp_inference import Document, Processor, Task
 from nlp_inference.architectures.own import architecture_named
 from nlp_inference.backends.torch import model_class
 from nlp_inference.errors import InvalidSpecError
-from nlp_training.arguments import training_arguments
+from nlp_training.arguments import resolve_config, training_arguments
 from nlp_training.augment import Augmenter
 from nlp_training.base_model import locate_base
 from nlp_training.config import RunConfig
-from nlp_training.data import load_documents, with_made_splits
+from nlp_training.data import check_documents, load_documents, with_made_splits
 from nlp_training.labels import with_labels
 from nlp_training.metrics import Metric, document_metric
 from nlp_training.search.stopping import stop_early
 from nlp_training.streaming import DocumentStream, some_documents
+from nlp_training.temperature import check_calibration
 from nlp_training.tracking import place_logs
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.user_modules import import_modules, is_from_file
@@ -49,6 +50,29 @@ def build_processor(config: RunConfig, train: list[Document] | None) -> Processo
     return Processor(
         tokenizer, with_labels(settings.task, train), settings.preprocess, settings.postprocess, settings.windows
     )
+
+
+def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
+    """The processor, if it can learn from the documents.
+
+    Raises:
+        InvalidDataError: it cannot; says what is wrong with which document.
+    """
+    processor = build_processor(config, splits.get("train"))
+    task = processor.task
+    check_documents(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None))
+    return processor
+
+
+def resolve_for(config: RunConfig, processor: Processor, *, has_validation: bool) -> RunConfig:
+    """The configuration with all that it leaves open decided.
+
+    Raises:
+        InvalidSpecError: it does not fit together.
+    """
+    if config.calibrate:
+        check_calibration(processor.task, has_validation=has_validation)
+    return resolve_config(config, processor=processor, best_metric=document_metric(processor.task.needs).best)
 
 
 def build_model(config: RunConfig, task: Task) -> PreTrainedModel:

@@ -10,17 +10,15 @@ from transformers import set_seed
 
 from nlp_inference import Document
 from nlp_training.afterwards import told_if_it_fails
-from nlp_training.arguments import resolve_config
 from nlp_training.artefact import DataReport, save_artefact
 from nlp_training.checkpoints import choose_checkpoint
 from nlp_training.config import RunConfig
 from nlp_training.cpu import keep_freed_memory, use_cpu_threads
-from nlp_training.data import check_documents
 from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.golden import golden_documents
 from nlp_training.metrics import document_metric
-from nlp_training.objects import Splits, build_processor, build_trainer, load_splits
+from nlp_training.objects import Splits, build_checked_processor, build_trainer, load_splits, resolve_for
 from nlp_training.predictions import PREDICTIONS, PredictionFile, forget_predictions
 from nlp_training.progress import RichProgress
 from nlp_training.reports.html import report_link, write_report
@@ -33,7 +31,7 @@ from nlp_training.reports.tables import (
     setup_table,
 )
 from nlp_training.reproducibility.record import data_prints, recorded
-from nlp_training.temperature import calibrate, check_calibration
+from nlp_training.temperature import calibrate
 from nlp_training.tracking import tracked
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.windows import RowLengths, row_lengths
@@ -69,14 +67,9 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
     set_seed(config.seed)
     use_cpu_threads(config.cpu_threads)
     splits = load_splits(config)
-    processor = build_processor(config, splits.get("train"))
-    task = processor.task
-    check_documents(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None))
-    if config.calibrate:
-        check_calibration(task, has_validation="validation" in splits)
-    best = document_metric(task.needs).best
-    config = resolve_config(config, processor=processor, best_metric=best)
-    progress = RichProgress(console, best=best)
+    processor = build_checked_processor(config, splits)
+    config = resolve_for(config, processor, has_validation="validation" in splits)
+    progress = RichProgress(console, best=document_metric(processor.task.needs).best)
     trainer = build_trainer(config, processor, splits, callbacks=[progress])
     if trainer.args.device.type == "cpu":
         keep_freed_memory()

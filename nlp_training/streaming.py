@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from transformers import TrainingArguments
-from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from nlp_inference import Document, Processor
 from nlp_inference.errors import InvalidSpecError
@@ -21,6 +20,7 @@ from nlp_training.data import DataSource, InvalidDataError, check_documents
 from nlp_training.data.sources import stream_documents
 from nlp_training.sample_weights import weighted
 from nlp_training.streams import document_chunks
+from nlp_training.windows import length_grouped_order
 
 BUFFERED_WINDOWS = 8192
 BUFFERED_TOKENS = 2_000_000
@@ -138,8 +138,8 @@ class StreamedBatches(IterableDataset[list[Example]]):
         if self.order == "random":
             order = torch.randperm(len(examples), generator=generator).tolist()
         elif self.order == "group_by_length" and examples:
-            lengths = [len(example.row.input_ids) for example in examples]
-            order = get_length_grouped_indices(lengths, self.step_size, generator=generator)
+            lengths = torch.tensor([len(example.row.input_ids) for example in examples])
+            order = length_grouped_order(lengths, self.step_size, generator)
         for start in range(0, len(examples), self.batch_size):
             yield [examples[index] for index in order[start : start + self.batch_size]]
 

@@ -144,9 +144,7 @@ class _PackedExample(NamedTuple):
 class LengthGroupedEpochs(Sampler[int]):
     """Rows of like length together, in an order that only seed and epoch decide, so that a resumed run keeps it.
 
-    The rows are mixed, and sorted by length in parts of up to `SORTED_STEPS` steps and at most half an epoch, so that
-    an epoch has other neighbours than the last; the steps are mixed again, but for the longest, which comes first, so
-    that a lack of memory shows at once, and an incomplete one, which comes last.
+    The order is that of `length_grouped_order`.
 
     Args:
         step_rows: rows of a step, of all its batches and processes.
@@ -171,17 +169,36 @@ class LengthGroupedEpochs(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch())
-        mixed = torch.randperm(len(self), generator=generator)
-        sorted_steps = min(SORTED_STEPS, ceil(len(self) / self.step_rows / 2))
-        steps: list[torch.Tensor] = []
-        for part in torch.split(mixed, max(1, sorted_steps) * self.step_rows):
-            by_length = part[self.lengths[part].argsort(descending=True, stable=True)]
-            steps.extend(torch.split(by_length, self.step_rows))
-        incomplete = [steps.pop()] if steps and len(steps[-1]) < self.step_rows else []
-        longest = max(range(len(steps)), key=lambda step: int(self.lengths[steps[step][0]]), default=None)
-        first = [] if longest is None else [steps.pop(longest)]
-        order = torch.randperm(len(steps), generator=generator).tolist()
-        return chain.from_iterable(step.tolist() for step in (*first, *(steps[place] for place in order), *incomplete))
+        return iter(length_grouped_order(self.lengths, self.step_rows, generator))
+
+
+def length_grouped_order(lengths: torch.Tensor, step_rows: int, generator: torch.Generator) -> list[int]:
+    """Places of rows, so that rows of like length share a step.
+
+    The rows are mixed, and sorted by length in parts of up to `SORTED_STEPS` steps and at most half of them, so that
+    the next order has other neighbours than the last; the steps are mixed again, but for the longest, which comes
+    first, so that a lack of memory shows at once, and an incomplete one, which comes last.
+
+    Args:
+        lengths: `[rows]`, tokens of each row.
+        step_rows: rows of a step, of all its batches and processes.
+        generator: decides the order.
+
+    Example:
+        >>> length_grouped_order(torch.tensor([9, 1, 8, 2, 5]), 2, torch.Generator().manual_seed(0))[-1]
+        1
+    """
+    mixed = torch.randperm(len(lengths), generator=generator)
+    sorted_steps = min(SORTED_STEPS, ceil(len(lengths) / step_rows / 2))
+    steps: list[torch.Tensor] = []
+    for part in torch.split(mixed, max(1, sorted_steps) * step_rows):
+        by_length = part[lengths[part].argsort(descending=True, stable=True)]
+        steps.extend(torch.split(by_length, step_rows))
+    incomplete = [steps.pop()] if steps and len(steps[-1]) < step_rows else []
+    longest = max(range(len(steps)), key=lambda step: int(lengths[steps[step][0]]), default=None)
+    first = [] if longest is None else [steps.pop(longest)]
+    order = torch.randperm(len(steps), generator=generator).tolist()
+    return torch.cat([*first, *(steps[place] for place in order), *incomplete]).tolist()
 
 
 def row_lengths(encoded: EncodedDocument) -> RowLengths:

@@ -15,7 +15,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from nlp_inference._cores import available_cores
 from nlp_inference._foreign_errors import as_artefact_errors
+from nlp_inference.backends.labels import check_saved_labels
 from nlp_inference.backends.onnx_files import WEIGHTS_KEY, exported, onnx_file
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_inference.fingerprint import Fingerprint, warn_of_changes
@@ -110,7 +112,7 @@ class OnnxBackend:
 
         Raises:
             ArtefactError: there is no such file, it was exported from other weights, is not the one that was verified,
-                or does not answer what the task reads.
+                does not answer what the task reads, or `config.json` beside it names other labels than the task.
             InvalidSpecError: the precision is none of the three, or the device is not there.
         """
         folder = Path(folder)
@@ -123,6 +125,7 @@ class OnnxBackend:
         if fingerprint is not None:
             fingerprint.check_origin(backend.weights(), exported=path.name, source=str(folder))
             warn_of_changes(fingerprint.runtime_changes("onnxruntime"), source=str(folder))
+        check_saved_labels(folder, task=task)
         return backend
 
     @classmethod
@@ -237,7 +240,7 @@ def _available_threads() -> int:
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if told.isdecimal() and int(told):
         return int(told)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()
 
 
 def _missing(folder: Path, dtype: str) -> str:

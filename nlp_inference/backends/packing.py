@@ -6,6 +6,7 @@ precision: only the order of summation differs, as it does between two CPUs.
 """
 
 import copy
+import os
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from transformers.activations import GELUActivation
 _ONEDNN: Any = torch.ops.mkldnn
 """What `torch.compile` makes of a linear layer on a CPU; it has no public name, so each layer is tried on a probe."""
 _PROBE_SHAPE = (1, 3)
+_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+_KEPT_SHAPES = 256
 _TOLERANCES = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
 """Greatest difference, relative to the greatest output, by which a packed layer may differ from its original."""
 
@@ -58,10 +61,23 @@ def packed(model: nn.Module) -> nn.Module:
     layers = [layer for layer in model.modules() if type(layer) is nn.Linear]
     if not layers or not all(map(_packable, layers)):
         return model
+    _bound_caches()
     tensors: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     twin = copy.deepcopy(model, tensors)
     _pack_children(twin)
     return twin
+
+
+def _bound_caches() -> None:
+    """Let oneDNN keep fewer of the programs that it makes for each shape of a product, unless the user said how many.
+
+    Each takes some 0.5 MB, and batches of texts have hundreds of shapes: of 1024, which is its own bound, a process
+    grows by hundreds of MB. These variables are read when oneDNN first multiplies, and hold for the whole process. See
+    https://oneapi-src.github.io/oneDNN/v2/dev_guide_primitive_cache.html; the second is that of the layer between it
+    and PyTorch, https://github.com/intel/ideep, which keeps what it made likewise.
+    """
+    for name in _CACHES:
+        os.environ.setdefault(name, str(_KEPT_SHAPES))
 
 
 def _pack_children(module: nn.Module) -> None:

@@ -15,6 +15,7 @@ from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference._model_code import changed_source, check_sources
 from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.architectures.own import saved_architecture
+from nlp_inference.backends.labels import check_labels
 from nlp_inference.backends.packing import packed
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
 from nlp_inference.fingerprint import Fingerprint, warn_of_changes
@@ -149,7 +150,7 @@ def load_model(
         changes = fingerprint.runtime_changes("torch") + changed_source(type(model), fingerprint.architecture)
         warn_of_changes(changes, source=source)
     _check_weights(report, source)
-    _check_labels(model.config, task, source)
+    check_labels(model.config.id2label, task=task, source=source)
     return model.eval()
 
 
@@ -196,13 +197,4 @@ def _check_weights(report: Mapping[str, Any], name_or_path: str | Path) -> None:
         raise CheckpointMismatchError(
             f"the weights in {str(name_or_path)!r} are not those of the whole model ({found}), so that it would "
             "predict at random; save the model after training it"
-        )
-
-
-def _check_labels(config: Any, task: Task, name_or_path: str | Path) -> None:
-    expected = task.model_settings().get("id2label")
-    if expected is not None and dict(config.id2label) != expected:
-        raise ArtefactError(
-            f"the model {str(name_or_path)!r} predicts {config.id2label!r}, but its processor decodes {expected!r}; "
-            "they were not saved together"
         )

@@ -225,11 +225,12 @@ def _predict(job: _Job, loading: Loading, messages: Console) -> None:
 
 @contextmanager
 def _writing(job: _Job, predictor: "Predictor") -> Iterator["ResultFile"]:
-    from nlp_inference.files.resuming import Progress, writing_file
+    from nlp_inference.files.provenance import Provenance
+    from nlp_inference.files.resuming import writing_file
 
     if job.output is not None and not job.show:
-        progress = Progress.of(predictor, output_format=job.output_format, columns=job.columns)
-        with writing_file(job.output, progress=progress, resume=job.resume) as file:
+        provenance = Provenance.of(predictor, output_format=job.output_format, columns=job.columns)
+        with writing_file(job.output, provenance=provenance, resume=job.resume) as file:
             yield file
     elif job.output is not None:
         with job.output.open("w", encoding="utf-8", newline="\n") as text:

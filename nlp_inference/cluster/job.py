@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from nlp_inference.cluster.reading import ShardItems
 from nlp_inference.document import Document
 from nlp_inference.errors import ArtefactError, OutputError, PredictionError, SourceError
 from nlp_inference.files.formats import FileFormat
+from nlp_inference.files.provenance import digest_of
 from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.predictor import FailedDocument, Predictor
 from nlp_inference.processor import Processor
@@ -79,11 +79,6 @@ def pin_model(job: Job) -> PinnedModel:
     processor = Processor.from_pretrained(folder, trust_remote_code=job.trust_remote_code)
     backend = choose_backend(job.model, backend=job.backend, dtype=job.dtype)
     return PinnedModel(folder.name if on_hub else job.revision, digest_of(processor), backend)
-
-
-def digest_of(processor: Processor) -> str:
-    """Of everything that decides predictions: the settings, and the fingerprint, which has that of the weights."""
-    return sha256(processor.to_json_string().encode()).hexdigest()
 
 
 class ShardPredictor:

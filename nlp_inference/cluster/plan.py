@@ -6,7 +6,7 @@ entered in the middle. Shards depend on the plan only, so a shard that is predic
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fsspec.core import url_to_fs
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +15,7 @@ from nlp_inference._optional import require
 from nlp_inference.errors import SourceError
 from nlp_inference.files.formats import FileFormat, format_of
 from nlp_inference.files.parquet import ROWS_OF_A_PART
+from nlp_inference.files.provenance import Provenance
 
 MOST_BYTES, FEWEST_BYTES = 32 << 20, 64 << 10
 SHARDS_OF_AN_ACTOR = 8
@@ -56,25 +57,14 @@ class Shard(_Frozen):
     end: int
 
 
-class Plan(_Frozen):
+class Plan(Provenance):
     """What decides the output of a job; it is written beside the output, and must be the same to go on.
 
     Args:
-        model: digest of the processor's settings and of its fingerprint, which has the digest of the weights.
-        backend, dtype: what runs it.
-        output_format: how the parts are written.
-        text_column, id_column: where the texts and their ids are read.
         files: what is read.
         shard_bytes, shard_rows: the most of a file that is one shard.
     """
 
-    format_version: Literal[1] = 1
-    model: str
-    backend: str
-    dtype: str
-    output_format: FileFormat
-    text_column: str | None = None
-    id_column: str | None = None
     files: tuple[SourceFile, ...]
     shard_bytes: Annotated[int, Field(gt=0)] = MOST_BYTES
     shard_rows: Annotated[int, Field(gt=0)] = ROWS_OF_A_PART

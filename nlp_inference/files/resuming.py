@@ -8,54 +8,18 @@ it is complete that file is removed.
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from nlp_inference.errors import OutputError
 from nlp_inference.files.formats import FileFormat
+from nlp_inference.files.provenance import Provenance
 from nlp_inference.files.writing import LinesFile, ResultFile
 from nlp_inference.items import Item, item_name, writable
-from nlp_inference.predictor import Predictor
-from nlp_inference.records import Columns
 
 _SUFFIX = ".progress.json"
-
-
-class Progress(BaseModel):
-    """What predicts an output that is not complete.
-
-    Args:
-        model: digest of the processor's settings and of its fingerprint, which has the digest of the weights.
-        backend, dtype: what runs it.
-        output_format: how the output is written.
-        text_column, id_column: where the texts and their ids are read.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format_version: Literal[1] = 1
-    model: str
-    backend: str
-    dtype: str
-    output_format: FileFormat
-    text_column: str | None = None
-    id_column: str | None = None
-
-    @classmethod
-    def of(cls, predictor: Predictor, *, output_format: FileFormat, columns: Columns) -> "Progress":
-        """What is about to predict."""
-        settings = predictor.processor.to_json_string()
-        return cls(
-            model=sha256(settings.encode()).hexdigest(),
-            backend=predictor.backend.name,
-            dtype=predictor.backend.dtype,
-            output_format=output_format,
-            text_column=columns.text,
-            id_column=columns.id,
-        )
 
 
 def progress_file(output: Path) -> Path:
@@ -69,28 +33,28 @@ def progress_file(output: Path) -> Path:
 
 
 @contextmanager
-def writing_file(output: Path, *, progress: Progress, resume: bool) -> Iterator[ResultFile]:
+def writing_file(output: Path, *, provenance: Provenance, resume: bool) -> Iterator[ResultFile]:
     """Open an output, in place of what is there or to go on with it. After an error everything in it is whole.
 
     Args:
         output: a file, or for parquet a folder.
-        progress: what is about to predict.
+        provenance: what is about to predict.
         resume: whether to go on; an output that is not there is begun.
 
     Raises:
         OutputError: what is there was begun with something else, is complete, or cannot be written.
     """
     if output.exists() and not (output.is_file() or output.is_dir()):  # a device or a pipe: nothing stays there
-        with _closing(_open(output, progress.output_format)) as file:
+        with _closing(_open(output, provenance.output_format)) as file:
             yield file
         return
     note = progress_file(output)
     if resume and output.exists():
-        _require_same(output, note, progress)
+        _require_same(output, note, provenance)
     else:
         _remove(output)
-        _write_whole(note, progress.model_dump_json(indent=2) + "\n")
-    with _closing(_open(output, progress.output_format)) as file:
+        _write_whole(note, provenance.model_dump_json(indent=2) + "\n")
+    with _closing(_open(output, provenance.output_format)) as file:
         yield file
     note.unlink()
 
@@ -158,9 +122,9 @@ def _closing(file: ResultFile) -> Iterator[ResultFile]:
     file.close(failed=False)
 
 
-def _require_same(output: Path, note: Path, progress: Progress) -> None:
+def _require_same(output: Path, note: Path, provenance: Provenance) -> None:
     try:
-        begun = Progress.model_validate_json(note.read_bytes())
+        begun = Provenance.model_validate_json(note.read_bytes())
     except FileNotFoundError as error:
         raise OutputError(
             f"beside {str(output)!r} is no {note.name}: it is complete, or was not written by this command; to predict "
@@ -168,7 +132,7 @@ def _require_same(output: Path, note: Path, progress: Progress) -> None:
         ) from error
     except ValidationError as error:
         raise OutputError(f"{str(note)!r} is damaged; predict anew with --overwrite") from error
-    old, new = begun.model_dump(mode="json"), progress.model_dump(mode="json")
+    old, new = begun.model_dump(mode="json"), provenance.model_dump(mode="json")
     changed = [f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name]]
     if changed:
         raise OutputError(

@@ -27,7 +27,7 @@ from nlp_training.evaluation import evaluate_documents
 from nlp_training.export.graph import describe, export_graph, save_graph
 from nlp_training.export.precision import Int8Mode, to_float16, to_int8_dynamic, to_int8_static
 from nlp_training.export.score import ScoreDrop, score_drop
-from nlp_training.model_folder import SETTINGS_FILE, model_folder
+from nlp_training.model_folder import SETTINGS_FILE, model_folder, write_fingerprint
 from nlp_training.objects import load_splits
 from nlp_training.user_modules import import_modules
 
@@ -237,11 +237,7 @@ def _keep(path: Path, golden: GoldenFile, dtype: str, source: _Source) -> Path:
     records = golden.write(path.parent, name=Path(onnx_golden_file(dtype)).name)
     records.replace(source.folder / onnx_golden_file(dtype))
     path.replace(target)
-    settings = source.folder / SETTINGS_FILE
-    content = json.loads(settings.read_text(encoding="utf-8"))
-    fingerprint = Fingerprint.model_validate(content["fingerprint"]).with_export(target, runtime="onnxruntime")
-    content["fingerprint"] = fingerprint.model_dump(mode="json")
-    new = path.with_name(SETTINGS_FILE)
-    new.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    new.replace(settings)
+    content = json.loads((source.folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+    fingerprint = Fingerprint.model_validate(content["fingerprint"])
+    write_fingerprint(source.folder, fingerprint.with_export(target, runtime="onnxruntime"))
     return target

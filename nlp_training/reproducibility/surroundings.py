@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from nlp_training.cpu import available_cores
+from nlp_inference._cores import available_cores
 from nlp_training.reproducibility.manifest import Hardware
 
 _PACKAGES = (

@@ -16,7 +16,18 @@ HEAVY = ("torch", "datasets", "evaluate", "accelerate")
 
 # Rooms by height: a module may import modules of its own height or lower, at its top or inside a function.
 HEIGHTS = (
-    ("errors", "_auto", "_digests", "_foreign_errors", "_model_code", "_optional", "_shorten", "json_lines", "quiet"),
+    (
+        "errors",
+        "_auto",
+        "_cores",
+        "_digests",
+        "_foreign_errors",
+        "_model_code",
+        "_optional",
+        "_shorten",
+        "json_lines",
+        "quiet",
+    ),
     ("aligned_text", "alignment", "hub"),
     ("registry", "document", "fingerprint"),
     ("transforms",),

@@ -79,6 +79,15 @@ def test_what_was_closed_begins_again_and_leaves_no_thread() -> None:
     pool.close()
 
 
+def test_a_backend_that_cannot_share_its_threads_is_an_error_and_no_wait_without_end() -> None:
+    class Stubborn(Threads):
+        def use_threads(self, count: int) -> None:
+            raise RuntimeError(f"not {count} threads")
+
+    with Workers(Stubborn(4)) as pool, pytest.raises(RuntimeError, match="not 1 threads"):
+        pool.map(str, [1, 2])
+
+
 def test_an_error_is_that_of_its_batch() -> None:
     with Workers(Threads(2)) as pool:
         results = pool.map(lambda number: 1 // number, [1, 0])
@@ -151,3 +160,61 @@ def test_a_forward_of_several_threads_is_that_of_one_but_for_rounding(token_proc
     whole = backend.forward(batch)["logits"]
     backend.use_threads(1)
     assert np.allclose(backend.forward(batch)["logits"], whole, rtol=0, atol=1e-6)
+
+
+class Gated:
+    """Waits with its first batch until it was asked for the next chunk's."""
+
+    threads, token_budget = 1, 4
+
+    def __init__(self) -> None:
+        self.next_chunk_was_read = threading.Event()
+        self.forwarded: list[int] = []
+
+    def forward(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        assert self.next_chunk_was_read.wait(10), "the next texts are read only after the answers"
+        self.forwarded.append(len(batch["input_ids"]))
+        return {"logits": np.zeros((*batch["input_ids"].shape, 5), dtype=np.float32)}
+
+
+def test_the_next_texts_are_read_and_encoded_while_the_model_works(token_processor, monkeypatch) -> None:
+    monkeypatch.setattr("nlp_inference.items.LOOK_AHEAD_DOCUMENTS", 2)
+    backend = Gated()
+
+    def texts():
+        for number in range(6):
+            if number == 3:
+                backend.next_chunk_was_read.set()
+            yield f"text {number}"
+
+    with Predictor(token_processor, backend) as predictor:
+        assert [document.id for document in predictor.stream(texts())] == ["0", "1", "2", "3", "4", "5"]
+    assert backend.forwarded == [1] * 6
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun(token_processor, monkeypatch) -> None:
+    monkeypatch.setattr("nlp_inference.items.LOOK_AHEAD_DOCUMENTS", 20)
+    backend = Gated()
+    backend.next_chunk_was_read.set()
+    with Predictor(token_processor, backend) as predictor:
+        results = predictor.stream(f"text {number}" for number in range(100))
+        assert next(results).id == "0"
+        gone = len(backend.forwarded)
+        del results
+    assert gone <= len(backend.forwarded) <= 41
+    assert len(backend.forwarded) < 100
+
+
+def test_what_began_before_the_source_failed_is_answered_first(token_processor, monkeypatch) -> None:
+    monkeypatch.setattr("nlp_inference.items.LOOK_AHEAD_DOCUMENTS", 2)
+
+    def texts():
+        yield from ("one", "two", "three")
+        raise OSError("the disk is gone")
+
+    backend = Gated()
+    backend.next_chunk_was_read.set()
+    found = []
+    with Predictor(token_processor, backend) as predictor, pytest.raises(OSError, match="the disk is gone"):
+        found.extend(predictor.stream(texts()))
+    assert [document.raw_text for document in found] == ["one", "two", "three"]

@@ -283,6 +283,31 @@ def test_an_exported_file_that_is_not_the_verified_one_is_refused(copy):
         Predictor.from_pretrained(copy, backend="onnx")
 
 
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_a_model_of_other_labels_is_refused_by_every_backend(copy, backend):
+    """Also where no fingerprint says which weights and exports the processor was saved with."""
+    Processor.from_pretrained(copy).with_fingerprint(None).save_pretrained(copy)
+    Predictor.from_pretrained(copy, backend=backend)
+    config = json.loads((copy / "config.json").read_text())
+    config["id2label"]["1"], config["id2label"]["2"] = config["id2label"]["2"], config["id2label"]["1"]
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ArtefactError, match="they were not saved together"):
+        Predictor.from_pretrained(copy, backend=backend)
+
+
+def test_an_exported_model_needs_no_configuration_beside_it(copy):
+    Processor.from_pretrained(copy).with_fingerprint(None).save_pretrained(copy)
+    (copy / "config.json").unlink()
+    (copy / "model.safetensors").unlink()
+    assert Predictor.from_pretrained(copy).backend.name == "onnx"
+
+
+def test_an_export_leaves_the_settings_as_saving_the_processor_writes_them(exported, tmp_path):
+    Processor.from_pretrained(exported[0]).save_pretrained(tmp_path)
+    name = "processor_config.json"
+    assert (exported[0] / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
 def test_auto_takes_what_the_artefact_holds(copy):
     assert Predictor.from_pretrained(copy).backend.name == "torch"
     (copy / "model.safetensors").unlink()

@@ -1,0 +1,54 @@
+"""Whether a model answers with the labels that its processor decodes; for every backend."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from nlp_inference._foreign_errors import as_artefact_errors
+from nlp_inference.errors import ArtefactError
+from nlp_inference.tasks import Task
+
+_UNNAMED = {0: "LABEL_0", 1: "LABEL_1"}
+"""What transformers takes, and does not save, where a configuration names no labels."""
+
+
+def check_labels(id2label: Mapping[int, str], *, task: Task, source: str) -> None:
+    """Compare the labels of a model with those of its task, if the task has any.
+
+    Args:
+        id2label: what each number stands for that the model answers with.
+        task: what decodes the answers.
+        source: where the model is, for the message.
+
+    Raises:
+        ArtefactError: they differ.
+
+    Example:
+        >>> from nlp_inference import TextClassification
+        >>> check_labels({0: "no", 1: "yes"}, task=TextClassification(labels=("yes", "no")), source="model")
+        Traceback (most recent call last):
+        nlp_inference.errors.ArtefactError: the model 'model' predicts {0: 'no', 1: 'yes'}, but its processor ...
+    """
+    expected = task.model_settings().get("id2label")
+    if expected is not None and dict(id2label) != expected:
+        raise ArtefactError(
+            f"the model {source!r} predicts {dict(id2label)!r}, but its processor decodes {expected!r}; they were not "
+            "saved together"
+        )
+
+
+def check_saved_labels(folder: Path, *, task: Task) -> None:
+    """Compare the labels that `config.json` of a folder names, as transformers reads them, with those of its task.
+
+    An exported model needs no `config.json`; where there is none, nothing is compared.
+
+    Raises:
+        ArtefactError: they differ, or it cannot be read.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        return
+    with as_artefact_errors(f"config.json of {str(folder)!r}"):
+        named = json.loads(path.read_text(encoding="utf-8")).get("id2label")
+        id2label = _UNNAMED if named is None else {int(number): label for number, label in named.items()}
+    check_labels(id2label, task=task, source=str(folder))
