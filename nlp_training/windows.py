@@ -185,8 +185,8 @@ def length_grouped_order(lengths: torch.Tensor, step_rows: int, generator: torch
         generator: decides the order.
 
     Example:
-        >>> length_grouped_order(torch.tensor([9, 1, 8, 2, 5]), 2, torch.Generator().manual_seed(0))[-1]
-        1
+        >>> length_grouped_order(torch.tensor([9, 1, 8, 2]), 4, torch.Generator().manual_seed(0))
+        [0, 2, 3, 1]
     """
     mixed = torch.randperm(len(lengths), generator=generator)
     sorted_steps = min(SORTED_STEPS, ceil(len(lengths) / step_rows / 2))
