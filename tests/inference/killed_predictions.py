@@ -70,7 +70,8 @@ def main(model: str, source: str, folder: Path, names: list[str]) -> None:
         told.append({"output": whole.name, "ends": [predict(model, source, whole)], "digest": digest(whole)})
         for number, signals in enumerate([[signal.SIGKILL], [signal.SIGINT], [signal.SIGKILL, signal.SIGKILL]]):
             output = folder / f"stopped-{number}.{name}"
-            places = sorted(rng.randrange(1, size(whole) // 2) for _ in signals)
+            # early on, so that a parent that waits for its core is in time still
+            places = sorted(rng.randrange(1, size(whole) // 4) for _ in signals)
             ends = [
                 predict(model, source, output, "--resume", stop=(which, place))
                 for which, place in zip(signals, places, strict=True)

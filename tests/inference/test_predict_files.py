@@ -227,7 +227,7 @@ def test_a_full_disk_is_one_line(saved_model: Path, source: Path) -> None:
 def test_runs_that_are_killed_or_interrupted_at_random_end_in_the_same_bytes(
     saved_model: Path, source: Path, tmp_path: Path
 ) -> None:
-    source.write_text("\n".join(TEXTS * 3), encoding="utf-8")
+    source.write_text("\n".join(TEXTS * 12), encoding="utf-8")
     driver = Path(__file__).with_name("killed_predictions.py")
     command = [sys.executable, str(driver), str(saved_model), str(source), str(tmp_path), "jsonl"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

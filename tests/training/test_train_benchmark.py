@@ -102,11 +102,14 @@ def test_each_training_is_told_of_as_it_ends(
     train = scripts["train"]
     monkeypatch.setattr(train, "run_peer", lambda *_: {"training_seconds": 5.0, "test": 0.5})
     monkeypatch.setattr(train, "run_ours", lambda *_: {"training_seconds": 2.0, "dev": 0.25, "test": 0.75})
-    train.train_in_turn("mixed", Path(), 1, [])
+    results = train.train_in_turn("mixed", Path(), 2, 1, [])
+    assert [len(runs) for runs in results.values()] == [1, 2, 2]
     assert capsys.readouterr().err.splitlines() == [
         "seed 42, plain Trainer, its defaults: 5.0 s, test 50.00",
         "seed 42, plain Trainer, length-grouped, bf16: 5.0 s, test 50.00",
         "seed 42, nlp_training: 2.0 s, dev 25.00, test 75.00",
+        "seed 43, plain Trainer, length-grouped, bf16: 5.0 s, test 50.00",
+        "seed 43, nlp_training: 2.0 s, dev 25.00, test 75.00",
     ]
 
 
