@@ -115,7 +115,7 @@ def main(
     texts = make_texts(documents)
     predictors = load_predictors(model)
     usable = {name: predictor for name, predictor in predictors.items() if predictor is not None}
-    token_budget = usable["Predictor, torch float32"].backend.token_budget
+    token_budget = usable["Predictor, torch float32"].token_budget
     runs: dict[str, Callable[[list[str]], object]] = {
         "bare limit": bare_limit(model, token_budget, prepare=lambda network: network),
         "bare limit, packed": bare_limit(model, token_budget, prepare=packed),

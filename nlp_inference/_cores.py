@@ -1,6 +1,9 @@
-"""The cores of this machine."""
+"""The cores of this machine, and what they are called."""
 
 import os
+import platform
+from functools import cache
+from pathlib import Path
 
 
 def available_cores() -> int:
@@ -11,3 +14,19 @@ def available_cores() -> int:
         True
     """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def cpu_name() -> str:
+    """What the processor is called, as Linux says, or the kind that it is of.
+
+    Example:
+        >>> bool(cpu_name())
+        True
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()

@@ -1,6 +1,5 @@
 """The route: text in, Document with a prediction out."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
@@ -16,7 +15,8 @@ from nlp_inference.errors import InvalidSpecError, PredictionError
 from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.items import Chunk, Item, UnreadableItem, item_name, look_ahead, writable
 from nlp_inference.processor import Processor
-from nlp_inference.route import Begun, Route, Trace
+from nlp_inference.route import Begun, Route, Trace, one_ahead
+from nlp_inference.token_budget import TokenBudget, choose_token_budget
 
 if TYPE_CHECKING:
     from nlp_inference.pipeline import DocumentPipeline
@@ -40,6 +40,7 @@ class Predictor:
         backend: runs the model.
         workers: how many batches run at a time, each on its share of the CPU's threads; `None` takes one for each
             thread, up to eight. Predictions do not depend on it.
+        token_budget: tokens of a batch; see `choose_token_budget`. The last bits of a score depend on it.
 
     Attributes:
         observers: called with the traces of some documents, in their order, before the first of them is answered; they
@@ -51,10 +52,18 @@ class Predictor:
         (Span(start=13, end=17, label='CITY', score=0.99),)
     """
 
-    def __init__(self, processor: Processor, backend: Backend, *, workers: int | None = None) -> None:
+    def __init__(
+        self,
+        processor: Processor,
+        backend: Backend,
+        *,
+        workers: int | None = None,
+        token_budget: TokenBudget | None = None,
+    ) -> None:
         self.processor = processor
         self.backend = backend
         self.route = Route(processor, backend, workers=workers)
+        self.token_budget = choose_token_budget(token_budget, processor, self.route.workers)
         self.recorder = ProfileRecorder(
             unknown_id=processor.tokenizer.unk_token_id, transforms=[step.name for step in processor.preprocess]
         )
@@ -75,6 +84,7 @@ class Predictor:
         trust_remote_code: bool = False,
         verify: bool = False,
         workers: int | None = None,
+        token_budget: TokenBudget | None = None,
     ) -> Self:
         """Load a processor and its model from a folder or the Hub.
 
@@ -91,6 +101,7 @@ class Predictor:
             trust_remote_code: whether code that was saved with the model may run. Read it before you trust it.
             verify: whether to replay the model's golden records first; see `nlp_inference.golden`.
             workers: how many batches run at a time; see `Predictor`.
+            token_budget: tokens of a batch, or `measured`, which finds what is fast on this machine; see `Predictor`.
 
         Warns:
             FingerprintWarning: a package or a transform is not what it was when the model was saved.
@@ -122,7 +133,7 @@ class Predictor:
             fingerprint=processor.fingerprint,
             trust_remote_code=trust_remote_code,
         )
-        predictor = cls(processor, model, workers=workers)
+        predictor = cls(processor, model, workers=workers, token_budget=token_budget)
         if verify:
             from nlp_inference import golden
 
@@ -178,7 +189,7 @@ class Predictor:
         if on_error not in ("raise", "record"):
             raise InvalidSpecError(f"on_error is {on_error!r}; write 'raise' or 'record'")
         new = (chunk for chunk in look_ahead(items) if chunk.begin + len(chunk.items) > skip)
-        begun = _one_ahead(self._begin(chunk) for chunk in new)
+        begun = one_ahead(self._begin(chunk) for chunk in new)
         results = (result for chunk, asked in begun for result in self._finish(asked)[max(0, skip - chunk.begin) :])
         return (_settle(result, record=on_error == "record") for result in results)
 
@@ -218,7 +229,7 @@ class Predictor:
 
     def _begin(self, chunk: Chunk) -> tuple[Chunk, Begun]:
         started = [_start(item, str(number)) for number, item in enumerate(chunk.items, chunk.begin)]
-        return chunk, self.route.begin(started, token_budget=self.backend.token_budget)
+        return chunk, self.route.begin(started, token_budget=self.token_budget)
 
     def _finish(self, begun: Begun) -> list["Document | _Failure"]:
         traces = self.route.finish(begun)
@@ -227,29 +238,6 @@ class Predictor:
         for observe in self.observers:
             observe(traces)
         return [_outcome(trace) for trace in traces]
-
-
-def _one_ahead(chunks: Iterable[tuple[Chunk, Begun]]) -> Iterator[tuple[Chunk, Begun]]:
-    """Each chunk when the next one has begun, so that the model has work while texts are encoded and answers decoded.
-
-    If the source fails, what has begun comes first; if nobody wants more, what has begun is given up.
-    """
-    begun: deque[tuple[Chunk, Begun]] = deque()
-    try:
-        for chunk in chunks:
-            begun.append(chunk)
-            if len(begun) > 1:
-                yield begun.popleft()
-    except Exception:
-        while begun:
-            yield begun.popleft()
-        raise
-    else:
-        while begun:
-            yield begun.popleft()
-    finally:
-        for _, given_up in begun:
-            given_up.close()
 
 
 class _Failure(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
@@ -192,6 +193,10 @@ class Processor(SavedProcessor):
         other = copy(self)
         other.fingerprint = fingerprint
         return other
+
+    def digest(self) -> str:
+        """SHA-256 of everything that decides predictions: the settings, and the fingerprint, which has the weights'."""
+        return sha256(self.to_json_string().encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """What `processor_config.json` holds."""

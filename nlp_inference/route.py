@@ -2,10 +2,11 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from nlp_inference._foreign_errors import is_out_of_memory
 from nlp_inference.backends.base import Backend
@@ -16,6 +17,8 @@ from nlp_inference.layout import Row
 from nlp_inference.processor import Processor
 from nlp_inference.tasks import Arrays
 from nlp_inference.workers import Results, Workers
+
+T = TypeVar("T")
 
 
 class Trace(NamedTuple):
@@ -52,30 +55,42 @@ Answer = tuple[Arrays | Exception, float]
 _TimedBatch = tuple[list[Arrays | Exception], float]
 
 
+Place = tuple[int, int]
+"""Of a row: the place of its trace among the traces, and its number among the rows of that trace."""
+
+_WAVES = 8
+_LEAST_OF_A_WAVE = 32
+"""Documents that are encoded before the model is asked about them, and while it works on those before."""
+
+
 class Begun(NamedTuple):
     """Documents about which the model is asked.
 
     Attributes:
         traces: with their rows.
-        batches: the places of the rows of each batch, among the rows of all traces that did not fail.
-        running: what the model answers to each batch.
+        batches: the places of the rows of each batch.
+        running: what the model answers to each batch, in parts that follow each other.
     """
 
     traces: Sequence[Trace]
-    batches: Sequence[Sequence[int]]
-    running: Results[_TimedBatch]
+    batches: Sequence[Sequence[Place]]
+    running: Sequence[Results[_TimedBatch]]
 
-    def answers(self) -> list[Answer]:
-        """The model's answer to each row."""
-        found: list[Answer] = [({}, 0.0)] * sum(map(len, self.batches))
-        for positions, (answers, share) in zip(self.batches, self.running, strict=True):
-            for position, answer in zip(positions, answers, strict=True):
-                found[position] = answer, share
-        return found
+    def answered(self) -> Iterator[tuple[int, list[Answer]]]:
+        """The place of each trace, and the answers to its rows, as soon as there are all of them."""
+        found: list[dict[int, Answer]] = [{} for _ in self.traces]
+        yield from ((place, []) for place, trace in enumerate(self.traces) if not trace.rows)
+        for places, (answers, share) in zip(self.batches, chain.from_iterable(self.running), strict=True):
+            for (place, number), answer in zip(places, answers, strict=True):
+                found[place][number] = answer, share
+                if len(found[place]) == len(self.traces[place].rows):
+                    yield place, [found[place][number] for number in sorted(found[place])]
+                    found[place] = {}
 
     def close(self) -> None:
         """Give up what the model has not begun with."""
-        self.running.close()
+        for part in self.running:
+            part.close()
 
 
 class Route:
@@ -103,23 +118,39 @@ class Route:
         return self.finish(self.begin(traces, token_budget=token_budget))
 
     def begin(self, traces: Sequence[Trace], *, token_budget: int) -> "Begun":
-        """Encode, and ask the model, which works beside what the caller does next; see `follow`."""
-        encoded = [_attempt(self._with_rows, trace) for trace in self._encode(traces)]
-        rows = [row for trace in encoded if trace.failure is None for row in trace.rows]
+        """Encode, and ask the model, which works beside what the caller does next; see `follow`.
+
+        Many documents are encoded in waves of like length, the longest first, and the model begins with the first wave
+        while the next is encoded. What fills no batch at the end of a wave shares one with the next.
+        """
+        encoded, batches, running = list(traces), list[list[Place]](), list[Results[_TimedBatch]]()
         budget = min(token_budget, self._most_tokens)
-        batches = list(token_budget_batches([len(row.input_ids) for row in rows], budget))
-        running = self.workers.map(self._timed_run, [[rows[position] for position in batch] for batch in batches])
+        waves, left = _waves(traces), list[Place]()
+        for number, wave in enumerate(waves, 1):
+            for place, trace in zip(wave, self._encode([traces[place] for place in wave]), strict=True):
+                encoded[place] = _attempt(self._with_rows, trace)
+                left += [(place, row) for row in range(len(encoded[place].rows))]
+            lengths = [len(encoded[place].rows[row].input_ids) for place, row in left]
+            new = [[left[position] for position in batch] for batch in token_budget_batches(lengths, budget)]
+            left = new.pop() if new and number < len(waves) else []
+            rows = [[encoded[place].rows[row] for place, row in batch] for batch in new]
+            running.append(self.workers.map(self._timed_run, rows, alone=len(waves) == 1))
+            batches += new
         return Begun(encoded, batches, running)
 
     def finish(self, begun: "Begun") -> list[Trace]:
-        """Wait for the model's answers and complete the traces."""
+        """Wait for the model's answers and complete the traces, each while the model works on the next."""
+        done = list(begun.traces)
         try:
-            answers = iter(begun.answers())
+            for place, answers in begun.answered():
+                done[place] = self._complete(begun.traces[place], answers)
         finally:
             begun.close()
-        answered = [trace if trace.failure is not None else _with_outputs(trace, answers) for trace in begun.traces]
-        decoded = [_attempt(self._decode, trace) for trace in answered]
-        return [_attempt(self._postprocess, trace) for trace in decoded]
+        return done
+
+    def _complete(self, trace: Trace, answers: Sequence[Answer]) -> Trace:
+        answered = trace if trace.failure is not None else _with_outputs(trace, answers)
+        return _attempt(self._postprocess, _attempt(self._decode, answered))
 
     def _encode(self, traces: Sequence[Trace]) -> list[Trace]:
         """Encode what can be encoded; if one document makes the batch fail, each goes alone."""
@@ -129,7 +160,7 @@ class Route:
             encoded = self.processor.encode(documents)
         except Exception:  # noqa: BLE001 - whatever it was, it comes again for the document that caused it
             return [_attempt(self._encode_one, trace) for trace in traces]
-        sizes = [1 + len(document.raw_text) + len(document.raw_text_pair or "") for document in documents]
+        sizes = [1 + _characters(document) for document in documents]
         a_character = (perf_counter() - started) / max(1, sum(sizes))
         made = iter(zip(encoded, sizes, strict=True))
         return [trace if trace.failure else _with_encoded(trace, *next(made), a_character) for trace in traces]
@@ -182,17 +213,57 @@ class Route:
         return trace if trace.decoded is None else trace._replace(final=self.processor.postprocess(trace.decoded))
 
 
+def one_ahead(chunks: Iterable[tuple[T, Begun]]) -> Iterator[tuple[T, Begun]]:
+    """Each chunk when the next one has begun, so that the model has work while texts are encoded and answers decoded.
+
+    If the source fails, what has begun comes first; if nobody wants more, what has begun is given up.
+    """
+    begun: deque[tuple[T, Begun]] = deque()
+    try:
+        for chunk in chunks:
+            begun.append(chunk)
+            if len(begun) > 1:
+                yield begun.popleft()
+    except Exception:
+        while begun:
+            yield begun.popleft()
+        raise
+    else:
+        while begun:
+            yield begun.popleft()
+    finally:
+        for _, given_up in begun:
+            given_up.close()
+
+
 def _with_encoded(trace: Trace, encoded: EncodedDocument, size: int, a_character: float) -> Trace:
     """The trace with its encoded document, and what encoding it took if a character takes so many seconds."""
     return trace._replace(encoded=encoded, seconds=trace.seconds + size * a_character)
 
 
-def _with_outputs(trace: Trace, answers: Iterator[Answer]) -> Trace:
-    """The trace with the next answers, which are those to its rows."""
+def _waves(traces: Sequence[Trace]) -> list[list[int]]:
+    """The places of traces in parts of as many characters each, the longest first; few traces are one part."""
+    sizes = [0 if trace.document is None else _characters(trace.document) for trace in traces]
+    order = sorted(range(len(traces)), key=lambda place: -sizes[place])
+    count = max(1, min(_WAVES, len(traces) // _LEAST_OF_A_WAVE))
+    waves: list[list[int]] = [[] for _ in range(count)]
+    before, total = 0, sum(sizes)
+    for place in order:
+        waves[min(count - 1, count * before // max(1, total))].append(place)
+        before += sizes[place]
+    return [wave for wave in waves if wave]
+
+
+def _characters(document: Document) -> int:
+    return len(document.raw_text) + len(document.raw_text_pair or "")
+
+
+def _with_outputs(trace: Trace, answers: Iterable[Answer]) -> Trace:
+    """The trace with the answers to its rows."""
     outputs: list[Arrays] = []
     failures: list[Exception] = []
     seconds = trace.seconds
-    for answer, share in islice(answers, len(trace.rows)):
+    for answer, share in answers:
         seconds += share
         if isinstance(answer, Exception):
             failures.append(answer)

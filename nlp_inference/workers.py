@@ -72,7 +72,7 @@ class Workers:
         self._pool: ThreadPoolExecutor | None = None
         self._process = os.getpid()
 
-    def map(self, run: Callable[[T], R], batches: Sequence[T]) -> "Results[R]":
+    def map(self, run: Callable[[T], R], batches: Sequence[T], *, alone: bool = True) -> "Results[R]":
         """Run each batch; the results come in the order of the batches.
 
         Several batches begin now, beside what the caller does next. A single one, or one worker with many threads, runs
@@ -81,8 +81,9 @@ class Workers:
         Args:
             run: what to do with a batch.
             batches: what to do it with.
+            alone: whether no other batches come beside these.
         """
-        if len(batches) < 2 or (self.count == 1 and self.backend.threads > 1):
+        if (alone and len(batches) < 2) or (self.count == 1 and self.backend.threads > 1):
             return Results([partial(run, batch) for batch in batches])
         pool = self._started()
         return Results([pool.submit(run, batch) for batch in batches])

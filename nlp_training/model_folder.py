@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
+from nlp_inference._whole_files import write_whole
 from nlp_inference.errors import ArtefactError
 from nlp_inference.fingerprint import Fingerprint
-from nlp_training.reproducibility.manifest import write_whole
 
 SETTINGS_FILE = "processor_config.json"
 """What every saved model has, and no other folder of a run."""

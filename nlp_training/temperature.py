@@ -177,7 +177,7 @@ def _ask(predictor: Predictor, documents: Sequence[Document]) -> tuple[list[Answ
     size = count = 0
     for chunk in in_chunks(documents, size=_DOCUMENTS_AT_ONCE):
         traces = [Trace(str(document.id), document) for document in chunk]
-        for trace in predictor.route.follow(traces, token_budget=predictor.backend.token_budget):
+        for trace in predictor.route.follow(traces, token_budget=predictor.token_budget):
             if trace.failure is not None:
                 raise PredictionError(f"document {trace.id!r}: {trace.failure}") from trace.failure
             kept = trace._replace(decoded=None, final=None)

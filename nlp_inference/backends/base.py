@@ -19,8 +19,12 @@ class Backend(Protocol):
         """The precision it computes in, such as `float32`."""
 
     @property
+    def runs_on(self) -> str:
+        """What computes: the device by its name, and the library with its version."""
+
+    @property
     def token_budget(self) -> int:
-        """How many tokens, padding included, make a batch that runs fast on this device."""
+        """How many tokens, padding included, make a batch that runs fast on this kind of device."""
 
     @property
     def threads(self) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from nlp_inference._cores import available_cores
+from nlp_inference._cores import available_cores, cpu_name
 from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference.backends.labels import check_saved_labels
 from nlp_inference.backends.onnx_files import WEIGHTS_KEY, exported, onnx_file
@@ -26,6 +26,9 @@ from nlp_inference.tasks import Task
 _TOKEN_BUDGETS = {"cpu": 1024, "cuda": 32768}
 _ROWS_APART_TOKEN_BUDGET = 512
 """Rows that go one by one gain nothing by large batches, and small ones are shared out more evenly."""
+
+_SLOWER_ON_A_CPU = ["SkipLayerNormFusion"]
+"""Its kernel takes four times as long as the addition and the normalisation that it stands for."""
 
 _OF_THIS_PROCESS = frozenset({"_sessions", "_opening", "_share"})
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -43,7 +46,6 @@ class OnnxBackend:
         task: names the outputs to return.
         dtype: the precision that was exported: `float32`, `float16` or `int8`.
         threads: of the CPU, to compute on.
-        token_budget: tokens of a batch; `None` chooses by device.
 
     Example:
         >>> folder = artefact_folder("org/model", files=("onnx/model_int8.onnx",))  # doctest: +SKIP
@@ -61,7 +63,6 @@ class OnnxBackend:
         task: Task,
         dtype: str,
         threads: int = 1,
-        token_budget: int | None = None,
     ) -> None:
         self.dtype = dtype
         self._open = open_session
@@ -73,7 +74,8 @@ class OnnxBackend:
         self._inputs = [one.name for one in session.get_inputs()]
         device = "cpu" if session.get_providers()[0] == _PROVIDERS["cpu"] else "cuda"
         self.threads = threads if device == "cpu" else 1
-        self.token_budget = token_budget or (_ROWS_APART_TOKEN_BUDGET if self.rows_apart else _TOKEN_BUDGETS[device])
+        self.token_budget = _ROWS_APART_TOKEN_BUDGET if self.rows_apart else _TOKEN_BUDGETS[device]
+        self.runs_on = f"{cpu_name() if device == 'cpu' else device}, onnxruntime {onnxruntime.__version__}"
         missing = sorted(set(task.outputs) - {one.name for one in session.get_outputs()})
         if missing:
             raise ArtefactError(
@@ -92,7 +94,6 @@ class OnnxBackend:
         dtype: str = "float32",
         device: str | None = None,
         threads: int | None = None,
-        token_budget: int | None = None,
         fingerprint: Fingerprint | None = None,
     ) -> "OnnxBackend":
         """Load the exported model of an artefact, ready to predict.
@@ -103,7 +104,6 @@ class OnnxBackend:
             dtype: which of the exported files: `float32`, `float16` or `int8`.
             device: such as `"cpu"` or `"cuda:1"`; `None` takes a GPU if there is one that ONNX Runtime can use.
             threads: cores to use; `None` takes `OMP_NUM_THREADS`, as torch does, or all that this process may use.
-            token_budget: tokens of a batch; `None` chooses by device.
             fingerprint: what the processor says of the weights, and of what was exported of them; `None` checks
                 nothing.
 
@@ -121,7 +121,7 @@ class OnnxBackend:
             raise ArtefactError(_missing(folder, dtype))
         if fingerprint is not None:
             fingerprint.check_export(path, source=str(folder))
-        backend = cls.from_file(path, task=task, dtype=dtype, device=device, threads=threads, token_budget=token_budget)
+        backend = cls.from_file(path, task=task, dtype=dtype, device=device, threads=threads)
         if fingerprint is not None:
             fingerprint.check_origin(backend.weights(), exported=path.name, source=str(folder))
             warn_of_changes(fingerprint.runtime_changes("onnxruntime"), source=str(folder))
@@ -137,7 +137,6 @@ class OnnxBackend:
         dtype: str,
         device: str | None = None,
         threads: int | None = None,
-        token_budget: int | None = None,
     ) -> "OnnxBackend":
         """Load one exported file and check nothing but that it fits the task; see `from_pretrained`."""
         with as_artefact_errors(f"the exported model {str(path)!r}"):
@@ -146,7 +145,6 @@ class OnnxBackend:
                 task=task,
                 dtype=dtype,
                 threads=threads or _available_threads(),
-                token_budget=token_budget,
             )
 
     def weights(self) -> dict[str, str]:
@@ -218,7 +216,9 @@ def _open_session(path: Path, threads: int, *, device: str | None) -> onnxruntim
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors are raised; its warnings are about nodes that it leaves on the CPU
-    return onnxruntime.InferenceSession(path, options, providers=_providers(device))
+    providers = _providers(device)
+    slower = _SLOWER_ON_A_CPU if providers == [_PROVIDERS["cpu"]] else []
+    return onnxruntime.InferenceSession(path, options, providers=providers, disabled_optimizers=slower)
 
 
 def _providers(device: str | None) -> list[Any]:

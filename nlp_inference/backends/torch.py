@@ -11,6 +11,7 @@ import transformers
 from numpy.typing import NDArray
 
 from nlp_inference import architectures
+from nlp_inference._cores import cpu_name
 from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference._model_code import changed_source, check_sources
 from nlp_inference.architectures.checkpoint_files import find_weight_files
@@ -33,7 +34,6 @@ class TorchBackend:
     Args:
         model: called with the batch as keywords; returns a mapping of named tensors.
         task: asks the model, and names the outputs to return.
-        token_budget: tokens of a batch; `None` chooses by device.
 
     Example:
         >>> backend = TorchBackend.from_pretrained("org/model", task=task)  # doctest: +SKIP
@@ -43,17 +43,16 @@ class TorchBackend:
 
     name = "torch"
 
-    def __init__(self, model: torch.nn.Module, *, task: Task, token_budget: int | None = None) -> None:
+    def __init__(self, model: torch.nn.Module, *, task: Task) -> None:
         self.model = packed(model)
         self.task = task
         self.device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-        default = _CPU_TOKEN_BUDGET if self.device.type == "cpu" else _GPU_TOKEN_BUDGET
-        self.token_budget = token_budget or default
+        self.token_budget = _CPU_TOKEN_BUDGET if self.device.type == "cpu" else _GPU_TOKEN_BUDGET
         self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         self.dtype = str(next((one.dtype for one in model.parameters()), torch.float32)).removeprefix("torch.")
 
     @classmethod
-    def from_pretrained(  # noqa: PLR0913 - the arguments are those of transformers
+    def from_pretrained(
         cls,
         name_or_path: str | Path,
         *,
@@ -62,7 +61,6 @@ class TorchBackend:
         dtype: str | torch.dtype = "float32",
         revision: str = "main",
         hub_options: Mapping[str, Any] | None = None,
-        token_budget: int | None = None,
         fingerprint: Fingerprint | None = None,
         trust_remote_code: bool = False,
     ) -> "TorchBackend":
@@ -75,7 +73,6 @@ class TorchBackend:
             dtype: precision of the weights.
             revision: branch, tag or commit on the Hub.
             hub_options: `token`, `cache_dir` and `local_files_only`, as in transformers.
-            token_budget: tokens of a batch; `None` chooses by device.
             fingerprint: what the processor says of the weights it was saved with; `None` checks nothing.
             trust_remote_code: whether the code of a model class that was saved with the weights may run.
 
@@ -97,7 +94,13 @@ class TorchBackend:
             trust_remote_code=trust_remote_code,
         )
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(model.to(device), task=task, token_budget=token_budget)
+        return cls(model.to(device), task=task)
+
+    @property
+    def runs_on(self) -> str:
+        """The name of the device, and the version of torch."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else cpu_name()
+        return f"{name} ({self.device}), torch {torch.__version__}"
 
     def use_threads(self, count: int) -> None:
         """Compute on so many threads of the CPU where the calling thread calls `forward`."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -45,6 +45,24 @@ Trust = Annotated[
     ),
 ]
 
+
+def _token_budget(written: str) -> int | str:
+    if written == "measured":
+        return written
+    if not written.isdecimal() or not int(written):
+        raise typer.BadParameter(f"{written!r} is neither a number of tokens from 1 on, nor measured")
+    return int(written)
+
+
+TokenBudget = Annotated[
+    Any,
+    typer.Option(
+        parser=_token_budget,
+        metavar="N|measured",
+        help="Tokens of a batch; `measured` tries several for some seconds, and remembers what is fast here.",
+    ),
+]
+
 FAILED = 1
 """Exit status of a command that could not do what it was asked."""
 
@@ -62,6 +80,7 @@ class Loading:
     revision: str
     trust_remote_code: bool
     backend: BackendChoice = BackendChoice.AUTO
+    token_budget: int | Literal["measured"] | None = None
 
 
 def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED) -> "Predictor":
@@ -79,6 +98,7 @@ def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED)
                 dtype=loading.dtype.value,
                 revision=loading.revision,
                 trust_remote_code=loading.trust_remote_code,
+                token_budget=loading.token_budget,
             )
     except (NlpInferenceError, OSError, ImportError, ValueError, RuntimeError) as error:  # what transformers raises
         raise stop(error, messages, doing=f"cannot load the model {loading.model!r}: ", status=status) from error

@@ -23,6 +23,7 @@ from nlp_inference.cli._shared import (
     Model,
     Precision,
     Revision,
+    TokenBudget,
     Trust,
     load_predictor,
     stop,
@@ -95,6 +96,7 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     dtype: Precision = Dtype.FLOAT32,
     revision: Revision = "main",
     trust_remote_code: Trust = False,
+    token_budget: TokenBudget = None,
     engine: Annotated[
         Engine, typer.Option(help="Predict in this process, or on the Ray cluster of RAY_ADDRESS into a folder OUTPUT.")
     ] = Engine.LOCAL,
@@ -107,7 +109,7 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     from nlp_inference.records import Columns
 
     messages = Console(stderr=True, soft_wrap=True)
-    loading = Loading(model, device, dtype, revision, trust_remote_code, backend)
+    loading = Loading(model, device, dtype, revision, trust_remote_code, backend, token_budget)
     path = None if output is None else Path(output)
     try:
         known = format_of(output) if output is not None else FileFormat.LINES
@@ -193,6 +195,7 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
         dtype=loading.dtype.value,
         revision=loading.revision,
         trust_remote_code=loading.trust_remote_code,
+        token_budget=loading.token_budget,
     )
     predict_on_cluster(wanted, resume=job.resume, overwrite=overwrite, messages=messages)
 

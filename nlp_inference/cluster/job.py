@@ -12,11 +12,11 @@ from nlp_inference.cluster.reading import ShardItems
 from nlp_inference.document import Document
 from nlp_inference.errors import ArtefactError, OutputError, PredictionError, SourceError
 from nlp_inference.files.formats import FileFormat
-from nlp_inference.files.provenance import digest_of
 from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.predictor import FailedDocument, Predictor
 from nlp_inference.processor import Processor
 from nlp_inference.records import USUAL, Columns
+from nlp_inference.token_budget import TokenBudget
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Job:
         output_format: of the parts.
         columns: which key or column holds the text and the id.
         on_error: `record` puts a `FailedDocument` in the place of a document that fails; `raise` stops the job.
-        backend, device, dtype, revision, trust_remote_code: as in `Predictor.from_pretrained`.
+        backend, device, dtype, revision, trust_remote_code, token_budget: as in `Predictor.from_pretrained`.
         cores: CPU cores of an actor; `None` takes what is on a machine for each of its GPUs, or all of it, up to eight.
         retries: how often a shard is predicted again whose actor died.
     """
@@ -48,6 +48,7 @@ class Job:
     dtype: str = "float32"
     revision: str = "main"
     trust_remote_code: bool = False
+    token_budget: TokenBudget | None = None
     cores: int | None = None
     retries: int = 3
 
@@ -78,7 +79,7 @@ def pin_model(job: Job) -> PinnedModel:
     on_hub = not Path(job.model).is_dir()
     processor = Processor.from_pretrained(folder, trust_remote_code=job.trust_remote_code)
     backend = choose_backend(job.model, backend=job.backend, dtype=job.dtype)
-    return PinnedModel(folder.name if on_hub else job.revision, digest_of(processor), backend)
+    return PinnedModel(folder.name if on_hub else job.revision, processor.digest(), backend)
 
 
 class ShardPredictor:
@@ -101,8 +102,9 @@ class ShardPredictor:
             dtype=job.dtype,
             revision=model.revision,
             trust_remote_code=job.trust_remote_code,
+            token_budget=job.token_budget,
         )
-        if digest_of(self.predictor.processor) != model.digest:
+        if self.predictor.processor.digest() != model.digest:
             raise ArtefactError(
                 f"in {job.model!r} is another model on this machine than where the job was started; copy it, or give a "
                 "Hub id or a folder that all machines share"

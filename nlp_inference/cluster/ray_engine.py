@@ -110,6 +110,7 @@ def _plan(job: Job, model: PinnedModel, files: tuple[SourceFile, ...], actors: A
         model=model.digest,
         backend=model.backend,
         dtype=job.dtype,
+        token_budget=job.token_budget,
         output_format=job.output_format,
         text_column=job.columns.text,
         id_column=job.columns.id,

@@ -1,22 +1,22 @@
 """What predicts an output, as it is written beside it: whoever goes on with the output must be the same."""
 
-from hashlib import sha256
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.predictor import Predictor
-from nlp_inference.processor import Processor
 from nlp_inference.records import Columns
+from nlp_inference.token_budget import TokenBudget
 
 
 class Provenance(BaseModel):
     """What predicts an output that is not complete.
 
     Args:
-        model: see `digest_of`.
+        model: see `Processor.digest`.
         backend, dtype: what runs it.
+        token_budget: tokens of a batch, on which the last bits of a score depend.
         output_format: how the output is written.
         text_column, id_column: where the texts and their ids are read.
     """
@@ -27,6 +27,7 @@ class Provenance(BaseModel):
     model: str
     backend: str
     dtype: str
+    token_budget: TokenBudget | None = None
     output_format: FileFormat
     text_column: str | None = None
     id_column: str | None = None
@@ -35,15 +36,11 @@ class Provenance(BaseModel):
     def of(cls, predictor: Predictor, *, output_format: FileFormat, columns: Columns) -> "Provenance":
         """What is about to predict."""
         return cls(
-            model=digest_of(predictor.processor),
+            model=predictor.processor.digest(),
             backend=predictor.backend.name,
             dtype=predictor.backend.dtype,
+            token_budget=predictor.token_budget,
             output_format=output_format,
             text_column=columns.text,
             id_column=columns.id,
         )
-
-
-def digest_of(processor: Processor) -> str:
-    """Of everything that decides predictions: the settings, and the fingerprint, which has that of the weights."""
-    return sha256(processor.to_json_string().encode()).hexdigest()

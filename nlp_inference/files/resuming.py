@@ -5,7 +5,6 @@ number of whole records says where to go on. While the output grows, `OUTPUT.pro
 it is complete that file is removed.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nlp_inference._whole_files import write_whole
 from nlp_inference.errors import OutputError
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.provenance import Provenance
@@ -53,7 +53,7 @@ def writing_file(output: Path, *, provenance: Provenance, resume: bool) -> Itera
         _require_same(output, note, provenance)
     else:
         _remove(output)
-        _write_whole(note, provenance.model_dump_json(indent=2) + "\n")
+        _note_down(note, provenance)
     with _closing(_open(output, provenance.output_format)) as file:
         yield file
     note.unlink()
@@ -152,14 +152,8 @@ def _remove(output: Path) -> None:
         output.unlink(missing_ok=True)
 
 
-def _write_whole(path: Path, content: str) -> None:
-    """A file that is there with all that is in it, or not at all."""
-    unfinished = path.with_name(path.name + ".new")
+def _note_down(note: Path, provenance: Provenance) -> None:
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        write_whole(note, provenance.model_dump_json(indent=2) + "\n")
     except OSError as error:
-        raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+        raise OutputError(f"{str(note)!r} cannot be written: {error.strerror}") from error

@@ -142,6 +142,11 @@ class VariedBackend:
         return self.backend.name
 
     @property
+    def runs_on(self) -> str:
+        """What the model's own backend computes on."""
+        return self.backend.runs_on
+
+    @property
     def dtype(self) -> str:
         """That of the model's own backend."""
         return self.backend.dtype

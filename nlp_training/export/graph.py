@@ -16,8 +16,11 @@ from nlp_inference import Processor, Task
 from nlp_inference.backends.onnx_files import WEIGHTS_KEY
 from nlp_inference.errors import ArtefactError
 
-OPSET = 20
-"""Version of the ONNX operators: the first that has GELU. Source: https://onnx.ai/onnx/operators/onnx__Gelu.html"""
+OPSET = 23
+"""Version of the ONNX operators: the first that has attention as one.
+
+Source: https://onnx.ai/onnx/operators/onnx__Attention.html
+"""
 
 _EXAMPLE = ("Ana lives in Rome and works in Oslo.", "Hi.")
 _AXES = ("rows", "tokens")

@@ -1,12 +1,12 @@
 """`run.json`: what a run was made of, and what came out of it."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from nlp_inference._whole_files import write_whole
 from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import explain
 
@@ -189,22 +189,3 @@ class RunManifest(_Part):
     def save(self, folder: str | Path) -> None:
         """Write the manifest; an earlier one is replaced whole or not at all."""
         write_whole(Path(folder) / MANIFEST_FILE, self.model_dump_json(indent=2, exclude_none=True) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it, whenever the process dies.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     write_whole(Path(folder) / "a.txt", "whole")
-        ...     [path.name for path in Path(folder).iterdir()]
-        ['a.txt']
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from nlp_inference import Document
+from nlp_inference._whole_files import write_whole
 from nlp_inference.errors import ArtefactError
 from nlp_training.config import RunConfig, save_config
 from nlp_training.data.fingerprint import documents_sha256
@@ -22,7 +23,6 @@ from nlp_training.reproducibility.manifest import (
     DataPrint,
     Resumption,
     RunManifest,
-    write_whole,
 )
 from nlp_training.reproducibility.module_files import keep_modules
 from nlp_training.reproducibility.resumable_trainer import ResumableTrainer

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 
-from nlp_training.reproducibility.manifest import write_whole
+from nlp_inference._whole_files import write_whole
 from nlp_training.reproducibility.whole_checkpoints import best_before, keep_best_and_last, mark_whole
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from nlp_inference._cores import available_cores
+from nlp_inference._cores import available_cores, cpu_name
 from nlp_training.reproducibility.manifest import Hardware
 
 _PACKAGES = (
@@ -56,7 +56,7 @@ def find_hardware() -> Hardware:
     devices = range(torch.accelerator.device_count()) if accelerator is not None else ()
     return Hardware(
         system=f"{platform.system()} {platform.machine()}",
-        cpu=_cpu_name(),
+        cpu=cpu_name(),
         vector=torch.backends.cpu.get_cpu_capability(),
         cores=available_cores(),
         threads=torch.get_num_threads(),
@@ -125,15 +125,6 @@ def command_line() -> tuple[str, ...]:
     here, home = str(Path.cwd()), str(Path.home())
     words = (word.replace(here + os.sep, "").replace(home + os.sep, f"~{os.sep}") for word in sys.argv[1:])
     return (Path(sys.argv[0]).name, *words)
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
 
 
 def _memory() -> int | None:

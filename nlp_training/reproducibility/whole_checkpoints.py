@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
-from nlp_training.reproducibility.manifest import write_whole
+from nlp_inference._whole_files import write_whole
 
 WHOLE_FILE = "whole.json"
 """Written last into a checkpoint: the sizes of all its files."""

@@ -20,8 +20,7 @@ def predictor(request):
 
 
 def predict(predictor, items, budget):
-    backend = TorchBackend(predictor.backend.model, task=predictor.processor.task, token_budget=budget)
-    return Predictor(predictor.processor, backend).predict(items)
+    return Predictor(predictor.processor, predictor.backend, token_budget=budget).predict(items)
 
 
 def assert_same(one, other):

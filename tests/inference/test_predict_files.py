@@ -126,6 +126,7 @@ def test_a_complete_output_is_not_gone_on_with(saved_model: Path, source: Path, 
         pytest.param(
             "dtype", r"begun with something else: dtype float32 -> bfloat16;", marks=pytest.mark.extra, id="dtype"
         ),
+        ("budget", r"begun with something else: token_budget 1024 -> 77;"),
         ("keys", r"begun with something else: text_column None -> body;"),
         ("text", r"record 1 of '.*' has another text than the source: it was begun with another source"),
         ("ids", r"record 1 of '.*' has the id '0', but the source 'new': it was begun with another source"),
@@ -143,6 +144,8 @@ def test_an_output_of_something_else_is_not_gone_on_with(
         Processor.from_pretrained(saved_model, windows={"max_length": 32, "overlap": 6}).save_pretrained(model)
     elif changed == "dtype":
         options = ["--dtype", "bfloat16"]
+    elif changed == "budget":
+        options = ["--token-budget", "77"]
     elif changed == "keys":
         options = ["--text-column", "body"]
     elif changed == "damaged":

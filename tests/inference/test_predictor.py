@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from strategies import messy_texts
 
 from nlp_inference import Document, FailedDocument, Predictor, Processor, TokenClassification
+from nlp_inference.batching import token_budget_batches
 from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError, PredictionError
 from nlp_inference.items import UnreadableItem
 from nlp_inference.transforms import Transform
@@ -299,6 +300,27 @@ def test_batches_hold_the_token_budget_and_the_longest_rows_come_first(token_pro
     Predictor(token_processor, backend).predict(["word " * count for count in (1, 20, 1, 9, 20, 1, 20)])
     shapes = [batch["input_ids"].shape for batch in backend.batches]
     assert shapes == [(1, 22), (2, 22), (1, 11), (3, 3)]
+
+
+def test_many_texts_are_batched_as_tightly_as_if_they_were_sorted_at_once(token_processor):
+    texts = ["word " * (1 + 13 * number % 20) for number in range(512)]
+    backend = RecordingBackend(token_processor, token_budget=256)
+    Predictor(token_processor, backend).predict(texts)
+    lengths = [int(length) for batch in backend.batches for length in batch["attention_mask"].sum(axis=1)]
+    assert len(lengths) == 512
+    assert sum(batch["input_ids"].size for batch in backend.batches) <= 1.02 * sum(lengths)
+    assert len(backend.batches) <= 4 + len(list(token_budget_batches(lengths, 256)))
+
+
+def test_many_texts_come_back_at_their_places_whatever_fails_among_them(rome):
+    texts = [("in Rome " if number % 3 else "boom ") + "word " * (17 * number % 41) for number in range(300)]
+    results = rome.predict(texts, on_error="record")
+    assert [result.id for result in results] == [str(number) for number in range(300)]
+    for text, result in zip(texts, results, strict=True):
+        assert isinstance(result, FailedDocument) == text.startswith("boom")
+        if isinstance(result, Document):
+            assert result.raw_text == text
+            assert [(span.start, span.end) for span in result.predicted.spans] == [(3, 7)]
 
 
 @settings(max_examples=200)

@@ -4,6 +4,7 @@ import multiprocessing
 import pickle
 import threading
 import time
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -190,6 +191,34 @@ def test_the_next_texts_are_read_and_encoded_while_the_model_works(token_process
     with Predictor(token_processor, backend) as predictor:
         assert [document.id for document in predictor.stream(texts())] == ["0", "1", "2", "3", "4", "5"]
     assert backend.forwarded == [1] * 6
+
+
+def test_the_model_begins_with_the_longest_of_many_texts_while_the_others_are_encoded(
+    token_processor, monkeypatch
+) -> None:
+    backend = Gated()
+    encoded: list[list[int]] = []
+    encode = token_processor.encode
+
+    def slow_after_the_first(documents):
+        assert not encoded or backend.next_chunk_was_read.wait(10), "the model begins only when all is encoded"
+        encoded.append([len(document.raw_text) for document in documents])
+        return encode(documents)
+
+    forward = backend.forward
+
+    def opening(batch):
+        backend.next_chunk_was_read.set()
+        return forward(batch)
+
+    backend.forward = opening
+    monkeypatch.setattr(token_processor, "encode", slow_after_the_first)
+    texts = ["a " * (1 + 7 * number % 128) for number in range(128)]
+    with Predictor(token_processor, backend, token_budget=100) as predictor:
+        assert [document.raw_text for document in predictor.predict(texts)] == texts
+    assert len(encoded) == 4
+    assert list(chain.from_iterable(encoded)) == sorted(map(len, texts), reverse=True)
+    assert max(map(sum, encoded)) - min(map(sum, encoded)) <= 2 * 256
 
 
 def test_what_nobody_waits_for_any_more_is_not_begun(token_processor, monkeypatch) -> None:

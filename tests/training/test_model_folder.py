@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nlp_inference import Processor
+from nlp_inference import Processor, _whole_files
 from nlp_inference.fingerprint import Fingerprint
 from nlp_training.model_folder import SETTINGS_FILE, write_fingerprint
-from nlp_training.reproducibility import manifest
 
 OLD = Fingerprint(weights={"model.safetensors": "0" * 64}, unicode="14.0.0")
 NEW = Fingerprint(
@@ -44,7 +43,7 @@ def test_a_process_that_dies_leaves_the_old_settings(
     def die(_: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(manifest.os, "fsync", die)
+    monkeypatch.setattr(_whole_files.os, "fsync", die)
     with pytest.raises(KeyboardInterrupt):
         write_fingerprint(tmp_path, NEW)
     assert (tmp_path / SETTINGS_FILE).read_bytes() == before

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich.text import Text
 
+from nlp_inference._whole_files import write_whole
 from nlp_inference.rendering import STYLE_SHEET, label_color, passage_html, visible, visible_line
 from nlp_inference.tasks.base import Needs
 from nlp_training.evaluation import share_read
@@ -22,7 +23,6 @@ from nlp_training.reports.html.mistakes import EXAMPLES, KINDS, Example, Labels,
 from nlp_training.reports.html.run_files import RunFiles, read_run
 from nlp_training.reports.html.speed import Times
 from nlp_training.reports.tables import details, interval_text
-from nlp_training.reproducibility.manifest import write_whole
 
 REPORT_FILE = "report.html"
 PAIRS: Mapping[Needs, int] = {"spans": 6, "category": 20, "categories": 10}
