@@ -4,7 +4,8 @@
 
 A document is 3,000 words of made-up sentences, some with an e-mail address or a telephone number; only sentences that
 preprocessing leaves as they are, and that both read exactly right when they read them alone. Both read windows of as
-many tokens, with the same overlap, in fp32. Each round reads other documents, the pipelines the first of them, and the
+many tokens, with the same overlap, in fp32 but where the name says otherwise; int8 is ONNX Runtime, if the model is
+exported: `nlp-training export`. Each round reads other documents, the pipelines the first of them, and the
 median of the seconds counts.
 
 A span is at an edge if it straddles or touches a place where a window of either begins or ends, or from where another
@@ -26,6 +27,7 @@ from side_by_side import rounds_in_turn
 from transformers import AutoTokenizer, pipeline
 
 from nlp_inference import Document, Predictor, Processor
+from nlp_inference.backends.onnx_files import exported
 from nlp_inference.quiet import quiet_libraries
 
 PLANTED = {"EMAIL", "PHONE"}
@@ -118,6 +120,11 @@ def main(
     warnings.filterwarnings("ignore")  # of the pipeline, about its own use
     predictor = with_windows(Predictor.from_pretrained(model, device="cpu", backend="torch"), window)
     processor = predictor.processor
+    narrow = {
+        f"{PREDICTOR}, {dtype}": with_windows(Predictor.from_pretrained(model, device="cpu", dtype=dtype), window)
+        for dtype in ("bfloat16", "int8")
+        if dtype in ("bfloat16", *exported(model))
+    }
     window, overlap = processor.layout.max_length, processor.windows.overlap_within(processor.layout.capacity(None))
     readers = {
         PREDICTOR: ours(predictor),
@@ -125,13 +132,14 @@ def main(
             f"{PIPELINE}, batch {size}": stock_pipeline(model, window=window, overlap=overlap, batch_size=size)
             for size in (1, 8)
         },
+        **{name: ours(one) for name, one in narrow.items()},
     }
     telling, chatter = (
         easy(list(sentences(bank, labels)), processor, list(readers.values())[:2])
         for bank, labels in (("say", PLANTED), ("chatter", set()))
     )
     made = make_documents(documents, words, telling=telling, chatter=chatter)
-    share = {name: (documents if name == PREDICTOR else pipeline_documents) // rounds for name in readers}
+    share = {name: (pipeline_documents if name.startswith(PIPELINE) else documents) // rounds for name in readers}
     begins = [number * (documents // rounds) for number in range(rounds)]
     common = share[f"{PIPELINE}, batch 1"]
     answers: dict[str, list[Spans]] = {name: [] for name in readers}

@@ -80,7 +80,7 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
         if "train" in splits:
             report["train"] = measure_training_set(trainer, splits["train"])
         console.print(setup_table(trainer, splits), *lost_gold_lines(report))
-    data = data_prints(splits)
+    data = data_prints(config, splits)
     checkpoint = choose_checkpoint(config, trainer, data, resume=resume, console=console)
     with (
         recorded(config, trainer, data, checkpoint=checkpoint, resume=resume) as record,

@@ -3,7 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
+from nlp_inference._digests import file_digest
 from nlp_inference.document import Annotation, Document
 
 
@@ -24,6 +26,24 @@ def documents_sha256(documents: Iterable[Document]) -> str:
         False
     """
     return combined_sha256(map(document_digest, documents))
+
+
+def files_sha256(path: Path) -> str:
+    """The SHA-256, in hexadecimal, of a file, or of all files in a folder with their names: of what is streamed.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     one = Path(folder) / "a.ann"
+        ...     _ = one.write_text("T1")
+        ...     files_sha256(one) == files_sha256(Path(folder))
+        False
+    """
+    if path.is_file():
+        return file_digest(path)
+    files = sorted(one for one in path.rglob("*") if one.is_file())
+    named = "".join(f"{file_digest(one)} {one.relative_to(path).as_posix()}\n" for one in files)
+    return hashlib.sha256(named.encode()).hexdigest()
 
 
 def document_digest(document: Document) -> bytes:

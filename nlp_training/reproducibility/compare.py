@@ -81,7 +81,10 @@ def data_rows(before: Mapping[str, DataPrint], now: Mapping[str, DataPrint]) -> 
     """
 
     def shown(prints: Mapping[str, DataPrint], name: str) -> str:
-        return f"{prints[name].documents} documents, sha256 {prints[name].sha256}" if name in prints else "none"
+        if name not in prints:
+            return "none"
+        count = prints[name].documents
+        return f"{'streamed' if count is None else count} documents, sha256 {prints[name].sha256}"
 
     return [Row(kind="data", name=name, before=shown(before, name), now=shown(now, name)) for name in {**before, **now}]
 

@@ -83,9 +83,12 @@ class Hardware(_Part):
 
 
 class DataPrint(_Part):
-    """A split: how many documents, and `documents_sha256` of them."""
+    """A split: how many documents, and `documents_sha256` of them.
 
-    documents: int
+    Of a split that is streamed nobody counted the documents, and the digest is that of its files.
+    """
+
+    documents: int | None
     sha256: str
 
 

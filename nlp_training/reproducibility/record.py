@@ -12,7 +12,7 @@ from nlp_inference import Document
 from nlp_inference._whole_files import write_whole
 from nlp_inference.errors import ArtefactError
 from nlp_training.config import RunConfig, save_config
-from nlp_training.data.fingerprint import documents_sha256
+from nlp_training.data.fingerprint import documents_sha256, files_sha256
 from nlp_training.replacing import remove_unfinished
 from nlp_training.reproducibility.code_state import find_code
 from nlp_training.reproducibility.digests import metrics_digest, processor_digest, tensors_sha256, weights_digests
@@ -157,14 +157,19 @@ def without_resuming(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"training": training})
 
 
-def data_prints(splits: Mapping[str, Sequence[Document]]) -> dict[str, DataPrint]:
-    """What documents a run has.
+def data_prints(config: RunConfig, splits: Mapping[str, Sequence[Document]]) -> dict[str, DataPrint]:
+    """What documents a run has; one that streams from the Hub, or as they are made up, has no print of those.
 
-    Example:
-        >>> data_prints({"test": [Document(raw_text="Ana")]})["test"].documents
-        1
+    Args:
+        config: says what is streamed.
+        splits: everything else.
     """
-    return {
+    source = config.data.train
+    if source.streaming and source.path is not None and Path(source.path).exists():
+        streamed = {"train": DataPrint(documents=None, sha256=files_sha256(Path(source.path)))}
+    else:
+        streamed = {}
+    return streamed | {
         name: DataPrint(documents=len(documents), sha256=documents_sha256(documents))
         for name, documents in splits.items()
     }

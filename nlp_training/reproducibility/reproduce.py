@@ -45,7 +45,7 @@ def reproduce(
     _check_repeatable(old, run)
     if config.folder.resolve() == run.resolve():
         raise NotComparableError(f"the repetition would replace the run in {str(run)!r}; give another --output-dir")
-    _check_data(old, data_prints(load_splits(config)))
+    _check_data(old, data_prints(config, load_splits(config)))
     train(config, console=console, stays=stays)
     return compare_runs(run, config.folder)
 

@@ -1,11 +1,15 @@
 """The digest of a data set knows what its documents say, and nothing else."""
 
+import hashlib
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp_inference import Annotation, Category, Document, Relation, Span
 from nlp_training.data import documents_sha256
+from nlp_training.data.fingerprint import files_sha256
 
 ANA = Span(start=0, end=3, label="PERSON")
 ROME = Span(start=13, end=17, label="CITY")
@@ -62,3 +66,17 @@ def test_spans_that_relations_point_to_keep_their_order() -> None:
 
 def test_a_document_counts_as_often_as_it_is_there() -> None:
     assert documents_sha256([DOCUMENT, DOCUMENT]) != documents_sha256([DOCUMENT])
+
+
+def test_the_digest_of_files_is_that_of_what_they_hold_and_of_their_names(tmp_path: Path) -> None:
+    one = tmp_path / "a.ann"
+    one.write_bytes(b"T1")
+    assert files_sha256(one) == hashlib.sha256(b"T1").hexdigest()
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "b.txt").write_bytes(b"Ana")
+    before = files_sha256(tmp_path)
+    assert files_sha256(tmp_path) == before
+    one.rename(tmp_path / "c.ann")
+    renamed = files_sha256(tmp_path)
+    (tmp_path / "c.ann").write_bytes(b"T2")
+    assert len({before, renamed, files_sha256(tmp_path)}) == 3

@@ -1,5 +1,6 @@
 """A streamed training set: every document once a pass, the same order again, nothing in memory, clear refusals."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -20,6 +21,7 @@ from nlp_training.augment import Augmenter
 from nlp_training.data import DataSource, InvalidDataError, load_documents
 from nlp_training.data.formats.base import Unit, read_units
 from nlp_training.objects import build_processor, build_trainer, load_splits
+from nlp_training.reproducibility.manifest import DataPrint, RunManifest
 from nlp_training.streaming import DocumentStream, StreamedBatches
 from nlp_training.trainer import DocumentTrainer
 
@@ -165,6 +167,8 @@ def test_a_streamed_run_learns_and_leaves_a_model_that_verifies(span_run: RunCon
     assert Predictor.from_pretrained(result.model).predict(["Ana lives in Rome"])[0].predicted is not None
     verification = require_verified(result.model)
     assert verification.bit_for_bit == verification.records
+    of_file = hashlib.sha256(Path(str(run.data.train.path)).read_bytes()).hexdigest()
+    assert RunManifest.load(run.folder).data["train"] == DataPrint(documents=None, sha256=of_file)
 
 
 def test_a_resumed_stream_goes_on_where_it_was(label_run: RunConfig) -> None:
