@@ -88,8 +88,8 @@ class DataPrint(_Part):
     Of a split that is streamed nobody counted the documents, and the digest is that of its files.
     """
 
-    documents: int | None
     sha256: str
+    documents: int | None = None
 
 
 class Resumption(_Part):
