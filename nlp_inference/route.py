@@ -58,9 +58,10 @@ _TimedBatch = tuple[list[Arrays | Exception], float]
 Place = tuple[int, int]
 """Of a row: the place of its trace among the traces, and its number among the rows of that trace."""
 
-_WAVES = 8
-_LEAST_OF_A_WAVE = 32
-"""Documents that are encoded before the model is asked about them, and while it works on those before."""
+_MOST_WAVES = 8
+_BUDGETS_OF_A_WAVE = 8
+_CHARACTERS_A_TOKEN = 4
+"""About. A wave of fewer batches has smaller ones, which take more time than what runs beside them saves."""
 
 
 class Begun(NamedTuple):
@@ -72,9 +73,9 @@ class Begun(NamedTuple):
         running: what the model answers to each batch, in parts that follow each other.
     """
 
-    traces: Sequence[Trace]
-    batches: Sequence[Sequence[Place]]
-    running: Sequence[Results[_TimedBatch]]
+    traces: list[Trace]
+    batches: list[list[Place]]
+    running: list[Results[_TimedBatch]]
 
     def answered(self) -> Iterator[tuple[int, list[Answer]]]:
         """The place of each trace, and the answers to its rows, as soon as there are all of them."""
@@ -123,20 +124,22 @@ class Route:
         Many documents are encoded in waves of like length, the longest first, and the model begins with the first wave
         while the next is encoded. What fills no batch at the end of a wave shares one with the next.
         """
-        encoded, batches, running = list(traces), list[list[Place]](), list[Results[_TimedBatch]]()
-        budget = min(token_budget, self._most_tokens)
-        waves, left = _waves(traces), list[Place]()
-        for number, wave in enumerate(waves, 1):
-            for place, trace in zip(wave, self._encode([traces[place] for place in wave]), strict=True):
-                encoded[place] = _attempt(self._with_rows, trace)
-                left += [(place, row) for row in range(len(encoded[place].rows))]
-            lengths = [len(encoded[place].rows[row].input_ids) for place, row in left]
-            new = [[left[position] for position in batch] for batch in token_budget_batches(lengths, budget)]
-            left = new.pop() if new and number < len(waves) else []
-            rows = [[encoded[place].rows[row] for place, row in batch] for batch in new]
-            running.append(self.workers.map(self._timed_run, rows, alone=len(waves) == 1))
-            batches += new
-        return Begun(encoded, batches, running)
+        begun = Begun(list(traces), [], [])
+        waves, left = _waves(traces, token_budget), list[Place]()
+        try:
+            for number, wave in enumerate(waves, 1):
+                for place, trace in zip(wave, self._encode([traces[place] for place in wave]), strict=True):
+                    begun.traces[place] = _attempt(self._with_rows, trace)
+                    left += [(place, row) for row in range(len(begun.traces[place].rows))]
+                batches = self._batches(left, begun.traces, min(token_budget, self._most_tokens))
+                left = batches.pop() if batches and number < len(waves) else []
+                rows = [[begun.traces[place].rows[row] for place, row in batch] for batch in batches]
+                begun.running.append(self.workers.map(self._timed_run, rows, alone=len(waves) == 1))
+                begun.batches.extend(batches)
+        except BaseException:
+            begun.close()
+            raise
+        return begun
 
     def finish(self, begun: "Begun") -> list[Trace]:
         """Wait for the model's answers and complete the traces, each while the model works on the next."""
@@ -151,6 +154,11 @@ class Route:
     def _complete(self, trace: Trace, answers: Sequence[Answer]) -> Trace:
         answered = trace if trace.failure is not None else _with_outputs(trace, answers)
         return _attempt(self._postprocess, _attempt(self._decode, answered))
+
+    @staticmethod
+    def _batches(places: Sequence[Place], traces: Sequence[Trace], budget: int) -> list[list[Place]]:
+        lengths = [len(traces[place].rows[row].input_ids) for place, row in places]
+        return [[places[position] for position in batch] for batch in token_budget_batches(lengths, budget)]
 
     def _encode(self, traces: Sequence[Trace]) -> list[Trace]:
         """Encode what can be encoded; if one document makes the batch fail, each goes alone."""
@@ -241,13 +249,13 @@ def _with_encoded(trace: Trace, encoded: EncodedDocument, size: int, a_character
     return trace._replace(encoded=encoded, seconds=trace.seconds + size * a_character)
 
 
-def _waves(traces: Sequence[Trace]) -> list[list[int]]:
-    """The places of traces in parts of as many characters each, the longest first; few traces are one part."""
+def _waves(traces: Sequence[Trace], token_budget: int) -> list[list[int]]:
+    """The places of traces in parts of as many characters each, the longest first; few batches are one part."""
     sizes = [0 if trace.document is None else _characters(trace.document) for trace in traces]
     order = sorted(range(len(traces)), key=lambda place: -sizes[place])
-    count = max(1, min(_WAVES, len(traces) // _LEAST_OF_A_WAVE))
-    waves: list[list[int]] = [[] for _ in range(count)]
     before, total = 0, sum(sizes)
+    count = max(1, min(_MOST_WAVES, total // (_CHARACTERS_A_TOKEN * _BUDGETS_OF_A_WAVE * token_budget)))
+    waves: list[list[int]] = [[] for _ in range(count)]
     for place in order:
         waves[min(count - 1, count * before // max(1, total))].append(place)
         before += sizes[place]

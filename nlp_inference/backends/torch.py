@@ -109,10 +109,16 @@ class TorchBackend:
 
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
         """Run one batch; see `Backend.forward`."""
-        inputs = {name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in batch.items()}
+        inputs = {name: self._on_device(array) for name, array in batch.items()}
         with torch.inference_mode():
             outputs = self.task.run(self.model, inputs)
         return {name: outputs[name].float().cpu().numpy() for name in self.task.outputs}
+
+    def _on_device(self, array: NDArray[np.int64]) -> torch.Tensor:
+        tensor = torch.from_numpy(array)
+        if self.device.type != "cuda":
+            return tensor.to(self.device)
+        return tensor.pin_memory().to(self.device, non_blocking=True)  # from pageable memory a copy waits for the GPU
 
 
 def load_model(
