@@ -250,7 +250,7 @@ def _with_encoded(trace: Trace, encoded: EncodedDocument, size: int, a_character
 
 
 def _waves(traces: Sequence[Trace], token_budget: int) -> list[list[int]]:
-    """The places of traces in parts of as many characters each, the longest first; few batches are one part."""
+    """The places of traces in parts of as many characters each, the longest parts first; few batches are one part."""
     sizes = [0 if trace.document is None else _characters(trace.document) for trace in traces]
     order = sorted(range(len(traces)), key=lambda place: -sizes[place])
     before, total = 0, sum(sizes)
@@ -259,7 +259,7 @@ def _waves(traces: Sequence[Trace], token_budget: int) -> list[list[int]]:
     for place in order:
         waves[min(count - 1, count * before // max(1, total))].append(place)
         before += sizes[place]
-    return [wave for wave in waves if wave]
+    return [sorted(wave) for wave in waves if wave]
 
 
 def _characters(document: Document) -> int:
