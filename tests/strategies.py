@@ -87,6 +87,7 @@ tasks = st.builds(
     labels=some_labels,
     scheme=st.sampled_from(SCHEMES),
     aggregation=st.sampled_from(AGGREGATIONS),
+    outside_bias=st.floats(-10, 10),
 ) | st.builds(
     TextClassification,
     labels=some_labels,

@@ -17,6 +17,9 @@ _LETTERS: dict[str, tuple[str, str, str, str]] = {
     "BIOES": ("B", "I", "E", "S"),
 }
 
+OUTSIDE = 0
+"""The id of `O`, the tag of no span, in every scheme."""
+
 UnitSpan = tuple[int, int, str]
 """First unit, unit after the last one, label."""
 

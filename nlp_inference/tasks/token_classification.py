@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
@@ -16,7 +16,7 @@ from nlp_inference.layout import IGNORED, Row
 from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD, Arrays, LostSpan
 from nlp_inference.tasks.labels import check_labels
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
-from nlp_inference.tasks.tag_scheme import SchemeName, TagScheme, UnitSpan, best_valid_tags
+from nlp_inference.tasks.tag_scheme import OUTSIDE, SchemeName, TagScheme, UnitSpan, best_valid_tags
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
 from nlp_inference.windowing import stitch
 
@@ -47,6 +47,9 @@ class TokenClassification(SoftmaxTask):
             `whitespace`, which suits texts that come tokenized.
         temperature: what logits are divided by before the softmax; `calibrate: true` fits it in training. It changes
             scores, and not which spans are found.
+        outside_bias: added to the logit of `O`, the tag of no span: below zero more spans are found, above it fewer.
+            Where spans are rare, a model errs towards `O`; this moves the threshold back, as Menon et al. (2021,
+            https://arxiv.org/abs/2007.07314) adjust logits. Choose it on validation documents.
 
     Spans are the valid tag sequence of highest log-probability. A span's score is the mean probability, over its
     units, of the tags it is made of.
@@ -55,6 +58,10 @@ class TokenClassification(SoftmaxTask):
         >>> task = TokenClassification(labels=("CITY",), scheme="BIO")
         >>> task.model_settings()["id2label"]
         {0: 'O', 1: 'B-CITY', 2: 'I-CITY'}
+
+    Raises:
+        pydantic.ValidationError: labels repeat or are none, or `outside_bias` is not between -10 and 10, further than
+            which no doubt of a model goes.
     """
 
     name = "token-classification"
@@ -68,6 +75,7 @@ class TokenClassification(SoftmaxTask):
     aggregation: Literal["first", "mean", "max", "none"] = "first"
     words: Literal["tokenizer", "whitespace"] = "tokenizer"
     temperature: Temperature = 1.0
+    outside_bias: Annotated[float, Field(ge=-10, le=10)] = 0.0
 
     _check_labels = field_validator("labels")(check_labels)
 
@@ -117,6 +125,7 @@ class TokenClassification(SoftmaxTask):
         if not len(units.tokens):
             return Annotation()
         logits = self._document_logits(encoded, units, rows, outputs)
+        logits[:, OUTSIDE] += np.float32(self.outside_bias)
         scores = log_softmax(logits, temperature=self.temperature)
         tags = best_valid_tags(scores, self.tag_scheme)
         confidence = np.exp(scores[np.arange(len(tags)), tags])

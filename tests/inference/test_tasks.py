@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from nlp_inference import Document, Processor, TextClassification, TokenClassification
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
@@ -97,6 +98,30 @@ def test_the_logits_of_a_word(tokenizer, aggregation, logits, spans):
     (encoded,) = processor.encode([Document(raw_text="Rome unbelievably")])
     predicted = decode(processor, encoded, [np.array(logits, dtype=np.float32)])
     assert [(span.start, span.end) for span in predicted.spans] == spans
+
+
+@pytest.mark.parametrize(
+    ("outside_bias", "found"),
+    [
+        (0.0, [(0, 4, pytest.approx(0.5))]),
+        (-1.0, [(0, 4, pytest.approx(5 / (5 + 4 / np.e + 1))), (8, 12, pytest.approx(3 / (3 + 6 / np.e + 1)))]),
+        (1.0, []),
+    ],
+)
+def test_a_bias_against_the_outside_finds_more_spans_and_moves_their_scores(tokenizer, outside_bias, found):
+    processor = Processor(tokenizer, TokenClassification(labels=("CITY",), outside_bias=outside_bias))
+    (encoded,) = processor.encode([Document(raw_text="Rome or Oslo")])
+    logits = np.log(np.array([[4, 5, 1], [98, 1, 1], [6, 3, 1]], dtype=np.float32))
+    before = logits.copy()
+    spans = decode(processor, encoded, [logits]).spans
+    assert [(span.start, span.end, span.score) for span in spans] == found
+    assert (logits == before).all()
+
+
+@pytest.mark.parametrize("outside_bias", [-10.5, 11.0, float("nan")])
+def test_a_bias_that_no_doubt_of_a_model_needs_is_refused(outside_bias):
+    with pytest.raises(ValidationError, match="outside_bias"):
+        TokenClassification(labels=("CITY",), outside_bias=outside_bias)
 
 
 def test_a_score_is_the_mean_probability_of_the_tags_of_a_span(tokenizer):

@@ -24,7 +24,7 @@ def predict(processor: Processor, temperature: float) -> list[Document]:
 @pytest.mark.parametrize("scheme", ["BIO", "BILOU"])
 @pytest.mark.parametrize("aggregation", ["first", "mean", "max"])
 def test_spans_are_the_same_at_every_temperature(token_processor, scheme, aggregation, temperature):
-    task = TokenClassification(labels=("PERSON", "CITY"), scheme=scheme, aggregation=aggregation)
+    task = TokenClassification(labels=("PERSON", "CITY"), scheme=scheme, aggregation=aggregation, outside_bias=-0.1)
     processor = Processor(token_processor.tokenizer, task, ["strip_html"], [], token_processor.windows)
     plain, scaled = predict(processor, 1.0), predict(processor, temperature)
     places, other = (
