@@ -99,7 +99,7 @@ def with_windows(predictor: Predictor, window: int | None) -> Predictor:
     known = predictor.processor
     windows = known.windows.model_copy(update={"max_length": window})
     other = Processor(known.tokenizer, known.task, known.preprocess, known.postprocess, windows)
-    return Predictor(other, predictor.backend)
+    return predictor.with_processor(other)
 
 
 COLUMNS = ("", "documents", "a minute", "× best pipeline", "at edges", "readable", "elsewhere", "others named")

@@ -79,7 +79,7 @@ def load_predictors(model: Path) -> dict[str, Predictor | None]:
 
 def outside(predictor: Predictor, texts: list[str], rounds: int) -> tuple[str, str]:
     """The share of the time outside the forward, with one worker and as it runs."""
-    alone = Predictor(predictor.processor, predictor.backend, workers=1)
+    alone = predictor.with_processor(predictor.processor, workers=1)
     alone.predict(texts[:WARM_UP])  # one worker gets all threads
     shares = [[share_outside(one, texts) for _ in range(rounds)] for one in (alone, predictor)]
     with_one, as_it_runs = (f"{statistics.median(values):.1%}" for values in shares)

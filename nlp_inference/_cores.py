@@ -28,5 +28,6 @@ def cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    parts = [f"{key} {told[key]}" for key in ("CPU implementer", "CPU part") if key in told]  # what ARM has for a name
+    return told.get("model name") or platform.processor() or ", ".join([platform.machine(), *parts])

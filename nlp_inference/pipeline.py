@@ -87,7 +87,7 @@ class DocumentPipeline:
             raise InvalidSpecError(f"top_k is {top_k!r} for {self.task}; it is for text-classification, None or 1, 2 …")
         processor = copy.copy(self.predictor.processor)
         processor.task = task.model_copy(update={"top_k": top_k})
-        return Predictor(processor, self.predictor.backend, workers=1)
+        return self.predictor.with_processor(processor, workers=1)
 
 
 def _item(given: Item) -> Item:

@@ -210,6 +210,16 @@ class Predictor:
         """
         return self.recorder.profile()
 
+    def with_processor(self, processor: Processor, *, workers: int | None = None) -> Self:
+        """Another Predictor of the same backend and batches, whose profile and observers are its own.
+
+        Args:
+            processor: its own, or this one's.
+            workers: as for `Predictor`; `None` takes as many as this one has.
+        """
+        count = self.route.workers.count if workers is None else workers
+        return type(self)(processor, self.backend, workers=count, token_budget=self.token_budget)
+
     def as_pipeline(self) -> "DocumentPipeline":
         """The same Predictor, called as `transformers.pipeline` is, and answering as it does; see docs/library.md."""
         from nlp_inference.pipeline import DocumentPipeline

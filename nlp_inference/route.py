@@ -60,8 +60,10 @@ Place = tuple[int, int]
 
 _MOST_WAVES = 8
 _BUDGETS_OF_A_WAVE = 8
+"""At least. A wave of fewer batches has smaller ones, which take more time than what runs beside them saves."""
+
 _CHARACTERS_A_TOKEN = 4
-"""About. A wave of fewer batches has smaller ones, which take more time than what runs beside them saves."""
+"""About."""
 
 
 class Begun(NamedTuple):

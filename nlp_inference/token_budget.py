@@ -31,8 +31,11 @@ _MEDIAN_LENGTH, _SPREAD_OF_LENGTHS = 40, 0.8
 
 _LEAST_TOKENS = 4096
 _ROUNDS = 3
-_MOST_SECONDS = 2.0
-"""Of a round: a model that is slow is measured with fewer budgets, not for minutes."""
+_LONG_ROUND = 1.5
+"""Seconds of the rounds of a budget after which there is no other."""
+
+_MOST_SECONDS = 20.0
+"""Of all budgets but the first: a model that is slow is measured with fewer of them."""
 
 _CLEARLY_SLOWER = 0.9
 _AS_FAST = 0.97
@@ -71,7 +74,8 @@ def choose_token_budget(asked: TokenBudget | None, processor: Processor, workers
 
     Args:
         asked: a number; `None`, which is what the backend knows to be fast on its kind of device; or `measured`, which
-            tries several for some seconds and remembers the result, in `HF_HOME`, for this model on this machine.
+            tries several for some seconds and remembers the result, in `HF_HOME`, for this model on this machine. A
+            model that is too slow to try two has the backend's.
         processor: its layout builds the rows to measure with.
         workers: run them, as they run those of texts.
 
@@ -81,40 +85,61 @@ def choose_token_budget(asked: TokenBudget | None, processor: Processor, workers
     if asked is None:
         return workers.backend.token_budget
     if asked == "measured":
-        return _measured(processor, workers).token_budget
+        return _measured(processor, workers)
     if type(asked) is not int or asked < 1:
         raise InvalidSpecError(f"token_budget is {asked!r}; write a number of tokens from 1 on, or 'measured'")
     return asked
 
 
 def measure(layout: InputLayout, workers: Workers) -> dict[int, float]:
-    """Tokens a second for budgets of 256, 512 and so on, until they are clearly slower, too slow or too large.
+    """Tokens a second for budgets of 256, 512 and so on, until they are clearly slower, too large, or take too long.
 
     Each is tried on batches that stand for those of as many texts as share batches in a stream, so that what larger
-    batches lose by padding and by unequal shares of the workers is in it.
+    batches lose by padding and by unequal shares of the workers is in it; what encoding beside the model gains is not.
+
+    Returns:
+        Those that were tried; 0 for one that the memory does not hold.
     """
     rows = _rows(layout)
     rates: dict[int, float] = {}
+    began = perf_counter()
     for budget in _CANDIDATES:
-        batches = list(token_budget_batches([len(row.input_ids) for row in rows], budget))
-        if len(batches) < workers.count:
+        batches = _like_those_of_a_stream(rows, budget, workers.count)
+        tokens = sum(len(row.input_ids) for batch in batches for row in batch)
+        expected = tokens / rates[budget // 2] if rates else 0.0
+        if rates and (len(batches) < workers.count or perf_counter() - began + expected > _MOST_SECONDS):
             break
-        count = min(len(batches), max(2 * workers.count, -(-_LEAST_TOKENS // budget)))
-        picked = [batches[place] for place in np.linspace(0, len(batches) - 1, count).astype(int)]
-        asked = [[rows[position] for position in batch] for batch in picked]
         try:
-            seconds = min(_seconds(asked, layout, workers) for _ in range(_ROUNDS))
+            rates[budget] = tokens / _least_seconds(batches, layout, workers)
         except Exception as error:
-            if rates and is_out_of_memory(error):
-                break
-            raise
-        rates[budget] = sum(len(row.input_ids) for batch in asked for row in batch) / seconds
-        if rates[budget] < _CLEARLY_SLOWER * max(rates.values()) or seconds > _MOST_SECONDS:
+            if not rates or not is_out_of_memory(error):
+                raise
+            rates[budget] = 0.0
+        if rates[budget] < _CLEARLY_SLOWER * max(rates.values()):
             break
     return rates
 
 
-def _measured(processor: Processor, workers: Workers) -> Measurement:
+def _like_those_of_a_stream(rows: Sequence[Row], budget: int, workers: int) -> list[list[Row]]:
+    """Some batches of all lengths, at least two for each worker if there are so many."""
+    batches = list(token_budget_batches([len(row.input_ids) for row in rows], budget))
+    count = min(len(batches), max(2 * workers, -(-_LEAST_TOKENS // budget)))
+    picked = [batches[place] for place in np.linspace(0, len(batches) - 1, count).astype(int)]
+    return [[rows[position] for position in batch] for batch in picked]
+
+
+def _least_seconds(batches: Sequence[Sequence[Row]], layout: InputLayout, workers: Workers) -> float:
+    """Of some rounds, or of the first one if it is long enough to trust it."""
+    began = perf_counter()
+    least = _seconds(batches, layout, workers)
+    for _ in range(_ROUNDS - 1):
+        if perf_counter() - began > _LONG_ROUND:
+            break
+        least = min(least, _seconds(batches, layout, workers))
+    return least
+
+
+def _measured(processor: Processor, workers: Workers) -> int:
     backend = workers.backend
     of: dict[str, str | int] = {
         "model": processor.digest(),
@@ -126,12 +151,15 @@ def _measured(processor: Processor, workers: Workers) -> Measurement:
     }
     remembered = _file_of(of)
     with suppress(OSError, ValidationError):  # not measured yet, or not by this version
-        return Measurement.model_validate_json(remembered.read_bytes())
-    made = Measurement.chosen(of, measure(processor.layout, workers))
+        return Measurement.model_validate_json(remembered.read_bytes()).token_budget
+    rates = measure(processor.layout, workers)
+    if len(rates) == 1:  # compared with nothing
+        return backend.token_budget
+    made = Measurement.chosen(of, rates)
     if processor.fingerprint is None:  # nobody could tell its weights from others of the same settings
-        return made
+        return made.token_budget
     try:
-        write_whole(remembered, made.model_dump_json(indent=2) + "\n")
+        write_whole(remembered, made.model_dump_json(indent=2) + "\n", shared=True)
     except OSError as error:
         warnings.warn(
             f"the token budget that was measured, {made.token_budget}, cannot be remembered in {remembered.parent}: "
@@ -139,7 +167,7 @@ def _measured(processor: Processor, workers: Workers) -> Measurement:
             RuntimeWarning,
             stacklevel=2,
         )
-    return made
+    return made.token_budget
 
 
 def _file_of(of: dict[str, str | int]) -> Path:

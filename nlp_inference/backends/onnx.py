@@ -5,6 +5,7 @@ Source: https://onnxruntime.ai/docs/api/python/api_summary.html
 
 import json
 import os
+import platform
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -75,7 +76,8 @@ class OnnxBackend:
         device = "cpu" if session.get_providers()[0] == _PROVIDERS["cpu"] else "cuda"
         self.threads = threads if device == "cpu" else 1
         self.token_budget = _ROWS_APART_TOKEN_BUDGET if self.rows_apart else _TOKEN_BUDGETS[device]
-        self.runs_on = f"{cpu_name() if device == 'cpu' else device}, onnxruntime {onnxruntime.__version__}"
+        where = cpu_name() if device == "cpu" else f"a GPU of {platform.node()}"  # ONNX Runtime does not tell its name
+        self.runs_on = f"{where}, onnxruntime {onnxruntime.__version__}"
         missing = sorted(set(task.outputs) - {one.name for one in session.get_outputs()})
         if missing:
             raise ArtefactError(

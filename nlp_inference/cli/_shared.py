@@ -54,7 +54,7 @@ def _token_budget(written: str) -> int | str:
     return int(written)
 
 
-TokenBudget = Annotated[
+TokenBudgetOption = Annotated[
     Any,
     typer.Option(
         parser=_token_budget,

@@ -23,7 +23,7 @@ from nlp_inference.cli._shared import (
     Model,
     Precision,
     Revision,
-    TokenBudget,
+    TokenBudgetOption,
     Trust,
     load_predictor,
     stop,
@@ -96,7 +96,7 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     dtype: Precision = Dtype.FLOAT32,
     revision: Revision = "main",
     trust_remote_code: Trust = False,
-    token_budget: TokenBudget = None,
+    token_budget: TokenBudgetOption = None,
     engine: Annotated[
         Engine, typer.Option(help="Predict in this process, or on the Ray cluster of RAY_ADDRESS into a folder OUTPUT.")
     ] = Engine.LOCAL,
@@ -176,6 +176,8 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
         raise typer.BadParameter("--engine ray reads files and writes a folder: name it with --output, without --show")
     if job.resume and overwrite:
         raise typer.BadParameter("--resume does not go with --overwrite")
+    if isinstance(loading.token_budget, str):  # measured: each machine would find another
+        raise typer.BadParameter("--engine ray has one --token-budget for all machines: measure on one, and give it")
     from nlp_inference._optional import require
     from nlp_inference.cli._cluster import predict_on_cluster
 

@@ -16,7 +16,6 @@ from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.predictor import FailedDocument, Predictor
 from nlp_inference.processor import Processor
 from nlp_inference.records import USUAL, Columns
-from nlp_inference.token_budget import TokenBudget
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Job:
     dtype: str = "float32"
     revision: str = "main"
     trust_remote_code: bool = False
-    token_budget: TokenBudget | None = None
+    token_budget: int | None = None
     cores: int | None = None
     retries: int = 3
 

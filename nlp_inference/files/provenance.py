@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.predictor import Predictor
 from nlp_inference.records import Columns
-from nlp_inference.token_budget import TokenBudget
 
 
 class Provenance(BaseModel):
@@ -27,7 +26,7 @@ class Provenance(BaseModel):
     model: str
     backend: str
     dtype: str
-    token_budget: TokenBudget | None = None
+    token_budget: int | None = None
     output_format: FileFormat
     text_column: str | None = None
     id_column: str | None = None

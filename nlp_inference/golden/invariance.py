@@ -174,7 +174,7 @@ class _Experiment:
     """The baseline, and the variants to compare with it."""
 
     def __init__(self, predictor: Predictor, documents: Sequence[Item]) -> None:
-        self.processor, self.backend = predictor.processor, predictor.backend
+        self.predictor, self.processor, self.backend = predictor, predictor.processor, predictor.backend
         self.documents = documents
         alone = self._predictor()
         self.baseline: list[Result] = [alone.predict([one], on_error="record")[0] for one in documents]
@@ -191,7 +191,7 @@ class _Experiment:
 
     def batches(self) -> Iterator[VariantResult]:
         """All documents together, in batches of other sizes."""
-        usual = self.backend.token_budget
+        usual = self.predictor.token_budget
         for name, budget in (("one row", 1), ("usual size", usual), ("large", LARGE_BATCH * usual)):
             yield self.compared(f"batches: {name}", _predict_all(self._predictor(token_budget=budget), self.documents))
 
@@ -203,14 +203,14 @@ class _Experiment:
 
     def neighbours(self) -> Iterator[VariantResult]:
         """Each document in a batch between two others, which are not of the file."""
-        predictor = self._predictor(token_budget=LARGE_BATCH * self.backend.token_budget)
+        predictor = self._predictor(token_budget=LARGE_BATCH * self.predictor.token_budget)
         for name, neighbour in (("short", ""), ("long", _NEIGHBOUR)):
             results = [predictor.predict([neighbour, one, neighbour], on_error="record")[1] for one in self.documents]
             yield self.compared(f"neighbours: {name}", results)
 
     def window_offsets(self) -> Iterator[VariantResult]:
         """Windows that overlap by another number of tokens, so that they begin elsewhere."""
-        results = _predict_all(Predictor(_with_other_overlap(self.processor), self.backend), self.documents)
+        results = _predict_all(self.predictor.with_processor(_with_other_overlap(self.processor)), self.documents)
         long = [index for index, one in enumerate(self.baseline) if _windows(one) > 1]
         short = [index for index in range(len(results)) if index not in set(long)]
         yield self.compared("window offsets: texts of one window", results, only=short)
@@ -245,7 +245,7 @@ class _Experiment:
         layout = self.processor.layout
         backend = VariedBackend(
             self.backend,
-            token_budget=token_budget or self.backend.token_budget,
+            token_budget=token_budget or self.predictor.token_budget,
             padding=padding,
             pad_token_id=layout.pad_token_id,
             max_length=layout.max_length,

@@ -122,7 +122,7 @@ def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
 
 def _together(predictor: Predictor, records: list[GoldenRecord]) -> Iterator[Final | FailedDocument]:
     documents = [record.document() for record in records]
-    apart = Predictor(predictor.processor, predictor.backend)  # the profile of what is served is not for golden records
+    apart = predictor.with_processor(predictor.processor)  # the profile of what is served is not for golden records
     for result in apart.stream(documents, on_error="record"):
         if isinstance(result, FailedDocument):
             yield result

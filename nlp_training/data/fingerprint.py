@@ -31,6 +31,8 @@ def documents_sha256(documents: Iterable[Document]) -> str:
 def files_sha256(path: Path) -> str:
     """The SHA-256, in hexadecimal, of a file, or of all files in a folder with their names: of what is streamed.
 
+    Hidden files and what lies in hidden folders, such as those of editors and file browsers, are no data.
+
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
@@ -41,8 +43,9 @@ def files_sha256(path: Path) -> str:
     """
     if path.is_file():
         return file_digest(path)
-    files = sorted(one for one in path.rglob("*") if one.is_file())
-    named = "".join(f"{file_digest(one)} {one.relative_to(path).as_posix()}\n" for one in files)
+    names = sorted(one.relative_to(path) for one in path.rglob("*") if one.is_file())
+    shown = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    named = "".join(f"{file_digest(path / name)} {name.as_posix()}\n" for name in shown)
     return hashlib.sha256(named.encode()).hexdigest()
 
 

@@ -291,6 +291,7 @@ def test_no_machine_that_is_large_enough() -> None:
         (["in.jsonl", "-o", "out"], 1, r"'ray.data' is not installed .* pip install \"nlp-inference\[ray\]\""),
         (["-", "-o", "out"], 2, "reads files and writes a folder"),
         (["in.jsonl"], 2, "reads files and writes a folder"),
+        (["in.jsonl", "-o", "out", "--token-budget", "measured"], 2, "one --token-budget for all machines"),
         (["in.jsonl", "-o", "out", "--resume", "--overwrite"], 2, "--resume does not go with --overwrite"),
     ],
 )

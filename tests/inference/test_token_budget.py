@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nlp_inference import Predictor, Processor
+from nlp_inference import Document, Predictor, Processor, golden
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.fingerprint import Fingerprint
 from nlp_inference.token_budget import Measurement, measure
@@ -84,10 +84,47 @@ def test_a_model_that_fails_is_told_of(clock: Clock, processor: Processor) -> No
 
 
 def test_a_slow_model_is_not_measured_for_minutes(clock: Clock, processor: Processor) -> None:
-    clock._seconds = lambda tokens: 0.001 * tokens
+    clock._seconds = lambda tokens: 0.1 + 0.001 * tokens
     with Workers(clock) as workers:
-        assert list(measure(processor.layout, workers)) == [256]
-    assert clock.now < 15
+        rates = measure(processor.layout, workers)
+    assert list(rates) == [256, 512, 1024, 2048, 4096]
+    assert clock.now < 25
+
+
+def test_a_model_too_slow_to_compare_two_budgets_keeps_the_usual_one(
+    clock: Clock, processor: Processor, tmp_path: Path
+) -> None:
+    clock._seconds = lambda tokens: 0.02 * tokens
+    assert Predictor(processor, clock, token_budget="measured").token_budget == 1024
+    assert clock.now < 100
+    assert not (tmp_path / "home").exists()
+
+
+def test_many_workers_have_the_smallest_measured(clock: Clock, processor: Processor) -> None:
+    clock.threads = 400
+    clock.use_threads = lambda _count: None  # type: ignore[attr-defined]
+    assert Predictor(processor, clock, workers=400, token_budget="measured").token_budget == 1024
+
+
+@pytest.mark.parametrize("made_from", ["verify", "another processor"])
+def test_what_is_made_from_a_predictor_has_its_batches(
+    made_from: str, saved_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor.from_pretrained(saved_model, token_budget=50, workers=1)
+    sizes: list[int] = []
+    forward = predictor.backend.forward
+    monkeypatch.setattr(
+        predictor.backend,
+        "forward",
+        lambda batch: (len(batch["input_ids"]) > 1 and sizes.append(batch["input_ids"].size)) or forward(batch),
+    )
+    if made_from == "verify":
+        texts = [Document(raw_text="Ana lives in Rome", id=str(number)) for number in range(40)]
+        golden.verify(predictor, golden.record_golden(predictor, {"file": texts})).require_ok(saved_model)
+    else:
+        predictor.with_processor(predictor.processor).predict(["Ana lives in Rome"] * 40)
+    assert sizes
+    assert max(sizes) <= 50
 
 
 def test_a_budget_leaves_no_worker_without_a_batch(clock: Clock, processor: Processor) -> None:

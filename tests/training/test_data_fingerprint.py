@@ -75,6 +75,9 @@ def test_the_digest_of_files_is_that_of_what_they_hold_and_of_their_names(tmp_pa
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "b.txt").write_bytes(b"Ana")
     before = files_sha256(tmp_path)
+    (tmp_path / "deep" / ".b.txt.swp").write_bytes(b"an editor's")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_bytes(b"ref")
     assert files_sha256(tmp_path) == before
     one.rename(tmp_path / "c.ann")
     renamed = files_sha256(tmp_path)
