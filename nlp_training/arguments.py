@@ -9,6 +9,7 @@ import torch
 from transformers import TrainingArguments
 
 from nlp_inference import Processor
+from nlp_inference.backends.bf16 import has_fast_bf16
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.config import RunConfig
 from nlp_training.machine import divide_step, loader_workers
@@ -135,15 +136,6 @@ def _refuse_evaluation(values: dict[str, Any]) -> None:
 
 def _on_cpu(values: dict[str, Any]) -> bool:
     return bool(values["use_cpu"]) or not torch.accelerator.is_available()
-
-
-def has_fast_bf16(*, on_cpu: bool) -> bool:
-    """Whether this machine multiplies bfloat16 matrices faster than float32 ones, as far as PyTorch can tell."""
-    if not on_cpu:
-        return torch.cuda.is_available() and bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    ask = getattr(torch.cpu, "get_capabilities", None)  # older versions of PyTorch cannot tell
-    capabilities = ask() if ask is not None else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def _check(given: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference._model_code import changed_source, check_sources
 from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.architectures.own import saved_architecture
+from nlp_inference.backends.bf16 import warn_of_emulation
 from nlp_inference.backends.labels import check_labels
 from nlp_inference.backends.packing import packed
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
@@ -78,6 +79,7 @@ class TorchBackend:
 
         Warns:
             FingerprintWarning: the weights were saved with another version of torch.
+            PrecisionWarning: they are to be bfloat16 on a CPU that has none.
 
         Raises:
             ArtefactError: the saved model is not one of this task, or not the one of the fingerprint; or beside it lies
@@ -93,7 +95,8 @@ class TorchBackend:
             fingerprint=fingerprint,
             trust_remote_code=trust_remote_code,
         )
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        warn_of_emulation(dtype, device)
         return cls(model.to(device), task=task)
 
     @property

@@ -1,0 +1,26 @@
+"""Weights in bfloat16 on a CPU that has none are said to be slow."""
+
+import warnings
+
+import pytest
+import torch
+
+from nlp_inference.backends.bf16 import PrecisionWarning, warn_of_emulation
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", torch.bfloat16])
+def test_a_cpu_without_bfloat16_warns(dtype, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": True}, raising=False)
+    with pytest.warns(PrecisionWarning, match="take float32, or int8"):
+        warn_of_emulation(dtype, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "device", "capabilities"),
+    [("float32", "cpu", {}), ("bfloat16", "cuda", {}), ("bfloat16", "cpu", {"avx512_bf16": True})],
+)
+def test_all_else_is_silent(dtype, device, capabilities, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_emulation(dtype, torch.device(device))
