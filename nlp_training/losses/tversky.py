@@ -19,9 +19,9 @@ class Tversky(Loss):
     divided into batches. `alpha` weighs what is predicted and not there, `beta` what is there and not predicted; 0.5
     both give the dice coefficient.
 
-    When to use: spans are rare and missing one is worse than finding one too many (or, with `alpha` above `beta`, the
-    other way around). Set `background: 0` for tags: what is missed for a label is spurious for `O`, so with `O` in the
-    sum both weights say nearly the same. Where nearly all tags are `O` it does not learn at all from scratch, since "nothing
+    When to use: missing a span is worse than finding one too many (or, with `alpha` above `beta`, the other way
+    around). Set `background: 0` for tags: what is missed for a label is spurious for `O`, so with `O` in the sum both
+    weights say nearly the same. Where nearly all tags are `O` it does not learn at all from scratch, since "nothing
     anywhere" costs next to nothing (WNUT-17: F1 0): take cross entropy with class weights, or focal loss, first.
 
     Args:
