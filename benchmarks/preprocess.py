@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     texts = read_texts(arguments.input) if arguments.input else generated_texts(count=800, seed=0)
-    limit, us, peers = "re.sub, no alignment", "nlp_inference, aligned", {"medkit": medkit(), "edsnlp": edsnlp()}
+    limit, us, peers = "re.sub, no alignment", "nlp_inference, aligned", {"medkit-lib": medkit(), "edsnlp": edsnlp()}
     contenders = {limit: plain(), us: ours(), **peers}
     speeds = measure(contenders, texts=texts, rounds=arguments.rounds)
     table = Table(title=f"six patterns on {len(texts)} texts, {sum(map(len, texts)):,} characters")
@@ -148,7 +148,7 @@ def main() -> None:
             ratios = (f"{speeds[name] / speeds[peer]:.1f}" if peer in speeds else "–" for peer in peers)
             table.add_row(name, f"{speeds[name] / 1e6:.2f}", f"{speeds[name] / speeds[limit]:.2f}", *ratios)
         else:
-            table.add_row(name, "not installed")
+            table.add_row(name, f"not installed (pip install {name})")
     differing = sum(contenders[limit](text) != contenders[us](text) for text in texts)
     Console().print(table)
     print(f"texts on which ours and re.sub differ: {differing}")

@@ -18,14 +18,13 @@ def has_fast_bf16(*, on_cpu: bool) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def warn_of_emulation(dtype: str | torch.dtype, device: torch.device) -> None:
+def warn_of_emulation(dtype: str, device: torch.device) -> None:
     """Say that another precision is the faster one, where a CPU has no bfloat16.
 
     Warns:
         PrecisionWarning: it is emulated; measured at a third of the speed of float32 (docs/benchmarks.md).
     """
-    wanted = str(dtype).removeprefix("torch.") == "bfloat16"
-    if wanted and device.type == "cpu" and not has_fast_bf16(on_cpu=True):
+    if dtype == "bfloat16" and device.type == "cpu" and not has_fast_bf16(on_cpu=True):
         warnings.warn(
             "this processor has no bfloat16, which is emulated at a third of the speed of float32; take float32, or "
             "int8 after `nlp-training export`",

@@ -95,9 +95,10 @@ class TorchBackend:
             fingerprint=fingerprint,
             trust_remote_code=trust_remote_code,
         )
-        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        warn_of_emulation(dtype, device)
-        return cls(model.to(device), task=task)
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        backend = cls(model.to(device), task=task)
+        warn_of_emulation(backend.dtype, backend.device)
+        return backend
 
     @property
     def runs_on(self) -> str:

@@ -5,14 +5,18 @@ import warnings
 import pytest
 import torch
 
+from nlp_inference import Processor
 from nlp_inference.backends.bf16 import PrecisionWarning, warn_of_emulation
+from nlp_inference.backends.torch import TorchBackend
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", torch.bfloat16])
-def test_a_cpu_without_bfloat16_warns(dtype, monkeypatch) -> None:
+def test_a_cpu_without_bfloat16_warns(dtype, saved_model, monkeypatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": True}, raising=False)
     with pytest.warns(PrecisionWarning, match="take float32, or int8"):
-        warn_of_emulation(dtype, torch.device("cpu"))
+        TorchBackend.from_pretrained(
+            saved_model, task=Processor.from_pretrained(saved_model).task, device="cpu", dtype=dtype
+        )
 
 
 @pytest.mark.parametrize(
