@@ -5,7 +5,6 @@ Needs the extra `ray`, and `pip install s3fs "moto[server]"`. Run by hand where 
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,8 +20,8 @@ REGION = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEF
 
 
 @pytest.fixture
-def environment(monkeypatch) -> Iterator[dict[str, str]]:
-    """Of a process for which `s3://` is the local server."""
+def local_s3(monkeypatch) -> Iterator[None]:
+    """For this process and those that it starts, `s3://` is a local server."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
@@ -31,13 +30,14 @@ def environment(monkeypatch) -> Iterator[dict[str, str]]:
     settings = {**REGION, "AWS_ENDPOINT_URL": f"http://{host}:{port}", "RAY_USAGE_STATS_ENABLED": "0"}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    yield dict(os.environ)
+    yield
     server.stop()
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("local_s3")
 @pytest.mark.filterwarnings("ignore")  # those of moto and of botocore
-def test_a_job_reads_and_writes_an_object_store(saved_model, environment) -> None:
+def test_a_job_reads_and_writes_an_object_store(saved_model) -> None:
     import s3fs
 
     store = s3fs.S3FileSystem()
@@ -48,7 +48,7 @@ def test_a_job_reads_and_writes_an_object_store(saved_model, environment) -> Non
         store.pipe(f"{BUCKET}/in/{shard}.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in lines).encode())
     command = [sys.executable, "-m", "nlp_inference.cli", "predict", str(saved_model), f"s3://{BUCKET}/in/*.jsonl"]
     command += ["-o", f"s3://{BUCKET}/out", "--engine", "ray", "--device", "cpu"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     parts = sorted(store.glob(f"{BUCKET}/out/part-*"))
     written = [line for part in parts for line in store.cat(part).decode().splitlines()]
