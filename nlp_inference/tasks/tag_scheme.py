@@ -63,6 +63,11 @@ class TagScheme:
         size = range(len(self.tags))
         return np.array([[self._may_follow(before, after) for after in size] for before in size])
 
+    @cached_property
+    def forbidden(self) -> NDArray[np.float32]:
+        """`[tags, tags]`: 0 where the second tag may come right after the first, minus infinity elsewhere."""
+        return np.where(self.follows, np.float32(0), np.float32(-np.inf))
+
     def _opens(self, tag: int) -> bool:
         letter, _ = self._parts[tag]
         return letter in {"O", "B", "U", "S"} or self.name == "IO"
@@ -116,32 +121,3 @@ class TagScheme:
         if not len(tags):
             return True
         return bool(self.starts[tags[0]] and self.ends[tags[-1]] and self.follows[tags[:-1], tags[1:]].all())
-
-
-def best_valid_tags(scores: NDArray[np.float32], scheme: TagScheme) -> NDArray[np.int64]:
-    """The valid tag sequence with the highest sum of scores.
-
-    The algorithm of Viterbi (1967, https://doi.org/10.1109/TIT.1967.1054010) with forbidden transitions; where the best
-    tag of every unit already makes a valid sequence, that one is it.
-
-    Args:
-        scores: `[units, tags]`, log-probabilities.
-        scheme: which tag may follow which.
-
-    Returns:
-        `[units]`, tag ids.
-    """
-    best: NDArray[np.int64] = scores.argmax(axis=1)
-    if scheme.is_valid(best):
-        return best
-    forbidden = np.where(scheme.follows, np.float32(0), np.float32(-np.inf))
-    score = np.where(scheme.starts, scores[0], -np.inf)
-    origins = np.empty(scores.shape, dtype=np.int64)
-    for unit in range(1, len(scores)):
-        paths = score[:, None] + forbidden
-        origins[unit] = paths.argmax(axis=0)
-        score = paths.max(axis=0) + scores[unit]
-    best[-1] = np.where(scheme.ends, score, -np.inf).argmax()
-    for unit in range(len(scores) - 1, 0, -1):
-        best[unit - 1] = origins[unit, best[unit]]
-    return best

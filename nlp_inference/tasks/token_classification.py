@@ -16,8 +16,9 @@ from nlp_inference.layout import IGNORED, Row
 from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD, Arrays, LostSpan
 from nlp_inference.tasks.labels import check_labels
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
-from nlp_inference.tasks.tag_scheme import OUTSIDE, SchemeName, TagScheme, UnitSpan, best_valid_tags
+from nlp_inference.tasks.tag_scheme import OUTSIDE, SchemeName, TagScheme, UnitSpan
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
+from nlp_inference.tasks.viterbi import best_valid_tags
 from nlp_inference.windowing import stitch
 
 

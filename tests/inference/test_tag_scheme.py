@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_inference.tasks.tag_scheme import TagScheme, best_valid_tags
+from nlp_inference.tasks.tag_scheme import TagScheme
+from nlp_inference.tasks.viterbi import best_valid_tags
 
 TAGS = {
     "IO": "O I-X I-Y",
@@ -127,6 +128,30 @@ def test_no_valid_sequence_scores_higher_than_the_best_valid_one(case):
     totals = scores[np.arange(len(scores)), every].sum(axis=1)
     valid = np.array([scheme.is_valid(sequence) for sequence in every])
     assert scores[np.arange(len(scores)), best].sum() == pytest.approx(totals[valid].max())
+
+
+def highest_sum(scores, scheme):
+    """Of all valid sequences, by dynamic programming over the whole."""
+    sums = {tag: float(scores[0, tag]) for tag in np.flatnonzero(scheme.starts)}
+    for row in scores[1:]:
+        reached = {
+            tag: max((total for before, total in sums.items() if scheme.follows[before, tag]), default=-np.inf)
+            for tag in range(len(scheme.tags))
+        }
+        sums = {tag: total + float(row[tag]) for tag, total in reached.items()}
+    return max(total for tag, total in sums.items() if scheme.ends[tag])
+
+
+@schemes
+@pytest.mark.parametrize("outside", [0, 3])  # spans everywhere, and few of them
+def test_parts_that_are_searched_alone_are_as_good_as_a_search_of_the_whole(name, outside):
+    scheme, random = scheme_of(name), np.random.default_rng(7)
+    for units in range(1, 60):
+        scores = random.normal(scale=random.choice([0.5, 2]), size=(units, len(scheme.tags))).astype(np.float32)
+        scores[:, 0] += outside
+        best = best_valid_tags(scores, scheme)
+        assert scheme.is_valid(best)
+        assert scores[np.arange(units), best].sum() == pytest.approx(highest_sum(scores, scheme), abs=1e-3)
 
 
 @schemes

@@ -1,0 +1,92 @@
+"""The best valid tag sequence, searched only where the best tag of each unit makes none."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp_inference.tasks.tag_scheme import TagScheme
+
+Tags = NDArray[np.int64]
+
+
+class _Part(NamedTuple):
+    """Units `begin:end`, whose tags are the best ones among those that may follow each other within it."""
+
+    begin: int
+    end: int
+
+
+def best_valid_tags(scores: NDArray[np.float32], scheme: TagScheme) -> Tags:
+    """The valid tag sequence with the highest sum of scores.
+
+    The best tag of each unit stays where these may stand side by side. Around the others, a part of the sequence is
+    searched by the algorithm of Viterbi (1967, https://doi.org/10.1109/TIT.1967.1054010) with forbidden transitions,
+    as if nothing stood beside it. If what it finds fits its neighbours, nothing better is possible, since each part has
+    the most that it could have; else the part grows.
+
+    Args:
+        scores: `[units, tags]`, log-probabilities.
+        scheme: which tag may follow which.
+
+    Returns:
+        `[units]`, tag ids.
+
+    Example:
+        >>> scheme = TagScheme("BIO", ["CITY"])  # its tags are O, B-CITY, I-CITY
+        >>> best_valid_tags(np.log([[0.9, 0.05, 0.05], [0.1, 0.3, 0.6]], dtype=np.float32), scheme).tolist()
+        [0, 1]
+    """
+    best: Tags = scores.argmax(axis=1)
+    parts: list[_Part] = []
+    for unit in _misplaced(best, scheme):
+        if not parts or unit >= parts[-1].end:
+            parts.append(_Part(max(0, unit - 1), unit + 1))
+            _search_last(parts, best, scores, scheme)
+    return best
+
+
+def _misplaced(tags: Tags, scheme: TagScheme) -> list[int]:
+    """The units whose tag may not stand behind that of the unit before, at the start, or at the end."""
+    if not len(tags):
+        return []
+    wrong = np.empty(len(tags), dtype=bool)
+    wrong[0] = not scheme.starts[tags[0]]
+    np.logical_not(scheme.follows[tags[:-1], tags[1:]], out=wrong[1:])
+    wrong[-1] |= not scheme.ends[tags[-1]]
+    return np.flatnonzero(wrong).tolist()
+
+
+def _search_last(parts: list[_Part], best: Tags, scores: NDArray[np.float32], scheme: TagScheme) -> None:
+    """Put the best tags of the last part into `best`; it grows, and takes parts before it in, until they fit."""
+    units = len(best)
+    begin, end = parts.pop()
+    while True:
+        while parts and begin < parts[-1].end:  # the best of a whole part says nothing of a piece of it
+            begin = min(begin, parts.pop().begin)
+        tags = _viterbi(scores[begin:end], scheme, is_first=begin == 0, is_last=end == units)
+        size = end - begin
+        fits_before = begin == 0 or scheme.follows[best[begin - 1], tags[0]]
+        fits_behind = end == units or scheme.follows[tags[-1], best[end]]
+        if fits_before and fits_behind:
+            break
+        begin = begin if fits_before else max(0, begin - size)
+        end = end if fits_behind else min(units, end + size)
+    best[begin:end] = tags
+    parts.append(_Part(begin, end))
+
+
+def _viterbi(scores: NDArray[np.float32], scheme: TagScheme, *, is_first: bool, is_last: bool) -> Tags:
+    """`[units]`: the best tags of a part; what a sequence may start or end with counts at its ends alone."""
+    forbidden = scheme.forbidden
+    score = np.where(scheme.starts, scores[0], -np.inf) if is_first else scores[0]
+    origins = np.empty(scores.shape, dtype=np.int64)
+    for unit in range(1, len(scores)):
+        paths = score[:, None] + forbidden
+        origins[unit] = paths.argmax(axis=0)
+        score = paths.max(axis=0) + scores[unit]
+    best = np.empty(len(scores), dtype=np.int64)
+    best[-1] = (np.where(scheme.ends, score, -np.inf) if is_last else score).argmax()
+    for unit in range(len(scores) - 1, 0, -1):
+        best[unit - 1] = origins[unit, best[unit]]
+    return best
