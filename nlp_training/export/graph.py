@@ -10,11 +10,13 @@ from typing import Any
 
 import onnx
 import torch
+from onnxscript.optimizer import optimize_ir
 from torch.export import Dim
 
 from nlp_inference import Processor, Task
 from nlp_inference.backends.onnx_files import WEIGHTS_KEY
 from nlp_inference.errors import ArtefactError
+from nlp_training.export.attention import attention_as_operator
 
 OPSET = 23
 """Version of the ONNX operators: the first that has attention as one.
@@ -44,7 +46,7 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
     names = list(batch)
     wrapped = _Named(model, task, names).eval()
     try:
-        with _quiet():
+        with _quiet(), attention_as_operator(model):
             program = torch.onnx.export(
                 wrapped,
                 tuple(batch[name] for name in names),
@@ -53,6 +55,7 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
                 output_names=list(task.outputs),
                 dynamic_shapes=(tuple({0: Dim.DYNAMIC, 1: Dim.DYNAMIC} for _ in names),),
                 opset_version=OPSET,
+                optimize=False,  # torch would fuse rotary embeddings for batches of one row only
                 verbose=False,
             )
     except Exception as error:  # whatever of torch, onnxscript or the model's own code it was
@@ -62,6 +65,7 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
         ) from error
     if program is None:
         raise ArtefactError(f"torch exported nothing of {type(model).__name__}; serve it with torch")
+    optimize_ir(program.model)
     graph: onnx.ModelProto = program.model_proto
     if graph.ByteSize() > _LARGEST:
         raise ArtefactError(f"{type(model).__name__} is larger than the 2 GiB of a file of ONNX; serve it with torch")

@@ -74,7 +74,7 @@ def narrow_model(architecture, task):
         return classes[task.name].from_config(config).eval()
 
 
-QUICK = ("bert", "deberta-v2")
+QUICK = ("bert", "deberta-v2", "modernbert")
 """Exported in every run of the tests: the most used, and the one with attention of its own. The others are slow."""
 
 
@@ -99,6 +99,14 @@ def test_every_architecture_answers_the_same_for_any_number_of_rows_and_tokens(a
             expected = model(**{name: torch.from_numpy(array) for name, array in batch.items()}).logits.numpy()
         read = batch["attention_mask"].astype(bool) if kind == "token" else ...
         np.testing.assert_allclose(backend.forward(batch)["logits"][read], expected[read], atol=1e-5)
+
+
+def test_attention_is_one_operator_around_which_nothing_is_transposed(token_processor):
+    model = narrow_model("bert", token_processor.task)
+    operators = [node.op_type for node in export_graph(model, token_processor).graph.node]
+    assert operators.count("Attention") == model.config.num_hidden_layers
+    assert "Transpose" not in operators
+    assert model.config._attn_implementation == "sdpa"
 
 
 @pytest.fixture(scope="module")
