@@ -52,15 +52,24 @@ class BatchLoss:
         self.loss = loss
         self.needs = frozenset(need for part in loss.parts() for need in part.needs)
         self._inputs = tuple(processor.layout.pad([]))  # what production gives to the model, and nothing else
-        if "second_logits" in self.needs:
-            _check_dropout(model)
+        self._seed, self._step = seed, step
+        self.take_model(model)
         teachers = [part for part in loss.parts() if isinstance(part, Distillation)]
         self.teacher = Teacher(teachers[0], student=processor, device=device) if teachers else None
-        mixups = [part for part in loss.parts() if isinstance(part, Mixup)]
-        self.mixer = Mixer(mixups[0], model=model, seed=seed, step=step) if mixups else None
         contrasts = [part for part in loss.parts() if isinstance(part, SupervisedContrastive)]
         self.pooling = contrasts[0].pooling if contrasts else "mean"
         self.class_weights = self._class_weights(processor, documents)
+
+    def take_model(self, model: torch.nn.Module) -> None:
+        """Compute the loss of another model from now on.
+
+        Raises:
+            InvalidSpecError: the loss does not fit it.
+        """
+        if "second_logits" in self.needs:
+            _check_dropout(model)
+        mixups = [part for part in self.loss.parts() if isinstance(part, Mixup)]
+        self.mixer = Mixer(mixups[0], model=model, seed=self._seed, step=self._step) if mixups else None
 
     def _class_weights(self, processor: Processor, documents: Sequence[Document] | None) -> Tensor | None:
         rule = self.loss.class_weighting()

@@ -1,7 +1,7 @@
 """A Hugging Face Trainer whose data are Documents and whose evaluation is the Predictor."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from math import ceil
 from time import perf_counter
@@ -11,8 +11,7 @@ import torch
 from accelerate.utils import gather_object
 from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
-from nlp_inference import Document, Predictor, Processor
-from nlp_inference.backends.torch import TorchBackend
+from nlp_inference import Document, Processor
 from nlp_inference.registry import Spec
 from nlp_training.arguments import check_best_metric
 from nlp_training.augment import Augmenter
@@ -23,18 +22,18 @@ from nlp_training.evaluation import compare, of_all_processes, predict_beside_go
 from nlp_training.losses import Loss
 from nlp_training.metrics import Metric
 from nlp_training.predictions import PredictionFile
-from nlp_training.reproducibility.resumable_trainer import ResumableTrainer
 from nlp_training.sample_weights import check_sample_weights
 from nlp_training.sampling import epoch_order
-from nlp_training.served_weights import ServedWeights, plain_model
-from nlp_training.sharding import check_sharded_loss, check_sharding, prepare_fsdp
+from nlp_training.served_weights import plain_model
+from nlp_training.serving_trainer import ServingTrainer
+from nlp_training.sharding import check_sharded_loss, check_sharding
 from nlp_training.streaming import check_stream, is_stream, stream_loader
 from nlp_training.windows import RowLengths
 
 Documents = Sequence[Document]
 
 
-class DocumentTrainer(ResumableTrainer):
+class DocumentTrainer(ServingTrainer):
     """Trains on Documents, and evaluates as production predicts.
 
     Batches are made by the processor that is saved with the model. `per_device_train_batch_size` counts windows, the
@@ -44,7 +43,7 @@ class DocumentTrainer(ResumableTrainer):
     shards among them are gathered to evaluate and to save, those of DeepSpeed ZeRO-3 are refused.
 
     Args:
-        model: what is trained; a transformers model.
+        model: what is trained; a transformers model, or `None` if `model_init` makes it.
         args: as everywhere; `train_sampling_strategy="group_by_length"` puts windows of like length together.
         processing_class: the processor, which encodes and decodes; saved with every checkpoint.
         train_dataset: documents with gold; those without a length are streamed, see `streaming.py`.
@@ -61,6 +60,8 @@ class DocumentTrainer(ResumableTrainer):
             whose `power` this is.
         augmenter: changes the training documents, anew in each epoch.
         metrics: further scores of each evaluation.
+        model_init: makes the model, anew for each training, where `model` is `None`; for `hyperparameter_search`, whose
+            `compute_objective` has to say which score counts.
 
     Raises:
         InvalidSpecError: the weights would be sharded, `metric_for_best_model` is no score of this task, or the loss
@@ -68,9 +69,11 @@ class DocumentTrainer(ResumableTrainer):
         InvalidDocumentError: a training document has no sample weight.
     """
 
+    batch_loss: BatchLoss | None = None
+
     def __init__(  # noqa: PLR0913 - the arguments of a Trainer, and what it trains for
         self,
-        model: PreTrainedModel | torch.nn.Module,
+        model: PreTrainedModel | torch.nn.Module | None,
         args: TrainingArguments,
         *,
         processing_class: Processor,
@@ -84,6 +87,7 @@ class DocumentTrainer(ResumableTrainer):
         balance: float | None = None,
         augmenter: Augmenter | None = None,
         metrics: Sequence[Metric] = (),
+        model_init: Callable[..., PreTrainedModel] | None = None,
     ) -> None:
         check_sharding(args)
         if is_stream(train_dataset):
@@ -102,9 +106,9 @@ class DocumentTrainer(ResumableTrainer):
             processing_class=processing_class,
             callbacks=list(callbacks),
             optimizers=optimizers,
+            model_init=model_init,
+            training_attention=training_attention,
         )
-        prepare_fsdp(args, self.accelerator, model)
-        self._served = ServedWeights(model, training_attention=training_attention, sharded=self.is_fsdp_enabled)
         self.processor = processing_class
         self._known_lengths: tuple[Documents, Sequence[RowLengths]] = ((), ())
         # Most models take the count of labels of a step, and ignore it: their loss is the mean of its batch. Trainer
@@ -118,6 +122,12 @@ class DocumentTrainer(ResumableTrainer):
         check_weighting(args, has_loss=loss is not None, sample_weight=sample_weight, balance=balance)
         if sample_weight is not None and train_dataset is not None and not is_stream(train_dataset):
             check_sample_weights(train_dataset, sample_weight)
+
+    def take_model(self, model: Any) -> None:
+        """Prepare a model to be trained with the loss, and served meanwhile."""
+        super().take_model(model)
+        if self.batch_loss is not None:
+            self.batch_loss.take_model(model)
 
     def _make_loss(self, loss: Loss) -> BatchLoss:
         if self.is_fsdp_enabled:
@@ -199,26 +209,6 @@ class DocumentTrainer(ResumableTrainer):
             epoch=lambda: int(self.state.epoch or 0),
             balance=None if self.balance is None else (self.processor.task.needs, self.balance),
         )
-
-    @contextmanager
-    def serving(self) -> Iterator[Predictor]:
-        """The weights as they are now, as production would run them; training goes on as before afterwards.
-
-        Where weights are sharded (FSDP), every process must call this, and holds all of them for as long as it lasts.
-        """
-        with (
-            self._served.of(self.accelerator, self.model) as model,
-            Predictor(self.processor, TorchBackend(model, task=self.processor.task)) as predictor,
-        ):
-            yield predictor
-
-    def make_whole(self) -> None:
-        """After training, keep all weights in every process, if they were sharded; every process must call this."""
-        with self._served.of(self.accelerator, self.model) as model:
-            whole = model
-        if whole is not self.model:
-            self.model, self.model_wrapped, self.optimizer = whole, whole, None
-            self.accelerator.free_memory()
 
     def evaluate(  # type: ignore[override]  # a Trainer's data set is of tensors, this one's is of Documents
         self,

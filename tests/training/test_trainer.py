@@ -4,15 +4,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import optuna
 import pytest
 import torch
-from transformers import TrainingArguments
+from transformers import PreTrainedModel, TrainingArguments
 
 from nlp_inference import Annotation, Document, Processor
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig
 from nlp_training.arguments import resolve_config
-from nlp_training.objects import build_processor, build_trainer, load_splits
+from nlp_training.objects import build_model, build_processor, build_trainer, load_splits
 from nlp_training.trainer import DocumentTrainer
 
 
@@ -95,6 +96,52 @@ def test_an_optimizer_may_be_given(span_run: RunConfig) -> None:
     )
     assert again.optimizer is optimizer
     assert again.processing_class is again.processor is trainer.processor
+
+
+def test_in_every_trial_of_a_search_a_model_of_its_own_is_trained_and_served(
+    span_run: RunConfig, tmp_path: Path
+) -> None:
+    splits = load_splits(span_run)
+    processor = build_processor(span_run, splits["train"])
+    made: list[PreTrainedModel] = []
+    seen: list[tuple[bool, bool, str, str]] = []
+
+    def model_init() -> PreTrainedModel:
+        made.append(build_model(span_run, processor.task))
+        return made[-1]
+
+    def objective(metrics: dict[str, Any]) -> float:
+        with trainer.serving():
+            serving = made[-1].config._attn_implementation
+        mixed = trainer.batch_loss.mixer.model
+        seen.append((trainer.model is made[-1], mixed is made[-1], serving, made[-1].config._attn_implementation))
+        return metrics["eval_f1"]
+
+    trainer = DocumentTrainer(
+        model=None,
+        args=TrainingArguments(
+            str(tmp_path), num_train_epochs=1, eval_strategy="epoch", report_to="none", dataloader_pin_memory=False
+        ),
+        processing_class=processor,
+        train_dataset=splits["train"],
+        eval_dataset=splits["validation"],
+        training_attention="eager",
+        loss="mixup",
+        model_init=model_init,
+    )
+    best = trainer.hyperparameter_search(
+        hp_space=lambda trial: {"learning_rate": trial.suggest_categorical("learning_rate", [1e-9, 0.02])},
+        compute_objective=objective,
+        n_trials=2,
+        direction="maximize",
+        backend="optuna",
+        sampler=optuna.samplers.GridSampler({"learning_rate": [1e-9, 0.02]}, seed=0),
+    )
+    assert best.hyperparameters == {"learning_rate": 0.02}
+    assert len(made) == 3  # a Trainer asks for one when it is made
+    assert seen == [(True, True, "sdpa", "eager")] * 2
+    weights = [model.classifier.weight for model in made]
+    assert not torch.equal(weights[1], weights[2])
 
 
 def test_lengths_are_counted_on_a_part_of_the_documents_at_a_time(
