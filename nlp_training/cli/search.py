@@ -23,7 +23,7 @@ def search_run(
         from nlp_inference.quiet import quiet_libraries
         from nlp_training import load_config
 
-        require("optuna", extra="search").logging.set_verbosity(30)  # warnings
+        require("optuna", extra="search")
         from nlp_training.search.run import search
 
         quiet_libraries()

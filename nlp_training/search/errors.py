@@ -9,3 +9,7 @@ class SearchError(NlpInferenceError):
 
 class DivergedError(NlpInferenceError):
     """The loss of a training is no number any more."""
+
+
+class FailedTrialError(NlpInferenceError):
+    """A trial has failed, or is not wanted; the search goes on without it."""

@@ -16,12 +16,10 @@ class TrialProgress(TrainerCallback):
 
     Args:
         console: where to draw.
-        metric: the score that counts.
     """
 
-    def __init__(self, console: Console, *, metric: str) -> None:
+    def __init__(self, console: Console) -> None:
         self.console = console
-        self.metric = metric
         self.progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -52,16 +50,10 @@ class TrialProgress(TrainerCallback):
         if self._steps is not None:
             self.progress.update(self._steps, completed=state.global_step)
 
-    def end(self, record: Mapping[str, Any]) -> None:
-        """A line for a trial that ended, as `trial_record` gives it."""
-        names = short_names(list(record["values"]))
-        values = ", ".join(f"{names[key]} {shown_value(value)}" for key, value in record["values"].items())
-        score = f"{self.metric} {record['score']:.4f}" if "score" in record else ""
-        state = {"complete": score, "pruned": f"pruned at {score}"}.get(
-            record["state"], f"failed: {record.get('error')}"
-        )
-        self.console.print(
-            f"  trial {record['number']}: {state}; {values}", highlight=False, markup=False, soft_wrap=True
-        )
+    def end(self, number: int, values: Mapping[str, Any], *, how: str) -> None:
+        """A line for a trial that ended."""
+        names = short_names(list(values))
+        said = ", ".join(f"{names[key]} {shown_value(value)}" for key, value in values.items())
+        self.console.print(f"  trial {number}: {how}; {said}", highlight=False, markup=False, soft_wrap=True)
         if self._trials is not None:
             self.progress.advance(self._trials)

@@ -1,6 +1,9 @@
 """A search, from its configuration to the best one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -9,25 +12,22 @@ import optuna
 from optuna.trial import TrialState
 from rich.console import Console
 
-from nlp_inference.errors import InvalidSpecError, NlpInferenceError
+from nlp_inference.errors import InvalidSpecError
 from nlp_training.arguments import training_arguments
 from nlp_training.config import RunConfig, save_config
 from nlp_training.losses import Loss
-from nlp_training.materials import Materials, Prepared, let_go
+from nlp_training.materials import Materials, Prepared
 from nlp_training.metrics import document_metric
 from nlp_training.run import RunResult, train
-from nlp_training.search.errors import SearchError
+from nlp_training.search.counting import ERROR
+from nlp_training.search.errors import FailedTrialError, SearchError
 from nlp_training.search.progress import TrialProgress
 from nlp_training.search.settings import SearchConfig
 from nlp_training.search.space import suggest, values_of, with_values
-from nlp_training.search.study import ERROR, Outcome, Pruned, SharedStudy, open_study
+from nlp_training.search.study import SharedStudy, open_study
 from nlp_training.search.tables import importance_table, trial_record, trials_table
-from nlp_training.search.trial import chosen_metric, run_trial
-
-FAILS = (NlpInferenceError, RuntimeError, MemoryError, ArithmeticError)
-"""What a trial may fail of while the search goes on: values that do not fit together, memory, numbers."""
-
-_HOPELESS = 3
+from nlp_training.search.trainer import SearchTrainer
+from nlp_training.search.trial import chosen_metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,20 @@ def search(config: RunConfig, *, console: Console | None = None) -> SearchResult
     prepared = materials.prepare(with_values(config, {}))
     check_space(config, config.search, prepared)
     metric = chosen_metric(prepared)
-    with open_study(config) as study:
-        _try_all(study, config, materials, TrialProgress(console, metric=metric))
+    with _quiet_optuna(), open_study(config) as study:
+        _try_all(study, config, materials, console=console, metric=metric)
         return _conclude(study, config, metric, console)
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    """Without optuna's lines for each trial, and the traceback of each that fails: progress and tables say it."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def check_space(config: RunConfig, settings: SearchConfig, prepared: Prepared) -> None:
@@ -101,34 +112,26 @@ def check_space(config: RunConfig, settings: SearchConfig, prepared: Prepared) -
                 raise InvalidSpecError(f"search.space: {key} cannot be {value!r}: {error}") from error
 
 
-def _try_all(study: SharedStudy, config: RunConfig, materials: Materials, progress: TrialProgress) -> None:
+def _try_all(study: SharedStudy, config: RunConfig, materials: Materials, *, console: Console, metric: str) -> None:
     """Try until there are as many trials as are wanted, or the time is over."""
     settings = study.settings
     until = monotonic() + (settings.timeout or float("inf"))
+    progress = TrialProgress(console)
+    trainer = SearchTrainer(config, study, materials=materials, progress=progress, metric=metric)
     with progress.shown(len(study.ended()), settings.trials):
-        while monotonic() < until and (trial := study.ask()) is not None:
-            ended = study.tell(trial, _outcome(trial, config, materials, progress))
-            let_go()
-            progress.end(trial_record(ended, settings.space))
-            _give_up_if_hopeless(study)
-
-
-def _outcome(trial: optuna.Trial, config: RunConfig, materials: Materials, progress: TrialProgress) -> Outcome:
-    """The score of a trial, or why it has none; no longer holding the objects that it was made of."""
-    settings = config.search
-    try:
-        values = suggest(trial, settings.space if settings else {})
-        return run_trial(materials, with_values(config, values), trial, callbacks=[progress])
-    except optuna.TrialPruned:
-        return Pruned()
-    except FAILS as error:
-        return f"{type(error).__name__}: {error}"
-
-
-def _give_up_if_hopeless(study: SharedStudy) -> None:
-    ended = study.ended()
-    if len(ended) >= _HOPELESS and all(ERROR in trial.user_attrs for trial in ended):
-        raise SearchError(f"all of the first {len(ended)} trials failed, the last one of {ended[-1].user_attrs[ERROR]}")
+        try:
+            trainer.hyperparameter_search(
+                hp_space=partial(suggest, space=settings.space),  # type: ignore[arg-type]  # not of numbers only
+                n_trials=study.lacking(),
+                backend="optuna",
+                timeout=until - monotonic(),
+                catch=(FailedTrialError,),
+                gc_after_trial=True,  # a trial that failed holds its model till then
+                **study.options,
+            )
+        except ValueError:  # optuna's, asked for the best trial, where none came to its end: `_conclude` says why
+            if trainer.is_in_train or any(trial.state == TrialState.COMPLETE for trial in study.ended()):
+                raise
 
 
 def _conclude(study: SharedStudy, config: RunConfig, metric: str, console: Console) -> SearchResult:

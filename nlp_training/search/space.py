@@ -40,7 +40,7 @@ def values_of(trial: Trial | FrozenTrial, space: Space) -> Values:
     return values
 
 
-def with_values(config: RunConfig, values: Values) -> RunConfig:
+def with_values(config: RunConfig, values: Mapping[str, JsonValue]) -> RunConfig:
     """The run that a trial is: the same with these values, and without the search.
 
     Raises:

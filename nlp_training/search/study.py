@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import optuna
 from filelock import FileLock, ReadWriteLock, Timeout
@@ -11,23 +12,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nlp_inference._shorten import shorten
 from nlp_training.config import RunConfig
+from nlp_training.search.counting import count_before, counted_trials
 from nlp_training.search.errors import SearchError
+from nlp_training.search.sampler import RepeatableSampler
 from nlp_training.search.settings import SearchConfig
-
-ERROR = "error"
-"""The attribute of a trial that failed which says why."""
 
 _CONFIG = "config"
 _NOT_COMPARED = ("trials", "timeout", "train_best", "storage")
 _BUSY_SECONDS = 60
-
-
-class Pruned:
-    """That a trial was stopped because it did badly."""
-
-
-Outcome = float | Pruned | str
-"""What came of a trial: its score, that it was pruned, or why it failed."""
 
 
 @contextmanager
@@ -59,27 +51,28 @@ def open_study(config: RunConfig) -> Iterator["SharedStudy"]:
 class SharedStudy:
     """Optuna's study, and what makes it the same however often it was interrupted.
 
-    The values of a trial depend on the seed of the run, the number of trials before it and what came of these, so a
-    search that was killed goes on as it would have. The sampler is the tree-structured Parzen estimator (Bergstra et
-    al., 2011, https://papers.nips.cc/paper/4443-algorithms-for-hyper-parameter-optimization).
-
     Args:
         config: the run, with a section `search`.
         storage: where the trials are.
+
+    Attributes:
+        options: with which whoever tries the trials opens the study, as `optuna.create_study` takes them.
+        study: to look at it.
     """
 
     def __init__(self, config: RunConfig, storage: RDBStorage) -> None:
         self.settings = _settings(config)
         self.seed = config.seed
-        self._asking = FileLock(config.folder / ".search.ask.lock")
-        with self._asking:
-            self.study = optuna.create_study(
-                storage=storage,
-                study_name=config.name,
-                direction="maximize",
-                pruner=_pruner(self.settings),
-                load_if_exists=True,
-            )
+        self.options: dict[str, Any] = {
+            "storage": storage,
+            "study_name": config.name,
+            "sampler": RepeatableSampler(config.seed, startup_trials=self.settings.startup_trials),
+            "pruner": _pruner(self.settings),
+            "direction": "maximize",
+            "load_if_exists": True,
+        }
+        with FileLock(config.folder / ".search.begin.lock"):
+            self.study = optuna.create_study(**self.options)
             self._check(config)
 
     def _check(self, config: RunConfig) -> None:
@@ -98,15 +91,10 @@ class SharedStudy:
                 f"first of them from {was} to {is_now}; give this one another name, or remove the old one's database"
             )
 
-    @property
-    def trials(self) -> list[FrozenTrial]:
-        """All trials but those that were killed."""
-        return [trial for trial in self.study.get_trials(deepcopy=False) if not _was_killed(trial)]
-
     def ended(self) -> list[FrozenTrial]:
         """The trials that came to an end: the best first, then those that were stopped, then those that failed."""
         rank = {TrialState.COMPLETE: 0, TrialState.PRUNED: 1, TrialState.FAIL: 2}
-        ended = [trial for trial in self.trials if trial.state in rank]
+        ended = [trial for trial in counted_trials(self.study) if trial.state in rank]
         return sorted(ended, key=lambda one: (rank[one.state], -(one.value or 0.0), one.number))
 
     def repeat_killed(self) -> None:
@@ -115,26 +103,14 @@ class SharedStudy:
             self.study.tell(trial.number, state=TrialState.FAIL)
             self.study.enqueue_trial(trial.params)
 
-    def ask(self) -> optuna.Trial | None:
-        """The next trial; `None` if there are as many as are wanted."""
-        with self._asking:
-            trials = self.trials
-            waiting = any(trial.state == TrialState.WAITING for trial in trials)
-            if len(trials) >= self.settings.trials and not waiting:
-                return None
-            self.study.sampler = optuna.samplers.TPESampler(
-                n_startup_trials=self.settings.startup_trials, seed=_seed(self.seed, len(trials) - waiting)
-            )
-            return self.study.ask()
+    def lacking(self) -> int:
+        """How many of the trials that are wanted have not been begun."""
+        begun = [trial for trial in counted_trials(self.study) if trial.state != TrialState.WAITING]
+        return max(0, self.settings.trials - len(begun))
 
-    def tell(self, trial: optuna.Trial, outcome: Outcome) -> FrozenTrial:
-        """Say what came of a trial."""
-        if isinstance(outcome, float):
-            return self.study.tell(trial, outcome)
-        if isinstance(outcome, Pruned):
-            return self.study.tell(trial, state=TrialState.PRUNED)
-        trial.set_user_attr(ERROR, shorten(outcome, width=1000))
-        return self.study.tell(trial, state=TrialState.FAIL)
+    def wants(self, trial: optuna.Trial) -> bool:
+        """Whether a trial is one of those that are wanted: other processes may have begun the last of them."""
+        return count_before(self.study, trial.number) < self.settings.trials
 
     def importance(self) -> dict[str, float]:
         """How much of what the scores vary each key decides, together 1; empty where too few trials tell.
@@ -157,10 +133,6 @@ def _settings(config: RunConfig) -> SearchConfig:
     return config.search
 
 
-def _was_killed(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.FAIL and ERROR not in trial.user_attrs
-
-
 def _pruner(settings: SearchConfig) -> optuna.pruners.BasePruner:
     first = settings.warmup_evaluations + 1
     if settings.pruner == "median":
@@ -168,8 +140,3 @@ def _pruner(settings: SearchConfig) -> optuna.pruners.BasePruner:
     if settings.pruner == "asha":
         return optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=3)
     return optuna.pruners.NopPruner()
-
-
-def _seed(seed: int, trial: int) -> int:
-    """A seed for each trial of each run."""
-    return (seed * 1_000_003 + trial) % 2**32

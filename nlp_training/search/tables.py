@@ -7,8 +7,8 @@ from optuna.trial import FrozenTrial
 from rich.table import Table
 from rich.text import Text
 
+from nlp_training.search.counting import ERROR
 from nlp_training.search.space import Space, values_of
-from nlp_training.search.study import ERROR
 
 
 def trial_record(trial: FrozenTrial, space: Space) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Watch(TrainerCallback):
         self.take({name.removeprefix("eval_"): value for name, value in (metrics or {}).items()})
         self.trial.report(self.scores[-1], len(self.scores))
         if self.trial.should_prune():
-            raise TrialPruned
+            raise TrialPruned(f"{self.metric} {self.scores[-1]:.4f}")
 
     def take(self, scores: Mapping[str, Any]) -> None:
         """Keep the scores of an evaluation."""

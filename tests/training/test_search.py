@@ -2,10 +2,12 @@
 
 import gc
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
@@ -17,15 +19,19 @@ import torch
 import yaml
 from optuna.trial import TrialState
 from rich.console import Console
+from transformers import Trainer
 from typer.testing import CliRunner
 
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig, load_config, train
 from nlp_training.cli import app
 from nlp_training.config import save_config
+from nlp_training.objects import build_model
+from nlp_training.search.counting import counted_trials
 from nlp_training.search.errors import SearchError
 from nlp_training.search.run import SearchResult, search
 from nlp_training.search.study import open_study
+from nlp_training.search.trainer import SearchTrainer
 from nlp_training.search.trial import Watch
 
 ROOT = Path(__file__).parents[2]
@@ -126,6 +132,44 @@ def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(searched: Search
     assert quietly(killed).trials == resumed.trials  # it is done: nothing more is tried
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, KeyError("a mistake of the program"), ValueError("another")])
+def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(
+    searched: Searched, tmp_path: Path, error: type[BaseException] | Exception
+) -> None:
+    interrupted = searched(startup_trials=1).model_copy(update={"output_dir": str(tmp_path / "interrupted")})
+    take = Watch.take
+
+    def interrupt(self: Watch, scores: Any) -> None:
+        if self.trial.number in {0, 2}:
+            raise error
+        take(self, scores)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Watch, "take", interrupt)
+        for _ in range(2):
+            with pytest.raises(type(error) if isinstance(error, Exception) else error):
+                quietly(interrupted)
+    resumed = quietly(interrupted)
+    assert tried(resumed) == tried(quietly(searched(startup_trials=1)))
+    assert sorted(one["number"] for one in resumed.trials) == [1, 3, 4]
+
+
+def test_the_search_is_that_of_transformers(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[tuple[Trainer, str | int, float | None]] = []
+    hyperparameter_search = Trainer.hyperparameter_search
+
+    def remember(self: Trainer, *args: Any, **options: Any) -> Any:
+        best = hyperparameter_search(self, *args, **options)
+        searches.append((self, best.run_id, best.objective))
+        return best
+
+    monkeypatch.setattr(Trainer, "hyperparameter_search", remember)
+    best = quietly(searched(trials=2)).trials[0]
+    [(trainer, number, score)] = searches
+    assert (number, score) == (str(best["number"]), best["score"])
+    assert isinstance(trainer, SearchTrainer)
+
+
 def test_more_trials_go_on_with_the_same_study_but_another_configuration_does_not(searched: Searched) -> None:
     first = quietly(searched(trials=1))
     second = quietly(searched(trials=2))
@@ -136,8 +180,9 @@ def test_more_trials_go_on_with_the_same_study_but_another_configuration_does_no
 
 
 def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(
-    searched: Searched, monkeypatch: pytest.MonkeyPatch
+    searched: Searched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(logging.getLogger("optuna"), "propagate", True)
     take = Watch.take
 
     def out_of_memory(self: Watch, scores: Any) -> None:
@@ -152,6 +197,27 @@ def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(
     assert [one["state"] for one in records] == ["complete", "fail", "fail", "fail"]
     diverged = "DivergedError: the loss is nan after 3 steps; try a smaller learning rate"
     assert [one["error"] for one in records[1:]] == ["OutOfMemoryError: CUDA out of memory", diverged, diverged]
+    assert not [record for record in caplog.records if record.name.startswith("optuna")]  # the table says it
+
+
+def test_the_model_of_a_trial_is_gone_before_the_next_one_is_made(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models: list[weakref.ref[torch.nn.Module]] = []
+    left: list[int] = []
+
+    def remember(*args: Any) -> Any:
+        left.append(sum(model() is not None for model in models))
+        model = build_model(*args)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("nlp_training.objects.build_model", remember)
+    space = {"training.learning_rate": {"choices": [1e-9, 0.02, 1e30]}}
+    settings = {"trials": 6, "startup_trials": 1, "pruner": "median", "warmup_evaluations": 0}
+    found = quietly(searched(space=space, **settings))
+    assert {one["state"] for one in found.trials} == {"complete", "pruned", "fail"}
+    assert left == [0] * 6
 
 
 def test_a_search_in_which_everything_fails_ends_soon(searched: Searched) -> None:
@@ -177,14 +243,13 @@ def test_each_pruner_is_asked_at_each_evaluation(
     config = searched(pruner=pruner, startup_trials=1, warmup_evaluations=0)
     with open_study(config) as study:
         for _ in range(3):
-            good = study.ask()
+            good = study.study.ask()
             watch = Watch(good, "f1")
             for score in (0.8, 0.9):
                 watch.on_evaluate(None, None, None, metrics={"eval_f1": score, "eval_interval": {"f1": [0.7, 1.0]}})
             assert watch.interval == [0.7, 1.0]
-            study.tell(good, 0.9)
-        study.settings = config.search.model_copy(update={"trials": 4})
-        watch = Watch(study.ask(), "f1")
+            study.study.tell(good, 0.9)
+        watch = Watch(study.study.ask(), "f1")
         try:
             for score in (0.1, 0.2):
                 watch.on_evaluate(None, None, None, metrics={"eval_f1": score})
@@ -197,23 +262,48 @@ def test_each_pruner_is_asked_at_each_evaluation(
 
 def test_two_processes_share_a_study_and_leave_each_others_trials_alone(searched: Searched) -> None:
     with open_study(searched()) as first:
-        one = first.ask()
+        one = first.study.ask()
         with open_study(searched()) as second:
-            two = second.ask()
-            assert [trial.state for trial in second.trials] == [TrialState.RUNNING] * 2
+            two = second.study.ask()
+            assert [trial.state for trial in counted_trials(second.study)] == [TrialState.RUNNING] * 2
             assert (one.number, two.number) == (0, 1)
-            second.tell(two, 0.5)
-            assert second.ask().number == 2
-            assert first.ask() is None  # three are wanted
+            second.study.tell(two, 0.5)
+            three = second.study.ask()
+            assert three.number == 2
+            assert (first.lacking(), second.lacking()) == (0, 0)  # three are wanted
+            assert [second.wants(one), first.wants(two), first.wants(three)] == [True] * 3
+            assert not first.wants(first.study.ask())
+            first.study.tell(3, state=TrialState.FAIL)  # as the search does with it
     with open_study(searched()) as alone:  # and knows that trials 0 and 2 run no more
-        assert [trial.state for trial in alone.trials] == [TrialState.COMPLETE, TrialState.WAITING, TrialState.WAITING]
+        states = [trial.state for trial in counted_trials(alone.study)]
+        assert states == [TrialState.COMPLETE, TrialState.WAITING, TrialState.WAITING]
+        assert alone.lacking() == 2
+
+
+def test_a_process_ends_when_others_began_the_last_trials(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first trial of a process runs, another process tries all the others."""
+    take, found = Watch.take, []
+
+    def first_let_the_other_search(self: Watch, scores: Any) -> None:
+        if self.trial.number == 0 and not found:
+            found.append(None)
+            found[0] = quietly(searched())
+        take(self, scores)
+
+    monkeypatch.setattr(Watch, "take", first_let_the_other_search)
+    assert [state for _, state, _ in tried(quietly(searched()))] == ["complete"] * 3
+    assert [state for _, state, _ in tried(found[0])] == ["complete"] * 2
+    with open_study(searched()) as study:
+        states = [trial.state for trial in study.study.get_trials()]
+        assert states == [TrialState.COMPLETE] * 3 + [TrialState.FAIL]  # which was not wanted, and draws nothing
+        assert not study.study.get_trials()[3].params
 
 
 def test_the_values_of_a_trial_depend_on_the_seed_alone(searched: Searched, tmp_path: Path) -> None:
     def rates(seed: int, folder: str) -> list[float]:
         config = searched().model_copy(update={"seed": seed, "output_dir": str(tmp_path / folder)})
         with open_study(config) as study:
-            return [study.ask().suggest_float("rate", 0, 1) for _ in range(3)]
+            return [study.study.ask().suggest_float("rate", 0, 1) for _ in range(3)]
 
     assert rates(1, "a") == rates(1, "b") != rates(2, "c")
     assert len(set(rates(3, "d"))) == 3
