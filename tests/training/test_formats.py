@@ -23,6 +23,7 @@ CARRIED = {
     "parquet": {"id", "pair", "spans", "categories", "metadata"},
     "brat": {"id", "spans", "relations"},
     "doccano": {"id", "spans", "categories", "relations", "metadata"},
+    "doccano-characters": {"id", "spans", "categories", "relations", "metadata"},
     "label-studio": {*PARTS} - {"edits"},
     "prodigy": {"id", "spans", "categories", "metadata"},
     "uima-cas": {"id", "spans", "categories", "relations", "scores"},

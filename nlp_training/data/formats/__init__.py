@@ -13,7 +13,7 @@ from nlp_training.data.formats.base import Format, ReadOptions
 from nlp_training.data.formats.brat import BRAT
 from nlp_training.data.formats.conll import CONLL, CONLL_DOCUMENTS
 from nlp_training.data.formats.conllu import CONLLU, CONLLU_DOCUMENTS
-from nlp_training.data.formats.doccano import DOCCANO
+from nlp_training.data.formats.doccano import DOCCANO, DOCCANO_CHARACTERS
 from nlp_training.data.formats.json_lines import JSONL, read_jsonl, write_jsonl
 from nlp_training.data.formats.label_studio import LABEL_STUDIO
 from nlp_training.data.formats.parquet import PARQUET
@@ -50,6 +50,7 @@ FORMATS: dict[str, Format] = {
         CONLLU_DOCUMENTS,
         BRAT,
         DOCCANO,
+        DOCCANO_CHARACTERS,
         LABEL_STUDIO,
         PRODIGY,
         UIMA_CAS,

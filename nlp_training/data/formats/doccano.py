@@ -1,39 +1,53 @@
-"""doccano's JSONL (https://doccano.github.io/doccano/tutorial/).
+"""doccano's JSONL (https://doccano.github.io/doccano/tutorial/), as doccano 1.8.4 exports and imports it.
 
-Read are `label` or `labels` as `[[start, end, label], ...]` or as names, `entities` with `start_offset` and
-`end_offset`, `relations` with `from_id` and `to_id`, and `cats`; other keys are metadata. Offsets count characters,
-unless the project was made to count grapheme clusters: such files cannot be told apart.
+Read are `label` or `labels` as `[[start, end, label], ...]` or as names, `entities` as such lists, too, or with
+`start_offset` and `end_offset`, `relations` with `from_id` and `to_id`, and `cats`; other keys are metadata.
+
+The editor of doccano counts UTF-16 code units, as JavaScript does, and so does `doccano`; scripts in Python that fill
+doccano count characters, which is `doccano-characters`. The two differ after an emoji alone. A project may be made to
+count grapheme clusters instead: its files cannot be told apart.
+
+A project of doccano imports one form of records and takes keys of another for metadata: all records of a file are
+written in the same one. Which, is known at the end, so that what is written is kept in a temporary file until then.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from pydantic import ValidationError
 
 from nlp_inference.document import Annotation, Category, Document, Relation, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
-from nlp_training.data.formats.base import Format, ReadOptions, json_objects, read_units, write_json_objects
-from nlp_training.data.formats.parts import own_id, own_metadata
+from nlp_training.data.formats.base import Format, ReadOptions, json_objects, new_file, read_units
+from nlp_training.data.formats.offsets import Characters, Utf16
+from nlp_training.data.formats.parts import check_readable, own_id, own_metadata
 from nlp_training.data.records import READ_FROM
+
+Units = type[Utf16] | type[Characters]
+"""What offsets count."""
 
 _ANNOTATION = ("label", "labels", "entities", "relations", "cats")
 
 
-def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
-    return read_units(json_objects(path, _make), options.on_error)
+def _read(units: Units, path: Path, options: ReadOptions) -> Iterator[Document]:
+    return read_units(json_objects(path, partial(_make, units)), options.on_error)
 
 
-def _make(record: dict[str, Any], place: str) -> Document:
+def _make(units: Units, record: dict[str, Any], place: str) -> Document:
     if not isinstance(record.get("text"), str):
         raise InvalidDocumentError(f"text is {record.get('text')!r}; write a string")
     annotated = any(record.get(key) is not None for key in _ANNOTATION)
     try:
-        gold = _gold(record) if annotated else None
+        gold = _gold(record, units(record["text"])) if annotated else None
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidDocumentError(
             f"its annotation cannot be read ({type(error).__name__}: {error}); write [[start, end, label], ...], names "
-            "of labels, or entities of {id, label, start_offset, end_offset} and relations of {from_id, to_id, type}"
+            "of labels, or entities of {id, label, start_offset, end_offset} and relations of {from_id, to_id, type}; "
+            "the format doccano counts UTF-16 code units, doccano-characters counts characters"
         ) from error
     rest = {key: value for key, value in record.items() if key not in {"id", "text", *_ANNOTATION}}
     name = None if record.get("id") is None else str(record["id"])
@@ -41,12 +55,12 @@ def _make(record: dict[str, Any], place: str) -> Document:
     return as_document(fields, default_id=place)
 
 
-def _gold(record: dict[str, Any]) -> Annotation:
+def _gold(record: dict[str, Any], units: Utf16 | Characters) -> Annotation:
     labels = record.get("label") if record.get("label") is not None else record.get("labels")
     labels = [labels] if isinstance(labels, str) else labels or []
     entities = record.get("entities") or []
     names = [label for label in labels if isinstance(label, str)] + list(record.get("cats") or [])
-    spans = [_span(given) for given in [*(label for label in labels if not isinstance(label, str)), *entities]]
+    spans = [_span(given, units) for given in [*(label for label in labels if not isinstance(label, str)), *entities]]
     places = {entity["id"]: at for at, entity in enumerate(entities) if isinstance(entity, dict) and "id" in entity}
     relations = [
         Relation(head=places[link["from_id"]], tail=places[link["to_id"]], label=link["type"])
@@ -56,38 +70,68 @@ def _gold(record: dict[str, Any]) -> Annotation:
     return Annotation.model_validate({kind: found for kind, found in given.items() if found})
 
 
-def _span(given: dict[str, Any] | Sequence[Any]) -> Span:
+def _span(given: dict[str, Any] | Sequence[Any], units: Utf16 | Characters) -> Span:
     if isinstance(given, dict):
         given = (given["start_offset"], given["end_offset"], given["label"])
     start, end, label = given
     try:
-        return Span.model_validate({"start": start, "end": end, "label": label}, strict=True)
+        counted = Span.model_validate({"start": start, "end": end, "label": label}, strict=True)
     except ValidationError as error:
-        raise ValueError(f"{[start, end, label]!r} is no span: offsets in characters, start before end") from error
+        raise ValueError(f"{[start, end, label]!r} is no span: offsets are integers, start before end") from error
+    return Span(start=units.to_characters(counted.start), end=units.to_characters(counted.end), label=label)
 
 
-def _write(documents: Iterable[Document], path: Path) -> None:
-    write_json_objects(documents, path, _record, _make, format_name="doccano")
+def _write(units: Units, name: str, documents: Iterable[Document], path: Path) -> None:
+    used: set[str] = set()
+    with TemporaryFile("w+", encoding="utf-8", newline="") as kept:
+        for document in documents:
+            record = _record(document, units)
+            check_readable(document, partial(_make, units, record, "what was written"), name)
+            used |= {key for key in ("entities", "relations", "cats") if record.get(key)}
+            kept.write(json.dumps(record, ensure_ascii=False) + "\n")
+        kept.seek(0)
+        with new_file(path) as file:
+            for line in kept:
+                file.write(json.dumps(_in_one_form(json.loads(line), used), ensure_ascii=False) + "\n")
 
 
-def _record(document: Document) -> dict[str, Any]:
-    given = own_id(document)
+def _record(document: Document, units: Units) -> dict[str, Any]:
+    """All that a record can hold, in the widest form."""
+    given, counted = own_id(document), units(document.raw_text)
     record = {**({} if given is None else {"id": given}), "text": document.raw_text, **own_metadata(document)}
     gold = document.gold
     if gold is None:
         return record
-    names = [category.label for category in gold.categories]
-    if gold.relations or (gold.spans and names):
-        entities = [
-            {"id": at, "label": span.label, "start_offset": span.start, "end_offset": span.end}
-            for at, span in enumerate(gold.spans)
-        ]
-        relations = [
-            {"id": at, "from_id": link.head, "to_id": link.tail, "type": link.label}
-            for at, link in enumerate(gold.relations)
-        ]
-        return {**record, "entities": entities, "relations": relations, **({"cats": names} if names else {})}
-    return {**record, "label": names or [[span.start, span.end, span.label] for span in gold.spans]}
+    entities = [
+        {"id": at, "label": span.label, "start_offset": counted.of(span.start), "end_offset": counted.of(span.end)}
+        for at, span in enumerate(gold.spans)
+    ]
+    relations = [
+        {"id": at, "from_id": link.head, "to_id": link.tail, "type": link.label}
+        for at, link in enumerate(gold.relations)
+    ]
+    return {**record, "entities": entities, "relations": relations, "cats": [one.label for one in gold.categories]}
 
 
-DOCCANO = Format("doccano", (), ".jsonl", _read, _write)
+def _in_one_form(record: dict[str, Any], used: set[str]) -> dict[str, Any]:
+    """The record as the project imports it that `used`, what any of the records hold, calls for.
+
+    `label` for spans alone or for labels of texts alone; otherwise `entities`, and with them `relations` or `cats`.
+    """
+    if "entities" not in record:  # not annotated
+        return record
+    annotation = {key: record.pop(key) for key in ("entities", "relations", "cats")}
+    if used <= {"entities"}:
+        spans = [[span["start_offset"], span["end_offset"], span["label"]] for span in annotation["entities"]]
+        return {**record, "label": spans}
+    if used == {"cats"}:
+        return {**record, "label": annotation["cats"]}
+    return {**record, **{key: annotation[key] for key in annotation if key in used | {"entities"}}}
+
+
+def _format(name: str, units: Units) -> Format:
+    return Format(name, (), ".jsonl", partial(_read, units), partial(_write, units, name))
+
+
+DOCCANO = _format("doccano", Utf16)
+DOCCANO_CHARACTERS = _format("doccano-characters", Characters)

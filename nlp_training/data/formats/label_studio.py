@@ -1,15 +1,23 @@
-"""Label Studio's JSON: a list of tasks (https://labelstud.io/guide/task_format).
+"""Label Studio's JSON: a list of tasks (https://labelstud.io/guide/task_format), as Label Studio 1.23.2 exports it.
 
 Read are regions with `labels`, and `choices`, numbers and text areas of the whole text, and relations; anything else is
 an error. The annotation that was not cancelled is the gold, or the one that is the ground truth; several that differ
-are an error. The prediction becomes `Document.predicted`. Some versions count UTF-16 code units: where the text that a
-region quotes does not stand at its offsets, they are read as such
-(https://github.com/HumanSignal/label-studio/issues/1347).
+are an error. The prediction becomes `Document.predicted`. A relation that points both ways is two.
+
+Label Studio counts characters. It once counted UTF-16 code units: where the text that a region quotes does not stand at
+its offsets, they are read as such (https://github.com/HumanSignal/label-studio/issues/1347). The quotation is what a
+browser shows, in which a line break is a backslash and an `n`, and white space may be less.
+
+The editor keeps one result of choices and one of text areas, and one relation between two regions: what belongs
+together is written as one.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +31,8 @@ from nlp_training.data.records import READ_FROM
 
 _TEXT = {"text", "id", "text_pair"}
 _OF_THE_TEXT = ("choices", "number", "textarea")
+_DIRECTIONS = {"right": (1,), "left": (-1,), "bi": (1, -1)}
+"""In which directions a relation points: that of its ends as they are given, or the other."""
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
@@ -48,7 +58,8 @@ def _make(task: Any, place: str) -> Document:
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise InvalidDocumentError(
                 f"the task cannot be read ({type(error).__name__}: {error}); write data.text, and annotations with a "
-                "result of labels, choices, relations, numbers or text areas"
+                "result of labels, choices, relations, numbers or text areas. Label Studio exports them as JSON, not "
+                "as JSON_MIN"
             ) from error
         name = data.get("id", task.get("id"))
         fields = {
@@ -95,29 +106,40 @@ def _annotation(result: list[dict[str, Any]], text: str) -> Annotation:
             found["generated"] += value["text"]
         elif kind != "relation":
             raise ValueError(f"a region of type {kind!r}")
-    for link in result:
-        if link["type"] == "relation":
-            label = (link.get("labels") or [""])[0]
-            head, tail = places[link["from_id"]], places[link["to_id"]]
-            found["relations"].append(Relation(head=head, tail=tail, label=label, score=link.get("score")))
+    found["relations"] = [link for one in result if one["type"] == "relation" for link in _links(one, places)]
     return Annotation(
         **{field: kept if isinstance(kept, dict) else tuple(kept) for field, kept in found.items() if kept}
     )
 
 
+def _links(link: dict[str, Any], places: dict[str, int]) -> Iterator[Relation]:
+    """A relation for every label, and for every direction in which it points."""
+    ends, direction = (places[link["from_id"]], places[link["to_id"]]), link.get("direction", "right")
+    if direction not in _DIRECTIONS:
+        raise ValueError(f"a relation of direction {direction!r}; it is one of {', '.join(_DIRECTIONS)}")
+    for head, tail in (ends[::step] for step in _DIRECTIONS[direction]):
+        for label in link.get("labels") or [""]:
+            yield Relation(head=head, tail=tail, label=label, score=link.get("score"))
+
+
 def _offsets(value: dict[str, Any], text: str) -> tuple[int, int]:
+    """Where a region is: where the text stands that it quotes, to the letter if it does anywhere."""
     start, end, quoted = value["start"], value["end"], value.get("text")
+    places = [(start, end)]
     if quoted is None or text[start:end] == quoted:
         return start, end
     units = Utf16(text)
-    try:
-        start, end = units.to_characters(start), units.to_characters(end)
-    except InvalidDocumentError:
-        start, end = 0, 0
-    if text[start:end].split() != quoted.split():
-        there = text[value["start"] : value["end"]]
-        raise ValueError(f"at {value['start']}:{value['end']} stands {there!r}, not {quoted!r}")
-    return start, end
+    with suppress(InvalidDocumentError):
+        places.append((units.to_characters(start), units.to_characters(end)))
+    for shown in (str, _words):
+        for first, last in places:
+            if shown(text[first:last]) == shown(quoted):
+                return first, last
+    raise ValueError(f"at {start}:{end} stands {text[start:end]!r}, not {quoted!r}")
+
+
+def _words(text: str) -> list[str]:
+    return text.replace("\\n", "\n").split()
 
 
 def _write(documents: Iterable[Document], path: Path) -> None:
@@ -155,17 +177,21 @@ def _regions(document: Document, annotation: Annotation) -> Iterator[dict[str, A
             "value": value,
             **_score(span),
         }
-    for at, category in enumerate(annotation.categories):
+    for at, (_, chosen) in enumerate(groupby(annotation.categories, lambda category: category.score)):
+        first, *rest = chosen
         whole = {"id": f"c{at}", "from_name": "choice", "to_name": "text", "type": "choices"}
-        yield {**whole, "value": {"choices": [category.label]}, **_score(category)}
+        yield {**whole, "value": {"choices": [first.label, *(other.label for other in rest)]}, **_score(first)}
+    together = defaultdict(list)
     for link in annotation.relations:
-        ends = {"from_id": f"s{link.head}", "to_id": f"s{link.tail}", "direction": "right"}
-        yield {**ends, "type": "relation", "labels": [link.label], **_score(link)}
+        together[link.head, link.tail, link.score].append(link)
+    for (head, tail, _), links in together.items():
+        ends = {"from_id": f"s{head}", "to_id": f"s{tail}", "direction": "right"}
+        yield {**ends, "type": "relation", "labels": [link.label for link in links], **_score(links[0])}
     for name, number in annotation.values.items():
         yield {"id": f"v-{name}", "from_name": name, "to_name": "text", "type": "number", "value": {"number": number}}
-    for at, text in enumerate(annotation.generated):
-        whole = {"id": f"g{at}", "from_name": "answer", "to_name": "text", "type": "textarea"}
-        yield {**whole, "value": {"text": [text]}}
+    if annotation.generated:
+        whole = {"id": "g", "from_name": "answer", "to_name": "text", "type": "textarea"}
+        yield {**whole, "value": {"text": [*annotation.generated]}}
 
 
 def _score(item: Span | Category | Relation) -> dict[str, float]:

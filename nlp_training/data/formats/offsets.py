@@ -1,4 +1,4 @@
-"""Offsets of tools that count UTF-16 code units, as Java and JavaScript do."""
+"""Offsets of tools: most count UTF-16 code units, as Java and JavaScript do, some count characters."""
 
 from itertools import accumulate
 
@@ -34,3 +34,30 @@ class Utf16:
                 f"the offset {unit} lies inside a character or beyond the text of {self._starts[-1]} UTF-16 code units"
             )
         return self._characters[unit]
+
+
+class Characters:
+    """Offsets that are counted in characters, as in a Document.
+
+    Example:
+        >>> Characters("a😀b").to_characters(2)
+        2
+    """
+
+    def __init__(self, text: str) -> None:
+        """Count the characters of `text`."""
+        self._length = len(text)
+
+    def of(self, position: int) -> int:
+        """The position itself."""
+        return position
+
+    def to_characters(self, unit: int) -> int:
+        """The offset itself.
+
+        Raises:
+            InvalidDocumentError: it lies outside the text.
+        """
+        if not 0 <= unit <= self._length:
+            raise InvalidDocumentError(f"the offset {unit} lies beyond the text of {self._length} characters")
+        return unit

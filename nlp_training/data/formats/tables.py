@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from nlp_inference._shorten import shorten
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.json_lines import parse_json
@@ -22,6 +23,9 @@ from nlp_training.data.formats.parts import check_readable
 from nlp_training.data.formats.rows import COLUMNS, document_to_row, row_to_document
 
 _LISTS = ("spans", "labels", "tokens", "tags")
+_LABEL_STUDIO = re.compile(r'\[\{"start":|\{"choices":')
+"""How a cell of Label Studio's CSV begins: it would be read as the name of one label."""
+
 _SCALARS = ("label", "labels", "spans", "tags")
 
 
@@ -90,6 +94,11 @@ def _cells_to_document(cells: dict[str, str], place: str, options: ReadOptions) 
 def _value(cell: str, field: str | None, *, with_names: bool) -> Any:
     if field in _LISTS and cell.startswith(("[", "{")):
         return parse_json(cell)
+    if field == "label" and _LABEL_STUDIO.match(cell):
+        raise InvalidDocumentError(
+            f"label is {shorten(cell, width=60)}, annotations of Label Studio and no name; export them as JSON, and "
+            "name the format label-studio"
+        )
     if field == "label" and with_names and re.fullmatch(r"[-+]?\d+", cell):
         return int(cell)
     if field == "score":
