@@ -3,7 +3,8 @@
 The shapes are those of https://labelstud.io/guide/task_format and export, of doccano's examples of exports
 (https://github.com/doccano/doccano, backend/data_export), of https://prodi.gy/docs/api-interfaces and Prodigy's example
 data sets (https://github.com/explosion/prodigy-recipes), and of the two forms of feature structures in
-https://github.com/apache/uima-uimaj-io-jsoncas/blob/main/SPECIFICATION.adoc.
+https://github.com/apache/uima-uimaj-io-jsoncas/blob/main/SPECIFICATION.adoc. `test_real_exports` has files that the
+tools made.
 """
 
 import json
