@@ -18,21 +18,20 @@ from nlp_inference.layout import Example, Row
 from nlp_training.sample_weights import weighted
 
 KEPT_BYTES = 100_000_000
-"""Memory of long documents that stay encoded, because their windows are asked for one by one, in any order: some twenty
-million tokens of a vocabulary below 32,768. Documents beyond it are encoded again for each of their windows."""
+"""Memory of documents that stay encoded, because their windows are asked for one by one, in any order, and again each
+epoch: some twenty million tokens of a vocabulary below 32,768. Documents beyond it are encoded each time."""
 
-SORTED_STEPS = 256
+MOST_SORTED_STEPS, FEWEST_SORTED_STEPS = 256, 96
 """Steps whose rows are sorted by length together: more of them leave less padding, fewer mix the rows more."""
 
 RowLengths = tuple[int, ...]
 
 
-class TrainingWindows(Dataset[Document | Example]):
-    """The training set of documents, with an item for each window of each of them.
+class TrainingWindows(Dataset[Example]):
+    """The training set of documents, with an item for each window of each of them, which is one row of a batch.
 
-    An item is the Document itself where one window reads it whole, and one window of it where several do; either is
-    one row of a batch. What every window is to answer is decided on the whole document, as the processor does. What has
-    several windows stays encoded, in no more than `KEPT_BYTES`.
+    What every window is to answer is decided on the whole document, as the processor does. What was encoded is kept for
+    the next window and the next epoch, in no more than `KEPT_BYTES`.
 
     Args:
         documents: with gold.
@@ -48,8 +47,8 @@ class TrainingWindows(Dataset[Document | Example]):
         >>> processor = Processor(tokenizer, {"token-classification": {"labels": ["CITY"]}}, windows={"max_length": 8})
         >>> documents = [Document(id=text, raw_text=text, gold=Annotation()) for text in ("Rome", "one two " * 5)]
         >>> windows = TrainingWindows(documents, processor, [row_lengths(one) for one in processor.encode(documents)])
-        >>> len(windows), windows.lengths, windows[0].id
-        (3, [1, 6, 5], 'Rome')
+        >>> len(windows), windows.lengths
+        (3, [1, 6, 5])
         >>> processor([windows[0], windows[2]], labels=True)["input_ids"].shape
         (2, 7)
     """
@@ -73,37 +72,56 @@ class TrainingWindows(Dataset[Document | Example]):
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, index: int) -> Document | Example:
-        if not 0 <= index < len(self):
-            raise IndexError(f"there are {len(self)} windows, and none at {index!r}")
-        position = int(np.searchsorted(self._ends, index, side="right"))
-        first = int(self._ends[position - 1]) if position else 0
-        if self._ends[position] - first == 1:
-            return self.documents[position]
-        return self.window(position, index - first)
+    def __getitem__(self, index: int) -> Example:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Example]:
+        """The items of a batch, for which a `DataLoader` asks at once: what is new among them is encoded together."""
+        places = [self._place(index) for index in indices]
+        packed = self._examples([document for document, _ in places])
+        return [self._unpacked(document, packed[document][window]) for document, window in places]
 
     def window(self, document: int, window: int) -> Example:
-        """One window of a document with several, both by their place."""
-        example = self._examples(document)[window].unpacked()
-        if self.sample_weight is None:
-            return example
-        return weighted([example], self.documents[document], self.sample_weight)[0]
+        """One window of a document, both by their place."""
+        return self._unpacked(document, self._examples([document])[document][window])
 
     def of_windows(self, values: Sequence[float]) -> list[float]:
         """What is said of each document, for each window."""
         return np.repeat(values, np.diff(self._ends, prepend=0)).tolist()
 
-    def _examples(self, position: int) -> list["_PackedExample"]:
-        """The windows of a document with several, kept if they were asked for lately."""
-        if position in self._kept:
-            self._kept.move_to_end(position)
-            return self._kept[position]
-        [examples] = self.processor.examples([self.documents[position]], labels=True)
-        packed = self._kept[position] = [_PackedExample.of(one) for one in examples]
-        self._bytes += _bytes(packed)
+    def _place(self, index: int) -> tuple[int, int]:
+        """Of an item: the place of its document, and of the window in it."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"there are {len(self)} windows, and none at {index!r}")
+        document = int(np.searchsorted(self._ends, index, side="right"))
+        return document, index - (int(self._ends[document - 1]) if document else 0)
+
+    def _unpacked(self, document: int, packed: "_PackedExample") -> Example:
+        example = packed.unpacked()
+        if self.sample_weight is None:
+            return example
+        return weighted([example], self.documents[document], self.sample_weight)[0]
+
+    def _examples(self, positions: Sequence[int]) -> dict[int, list["_PackedExample"]]:
+        """The windows of documents, kept if they were asked for lately."""
+        found = {position: self._kept[position] for position in positions if position in self._kept}
+        new = [position for position in dict.fromkeys(positions) if position not in found]
+        encoded = self.processor.examples([self.documents[position] for position in new], labels=True)
+        found |= {
+            position: [_PackedExample.of(one) for one in examples]
+            for position, examples in zip(new, encoded, strict=True)
+        }
+        for position, packed in found.items():
+            self._keep(position, packed)
+        return found
+
+    def _keep(self, position: int, packed: list["_PackedExample"]) -> None:
+        if position not in self._kept:
+            self._kept[position] = packed
+            self._bytes += _bytes(packed)
+        self._kept.move_to_end(position)
         while self._bytes > KEPT_BYTES and len(self._kept) > 1:
             self._bytes -= _bytes(self._kept.popitem(last=False)[1])
-        return packed
 
 
 class _Packed(NamedTuple):
@@ -175,9 +193,10 @@ class LengthGroupedEpochs(Sampler[int]):
 def length_grouped_order(lengths: torch.Tensor, step_rows: int, generator: torch.Generator) -> list[int]:
     """Places of rows, so that rows of like length share a step.
 
-    The rows are mixed, and sorted by length in parts of up to `SORTED_STEPS` steps and at most half of them, so that
-    the next order has other neighbours than the last; the steps are mixed again, but for the longest, which comes
-    first, so that a lack of memory shows at once, and an incomplete one, which comes last.
+    The rows are mixed, and sorted by length in equal parts: two, so that the next order has other neighbours than the
+    last; more, if they had above `MOST_SORTED_STEPS` steps; one, if they had below `FEWEST_SORTED_STEPS`, as among few
+    rows few are of like length. The steps are mixed again, but for the longest, which comes first, so that a lack of
+    memory shows at once, and an incomplete one, which comes last.
 
     Args:
         lengths: `[rows]`, tokens of each row.
@@ -189,9 +208,8 @@ def length_grouped_order(lengths: torch.Tensor, step_rows: int, generator: torch
         [0, 2, 3, 1]
     """
     mixed = torch.randperm(len(lengths), generator=generator)
-    sorted_steps = min(SORTED_STEPS, ceil(len(lengths) / step_rows / 2))
     steps: list[torch.Tensor] = []
-    for part in torch.split(mixed, max(1, sorted_steps) * step_rows):
+    for part in torch.split(mixed, _sorted_steps(ceil(len(lengths) / step_rows)) * step_rows):
         by_length = part[lengths[part].argsort(descending=True, stable=True)]
         steps.extend(torch.split(by_length, step_rows))
     incomplete = [steps.pop()] if steps and len(steps[-1]) < step_rows else []
@@ -199,6 +217,12 @@ def length_grouped_order(lengths: torch.Tensor, step_rows: int, generator: torch
     first = [] if longest is None else [steps.pop(longest)]
     order = torch.randperm(len(steps), generator=generator).tolist()
     return torch.cat([*first, *(steps[place] for place in order), *incomplete]).tolist()
+
+
+def _sorted_steps(steps: int) -> int:
+    """How many of the steps of an epoch are sorted together."""
+    parts = max(1, min(2, steps // FEWEST_SORTED_STEPS), ceil(steps / MOST_SORTED_STEPS))
+    return max(1, ceil(steps / parts))
 
 
 def row_lengths(encoded: EncodedDocument) -> RowLengths:

@@ -75,12 +75,11 @@ def test_batches_of_windows_hold_the_rows_that_the_documents_have(token_processo
     assert seen == Counter(rows_of(collate(documents)))
 
 
-def test_a_document_that_one_window_reads_is_an_item_as_it_is(token_processor: Processor) -> None:
+def test_every_window_of_every_document_is_an_item(token_processor: Processor) -> None:
     items = training_windows(token_processor, MIXED)
-    whole = [items[index] for index in range(len(items)) if isinstance(items[index], Document)]
-    assert [one.id for one in whole] == ["0", "2", "3", "5", "7", "8"]
     assert len(items) == 25
     assert max(items.lengths) == 22  # beside two special tokens
+    assert [len(items[index].row.input_ids) - 2 for index in range(25)] == items.lengths
 
 
 @pytest.mark.parametrize("index", [-1, 3])
@@ -109,6 +108,24 @@ def test_long_documents_stay_encoded_within_a_bound(
     assert seen == dict.fromkeys(("0", "6", "12", "18"), encodings)
     collate = DocumentCollator(token_processor)
     assert Counter(rows_of(collate(in_turn))) == Counter(rows_of(collate(long)))
+
+
+def test_what_is_new_in_a_batch_is_encoded_at_once_and_in_the_next_epoch_nothing_is(
+    token_processor: Processor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = training_windows(token_processor, MIXED)
+    calls: list[list[str]] = []
+    encode = Processor.encode
+
+    def count(self: Processor, documents: list[Document]) -> Any:
+        calls.append([str(one.id) for one in documents])
+        return encode(self, documents)
+
+    monkeypatch.setattr(Processor, "encode", count)
+    loader = torch.utils.data.DataLoader(items, batch_size=5, collate_fn=DocumentCollator(token_processor))
+    first, second = list(loader), list(loader)
+    assert [one for one in calls if one] == [["0", "1"], ["2", "3", "4"], ["5"], ["6", "7", "8"]]
+    assert [rows_of(batch) for batch in first] == [rows_of(batch) for batch in second]
 
 
 @pytest.mark.parametrize(("largest", "bytes_each"), [(127, 1), (32_767, 2), (32_768, 4), (2**40, 8)])
@@ -251,13 +268,21 @@ def test_a_step_has_rows_of_like_length_the_longest_first_and_an_incomplete_one_
     assert steps[1:-1] != sorted(steps[1:-1], reverse=True)
 
 
+def test_few_rows_are_sorted_as_a_whole_so_that_little_is_padded() -> None:
+    lengths = [1 + number * number // 200 for number in range(400)]
+    order = list(LengthGroupedEpochs(4, lengths=lengths, seed=3, epoch=lambda: 0))
+    steps = [[lengths[row] for row in order[start : start + 4]] for start in range(0, 400, 4)]
+    assert 1 - sum(lengths) / sum(max(step) * len(step) for step in steps) < 0.02
+    assert steps[1:] != sorted(steps[1:], reverse=True)
+
+
 def test_rows_that_share_a_step_are_others_in_the_next_epoch() -> None:
     epoch = [0]
-    sampler = LengthGroupedEpochs(4, lengths=list(range(400)), seed=3, epoch=lambda: epoch[0])
+    sampler = LengthGroupedEpochs(4, lengths=list(range(800)), seed=3, epoch=lambda: epoch[0])
 
     def steps() -> set[frozenset[int]]:
         order = list(sampler)
-        return {frozenset(order[start : start + 4]) for start in range(0, 400, 4)}
+        return {frozenset(order[start : start + 4]) for start in range(0, 800, 4)}
 
     first = steps()
     epoch[0] = 1
