@@ -30,6 +30,7 @@ from nlp_training.reports.tables import (
     score_table,
     setup_table,
 )
+from nlp_training.reproducibility.pinned_data import pin_data, unpinned_lines
 from nlp_training.reproducibility.record import data_prints, recorded
 from nlp_training.temperature import calibrate
 from nlp_training.tracking import tracked
@@ -66,6 +67,7 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
     console = console or Console()
     set_seed(config.seed)
     use_cpu_threads(config.cpu_threads)
+    config = pin_data(config, resume=resume)
     splits = load_splits(config)
     processor = build_checked_processor(config, splits)
     config = resolve_for(config, processor, has_validation="validation" in splits)
@@ -79,7 +81,7 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
     if is_main:
         if "train" in splits:
             report["train"] = measure_training_set(trainer, splits["train"])
-        console.print(setup_table(trainer, splits), *lost_gold_lines(report))
+        console.print(setup_table(trainer, splits), *lost_gold_lines(report), *unpinned_lines(config.data))
     data = data_prints(config, splits)
     checkpoint = choose_checkpoint(config, trainer, data, resume=resume, console=console)
     with (

@@ -152,6 +152,19 @@ def push_processor(folder: str, repo_id: str, *, fingerprint: dict[str, Any] | N
     Processor.from_pretrained(folder, fingerprint=fingerprint).push_to_hub(repo_id)
 
 
+def find_commit(hub_id: str, revision: str | None = None) -> str | None:
+    from nlp_training.data import hub_commits
+
+    return hub_commits.find_commit(hub_id, revision)
+
+
+def texts(source: dict[str, Any], *, streaming: bool) -> list[str]:
+    """What the documents of a data source say."""
+    from nlp_training.data.sources import load_documents, stream_documents
+
+    return [document.raw_text for document in (stream_documents if streaming else load_documents)(source)]
+
+
 def command(*arguments: str) -> dict[str, Any]:
     """What `nlp-training` prints and how it exits."""
     from typer.testing import CliRunner
@@ -164,7 +177,8 @@ def command(*arguments: str) -> dict[str, Any]:
 
 def main() -> None:
     loading = (predict, task, auto_task, weights, weights_sha256, fetch, pipeline)
-    offered = (publish, publish_while_a_training_ends, push_processor, command, *loading)
+    reading = (find_commit, texts)
+    offered = (publish, publish_while_a_training_ends, push_processor, command, *loading, *reading)
     functions = {one.__name__: one for one in offered}
     answers, sys.stdout = sys.stdout, sys.stderr
     import nlp_training.release.publish  # noqa: F401 - while the test prepares something else

@@ -2,8 +2,9 @@
 
 It speaks what huggingface_hub 2 calls to publish and to load a model over plain HTTP: create a repository or a branch,
 validate a card, preupload, the batch API of Git LFS with uploads in one part or in several, commits as ndjson, model
-info, tree, and files by `resolve`, those of LFS by a redirect to another host, the "CDN". Its answers name no Xet hash,
-so downloads are plain HTTP; for uploads the client must be told `HF_HUB_DISABLE_XET=1`.
+info, tree, and files by `resolve`, those of LFS by a redirect to another host, the "CDN". Data sets, the repositories
+`datasets/ORG/NAME`, can be read, as datasets 5 reads them. Its answers name no Xet hash, so downloads are plain HTTP;
+for uploads the client must be told `HF_HUB_DISABLE_XET=1`.
 
 Sources: https://huggingface.co/docs/hub/api, https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md, and the
 calls in huggingface_hub's `hf_api.py`, `_commit_api.py`, `lfs.py` and `file_download.py`.
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import yaml
 from hub_http import Answer, FaultyHandler, FaultyServer, refusal
@@ -87,6 +88,7 @@ class Hub(FaultyServer):
 
 
 _REPO = "([^/]+/[^/]+)"
+_DATA = "(datasets/[^/]+/[^/]+)"
 _ROUTES = (
     ("POST /api/repos/create", "_create"),
     ("POST /api/validate-yaml", "_validate"),
@@ -103,6 +105,12 @@ _ROUTES = (
     ("POST /lfs/([^/]+)/complete", "_complete"),
     ("POST /lfs/([^/]+)/verify", "_verify"),
     (f"(?:GET|HEAD) /{_REPO}/resolve/([^/]+)/(.+)", "_resolve"),
+    (f"GET /api/{_DATA}", "_info"),
+    (f"GET /api/{_DATA}/revision/([^/]+)", "_info"),
+    (f"GET /api/{_DATA}/tree/([^/]+)", "_tree"),
+    (f"GET /api/{_DATA}/tree/([^/]+)/.+", "_no_folder"),
+    (f"POST /api/{_DATA}/paths-info/([^/]+)", "_paths"),
+    (f"(?:GET|HEAD) /{_DATA}/resolve/([^/]+)/(.+)", "_resolve"),
     ("(?:GET|HEAD) /cdn/([^/]+)", "_cdn"),
 )
 """What is asked, and who answers: with what stands in brackets, and with the body if there is one."""
@@ -175,6 +183,16 @@ class _Handler(FaultyHandler):
         repo = self._repo(repo_id)
         files = repo.commits[self._commit(repo, revision)]
         raise Answer(200, [_tree_entry(name, content) for name, content in sorted(files.items())])
+
+    def _no_folder(self, repo_id: str, revision: str) -> None:
+        self._commit(self._repo(repo_id), revision)
+        raise refusal(404, "EntryNotFound", "no repository here has folders")
+
+    def _paths(self, repo_id: str, revision: str, body: bytes) -> None:
+        repo = self._repo(repo_id)
+        files = repo.commits[self._commit(repo, revision)]
+        asked = parse_qs(body.decode())["paths"]
+        raise Answer(200, [_tree_entry(name, files[name]) for name in asked if name in files])
 
     def _branch(self, repo_id: str, branch: str, body: bytes) -> None:
         repo = self._repo(repo_id, write=True)

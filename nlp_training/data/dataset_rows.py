@@ -24,6 +24,7 @@ class Rows:
         options: further arguments of `load_dataset`.
         columns: which column holds what.
         label_names: what integers stand for, where the data set does not say.
+        commit: of a data set of the Hub, if it is to be that one and no other.
         cache_dir: where `datasets` keeps what it loaded. Default: its own cache.
         streaming: read without making a copy in the cache first, a part at a time.
     """
@@ -33,6 +34,7 @@ class Rows:
     options: Mapping[str, Any]
     columns: Columns
     label_names: tuple[str, ...] | None = None
+    commit: str | None = None
     cache_dir: str | Path | None = None
     streaming: bool = False
 
@@ -46,19 +48,11 @@ def read_rows(asked: Rows, *, on_error: OnError | None = None) -> Iterator[Docum
 
     Raises:
         InvalidDocumentError: a row does not describe a Document; names it.
-        InvalidDataError: there is no such data set, or it has not the columns that are named.
+        InvalidDataError: there is no such data set, or no such commit of it, or it has not the columns that are named.
         MissingExtraError: `datasets` is not installed.
     """
     datasets = require("datasets", extra="train")
-    cache_dir = None if asked.cache_dir is None else str(asked.cache_dir)
-    options = {**asked.options, "cache_dir": cache_dir, "streaming": asked.streaming}
-    try:
-        rows = datasets.load_dataset(asked.loader, **options)
-    except Exception as error:  # datasets raises anything, from OSError to TypeError
-        raise InvalidDataError(
-            f"{asked.where} cannot be loaded: {type(error).__name__}: {error}. Check the path or the id, the name and "
-            "the split; where the Hub cannot be reached, give a local file, as in data.train=train.jsonl"
-        ) from error
+    rows = _load(datasets, asked)
     if rows.features is None:  # a stream of a kind that does not say what it holds
         yield from read_rows(replace(asked, streaming=False), on_error=on_error)
         return
@@ -73,6 +67,30 @@ def read_rows(asked: Rows, *, on_error: OnError | None = None) -> Iterator[Docum
         document = _row_to_document(row, columns=columns, names=names, where=where, on_error=on_error)
         if document is not None:
             yield document
+
+
+def _load(datasets: ModuleType, asked: Rows) -> Any:
+    """What `datasets` loads, of the commit that is asked for: without the Hub, it takes any that is in its cache."""
+    options = {**asked.options, "cache_dir": None if asked.cache_dir is None else str(asked.cache_dir)}
+    try:
+        if asked.commit is None:
+            return datasets.load_dataset(asked.loader, **options, streaming=asked.streaming)
+        split = options.pop("split")
+        builder = datasets.load_dataset_builder(asked.loader, **options)
+        if builder.hash == asked.commit:
+            if asked.streaming:
+                return builder.as_streaming_dataset(split=split)
+            builder.download_and_prepare()
+            return builder.as_dataset(split=split)
+    except Exception as error:  # datasets raises anything, from OSError to TypeError
+        raise InvalidDataError(
+            f"{asked.where} cannot be loaded: {type(error).__name__}: {error}. Check the path or the id, the name and "
+            "the split; where the Hub cannot be reached, give a local file, as in data.train=train.jsonl"
+        ) from error
+    raise InvalidDataError(
+        f"{asked.where} cannot be loaded: the Hub did not give its commit {asked.commit}, and the cache of datasets "
+        f"has {builder.hash} in its place; load it where the Hub can be reached, or give the revision that you have"
+    )
 
 
 def _row_to_document(

@@ -1,5 +1,6 @@
 """What stands for data in a configuration, and the Documents that it means."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -12,8 +13,12 @@ from nlp_training.data.dataset_rows import Rows, read_rows
 from nlp_training.data.errors import InvalidDataError, OnError
 from nlp_training.data.formats import FORMATS, Format, format_of_suffix, named_format
 from nlp_training.data.formats.base import ReadOptions
+from nlp_training.data.hub_commits import is_commit
 from nlp_training.data.records import Columns
 from nlp_training.data.synthetic_pii import Split, generate_documents
+
+_HUB_URL = "hf://datasets/"
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 class SyntheticPii(BaseModel):
@@ -36,7 +41,7 @@ class DataSource(BaseModel):
         format: of a local file or folder, one of `nlp_training.data.formats.FORMATS`. Default: that of its suffix.
         name: configuration of the data set.
         split: split of the data set, such as `train` or `train[:10%]`.
-        revision: commit, branch or tag of the data set.
+        revision: commit, branch or tag of the data set. Where a run begins, it becomes the commit that it names then.
         columns: which column holds what, where the usual names do not fit.
         label_names: what integer labels and tags stand for, where the data set does not say.
         synthetic_pii: made-up documents, in place of a path.
@@ -78,6 +83,26 @@ class DataSource(BaseModel):
             named_format(self.format)
         return self
 
+    @property
+    def hub_id(self) -> str | None:
+        """The id of a data set of the Hub; `None` of what is made up, a file or a folder here, or the name of a file.
+
+        Example:
+            >>> [DataSource(path=path).hub_id for path in ("org/set", "hf://datasets/org/set", "missing.csv", "tests")]
+            ['org/set', 'org/set', None, None]
+        """
+        path = Path(self.path or "")
+        names_file = self.format is not None or path.suffix == ".json" or format_of_suffix(path) is not None
+        if self.path is None or names_file or path.exists():
+            return None
+        hub_id = self.path.removeprefix(_HUB_URL)
+        return hub_id if _HUB_ID.fullmatch(hub_id) else None
+
+    @property
+    def commit(self) -> str | None:
+        """The commit of a data set of the Hub, if `revision` is one."""
+        return self.revision if self.hub_id is not None and is_commit(self.revision) else None
+
 
 def load_documents(
     source: DataSource | str | Path | Mapping[str, Any],
@@ -116,8 +141,8 @@ def stream_documents(
 ) -> Iterator[Document]:
     """Read the documents of a source one after the other, as `load_documents` does, without holding all of them.
 
-    DocBins of spaCy, Label Studio's JSON, other `.json` files and slices of a split are in memory or in the cache of
-    `datasets` as a whole, everything else a part at a time.
+    DocBins of spaCy, Label Studio's JSON, other `.json` files, CSV files of the Hub and slices of a split are in memory
+    or in the cache of `datasets` as a whole, everything else a part at a time.
 
     Example:
         >>> stream = stream_documents({"synthetic_pii": {"split": "train", "size": 3}})
@@ -193,7 +218,14 @@ def _read_dataset(
         split = source.split or default_split
         where, options = f"{path} [{split}]", {"name": source.name, "revision": source.revision, "split": split}
     asked = Rows(
-        loader or path, where, options, source.columns, source.label_names, cache_dir=cache_dir, streaming=streaming
+        loader or path,
+        where,
+        options,
+        source.columns,
+        source.label_names,
+        commit=source.commit,
+        cache_dir=cache_dir,
+        streaming=streaming,
     )
     for document in read_rows(asked, on_error=on_error):
         if loader is None and document.id is not None and not document.id.startswith(f"{where} row "):

@@ -12,7 +12,6 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from nlp_inference import Processor
 from nlp_training.base_model import is_packaged
 from nlp_training.config import RunConfig
-from nlp_training.data.sources import DataSource
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
 from nlp_training.reports.tables import interval_text
@@ -58,7 +57,6 @@ print(pipeline("{task}", model="{name}")("..."))
 ```
 """
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
-_FILES = {".jsonl", ".json", ".csv", ".tsv", ".parquet"}
 
 
 def model_card(
@@ -82,7 +80,7 @@ def model_card(
         library_name="nlp-inference",
         pipeline_tag=task.pipeline_tag,
         base_model=_hub_id(config.model.base),
-        datasets=[train] if (train := _hub_data(config.data.train)) else None,
+        datasets=[train] if (train := config.data.train.hub_id) else None,
         tags=["nlp-inference", task.name],
         metrics=list(dict.fromkeys(one.metric_type for one in results)) or None,
         model_name=config.name if results else None,
@@ -118,18 +116,12 @@ def _hub_id(base: str) -> str | None:
     return base if _HUB_ID.fullmatch(base) and not Path(base).exists() else None
 
 
-def _hub_data(source: DataSource | None) -> str | None:
-    """The id of a data set of the Hub; a file of this machine has none."""
-    path = source.path if source is not None else None
-    return _hub_id(path) if path is not None and Path(path).suffix not in _FILES else None
-
-
 def _results(config: RunConfig, metrics: Mapping[str, Mapping[str, Any]], tag: str) -> Iterator[EvalResult]:
     """One result for each overall score of each data set, as the Hub's `model-index` has them."""
     sources = config.data.sources()
     for name, scores in metrics.items():
         source, usual_split = sources["train"] if name in config.data.made else sources.get(name, (None, name))
-        on_hub = _hub_data(source)
+        on_hub = source.hub_id if source is not None else None
         for metric, value in scores.items():
             if isinstance(value, float) and math.isfinite(value):
                 yield EvalResult(

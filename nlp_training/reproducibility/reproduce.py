@@ -9,6 +9,7 @@ from nlp_training.config import load_config
 from nlp_training.objects import load_splits
 from nlp_training.reproducibility.compare import Comparison, compare_runs, data_rows
 from nlp_training.reproducibility.manifest import CONFIG_FILE, DataPrint, RunManifest
+from nlp_training.reproducibility.pinned_data import pin_data
 from nlp_training.reproducibility.record import data_prints
 from nlp_training.reproducibility.surroundings import world_size
 from nlp_training.run import train
@@ -45,6 +46,7 @@ def reproduce(
     _check_repeatable(old, run)
     if config.folder.resolve() == run.resolve():
         raise NotComparableError(f"the repetition would replace the run in {str(run)!r}; give another --output-dir")
+    config = pin_data(config)
     _check_data(old, data_prints(config, load_splits(config)))
     train(config, console=console, stays=stays)
     return compare_runs(run, config.folder)

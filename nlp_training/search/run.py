@@ -18,6 +18,7 @@ from nlp_training.config import RunConfig, save_config
 from nlp_training.losses import Loss
 from nlp_training.materials import Materials, Prepared
 from nlp_training.metrics import document_metric
+from nlp_training.reproducibility.pinned_data import pin_data
 from nlp_training.run import RunResult, train
 from nlp_training.search.counting import ERROR
 from nlp_training.search.errors import FailedTrialError, SearchError
@@ -71,7 +72,7 @@ def search(config: RunConfig, *, console: Console | None = None) -> SearchResult
         InvalidDataError: the documents cannot be learnt from.
         SearchError: there is a study of this name with another configuration, or every trial failed.
     """
-    console = console or Console()
+    console, config = console or Console(), pin_data(config)
     if config.search is None or not config.data.has_validation:
         lacks = "no section search" if config.search is None else "no data.validation or data.split, by which to choose"
         raise InvalidSpecError(f"the configuration {config.name!r} has {lacks}; see docs/search.md")
