@@ -5,8 +5,11 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from nlp_inference._digests import file_digest
+from nlp_inference._digests import file_digest, module_digest
+from nlp_inference._optional import require
 from nlp_inference.document import Annotation, Document
+from nlp_training.data import synthetic_pii
+from nlp_training.data.sources import SyntheticPii
 
 
 def documents_sha256(documents: Iterable[Document]) -> str:
@@ -47,6 +50,26 @@ def files_sha256(path: Path) -> str:
     shown = [name for name in names if not any(part.startswith(".") for part in name.parts)]
     named = "".join(f"{file_digest(path / name)} {name.as_posix()}\n" for name in shown)
     return hashlib.sha256(named.encode()).hexdigest()
+
+
+def synthetic_sha256(made: SyntheticPii) -> str:
+    """The SHA-256, in hexadecimal, of what decides made-up documents, so that they need not be made for it.
+
+    That is how many are asked for and of which split and seed, the code and the templates that make them, as
+    `module_digest` reads them, and the version of faker.
+
+    Raises:
+        MissingExtraError: faker is not installed.
+
+    Example:
+        >>> few, more = (SyntheticPii(split="train", size=size) for size in (3, 4))
+        >>> synthetic_sha256(few) == synthetic_sha256(few) != synthetic_sha256(more)
+        True
+    """
+    code = sorted(Path(synthetic_pii.__file__).parent.glob(f"{Path(synthetic_pii.__file__).stem}*.py"))
+    modules = {path.name: module_digest(path.read_text(encoding="utf-8")) for path in code}
+    decides = {"asked": made.model_dump(), "modules": modules, "faker": require("faker", extra="quickstart").VERSION}
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
 def document_digest(document: Document) -> bytes:

@@ -84,7 +84,7 @@ def data_rows(before: Mapping[str, DataPrint], now: Mapping[str, DataPrint]) -> 
         if name not in prints:
             return "none"
         count = prints[name].documents
-        return f"{'streamed' if count is None else count} documents, sha256 {prints[name].sha256}"
+        return f"{'streamed' if count is None else count} documents, {' '.join(prints[name].identity)}"
 
     return [Row(kind="data", name=name, before=shown(before, name), now=shown(now, name)) for name in {**before, **now}]
 

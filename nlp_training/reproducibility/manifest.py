@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
 
 from nlp_inference._whole_files import write_whole
 from nlp_inference.errors import ArtefactError
@@ -83,13 +83,33 @@ class Hardware(_Part):
 
 
 class DataPrint(_Part):
-    """A split: how many documents, and `documents_sha256` of them.
+    """What identifies the documents of a split: a digest, or a commit of the Hub.
 
-    Of a split that is streamed nobody counted the documents, and the digest is that of its files.
+    Args:
+        sha256: `documents_sha256` of them. If they are streamed, of the files that they are in, or of what they are
+            made up from.
+        documents: how many; of those that are streamed nobody counted them.
+        commit: of the data set of the Hub that they are streamed from, in place of a digest.
+
+    Example:
+        >>> DataPrint(documents=2, sha256="ab").identity, DataPrint(commit="cd").identity
+        (('sha256', 'ab'), ('commit', 'cd'))
     """
 
-    sha256: str
+    sha256: str | None = None
     documents: int | None = None
+    commit: str | None = None
+
+    @model_validator(mode="after")
+    def _has_one_identity(self) -> Self:
+        if (self.sha256 is None) == (self.commit is None):
+            raise ValueError("give either a sha256 or a commit")
+        return self
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What it is, and its digits."""
+        return ("sha256", self.sha256) if self.sha256 is not None else ("commit", self.commit or "")
 
 
 class Resumption(_Part):
@@ -124,7 +144,7 @@ class RunManifest(_Part):
         environment: the variables that decide how PyTorch computes, as far as they were set; no others.
         world_size: processes.
         seed: of everything random.
-        data: the documents of each split, but for those that are streamed.
+        data: what identifies the documents of each split; not there of a stream of which nothing does.
         modules: digests of the files of the user that `modules` names, and of those that they import; copies are in
             `code.modules`.
         initial_weights: digest of the weights that training began with, the random ones of the head among them.

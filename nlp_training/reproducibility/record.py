@@ -12,7 +12,8 @@ from nlp_inference import Document
 from nlp_inference._whole_files import write_whole
 from nlp_inference.errors import ArtefactError
 from nlp_training.config import RunConfig, save_config
-from nlp_training.data.fingerprint import documents_sha256, files_sha256
+from nlp_training.data import DataSource
+from nlp_training.data.fingerprint import documents_sha256, files_sha256, synthetic_sha256
 from nlp_training.replacing import remove_unfinished
 from nlp_training.reproducibility.code_state import find_code
 from nlp_training.reproducibility.digests import metrics_digest, processor_digest, tensors_sha256, weights_digests
@@ -158,21 +159,28 @@ def without_resuming(config: RunConfig) -> RunConfig:
 
 
 def data_prints(config: RunConfig, splits: Mapping[str, Sequence[Document]]) -> dict[str, DataPrint]:
-    """What documents a run has; one that streams from the Hub, or as they are made up, has no print of those.
+    """What documents a run has; there is none of a stream from the Hub whose commit is not known.
 
     Args:
         config: says what is streamed.
         splits: everything else.
     """
     source = config.data.train
-    if source.streaming and source.path is not None and Path(source.path).exists():
-        streamed = {"train": DataPrint(documents=None, sha256=files_sha256(Path(source.path)))}
-    else:
-        streamed = {}
+    of_stream = _stream_print(source) if source.streaming else None
+    streamed = {} if of_stream is None else {"train": of_stream}
     return streamed | {
         name: DataPrint(documents=len(documents), sha256=documents_sha256(documents))
         for name, documents in splits.items()
     }
+
+
+def _stream_print(source: DataSource) -> DataPrint | None:
+    """What can be known of documents without reading them all."""
+    if source.synthetic_pii is not None:
+        return DataPrint(sha256=synthetic_sha256(source.synthetic_pii))
+    if source.path is not None and Path(source.path).exists():
+        return DataPrint(sha256=files_sha256(Path(source.path)))
+    return None if source.commit is None else DataPrint(commit=source.commit)
 
 
 def _earlier(folder: Path) -> RunManifest | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from nlp_inference.registry import split_spec
 from nlp_training.reports.html.run_files import RunFiles
-from nlp_training.reproducibility.manifest import RunManifest
+from nlp_training.reproducibility.manifest import DataPrint, RunManifest
 
 
 def header_facts(run: RunFiles) -> dict[str, str]:
@@ -52,7 +52,7 @@ def manifest_facts(manifest: RunManifest | None) -> dict[str, str]:
         "python": manifest.python,
         "packages": ", ".join(f"{name} {version}" for name, version in manifest.packages.items()),
         "environment": ", ".join(f"{name}={value}" for name, value in manifest.environment.items()),
-        "data": ", ".join(f"{name} sha256 {one.sha256[:12]}…" for name, one in manifest.data.items()),
+        "data": ", ".join(_identity(name, one) for name, one in manifest.data.items()),
         "processor": f"sha256 {manifest.processor[:12]}…" if manifest.processor else "",
         "weights": ", ".join(f"{name} sha256 {digest[:12]}…" for name, digest in manifest.weights.items()),
     }
@@ -71,6 +71,11 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def _identity(name: str, data: DataPrint) -> str:
+    kind, digits = data.identity
+    return f"{name} {kind} {digits[:12]}…"
 
 
 def _threads(run: RunFiles) -> str:
