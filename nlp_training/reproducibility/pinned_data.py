@@ -35,6 +35,8 @@ def pin_data(config: RunConfig, *, resume: bool = False) -> RunConfig:
     def pin(name: str, source: DataSource) -> DataSource:
         if source.hub_id is None or source.commit is not None:
             return source
+        if begun.get(name) == source and not source.streaming:
+            return source  # it began without a commit; the digest of the documents says whether they are the same
         earlier = _commit_of_same(begun.get(name), source)
         asked = source.revision is not None or earlier is None
         commit = (ask(source.hub_id, source.revision) if asked else None) or earlier

@@ -188,6 +188,17 @@ def test_a_run_that_goes_on_has_the_commit_that_it_began_with(
     assert revisions(pin_data(with_data(label_run, train="org/set"))) == {"train": TWO}  # another run, in its place
 
 
+@pytest.mark.parametrize(("streaming", "found"), [(False, None), (True, TWO)])
+def test_a_run_that_began_without_a_commit_goes_on_so_if_its_documents_have_a_digest(
+    label_run: RunConfig, names: Names, streaming: bool, found: str | None
+) -> None:
+    names.known = {("org/set", None): TWO}
+    run = with_data(label_run, train={"path": "org/set", "streaming": streaming})
+    run.folder.mkdir(parents=True)
+    save_config(run, run.folder / "config.yaml")
+    assert revisions(pin_data(run, resume=True)) == {"train": found}
+
+
 def test_a_run_that_goes_on_without_a_configuration_asks(label_run: RunConfig, names: Names) -> None:
     names.known = {("org/set", None): TWO}
     run = with_data(label_run, train="org/set")
