@@ -109,6 +109,7 @@ class TorchBackend:
     def use_threads(self, count: int) -> None:
         """Compute on so many threads of the CPU where the calling thread calls `forward`."""
         if self.device.type == "cpu":
+            torch.get_num_threads()  # else a new thread takes the number of the process, whatever it is told
             torch.set_num_threads(count)
 
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:

@@ -1,9 +1,11 @@
 """What is loaded to predict is the whole model, and the one that the processor was saved with."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_models import tiny_model
 from transformers import BertModel
 
@@ -28,6 +30,26 @@ def test_a_model_of_other_labels_is_refused(token_processor: Processor, tmp_path
     tiny_model(TokenClassification(labels=("CITY", "PERSON"))).save_pretrained(tmp_path)
     with pytest.raises(ArtefactError, match="not saved together"):
         Predictor.from_pretrained(tmp_path)
+
+
+def test_each_of_two_workers_computes_on_its_share_of_the_threads(saved_model: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with Predictor.from_pretrained(saved_model, backend="torch", token_budget=8) as predictor:
+            forward, seen = predictor.backend.forward, []
+
+            def watched(batch):
+                outputs = forward(batch)
+                seen.append((threading.current_thread().name[:-2], torch.get_num_threads()))
+                return outputs
+
+            predictor.backend.forward = watched
+            predictor.predict(["Ana lives in Rome."] * 4)
+            assert set(seen) == {("nlp-worker", 1)}
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def _with_adapter(processor: Processor, folder: Path, *, named: bool) -> Path:
