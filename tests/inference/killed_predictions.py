@@ -79,6 +79,7 @@ def predict(model: str, source: str, output: Path, *options: str, stop: tuple[in
 
 def main(model: str, source: str, folder: Path, names: list[str]) -> None:
     """Stop predictions of each kind."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has its background jobs ignore
     rng, told = Random(0), []  # noqa: S311 - where to stop is no secret
     for name in names:
         whole = folder / f"whole.{name}"

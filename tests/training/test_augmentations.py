@@ -348,5 +348,9 @@ def test_every_shipped_configuration_names_known_augmentations(path):
     config = load_config(path)
     import_modules(config.modules)
     named = [step.name for step in Augmenter(config.augment).steps]
-    expected = {"quickstart_augmented": sorted(SETTINGS), "experiment": ["add_citations"]}
+    expected = {
+        "quickstart": ["join_documents"],
+        "quickstart_augmented": sorted(SETTINGS),
+        "experiment": ["add_citations"],
+    }
     assert sorted(named) == expected.get(path.stem, [])

@@ -264,7 +264,7 @@ def test_the_preview_for_machines_is_what_training_reads() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["configs/quickstart.yaml"], "no section augment"),
+        (["configs/few_documents.yaml"], "no section augment"),
         ([CONFIG, FEW, "augment=[wrap_htm]"], "did you mean 'wrap_html'"),
         ([CONFIG, FEW, "augment=[{wrap_html: {max_shares: 1}}]"], "unknown key 'max_shares'"),
     ],
