@@ -21,6 +21,8 @@ def train_run(
 ) -> None:
     """Train, evaluate and save the run that a configuration describes."""
     with one_line_errors():
+        from accelerate import PartialState
+
         from nlp_inference.quiet import one_line_warnings, quiet_libraries
         from nlp_training import load_config, train
 
@@ -28,3 +30,4 @@ def train_run(
         console = Console()
         with one_line_warnings(console):
             train(load_config(config, overrides or ()), console=console, resume=resume)
+        PartialState().destroy_process_group()  # else its threads may outlive the interpreter, which aborts then

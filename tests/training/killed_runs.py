@@ -114,5 +114,6 @@ if __name__ == "__main__":
     plan = json.loads(Path(sys.argv[1]).read_text())
     if "RANK" in os.environ:  # started by torchrun, with one attempt
         attempt(**plan[0])
+        torch.distributed.destroy_process_group()  # else its threads may outlive the interpreter, which aborts then
     else:
         print(json.dumps([in_a_fork(partial(attempt, **one)) for one in plan]))  # noqa: T201 - what the test reads
