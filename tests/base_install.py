@@ -9,8 +9,12 @@ from pathlib import Path
 
 def missing_at_top(path: Path) -> list[str]:
     """The modules that a module imports as it is loaded, and that cannot be imported here."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return sorted({name for name in _imported(tree.body) if not _is_there(name)})
+    return sorted(name for name in imported_at_top(path) if not _is_there(name))
+
+
+def imported_at_top(path: Path) -> set[str]:
+    """The modules that a module imports as it is loaded."""
+    return set(_imported(ast.parse(path.read_text(encoding="utf-8")).body))
 
 
 def _imported(statements: Iterable[ast.stmt]) -> Iterator[str]:
