@@ -118,6 +118,14 @@ class TagScheme:
 
     def is_valid(self, tags: NDArray[np.int64]) -> bool:
         """Whether every tag may stand where it stands."""
+        return not self.misplaced(tags)
+
+    def misplaced(self, tags: NDArray[np.int64]) -> list[int]:
+        """The units whose tag may not stand behind that of the unit before, at the start, or at the end."""
         if not len(tags):
-            return True
-        return bool(self.starts[tags[0]] and self.ends[tags[-1]] and self.follows[tags[:-1], tags[1:]].all())
+            return []
+        wrong = np.empty(len(tags), dtype=bool)
+        wrong[0] = not self.starts[tags[0]]
+        np.logical_not(self.follows[tags[:-1], tags[1:]], out=wrong[1:])
+        wrong[-1] |= not self.ends[tags[-1]]
+        return np.flatnonzero(wrong).tolist()

@@ -39,22 +39,11 @@ def best_valid_tags(scores: NDArray[np.float32], scheme: TagScheme) -> Tags:
     """
     best: Tags = scores.argmax(axis=1)
     parts: list[_Part] = []
-    for unit in _misplaced(best, scheme):
+    for unit in scheme.misplaced(best):
         if not parts or unit >= parts[-1].end:
             parts.append(_Part(max(0, unit - 1), unit + 1))
             _search_last(parts, best, scores, scheme)
     return best
-
-
-def _misplaced(tags: Tags, scheme: TagScheme) -> list[int]:
-    """The units whose tag may not stand behind that of the unit before, at the start, or at the end."""
-    if not len(tags):
-        return []
-    wrong = np.empty(len(tags), dtype=bool)
-    wrong[0] = not scheme.starts[tags[0]]
-    np.logical_not(scheme.follows[tags[:-1], tags[1:]], out=wrong[1:])
-    wrong[-1] |= not scheme.ends[tags[-1]]
-    return np.flatnonzero(wrong).tolist()
 
 
 def _search_last(parts: list[_Part], best: Tags, scores: NDArray[np.float32], scheme: TagScheme) -> None:
