@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from nlp_inference.predictor import FailedDocument, Predictor
     from nlp_inference.processor import Processor
     from nlp_inference.redaction import redact
-    from nlp_inference.tasks import Task, TextClassification, TokenClassification
+    from nlp_inference.tasks import (
+        CrfTokenClassification,
+        SpanClassification,
+        Task,
+        TextClassification,
+        TokenClassification,
+    )
     from nlp_inference.transforms import Compose, PostTransform, Transform
 
 _MODULES = {
@@ -23,6 +29,7 @@ _MODULES = {
     "CheckpointReport": "architectures",
     "Compose": "transforms",
     "Coverage": "document",
+    "CrfTokenClassification": "tasks",
     "Document": "document",
     "FailedDocument": "predictor",
     "PostTransform": "transforms",
@@ -30,6 +37,7 @@ _MODULES = {
     "Processor": "processor",
     "Relation": "document",
     "Span": "document",
+    "SpanClassification": "tasks",
     "Task": "tasks",
     "TextClassification": "tasks",
     "TokenClassification": "tasks",
@@ -44,6 +52,7 @@ __all__ = [
     "CheckpointReport",
     "Compose",
     "Coverage",
+    "CrfTokenClassification",
     "Document",
     "FailedDocument",
     "PostTransform",
@@ -51,6 +60,7 @@ __all__ = [
     "Processor",
     "Relation",
     "Span",
+    "SpanClassification",
     "Task",
     "TextClassification",
     "TokenClassification",

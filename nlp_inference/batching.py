@@ -6,8 +6,39 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+_MOST_WAVES = 8
+_BUDGETS_OF_A_WAVE = 8
+"""At least. A wave of fewer batches has smaller ones, which take more time than what runs beside them saves."""
+
+_CHARACTERS_A_TOKEN = 4
+"""About."""
+
 _BATCHES_A_BUDGET = 64
 """What one more batch costs, as a share of the budget: calling a model takes the time of so many tokens less."""
+
+
+def length_waves(characters: Sequence[int], *, token_budget: int) -> list[list[int]]:
+    """Group texts of like length into parts of as many characters each; few batches are one part.
+
+    Args:
+        characters: of each text.
+        token_budget: tokens of a batch.
+
+    Returns:
+        Positions in `characters`, in order within a part; the longest texts first.
+
+    Example:
+        >>> length_waves([10, 4_000, 30, 4_000], token_budget=64)
+        [[1], [0, 2, 3]]
+    """
+    order = sorted(range(len(characters)), key=lambda place: -characters[place])
+    before, total = 0, sum(characters)
+    count = max(1, min(_MOST_WAVES, total // (_CHARACTERS_A_TOKEN * _BUDGETS_OF_A_WAVE * token_budget)))
+    waves: list[list[int]] = [[] for _ in range(count)]
+    for place in order:
+        waves[min(count - 1, count * before // max(1, total))].append(place)
+        before += characters[place]
+    return [sorted(wave) for wave in waves if wave]
 
 
 def token_budget_batches(lengths: Sequence[int], budget: int, *, batch_cost: int | None = None) -> Iterator[list[int]]:

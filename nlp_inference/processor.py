@@ -18,7 +18,7 @@ from nlp_inference.fingerprint import Fingerprint, as_fingerprint
 from nlp_inference.layout import Example, InputLayout, Row, pad_targets
 from nlp_inference.registry import Spec, explain
 from nlp_inference.saved_processor import SavedProcessor
-from nlp_inference.tasks import Arrays, Task
+from nlp_inference.tasks import Answered, Arrays, Task
 from nlp_inference.tokenization import TokenizedText, tokenize
 from nlp_inference.transforms.base import PostTransform, Transform
 from nlp_inference.transforms.compose import Compose
@@ -180,13 +180,16 @@ class Processor(SavedProcessor):
         Raises:
             PredictionError: an output holds NaN.
         """
-        return self.postprocess(self.interpret_outputs(encoded, rows, outputs))
+        return self.postprocess(self.interpret_outputs([Answered(encoded, rows, outputs)])[0])
 
-    def interpret_outputs(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Document:
-        """What the model's outputs say before postprocessing; see `decode_outputs`."""
-        _check_numbers(outputs)
-        predicted = self.task.decode(encoded, rows, outputs)
-        return encoded.document.with_predicted(predicted, coverage=encoded.coverage())
+    def interpret_outputs(self, answered: Sequence[Answered]) -> list[Document]:
+        """What the model's outputs say of each document before postprocessing; see `decode_outputs`."""
+        for one in answered:
+            _check_numbers(one.outputs)
+        return [
+            one.encoded.document.with_predicted(predicted, coverage=one.encoded.coverage())
+            for one, predicted in zip(answered, self.task.decode_all(answered), strict=True)
+        ]
 
     def with_fingerprint(self, fingerprint: Fingerprint | None) -> Self:
         """The same processor with the fingerprint of a model, or without one: for weights that are still to change."""

@@ -10,12 +10,12 @@ from typing import NamedTuple, TypeVar
 
 from nlp_inference._foreign_errors import is_out_of_memory
 from nlp_inference.backends.base import Backend
-from nlp_inference.batching import token_budget_batches
+from nlp_inference.batching import length_waves, token_budget_batches
 from nlp_inference.document import Document
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.layout import Row
 from nlp_inference.processor import Processor
-from nlp_inference.tasks import Arrays
+from nlp_inference.tasks import Answered, Arrays
 from nlp_inference.workers import Results, Workers
 
 T = TypeVar("T")
@@ -58,13 +58,6 @@ _TimedBatch = tuple[list[Arrays | Exception], float]
 Place = tuple[int, int]
 """Of a row: the place of its trace among the traces, and its number among the rows of that trace."""
 
-_MOST_WAVES = 8
-_BUDGETS_OF_A_WAVE = 8
-"""At least. A wave of fewer batches has smaller ones, which take more time than what runs beside them saves."""
-
-_CHARACTERS_A_TOKEN = 4
-"""About."""
-
 
 class Begun(NamedTuple):
     """Documents about which the model is asked.
@@ -79,16 +72,18 @@ class Begun(NamedTuple):
     batches: list[list[Place]]
     running: list[Results[_TimedBatch]]
 
-    def answered(self) -> Iterator[tuple[int, list[Answer]]]:
-        """The place of each trace, and the answers to its rows, as soon as there are all of them."""
+    def answered(self) -> Iterator[dict[int, list[Answer]]]:
+        """The places of the traces that a batch completes, and the answers to their rows; first those without rows."""
         found: list[dict[int, Answer]] = [{} for _ in self.traces]
-        yield from ((place, []) for place, trace in enumerate(self.traces) if not trace.rows)
+        yield {place: [] for place, trace in enumerate(self.traces) if not trace.rows}
         for places, (answers, share) in zip(self.batches, chain.from_iterable(self.running), strict=True):
+            complete: dict[int, list[Answer]] = {}
             for (place, number), answer in zip(places, answers, strict=True):
                 found[place][number] = answer, share
                 if len(found[place]) == len(self.traces[place].rows):
-                    yield place, [found[place][number] for number in sorted(found[place])]
+                    complete[place] = [found[place][number] for number in sorted(found[place])]
                     found[place] = {}
+            yield complete
 
     def close(self) -> None:
         """Give up what the model has not begun with."""
@@ -127,7 +122,8 @@ class Route:
         while the next is encoded. What fills no batch at the end of a wave shares one with the next.
         """
         begun = Begun(list(traces), [], [])
-        waves, left = _waves(traces, token_budget), list[Place]()
+        sizes = [0 if trace.document is None else _characters(trace.document) for trace in traces]
+        waves, left = length_waves(sizes, token_budget=token_budget), list[Place]()
         try:
             for number, wave in enumerate(waves, 1):
                 for place, trace in zip(wave, self._encode([traces[place] for place in wave]), strict=True):
@@ -147,15 +143,13 @@ class Route:
         """Wait for the model's answers and complete the traces, each while the model works on the next."""
         done = list(begun.traces)
         try:
-            for place, answers in begun.answered():
-                done[place] = self._complete(begun.traces[place], answers)
+            for complete in begun.answered():
+                answered = [_with_answers(begun.traces[place], answers) for place, answers in complete.items()]
+                for place, trace in zip(complete, self._decode(answered), strict=True):
+                    done[place] = _attempt(self._postprocess, trace)
         finally:
             begun.close()
         return done
-
-    def _complete(self, trace: Trace, answers: Sequence[Answer]) -> Trace:
-        answered = trace if trace.failure is not None else _with_outputs(trace, answers)
-        return _attempt(self._postprocess, _attempt(self._decode, answered))
 
     @staticmethod
     def _batches(places: Sequence[Place], traces: Sequence[Trace], budget: int) -> list[list[Place]]:
@@ -214,10 +208,23 @@ class Route:
             stacklevel=2,
         )
 
-    def _decode(self, trace: Trace) -> Trace:
-        if trace.encoded is None or trace.outputs is None:
-            return trace
-        return trace._replace(decoded=self.processor.interpret_outputs(trace.encoded, trace.rows, trace.outputs))
+    def _decode(self, traces: Sequence[Trace]) -> list[Trace]:
+        """Decode what was answered; if one document makes that fail, each goes alone."""
+        answered = list(filter(None, map(_answered, traces)))
+        started = perf_counter()
+        try:
+            documents = iter(self.processor.interpret_outputs(answered))
+        except Exception:  # noqa: BLE001 - whatever it was, it comes again for the document that caused it
+            return [_attempt(self._decode_one, trace) for trace in traces]
+        share = (perf_counter() - started) / max(1, len(answered))
+        return [
+            trace._replace(decoded=next(documents), seconds=trace.seconds + share) if _answered(trace) else trace
+            for trace in traces
+        ]
+
+    def _decode_one(self, trace: Trace) -> Trace:
+        answered = _answered(trace)
+        return trace if answered is None else trace._replace(decoded=self.processor.interpret_outputs([answered])[0])
 
     def _postprocess(self, trace: Trace) -> Trace:
         return trace if trace.decoded is None else trace._replace(final=self.processor.postprocess(trace.decoded))
@@ -251,25 +258,21 @@ def _with_encoded(trace: Trace, encoded: EncodedDocument, size: int, a_character
     return trace._replace(encoded=encoded, seconds=trace.seconds + size * a_character)
 
 
-def _waves(traces: Sequence[Trace], token_budget: int) -> list[list[int]]:
-    """The places of traces in parts of as many characters each, the longest parts first; few batches are one part."""
-    sizes = [0 if trace.document is None else _characters(trace.document) for trace in traces]
-    order = sorted(range(len(traces)), key=lambda place: -sizes[place])
-    before, total = 0, sum(sizes)
-    count = max(1, min(_MOST_WAVES, total // (_CHARACTERS_A_TOKEN * _BUDGETS_OF_A_WAVE * token_budget)))
-    waves: list[list[int]] = [[] for _ in range(count)]
-    for place in order:
-        waves[min(count - 1, count * before // max(1, total))].append(place)
-        before += sizes[place]
-    return [sorted(wave) for wave in waves if wave]
-
-
 def _characters(document: Document) -> int:
     return len(document.raw_text) + len(document.raw_text_pair or "")
 
 
-def _with_outputs(trace: Trace, answers: Iterable[Answer]) -> Trace:
+def _answered(trace: Trace) -> Answered | None:
+    """What there is to decode of a trace."""
+    if trace.failure is not None or trace.encoded is None or trace.outputs is None:
+        return None
+    return Answered(trace.encoded, trace.rows, trace.outputs)
+
+
+def _with_answers(trace: Trace, answers: Iterable[Answer]) -> Trace:
     """The trace with the answers to its rows."""
+    if trace.failure is not None:
+        return trace
     outputs: list[Arrays] = []
     failures: list[Exception] = []
     seconds = trace.seconds

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import TrainingArguments
 
-from nlp_inference import Document, Processor
+from nlp_inference import Document, Processor, Task
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.layout import IGNORED
 from nlp_training.losses import Distillation, Items, Loss, SupervisedContrastive
@@ -49,6 +49,7 @@ class BatchLoss:
         seed: str = "0",
         step: Callable[[], int] = lambda: 0,
     ) -> None:
+        _check_outputs(processor.task)
         self.loss = loss
         self.needs = frozenset(need for part in loss.parts() for need in part.needs)
         self._inputs = tuple(processor.layout.pad([]))  # what production gives to the model, and nothing else
@@ -208,6 +209,14 @@ def _sample_weights(batch: Batch) -> Tensor:
 def _exact(tensor: Tensor) -> Tensor:
     """Half precision is enough for a layer, and too little for a sum of exponentials."""
     return tensor if tensor.dtype in {torch.float32, torch.float64} else tensor.float()
+
+
+def _check_outputs(task: Task) -> None:
+    if task.outputs != ("logits",):
+        raise InvalidSpecError(
+            f"the task {task.name!r} reads {', '.join(task.outputs)} of its model, and a loss trains the logits alone; "
+            "leave out loss, so that the model's own is taken"
+        )
 
 
 def _check_shapes(loss: Loss, logits: Tensor, labels: Tensor) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
 
 from nlp_inference import Document, Processor, Task
-from nlp_inference.architectures.own import architecture_named
+from nlp_inference.architectures.own import architecture_named, runs_saved_code
 from nlp_inference.backends.torch import model_class
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.arguments import resolve_config, training_arguments
@@ -99,7 +99,7 @@ def _class_of(config: RunConfig, task: Task) -> Any:
     if config.model.architecture is None:
         return model_class(task)
     own = architecture_named(config.model.architecture)
-    if is_from_file(own):
+    if is_from_file(own) and runs_saved_code(model_class(task)):
         own.register_for_auto_class(task.auto_model)
     return own
 

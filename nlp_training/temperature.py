@@ -202,7 +202,7 @@ def _answers(processor: Processor, trace: Trace) -> Answers:
     """What `metrics.Calibration` sees of a document."""
     if trace.encoded is None or trace.outputs is None or trace.document is None or trace.document.gold is None:
         raise InvalidDocumentError(f"document {trace.id!r} has no gold to fit a temperature to")
-    predicted = processor.postprocess(processor.interpret_outputs(trace.encoded, trace.rows, trace.outputs))
+    predicted = processor.decode_outputs(trace.encoded, trace.rows, trace.outputs)
     calibration = document_metric(processor.task.needs).further["calibration"]
     confidences, rights = calibration.view(predicted, trace.document.gold)
     return Answers(np.array(confidences, dtype=np.float64), np.array(rights, dtype=np.float64))

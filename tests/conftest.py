@@ -15,7 +15,13 @@ from hypothesis import HealthCheck, settings
 from tiny_models import LABELS, tiny_model
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from nlp_inference import Processor, TextClassification, TokenClassification
+from nlp_inference import (
+    CrfTokenClassification,
+    Processor,
+    SpanClassification,
+    TextClassification,
+    TokenClassification,
+)
 
 settings.register_profile(
     "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -91,6 +97,19 @@ def token_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
 def text_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
     """A processor for one label a text."""
     return Processor(tokenizer, TextClassification(labels=("ham", "spam")), windows={"max_length": 24, "overlap": 6})
+
+
+@pytest.fixture(scope="session")
+def crf_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
+    """A processor for spans whose tags depend on each other."""
+    task = CrfTokenClassification(labels=LABELS, scheme="BIOES")
+    return Processor(tokenizer, task, windows={"max_length": 24, "overlap": 6})
+
+
+@pytest.fixture(scope="session")
+def span_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
+    """A processor for spans that may overlap."""
+    return Processor(tokenizer, SpanClassification(labels=LABELS), windows={"max_length": 24, "overlap": 6})
 
 
 @pytest.fixture(scope="session")

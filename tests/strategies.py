@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nlp_inference.aligned_text import AlignedText
 from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
-from nlp_inference.tasks import TextClassification, TokenClassification
+from nlp_inference.tasks import CrfTokenClassification, SpanClassification, TextClassification, TokenClassification
 from nlp_inference.testing.texts import FRAGMENTS
 from nlp_inference.transforms import PostTransform, Transform
 
@@ -82,17 +82,33 @@ post_transforms = st.sampled_from(sorted(POST_TRANSFORMS)).flatmap(POST_TRANSFOR
 SCHEMES = ("IO", "BIO", "BILOU", "BIOES")
 AGGREGATIONS = ("first", "mean", "max", "none")
 
-tasks = st.builds(
-    TokenClassification,
-    labels=some_labels,
-    scheme=st.sampled_from(SCHEMES),
-    aggregation=st.sampled_from(AGGREGATIONS),
-    outside_bias=st.floats(-10, 10),
-) | st.builds(
-    TextClassification,
-    labels=some_labels,
-    pooling=st.sampled_from(["mean", "max", "first"]),
-    top_k=st.none() | st.integers(1, 5),
+tasks = (
+    st.builds(
+        TokenClassification,
+        labels=some_labels,
+        scheme=st.sampled_from(SCHEMES),
+        aggregation=st.sampled_from(AGGREGATIONS),
+        outside_bias=st.floats(-10, 10),
+    )
+    | st.builds(
+        CrfTokenClassification,
+        labels=some_labels,
+        scheme=st.sampled_from(SCHEMES),
+        aggregation=st.sampled_from(["first", "none"]),
+        temperature=st.floats(0.1, 10),
+    )
+    | st.builds(
+        SpanClassification,
+        labels=some_labels,
+        words=st.sampled_from(["tokenizer", "whitespace"]),
+        threshold=st.floats(0.01, 0.99),
+    )
+    | st.builds(
+        TextClassification,
+        labels=some_labels,
+        pooling=st.sampled_from(["mean", "max", "first"]),
+        top_k=st.none() | st.integers(1, 5),
+    )
 )
 
 json_values = st.recursive(

@@ -13,7 +13,9 @@ LABELS = ("PERSON", "CITY")
 def tiny_model(task: Task, vocab_size: int = 30522) -> "PreTrainedModel":
     """A BERT of one narrow layer, the same weights every time, with logits that differ clearly."""
     import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertForTokenClassification
+    from transformers import BertConfig
+
+    from nlp_inference.backends.torch import model_class
 
     config = BertConfig(
         vocab_size=vocab_size,
@@ -24,9 +26,10 @@ def tiny_model(task: Task, vocab_size: int = 30522) -> "PreTrainedModel":
         max_position_embeddings=512,
         **task.model_settings(),
     )
-    classes = {"token-classification": BertForTokenClassification, "text-classification": BertForSequenceClassification}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = classes[task.name](config)
-        torch.nn.init.normal_(model.classifier.weight, std=1.0)
+        model: PreTrainedModel = model_class(task).from_config(config)
+        for name, weight in model.named_parameters():
+            if name.startswith(("classifier.weight", "span_head.", "crf.")):
+                torch.nn.init.normal_(weight, std=0.02 if name.startswith("crf.") else 1.0)
     return model.eval()

@@ -9,16 +9,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nlp_inference.architectures.checkpoint_report import CheckpointReport, Mismatch
     from nlp_inference.architectures.checkpoints import load_checkpoint
+    from nlp_inference.architectures.crf import AutoModelForCrfTokenClassification
     from nlp_inference.architectures.own import architecture
+    from nlp_inference.architectures.spans import AutoModelForSpanClassification
 
 _MODULES = {
+    "AutoModelForCrfTokenClassification": "crf",
+    "AutoModelForSpanClassification": "spans",
     "CheckpointReport": "checkpoint_report",
     "Mismatch": "checkpoint_report",
     "architecture": "own",
     "load_checkpoint": "checkpoints",
 }
 
-__all__ = ["CheckpointReport", "Mismatch", "architecture", "load_checkpoint"]
+__all__ = [
+    "AutoModelForCrfTokenClassification",
+    "AutoModelForSpanClassification",
+    "CheckpointReport",
+    "Mismatch",
+    "architecture",
+    "load_checkpoint",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import transformers
 from transformers import PreTrainedModel
 
+from nlp_inference.architectures.families import AutoHead
 from nlp_inference.errors import ArtefactError, InvalidSpecError, UnknownTypeError
 
 GROUP = "nlp_inference.architectures"
@@ -90,12 +91,13 @@ def architecture_named(name: str) -> type[PreTrainedModel]:
     return found
 
 
-def saved_architecture(config: Any, *, auto_model: str, trusted: bool, source: str) -> type[PreTrainedModel] | None:
+def saved_architecture(config: Any, *, auto_model: type, trusted: bool, source: str) -> type[PreTrainedModel] | None:
     """The class of a user's that a saved model needs; `None` means the one of its task.
 
     Args:
         config: what `config.json` holds, which may be damaged.
-        auto_model: the class that loads models of its task; it runs the code of the model, if there is some.
+        auto_model: the class that loads models of its task; one of transformers runs the code of the model, if there is
+            some.
         trusted: whether code that was saved with the model may run; then it is preferred.
         source: of the model, for the message.
 
@@ -103,7 +105,11 @@ def saved_architecture(config: Any, *, auto_model: str, trusted: bool, source: s
         ArtefactError: it is not here, and another class with the same weights would predict otherwise.
     """
     name = _class_name(config)
-    if name is None or (trusted and auto_model in (config.get("auto_map") or {})):
+    if name is None or (
+        trusted and runs_saved_code(auto_model) and auto_model.__name__ in (config.get("auto_map") or {})
+    ):
+        return None
+    if issubclass(auto_model, AutoHead) and auto_model.class_named(name) is not None:
         return None
     found = find_architecture(name)
     if found is None:
@@ -113,6 +119,11 @@ def saved_architecture(config: Any, *, auto_model: str, trusted: bool, source: s
             "it with trust_remote_code=True"
         )
     return found
+
+
+def runs_saved_code(auto_model: type) -> bool:
+    """Whether a class that loads models runs code that was saved with them: those of transformers do, if trusted."""
+    return not issubclass(auto_model, AutoHead)
 
 
 def _class_name(config: Any) -> str | None:

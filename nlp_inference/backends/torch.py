@@ -15,7 +15,7 @@ from nlp_inference._cores import cpu_name
 from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference._model_code import changed_source, check_sources
 from nlp_inference.architectures.checkpoint_files import find_weight_files
-from nlp_inference.architectures.own import saved_architecture
+from nlp_inference.architectures.own import runs_saved_code, saved_architecture
 from nlp_inference.backends.bf16 import warn_of_emulation
 from nlp_inference.backends.labels import check_labels
 from nlp_inference.backends.packing import packed
@@ -146,14 +146,15 @@ def load_model(
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if not trust_remote_code:
             _refuse_detours(config)
-        own: Any = saved_architecture(config, auto_model=task.auto_model, trusted=trust_remote_code, source=source)
+        auto_model = model_class(task)
+        own: Any = saved_architecture(config, auto_model=auto_model, trusted=trust_remote_code, source=source)
         weights, adapters = find_weight_files(folder), _adapters_in(folder)
         _refuse_adapters(adapters, {} if fingerprint is None else fingerprint.weights)
         if fingerprint is not None:
             fingerprint.check_weights([*weights, *adapters], source=source)
-            if trust_remote_code and own is None:
+            if trust_remote_code and own is None and runs_saved_code(auto_model):
                 check_sources(folder, fingerprint.architecture, source=source)
-        model, report = (own or model_class(task)).from_pretrained(
+        model, report = (own or auto_model).from_pretrained(
             folder,
             dtype=dtype,
             output_loading_info=True,

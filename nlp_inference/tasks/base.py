@@ -31,6 +31,21 @@ class LostSpan(NamedTuple):
     cause: str
 
 
+class Answered(NamedTuple):
+    """A document and what a model answered.
+
+    Attributes:
+        encoded: the document.
+        rows: its input rows, one for each window; `row.content` is where the window's tokens stand.
+        outputs: for each row, the arrays that `Task.outputs` names, without the batch dimension. Axes over tokens may
+            go on behind the row, with padding.
+    """
+
+    encoded: EncodedDocument
+    rows: Sequence[Row]
+    outputs: Sequence[Arrays]
+
+
 class Task(Registered, ABC):
     """A kind of prediction. Subclasses are pydantic models: their fields are saved with the processor.
 
@@ -81,12 +96,12 @@ class Task(Registered, ABC):
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """The inverse of `targets`: what the outputs for each window say about the document, in raw coordinates.
 
-        Args:
-            encoded: the document.
-            rows: its input rows, one for each window; `row.content` is where the window's tokens stand.
-            outputs: for each row, the arrays that the class attribute `outputs` names, without the batch dimension.
-                Axes over tokens may go on behind the row, with padding.
+        The arguments are those of `Answered`.
         """
+
+    def decode_all(self, answered: Sequence[Answered]) -> list[Annotation]:
+        """What `decode` says of each of several documents; a task may find it for all of them at once."""
+        return [self.decode(*one) for one in answered]
 
     @abstractmethod
     def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:

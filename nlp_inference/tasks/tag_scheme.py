@@ -96,36 +96,52 @@ class TagScheme:
                 tags[end - 1] = self._ids[f"{last}-{label}"]
         return tags
 
-    def decode(self, tags: NDArray[np.int64]) -> list[UnitSpan]:
-        """The spans of a valid sequence of tag ids."""
-        spans: list[UnitSpan] = []
-        start, label, previous = 0, "", -1
-        for unit in np.flatnonzero(tags).tolist():
-            tag = int(tags[unit])
-            goes_on = unit == previous + 1 and label == self._parts[tag][1] and not self._begins(tag)
-            if not goes_on:
-                if label:
-                    spans.append((start, previous + 1, label))
-                start, label = unit, self._parts[tag][1]
-            previous = unit
-        if label:
-            spans.append((start, previous + 1, label))
-        return spans
+    def decode(self, tags: NDArray[np.int64], *, begins: Sequence[int] = (0,)) -> list[UnitSpan]:
+        """The spans of valid sequences of tag ids that stand one behind the other.
 
-    def _begins(self, tag: int) -> bool:
-        """Does this tag always begin a span?"""
-        return self._parts[tag][0] in {"B", "U", "S"}
+        Args:
+            tags: `[units]`.
+            begins: where each sequence begins.
+        """
+        inside = tags != OUTSIDE
+        goes_on = inside & ~self._begins[tags]
+        goes_on[1:] &= inside[:-1] & (self._labels[tags[1:]] == self._labels[tags[:-1]])
+        goes_on[list(begins) if len(tags) else []] = False
+        firsts = np.flatnonzero(inside & ~goes_on)
+        lasts = np.flatnonzero(inside & ~np.append(goes_on[1:], False))
+        return [
+            (first, last + 1, self._parts[tag][1])
+            for first, last, tag in zip(firsts.tolist(), lasts.tolist(), tags[firsts].tolist(), strict=True)
+        ]
+
+    @cached_property
+    def _begins(self) -> NDArray[np.bool_]:
+        """`[tags]`: does this tag always begin a span?"""
+        return np.array([letter in {"B", "U", "S"} for letter, _ in self._parts])
+
+    @cached_property
+    def _labels(self) -> NDArray[np.int64]:
+        """`[tags]`: a number for the label of each tag."""
+        numbers = {label: number for number, (_, label) in enumerate(self._parts)}
+        return np.array([numbers[label] for _, label in self._parts])
 
     def is_valid(self, tags: NDArray[np.int64]) -> bool:
         """Whether every tag may stand where it stands."""
         return not self.misplaced(tags)
 
-    def misplaced(self, tags: NDArray[np.int64]) -> list[int]:
-        """The units whose tag may not stand behind that of the unit before, at the start, or at the end."""
+    def misplaced(self, tags: NDArray[np.int64], *, begins: Sequence[int] = (0,)) -> list[int]:
+        """The units whose tag may not stand behind that of the unit before, at the start, or at the end.
+
+        Args:
+            tags: `[units]`, of sequences that stand one behind the other.
+            begins: where each sequence begins; none of them is empty.
+        """
         if not len(tags):
             return []
-        wrong = np.empty(len(tags), dtype=bool)
-        wrong[0] = not self.starts[tags[0]]
+        wrong = np.zeros(len(tags), dtype=bool)
         np.logical_not(self.follows[tags[:-1], tags[1:]], out=wrong[1:])
-        wrong[-1] |= not self.ends[tags[-1]]
+        first = np.array(begins)
+        wrong[first] = ~self.starts[tags[first]]
+        last = np.append(first[1:], len(tags)) - 1
+        wrong[last] |= ~self.ends[tags[last]]
         return np.flatnonzero(wrong).tolist()

@@ -1,8 +1,9 @@
 """Spans that do not overlap, as one tag for every word (or token)."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,27 +14,35 @@ from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.layout import IGNORED, Row
-from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD, Arrays, LostSpan
+from nlp_inference.tasks.base import Answered, Arrays, LostSpan
 from nlp_inference.tasks.labels import check_labels
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.tag_scheme import OUTSIDE, SchemeName, TagScheme, UnitSpan
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
+from nlp_inference.tasks.units import UnitRange, Units, Words, known_gold, read_units, why_lost
 from nlp_inference.tasks.viterbi import best_valid_tags
 from nlp_inference.windowing import stitch
 
 
-class _Units(NamedTuple):
-    """The units of a document that were read.
+class Tagged(NamedTuple):
+    """Tags of units that stand one behind the other.
 
     Attributes:
-        tokens: `[units]`, position of the first token of each unit.
-        starts: `[units]`, where its first character stands in the current text.
-        ends: `[units]`, where its last character ends.
+        tags: `[units]`, tag ids.
+        confidence: `[units]`, the probability of each.
     """
 
-    tokens: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
+    tags: NDArray[np.int64]
+    confidence: NDArray[np.floating[Any]]
+
+
+class _Found(NamedTuple):
+    """A span over the units of a document, and its score."""
+
+    first: int
+    after: int
+    label: str
+    score: float
 
 
 class TokenClassification(SoftmaxTask):
@@ -74,7 +83,7 @@ class TokenClassification(SoftmaxTask):
     labels: tuple[str, ...]
     scheme: SchemeName = "BIO"
     aggregation: Literal["first", "mean", "max", "none"] = "first"
-    words: Literal["tokenizer", "whitespace"] = "tokenizer"
+    words: Words = "tokenizer"
     temperature: Temperature = 1.0
     outside_bias: Annotated[float, Field(ge=-10, le=10)] = 0.0
 
@@ -102,7 +111,7 @@ class TokenClassification(SoftmaxTask):
         """
         units = self._units(encoded)
         token_tags = self._token_tags(encoded, units)
-        if self.aggregation == "first":
+        if self._only_units_learn:
             first = np.full_like(token_tags, IGNORED)
             first[units.tokens] = token_tags[units.tokens]
             token_tags = first
@@ -110,6 +119,11 @@ class TokenClassification(SoftmaxTask):
             {"labels": _in_row(row, token_tags[window.start : window.end], fill=IGNORED)}
             for row, window in zip(rows, encoded.windows, strict=True)
         ]
+
+    @property
+    def _only_units_learn(self) -> bool:
+        """Whether tokens that begin no unit have no target."""
+        return self.aggregation == "first"
 
     def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
         """Logits that are certain of the gold tags."""
@@ -122,123 +136,50 @@ class TokenClassification(SoftmaxTask):
 
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """The spans of the best valid tag sequence over the whole document, in raw coordinates."""
-        units = self._units(encoded)
-        if not len(units.tokens):
-            return Annotation()
-        logits = self._document_logits(encoded, units, rows, outputs)
+        return self.decode_all([Answered(encoded, rows, outputs)])[0]
+
+    def decode_all(self, answered: Sequence[Answered]) -> list[Annotation]:
+        """See `decode`; the units of all documents are tagged as one array."""
+        units = [self._units(one.encoded) for one in answered]
+        with_units = [place for place, its in enumerate(units) if len(its.tokens)]
+        annotations = [Annotation()] * len(answered)
+        if with_units:
+            found = self._find([answered[place] for place in with_units], [units[place] for place in with_units])
+            for place, spans in zip(with_units, found, strict=True):
+                raw = _raw_spans(answered[place].encoded, units[place], spans)
+                annotations[place] = Annotation(spans=tuple(raw))
+        return annotations
+
+    def _find(self, answered: Sequence[Answered], units: Sequence[Units]) -> list[list[_Found]]:
+        """The spans of each document, none of which is without units."""
+        logits = np.concatenate([self._unit_logits(*both) for both in zip(answered, units, strict=True)])
         logits[:, OUTSIDE] += np.float32(self.outside_bias)
+        begins = [0, *accumulate(len(one.tokens) for one in units[:-1])]
+        tagged = self._tag(logits, begins, answered)
+        spans = self.tag_scheme.decode(tagged.tags, begins=begins)
+        found: list[list[_Found]] = [[] for _ in answered]
+        for (first, after, label), score in zip(spans, _means(tagged.confidence, spans), strict=True):
+            place = bisect_right(begins, first) - 1
+            found[place].append(_Found(first - begins[place], after - begins[place], label, score))
+        return found
+
+    def _tag(self, logits: NDArray[np.float32], begins: Sequence[int], answered: Sequence[Answered]) -> Tagged:  # noqa: ARG002
+        """The best valid tags of documents.
+
+        Args:
+            logits: `[units, tags]`, of all documents one behind the other.
+            begins: where the units of each document begin.
+            answered: the documents.
+        """
         scores = log_softmax(logits, temperature=self.temperature)
-        tags = best_valid_tags(scores, self.tag_scheme)
-        confidence = np.exp(scores[np.arange(len(tags)), tags])
-        found = self.tag_scheme.decode(tags)
-        means = [float(confidence[first:after].mean()) for first, after, _ in found]
-        return Annotation(spans=tuple(self._raw_spans(encoded, units, found, means)))
+        tags = best_valid_tags(scores, self.tag_scheme, begins=begins)
+        return Tagged(tags, np.exp(scores[np.arange(len(tags)), tags]))
 
-    def _document_logits(
-        self, encoded: EncodedDocument, units: _Units, rows: Sequence[Row], outputs: Sequence[Arrays]
-    ) -> NDArray[np.float32]:
-        """`[units, tags]`, joined over the windows."""
-        content = [output["logits"][row.content] for row, output in zip(rows, outputs, strict=True)]
-        return self._unit_logits(stitch(encoded.windows, content), units.tokens)
-
-    def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
-        """Gold spans that no perfect model could give back, each with its cause."""
-        units = self._units(encoded)
-        placed = self._place_gold(encoded, units)
-        in_units = [unit for _, unit in placed if unit is not None]
-        found = self.tag_scheme.decode(self.tag_scheme.encode(len(units.tokens), in_units))
-        spans = self._raw_spans(encoded, units, found, [1.0] * len(found))
-        recovered = {(span.start, span.end, span.label) for span in spans}
-        return [
-            LostSpan(span, self._why_lost(encoded, units, span, unit))
-            for span, unit in placed
-            if (span.start, span.end, span.label) not in recovered
-        ]
-
-    def _raw_spans(
-        self, encoded: EncodedDocument, units: _Units, found: Sequence[UnitSpan], scores: Sequence[float]
-    ) -> list[Span]:
-        """Spans over units in raw coordinates; where an edit made several units of one raw stretch, they are one."""
-        spans: list[Span] = []
-        for (first, after, label), score in zip(found, scores, strict=True):
-            start, end = encoded.document.aligned.to_raw(int(units.starts[first]), int(units.ends[after - 1]))
-            span = Span(start=start, end=end, label=label, score=score)
-            if spans and start < spans[-1].end:
-                span = _joined(spans.pop(), span)
-            spans.append(span)
-        return spans
-
-    def _why_lost(self, encoded: EncodedDocument, units: _Units, span: Span, unit: UnitSpan | None) -> str:
-        aligned = encoded.document.aligned
-        start, end = aligned.to_current(span.start, span.end)
-        if start == end:
-            return DELETED
-        if unit is None:
-            return "beyond the window that is read" if encoded.truncated else UNREAD
-        if aligned.to_raw(start, end) != (span.start, span.end):
-            return EDGE_CHANGED
-        if aligned.current[start:end] != aligned.current[start:end].strip():
-            return "white space at its edge"
-        if (units.starts[unit[0]], units.ends[unit[1] - 1]) != (start, end):
-            return "its edge lies inside a token" if self.aggregation == "none" else "its edge lies inside a word"
-        return f"merged with a neighbour by the scheme {self.scheme}"
-
-    def _token_tags(self, encoded: EncodedDocument, units: _Units) -> NDArray[np.int64]:
-        """`[tokens read]`: the gold tag of the unit that each token belongs to."""
-        placed = [unit for _, unit in self._place_gold(encoded, units) if unit is not None]
-        tags = np.append(0, self.tag_scheme.encode(len(units.tokens), placed))  # before the first unit is outside
-        return tags[np.searchsorted(units.tokens, np.arange(encoded.tokens_read), side="right")]
-
-    def _place_gold(self, encoded: EncodedDocument, units: _Units) -> list[tuple[Span, UnitSpan | None]]:
-        """Each gold span with the units that it touches, if there are any that no earlier span took."""
-        placed: list[tuple[Span, UnitSpan | None]] = []
-        free = 0
-        for span in self._flat_gold(encoded):
-            start, end = encoded.document.aligned.to_current(span.start, span.end)
-            first = max(free, int(np.searchsorted(units.ends, start, side="right")))
-            after = int(np.searchsorted(units.starts, end, side="left"))
-            if start < end and first < after:
-                placed.append((span, (first, after, span.label)))
-                free = after
-            else:
-                placed.append((span, None))
-        return placed
-
-    def _flat_gold(self, encoded: EncodedDocument) -> list[Span]:
-        document = encoded.document
-        if document.gold is None:
-            raise InvalidDocumentError(f"document {document.id!r} has no gold annotation to learn from")
-        spans = sorted(document.gold.spans, key=lambda span: (span.start, span.end))
-        for span in spans:
-            if span.label not in self.labels:
-                raise InvalidDocumentError(
-                    f"document {document.id!r}: gold label {span.label!r} is not among the labels {self.labels!r}"
-                )
-        for one, other in pairwise(spans):
-            if other.start < one.end:
-                raise InvalidDocumentError(
-                    f"document {document.id!r}: gold spans {one!r} and {other!r} overlap, which the flat scheme "
-                    f"{self.scheme} cannot express; remove one of them from the data"
-                )
-        return spans
-
-    def _units(self, encoded: EncodedDocument) -> _Units:
-        tokens = self._unit_tokens(encoded)
-        read = encoded.offsets[: encoded.tokens_read]
-        ends = np.where(read[:, 0] < read[:, 1], read[:, 1], 0)
-        return _Units(tokens, read[tokens, 0], np.maximum.reduceat(ends, tokens) if len(tokens) else tokens)
-
-    def _unit_tokens(self, encoded: EncodedDocument) -> NDArray[np.int64]:
-        """`[units]`: position of the first token of each unit that was read; an empty token is none."""
-        if self.aggregation != "none":
-            starts = encoded.word_starts[: np.searchsorted(encoded.word_starts, encoded.tokens_read)]
-            return starts if self.words == "tokenizer" else starts[_after_white_space(encoded, starts)]
-        read = encoded.offsets[: encoded.tokens_read]
-        before = np.maximum.accumulate(np.append(0, read[:-1, 1]))
-        first_of_its_characters: NDArray[np.int64] = np.flatnonzero((read[:, 0] < read[:, 1]) & (read[:, 0] >= before))
-        return first_of_its_characters
-
-    def _unit_logits(self, logits: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _unit_logits(self, answered: Answered, units: Units) -> NDArray[np.float32]:
+        """`[units, tags]` of a document, joined over its windows."""
+        content = [output["logits"][row.content] for row, output in zip(answered.rows, answered.outputs, strict=True)]
+        logits = stitch(answered.encoded.windows, content)
+        starts = units.tokens
         if self.aggregation == "first" or len(starts) == len(logits):
             first: NDArray[np.float32] = logits[starts]
             return first
@@ -248,6 +189,72 @@ class TokenClassification(SoftmaxTask):
         sizes = np.diff(np.append(starts, len(logits)))
         mean: NDArray[np.float32] = (np.add.reduceat(logits, starts) / sizes[:, None]).astype(np.float32)
         return mean
+
+    def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
+        """Gold spans that no perfect model could give back, each with its cause."""
+        units = self._units(encoded)
+        placed = self._place_gold(encoded, units)
+        in_units = [(*touched, span.label) for span, touched in placed if touched is not None]
+        found = self.tag_scheme.decode(self.tag_scheme.encode(len(units.tokens), in_units))
+        spans = _raw_spans(encoded, units, [_Found(*one, score=1.0) for one in found])
+        recovered = {(span.start, span.end, span.label) for span in spans}
+        merged = f"merged with a neighbour by the scheme {self.scheme}"
+        return [
+            LostSpan(span, why_lost(encoded, units, span, touched) or merged)
+            for span, touched in placed
+            if (span.start, span.end, span.label) not in recovered
+        ]
+
+    def _token_tags(self, encoded: EncodedDocument, units: Units) -> NDArray[np.int64]:
+        """`[tokens read]`: the gold tag of the unit that each token belongs to."""
+        placed = [(*one, span.label) for span, one in self._place_gold(encoded, units) if one is not None]
+        tags = np.append(0, self.tag_scheme.encode(len(units.tokens), placed))  # before the first unit is outside
+        return tags[np.searchsorted(units.tokens, np.arange(encoded.tokens_read), side="right")]
+
+    def _place_gold(self, encoded: EncodedDocument, units: Units) -> list[tuple[Span, UnitRange | None]]:
+        """Each gold span with the units that it touches, if there are any that no earlier span took."""
+        placed: list[tuple[Span, UnitRange | None]] = []
+        free = 0
+        for span in self._flat_gold(encoded):
+            touched = units.touched_by(encoded, span, free=free)
+            placed.append((span, touched))
+            free = free if touched is None else touched[1]
+        return placed
+
+    def _flat_gold(self, encoded: EncodedDocument) -> list[Span]:
+        spans = known_gold(encoded, self.labels)
+        for one, other in pairwise(spans):
+            if other.start < one.end:
+                raise InvalidDocumentError(
+                    f"document {encoded.document.id!r}: gold spans {one!r} and {other!r} overlap, which the flat "
+                    f"scheme {self.scheme} cannot express; remove one of them from the data"
+                )
+        return spans
+
+    def _units(self, encoded: EncodedDocument) -> Units:
+        return read_units(encoded, are_tokens=self.aggregation == "none", words=self.words)
+
+
+def _means(confidence: NDArray[np.floating[Any]], spans: Sequence[UnitSpan]) -> list[float]:
+    """The mean confidence of each of some spans, which do not overlap."""
+    if not spans:
+        return []
+    edges = np.array([(first, after) for first, after, _ in spans])
+    sums = np.add.reduceat(np.append(confidence, confidence.dtype.type(0)), edges.ravel())[::2]
+    means: list[float] = (sums / (edges[:, 1] - edges[:, 0]).astype(confidence.dtype)).tolist()
+    return means
+
+
+def _raw_spans(encoded: EncodedDocument, units: Units, found: Sequence[_Found]) -> list[Span]:
+    """Spans over units in raw coordinates; where an edit made several units of one raw stretch, they are one."""
+    spans: list[Span] = []
+    for first, after, label, score in found:
+        start, end = encoded.document.aligned.to_raw(int(units.starts[first]), int(units.ends[after - 1]))
+        span = Span(start=start, end=end, label=label, score=score)
+        if spans and start < spans[-1].end:
+            span = _joined(spans.pop(), span)
+        spans.append(span)
+    return spans
 
 
 def _in_row(row: Row, content: NDArray[np.int64], *, fill: int) -> NDArray[np.int64]:
@@ -263,9 +270,3 @@ def _joined(one: Span, other: Span) -> Span:
     if one.label != other.label:
         return best
     return best.model_copy(update={"start": one.start, "end": max(one.end, other.end)})
-
-
-def _after_white_space(encoded: EncodedDocument, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of the tokens stand at the start of the text or behind white space."""
-    text = encoded.document.text
-    return np.array([start == 0 or text[start - 1].isspace() for start in encoded.offsets[tokens, 0].tolist()], bool)

@@ -1,5 +1,8 @@
 """The best valid tag sequence, searched only where the best tag of each unit makes none."""
 
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +20,8 @@ class _Part(NamedTuple):
     end: int
 
 
-def best_valid_tags(scores: NDArray[np.float32], scheme: TagScheme) -> Tags:
-    """The valid tag sequence with the highest sum of scores.
+def best_valid_tags(scores: NDArray[np.float32], scheme: TagScheme, *, begins: Sequence[int] = (0,)) -> Tags:
+    """The valid tag sequences with the highest sums of scores.
 
     The best tag of each unit stays where these may stand side by side. Around the others, a part of the sequence is
     searched by the algorithm of Viterbi (1967, https://doi.org/10.1109/TIT.1967.1054010) with forbidden transitions,
@@ -26,8 +29,9 @@ def best_valid_tags(scores: NDArray[np.float32], scheme: TagScheme) -> Tags:
     the most that it could have; else the part grows.
 
     Args:
-        scores: `[units, tags]`, log-probabilities.
+        scores: `[units, tags]`, log-probabilities, of sequences that stand one behind the other.
         scheme: which tag may follow which.
+        begins: where each sequence begins; none of them is empty.
 
     Returns:
         `[units]`, tag ids.
@@ -38,12 +42,20 @@ def best_valid_tags(scores: NDArray[np.float32], scheme: TagScheme) -> Tags:
         [0, 1]
     """
     best: Tags = scores.argmax(axis=1)
+    bounds = [*begins, len(best)]
+    for sequence, units in groupby(scheme.misplaced(best, begins=begins), lambda unit: bisect_right(begins, unit)):
+        begin, end = bounds[sequence - 1 : sequence + 1]
+        _repair(best[begin:end], [unit - begin for unit in units], scores[begin:end], scheme)
+    return best
+
+
+def _repair(best: Tags, misplaced: Iterable[int], scores: NDArray[np.float32], scheme: TagScheme) -> None:
+    """Put the best valid tags of a sequence into `best`, around the units whose best tag may not stand there."""
     parts: list[_Part] = []
-    for unit in scheme.misplaced(best):
+    for unit in misplaced:
         if not parts or unit >= parts[-1].end:
             parts.append(_Part(max(0, unit - 1), unit + 1))
             _search_last(parts, best, scores, scheme)
-    return best
 
 
 def _search_last(parts: list[_Part], best: Tags, scores: NDArray[np.float32], scheme: TagScheme) -> None:

@@ -5,9 +5,19 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import AGGREGATIONS, SCHEMES, chains, flat_spans, messy_texts, sentences
+from strategies import AGGREGATIONS, SCHEMES, chains, flat_spans, messy_texts, sentences, spans
 
-from nlp_inference import Annotation, Category, Document, Processor, TextClassification, TokenClassification
+from nlp_inference import (
+    Annotation,
+    Category,
+    CrfTokenClassification,
+    Document,
+    Processor,
+    Span,
+    SpanClassification,
+    TextClassification,
+    TokenClassification,
+)
 
 LABELS = ("PERSON", "CITY", "X")
 
@@ -80,18 +90,50 @@ def test_law_4_holds_after_preprocessing_and_under_truncation(
 
 
 @settings(max_examples=300)
+@given(document=gold_documents(sentences | messy_texts), chain=chains, scheme=st.sampled_from(SCHEMES), data=st.data())
+def test_law_4_holds_where_tags_depend_on_each_other(tokenizer, document, chain, scheme, data):
+    task = CrfTokenClassification(
+        labels=LABELS, scheme=scheme, aggregation=data.draw(st.sampled_from(["first", "none"]))
+    )
+    check_the_ceiling(Processor(tokenizer, task, chain, windows={"max_length": 12, "overlap": 4}), document)
+
+
+@st.composite
+def documents_with_spans_anywhere(draw):
+    raw = draw(sentences | messy_texts)
+    found = draw(st.lists(spans(len(raw)), max_size=6)) if raw else []
+    gold = {(span.start, span.end, draw(st.sampled_from(LABELS))) for span in found}
+    named = tuple(Span(start=start, end=end, label=label) for start, end, label in sorted(gold))
+    return Document(raw_text=raw, id="d", gold=Annotation(spans=named))
+
+
+@settings(max_examples=1000)
+@given(
+    document=documents_with_spans_anywhere(),
+    chain=chains,
+    words=st.sampled_from(["tokenizer", "whitespace"]),
+    overflow=st.sampled_from(["split", "truncate"]),
+)
+def test_law_4_spans_that_overlap_come_back_too(tokenizer, document, chain, words, overflow):
+    task = SpanClassification(labels=LABELS, words=words)
+    windows = {"max_length": 12, "overlap": 4, "on_overflow": overflow}
+    decoded, _ = check_the_ceiling(Processor(tokenizer, task, chain, windows=windows), document)
+    assert decoded == sorted(decoded)
+
+
+@settings(max_examples=300)
 @given(text=sentences, scheme=st.sampled_from(SCHEMES[1:]), data=st.data())
 def test_law_4_whole_words_are_never_lost(processors, text, scheme, data):
     processor = processors[scheme, data.draw(st.sampled_from(AGGREGATIONS))]
     (encoded,) = processor.encode([Document(raw_text=text)])
     starts = encoded.word_starts.tolist()
     ends = [*starts[1:], len(encoded.token_ids)][: len(starts)]
-    spans = [
+    whole = [
         {"start": int(encoded.offsets[start, 0]), "end": int(encoded.offsets[end - 1, 1]), "label": label}
         for start, end in zip(starts, ends, strict=True)
         if (label := data.draw(st.sampled_from([None, *LABELS])))
     ]
-    _, lost = check_the_ceiling(processor, Document(raw_text=text, gold={"spans": spans}))
+    _, lost = check_the_ceiling(processor, Document(raw_text=text, gold={"spans": whole}))
     assert lost == []
 
 
@@ -126,8 +168,8 @@ def test_law_4_each_cause_is_named(tokenizer, text, span, preprocess, windows, c
 
 
 def test_law_4_what_a_scheme_merges_is_named(processors):
-    spans = [{"start": 0, "end": 3, "label": "X"}, {"start": 4, "end": 9, "label": "X"}]
-    document = Document(raw_text="Ana lives", gold={"spans": spans})
+    adjacent = [{"start": 0, "end": 3, "label": "X"}, {"start": 4, "end": 9, "label": "X"}]
+    document = Document(raw_text="Ana lives", gold={"spans": adjacent})
     _, lost = check_the_ceiling(processors["IO", "first"], document)
     assert [one.cause for one in lost] == ["merged with a neighbour by the scheme IO"] * 2
     for scheme in SCHEMES[1:]:

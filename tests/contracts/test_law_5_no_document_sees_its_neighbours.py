@@ -1,19 +1,23 @@
 """Law 5: a prediction does not depend on its neighbours, on batch size, order or padding."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import messy_texts, sentences
 from tiny_models import tiny_model
 
-from nlp_inference import Predictor
+from nlp_inference import Annotation, Document, Predictor
 from nlp_inference.backends.torch import TorchBackend
+from nlp_inference.tasks import Answered
 
 texts = st.lists(sentences | messy_texts, min_size=1, max_size=6)
 budgets = st.sampled_from([1, 24, 50, 100, 333, 4096])
 
 
-@pytest.fixture(scope="module", params=["token_processor", "text_processor"])
+@pytest.fixture(scope="module", params=["token_processor", "text_processor", "crf_processor", "span_processor"])
 def predictor(request):
     processor = request.getfixturevalue(request.param)
     return Predictor(processor, TorchBackend(tiny_model(processor.task), task=processor.task))
@@ -49,6 +53,29 @@ def test_law_5_neighbours_change_nothing(predictor, items, budget, data):
     position = data.draw(st.integers(0, len(items) - 1))
     (alone,) = predictor.predict([items[position]])
     assert_same(predict(predictor, items, budget)[position], alone)
+
+
+def answered(processor, texts, seed):
+    """The texts, each with answers that are drawn by chance."""
+    random = np.random.default_rng(seed)
+    found = []
+    for encoded in processor.encode([Document(raw_text=text) for text in texts]):
+        rows = processor.rows(encoded)
+        without_gold = replace(encoded, document=encoded.document.with_gold(Annotation()))
+        perfect = processor.task.perfect_outputs(without_gold, rows)
+        drawn = [{name: random.normal(scale=2, size=array.shape) for name, array in one.items()} for one in perfect]
+        outputs = [{name: array.astype(np.float32) for name, array in one.items()} for one in drawn]
+        found.append(Answered(encoded, rows, outputs))
+    return found
+
+
+@pytest.mark.parametrize("name", ["token_processor", "crf_processor", "span_processor"])
+@settings(max_examples=150)
+@given(texts=texts, seed=st.integers(0, 1000))
+def test_law_5_documents_that_are_decoded_together_keep_every_bit(name, request, texts, seed):
+    processor = request.getfixturevalue(name)
+    documents = answered(processor, texts, seed)
+    assert processor.task.decode_all(documents) == [processor.task.decode(*one) for one in documents]
 
 
 def test_law_5_the_tiny_models_of_these_tests_do_predict_something(predictor):

@@ -6,12 +6,22 @@ from hypothesis import strategies as st
 from strategies import chains, messy_texts, sentences
 from tiny_models import LABELS, tiny_model
 
-from nlp_inference import Document, Predictor, Processor, TextClassification, TokenClassification
+from nlp_inference import (
+    CrfTokenClassification,
+    Document,
+    Predictor,
+    Processor,
+    SpanClassification,
+    TextClassification,
+    TokenClassification,
+)
 from nlp_inference.backends.torch import TorchBackend
 
 TASKS = [
     TokenClassification(labels=LABELS),
     TokenClassification(labels=LABELS, scheme="BIOES", aggregation="mean"),
+    CrfTokenClassification(labels=LABELS),
+    SpanClassification(labels=LABELS),
     TextClassification(labels=LABELS, pooling="mean", top_k=None),
     TextClassification(labels=LABELS, pooling="max", top_k=None),
 ]

@@ -12,11 +12,12 @@ import onnx
 import pytest
 import torch
 from made_up_records import span_records, write_jsonl
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoModelForTokenClassification
+from transformers import AutoConfig
 from typer.testing import CliRunner
 
 from nlp_inference import Predictor, Processor
 from nlp_inference.backends.onnx import OnnxBackend
+from nlp_inference.backends.torch import model_class
 from nlp_inference.cli import app as inference
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_inference.golden import read_golden
@@ -65,13 +66,9 @@ TEXTS = ["Ana lives in Rome", "Bo", "", "Of all who came to Oslo on that day onl
 
 def narrow_model(architecture, task):
     config = AutoConfig.for_model(architecture, **ARCHITECTURES[architecture], **task.model_settings())
-    classes = {
-        "token-classification": AutoModelForTokenClassification,
-        "text-classification": AutoModelForSequenceClassification,
-    }
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return classes[task.name].from_config(config).eval()
+        return model_class(task).from_config(config).eval()
 
 
 QUICK = ("bert", "deberta-v2", "modernbert")
@@ -82,6 +79,7 @@ QUICK = ("bert", "deberta-v2", "modernbert")
     ("architecture", "kind"),
     [
         *(pytest.param(one, "token", marks=() if one in QUICK else pytest.mark.slow) for one in sorted(ARCHITECTURES)),
+        *((one, kind) for one in ("bert", "modernbert") for kind in ("crf", "span")),
         ("bert", "text"),
     ],
 )
@@ -96,9 +94,12 @@ def test_every_architecture_answers_the_same_for_any_number_of_rows_and_tokens(a
     for texts in (TEXTS, TEXTS[:1], TEXTS[2:3]):
         batch = processor(texts)
         with torch.inference_mode():
-            expected = model(**{name: torch.from_numpy(array) for name, array in batch.items()}).logits.numpy()
-        read = batch["attention_mask"].astype(bool) if kind == "token" else ...
-        np.testing.assert_allclose(backend.forward(batch)["logits"][read], expected[read], atol=1e-5)
+            expected = model(**{name: torch.from_numpy(array) for name, array in batch.items()})
+        answered = backend.forward(batch)
+        read = batch["attention_mask"].astype(bool) if kind in ("token", "crf") else ...
+        np.testing.assert_allclose(answered["logits"][read], expected.logits.numpy()[read], atol=1e-5)
+        for name in processor.task.outputs[1:]:
+            np.testing.assert_allclose(answered[name], expected[name].numpy(), atol=1e-6)
 
 
 def test_attention_is_one_operator_around_which_nothing_is_transposed(token_processor):

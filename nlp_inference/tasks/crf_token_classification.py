@@ -1,0 +1,57 @@
+"""Spans that do not overlap, as tags that depend on their neighbours."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp_inference.encoding import EncodedDocument
+from nlp_inference.layout import Row
+from nlp_inference.tasks.base import Answered, Arrays
+from nlp_inference.tasks.linear_chain import tag_chains
+from nlp_inference.tasks.token_classification import Tagged, TokenClassification
+
+
+class CrfTokenClassification(TokenClassification):
+    """Find labelled spans that do not overlap, with a conditional random field.
+
+    Beside the logits of each tag the model learns how well one tag stands behind another, and is trained on whole
+    sequences of tags. What may not follow by the scheme is left out when a prediction is made.
+
+    Args:
+        labels, scheme, words, temperature, outside_bias: as for `token-classification`.
+        aggregation: `first` takes the logits of a word's first token; `none` tags tokens.
+
+    Spans are the valid tag sequence of highest score. A span's score is the mean, over its units, of the probability of
+    its tag, whatever the other tags are.
+
+    Example:
+        >>> task = CrfTokenClassification(labels=("CITY",), scheme="BIOES")
+        >>> task.outputs, task.model_settings()["num_labels"]
+        (('logits', 'transitions'), 5)
+    """
+
+    name = "crf-token-classification"
+    auto_model = "AutoModelForCrfTokenClassification"
+    outputs = ("logits", "transitions")
+
+    aggregation: Literal["first", "none"] = "first"
+
+    @property
+    def _only_units_learn(self) -> bool:
+        return True
+
+    def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
+        """Logits that are certain of the gold tags, and transitions that are all alike."""
+        tags = len(self.tag_scheme.tags)
+        transitions = np.zeros((tags, tags), dtype=np.float32)
+        return [{**output, "transitions": transitions} for output in super().perfect_outputs(encoded, rows)]
+
+    def _tag(self, logits: NDArray[np.float32], begins: Sequence[int], answered: Sequence[Answered]) -> Tagged:
+        scale, scheme = np.float32(1 / self.temperature), self.tag_scheme
+        moves = [scale * one.outputs[0]["transitions"] + scheme.forbidden for one in answered]
+        starts, ends = (np.where(allowed, 0.0, -np.inf) for allowed in (scheme.starts, scheme.ends))
+        found = tag_chains(np.split(scale * logits, begins[1:]), moves, starts=starts, ends=ends)
+        tags, certain = zip(*found, strict=True)
+        return Tagged(np.concatenate(tags), np.concatenate(certain))

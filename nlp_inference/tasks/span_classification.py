@@ -1,0 +1,166 @@
+"""Spans that may overlap and nest, each scored as a whole."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from nlp_inference.document import Annotation, Span
+from nlp_inference.encoding import EncodedDocument
+from nlp_inference.layout import Row
+from nlp_inference.tasks.base import Arrays, LostSpan, Task
+from nlp_inference.tasks.labels import check_labels
+from nlp_inference.tasks.numeric import CERTAIN
+from nlp_inference.tasks.units import UnitRange, Units, Words, known_gold, read_units, why_lost
+from nlp_inference.windowing import Window
+
+
+class SpanClassification(Task):
+    """Find labelled spans that may overlap, nest, or have several labels.
+
+    Args:
+        labels: the labels of the spans, such as `("PROTEIN", "DNA")`.
+        words: what a word is: what the `tokenizer` says, where punctuation stands apart, or what stands between
+            `whitespace`. Spans start and end where words do.
+        threshold: the probability above which a stretch of words is a span. Choose it on validation documents.
+
+    A span is scored in the window in which it is farther from an edge; one that no window reads whole cannot be found.
+    A span's score is its probability, independent of that of other spans. Where spans must not overlap, add
+    `resolve_overlaps` to `postprocess`.
+
+    Example:
+        >>> SpanClassification(labels=("PROTEIN", "DNA")).model_settings()["id2label"]
+        {0: 'PROTEIN', 1: 'DNA'}
+
+    Raises:
+        pydantic.ValidationError: labels repeat or are none, or `threshold` is not between 0 and 1.
+    """
+
+    name = "span-classification"
+    auto_model = "AutoModelForSpanClassification"
+    pipeline_tag = "token-classification"
+    needs = "spans"
+
+    labels: tuple[str, ...]
+    words: Words = "tokenizer"
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+    _check_labels = field_validator("labels")(check_labels)
+
+    def model_settings(self) -> dict[str, Any]:
+        """`num_labels` and the names of the labels."""
+        return {
+            "num_labels": len(self.labels),
+            "id2label": dict(enumerate(self.labels)),
+            "label2id": {label: index for index, label in enumerate(self.labels)},
+        }
+
+    def targets(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
+        """`labels` `[spans, 3]`: the tokens of the first and of the last word of each span in the row, and its label.
+
+        Raises:
+            InvalidDocumentError: the document has no gold, or gold of an unknown label.
+        """
+        return [{"labels": spans} for spans in self._spans_of_rows(encoded, rows)]
+
+    def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
+        """Logits that are certain of the gold spans."""
+        outputs: list[Arrays] = []
+        for row, spans in zip(rows, self._spans_of_rows(encoded, rows), strict=True):
+            tokens = len(row.input_ids)
+            logits = np.full((tokens, tokens, len(self.labels)), -CERTAIN, dtype=np.float32)
+            logits[tuple(spans.T)] = CERTAIN
+            outputs.append({"logits": logits})
+        return outputs
+
+    def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
+        """The spans above the threshold, in the order of the text, in raw coordinates."""
+        units = read_units(encoded, are_tokens=False, words=self.words)
+        found: dict[tuple[int, int, int], float] = {}
+        for number, (row, output) in enumerate(zip(rows, outputs, strict=True)):
+            found |= self._above_threshold(encoded.windows, number, units, output["logits"][row.content, row.content])
+        return Annotation(spans=self._raw_spans(encoded, units, found))
+
+    def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
+        """Gold spans that no perfect model could give back, each with its cause."""
+        units = read_units(encoded, are_tokens=False, words=self.words)
+        placed = self._place_gold(encoded, units)
+        found = {
+            (*touched, self.labels.index(span.label)): 1.0
+            for span, touched in placed
+            if touched is not None and _windows_with(encoded.windows, units, touched)
+        }
+        recovered = {(span.start, span.end, span.label) for span in self._raw_spans(encoded, units, found)}
+        return [
+            LostSpan(span, why_lost(encoded, units, span, touched) or "longer than what a window reads of it")
+            for span, touched in placed
+            if (span.start, span.end, span.label) not in recovered
+        ]
+
+    @cached_property
+    def _least_logit(self) -> float:
+        return float(np.log(self.threshold / (1 - self.threshold)))
+
+    def _above_threshold(
+        self, windows: Sequence[Window], number: int, units: Units, logits: NDArray[np.float32]
+    ) -> dict[tuple[int, int, int], float]:
+        """First unit, unit after the last, and label id of the spans that a window answers for, with their scores."""
+        window = windows[number]
+        begin, end = np.searchsorted(units.tokens, (window.start, window.end)).tolist()
+        tokens = units.tokens[begin:end] - window.start
+        scores = logits[np.ix_(tokens, tokens)]
+        first, last, label = (scores > self._least_logit).nonzero()
+        kept = first <= last
+        if len(windows) > 1:
+            kept &= _answering_window(windows, units.tokens[begin + first], units.tokens[begin + last]) == number
+        first, last, label = first[kept], last[kept], label[kept]
+        certain = 1 / (1 + np.exp(-scores[first, last, label].astype(np.float64)))
+        spans = zip((begin + first).tolist(), (begin + last + 1).tolist(), label.tolist(), strict=True)
+        return dict(zip(spans, certain.tolist(), strict=True))
+
+    def _raw_spans(
+        self, encoded: EncodedDocument, units: Units, found: dict[tuple[int, int, int], float]
+    ) -> tuple[Span, ...]:
+        """Spans over units in raw coordinates and in order; of those that an edit made of one, the most certain."""
+        best: dict[tuple[int, int, str], float] = {}
+        for (first, after, label), score in found.items():
+            edges = encoded.document.aligned.to_raw(int(units.starts[first]), int(units.ends[after - 1]))
+            key = (*edges, self.labels[label])
+            best[key] = max(score, best.get(key, 0.0))
+        return tuple(
+            Span(start=start, end=end, label=label, score=score) for (start, end, label), score in sorted(best.items())
+        )
+
+    def _spans_of_rows(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[NDArray[np.int64]]:
+        """For each row `[spans, 3]`: first token, last token and label id of the gold spans that it reads whole."""
+        units = read_units(encoded, are_tokens=False, words=self.words)
+        spans: list[list[tuple[int, int, int]]] = [[] for _ in rows]
+        for span, touched in self._place_gold(encoded, units):
+            if touched is not None:
+                first, last = int(units.tokens[touched[0]]), int(units.tokens[touched[1] - 1])
+                for number in _windows_with(encoded.windows, units, touched):
+                    place = rows[number].content.start - encoded.windows[number].start
+                    spans[number].append((first + place, last + place, self.labels.index(span.label)))
+        return [np.array(sorted(set(one)), dtype=np.int64).reshape(-1, 3) for one in spans]
+
+    def _place_gold(self, encoded: EncodedDocument, units: Units) -> list[tuple[Span, UnitRange | None]]:
+        """Each gold span with the units that it touches, if there are any."""
+        return [(span, units.touched_by(encoded, span)) for span in known_gold(encoded, self.labels)]
+
+
+def _windows_with(windows: Sequence[Window], units: Units, touched: UnitRange) -> list[int]:
+    """The windows that read the first tokens of all of some units."""
+    first, last = units.tokens[touched[0]], units.tokens[touched[1] - 1]
+    return [number for number, window in enumerate(windows) if window.start <= first and last < window.end]
+
+
+def _answering_window(
+    windows: Sequence[Window], first: NDArray[np.int64], last: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """`[spans]`: the window in which each span, from token to token, is farthest from an edge; the first of equals."""
+    begins, ends = (np.array(edge)[:, None] for edge in zip(*((one.start, one.end) for one in windows), strict=True))
+    answering: NDArray[np.int64] = np.minimum(first - begins, ends - 1 - last).argmax(axis=0)
+    return answering

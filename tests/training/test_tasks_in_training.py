@@ -1,0 +1,70 @@
+"""Every task learns, is saved, verified, exported and served."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from made_up_records import span_records, write_jsonl
+from rich.console import Console
+from typer.testing import CliRunner
+
+from nlp_inference import Predictor
+from nlp_inference.cli import app as inference
+from nlp_inference.errors import InvalidSpecError
+from nlp_training import RunConfig, train
+from nlp_training.cli import app as training
+
+
+def nested_records(prefix: str, size: int) -> list[dict[str, Any]]:
+    """The records of `span_records`, with a span around the name, the verb and the city."""
+    records: list[dict[str, Any]] = span_records(prefix, size)
+    for record in records:
+        record["spans"] = [*record["spans"], {"start": 3, "end": len(record["text"]), "label": "FACT"}]
+    return records
+
+
+def run_of(folder: Any, base: Any, task: str, records: Any, **more: Any) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "name": task,
+            "output_dir": str(folder / "runs"),
+            "cpu_threads": 1,
+            "model": {"base": str(base)},
+            "data": {
+                name: str(write_jsonl(folder / f"{name}.jsonl", records(name, count)))
+                for name, count in {"train": 48, "validation": 12, "test": 8}.items()
+            },
+            "processor": {"preprocess": ["strip_html"], "task": task},
+            "training": {"num_train_epochs": 6, "learning_rate": 0.02, "per_device_train_batch_size": 8, "bf16": False},
+            **more,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "records", "spans"),
+    [
+        ("crf-token-classification", span_records, [("Dov", "PERSON"), ("Rome", "CITY")]),
+        (
+            "span-classification",
+            nested_records,
+            [("Dov", "PERSON"), ("Dov</b> lives&nbsp;in Rome", "FACT"), ("Rome", "CITY")],
+        ),
+    ],
+)
+def test_a_task_goes_the_whole_route(tmp_path, tiny_base, task, records, spans):
+    result = train(run_of(tmp_path, tiny_base, task, records), console=Console(file=StringIO()))
+    assert result.metrics["test"]["f1"] > 0.9
+    exported = CliRunner().invoke(training, ["export", str(result.model)])
+    assert exported.exit_code == 0, exported.output
+    for backend in ("torch", "onnx"):
+        verified = CliRunner().invoke(inference, ["verify", str(result.model), "--backend", backend])
+        assert verified.exit_code == 0, verified.output
+        [document] = Predictor.from_pretrained(result.model, backend=backend).predict(["<b>Dov</b> lives&nbsp;in Rome"])
+        assert [(document.surface(span), span.label) for span in document.predicted.spans] == spans
+
+
+def test_a_loss_that_would_train_the_logits_alone_is_refused(tmp_path, tiny_base):
+    run = run_of(tmp_path, tiny_base, "crf-token-classification", span_records, loss="cross_entropy")
+    with pytest.raises(InvalidSpecError, match=r"reads logits, transitions .* leave out loss"):
+        train(run, console=Console(file=StringIO()))
