@@ -29,7 +29,7 @@ def length_waves(characters: Sequence[int], *, token_budget: int) -> list[list[i
 
     Example:
         >>> length_waves([10, 4_000, 30, 4_000], token_budget=64)
-        [[1], [0, 2, 3]]
+        [[1], [3], [0, 2]]
     """
     order = sorted(range(len(characters)), key=lambda place: -characters[place])
     before, total = 0, sum(characters)

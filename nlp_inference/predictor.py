@@ -15,8 +15,9 @@ from nlp_inference.errors import InvalidSpecError, PredictionError
 from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.items import Chunk, Item, UnreadableItem, item_name, look_ahead, writable
 from nlp_inference.processor import Processor
-from nlp_inference.route import Begun, Route, Trace, one_ahead
+from nlp_inference.route import Begun, Route, one_ahead
 from nlp_inference.token_budget import TokenBudget, choose_token_budget
+from nlp_inference.trace import Trace
 
 if TYPE_CHECKING:
     from nlp_inference.pipeline import DocumentPipeline

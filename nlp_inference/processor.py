@@ -166,6 +166,17 @@ class Processor(SavedProcessor):
             for window in encoded.windows
         ]
 
+    def condense(self, row: Row, outputs: Arrays) -> Arrays:
+        """What decoding needs of the model's outputs for a row; see `Task.condense`.
+
+        Raises:
+            PredictionError: an output holds NaN.
+        """
+        if type(self.task).condense is Task.condense:
+            return outputs
+        _check_numbers([outputs])
+        return self.task.condense(row, outputs)
+
     def decode_outputs(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Document:
         """What the model's outputs for the windows of a document say, after decoding and postprocessing.
 

@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from time import perf_counter
 from typing import NamedTuple, TypeVar
@@ -15,41 +16,11 @@ from nlp_inference.document import Document
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.layout import Row
 from nlp_inference.processor import Processor
-from nlp_inference.tasks import Answered, Arrays
+from nlp_inference.tasks import Arrays
+from nlp_inference.trace import Answer, Trace
 from nlp_inference.workers import Results, Workers
 
 T = TypeVar("T")
-
-
-class Trace(NamedTuple):
-    """What became of one document at each stage; what it did not reach is `None`, and `failure` says why.
-
-    Attributes:
-        id: what to call the document, also where it could not be read.
-        document: as it arrived.
-        encoded: after preprocessing, tokenizing and windowing.
-        rows: the model's input row for each window.
-        outputs: the model's outputs for each row, without the batch dimension; padding, if there was any, included.
-        decoded: with what the outputs say, before postprocessing.
-        final: what `Predictor.predict` returns.
-        failure: what it failed of.
-        seconds: its share of the time that all this took: of encoding by its characters, of each batch by its rows,
-            since all are padded to the longest; decoding and postprocessing are its own.
-    """
-
-    id: str
-    document: Document | None = None
-    encoded: EncodedDocument | None = None
-    rows: Sequence[Row] = ()
-    outputs: Sequence[Arrays] | None = None
-    decoded: Document | None = None
-    final: Document | None = None
-    failure: Exception | None = None
-    seconds: float = 0.0
-
-
-Answer = tuple[Arrays | Exception, float]
-"""The model's outputs for a row, or what the row made it fail of, and its share of the batch's seconds."""
 
 
 _TimedBatch = tuple[list[Arrays | Exception], float]
@@ -66,11 +37,13 @@ class Begun(NamedTuple):
         traces: with their rows.
         batches: the places of the rows of each batch.
         running: what the model answers to each batch, in parts that follow each other.
+        keep_outputs: whether it stays in the traces once it is decoded.
     """
 
     traces: list[Trace]
     batches: list[list[Place]]
     running: list[Results[_TimedBatch]]
+    keep_outputs: bool
 
     def answered(self) -> Iterator[dict[int, list[Answer]]]:
         """The places of the traces that a batch completes, and the answers to their rows; first those without rows."""
@@ -113,15 +86,21 @@ class Route:
             traces: what to predict.
             token_budget: tokens of a batch, padding included; with 1 every row goes alone and has no padding.
         """
-        return self.finish(self.begin(traces, token_budget=token_budget))
+        return self.finish(self.begin(traces, token_budget=token_budget, keep_outputs=True))
 
-    def begin(self, traces: Sequence[Trace], *, token_budget: int) -> "Begun":
+    def begin(self, traces: Sequence[Trace], *, token_budget: int, keep_outputs: bool = False) -> "Begun":
         """Encode, and ask the model, which works beside what the caller does next; see `follow`.
 
         Many documents are encoded in waves of like length, the longest first, and the model begins with the first wave
         while the next is encoded. What fills no batch at the end of a wave shares one with the next.
+
+        Args:
+            traces: what to predict.
+            token_budget: tokens of a batch, padding included.
+            keep_outputs: whether all that the model answers stays in the traces, which takes memory.
         """
-        begun = Begun(list(traces), [], [])
+        begun = Begun(list(traces), [], [], keep_outputs)
+        run = partial(self._timed_run, whole=keep_outputs)
         sizes = [0 if trace.document is None else _characters(trace.document) for trace in traces]
         waves, left = length_waves(sizes, token_budget=token_budget), list[Place]()
         try:
@@ -132,7 +111,7 @@ class Route:
                 batches = self._batches(left, begun.traces, min(token_budget, self._most_tokens))
                 left = batches.pop() if batches and number < len(waves) else []
                 rows = [[begun.traces[place].rows[row] for place, row in batch] for batch in batches]
-                begun.running.append(self.workers.map(self._timed_run, rows, alone=len(waves) == 1))
+                begun.running.append(self.workers.map(run, rows, alone=len(waves) == 1))
                 begun.batches.extend(batches)
         except BaseException:
             begun.close()
@@ -144,9 +123,10 @@ class Route:
         done = list(begun.traces)
         try:
             for complete in begun.answered():
-                answered = [_with_answers(begun.traces[place], answers) for place, answers in complete.items()]
+                answered = [begun.traces[place].with_answers(answers) for place, answers in complete.items()]
                 for place, trace in zip(complete, self._decode(answered), strict=True):
-                    done[place] = _attempt(self._postprocess, trace)
+                    kept = trace if begun.keep_outputs else trace._replace(outputs=None)
+                    done[place] = _attempt(self._postprocess, kept)
         finally:
             begun.close()
         return done
@@ -176,10 +156,18 @@ class Route:
     def _with_rows(self, trace: Trace) -> Trace:
         return trace if trace.encoded is None else trace._replace(rows=self.processor.rows(trace.encoded))
 
-    def _timed_run(self, rows: Sequence[Row]) -> _TimedBatch:
+    def _timed_run(self, rows: Sequence[Row], *, whole: bool) -> _TimedBatch:
         started = perf_counter()
         answers = self._run(rows)
+        if not whole:
+            answers = [self._condense(row, answer) for row, answer in zip(rows, answers, strict=True)]
         return answers, (perf_counter() - started) / len(rows)
+
+    def _condense(self, row: Row, answer: Arrays | Exception) -> Arrays | Exception:
+        try:
+            return answer if isinstance(answer, Exception) else self.processor.condense(row, answer)
+        except Exception as error:  # noqa: BLE001 - it is the failure of this row's document
+            return error
 
     def _run(self, rows: Sequence[Row]) -> list[Arrays | Exception]:
         """Run one batch; if the memory is too small, in halves, and if a row makes it fail, each goes alone."""
@@ -210,7 +198,7 @@ class Route:
 
     def _decode(self, traces: Sequence[Trace]) -> list[Trace]:
         """Decode what was answered; if one document makes that fail, each goes alone."""
-        answered = list(filter(None, map(_answered, traces)))
+        answered = [answered for trace in traces if (answered := trace.answered) is not None]
         started = perf_counter()
         try:
             documents = iter(self.processor.interpret_outputs(answered))
@@ -218,12 +206,12 @@ class Route:
             return [_attempt(self._decode_one, trace) for trace in traces]
         share = (perf_counter() - started) / max(1, len(answered))
         return [
-            trace._replace(decoded=next(documents), seconds=trace.seconds + share) if _answered(trace) else trace
+            trace._replace(decoded=next(documents), seconds=trace.seconds + share) if trace.answered else trace
             for trace in traces
         ]
 
     def _decode_one(self, trace: Trace) -> Trace:
-        answered = _answered(trace)
+        answered = trace.answered
         return trace if answered is None else trace._replace(decoded=self.processor.interpret_outputs([answered])[0])
 
     def _postprocess(self, trace: Trace) -> Trace:
@@ -260,31 +248,6 @@ def _with_encoded(trace: Trace, encoded: EncodedDocument, size: int, a_character
 
 def _characters(document: Document) -> int:
     return len(document.raw_text) + len(document.raw_text_pair or "")
-
-
-def _answered(trace: Trace) -> Answered | None:
-    """What there is to decode of a trace."""
-    if trace.failure is not None or trace.encoded is None or trace.outputs is None:
-        return None
-    return Answered(trace.encoded, trace.rows, trace.outputs)
-
-
-def _with_answers(trace: Trace, answers: Iterable[Answer]) -> Trace:
-    """The trace with the answers to its rows."""
-    if trace.failure is not None:
-        return trace
-    outputs: list[Arrays] = []
-    failures: list[Exception] = []
-    seconds = trace.seconds
-    for answer, share in answers:
-        seconds += share
-        if isinstance(answer, Exception):
-            failures.append(answer)
-        else:
-            outputs.append(answer)
-    if failures:
-        return trace._replace(failure=failures[0], seconds=seconds)
-    return trace._replace(outputs=outputs, seconds=seconds)
 
 
 def _attempt(step: Callable[[Trace], Trace], trace: Trace) -> Trace:

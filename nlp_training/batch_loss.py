@@ -49,7 +49,7 @@ class BatchLoss:
         seed: str = "0",
         step: Callable[[], int] = lambda: 0,
     ) -> None:
-        _check_outputs(processor.task)
+        _check_loss_of(processor.task)
         self.loss = loss
         self.needs = frozenset(need for part in loss.parts() for need in part.needs)
         self._inputs = tuple(processor.layout.pad([]))  # what production gives to the model, and nothing else
@@ -169,9 +169,14 @@ def count_classes(processor: Processor, documents: Sequence[Document]) -> NDArra
 
 
 def check_weighting(
-    args: TrainingArguments, *, has_loss: bool, sample_weight: str | None, balance: float | None
+    args: TrainingArguments, *, task: Task, has_loss: bool, sample_weight: str | None, balance: float | None
 ) -> None:
     """Refuse settings of a trainer that a loss of this library, or its absence, would silently pass over."""
+    if task.own_loss and args.label_smoothing_factor:
+        raise InvalidSpecError(
+            f"training.label_smoothing_factor is {args.label_smoothing_factor!r}, but a model of the task "
+            f"{task.name!r} learns by its own loss alone, which smooths nothing; leave it out"
+        )
     if sample_weight is not None and not has_loss:
         raise InvalidSpecError(
             f"sample_weight is {sample_weight!r}, but a model's own loss takes no weights; give a loss, such as "
@@ -211,11 +216,10 @@ def _exact(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype in {torch.float32, torch.float64} else tensor.float()
 
 
-def _check_outputs(task: Task) -> None:
-    if task.outputs != ("logits",):
+def _check_loss_of(task: Task) -> None:
+    if task.own_loss:
         raise InvalidSpecError(
-            f"the task {task.name!r} reads {', '.join(task.outputs)} of its model, and a loss trains the logits alone; "
-            "leave out loss, so that the model's own is taken"
+            f"loss is given, but a model of the task {task.name!r} learns by its own alone; leave loss out"
         )
 
 

@@ -99,7 +99,13 @@ def _class_of(config: RunConfig, task: Task) -> Any:
     if config.model.architecture is None:
         return model_class(task)
     own = architecture_named(config.model.architecture)
-    if is_from_file(own) and runs_saved_code(model_class(task)):
+    if is_from_file(own):
+        if not runs_saved_code(model_class(task)):
+            raise InvalidSpecError(
+                f"model.architecture {config.model.architecture!r} is from a file, whose source would have to travel "
+                f"with the model; the task {task.name!r} loads none. Put the class into a package, and name its module "
+                "under modules"
+            )
         own.register_for_auto_class(task.auto_model)
     return own
 

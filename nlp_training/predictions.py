@@ -12,7 +12,7 @@ from nlp_inference import Annotation, Document, Predictor
 from nlp_inference.document import as_document
 from nlp_inference.json_lines import decode_line, parse_json
 from nlp_inference.records import to_json_line
-from nlp_inference.route import Trace
+from nlp_inference.trace import Trace
 from nlp_training.data.errors import InvalidDataError
 
 PREDICTIONS = "predictions"

@@ -11,10 +11,10 @@ from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from nlp_inference import Document, Predictor, Processor, Task
+from nlp_inference import Annotation, Document, Predictor, Processor, Task
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError, PredictionError
-from nlp_inference.route import Trace
-from nlp_inference.tasks import SoftmaxTask
+from nlp_inference.tasks import Answered, SoftmaxTask
+from nlp_inference.trace import Trace
 from nlp_inference.transforms import Compose, PostTransform
 from nlp_inference.transforms.post import MinScore
 from nlp_training.metrics import document_metric
@@ -122,7 +122,7 @@ def fit_temperature(predictor: Predictor, documents: Sequence[Document], *, seed
 
     def answers(temperature: float) -> Answers:
         at = _as_answered(predictor.processor, temperature)
-        scaled = [_answers(at, trace) for trace in answered]
+        scaled = [one for part in in_chunks(answered, size=_DOCUMENTS_AT_ONCE) for one in _answers(at, part)]
         same = [one if len(one.rights) == len(old.rights) else old for one, old in zip(scaled, plain, strict=True)]
         return Answers(*map(np.concatenate, zip(*same, strict=True)))
 
@@ -169,22 +169,21 @@ def best_temperature(answers: Callable[[float], Answers]) -> float:
     return best if worse.mean() > worse.std() / np.sqrt(len(worse)) else 1.0
 
 
-def _ask(predictor: Predictor, documents: Sequence[Document]) -> tuple[list[Answers], list[Trace]]:
-    """The answers to documents at a temperature of 1, as many as are needed, and how they came about."""
+def _ask(predictor: Predictor, documents: Sequence[Document]) -> tuple[list[Answers], list[Answered]]:
+    """The answers to documents at a temperature of 1, as many as are needed, and what the model said."""
     plain = _as_answered(predictor.processor, 1.0)
     found: list[Answers] = []
-    answered: list[Trace] = []
+    answered: list[Answered] = []
     size = count = 0
     for chunk in in_chunks(documents, size=_DOCUMENTS_AT_ONCE):
         traces = [Trace(str(document.id), document) for document in chunk]
-        for trace in predictor.route.follow(traces, token_budget=predictor.token_budget):
-            if trace.failure is not None:
-                raise PredictionError(f"document {trace.id!r}: {trace.failure}") from trace.failure
-            kept = trace._replace(decoded=None, final=None)
-            answered.append(kept)
-            found.append(_answers(plain, kept))
-            count += len(found[-1].rights)
-            size += sum(array.nbytes for output in kept.outputs or () for array in output.values())
+        followed = predictor.route.follow(traces, token_budget=predictor.token_budget)
+        asked = [_asked(trace) for trace in followed]
+        for one, answers in zip(asked, _answers(plain, asked), strict=True):
+            answered.append(one)
+            found.append(answers)
+            count += len(answers.rights)
+            size += sum(array.nbytes for output in one.outputs for array in output.values())
             if count >= ANSWERS or size >= KEPT_BYTES:
                 return found, answered
     return found, answered
@@ -198,11 +197,21 @@ def _as_answered(processor: Processor, temperature: float) -> Processor:
     return other
 
 
-def _answers(processor: Processor, trace: Trace) -> Answers:
-    """What `metrics.Calibration` sees of a document."""
-    if trace.encoded is None or trace.outputs is None or trace.document is None or trace.document.gold is None:
+def _asked(trace: Trace) -> Answered:
+    """What the model said of a document with gold."""
+    if trace.failure is not None:
+        raise PredictionError(f"document {trace.id!r}: {trace.failure}") from trace.failure
+    if trace.encoded is None or trace.outputs is None or trace.encoded.document.gold is None:
         raise InvalidDocumentError(f"document {trace.id!r} has no gold to fit a temperature to")
-    predicted = processor.decode_outputs(trace.encoded, trace.rows, trace.outputs)
+    return Answered(trace.encoded, trace.rows, trace.outputs)
+
+
+def _answers(processor: Processor, asked: Sequence[Answered]) -> list[Answers]:
+    """What `metrics.Calibration` sees of each document."""
     calibration = document_metric(processor.task.needs).further["calibration"]
-    confidences, rights = calibration.view(predicted, trace.document.gold)
-    return Answers(np.array(confidences, dtype=np.float64), np.array(rights, dtype=np.float64))
+    found: list[Answers] = []
+    for one, document in zip(asked, processor.interpret_outputs(asked), strict=True):
+        gold = one.encoded.document.gold or Annotation()
+        confidences, rights = calibration.view(processor.postprocess(document), gold)
+        found.append(Answers(np.array(confidences, dtype=np.float64), np.array(rights, dtype=np.float64)))
+    return found

@@ -119,7 +119,9 @@ class DocumentTrainer(ServingTrainer):
         self.augmenter = None if augmenter is None else augmenter.within(processing_class)
         self.batch_loss = None if loss is None else self._make_loss(Loss.from_spec(loss))
         self.loss_is_scaled_for_ga = self.batch_loss is not None
-        check_weighting(args, has_loss=loss is not None, sample_weight=sample_weight, balance=balance)
+        check_weighting(
+            args, task=self.processor.task, has_loss=loss is not None, sample_weight=sample_weight, balance=balance
+        )
         if sample_weight is not None and train_dataset is not None and not is_stream(train_dataset):
             check_sample_weights(train_dataset, sample_weight)
 

@@ -5,7 +5,6 @@ saved still is a token classifier to whoever knows no more.
 """
 
 import sys
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import transformers
@@ -14,6 +13,8 @@ from transformers import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, AutoConfig, Pre
 from nlp_inference.errors import InvalidSpecError
 
 _STOCK = "ForTokenClassification"
+_WHERE = ("cache_dir", "force_download", "local_files_only", "proxies", "subfolder", "token")
+"""What `from_pretrained` is told of where files are, and the configuration does not hand on."""
 
 
 class AutoHead:
@@ -41,13 +42,13 @@ class AutoHead:
         Raises:
             InvalidSpecError: transformers has no token classifier of the checkpoint's family.
         """
-        options.pop("trust_remote_code", None)
-        kept = {name: options.pop(name) for name in ("dtype", "output_loading_info") if name in options}
-        config, options = AutoConfig.from_pretrained(
-            name_or_path, revision=revision, return_unused_kwargs=True, **options
-        )
+        where = {"revision": revision, **{name: options.pop(name) for name in _WHERE if name in options}}
+        of_model = {name: options.pop(name) for name in ("dtype", "output_loading_info") if name in options}
+        options["trust_remote_code"] = False  # else transformers asks whoever writes to the standard input
+        config, unused = AutoConfig.from_pretrained(name_or_path, return_unused_kwargs=True, **where, **options)
+        unused.pop("trust_remote_code", None)
         model_class = cls.class_for(type(config))
-        return model_class.from_pretrained(name_or_path, config=config, revision=revision, **kept, **options)
+        return model_class.from_pretrained(name_or_path, config=config, **where, **of_model, **unused)
 
     @classmethod
     def from_config(cls, config: PretrainedConfig) -> PreTrainedModel:
@@ -96,7 +97,7 @@ class AutoHead:
     def _derived(cls, stock: type[PreTrainedModel]) -> type[PreTrainedModel]:
         name, module = stock.__name__.removesuffix(_STOCK) + cls.suffix, sys.modules[cls.__module__]
         if name not in vars(module):
-            members: Mapping[str, Any] = {"__module__": cls.__module__, "__doc__": f"{cls.mixin.__doc__}"}
-            setattr(module, name, type(name, (cls.mixin, stock), dict(members)))
+            described = {"__module__": cls.__module__, "__doc__": cls.mixin.__doc__}
+            setattr(module, name, type(name, (cls.mixin, stock), described))
         made: type[PreTrainedModel] = vars(module)[name]
         return made

@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 import transformers
 from transformers import PreTrainedModel
 
+from nlp_inference.architectures.crf import AutoModelForCrfTokenClassification
 from nlp_inference.architectures.families import AutoHead
+from nlp_inference.architectures.spans import AutoModelForSpanClassification
 from nlp_inference.errors import ArtefactError, InvalidSpecError, UnknownTypeError
 
 GROUP = "nlp_inference.architectures"
@@ -14,7 +16,9 @@ GROUP = "nlp_inference.architectures"
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
+_HEADS: tuple[type[AutoHead], ...] = (AutoModelForCrfTokenClassification, AutoModelForSpanClassification)
 _MEMBERS: dict[str, type[PreTrainedModel]] = {}
+_SAVED_CODE = "; or if its code was saved with the model and you trust it, load it with trust_remote_code=True"
 _OF_ARTEFACTS = "transformers_modules"
 
 
@@ -25,7 +29,8 @@ def architecture(model: type[Model]) -> type[Model]:
     under `base_model_prefix`, so that `from_pretrained` takes it from any checkpoint of that kind.
 
     Raises:
-        InvalidSpecError: it is no `PreTrainedModel`, or transformers or somebody else has a class of its name.
+        InvalidSpecError: it is no `PreTrainedModel`, or transformers, this library or somebody else has a class of its
+            name.
 
     Example:
         >>> from transformers import BertModel, BertPreTrainedModel
@@ -45,6 +50,8 @@ def architecture(model: type[Model]) -> type[Model]:
         return model  # known to the model that it came with, and to no other
     if hasattr(transformers, name):
         raise InvalidSpecError(f"transformers has a class {name!r} itself; give yours another name")
+    if any(head.class_named(name) is not None for head in _HEADS):
+        raise InvalidSpecError(f"nlp_inference has a class {name!r} itself; give yours another name")
     if known is not None and known.__module__ != model.__module__:
         raise InvalidSpecError(f"the architecture {name!r} belongs to {known.__module__}; give yours another name")
     _MEMBERS[name] = model
@@ -115,8 +122,7 @@ def saved_architecture(config: Any, *, auto_model: type, trusted: bool, source: 
     if found is None:
         raise ArtefactError(
             f"the model {source!r} is a {name}, a class that transformers does not have; install the package that has "
-            "it, or import the module that defines it; or if its code was saved with the model and you trust it, load "
-            "it with trust_remote_code=True"
+            "it, or import the module that defines it" + (_SAVED_CODE if runs_saved_code(auto_model) else "")
         )
     return found
 

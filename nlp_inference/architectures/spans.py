@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import TokenClassifierOutput
 
 from nlp_inference.architectures.families import AutoHead
+from nlp_inference.errors import InvalidSpecError
 from nlp_inference.layout import IGNORED
 
 _PAIR_SIZE = 64
@@ -117,12 +118,22 @@ def _log_one_and_sum(scores: Tensor) -> Tensor:
     return torch.cat([flat, flat.new_zeros(rows, 1, labels)], dim=1).logsumexp(dim=1)
 
 
+def _hidden_size(config: Any) -> int:
+    size: int | None = getattr(config.get_text_config(), "hidden_size", None)
+    if size is None:
+        raise InvalidSpecError(
+            f"a {type(config).__name__} does not say how large the states of its encoder are, of which spans are "
+            "scored; take another base, such as a BERT"
+        )
+    return size
+
+
 class _WithSpans:
     """A token classifier that scores all spans of a row; see `SpanOutput`."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)  # type: ignore[call-arg]  # the token classifier of a family, which comes behind
-        self.span_head = SpanHead(config.hidden_size, config.num_labels)
+        self.span_head = SpanHead(_hidden_size(config), config.num_labels)
         self.span_head.apply(self._init_weights)  # type: ignore[attr-defined]  # as above
 
     def forward(

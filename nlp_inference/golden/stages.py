@@ -24,7 +24,7 @@ from nlp_inference.golden.schema import (
 )
 from nlp_inference.layout import Row
 from nlp_inference.processor import Processor
-from nlp_inference.route import Trace
+from nlp_inference.trace import Trace
 
 _HEAD = 64
 """Values at the beginning of an array of whole numbers that are kept as they are."""

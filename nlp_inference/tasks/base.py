@@ -65,8 +65,17 @@ class Task(Registered, ABC):
     """What it learns from in a gold annotation."""
     flat: ClassVar[bool] = False
     """Whether gold spans must not overlap."""
+    own_loss: ClassVar[bool] = False
+    """Whether only the loss of its model trains it: others read the id of one class for each row of logits."""
     pair_position: ClassVar[Literal["first", "second"]] = "second"
     """Where the second text of a pair stands in the model's input."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Let a subclass that decodes otherwise do so for several documents too."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if "decode" in vars(cls) and "decode_all" not in vars(cls):
+            cls.decode_all = Task.decode_all  # type: ignore[method-assign]  # in the place of an inherited one
 
     @abstractmethod
     def model_settings(self) -> dict[str, Any]:
@@ -91,6 +100,13 @@ class Task(Registered, ABC):
     def run(self, model: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Ask the model about a batch; a task whose model generates calls `model.generate` instead."""
         return model(**inputs)
+
+    def condense(self, row: Row, outputs: Arrays) -> Arrays:  # noqa: ARG002 - most outputs are not large
+        """What `decode` needs of the outputs for a row, which it takes in their place; for outputs that are large.
+
+        Called on the thread that ran the model, so that a chunk of documents need not hold all of its outputs.
+        """
+        return outputs
 
     @abstractmethod
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:

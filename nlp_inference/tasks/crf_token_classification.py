@@ -35,6 +35,7 @@ class CrfTokenClassification(TokenClassification):
     name = "crf-token-classification"
     auto_model = "AutoModelForCrfTokenClassification"
     outputs = ("logits", "transitions")
+    own_loss = True
 
     aggregation: Literal["first", "none"] = "first"
 

@@ -1,6 +1,7 @@
 """The best tag sequences of linear chains, and how certain each of their tags is; many chains side by side."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -11,23 +12,19 @@ Ints = NDArray[np.int64]
 
 
 class Chains(NamedTuple):
-    """Chains side by side, the longest first, so that those that go on at a step are the first of them.
+    """Chains side by side, the longest first, so that those that have a step are the first of them.
 
     Attributes:
-        scores: `[steps, chains, tags]`, of each tag at each step; zero behind the end of a chain.
+        scores: `[all steps, tags]`, of each tag: those of the first step of all chains, then those of the second, …
         moves: `[chains, tags, tags]`, of the second tag right behind the first.
         ends: `[chains, tags]`, of each tag at the end of a chain.
-        lengths: `[chains]`, steps of each chain, none of which is empty.
+        steps: where the scores of each step stand.
     """
 
     scores: Floats
     moves: Floats
     ends: Floats
-    lengths: Ints
-
-    def going_on(self, step: int) -> int:
-        """How many chains have this step."""
-        return int(np.searchsorted(-self.lengths, -step, side="left"))
+    steps: tuple[slice, ...]
 
 
 def tag_chains(
@@ -61,72 +58,63 @@ def tag_chains(
         ([0, 1], [0.9, 0.6])
         >>> [(tags, certain)] = tag_chains([scores], [np.log([[0.8, 0.2], [0.2, 0.8]])], starts=free, ends=free)
         >>> tags.tolist(), certain.round(2).tolist()
-        ([0, 0], [0.86, 0.69])
+        ([0, 0], [0.88, 0.65])
     """
     order = sorted(range(len(scores)), key=lambda chain: -len(scores[chain]))
-    chains = _side_by_side([scores[one] for one in order], [moves[one] for one in order], starts, ends)
+    lengths = np.array([len(scores[chain]) for chain in order])
+    begins = np.append(0, np.searchsorted(-lengths, -np.arange(lengths[0]), side="left").cumsum())
+    places = [begins[:length] + number for number, length in enumerate(lengths)]
+    joined = np.empty((begins[-1], len(starts)))
+    for chain, place in zip(order, places, strict=True):
+        joined[place] = scores[chain]
+    joined[: len(order)] += starts
+    chains = Chains(
+        joined,
+        np.stack([moves[chain] for chain in order]).astype(np.float64),
+        np.tile(ends, (len(order), 1)).astype(np.float64),
+        tuple(slice(*both) for both in pairwise(begins.tolist())),
+    )
     tags = _best_tags(chains)
     certain = _probabilities(chains, tags)
-    found = {
-        chain: (tags[:length, place], certain[:length, place])
-        for place, (chain, length) in enumerate(zip(order, chains.lengths.tolist(), strict=True))
-    }
+    found = {chain: (tags[place], certain[place]) for chain, place in zip(order, places, strict=True)}
     return [found[chain] for chain in range(len(scores))]
 
 
-def _side_by_side(
-    scores: Sequence[NDArray[np.floating]],
-    moves: Sequence[NDArray[np.floating]],
-    starts: NDArray[np.floating],
-    ends: NDArray[np.floating],
-) -> Chains:
-    lengths = np.array([len(one) for one in scores])
-    joined = np.zeros((lengths[0], len(scores), len(starts)))
-    for place, one in enumerate(scores):
-        joined[: len(one), place] = one
-    joined[0] += starts
-    return Chains(
-        joined, np.stack(moves).astype(np.float64), np.tile(ends, (len(scores), 1)).astype(np.float64), lengths
-    )
-
-
 def _best_tags(chains: Chains) -> Ints:
-    """`[steps, chains]`."""
-    steps, _, tags = chains.scores.shape
-    origins = np.zeros(chains.scores.shape, dtype=np.min_scalar_type(tags))
-    score = chains.scores[0].copy()
-    for step in range(1, steps):
-        on = chains.going_on(step)
+    """`[all steps]`."""
+    origins = np.zeros(chains.scores.shape, dtype=np.min_scalar_type(chains.scores.shape[1]))
+    score = chains.scores[chains.steps[0]].copy()
+    for step in chains.steps[1:]:
+        on = step.stop - step.start
         paths = score[:on, :, None] + chains.moves[:on]
         best = paths.argmax(axis=1)
-        origins[step, :on] = best
-        score[:on] = np.take_along_axis(paths, best[:, None], axis=1)[:, 0] + chains.scores[step, :on]
-    found = np.zeros(chains.scores.shape[:2], dtype=np.int64)
+        origins[step] = best
+        score[:on] = np.take_along_axis(paths, best[:, None], axis=1)[:, 0] + chains.scores[step]
+    found = np.empty(len(chains.scores), dtype=np.int64)
     last = (score + chains.ends).argmax(axis=1)
-    for step in range(steps - 1, -1, -1):
-        on = chains.going_on(step)
-        found[step, :on] = last[:on]
-        last[:on] = origins[step, np.arange(on), last[:on]] if step else last[:on]
+    for step in chains.steps[::-1]:
+        on = step.stop - step.start
+        found[step] = last[:on]
+        last[:on] = np.take_along_axis(origins[step], last[:on, None], axis=1)[:, 0]
     return found
 
 
 def _probabilities(chains: Chains, tags: Ints) -> Floats:
-    """`[steps, chains]`: of each tag of some sequences. Each step is divided by its sum, so that none vanishes."""
-    steps = len(chains.scores)
-    weights = np.exp(chains.scores - chains.scores.max(axis=2, keepdims=True))
+    """`[all steps]`: of each tag of some sequences. Each step is divided by its sum, so that none vanishes."""
+    weights = np.exp(chains.scores - chains.scores.max(axis=1, keepdims=True))
     moves = np.exp(chains.moves - chains.moves.max(axis=(1, 2), keepdims=True))
     forward = np.empty_like(weights)
-    forward[0] = _shares(weights[0])
-    for step in range(1, steps):
-        on = chains.going_on(step)
-        forward[step, :on] = _shares((forward[step - 1, :on, :, None] * moves[:on]).sum(axis=1) * weights[step, :on])
-    certain = np.zeros(weights.shape[:2])
+    before = forward[chains.steps[0]] = _shares(weights[chains.steps[0]])
+    for step in chains.steps[1:]:
+        on = step.stop - step.start
+        before = forward[step] = _shares((before[:on, :, None] * moves[:on]).sum(axis=1) * weights[step])
+    certain = np.empty(len(weights))
     backward = np.exp(chains.ends - chains.ends.max(axis=1, keepdims=True))
-    for step in range(steps - 1, -1, -1):
-        on = chains.going_on(step)
-        both = _shares(forward[step, :on] * backward[:on])
-        certain[step, :on] = np.take_along_axis(both, tags[step, :on, None], axis=1)[:, 0]
-        backward[:on] = _shares((moves[:on] * (backward[:on] * weights[step, :on])[:, None]).sum(axis=2))
+    for step in chains.steps[::-1]:
+        on = step.stop - step.start
+        both = _shares(forward[step] * backward[:on])
+        certain[step] = np.take_along_axis(both, tags[step, None], axis=1)[:, 0]
+        backward[:on] = _shares((moves[:on] * (backward[:on] * weights[step])[:, None]).sum(axis=2))
     return certain
 
 

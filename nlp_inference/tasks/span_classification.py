@@ -43,6 +43,7 @@ class SpanClassification(Task):
     auto_model = "AutoModelForSpanClassification"
     pipeline_tag = "token-classification"
     needs = "spans"
+    own_loss = True
 
     labels: tuple[str, ...]
     words: Words = "tokenizer"
@@ -76,12 +77,21 @@ class SpanClassification(Task):
             outputs.append({"logits": logits})
         return outputs
 
+    def condense(self, row: Row, outputs: Arrays) -> Arrays:
+        """`spans` `[spans, 3]`, first token, last token and label id of all above the threshold, and their `logits`."""
+        logits = outputs["logits"][row.content, row.content]
+        first, last, label = (logits > self._least_logit).nonzero()
+        forward = first <= last
+        spans = np.stack([first, last, label], axis=1)[forward]
+        return {"spans": spans, "logits": logits[tuple(spans.T)]}
+
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """The spans above the threshold, in the order of the text, in raw coordinates."""
         units = read_units(encoded, are_tokens=False, words=self.words)
         found: dict[tuple[int, int, int], float] = {}
         for number, (row, output) in enumerate(zip(rows, outputs, strict=True)):
-            found |= self._above_threshold(encoded.windows, number, units, output["logits"][row.content, row.content])
+            condensed = output if "spans" in output else self.condense(row, output)
+            found |= _answers(encoded.windows, number, units, condensed)
         return Annotation(spans=self._raw_spans(encoded, units, found))
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
@@ -103,23 +113,6 @@ class SpanClassification(Task):
     @cached_property
     def _least_logit(self) -> float:
         return float(np.log(self.threshold / (1 - self.threshold)))
-
-    def _above_threshold(
-        self, windows: Sequence[Window], number: int, units: Units, logits: NDArray[np.float32]
-    ) -> dict[tuple[int, int, int], float]:
-        """First unit, unit after the last, and label id of the spans that a window answers for, with their scores."""
-        window = windows[number]
-        begin, end = np.searchsorted(units.tokens, (window.start, window.end)).tolist()
-        tokens = units.tokens[begin:end] - window.start
-        scores = logits[np.ix_(tokens, tokens)]
-        first, last, label = (scores > self._least_logit).nonzero()
-        kept = first <= last
-        if len(windows) > 1:
-            kept &= _answering_window(windows, units.tokens[begin + first], units.tokens[begin + last]) == number
-        first, last, label = first[kept], last[kept], label[kept]
-        certain = 1 / (1 + np.exp(-scores[first, last, label].astype(np.float64)))
-        spans = zip((begin + first).tolist(), (begin + last + 1).tolist(), label.tolist(), strict=True)
-        return dict(zip(spans, certain.tolist(), strict=True))
 
     def _raw_spans(
         self, encoded: EncodedDocument, units: Units, found: dict[tuple[int, int, int], float]
@@ -149,6 +142,20 @@ class SpanClassification(Task):
     def _place_gold(self, encoded: EncodedDocument, units: Units) -> list[tuple[Span, UnitRange | None]]:
         """Each gold span with the units that it touches, if there are any."""
         return [(span, units.touched_by(encoded, span)) for span in known_gold(encoded, self.labels)]
+
+
+def _answers(
+    windows: Sequence[Window], number: int, units: Units, condensed: Arrays
+) -> dict[tuple[int, int, int], float]:
+    """First unit, unit after the last, and label id of the spans that a window answers for; their probabilities."""
+    tokens, labels = condensed["spans"][:, :2] + windows[number].start, condensed["spans"][:, 2]
+    kept = np.isin(tokens, units.tokens).all(axis=1)
+    if len(windows) > 1:
+        kept &= _answering_window(windows, tokens[:, 0], tokens[:, 1]) == number
+    first, last = np.searchsorted(units.tokens, tokens[kept]).T
+    certain = 1 / (1 + np.exp(-condensed["logits"][kept].astype(np.float64)))
+    spans = zip(first.tolist(), (last + 1).tolist(), labels[kept].tolist(), strict=True)
+    return dict(zip(spans, certain.tolist(), strict=True))
 
 
 def _windows_with(windows: Sequence[Window], units: Units, touched: UnitRange) -> list[int]:

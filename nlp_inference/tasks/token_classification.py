@@ -136,10 +136,13 @@ class TokenClassification(SoftmaxTask):
 
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """The spans of the best valid tag sequence over the whole document, in raw coordinates."""
-        return self.decode_all([Answered(encoded, rows, outputs)])[0]
+        return self._annotate([Answered(encoded, rows, outputs)])[0]
 
     def decode_all(self, answered: Sequence[Answered]) -> list[Annotation]:
         """See `decode`; the units of all documents are tagged as one array."""
+        return self._annotate(answered)
+
+    def _annotate(self, answered: Sequence[Answered]) -> list[Annotation]:
         units = [self._units(one.encoded) for one in answered]
         with_units = [place for place, its in enumerate(units) if len(its.tokens)]
         annotations = [Annotation()] * len(answered)

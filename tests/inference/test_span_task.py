@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from nlp_inference import Document, Processor, SpanClassification
-from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.errors import InvalidDocumentError, PredictionError
 from nlp_inference.layout import IGNORED
 
 LABELS = ("CITY", "CLUB")
@@ -99,6 +99,24 @@ def test_a_span_that_no_window_reads_whole_is_lost_and_said_to_be(tokenizer):
 def test_gold_of_another_label_is_refused(processor):
     with pytest.raises(InvalidDocumentError, match="'TOWN' is not among the labels"):
         processor([Document(raw_text="Rome", gold=gold((0, 4, "TOWN")))], labels=True)
+
+
+def test_answers_that_were_condensed_say_the_same_and_are_small(tokenizer):
+    processor = Processor(tokenizer, SpanClassification(labels=LABELS), windows={"max_length": 8, "overlap": 3})
+    (encoded,) = processor.encode([Document(raw_text="a b c d e f g h i")])
+    rows, outputs = processor.rows(encoded), answers(processor, encoded, {(0, 2, "CLUB"): 1.5, (4, 4, "CITY"): 0.5})
+    condensed = [processor.condense(row, output) for row, output in zip(rows, outputs, strict=True)]
+    whole = processor.decode_outputs(encoded, rows, outputs)
+    assert [processor.decode_outputs(encoded, rows, condensed)] == [whole]
+    assert [len(one["spans"]) for one in condensed] == [2, 1]
+    assert {(span.start, span.end, span.label) for span in whole.predicted.spans} == {(0, 5, "CLUB"), (8, 9, "CITY")}
+
+
+def test_answers_that_are_no_numbers_are_not_condensed_to_nothing(processor):
+    (encoded,) = processor.encode([Document(raw_text="Real Madrid")])
+    [output] = answers(processor, encoded, {(0, 0, "CITY"): np.nan})
+    with pytest.raises(PredictionError, match="'logits' holds NaN"):
+        processor.condense(processor.rows(encoded)[0], output)
 
 
 @pytest.mark.parametrize("threshold", [0, 1])

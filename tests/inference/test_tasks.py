@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from nlp_inference import Document, Processor, TextClassification, TokenClassification
+from nlp_inference import Annotation, Document, Processor, TextClassification, TokenClassification
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.layout import IGNORED
-from nlp_inference.tasks import Task
+from nlp_inference.tasks import Answered, Task
 
 LABELS = ("PERSON", "CITY")
 TEXT = "Ana unbelievably lives in Rome"
@@ -228,3 +228,20 @@ def test_what_the_model_is_told(task, settings):
     assert told["id2label"] == settings
     assert told["label2id"] == {label: index for index, label in settings.items()}
     assert told["num_labels"] == len(settings)
+
+
+def test_a_subclass_that_decodes_otherwise_does_so_on_the_route_too(token_processor):
+    class OnlyCities(TokenClassification):
+        """Cities, and nothing else."""
+
+        def decode(self, encoded, rows, outputs):
+            found = super().decode(encoded, rows, outputs)
+            return Annotation(spans=tuple(span for span in found.spans if span.label == "CITY"))
+
+    plain = token_processor.task
+    encoded = token_processor.encode([document_of("Ana Rome", [])])[0]
+    rows = token_processor.rows(encoded)
+    logits = np.eye(len(plain.tag_scheme.tags), dtype=np.float32)[[0, 1, 3, 0]] * 30  # B-PERSON, B-CITY
+    answered = Answered(encoded, rows, [{"logits": logits}])
+    found = [task.decode_all([answered] * 2) for task in (plain, OnlyCities(**plain.model_dump()))]
+    assert [[span.label for span in both[1].spans] for both in found] == [["PERSON", "CITY"], ["CITY"]]

@@ -8,8 +8,8 @@ from typing import Any
 
 from nlp_inference import Annotation, Category, Document, Span
 from nlp_inference.document import Coverage
-from nlp_inference.route import Trace
 from nlp_inference.tasks.base import Needs
+from nlp_inference.trace import Trace
 from nlp_training.config import RunConfig, save_config
 from nlp_training.evaluation import compare, score
 from nlp_training.predictions import PREDICTIONS, PredictionFile

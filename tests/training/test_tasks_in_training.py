@@ -14,6 +14,8 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig, train
 from nlp_training.cli import app as training
 
+TRAINING = {"num_train_epochs": 6, "learning_rate": 0.02, "per_device_train_batch_size": 8, "bf16": False}
+
 
 def nested_records(prefix: str, size: int) -> list[dict[str, Any]]:
     """The records of `span_records`, with a span around the name, the verb and the city."""
@@ -35,7 +37,7 @@ def run_of(folder: Any, base: Any, task: str, records: Any, **more: Any) -> RunC
                 for name, count in {"train": 48, "validation": 12, "test": 8}.items()
             },
             "processor": {"preprocess": ["strip_html"], "task": task},
-            "training": {"num_train_epochs": 6, "learning_rate": 0.02, "per_device_train_batch_size": 8, "bf16": False},
+            "training": TRAINING,
             **more,
         }
     )
@@ -64,7 +66,33 @@ def test_a_task_goes_the_whole_route(tmp_path, tiny_base, task, records, spans):
         assert [(document.surface(span), span.label) for span in document.predicted.spans] == spans
 
 
-def test_a_loss_that_would_train_the_logits_alone_is_refused(tmp_path, tiny_base):
-    run = run_of(tmp_path, tiny_base, "crf-token-classification", span_records, loss="cross_entropy")
-    with pytest.raises(InvalidSpecError, match=r"reads logits, transitions .* leave out loss"):
+@pytest.mark.parametrize("task", ["crf-token-classification", "span-classification"])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"loss": "cross_entropy"}, "loss is given, but a model of the task '{}' learns by its own alone"),
+        ({"training": {"label_smoothing_factor": 0.1}}, "label_smoothing_factor is 0.1, but a model of the task '{}'"),
+    ],
+)
+def test_a_loss_other_than_the_model_s_is_refused(tmp_path, tiny_base, task, settings, said):
+    run = run_of(tmp_path, tiny_base, task, span_records, **settings)
+    with pytest.raises(InvalidSpecError, match=said.format(task)):
+        train(run, console=Console(file=StringIO()))
+
+
+def test_a_class_of_a_file_is_refused_where_its_source_could_not_travel(tmp_path, tiny_base):
+    (tmp_path / "my_crf.py").write_text(
+        "from transformers import BertPreTrainedModel\n"
+        "from nlp_inference.architectures import architecture\n\n\n"
+        "@architecture\nclass MyCrf(BertPreTrainedModel):\n    pass\n"
+    )
+    run = run_of(
+        tmp_path,
+        tiny_base,
+        "crf-token-classification",
+        span_records,
+        model={"base": str(tiny_base), "architecture": "MyCrf"},
+        modules=[str(tmp_path / "my_crf.py")],
+    )
+    with pytest.raises(InvalidSpecError, match="'MyCrf' is from a file, whose source would have to travel"):
         train(run, console=Console(file=StringIO()))
