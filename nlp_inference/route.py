@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from time import perf_counter
@@ -28,6 +28,10 @@ _TimedBatch = tuple[list[Arrays | Exception], float]
 
 Place = tuple[int, int]
 """Of a row: the place of its trace among the traces, and its number among the rows of that trace."""
+
+
+_DECODED_TOGETHER = 32
+"""Documents: arrays of so many are long enough that numpy spends its time on their numbers, and not on its calls."""
 
 
 class Begun(NamedTuple):
@@ -121,15 +125,23 @@ class Route:
     def finish(self, begun: "Begun") -> list[Trace]:
         """Wait for the model's answers and complete the traces, each while the model works on the next."""
         done = list(begun.traces)
+        waiting: dict[int, Trace] = {}
         try:
             for complete in begun.answered():
-                answered = [begun.traces[place].with_answers(answers) for place, answers in complete.items()]
-                for place, trace in zip(complete, self._decode(answered), strict=True):
-                    kept = trace if begun.keep_outputs else trace._replace(outputs=None)
-                    done[place] = _attempt(self._postprocess, kept)
+                waiting |= {place: begun.traces[place].with_answers(answers) for place, answers in complete.items()}
+                if len(waiting) >= _DECODED_TOGETHER:
+                    self._finish_together(waiting, done, keep_outputs=begun.keep_outputs)
+                    waiting = {}
+            self._finish_together(waiting, done, keep_outputs=begun.keep_outputs)
         finally:
             begun.close()
         return done
+
+    def _finish_together(self, answered: Mapping[int, Trace], done: list[Trace], *, keep_outputs: bool) -> None:
+        """Complete some traces, and put them at their places."""
+        for place, trace in zip(answered, self._decode(list(answered.values())), strict=True):
+            kept = trace if keep_outputs else trace._replace(outputs=None)
+            done[place] = _attempt(self._postprocess, kept)
 
     @staticmethod
     def _batches(places: Sequence[Place], traces: Sequence[Trace], budget: int) -> list[list[Place]]:
