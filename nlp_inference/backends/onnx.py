@@ -25,8 +25,8 @@ from nlp_inference.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.tasks import Task
 
 _TOKEN_BUDGETS = {"cpu": 1024, "cuda": 32768}
-_ROWS_APART_TOKEN_BUDGET = 512
-"""Rows that go one by one gain nothing by large batches, and small ones are shared out more evenly."""
+_INT8_TOKEN_BUDGET = 512
+"""On a CPU integer products gain nothing by larger batches, and small ones are shared out more evenly."""
 
 _SLOWER_ON_A_CPU = ["SkipLayerNormFusion"]
 """Its kernel takes four times as long as the addition and the normalisation that it stands for."""
@@ -75,7 +75,7 @@ class OnnxBackend:
         self._inputs = [one.name for one in session.get_inputs()]
         device = "cpu" if session.get_providers()[0] == _PROVIDERS["cpu"] else "cuda"
         self.threads = threads if device == "cpu" else 1
-        self.token_budget = _ROWS_APART_TOKEN_BUDGET if self.rows_apart else _TOKEN_BUDGETS[device]
+        self.token_budget = _INT8_TOKEN_BUDGET if (dtype, device) == ("int8", "cpu") else _TOKEN_BUDGETS[device]
         where = cpu_name() if device == "cpu" else f"a GPU of {platform.node()}"  # ONNX Runtime does not tell its name
         self.runs_on = f"{where}, onnxruntime {onnxruntime.__version__}"
         missing = sorted(set(task.outputs) - {one.name for one in session.get_outputs()})

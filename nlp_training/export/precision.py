@@ -15,6 +15,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from nlp_training.export.fixed_scales import with_fixed_scales
+
 Int8Mode = Literal["dynamic", "static"]
 """Where the scales of activations come from: each text itself, or training documents, once and for all."""
 
@@ -63,38 +65,7 @@ def to_int8_static(source: Path, target: Path, batches: Iterable[Mapping[str, ND
         target: where ONNX Runtime may write.
         batches: what the model reads, as the processor makes it.
     """
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-
-    with _quiet():
-        quantize_static(
-            source,
-            target,
-            _reader(batches),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["MatMul", "Gemm", "Gather"],
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            extra_options=_CONSTANT_WEIGHTS,
-        )
-    return onnx.load(target)
-
-
-def _reader(batches: Iterable[Mapping[str, NDArray[np.int64]]]) -> Any:
-    from onnxruntime.quantization import CalibrationDataReader
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is not typed
-        """Hands out batches, as ONNX Runtime asks for them."""
-
-        def __init__(self) -> None:
-            self._batches = iter(batches)
-
-        def get_next(self) -> dict[str, NDArray[np.int64]] | None:
-            batch = next(self._batches, None)
-            return None if batch is None else dict(batch)
-
-    return Reader()
+    return with_fixed_scales(to_int8_dynamic(source, target), batches)
 
 
 @contextmanager

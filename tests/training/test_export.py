@@ -5,10 +5,12 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from made_up_records import span_records, write_jsonl
@@ -24,7 +26,9 @@ from nlp_inference.golden import read_golden
 from nlp_inference.golden.invariance import run_invariance
 from nlp_training.cli import app as training
 from nlp_training.export import exporter
+from nlp_training.export.fixed_scales import with_fixed_scales
 from nlp_training.export.graph import OPSET, describe, export_graph, save_graph
+from nlp_training.export.precision import to_int8_dynamic
 from nlp_training.export.score import score_drop
 from nlp_training.run import train
 
@@ -231,6 +235,26 @@ def test_static_int8_is_calibrated_on_the_training_documents(trained, tmp_path):
     [made] = exporter.export_model(tmp_path / "model", dtypes=["int8"], int8_mode="static", max_drop=100)
     backend = Predictor.from_pretrained(tmp_path / "model", dtype="int8").backend
     assert (made.dtype, backend.metadata["quantization"], backend.rows_apart) == ("int8", "static", False)
+    operators = Counter(node.op_type for node in onnx.load(tmp_path / "model" / "onnx" / "model_int8.onnx").graph.node)
+    assert operators["MatMulIntegerToFloat"] == 7  # of one layer: q, k, v, the output, two of the MLP; and the tags
+    assert not {"DynamicQuantizeLinear", "MatMulInteger"} & set(operators)
+
+
+def test_fixed_scales_are_those_of_the_least_and_the_greatest_value(token_processor, tmp_path):
+    plain = save_graph(export_graph(narrow_model("bert", token_processor.task), token_processor), tmp_path / "m.onnx")
+    dynamic = to_int8_dynamic(plain, tmp_path / "int8.onnx")
+    batches = [dict(token_processor([text])) for text in TEXTS]
+    fixed = with_fixed_scales(dynamic, batches)
+    outputs = {}
+    for name, graph in {"float32": onnx.load(plain), "dynamic": dynamic, "fixed": fixed}.items():
+        session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+        read = [one.name for one in session.get_inputs()]
+        outputs[name] = [session.run(["logits"], {key: batch[key] for key in read})[0] for batch in batches]
+    errors = {
+        name: max(float(abs(one - other).max()) for one, other in zip(outputs["float32"], outputs[name], strict=True))
+        for name in ("dynamic", "fixed")
+    }
+    assert 0 < errors["fixed"] < 3 * errors["dynamic"] < 0.1
 
 
 def test_a_lower_score_is_refused_and_leaves_nothing(trained, tmp_path, monkeypatch):
