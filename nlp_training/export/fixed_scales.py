@@ -74,44 +74,69 @@ def _fix(node: onnx.NodeProto, values: _Range, graph: onnx.GraphProto) -> onnx.N
     return helper.make_node("QuantizeLinear", [node.input[0], *node.output[1:]], [node.output[0]], name=node.name)
 
 
-def _with_products_in_one(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes, with each integer product, its scaling and the addition of its bias as one."""
-    vectors = {one.name for one in graph.initializer if len(one.dims) == 1}
-    makers = {output: node for node in graph.node for output in node.output}
-    users: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            users.setdefault(name, []).append(node)
+class _Links:
+    """Which node of a graph makes a tensor, and which read it."""
 
-    def only_user(node: onnx.NodeProto, kind: str) -> onnx.NodeProto | None:
-        found = users.get(node.output[0], [])
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.vectors = {one.name for one in graph.initializer if len(one.dims) == 1}
+        self.maker = {output: node for node in graph.node for output in node.output}
+        self.readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in graph.node:
+            for name in node.input:
+                self.readers.setdefault(name, []).append(node)
+
+    def only_reader(self, node: onnx.NodeProto, kind: str) -> onnx.NodeProto | None:
+        """The node that reads what a node makes, if it is the only one, and of this kind."""
+        found = self.readers.get(node.output[0], [])
         return found[0] if len(found) == 1 and found[0].op_type == kind else None
 
-    def other_input(node: onnx.NodeProto, before: onnx.NodeProto) -> str:
-        return str(next(name for name in node.input if name != before.output[0]))
 
-    ends: dict[str, onnx.NodeProto] = {}  # the last node of each group, by its output, and what stands for the group
-    inner: set[str] = set()
-    for product in graph.node:
-        quantized = makers.get(product.input[0]) if product.op_type == "MatMulInteger" else None
-        as_float = None if quantized is None else only_user(product, "Cast")
-        scaled = None if as_float is None else only_user(as_float, "Mul")
-        scales = None if scaled is None or as_float is None else makers.get(other_input(scaled, as_float))
-        if quantized is None or as_float is None or scaled is None or scales is None or scales.op_type != "Mul":
-            continue
-        of_weights = next(name for name in scales.input if name != quantized.input[1])
-        inputs = [product.input[0], product.input[1], quantized.input[1], of_weights, *product.input[2:4]]
-        group = [product, as_float, scaled]
-        biased = only_user(scaled, "Add")
-        if biased is not None and other_input(biased, scaled) in vectors:
-            group.append(biased)
-            inputs.append(other_input(biased, scaled))
-        last = group[-1].output[0]
-        ends[last] = helper.make_node(
-            "MatMulIntegerToFloat", inputs, [last], name=product.name, domain=_OF_ONNX_RUNTIME
-        )
-        inner |= {node.output[0] for node in group[:-1]}
-    return [ends.get(node.output[0], node) for node in graph.node if node.output[0] not in inner]
+class _Product(NamedTuple):
+    """An integer product, the nodes that scale it and add its bias, and what all of them read."""
+
+    nodes: list[onnx.NodeProto]
+    inputs: list[str]
+
+    def in_one(self) -> onnx.NodeProto:
+        """The node that stands for them: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md."""
+        name, output = self.nodes[0].name, self.nodes[-1].output[0]
+        return helper.make_node("MatMulIntegerToFloat", self.inputs, [output], name=name, domain=_OF_ONNX_RUNTIME)
+
+
+def _with_products_in_one(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes, with each integer product, its scaling and the addition of its bias as one."""
+    links = _Links(graph)
+    candidates = (_product(node, links) for node in graph.node if node.op_type == "MatMulInteger")
+    products = [product for product in candidates if product is not None]
+    last = {product.nodes[-1].output[0]: product.in_one() for product in products}
+    inner = {node.output[0] for product in products for node in product.nodes[:-1]}
+    return [last.get(node.output[0], node) for node in graph.node if node.output[0] not in inner]
+
+
+def _product(product: onnx.NodeProto, links: _Links) -> _Product | None:
+    """A product with what `quantize_dynamic` puts behind it: a cast, a scaling, maybe a bias. `None` if it is another."""
+    quantized, as_float = links.maker.get(product.input[0]), links.only_reader(product, "Cast")
+    scaled = None if as_float is None else links.only_reader(as_float, "Mul")
+    if quantized is None or as_float is None or scaled is None:
+        return None
+    scales = links.maker.get(_beside(scaled, as_float))
+    if scales is None or scales.op_type != "Mul":
+        return None
+    of_activations = quantized.input[1]
+    of_weights = next(name for name in scales.input if name != of_activations)
+    nodes = [product, as_float, scaled]
+    zeros = [*product.input[2:], "", ""][:2]  # of both factors; one that is left out is zero
+    inputs = [*product.input[:2], of_activations, of_weights, *zeros]
+    biased = links.only_reader(scaled, "Add")
+    if biased is not None and _beside(biased, scaled) in links.vectors:
+        nodes.append(biased)
+        inputs.append(_beside(biased, scaled))
+    return _Product(nodes, inputs)
+
+
+def _beside(node: onnx.NodeProto, maker: onnx.NodeProto) -> str:
+    """What a node reads beside what another makes."""
+    return str(next(name for name in node.input if name != maker.output[0]))
 
 
 def _replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
