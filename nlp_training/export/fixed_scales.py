@@ -114,7 +114,7 @@ def _with_products_in_one(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def _product(product: onnx.NodeProto, links: _Links) -> _Product | None:
-    """A product with what `quantize_dynamic` puts behind it: a cast, a scaling, maybe a bias. `None` if it is another."""
+    """A product with what `quantize_dynamic` puts behind it: a cast, a scaling, maybe a bias; else `None`."""
     quantized, as_float = links.maker.get(product.input[0]), links.only_reader(product, "Cast")
     scaled = None if as_float is None else links.only_reader(as_float, "Mul")
     if quantized is None or as_float is None or scaled is None:
