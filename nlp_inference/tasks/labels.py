@@ -1,4 +1,7 @@
-"""What every list of labels must be."""
+"""What every list of labels must be, and what a model's configuration says of it."""
+
+from collections.abc import Sequence
+from typing import Any
 
 
 def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -11,3 +14,17 @@ def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     if not labels or not all(labels) or repeated:
         raise ValueError(f"labels must be a list of different, non-empty names; got {labels!r}, repeated: {repeated!r}")
     return labels
+
+
+def label_settings(labels: Sequence[str]) -> dict[str, Any]:
+    """How many labels there are and what they are called, as `config.json` says it.
+
+    Example:
+        >>> label_settings(["no", "yes"])
+        {'num_labels': 2, 'id2label': {0: 'no', 1: 'yes'}, 'label2id': {'no': 0, 'yes': 1}}
+    """
+    return {
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }

@@ -12,7 +12,7 @@ from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.layout import Row
 from nlp_inference.tasks.base import Arrays, LostSpan, Task
-from nlp_inference.tasks.labels import check_labels
+from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN
 from nlp_inference.tasks.units import UnitRange, Units, Words, known_gold, read_units, why_lost
 from nlp_inference.windowing import Window
@@ -53,11 +53,7 @@ class SpanClassification(Task):
 
     def model_settings(self) -> dict[str, Any]:
         """`num_labels` and the names of the labels."""
-        return {
-            "num_labels": len(self.labels),
-            "id2label": dict(enumerate(self.labels)),
-            "label2id": {label: index for index, label in enumerate(self.labels)},
-        }
+        return label_settings(self.labels)
 
     def targets(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
         """`labels` `[spans, 3]`: the tokens of the first and of the last word of each span in the row, and its label.

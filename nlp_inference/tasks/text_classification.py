@@ -12,7 +12,7 @@ from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.layout import Row
 from nlp_inference.tasks.base import Arrays
-from nlp_inference.tasks.labels import check_labels
+from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
 
@@ -48,12 +48,7 @@ class TextClassification(SoftmaxTask):
 
     def model_settings(self) -> dict[str, Any]:
         """`num_labels` and the names of the labels."""
-        return {
-            "num_labels": len(self.labels),
-            "id2label": dict(enumerate(self.labels)),
-            "label2id": {label: index for index, label in enumerate(self.labels)},
-            "problem_type": "single_label_classification",
-        }
+        return {**label_settings(self.labels), "problem_type": "single_label_classification"}
 
     def targets(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
         """`labels` `[]`: the id of the document's label, for each window.

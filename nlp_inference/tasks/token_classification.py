@@ -15,7 +15,7 @@ from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.layout import IGNORED, Row
 from nlp_inference.tasks.base import Answered, Arrays, LostSpan
-from nlp_inference.tasks.labels import check_labels
+from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.tag_scheme import OUTSIDE, SchemeName, TagScheme, UnitSpan
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
@@ -96,12 +96,7 @@ class TokenClassification(SoftmaxTask):
 
     def model_settings(self) -> dict[str, Any]:
         """`num_labels` and the names of the tags."""
-        tags = self.tag_scheme.tags
-        return {
-            "num_labels": len(tags),
-            "id2label": dict(enumerate(tags)),
-            "label2id": {tag: index for index, tag in enumerate(tags)},
-        }
+        return label_settings(self.tag_scheme.tags)
 
     def targets(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
         """`labels` `[tokens]`: the tag id of each token; with `first`, of the first token of each word only.
