@@ -123,7 +123,7 @@ class Route:
         return begun
 
     def finish(self, begun: "Begun") -> list[Trace]:
-        """Wait for the model's answers and complete the traces, each while the model works on the next."""
+        """Wait for the model's answers and complete the traces, some while it works on others."""
         done = list(begun.traces)
         waiting: dict[int, Trace] = {}
         try:
