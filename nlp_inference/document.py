@@ -64,7 +64,7 @@ class Annotation(_Frozen):
     spans: tuple[Span, ...] = ()
     categories: tuple[Category, ...] = ()
     relations: tuple[Relation, ...] = ()
-    values: dict[str, FiniteFloat] = {}
+    values: dict[str, FiniteFloat] = Field(default_factory=dict)
     generated: tuple[str, ...] = ()
 
 

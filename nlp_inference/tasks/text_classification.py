@@ -11,7 +11,7 @@ from nlp_inference.document import Annotation, Category
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.layout import Row
-from nlp_inference.tasks.base import Arrays
+from nlp_inference.tasks.base import Answered, Arrays
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
@@ -65,13 +65,29 @@ class TextClassification(SoftmaxTask):
         logits[self._gold_id(encoded)] = CERTAIN
         return [{"logits": logits} for _ in rows]
 
-    def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:  # noqa: ARG002
+    def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """The best labels, best first."""
-        scores = np.exp(log_softmax(self._pool(encoded, outputs), temperature=self.temperature))
-        best = np.argsort(-scores, kind="stable")[: self.top_k]
-        return Annotation(
-            categories=tuple(Category(label=self.labels[index], score=float(scores[index])) for index in best)
-        )
+        return self._annotate([Answered(encoded, rows, outputs)])[0]
+
+    def decode_all(self, answered: Sequence[Answered]) -> list[Annotation]:
+        """See `decode`; the labels of all documents are ranked as one array."""
+        return self._annotate(answered)
+
+    def _annotate(self, answered: Sequence[Answered]) -> list[Annotation]:
+        if not answered:
+            return []
+        logits = np.stack([self._pool(one.encoded, one.outputs) for one in answered])
+        scores = np.exp(log_softmax(logits, temperature=self.temperature))
+        best = np.argsort(-scores, axis=1, kind="stable")[:, : self.top_k]
+        ranked = zip(best.tolist(), np.take_along_axis(scores, best, axis=1).tolist(), strict=True)
+        return [
+            Annotation(
+                categories=tuple(
+                    Category(label=self.labels[label], score=score) for label, score in zip(*both, strict=True)
+                )
+            )
+            for both in ranked
+        ]
 
     def _pool(self, encoded: EncodedDocument, outputs: Sequence[Arrays]) -> NDArray[np.float32]:
         logits = np.stack([output["logits"] for output in outputs])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import messy_texts, sentences
 from tiny_models import tiny_model
 
-from nlp_inference import Annotation, Document, Predictor
+from nlp_inference import Annotation, Category, Document, Predictor
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.tasks import Answered
 
@@ -55,21 +55,25 @@ def test_law_5_neighbours_change_nothing(predictor, items, budget, data):
     assert_same(predict(predictor, items, budget)[position], alone)
 
 
+GOLD = {"spans": Annotation(), "category": Annotation(categories=(Category(label="ham"),))}
+"""Something that perfect outputs can be asked for, whose shapes are those of a model's."""
+
+
 def answered(processor, texts, seed):
     """The texts, each with answers that are drawn by chance."""
     random = np.random.default_rng(seed)
     found = []
     for encoded in processor.encode([Document(raw_text=text) for text in texts]):
         rows = processor.rows(encoded)
-        without_gold = replace(encoded, document=encoded.document.with_gold(Annotation()))
-        perfect = processor.task.perfect_outputs(without_gold, rows)
+        with_gold = replace(encoded, document=encoded.document.with_gold(GOLD[processor.task.needs]))
+        perfect = processor.task.perfect_outputs(with_gold, rows)
         drawn = [{name: random.normal(scale=2, size=array.shape) for name, array in one.items()} for one in perfect]
         outputs = [{name: array.astype(np.float32) for name, array in one.items()} for one in drawn]
         found.append(Answered(encoded, rows, outputs))
     return found
 
 
-@pytest.mark.parametrize("name", ["token_processor", "crf_processor", "span_processor"])
+@pytest.mark.parametrize("name", ["token_processor", "crf_processor", "span_processor", "text_processor"])
 @settings(max_examples=150)
 @given(texts=texts, seed=st.integers(0, 1000))
 def test_law_5_documents_that_are_decoded_together_keep_every_bit(name, request, texts, seed):
