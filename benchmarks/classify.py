@@ -9,9 +9,10 @@ second count. `encode` of sentence-transformers sorts by length itself, and gets
 medians.
 """
 
+import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -30,12 +31,13 @@ from nlp_inference.backends.torch import load_model
 from nlp_inference.quiet import quiet_libraries
 from nlp_inference.tasks import TextClassification
 from nlp_training.export.graph import describe, export_graph, save_graph
-from nlp_training.export.precision import to_int8_dynamic
+from nlp_training.export.precision import Int8Mode, to_int8_dynamic, to_int8_static
 
 LABELS = tuple(f"intent {number}" for number in range(77))
 PEER, PIPELINE = "sentence-transformers", "pipeline"
 KINDS = (PIPELINE, PEER)
 WARM_UP = 128
+CALIBRATION = 256
 Classify = Callable[[list[str]], list[str]]
 
 
@@ -44,15 +46,27 @@ def plain_word(word: str) -> bool:
     return word.isascii() and word.strip(".,?!").isalpha()
 
 
-def export_int8(folder: Path) -> None:
-    """A saved model in int8, without the score that `nlp-training export` asks for."""
-    processor = Processor.from_pretrained(folder)
-    target = folder / onnx_file("int8")
+def export_int8(folder: Path, texts: Sequence[str], *, mode: Int8Mode) -> Path:
+    """A copy of a saved model in int8, without the score that `nlp-training export` asks for.
+
+    Args:
+        folder: the model.
+        texts: whose activations decide the scales, where they are static.
+        mode: of the scales.
+    """
+    copy = shutil.copytree(folder, folder.with_name(f"{folder.name}-{mode}"))
+    processor = Processor.from_pretrained(copy)
+    target = copy / onnx_file("int8")
     target.parent.mkdir()
-    plain = save_graph(export_graph(load_model(folder, task=processor.task), processor), target.with_name("plain"))
-    graph = to_int8_dynamic(plain, target.with_name("scratch"))
-    describe(graph, weights={}, dtype="int8", quantization="dynamic")
+    plain = save_graph(export_graph(load_model(copy, task=processor.task), processor), target.with_name("plain"))
+    scratch = target.with_name("scratch")
+    if mode == "static":
+        graph = to_int8_static(plain, scratch, (dict(processor([text])) for text in texts))
+    else:
+        graph = to_int8_dynamic(plain, scratch)
+    describe(graph, weights={}, dtype="int8", quantization=mode)
     save_graph(graph, target)
+    return copy
 
 
 def ours(folder: Path, dtype: str) -> Classify:
@@ -105,31 +119,31 @@ def main(
     warnings.filterwarnings("ignore")  # of the pipeline, about its own use
     texts = make_texts(documents, words_mean=12, words_sigma=0.5, words_max=70, keep=plain_word)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = Path(name) / "model"
         task = TextClassification(labels=LABELS)
         save_untrained(folder, new_processor(task, preprocess=["collapse_whitespace"]))
-        export_int8(folder)
+        int8 = {mode: export_int8(folder, texts[:CALIBRATION], mode=mode) for mode in ("dynamic", "static")}
         peers = {
             f"{PEER}, batch {size}": encode_and_head(size) for size in (32, 128) if find_spec("sentence_transformers")
         }
         classifiers: dict[str, Classify] = {
             "Predictor": ours(folder, "float32"),
             "Predictor, bfloat16": ours(folder, "bfloat16"),
-            "Predictor, int8": ours(folder, "int8"),
+            **{f"Predictor, int8 {mode}": ours(copy, "int8") for mode, copy in int8.items()},
             **{f"{PIPELINE}, batch {size}": stock_pipeline(folder, size) for size in (1, 8, 32)},
             **peers,
         }
-    parts = {name: texts[:pipeline_documents] if name.startswith(PIPELINE) else texts for name in classifiers}
-    answers = {name: classify(texts[:WARM_UP]) for name, classify in classifiers.items()}
-    runs = {name: lambda _, name=name: classifiers[name](parts[name]) for name in classifiers}
-    seconds = rounds_in_turn(runs, rounds)
-    words = sum(len(text.split()) for text in texts) / documents
-    console = Console(width=120)
-    read = len(parts[f"{PIPELINE}, batch 1"])
-    title = f"{documents:,} documents, {words:.0f} words in the mean; the pipelines read {read:,} of them"
-    console.print(make_table(title, {name: len(parts[name]) / value for name, value in seconds.items()}))
-    same = [one == other for one, other in zip(answers["Predictor"], answers["pipeline, batch 1"], strict=True)]
-    console.print(f"the same label as the pipeline in fp32: {sum(same)} of {len(same)}", highlight=False)
+        parts = {name: texts[:pipeline_documents] if name.startswith(PIPELINE) else texts for name in classifiers}
+        answers = {name: classify(texts[:WARM_UP]) for name, classify in classifiers.items()}
+        runs = {name: lambda _, name=name: classifiers[name](parts[name]) for name in classifiers}
+        seconds = rounds_in_turn(runs, rounds)
+        words = sum(len(text.split()) for text in texts) / documents
+        console = Console(width=120)
+        read = len(parts[f"{PIPELINE}, batch 1"])
+        title = f"{documents:,} documents, {words:.0f} words in the mean; the pipelines read {read:,} of them"
+        console.print(make_table(title, {name: len(parts[name]) / value for name, value in seconds.items()}))
+        same = [one == other for one, other in zip(answers["Predictor"], answers["pipeline, batch 1"], strict=True)]
+        console.print(f"the same label as the pipeline in fp32: {sum(same)} of {len(same)}", highlight=False)
 
 
 if __name__ == "__main__":
