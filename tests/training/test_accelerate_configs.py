@@ -176,8 +176,8 @@ for mine in whole:
 assert not torch.equal(whole[0], whole[1])
 assert torch.equal(whole[-1], whole[-2])
 torch.distributed.destroy_process_group()
-# Not by the interpreter's end: a thread of gloo that lets go of the tensors of the last all_gather only then has to wait
-# for an interpreter that is no more, and aborts the process.
+# Not by the interpreter's end: a thread of gloo that lets go of the tensors of the last all_gather only then has to
+# wait for an interpreter that is no more, and aborts the process.
 os._exit(0)
 """
 
