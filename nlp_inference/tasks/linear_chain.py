@@ -17,7 +17,7 @@ class Chains(NamedTuple):
     Attributes:
         scores: `[all steps, tags]`, of each tag: those of the first step of all chains, then those of the second, …
         moves: `[chains, tags, tags]`, of the second tag right behind the first.
-        ends: `[chains, tags]`, of each tag at the end of a chain.
+        ends: `[tags]`, of each tag at the end of a chain.
         steps: where the scores of each step stand.
     """
 
@@ -71,7 +71,7 @@ def tag_chains(
     chains = Chains(
         joined,
         np.stack([moves[chain] for chain in order]).astype(np.float64),
-        np.tile(ends, (len(order), 1)).astype(np.float64),
+        ends.astype(np.float64),
         tuple(slice(*both) for both in pairwise(begins.tolist())),
     )
     tags = _best_tags(chains)
@@ -109,7 +109,7 @@ def _probabilities(chains: Chains, tags: Ints) -> Floats:
         on = step.stop - step.start
         before = forward[step] = _shares((before[:on, :, None] * moves[:on]).sum(axis=1) * weights[step])
     certain = np.empty(len(weights))
-    backward = np.exp(chains.ends - chains.ends.max(axis=1, keepdims=True))
+    backward = np.tile(np.exp(chains.ends - chains.ends.max()), (len(moves), 1))
     for step in chains.steps[::-1]:
         on = step.stop - step.start
         both = _shares(forward[step] * backward[:on])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_up_records import label_records, span_records, write_jsonl
+from made_up_records import label_records, span_records, write_jsonl, write_splits
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
 from nlp_training.config import RunConfig
@@ -39,11 +39,7 @@ def span_run(tiny_base: Path, tmp_path: Path) -> RunConfig:
             "output_dir": str(tmp_path / "runs"),
             "cpu_threads": 1,
             "model": {"base": str(tiny_base)},
-            "data": {
-                "train": str(write_jsonl(tmp_path / "train.jsonl", span_records("train", 48))),
-                "validation": str(write_jsonl(tmp_path / "validation.jsonl", span_records("validation", 12))),
-                "test": str(write_jsonl(tmp_path / "test.jsonl", span_records("test", 8))),
-            },
+            "data": write_splits(tmp_path, span_records),
             "processor": {"preprocess": ["strip_html", "collapse_whitespace"], "task": "token-classification"},
             "training": {"num_train_epochs": 4, "learning_rate": 0.02, "per_device_train_batch_size": 8, "bf16": False},
         }

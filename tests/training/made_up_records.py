@@ -1,6 +1,7 @@
 """Records of JSON Lines files that a tiny model learns in seconds."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 NAMES = ("Ana", "Bo", "Carla", "Dov", "Eva", "Finn")
@@ -10,6 +11,12 @@ CITIES = ("Rome", "Oslo", "Lima", "Cairo")
 def write_jsonl(path: Path, records: list[dict[str, object]]) -> Path:
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     return path
+
+
+def write_splits(folder: Path, records: Callable[[str, int], list[dict[str, object]]]) -> dict[str, str]:
+    """Files of a few records to train on, to validate and to test with, by the names of the splits."""
+    sizes = {"train": 48, "validation": 12, "test": 8}
+    return {name: str(write_jsonl(folder / f"{name}.jsonl", records(name, size))) for name, size in sizes.items()}
 
 
 def span_records(prefix: str, size: int) -> list[dict[str, object]]:

@@ -13,7 +13,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from made_up_records import span_records, write_jsonl
+from made_up_records import span_records, write_splits
 from transformers import AutoConfig
 from typer.testing import CliRunner
 
@@ -130,10 +130,7 @@ def trained(tiny_base, made):
             "output_dir": str(made / "runs"),
             "cpu_threads": 1,
             "model": {"base": str(tiny_base)},
-            "data": {
-                name: str(write_jsonl(made / f"{name}.jsonl", span_records(name, count)))
-                for name, count in {"train": 48, "validation": 12, "test": 8}.items()
-            },
+            "data": write_splits(made, span_records),
             "processor": {"preprocess": ["strip_html"], "task": "token-classification"},
             "training": {"num_train_epochs": 4, "learning_rate": 0.02, "per_device_train_batch_size": 8, "bf16": False},
         }

@@ -4,7 +4,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from made_up_records import span_records, write_jsonl
+from made_up_records import span_records, write_splits
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -32,10 +32,7 @@ def run_of(folder: Any, base: Any, task: str, records: Any, **more: Any) -> RunC
             "output_dir": str(folder / "runs"),
             "cpu_threads": 1,
             "model": {"base": str(base)},
-            "data": {
-                name: str(write_jsonl(folder / f"{name}.jsonl", records(name, count)))
-                for name, count in {"train": 48, "validation": 12, "test": 8}.items()
-            },
+            "data": write_splits(folder, records),
             "processor": {"preprocess": ["strip_html"], "task": task},
             "training": TRAINING,
             **more,
