@@ -72,13 +72,19 @@ class Coverage(_Frozen):
     """What the model read of a document.
 
     Args:
-        characters: code points of the raw text, and of the second text if there is one.
-        read: how many of them do not lie in an unread stretch.
-        windows: how many input rows the document made.
+        characters: code points of the raw text, and of the text pair if there is one.
+        read: how many of them lie in no unread, deleted or unknown range.
+        windows: number of input rows of the document.
         truncated: whether reading stopped before the last token.
-        unread: stretches of the raw text, white space apart, that no token that was read covers although preprocessing
-            kept them.
-        unread_pair: the same of the second text.
+        unread: ranges `(start, end)` of the raw text, white space excluded, that preprocessing kept but that no token
+            in a window covers.
+        unread_pair: the same for the text pair.
+        deleted: ranges of the raw text that contain letters or digits and that preprocessing removed, so that the model
+            did not see them.
+        deleted_pair: the same for the text pair.
+        unknown: ranges of the raw text under an unknown token (`[UNK]`): the model saw that something is there, but not
+            what.
+        unknown_pair: the same for the text pair.
     """
 
     characters: Annotated[int, Field(ge=0)]
@@ -87,11 +93,25 @@ class Coverage(_Frozen):
     truncated: bool = False
     unread: tuple[tuple[int, int], ...] = ()
     unread_pair: tuple[tuple[int, int], ...] = ()
+    deleted: tuple[tuple[int, int], ...] = ()
+    deleted_pair: tuple[tuple[int, int], ...] = ()
+    unknown: tuple[tuple[int, int], ...] = ()
+    unknown_pair: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def not_seen(self) -> tuple[tuple[int, int], ...]:
+        """Ranges of the raw text that the model did not see, sorted: unread, deleted and unknown."""
+        return tuple(sorted((*self.unread, *self.deleted, *self.unknown)))
+
+    @property
+    def not_seen_pair(self) -> tuple[tuple[int, int], ...]:
+        """Ranges of the text pair that the model did not see, sorted: unread, deleted and unknown."""
+        return tuple(sorted((*self.unread_pair, *self.deleted_pair, *self.unknown_pair)))
 
     @property
     def complete(self) -> bool:
         """Whether every character that is not white space was read."""
-        return not (self.truncated or self.unread or self.unread_pair)
+        return not (self.truncated or self.not_seen or self.not_seen_pair)
 
 
 def _encodable(text: str) -> str:
