@@ -10,7 +10,7 @@ from nlp_inference.transforms import FixEncoding
 from nlp_training.augment.base import Augmentation, Share, SpanGuard, draw
 from nlp_training.augment.corpus import Corpus
 from nlp_training.augment.places import gold_spans
-from nlp_training.data.synthetic_pii_mess import mojibake
+from nlp_training.data.synthetic_pii.mess import mojibake
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7F]")
 

@@ -53,10 +53,13 @@ def files_sha256(path: Path) -> str:
 
 
 def synthetic_sha256(made: SyntheticPii) -> str:
-    """The SHA-256, in hexadecimal, of what decides made-up documents, so that they need not be made for it.
+    """Digest what decides the generated documents, without generating them.
 
-    That is how many are asked for and of which split and seed, the code and the templates that make them, as
-    `module_digest` reads them, and the version of faker.
+    These are the arguments (split, size, seed), the code of the generator as `module_digest` reads it, its templates
+    and phrases, and the version of faker.
+
+    Returns:
+        The SHA-256 in hexadecimal.
 
     Raises:
         MissingExtraError: faker is not installed.
@@ -66,8 +69,9 @@ def synthetic_sha256(made: SyntheticPii) -> str:
         >>> synthetic_sha256(few) == synthetic_sha256(few) != synthetic_sha256(more)
         True
     """
-    code = sorted(Path(synthetic_pii.__file__).parent.glob(f"{Path(synthetic_pii.__file__).stem}*.py"))
-    modules = {path.name: module_digest(path.read_text(encoding="utf-8")) for path in code}
+    folder = Path(synthetic_pii.__file__).parent
+    modules = {path.name: module_digest(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py"))}
+    modules |= {path.name: file_digest(path) for path in sorted(folder.glob("*.yaml"))}
     decides = {"asked": made.model_dump(), "modules": modules, "faker": require("faker", extra="quickstart").VERSION}
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 

@@ -12,7 +12,7 @@ import pytest
 from nlp_inference.errors import InvalidDocumentError, MissingExtraError
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.sources import DataSource, load_documents
-from nlp_training.data.synthetic_pii_pools import load_pools
+from nlp_training.data.synthetic_pii.pools import load_pools
 
 
 @pytest.fixture

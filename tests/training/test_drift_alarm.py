@@ -12,7 +12,7 @@ from nlp_inference import Predictor, Processor, TokenClassification
 from nlp_inference.drift import Profile, compare_profiles, load_profile
 from nlp_training import RunConfig, load_documents, train
 from nlp_training.data import generate_documents
-from nlp_training.data.synthetic_pii_mess import mojibake
+from nlp_training.data.synthetic_pii.mess import mojibake
 
 PREPROCESS = ["fix_encoding", "strip_html", "collapse_whitespace"]
 

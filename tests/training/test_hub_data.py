@@ -238,7 +238,9 @@ def test_what_identifies_a_stream(label_run: RunConfig) -> None:
     assert found != prints(synthetic_pii={**made, "seed": 1})
 
 
-def test_other_code_and_another_faker_make_other_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_code_templates_or_faker_change_the_digest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     made = DataSource.model_validate({"synthetic_pii": {"split": "train", "size": 3}}).synthetic_pii
     assert made is not None
     before = synthetic_sha256(made)
@@ -247,6 +249,9 @@ def test_other_code_and_another_faker_make_other_documents(monkeypatch: pytest.M
         assert synthetic_sha256(made) != before
     with monkeypatch.context() as patch:
         patch.setattr("nlp_training.data.fingerprint.module_digest", lambda source: str(len(source)))
+        assert synthetic_sha256(made) != before
+    with monkeypatch.context() as patch:  # the digest of each file of templates
+        patch.setattr("nlp_training.data.fingerprint.file_digest", lambda path: path.name)
         assert synthetic_sha256(made) != before
 
 

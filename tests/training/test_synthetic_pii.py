@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_training.data import synthetic_pii_mess
-from nlp_training.data.synthetic_pii import LABELS, generate_documents, load_grammar, seeded, write_draft
-from nlp_training.data.synthetic_pii_lookalikes import LOOKALIKES
-from nlp_training.data.synthetic_pii_mess import Piece, make_mess, mojibake
-from nlp_training.data.synthetic_pii_pools import LOCALES, load_pools, side_of, words
-from nlp_training.data.synthetic_pii_values import Persona
+from nlp_training.data.synthetic_pii import LABELS, generate_documents, mess
+from nlp_training.data.synthetic_pii.generator import load_grammar, seeded, write_draft
+from nlp_training.data.synthetic_pii.lookalikes import LOOKALIKES
+from nlp_training.data.synthetic_pii.mess import Piece, make_mess, mojibake
+from nlp_training.data.synthetic_pii.pools import LOCALES, load_pools, side_of, words
+from nlp_training.data.synthetic_pii.values import Persona
 
 SPLITS = ("train", "validation", "test_seen", "test")
 SLOT = re.compile(r"\{([^{}\"]+)\}")
-CP1252_BYTES = {character: bytes([byte]) for byte, character in enumerate(synthetic_pii_mess._CP1252)}
+CP1252_BYTES = {character: bytes([byte]) for byte, character in enumerate(mess._CP1252)}
 
 
 def undo_mess(raw: str, mess: list[str]) -> str:

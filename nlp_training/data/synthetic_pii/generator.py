@@ -1,38 +1,34 @@
-"""Made-up documents with personal data in them: letters, e-mails, chats, HTML tickets, records, forms and logs.
+"""Generate documents with personal data: letters, e-mails, chats, HTML tickets, records, forms and logs.
 
-A document is a template, filled with phrases, look-alikes and the values of up to three people, and then messed up as
-texts in production are. English text around values of many locales.
+A document is a template filled with phrases, look-alikes and the values of up to three people, with the noise of
+production texts added. The text is English, the values come from many locales.
 
-There are two sides. They share no template, no phrase, and no value: names, streets, cities and words are dealt out by
-a checksum, and a number or day that belongs to the other side is drawn again.
+The templates and phrases of the two sides, `train` and `test`, are in `train.yaml` and `test.yaml`. The sides share no
+template, no phrase and no value: a checksum assigns each name, street, city and word to one side, and a number or date
+that belongs to the other side is drawn again.
 
-| split        | templates and phrases | values | says                                                   |
-| ------------ | --------------------- | ------ | ------------------------------------------------------ |
-| `train`      | train                 | train  |                                                        |
-| `validation` | train                 | train  | when to stop                                           |
-| `test_seen`  | train                 | test   | how well new values are found in known surroundings    |
-| `test`       | test                  | test   | how well new values are found in unknown surroundings  |
+| split        | templates and phrases | values | measures                          |
+| ------------ | --------------------- | ------ | --------------------------------- |
+| `train`      | train                 | train  |                                   |
+| `validation` | train                 | train  | when to stop                      |
+| `test_seen`  | train                 | test   | new values in known templates     |
+| `test`       | test                  | test   | new values in unknown templates   |
 """
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 from random import Random
 from re import compile as compile_pattern
-from textwrap import dedent
 from typing import Literal, NamedTuple
 
+import yaml
+
 from nlp_inference.document import Annotation, Document, Span
-from nlp_training.data import (
-    synthetic_pii_test_phrases,
-    synthetic_pii_test_templates,
-    synthetic_pii_train_phrases,
-    synthetic_pii_train_sentences,
-    synthetic_pii_train_templates,
-)
-from nlp_training.data.synthetic_pii_lookalikes import LOOKALIKES
-from nlp_training.data.synthetic_pii_mess import Piece, make_mess
-from nlp_training.data.synthetic_pii_pools import Side
-from nlp_training.data.synthetic_pii_values import LABELS, Persona
+from nlp_training.data.synthetic_pii.lookalikes import LOOKALIKES
+from nlp_training.data.synthetic_pii.mess import Piece, make_mess
+from nlp_training.data.synthetic_pii.pools import Side
+from nlp_training.data.synthetic_pii.values import LABELS, Persona
 
 __all__ = ["LABELS", "Split", "generate_documents"]
 
@@ -49,9 +45,9 @@ class Grammar(NamedTuple):
 
 
 def generate_documents(*, split: Split, size: int, seed: int = 0) -> Iterator[Document]:
-    """Make documents with gold spans. The same arguments give the same documents, on any machine and in any process.
+    """Generate documents with gold spans; the same arguments give the same documents on any machine.
 
-    A larger `size` only adds documents at the end. `metadata` holds the name of the template and the kinds of mess.
+    A larger `size` only adds documents at the end. `metadata` holds the name of the template and the kinds of noise.
 
     Args:
         split: which templates and which values; see the table of this module.
@@ -87,14 +83,9 @@ def seeded(name: str) -> Random:
 
 @lru_cache(maxsize=2)
 def load_grammar(side: Side) -> Grammar:
-    """The templates and phrases of a side."""
-    if side == "train":
-        templates = synthetic_pii_train_templates.TEMPLATES
-        phrases = {**synthetic_pii_train_phrases.PHRASES, **synthetic_pii_train_sentences.SENTENCES}
-    else:
-        templates = synthetic_pii_test_templates.TEMPLATES
-        phrases = {**synthetic_pii_test_phrases.PHRASES}
-    return Grammar(templates, {name: _lines(bank) for name, bank in phrases.items()})
+    """Read the templates and phrases of a side."""
+    content = yaml.safe_load((Path(__file__).parent / f"{side}.yaml").read_text(encoding="utf-8"))
+    return Grammar(content["templates"], {name: tuple(phrases) for name, phrases in content["phrases"].items()})
 
 
 def write_draft(template: str, *, grammar: Grammar, side: Side, rng: Random) -> list[Piece]:
@@ -118,11 +109,6 @@ def write_draft(template: str, *, grammar: Grammar, side: Side, rng: Random) -> 
             value = people[who].value(label, variant)
             pieces.append(Piece(value, value, label))
     return pieces
-
-
-def _lines(bank: str) -> tuple[str, ...]:
-    lines = dedent(bank).strip("\n").split("\n")
-    return tuple(line.replace("\\n", "\n").replace("\\t", "\t") for line in lines if line.strip())
 
 
 @lru_cache(maxsize=1024)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from random import Random
 
-from nlp_training.data.synthetic_pii_pools import Side, words
-from nlp_training.data.synthetic_pii_values import fill
+from nlp_training.data.synthetic_pii.pools import Side, words
+from nlp_training.data.synthetic_pii.values import fill
 
 _MASKS: dict[str, tuple[str, ...]] = {
     "order": (

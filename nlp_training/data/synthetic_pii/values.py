@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from random import Random
 from unicodedata import normalize
 
-from nlp_training.data.synthetic_pii_pools import LOCALES, Pool, Side, load_pools, side_of, words
+from nlp_training.data.synthetic_pii.pools import LOCALES, Pool, Side, load_pools, side_of, words
 
 _IBAN_MASKS = {  # the national parts in the registry of ISO 13616, by country
     "DE": "##################",
