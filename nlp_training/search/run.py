@@ -14,11 +14,10 @@ from rich.console import Console
 
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.arguments import training_arguments
-from nlp_training.config import RunConfig, load_config, save_config
+from nlp_training.config import RunConfig, save_config
 from nlp_training.losses import Loss
 from nlp_training.materials import Materials, Prepared
 from nlp_training.metrics import document_metric
-from nlp_training.reproducibility.manifest import CONFIG_FILE
 from nlp_training.reproducibility.pinned_data import pin_data
 from nlp_training.run import RunResult, train
 from nlp_training.run_folder import check_nothing_is_lost
@@ -31,6 +30,8 @@ from nlp_training.search.study import SharedStudy, open_study
 from nlp_training.search.tables import importance_table, trial_record, trials_table
 from nlp_training.search.trainer import SearchTrainer
 from nlp_training.search.trial import chosen_metric
+
+BEST_FILE = "best.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ def search(config: RunConfig, *, console: Console | None = None, overwrite: bool
     if config.search is None or not config.data.has_validation:
         lacks = "no section search" if config.search is None else "no data.validation or data.split, by which to choose"
         raise InvalidSpecError(f"the configuration {config.name!r} has {lacks}; see docs/search.md")
-    if config.search.train_best and not overwrite and not _is_of_a_search(config):
+    searched_before = (config.folder / BEST_FILE).is_file()  # then a model may be that of the best trial
+    if config.search.train_best and not overwrite and not searched_before:
         check_nothing_is_lost(config, resume=False)
     materials = Materials.of(config)
     prepared = materials.prepare(with_values(config, {}))
@@ -90,12 +92,6 @@ def search(config: RunConfig, *, console: Console | None = None, overwrite: bool
     with _quiet_optuna(), open_study(config) as study:
         _try_all(study, config, materials, console=console, metric=metric)
         return _conclude(study, config, metric, console, overwrite=overwrite)
-
-
-def _is_of_a_search(config: RunConfig) -> bool:
-    """Whether the run in the folder is one that a search trained."""
-    path = config.folder / CONFIG_FILE
-    return path.is_file() and load_config(path).search is not None
 
 
 @contextmanager
@@ -157,7 +153,7 @@ def _conclude(study: SharedStudy, config: RunConfig, metric: str, console: Conso
     space = study.settings.space
     records = [trial_record(trial, space) for trial in ended]
     importance = study.importance()
-    path = config.folder / "best.yaml"
+    path = config.folder / BEST_FILE
     best = with_values(config, values_of(ended[0], space))
     save_config(best, path)
     console.print(trials_table(records, metric=metric, keys=list(space)))
