@@ -171,4 +171,4 @@ def test_problems_of_all_splits_are_told_at_once():
         "validation": [],
         "test": [tagged("b", (0, 1, "Y")), tagged("b")],
     }
-    assert [problem.split(":")[0] for problem in problems_of(splits)[1:]] == ["validation", "test", "test"]
+    assert [problem.split(":")[0] for problem in problems_of(splits)[1:]] == ["validation", "test"]

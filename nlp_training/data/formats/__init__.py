@@ -15,7 +15,7 @@ from nlp_training.data.formats.brat import BRAT
 from nlp_training.data.formats.conll import CONLL, CONLL_DOCUMENTS
 from nlp_training.data.formats.conllu import CONLLU, CONLLU_DOCUMENTS
 from nlp_training.data.formats.doccano import DOCCANO, DOCCANO_CHARACTERS
-from nlp_training.data.formats.installed import installed_format, installed_format_names
+from nlp_training.data.formats.installed import installed_format, installed_format_names, installed_formats
 from nlp_training.data.formats.json_lines import JSONL, read_jsonl, write_jsonl
 from nlp_training.data.formats.label_studio import LABEL_STUDIO
 from nlp_training.data.formats.parquet import PARQUET
@@ -100,8 +100,7 @@ def format_of_suffix(path: str | Path) -> Format | None:
     own = next((known for known in FORMATS.values() if suffix in known.suffixes), None)
     if own is not None or not suffix:
         return own
-    others = (named_format(name) for name in installed_format_names())
-    return next((known for known in others if suffix in known.suffixes), None)
+    return next((known for known in installed_formats() if suffix in known.suffixes), None)
 
 
 def write_documents(documents: Iterable[Document], path: str | Path, *, format_name: str | None = None) -> None:

@@ -1,5 +1,7 @@
 """Formats of installed packages, by their entry points."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 
 from nlp_training.data.errors import InvalidDataError
@@ -21,6 +23,13 @@ def installed_format(name: str) -> Format | None:
         InvalidDataError: a package declares it, but cannot be imported or has no such format there.
     """
     return next((_load(point) for point in entry_points(group=GROUP, name=name)), None)
+
+
+def installed_formats() -> Iterator[Format]:
+    """The formats of all installed packages; one that cannot be loaded is left out, and an error only by its name."""
+    for point in entry_points(group=GROUP):
+        with suppress(InvalidDataError):
+            yield _load(point)
 
 
 def _load(point: EntryPoint) -> Format:
