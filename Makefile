@@ -18,7 +18,7 @@ test: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=term
 
 quickstart: .venv/.installed
-	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no scripts/train.py configs/quickstart.yaml
+	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no scripts/train.py configs/quickstart.yaml --overwrite
 	$(BIN)/python scripts/show_quickstart.py runs/quickstart/model
 	$(BIN)/nlp-inference verify runs/quickstart/model
 	@$(BIN)/nlp-training report runs/quickstart

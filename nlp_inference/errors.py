@@ -13,6 +13,7 @@ NlpInferenceError
 ├── MissingExtraError         an optional dependency is not installed (also an ImportError)
 ├── SourceError               what is to be predicted cannot be read to its end (also an OSError)
 ├── OutputError               predictions cannot be written there, or not be gone on with (also an OSError)
+│   └── OutputLockedError         another process writes there
 ├── JobError                  a job on many machines did not complete; what it wrote is whole
 ├── PredictionError           one document failed; names it and carries the cause
 └── PublishError              a model that must not, or cannot, be published
@@ -71,6 +72,10 @@ class SourceError(NlpInferenceError, OSError):
 
 class OutputError(NlpInferenceError, OSError):
     """Predictions cannot be written to a file, or what is there cannot be gone on with."""
+
+
+class OutputLockedError(OutputError):
+    """Another process writes the same output; the message names it."""
 
 
 class JobError(NlpInferenceError):

@@ -10,11 +10,12 @@ A specification from a stranger runs no code of the stranger: it can only name w
 by one that is installed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from inspect import isabstract
-from typing import Any, ClassVar, Self
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -171,19 +172,55 @@ class Registered(BaseModel):
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say in one line what is wrong with the fields given to `model`, and which fields it has."""
+    """Say in one line what is wrong with the fields given to `model`, and which keys are known where one is not."""
     problems = []
     details = error.errors(include_url=False)
     for detail in details[:_SHOWN_PROBLEMS]:
         where = shorten(".".join(map(str, detail["loc"])), width=_SHOWN_CHARACTERS)
         if detail["type"] == "extra_forbidden":
             key = str(detail["loc"][-1])[:_SHOWN_CHARACTERS]
-            problems.append(f"unknown key {where!r}; {_suggestion(key, model.model_fields)}")
+            problems.append(f"unknown key {where!r}; {_suggestion(key, _keys_at(model, detail['loc'][:-1]))}")
         else:
             problems.append(f"{where + ': ' if where else ''}{detail['msg']} (got {_shown(detail['input'])})")
     if len(details) > _SHOWN_PROBLEMS:
         problems.append(f"and {len(details) - _SHOWN_PROBLEMS} more problems")
     return "; ".join(problems)
+
+
+def _keys_at(model: type[BaseModel], place: Iterable[str | int]) -> list[str]:
+    """The keys that are known where an error of pydantic is, such as those of `data.train.columns`."""
+    kinds: list[Any] = [model]
+    for step in place:
+        kinds = [inside for kind in kinds for inside in _inside(kind, step)] or kinds
+    found = [one for kind in kinds for one in _arms(kind) if _is_model(one)]
+    return list(dict.fromkeys(field.alias or name for one in found for name, field in one.model_fields.items()))
+
+
+def _inside(kind: Any, step: str | int) -> Iterator[Any]:
+    """The types of what is under a key or at an index; nothing under what only names an alternative of a union."""
+    for arm in _arms(kind):
+        values = get_args(arm)
+        origin = get_origin(arm)
+        if _is_model(arm):
+            yield from (field.annotation for name, field in arm.model_fields.items() if step in {name, field.alias})
+        elif isinstance(origin, type) and issubclass(origin, Mapping):
+            yield values[1]
+        elif isinstance(origin, type) and issubclass(origin, Iterable) and isinstance(step, int):
+            is_row = issubclass(origin, tuple) and Ellipsis not in values
+            yield values[step] if is_row and step < len(values) else values[0]
+
+
+def _arms(kind: Any) -> list[Any]:
+    """The alternatives of a type, without annotations."""
+    if get_origin(kind) is Annotated:
+        return _arms(get_args(kind)[0])
+    if get_origin(kind) in {Union, UnionType}:
+        return [arm for one in get_args(kind) for arm in _arms(one)]
+    return [kind]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _shown(value: Any) -> str:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import torch
-from transformers import TrainingArguments
+from transformers import Trainer, TrainingArguments
 
 from nlp_inference import Processor
 from nlp_inference.backends.bf16 import has_fast_bf16
@@ -17,6 +17,7 @@ from nlp_training.metrics import Metric, document_metric
 from nlp_training.search.stopping import early_stopping_arguments
 from nlp_training.streaming import stream_defaults
 from nlp_training.tracking.choice import DEFAULT, choose_trackers
+from nlp_training.training_values import check_training_values
 
 _DEFAULTS: dict[str, Any] = {
     "train_sampling_strategy": "group_by_length",
@@ -28,6 +29,8 @@ _DEFAULTS: dict[str, Any] = {
     "report_to": DEFAULT,
     "bf16": "auto",
 }
+_REFUSED = (TypeError, ValueError, ImportError, RuntimeError, OSError, LookupError, AttributeError)
+"""What TrainingArguments raises for values that do not fit together, and where a package or a file is not there."""
 _PUBLISHING = ("push_to_hub", "hub_")
 _STRATEGIES = ("group_by_length", "random", "sequential")
 
@@ -74,9 +77,11 @@ def training_arguments(config: RunConfig, *, best_metric: str) -> TrainingArgume
     values["report_to"] = choose_trackers(values["report_to"])
     folder = str(config.folder / "checkpoints")
     try:
-        return TrainingArguments(output_dir=folder, seed=config.seed, data_seed=config.seed, **values)
-    except (TypeError, ValueError) as error:
+        args = TrainingArguments(output_dir=folder, seed=config.seed, data_seed=config.seed, **values)
+        Trainer.get_optimizer_cls_and_kwargs(args)
+    except _REFUSED as error:
         raise InvalidSpecError(f"training: {error}") from error
+    return args
 
 
 def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
@@ -89,6 +94,11 @@ def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
     if config.early_stopping is not None:
         values |= early_stopping_arguments(values)
     on_cpu = _on_cpu(values)
+    if on_cpu and (half := next((key for key in ("fp16", "fp16_full_eval") if values.get(key)), None)):
+        raise InvalidSpecError(
+            f"training.{half} is true, but the run is on a CPU, which cannot train with fp16; leave it out: bf16: "
+            "auto, the default, asks the hardware"
+        )
     values.setdefault("dataloader_pin_memory", not on_cpu)
     values.setdefault("dataloader_num_workers", loader_workers(on_cpu=on_cpu))
     if values["bf16"] == "auto":
@@ -150,6 +160,7 @@ def _check(given: dict[str, Any]) -> None:
                 f"training.{key} would publish while training, before anything is verified; take it out, and publish "
                 "what was trained: nlp-training publish"
             )
+    check_training_values(given)
     for key, instead in (("output_dir", "output_dir and name"), ("seed", "seed"), ("data_seed", "seed")):
         if key in given:
             raise InvalidSpecError(f"training.{key} is decided by the run; set {instead} at the top of the file")

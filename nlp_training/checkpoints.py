@@ -74,7 +74,7 @@ def _check_arguments(trainer: DocumentTrainer) -> None:
         if getattr(trainer.args, key):
             raise InvalidSpecError(
                 f"training.{key} is true, so that a resumed run would not be the one that was stopped; leave it out, "
-                "and train anew without --resume"
+                "and replace the run with --overwrite in place of --resume"
             )
 
 

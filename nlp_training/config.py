@@ -23,6 +23,7 @@ from nlp_inference.windowing import WindowSettings
 from nlp_training.data.sources import DataSource
 from nlp_training.data.splits import SplitSettings
 from nlp_training.search.settings import EarlyStopping, SearchConfig
+from nlp_training.training_values import check_training_values
 from nlp_training.user_modules import locate_files
 from nlp_training.yaml_files import parse_yaml, read_yaml, yaml_text
 
@@ -164,7 +165,8 @@ class RunConfig(_Section):
         modules: code of your own, imported before anything is built: files such as `my_ideas.py`, looked for beside the
             configuration and then in the working directory, or modules that Python finds, such as `my_package.ideas`.
             An installed package that declares what it has as entry points needs no mention.
-        cpu_threads: threads of each process on a CPU; `None` shares the cores among the processes of this machine.
+        cpu_threads: threads of each process on a CPU; `None` takes `OMP_NUM_THREADS`, and where that is not set shares
+            the cores among the processes of this machine.
         model: what to start from.
         data: what to learn from.
         processor: everything that decides a prediction apart from the weights.
@@ -232,6 +234,10 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
         config = RunConfig.model_validate(content)
     except ValidationError as error:
         raise InvalidSpecError(f"{path}: {explain(error, RunConfig)}") from error
+    try:
+        check_training_values(config.training)
+    except InvalidSpecError as error:
+        raise InvalidSpecError(f"{path}: {error}") from error
     return config.model_copy(update={"modules": locate_files(config.modules, beside=Path(path).parent)})
 
 

@@ -11,11 +11,12 @@ from nlp_inference._cores import available_cores
 def use_cpu_threads(threads: int | None) -> None:
     """Set the threads of this process.
 
-    `accelerate launch` starts processes with one thread (`OMP_NUM_THREADS=1`) unless it is told otherwise, which leaves
-    the other cores idle.
+    `accelerate launch` and `torchrun` start processes with `OMP_NUM_THREADS=1` unless the variable is set, which leaves
+    the other cores idle. So a value of 1 does not count in processes that they started; `threads` does.
 
     Args:
-        threads: how many; `None` shares the cores that this process may use among the processes of this machine.
+        threads: how many; `None` takes `OMP_NUM_THREADS`, as containers set it. Where it is not set, the cores that
+            this process may use are shared among the processes of this machine.
 
     Example:
         >>> before = torch.get_num_threads()
@@ -24,7 +25,19 @@ def use_cpu_threads(threads: int | None) -> None:
         1
         >>> use_cpu_threads(before)
     """
-    torch.set_num_threads(threads or max(1, available_cores() // local_processes()))
+    torch.set_num_threads(threads or _threads_of_environment() or max(1, available_cores() // local_processes()))
+
+
+def _threads_of_environment() -> int | None:
+    """`OMP_NUM_THREADS`, whose first number counts where it names one for each level of nesting."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    threads = int(first) if first.isdecimal() else 0
+    is_default_of_launcher = threads == 1 and not _LAUNCHERS.isdisjoint(os.environ)
+    return None if threads < 1 or is_default_of_launcher else threads
+
+
+_LAUNCHERS = {"LOCAL_WORLD_SIZE", "ACCELERATE_MIXED_PRECISION"}
+"""Variables that torchrun and `accelerate launch` set."""
 
 
 def local_processes() -> int:

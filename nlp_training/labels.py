@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nlp_inference import Annotation, Document, Task
-from nlp_inference.errors import InvalidSpecError, UnknownTypeError
+from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Spec
 from nlp_training.data.checks import check_documents
 from nlp_training.data.errors import InvalidDataError
@@ -30,9 +30,9 @@ def with_labels(spec: Spec, documents: Sequence[Document] | None) -> Task:
     if len(spec) != 1:
         raise InvalidSpecError(f"processor.task is {dict(spec)!r}; write one task's name and its settings")
     ((name, settings),) = spec.items()
-    task: Any = Task.members.get(name)
+    task: Any = Task.find(name)
     if task is None:
-        raise UnknownTypeError(f"unknown task {name!r}; known: {', '.join(sorted(Task.members))}")
+        return Task.from_spec(spec)  # raises, with the names that are known
     if not isinstance(settings, Mapping) or "labels" in settings or "labels" not in task.model_fields:
         return Task.from_spec(spec)
     if documents is None:

@@ -1,6 +1,8 @@
 """The objects of a run, from its configuration: documents, processor, model, trainer."""
 
+import warnings
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
@@ -14,8 +16,10 @@ from nlp_training.augment import Augmenter
 from nlp_training.base_model import locate_base
 from nlp_training.config import RunConfig
 from nlp_training.data import check_documents, load_documents, with_made_splits
+from nlp_training.data.checks import Problem, find_unknown_labels
 from nlp_training.labels import with_labels
 from nlp_training.metrics import Metric, document_metric
+from nlp_training.reproducibility.surroundings import is_main_process
 from nlp_training.search.stopping import stop_early
 from nlp_training.streaming import DocumentStream, some_documents
 from nlp_training.temperature import check_calibration
@@ -23,6 +27,7 @@ from nlp_training.tracking import place_logs
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.user_modules import import_modules, is_from_file
 
+_SHOWN = 5
 Splits = dict[str, list[Document]]
 
 
@@ -55,13 +60,30 @@ def build_processor(config: RunConfig, train: list[Document] | None) -> Processo
 def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
     """The processor, if it can learn from the documents.
 
+    Warns:
+        UserWarning: validation or test documents have labels that the task does not know, which count as misses.
+
     Raises:
         InvalidDataError: it cannot; says what is wrong with which document.
     """
     processor = build_processor(config, splits.get("train"))
     task = processor.task
-    check_documents(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None))
+    labels = getattr(task, "labels", None)
+    check_documents(splits, flat=task.flat, needs=task.needs, labels=labels)
+    if is_main_process() and labels is not None:
+        for split, problems in groupby(find_unknown_labels(splits, needs=task.needs, labels=labels), _split_of):
+            _warn_of_unknown_labels(split, [problem.text for problem in problems])
     return processor
+
+
+def _split_of(problem: Problem) -> str:
+    return problem.split
+
+
+def _warn_of_unknown_labels(split: str, told: list[str]) -> None:
+    shown = "; ".join(text.removeprefix(f"{split}: ") for text in told[:_SHOWN])
+    more = f"; and {len(told) - _SHOWN} more labels" if len(told) > _SHOWN else ""
+    warnings.warn(f"{split}: {shown}{more}", stacklevel=3)
 
 
 def resolve_for(config: RunConfig, processor: Processor, *, has_validation: bool) -> RunConfig:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -22,16 +22,11 @@ from nlp_training.objects import Splits, build_checked_processor, build_trainer,
 from nlp_training.predictions import PREDICTIONS, PredictionFile, forget_predictions
 from nlp_training.progress import RichProgress
 from nlp_training.reports.html import report_link, write_report
-from nlp_training.reports.tables import (
-    coverage_table,
-    detail_table,
-    lost_gold_lines,
-    per_label_table,
-    score_table,
-    setup_table,
-)
+from nlp_training.reports.tables import lost_gold_lines, score_tables, setup_table
 from nlp_training.reproducibility.pinned_data import pin_data, unpinned_lines
-from nlp_training.reproducibility.record import data_prints, recorded
+from nlp_training.reproducibility.record import InterruptedRunError, data_prints, recorded
+from nlp_training.reproducibility.whole_checkpoints import last_whole
+from nlp_training.run_folder import run_folder
 from nlp_training.temperature import calibrate
 from nlp_training.tracking import tracked
 from nlp_training.trainer import DocumentTrainer
@@ -46,35 +41,64 @@ class RunResult:
     metrics: dict[str, dict[str, Any]]
 
 
-def train(config: RunConfig, *, console: Console | None = None, resume: bool = False, stays: bool = True) -> RunResult:
+def train(
+    config: RunConfig,
+    *,
+    console: Console | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    stays: bool = True,
+) -> RunResult:
     """Train, evaluate and save what `config` describes.
 
     The artefact, in `{output_dir}/{name}/model`, holds the weights, the processor, the resolved configuration, the
-    scores, a report of the data and a model card; it replaces an earlier one only when it is complete. The report of
-    the training data is made before training, while their lengths are counted; that of the others afterwards, so that
-    several processes begin together.
+    scores, a report of the data and a model card. A model or checkpoints that are there already are replaced only with
+    `overwrite`, an earlier model not before the new one is complete. The report of the training data is made before
+    training, while their lengths are counted; that of the others afterwards, so that several processes begin together.
 
     Args:
         config: the run.
         console: where to show progress and tables.
-        resume: whether to go on from the run's last whole checkpoint, if there is one, as if it had not been stopped.
+        resume: whether to continue from the run's last complete checkpoint, if there is one, as if it had not been
+            stopped.
+        overwrite: whether to replace the model and the checkpoints of an earlier run of this name.
         stays: whether the run's folder is kept; if not, no report is written, and nobody is sent there.
 
     Raises:
-        InvalidSpecError: the configuration does not fit together, or is not the one that is to go on.
+        InvalidSpecError: the configuration does not fit together, or is not the one that is to be resumed.
         InvalidDataError: the documents cannot be learnt from.
+        OutputError: there is a model or a checkpoint of this name, and neither `resume` nor `overwrite` is given.
+        OutputLockedError: another process trains a run of this name.
+        InterruptedRunError: training was interrupted by a signal, after it had written a checkpoint to resume from.
     """
     console = console or Console()
-    set_seed(config.seed)
-    use_cpu_threads(config.cpu_threads)
-    config = pin_data(config, resume=resume)
-    splits = load_splits(config)
-    processor = build_checked_processor(config, splits)
-    config = resolve_for(config, processor, has_validation="validation" in splits)
-    progress = RichProgress(console, best=document_metric(processor.task.needs).best)
-    trainer = build_trainer(config, processor, splits, callbacks=[progress])
-    if trainer.args.device.type == "cpu":
-        keep_freed_memory()
+    with run_folder(config, resume=resume, overwrite=overwrite):
+        set_seed(config.seed)
+        use_cpu_threads(config.cpu_threads)
+        config = pin_data(config, resume=resume)
+        splits = load_splits(config)
+        processor = build_checked_processor(config, splits)
+        config = resolve_for(config, processor, has_validation="validation" in splits)
+        progress = RichProgress(console, best=document_metric(processor.task.needs).best)
+        trainer = build_trainer(config, processor, splits, callbacks=[progress])
+        if trainer.args.device.type == "cpu":
+            keep_freed_memory()
+        return _train(Prepared(config, splits, trainer, progress, console), resume=resume, stays=stays)
+
+
+class Prepared(NamedTuple):
+    """Everything that a training needs."""
+
+    config: RunConfig
+    splits: Splits
+    trainer: DocumentTrainer
+    progress: RichProgress
+    console: Console
+
+
+def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
+    config, splits, trainer, progress, console = run
+    processor = trainer.processor
     is_main = trainer.is_world_process_zero()
     golden = golden_documents(config, processor, splits.get("validation", ())) if is_main else {}
     report: DataReport = {}
@@ -92,6 +116,8 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
             trainer.train(resume_from_checkpoint=checkpoint)
         finally:
             progress.stop()
+        if trainer.interrupted:
+            raise InterruptedRunError(_interruption(config, trainer))
         trainer.make_whole()
         if config.calibrate:
             calibrate(trainer, splits["validation"], seed=config.seed)
@@ -103,13 +129,22 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
             }
             save_artefact(config, trainer, metrics, report | others, golden, model)
             record.finish(model)
-            tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
-            console.print(*lost_gold_lines(others), *tables)
+            console.print(*lost_gold_lines(others), *score_tables(metrics))
             if stays:
                 show_places(config.folder, model, console)
             log_results(metrics)
     trainer.accelerator.wait_for_everyone()
     return RunResult(model, metrics)
+
+
+def _interruption(config: RunConfig, trainer: DocumentTrainer) -> str:
+    last = last_whole(Path(trainer.args.output_dir or "."))
+    state = trainer.state
+    return (
+        f"training of {config.name!r} was interrupted after step {state.global_step} of {state.max_steps}; "
+        + (f"its last checkpoint is {last}; " if last is not None else "it has no checkpoint; ")
+        + "no model was saved; to continue, give --resume (in Python resume=True)"
+    )
 
 
 def show_places(folder: Path, model: Path, console: Console) -> None:

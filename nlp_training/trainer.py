@@ -12,6 +12,7 @@ from accelerate.utils import gather_object
 from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
 from nlp_inference import Document, Processor
+from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Spec
 from nlp_training.arguments import check_best_metric
 from nlp_training.augment import Augmenter
@@ -187,13 +188,25 @@ class DocumentTrainer(ServingTrainer):
             size = self._train_batch_size
             return stream_loader(documents, collator, self.args, batch_size=size, augmenter=self.augmenter)
         read = partial(training_windows, known_lengths=self._known_lengths, sample_weight=self.sample_weight)
+        windows = read(documents, self.processor, augmenter=self.augmenter)
+        self._check_last_batch(len(windows))
         return self._get_dataloader(
-            read(documents, self.processor, augmenter=self.augmenter),
+            windows,
             description="Training",
             batch_size=self._train_batch_size,
             sampler_fn=self._get_train_sampler,  # type: ignore[arg-type]  # None is taken too
             is_training=True,
         )
+
+    def _check_last_batch(self, windows: int) -> None:
+        """With `dataloader_drop_last`, fewer windows than a batch of all processes are no batch at all."""
+        rows = self._train_batch_size * self.args.world_size
+        if self.args.dataloader_drop_last and windows < rows:
+            raise InvalidSpecError(
+                f"training.dataloader_drop_last is true, but the training documents make {windows} window(s), and a "
+                f"batch of all processes has {rows}: nothing would be left; leave it out, or reduce "
+                "training.per_device_train_batch_size"
+            )
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[Any] | None:
         """Like the Trainer's, but the order of an epoch does not depend on the epochs before it."""
@@ -232,13 +245,16 @@ class DocumentTrainer(ServingTrainer):
         if isinstance(documents, Mapping):
             named = {f"{metric_key_prefix}_{name}": one for name, one in documents.items()}
             return {key: value for name, one in named.items() for key, value in self.evaluate(one, None, name).items()}
+        self._memory_tracker.start()
         started = perf_counter()
         scores = self.score_documents(documents)
         seconds = perf_counter() - started
-        scores |= {"runtime": seconds, "documents_per_second": len(documents) / max(seconds, 1e-9)}
+        speed = len(documents) / max(seconds, 1e-9)
+        scores |= {"runtime": seconds, "documents_per_second": speed, "samples_per_second": speed}
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
         self.log({name: value for name, value in metrics.items() if isinstance(value, float)})
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self._memory_tracker.stop_and_update_metrics(metrics)
         return metrics
 
     def score_documents(self, documents: Documents, *, keep: PredictionFile | None = None) -> dict[str, Any]:

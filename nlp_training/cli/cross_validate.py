@@ -20,6 +20,9 @@ def cross_validate_run(
     group_by: Annotated[
         str | None, typer.Option(help="Keep documents of one value together: metadata.source, or text.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace folds of another configuration, data or division.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write every score as JSON, in place of tables.")] = False,
 ) -> None:
     """Predict every training document by a model that was not trained on it; started again, go on with what lacks."""
@@ -31,6 +34,7 @@ def cross_validate_run(
 
         quiet_libraries()
         settings = FoldSettings(folds, stratify=stratify, group_by=group_by)
-        found = cross_validate(load_config(config, overrides or ()), settings, console=console_for(as_json=as_json))
+        console = console_for(as_json=as_json)
+        found = cross_validate(load_config(config, overrides or ()), settings, console=console, overwrite=overwrite)
         if as_json:
             typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))

@@ -41,7 +41,7 @@ def evaluate(
         from nlp_training import load_documents
         from nlp_training.evaluation import evaluate_pair
         from nlp_training.model_folder import model_or_hub_id
-        from nlp_training.reports.tables import coverage_table, detail_table, paired_table, per_label_table, score_table
+        from nlp_training.reports.tables import paired_table, score_tables
 
         quiet_libraries()
         names = [model_or_hub_id(name) for name in (model, against) if name is not None]
@@ -56,8 +56,7 @@ def evaluate(
             sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
             return
         metrics = {data: found["scores"]} if against is None else {model: found["scores"], against: found["against"]}
-        tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
-        Console().print(*tables)
+        Console().print(*score_tables(metrics))
         if found.get("paired"):
             Console().print(paired_table(found["paired"], model=model, against=against or ""))
 

@@ -15,6 +15,9 @@ def search_run(
         list[str] | None, typer.Argument(help="Keys to override: search.trials=50 search.train_best=true")
     ] = None,
     *,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Let search.train_best replace the model of another run of this name.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write every trial as JSON, in place of tables.")] = False,
 ) -> None:
     """Try values of a configuration's keys, and write the best one; started again, go on where it was stopped."""
@@ -27,6 +30,7 @@ def search_run(
         from nlp_training.search.run import search
 
         quiet_libraries()
-        found = search(load_config(config, overrides or ()), console=console_for(as_json=as_json))
+        console = console_for(as_json=as_json)
+        found = search(load_config(config, overrides or ()), console=console, overwrite=overwrite)
         if as_json:
             typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))

@@ -16,7 +16,10 @@ def train_run(
     ] = None,
     *,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last whole checkpoint, or anew if there is none.")
+        bool, typer.Option("--resume", help="Continue from the last complete checkpoint, or begin if there is none.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the model and the checkpoints of an earlier run of this name.")
     ] = False,
 ) -> None:
     """Train, evaluate and save the run that a configuration describes."""
@@ -29,5 +32,5 @@ def train_run(
         quiet_libraries()
         console = Console()
         with one_line_warnings(console):
-            train(load_config(config, overrides or ()), console=console, resume=resume)
+            train(load_config(config, overrides or ()), console=console, resume=resume, overwrite=overwrite)
         PartialState().destroy_process_group()  # else its threads may outlive the interpreter, which aborts then

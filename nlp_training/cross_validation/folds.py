@@ -61,6 +61,10 @@ class Fold:
         content = json.loads(path.read_bytes()) if path.is_file() else {}
         return content["scores"] if content.get("made_from") == self.made_from else None
 
+    def is_taken(self) -> bool:
+        """Whether its folder holds a completed fold of another configuration, other documents or another division."""
+        return (self.folder / _METRICS).is_file() and self.scores() is None
+
     def predicted(self) -> Iterator[tuple[int, Document]]:
         """The documents with gold and predicted, each with its place among all of them."""
         documents = (document for document, _ in read_predictions(self.predictions_in(self.folder)))

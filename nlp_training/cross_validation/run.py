@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from nlp_inference import Document
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference._locks import exclusive_lock
+from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_inference.records import to_json_line
 from nlp_inference.tasks.base import Needs
 from nlp_training.config import RunConfig
@@ -23,7 +24,8 @@ from nlp_training.metrics import Metric, document_metric
 from nlp_training.metrics.fold_interval import fold_interval
 from nlp_training.progress import RichProgress
 from nlp_training.replacing import replacing_folder
-from nlp_training.reports.tables import coverage_table, detail_table, per_label_table, score_table
+from nlp_training.reports.tables import score_tables
+from nlp_training.run_folder import LOCK_FILE
 from nlp_training.temperature import calibrate
 
 POOLED = "all folds together"
@@ -52,7 +54,11 @@ class CrossValidation:
 
 
 def cross_validate(
-    config: RunConfig, settings: FoldSettings | None = None, *, console: Console | None = None
+    config: RunConfig,
+    settings: FoldSettings | None = None,
+    *,
+    console: Console | None = None,
+    overwrite: bool = False,
 ) -> CrossValidation:
     """Divide the training documents into folds, and predict each fold by a model that was trained on the others.
 
@@ -64,8 +70,11 @@ def cross_validate(
         config: the run.
         settings: how to divide the documents.
         console: where to show progress and tables.
+        overwrite: whether to replace folds of another configuration, of other documents or another division.
 
     Raises:
+        OutputError: there are such folds.
+        OutputLockedError: another process writes them.
         InvalidSpecError: the configuration does not fit together, or there are fewer than two folds.
         InvalidDataError: the documents cannot be learnt from, or not be divided.
     """
@@ -76,7 +85,29 @@ def cross_validate(
     prepared = materials.prepare(config)
     folds = make_folds(materials.train, prepared.config, settings, validation=materials.validation or ())
     needs = prepared.processor.task.needs
-    best = document_metric(needs).best
+    own = [Metric.from_spec(spec) for spec in config.metrics]
+    with exclusive_lock(config.folder / "folds" / LOCK_FILE, purpose="cross-validation"):
+        if not overwrite:
+            _check_nothing_is_lost(folds)
+        scores = _train_folds(folds, prepared, materials, console)
+        return _conclude(folds, scores, console, needs=needs, own=own)
+
+
+def _check_nothing_is_lost(folds: Sequence[Fold]) -> None:
+    taken = [fold.folder for fold in folds if fold.is_taken()]
+    if taken:
+        raise OutputError(
+            f"{str(taken[0])!r} holds a completed fold of another configuration, of other documents or another "
+            f"division ({len(taken)} of {len(folds)} do); to replace them, give --overwrite (in Python "
+            "overwrite=True), or give the run another name: name=NAME"
+        )
+
+
+def _train_folds(
+    folds: Sequence[Fold], prepared: Prepared, materials: Materials, console: Console
+) -> list[dict[str, Any]]:
+    """The scores of each fold; those that are done are not trained again."""
+    best = document_metric(prepared.processor.task.needs).best
     scores = []
     for fold in folds:
         known = fold.scores()
@@ -84,8 +115,7 @@ def cross_validate(
         name = f"{fold.folder.name} of {len(folds)}"
         console.print(f"{name}: {best} {scores[-1][best]:.4f}" + (", from an earlier start" if known else ""))
         let_go()
-    own = [Metric.from_spec(spec) for spec in config.metrics]
-    return _conclude(folds, scores, console, needs=needs, own=own)
+    return scores
 
 
 def _train_fold(fold: Fold, prepared: Prepared, materials: Materials, console: Console) -> dict[str, Any]:
@@ -125,7 +155,7 @@ def _conclude(
     text = json.dumps(found.to_json(), indent=2) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8")
     shown = {POOLED: pooled}
-    console.print(per_label_table(shown), detail_table(shown), coverage_table(shown), score_table(shown))
+    console.print(*score_tables(shown))
     console.print(folds_table(scores, names), mean_table(found.mean), f"[bold]predictions[/bold] {found.predictions}")
     return found
 

@@ -31,16 +31,17 @@ def check_documents(
 ) -> None:
     """Refuse data that cannot be learnt from or would make the score a lie.
 
-    Looked for are: empty splits, an id that occurs twice in a split, documents without gold, labels that the training
-    split never had or that the task does not know, overlapping spans where the tag scheme is flat, and, if `needs` is
-    given, gold of another kind. Labels of a kind that the task does not learn from are not looked at.
+    Looked for are: empty splits, an id that occurs twice in a split, documents without gold, training labels that the
+    task does not know, overlapping spans where the tag scheme is flat, and, if `needs` is given, gold of another kind.
+    Labels of a kind that the task does not learn from are not looked at. Labels that occur only in other splits than
+    `train` are no problem: see `find_unknown_labels`.
 
     Args:
         splits: the documents by the name of their split.
         flat: whether the spans of a document must not overlap.
         needs: what the task learns from.
         labels: the labels of the task, if it has any.
-        train: the split whose labels are all that the model will know.
+        train: the split that is learnt from; if it is empty, every split is.
         shown: how many problems the message tells in full; it always tells their number.
 
     Raises:
@@ -48,13 +49,12 @@ def check_documents(
 
     Example:
         >>> from nlp_inference.document import Annotation, Category
-        >>> joy, fear = (Annotation(categories=(Category(label=label),)) for label in ("joy", "fear"))
-        >>> train = [Document(id="a", raw_text="Great!", gold=joy)]
-        >>> check_documents({"train": train}, flat=True)
-        >>> check_documents({"train": train, "test": [Document(id="b", raw_text="Oh no", gold=fear)]}, flat=True)
+        >>> joy = Annotation(categories=(Category(label="joy"),))
+        >>> check_documents({"train": [Document(id="a", raw_text="Great!", gold=joy)]}, flat=True)
+        >>> check_documents({"train": [Document(id="a", raw_text="Great!", gold=joy)]}, flat=True, labels=["fear"])
         Traceback (most recent call last):
         nlp_training.data.errors.InvalidDataError: 1 problem in the data:
-        - test: the label 'fear' does not occur in 'train' (1 time, first in document 'b'). ...
+        - train: the label 'joy' is not among the labels of the task (1 time, first in document 'a'). ...
     """
     problems = list(find_problems(splits, flat=flat, needs=needs, labels=labels, train=train))
     if problems:
@@ -80,7 +80,10 @@ def find_problems(
         kind = "spans" if needs == "spans" else "labels"
         text = f"{train}: no document has {kind}, so there is nothing to learn. Check the columns of the source"
         yield Problem("nothing-to-learn", train, text)
-    yield from _unknown_labels(splits, train, needs=needs, labels=labels)
+    if labels is not None:
+        learnt = {name: documents for name, documents in splits.items() if not train or name == train}
+        why, mend = "is not among the labels of the task", "add it to processor.task"
+        yield from _unknown_labels(learnt, labels, needs=needs, why=why, mend=mend)
     for name, documents in splits.items():
         yield from _repeated_ids(documents, name)
         for document in documents:
@@ -136,29 +139,40 @@ def _labels(documents: Sequence[Document], needs: Needs | None) -> dict[str, tup
     return {label: (count, first[label]) for label, count in counts.items()}
 
 
-def _unknown_labels(
-    splits: Mapping[str, Sequence[Document]], train: str, *, needs: Needs | None, labels: Collection[str] | None
+def find_unknown_labels(
+    splits: Mapping[str, Sequence[Document]],
+    *,
+    needs: Needs | None = None,
+    labels: Collection[str] | None = None,
+    train: str = "train",
 ) -> Iterator[Problem]:
-    learnt = _labels(splits[train], needs) if train in splits else None
+    """Labels of validation and test documents that no model of the task can predict: each counts as a miss.
+
+    Args:
+        splits: the documents by the name of their split.
+        needs: what the task learns from.
+        labels: the labels of the task; `None` means those of the training documents.
+        train: the split that is learnt from.
+    """
+    known = labels if labels is not None else _labels(splits.get(train, ()), needs)
+    why = "is not among the labels of the task, so that it counts as a miss"
+    mend = "add training documents that have it, or add it to processor.task"
+    others = {name: documents for name, documents in splits.items() if name != train}
+    yield from _unknown_labels(others, known, needs=needs, why=why, mend=mend)
+
+
+def _unknown_labels(
+    splits: Mapping[str, Sequence[Document]], known: Collection[str], *, needs: Needs | None, why: str, mend: str
+) -> Iterator[Problem]:
     for name, documents in splits.items():
         for label, (count, document) in _labels(documents, needs).items():
-            if learnt is not None and label not in learnt:
-                unknown, known, mend = (
-                    f"does not occur in {train!r}",
-                    list(learnt),
-                    "add training documents that have it",
-                )
-            elif labels is not None and label not in labels:
-                unknown, known, mend = "is not among the labels of the task", list(labels), "add it to processor.task"
-            else:
+            if label in known:
                 continue
             close = get_close_matches(label, known, n=1)
             hint = f"Did you mean {close[0]!r}? If not, {mend}" if close else mend.capitalize()
             times = f"{count} time{'s' * (count > 1)}"
-            text = (
-                f"{name}: the label {label!r} {unknown} ({times}, first in {named(document)}). "
-                f"{hint}, or rename or remove it"
-            )
+            where = f"first in {named(document)}"
+            text = f"{name}: the label {label!r} {why} ({times}, {where}). {hint}, or rename or remove it"
             yield Problem("unknown-label", name, text)
 
 

@@ -11,7 +11,7 @@ from nlp_inference.document import Document
 from nlp_inference.registry import explain
 from nlp_training.data.dataset_rows import Rows, read_rows
 from nlp_training.data.errors import InvalidDataError, OnError
-from nlp_training.data.formats import FORMATS, Format, format_of_suffix, named_format
+from nlp_training.data.formats import Format, format_names, format_of_suffix, named_format
 from nlp_training.data.formats.base import ReadOptions
 from nlp_training.data.hub_commits import is_commit
 from nlp_training.data.records import Columns
@@ -183,7 +183,7 @@ def _read(
     if named is None and not is_json and path.is_file():
         raise InvalidDataError(
             f"the format of {str(path)!r} is not known by its suffix; name it, as in {{path: {path}, format: conll}}. "
-            f"Known: {', '.join(FORMATS)}"
+            f"Known: {', '.join(format_names())}"
         )
     if named is not None and named.rows is None:
         yield from _read_format(named, path, source, on_error)

@@ -11,10 +11,10 @@ from nlp_inference.errors import NlpInferenceError
 from nlp_inference.tasks.base import Needs
 from nlp_training.config import RunConfig
 from nlp_training.data import InvalidDataError, load_documents, with_made_splits
-from nlp_training.data.checks import find_problems
+from nlp_training.data.checks import find_problems, find_unknown_labels
 from nlp_training.data_report.duplicates import Duplicates, DuplicateSearch, text_read
 from nlp_training.data_report.findings import Finding, Severity, worst_first
-from nlp_training.data_report.judge import TRAIN, Bounds, judge, of_problems
+from nlp_training.data_report.judge import TRAIN, Bounds, judge, of_problems, of_unknown_labels
 from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.data_report.surfaces import Surfaces
@@ -136,7 +136,11 @@ def _problems(splits: Splits, processor: Processor) -> list[Finding]:
     texts: dict[tuple[str, str], list[str]] = defaultdict(list)
     for one in find_problems(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None)):
         texts[one.kind, one.split].append(one.text)
-    return [of_problems(kind, split, found) for (kind, split), found in texts.items()]
+    problems = [of_problems(kind, split, found) for (kind, split), found in texts.items()]
+    unknown: dict[str, list[str]] = defaultdict(list)
+    for one in find_unknown_labels(splits, needs=task.needs, labels=getattr(task, "labels", None)):
+        unknown[one.split].append(one.text)
+    return problems + [of_unknown_labels(split, found) for split, found in unknown.items()]
 
 
 def _measure(

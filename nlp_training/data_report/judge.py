@@ -43,7 +43,8 @@ def judge(
     """Everything that measures say, as findings."""
     best = document_metric(processor.task.needs).best
     for split, measured in measures.items():
-        yield from _judge_ceiling(split, measured, best=best, bounds=bounds)
+        labels = getattr(processor.task, "labels", None)
+        yield from _judge_ceiling(split, measured, best=best, bounds=bounds, labels=labels)
     yield from _judge_duplicates(measures, duplicates, bounds)
     yield from _judge_labels(measures, getattr(processor.task, "labels", ()), bounds)
     for split, measured in measures.items():
@@ -53,7 +54,9 @@ def judge(
     yield from _judge_transforms(measures, processor)
 
 
-def _judge_ceiling(split: str, measured: SplitMeasures, *, best: str, bounds: Bounds) -> Iterator[Finding]:
+def _judge_ceiling(
+    split: str, measured: SplitMeasures, *, best: str, bounds: Bounds, labels: tuple[str, ...] | None
+) -> Iterator[Finding]:
     yield from measured.failed.finding(ERROR, "failed", split, "document that cannot be encoded or decoded")
     if not measured.lost:
         return
@@ -63,7 +66,11 @@ def _judge_ceiling(split: str, measured: SplitMeasures, *, best: str, bounds: Bo
     examples = tuple(f"{place_of(one.document)}: {one.told}: {one.cause}" for one in measured.lost[:SHOWN])
     yield Finding(severity, "ceiling", split, len(measured.lost), text, examples)
     scores: dict[str, Any] = measured.ceiling["per_label"]
-    hopeless = [label for label, one in scores.items() if one["support"] >= max(1, bounds.rare) and one["recall"] == 0]
+    hopeless = [
+        label
+        for label, one in scores.items()
+        if (labels is None or label in labels) and one["support"] >= max(1, bounds.rare) and one["recall"] == 0
+    ]
     if hopeless:
         text = f"label that can never be right, whatever the model: {listed(hopeless)}"
         yield Finding(ERROR, "hopeless-label", split, len(hopeless), text)
@@ -174,6 +181,14 @@ def of_problems(kind: str, split: str, texts: list[str]) -> Finding:
     return Finding(ERROR, kind, split, len(texts), _PROBLEMS[kind], told)
 
 
+def of_unknown_labels(split: str, texts: list[str]) -> Finding:
+    """The finding that stands for labels of a validation or test split that the task does not know."""
+    told = tuple(text.removeprefix(f"{split}: ") for text in texts)
+    return Finding(
+        WARNING, "unknown-label", split, len(texts), "label that the task does not know: all are misses", told
+    )
+
+
 _PROBLEMS = {
     "unreadable": "record or source that cannot be read",
     "no-split": "split that cannot be made of the training documents",
@@ -181,7 +196,7 @@ _PROBLEMS = {
     "nothing-to-learn": "split without anything to learn",
     "no-processor": "processor that cannot be made, so that nothing more was looked at",
     "repeated-id": "document with the id of another one",
-    "unknown-label": "label that train or the task does not know",
+    "unknown-label": "label that the task does not know",
     "no-gold": "document without gold",
     "overlap": "span that overlaps another one, which the task cannot express",
     "wrong-gold": "document with other gold than the task learns from",

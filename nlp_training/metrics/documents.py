@@ -22,7 +22,17 @@ View = Callable[[Document, Annotation], tuple[Any, Any]]
 """Makes of a predicted document and its gold what a metric takes as prediction and as reference: small, no text."""
 
 
-_TAKEN = ("support", "averages", "per_label", "interval", "coverage", "runtime", "documents_per_second", "loss")
+_TAKEN = (
+    "support",
+    "averages",
+    "per_label",
+    "interval",
+    "coverage",
+    "runtime",
+    "documents_per_second",
+    "samples_per_second",
+    "loss",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class LabelRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not ty
 
     Works offline, with scikit-learn. The overall scores are means over the labels that some documents have and others
     have not. `brier` is that of Brier (1950): the sum over labels of `(probability - is gold)²`, from 0 to 2, its mean
-    over documents.
+    over documents. A gold label that the model does not know has a probability of 0.
 
     These scores need the score of every label for every document, as a task with `top_k: null` gives them; without,
     they are null.
@@ -46,10 +46,11 @@ class LabelRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not ty
 
     def _compute(self, *, predictions: Sequence[Sequence[dict[str, Any]]], references: Sequence[str]) -> dict[str, Any]:
         named = [{one["label"]: one["score"] for one in scores} for scores in predictions]
-        labels = sorted(set(references).union(*named))
-        if any(len(scores) < len(labels) or None in scores.values() for scores in named):
+        known = set().union(*named)
+        labels = sorted(known.union(references))
+        if not known or any(len(scores) < len(known) or None in scores.values() for scores in named):
             return {"roc_auc": None, "average_precision": None, "brier": None, "per_label": {}}
-        scores = np.array([[one[label] for label in labels] for one in named])
+        scores = np.array([[one.get(label, 0.0) for label in labels] for one in named])
         gold = np.array(references)[:, None] == np.array(labels)
         per_label = {
             label: _rank(gold[:, index], scores[:, index])

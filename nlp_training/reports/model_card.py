@@ -160,12 +160,14 @@ def _lost(report: Mapping[str, SplitMeasures]) -> str:
 
 
 def _data(report: Mapping[str, SplitMeasures]) -> str:
+    if not report:
+        return "The documents were streamed, and not counted."
     rows = [f"| {name} | {split.documents} | `{split.sha256}` |" for name, split in report.items()]
     return "\n".join(["| data | documents | sha256 |", "| --- | ---: | --- |", *rows])
 
 
 def _table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
-    if not metrics:
+    if not any(isinstance(value, float) for scores in metrics.values() for value in scores.values()):
         return "Not evaluated: the run had neither validation nor test data."
     scores_of_all = [item for scores in metrics.values() for item in scores.items()]
     names = list(dict.fromkeys(name for name, value in scores_of_all if isinstance(value, float)))

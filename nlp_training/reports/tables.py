@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Metrics = Mapping[str, Mapping[str, Any]]
 
+NOTHING_SCORED = (
+    "nothing was scored: there are no validation or test documents; give data.validation, data.test or data.split"
+)
 _COVERAGE = ("documents", "windows", "read", "truncated")
 
 
@@ -58,6 +61,20 @@ def lost_gold_lines(report: Mapping[str, SplitMeasures], *, shown: int = 3) -> l
             lines.append(Text(f"{name}: {share} ({causes})", style="yellow"))
             lines.extend(Text(f"  {one}") for one in split.lost[:shown])
     return lines
+
+
+def score_tables(metrics: Metrics) -> list[Table | Text]:
+    """Everything that was scored, in tables that have a row each; or a line, if nothing was.
+
+    Example:
+        >>> [print(line) for line in score_tables({})]
+        nothing was scored: there are no validation or test documents; give data.validation, data.test or data.split
+        [None]
+    """
+    if not metrics:
+        return [Text(NOTHING_SCORED, style="yellow")]
+    tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
+    return [table for table in tables if table.row_count]
 
 
 def score_table(metrics: Metrics) -> Table:

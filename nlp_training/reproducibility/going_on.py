@@ -27,7 +27,7 @@ def check_same_run(config: RunConfig, data: Mapping[str, DataPrint], *, world_si
     if not (config.folder / MANIFEST_FILE).is_file() or not (config.folder / CONFIG_FILE).is_file():
         raise InvalidSpecError(
             f"there are checkpoints in {str(config.folder)!r}, but no {MANIFEST_FILE} that says of which run; "
-            "train anew without --resume"
+            "to replace them, train with --overwrite in place of --resume"
         )
     stopped = RunManifest.load(config.folder)
     changes = list(config_changes(load_config(config.folder / CONFIG_FILE), without_resuming(config)))
@@ -44,8 +44,8 @@ def check_same_run(config: RunConfig, data: Mapping[str, DataPrint], *, world_si
         more = f", and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
         raise InvalidSpecError(
             f"the run in {str(config.folder)!r} cannot go on as if it had not been stopped, since this has changed: "
-            f"{', '.join(changes[:_SHOWN])}{more}; undo it, train anew without --resume, or go on from its last "
-            "checkpoint all the same with training.resume_from_checkpoint=true"
+            f"{', '.join(changes[:_SHOWN])}{more}; undo it, replace the run with --overwrite in place of --resume, or "
+            "continue from its last checkpoint all the same with training.resume_from_checkpoint=true"
         )
 
 

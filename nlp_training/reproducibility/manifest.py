@@ -14,7 +14,7 @@ MANIFEST_FILE = "run.json"
 CONFIG_FILE = "config.yaml"
 ENVIRONMENT_FILE = "environment.txt"
 DIFF_FILE = "code.diff"
-Status = Literal["running", "finished", "failed"]
+Status = Literal["running", "finished", "interrupted", "failed"]
 
 
 class _Part(BaseModel):
@@ -128,8 +128,9 @@ class RunManifest(_Part):
         schema_version: of this form.
         id: of the run, the same after it went on from a checkpoint.
         name: of its configuration.
-        status: `running` of a run that was killed, too.
-        error: what ended a failed run, in a line.
+        status: `running` of a run that was killed, too; `interrupted` of one that was stopped by Ctrl-C or a signal
+            that it could react to.
+        error: what ended a failed or interrupted run, in a line.
         started_at: when its training was about to begin.
         ended_at: when it finished or failed.
         resumed: when it went on after it had been stopped.

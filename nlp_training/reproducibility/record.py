@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from nlp_inference import Document
 from nlp_inference._whole_files import write_whole
-from nlp_inference.errors import ArtefactError
+from nlp_inference.errors import ArtefactError, NlpInferenceError
 from nlp_training.config import RunConfig, save_config
 from nlp_training.data import DataSource
 from nlp_training.data.fingerprint import documents_sha256, files_sha256, synthetic_sha256
@@ -39,6 +39,10 @@ from nlp_training.reproducibility.whole_checkpoints import step_of
 _ERROR_CHARACTERS = 500
 
 
+class InterruptedRunError(NlpInferenceError):
+    """Training was stopped before its last step, without a decision that it ends; it can be resumed."""
+
+
 class RunRecord:
     """The manifest of a run that is under way; in other processes than the main one it is `None` and nothing is done.
 
@@ -62,11 +66,16 @@ class RunRecord:
         )
 
     def fail(self, error: BaseException) -> None:
-        """Say what ended the run, unless it had finished: its model is there, whatever failed afterwards."""
+        """Say what ended the run, unless it had finished: its model is there, whatever failed afterwards.
+
+        Args:
+            error: that ended it; one that stands for a signal or Ctrl-C makes it an interrupted run, not a failed one.
+        """
         if self.manifest is not None and self.manifest.status == "finished":
             return
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        self._write(status="failed", ended_at=_now(), error=text[:_ERROR_CHARACTERS])
+        interrupted = isinstance(error, (InterruptedRunError, KeyboardInterrupt, SystemExit))
+        self._write(status="interrupted" if interrupted else "failed", ended_at=_now(), error=text[:_ERROR_CHARACTERS])
 
     def _write(self, **changes: Any) -> None:
         if self.manifest is not None:

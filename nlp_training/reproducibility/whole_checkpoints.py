@@ -13,7 +13,7 @@ from nlp_inference._whole_files import write_whole
 WHOLE_FILE = "whole.json"
 """Written last into a checkpoint: the sizes of all its files."""
 
-_STATE_FILE = "trainer_state.json"
+STATE_FILE = "trainer_state.json"
 _NAME = re.compile(rf"{PREFIX_CHECKPOINT_DIR}-(\d+)")
 
 
@@ -89,7 +89,7 @@ def remove_after(folder: Path, checkpoint: Path | None) -> list[Path]:
 
 def best_before(checkpoint: Path) -> Path | None:
     """The checkpoint with the best weights up to this one, if the weights were compared; it may not be there."""
-    step = json.loads((checkpoint / _STATE_FILE).read_bytes()).get("best_global_step")
+    step = json.loads((checkpoint / STATE_FILE).read_bytes()).get("best_global_step")
     return None if step is None else checkpoint.with_name(f"{PREFIX_CHECKPOINT_DIR}-{step}")
 
 

@@ -11,7 +11,7 @@ from nlp_inference.errors import ArtefactError, InvalidSpecError, NlpInferenceEr
 from nlp_training.reproducibility.manifest import CONFIG_FILE, MANIFEST_FILE, RunManifest
 from nlp_training.yaml_files import read_yaml
 
-Status = Literal["finished", "failed", "running", "unfinished", "broken"]
+Status = Literal["finished", "failed", "interrupted", "running", "unfinished", "broken"]
 """`running` of a run that was killed, too; `unfinished` and `broken` of what has no manifest, or no readable one."""
 
 _OF_A_RUN = (MANIFEST_FILE, CONFIG_FILE, "model")

@@ -12,7 +12,14 @@ from nlp_training.reports.tables import paired_table
 from nlp_training.runs.compare import Comparison
 from nlp_training.runs.folder import Run, Score
 
-_STYLES = {"finished": "green", "failed": "red", "broken": "red", "running": "yellow", "unfinished": "yellow"}
+_STYLES = {
+    "finished": "green",
+    "failed": "red",
+    "broken": "red",
+    "interrupted": "yellow",
+    "running": "yellow",
+    "unfinished": "yellow",
+}
 _LONGEST_SETTING = 200
 _LONGEST_KEY = 28
 

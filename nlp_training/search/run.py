@@ -20,6 +20,7 @@ from nlp_training.materials import Materials, Prepared
 from nlp_training.metrics import document_metric
 from nlp_training.reproducibility.pinned_data import pin_data
 from nlp_training.run import RunResult, train
+from nlp_training.run_folder import check_nothing_is_lost
 from nlp_training.search.counting import ERROR
 from nlp_training.search.errors import FailedTrialError, SearchError
 from nlp_training.search.progress import TrialProgress
@@ -29,6 +30,8 @@ from nlp_training.search.study import SharedStudy, open_study
 from nlp_training.search.tables import importance_table, trial_record, trials_table
 from nlp_training.search.trainer import SearchTrainer
 from nlp_training.search.trial import chosen_metric
+
+BEST_FILE = "best.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class SearchResult:
         return asdict(self) | {"config": str(self.config), "trained": trained}
 
 
-def search(config: RunConfig, *, console: Console | None = None) -> SearchResult:
+def search(config: RunConfig, *, console: Console | None = None, overwrite: bool = False) -> SearchResult:
     """Try what the section `search` of a configuration says, and write the best one to `{output_dir}/{name}/best.yaml`.
 
     A search that was stopped, however that came, goes on where it was when it is started again: trials that had ended
@@ -66,8 +69,11 @@ def search(config: RunConfig, *, console: Console | None = None) -> SearchResult
     Args:
         config: with a section `search`.
         console: where to show progress and tables.
+        overwrite: whether `train_best` may replace the model of another run of this name. Without it, a model of the
+            same configuration is completed or scored again, and another one is an error.
 
     Raises:
+        OutputError: `train_best` would replace a model.
         InvalidSpecError: the configuration, or what the space would make of it, does not fit together.
         InvalidDataError: the documents cannot be learnt from.
         SearchError: there is a study of this name with another configuration, or every trial failed.
@@ -76,13 +82,16 @@ def search(config: RunConfig, *, console: Console | None = None) -> SearchResult
     if config.search is None or not config.data.has_validation:
         lacks = "no section search" if config.search is None else "no data.validation or data.split, by which to choose"
         raise InvalidSpecError(f"the configuration {config.name!r} has {lacks}; see docs/search.md")
+    searched_before = (config.folder / BEST_FILE).is_file()  # then a model may be that of the best trial
+    if config.search.train_best and not overwrite and not searched_before:
+        check_nothing_is_lost(config, resume=False)
     materials = Materials.of(config)
     prepared = materials.prepare(with_values(config, {}))
     check_space(config, config.search, prepared)
     metric = chosen_metric(prepared)
     with _quiet_optuna(), open_study(config) as study:
         _try_all(study, config, materials, console=console, metric=metric)
-        return _conclude(study, config, metric, console)
+        return _conclude(study, config, metric, console, overwrite=overwrite)
 
 
 @contextmanager
@@ -135,7 +144,7 @@ def _try_all(study: SharedStudy, config: RunConfig, materials: Materials, *, con
                 raise
 
 
-def _conclude(study: SharedStudy, config: RunConfig, metric: str, console: Console) -> SearchResult:
+def _conclude(study: SharedStudy, config: RunConfig, metric: str, console: Console, *, overwrite: bool) -> SearchResult:
     """Show and write what was found, and train it if that is asked for."""
     ended = study.ended()
     if not ended or ended[0].state != TrialState.COMPLETE:
@@ -144,12 +153,14 @@ def _conclude(study: SharedStudy, config: RunConfig, metric: str, console: Conso
     space = study.settings.space
     records = [trial_record(trial, space) for trial in ended]
     importance = study.importance()
-    path = config.folder / "best.yaml"
+    path = config.folder / BEST_FILE
     best = with_values(config, values_of(ended[0], space))
     save_config(best, path)
     console.print(trials_table(records, metric=metric, keys=list(space)))
     if importance:
         console.print(importance_table(importance))
     console.print(f"[bold]best[/bold] {path}")
-    trained = train(best, console=console) if study.settings.train_best else None
+    if not study.settings.train_best:
+        return SearchResult(metric, records, importance, path, None)
+    trained = train(best, console=console, resume=not overwrite, overwrite=overwrite)
     return SearchResult(metric, records, importance, path, trained)

@@ -1,5 +1,7 @@
 """What the tests of training share: a base model of a few thousand weights, and documents made up in milliseconds."""
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,15 @@ def tiny_base(tokenizer: PreTrainedTokenizerBase, tmp_path_factory: pytest.TempP
         BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def fast_trainings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Do not wait for the disk, and let accelerate collect garbage among few objects."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from scipy.stats import ttest_1samp
 from typer.testing import CliRunner
 
 from nlp_inference import Document
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_training import DocumentTrainer, RunConfig
 from nlp_training.cli import app
 from nlp_training.config import save_config
@@ -107,7 +107,12 @@ def test_folds_that_are_done_are_not_trained_again(
     assert quietly(run, FoldSettings(folds=2)) == first
     assert len(trained) == 3
     other = run.model_copy(update={"training": {**run.training, "learning_rate": 0.001}})
-    quietly(other, FoldSettings(folds=2))
+    with pytest.raises(
+        OutputError, match=r"fold-1' holds a completed fold of another configuration.*2 of 2.*--overwrite"
+    ):
+        quietly(other, FoldSettings(folds=2))
+    assert len(trained) == 3
+    cross_validate(other, FoldSettings(folds=2), console=Console(quiet=True), overwrite=True)
     assert len(trained) == 5
 
 

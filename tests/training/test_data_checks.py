@@ -3,7 +3,7 @@
 import pytest
 
 from nlp_inference.document import Annotation, Category, Document, Span
-from nlp_training.data.checks import check_documents
+from nlp_training.data.checks import check_documents, find_unknown_labels
 from nlp_training.data.errors import InvalidDataError
 
 
@@ -47,22 +47,6 @@ def test_sound_data_pass():
             {"train": [tagged("a"), tagged("a")]},
             {},
             "train: document 'a' has the id of train: document 'a'. Give every document its own id",
-        ),
-        (
-            {"train": [tagged("a", (0, 1, "CITY"))], "test": [tagged("b", (0, 1, "CITIES"), (2, 3, "CITIES"), line=4)]},
-            {},
-            (
-                "test: the label 'CITIES' does not occur in 'train' (2 times, first in document 'b' (data.jsonl:4)). "
-                "Did you mean 'CITY'? If not, add training documents that have it, or rename or remove it"
-            ),
-        ),
-        (
-            {"train": [classed("a", "joy")], "validation": [classed("b", "fear")]},
-            {},
-            (
-                "validation: the label 'fear' does not occur in 'train' (1 time, first in document 'b'). Add training "
-                "documents that have it, or rename or remove it"
-            ),
         ),
         (
             {"train": [tagged("a", (4, 8, "Y"), (0, 5, "X"), line=2)]},
@@ -120,6 +104,33 @@ def test_each_problem_says_what_where_and_how_to_mend_it(splits, options, proble
     assert problems_of(splits, **options) == ["1 problem in the data:", problem]
 
 
+def unknown_labels(splits, **options) -> list[str]:
+    check_documents(splits, flat=True, **options)
+    return [one.text for one in find_unknown_labels(splits, **options)]
+
+
+def test_labels_of_validation_and_test_only_are_told_with_their_number():
+    train, test = tagged("a", (0, 1, "CITY")), tagged("b", (0, 1, "CITIES"), (2, 3, "CITIES"), line=4)
+    [told] = unknown_labels({"train": [train], "test": [test]})
+    assert told == (
+        "test: the label 'CITIES' is not among the labels of the task, so that it counts as a miss (2 times, first in "
+        "document 'b' (data.jsonl:4)). Did you mean 'CITY'? If not, add training documents that have it, or add it to "
+        "processor.task, or rename or remove it"
+    )
+    joy, fear = classed("a", "joy"), classed("b", "fear")
+    [told] = unknown_labels({"train": [joy], "validation": [fear]})
+    assert told == (
+        "validation: the label 'fear' is not among the labels of the task, so that it counts as a miss (1 time, first "
+        "in document 'b'). Add training documents that have it, or add it to processor.task, or rename or remove it"
+    )
+
+
+def test_declared_labels_are_known_to_every_split():
+    splits = {"train": [classed("a", "joy")], "validation": [classed("b", "fear")], "test": [classed("c", "fear")]}
+    assert unknown_labels(splits, labels=("fear", "joy"), needs="category") == []
+    assert unknown_labels({"train": splits["train"]}, labels=("fear", "joy"), needs="category") == []
+
+
 def test_splits_may_count_from_the_same_number():
     check_documents({"train": [tagged("0", (0, 1, "X"))], "test": [tagged("0", (0, 1, "X"))]}, flat=True)
 
@@ -160,4 +171,4 @@ def test_problems_of_all_splits_are_told_at_once():
         "validation": [],
         "test": [tagged("b", (0, 1, "Y")), tagged("b")],
     }
-    assert [problem.split(":")[0] for problem in problems_of(splits)[1:]] == ["validation", "test", "test"]
+    assert [problem.split(":")[0] for problem in problems_of(splits)[1:]] == ["validation", "test"]

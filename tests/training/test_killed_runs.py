@@ -152,12 +152,17 @@ def test_killed_in_the_midst_of_an_epoch_of_accumulated_batches(
     assert [one.step for one in RunManifest.load(runs[1]).resumed] == [3, 6]
 
 
-@pytest.mark.parametrize(("words", "resume"), [([], False), (["--resume"], True)])
-def test_the_command_asks_to_go_on(monkeypatch: pytest.MonkeyPatch, words: list[str], resume: bool) -> None:
-    asked: list[bool] = []
-    monkeypatch.setattr(nlp_training, "train", lambda _, console, resume: asked.append(resume))
+@pytest.mark.parametrize(
+    ("words", "resume", "overwrite"),
+    [([], False, False), (["--resume"], True, False), (["--overwrite"], False, True)],
+)
+def test_the_command_resumes_or_overwrites(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], resume: bool, overwrite: bool
+) -> None:
+    asked: list[tuple[bool, bool]] = []
+    monkeypatch.setattr(nlp_training, "train", lambda _, console, resume, overwrite: asked.append((resume, overwrite)))
     assert CliRunner().invoke(app, ["train", str(ROOT / "configs" / "quickstart.yaml"), *words]).exit_code == 0
-    assert asked == [resume]
+    assert asked == [(resume, overwrite)]
 
 
 @pytest.mark.slow

@@ -375,7 +375,7 @@ def test_the_files_of_the_user_are_kept_with_what_they_import(
     helpers.write_text("NAME = 'b'\n")
     with pytest.raises(InvalidSpecError, match=r"changed: the file helpers\.py; undo it"):
         train(run, console=console, resume=True)
-    train(span_run.model_copy(update={"training": run.training}), console=console)
+    train(span_run.model_copy(update={"training": run.training}), console=console, overwrite=True)
     assert not kept.exists()
 
 

@@ -1,5 +1,6 @@
 """What is wrong with a run is said before anything is trained: what, where, and how to mend it."""
 
+import warnings
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -67,11 +68,30 @@ def test_a_mistake_in_the_data_is_told_with_its_place(
         train(run)
 
 
-def test_a_label_that_training_never_had_is_told(label_run: RunConfig, tmp_path: Path) -> None:
-    records = [*label_records("test", 2), {"id": "new", "text": "Help!", "label": "alarm"}]
+def test_a_label_that_only_a_test_set_has_counts_as_a_miss_with_a_warning(label_run: RunConfig, tmp_path: Path) -> None:
+    records = [*label_records("test", 8), {"id": "new", "text": "Help!", "label": "alarm"}]
     run = _with(label_run, "data", test=str(write_jsonl(tmp_path / "new.jsonl", records)))
-    with pytest.raises(InvalidDataError, match=r"(?s)'alarm' does not occur in 'train'.*new\.jsonl:3"):
-        train(run)
+    run = _with(run, "processor", task={"text-classification": {"top_k": None}})
+    run = _with(run, "training", num_train_epochs=1)
+    with pytest.warns(UserWarning, match=r"test: the label 'alarm' is not among .* a miss \(1 time.*new\.jsonl:9"):
+        result = train(run, console=Console(quiet=True))
+    scores = result.metrics["test"]
+    assert (scores["per_label"]["alarm"]["recall"], scores["per_label"]["alarm"]["support"]) == (0.0, 1)
+    assert scores["ranking"]["per_label"]["alarm"]["roc_auc"] == 0.5
+    assert scores["coverage"]["documents"] == 9
+
+
+def test_a_declared_label_that_only_validation_and_test_have_is_known(label_run: RunConfig, tmp_path: Path) -> None:
+    records = [*label_records("test", 4), {"id": "new", "text": "Help!", "label": "alarm"}]
+    test = str(write_jsonl(tmp_path / "new.jsonl", records))
+    run = _with(label_run, "data", validation=test, test=test)
+    labels = ["alarm", "farewell", "greeting", "question"]
+    run = _with(run, "processor", task={"text-classification": {"labels": labels}})
+    run = _with(run, "training", num_train_epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = train(run, console=Console(quiet=True))
+    assert result.metrics["test"]["per_label"]["alarm"]["support"] == 1
 
 
 @pytest.mark.parametrize(

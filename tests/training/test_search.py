@@ -22,7 +22,7 @@ from rich.console import Console
 from transformers import Trainer
 from typer.testing import CliRunner
 
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_training import RunConfig, load_config, train
 from nlp_training.cli import app
 from nlp_training.config import save_config
@@ -337,3 +337,14 @@ def test_the_command_trains_the_best_values_and_says_everything_as_json(
     assert set(said["trained"]["metrics"]) == {"validation", "test"}
     assert (span_run.folder / "model" / "model.safetensors").is_file()
     assert yaml.safe_load((span_run.folder / "best.yaml").read_text())["name"] == "spans"
+    again = CliRunner().invoke(app, ["search", str(tmp_path / "run.yaml"), "--json"])
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout)["trained"]["metrics"] == said["trained"]["metrics"]
+
+
+def test_a_search_does_not_replace_the_model_of_another_run(searched: Searched, span_run: RunConfig) -> None:
+    (span_run.folder / "model").mkdir(parents=True)
+    (span_run.folder / "model" / "model.safetensors").write_text("weights")
+    with pytest.raises(OutputError, match="already holds a model"):
+        quietly(searched(trials=1, train_best=True))
+    assert [path.name for path in span_run.folder.iterdir()] == ["model"]

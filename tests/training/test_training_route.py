@@ -107,7 +107,8 @@ def test_the_resolved_configuration_trains_the_same_weights(
 def test_a_run_goes_on_from_its_checkpoint_and_otherwise_begins_anew(span_run: RunConfig, console: Console) -> None:
     def evaluations_and_checkpoints(epochs: int, **training: Any) -> tuple[list[float], list[str]]:
         values = {**span_run.training, "num_train_epochs": epochs, "save_total_limit": 9, **training}
-        model = train(span_run.model_copy(update={"training": values}), console=console).model
+        config = span_run.model_copy(update={"training": values})
+        model = train(config, console=console, overwrite="resume_from_checkpoint" not in training).model
         log = json.loads((model / "training_log.json").read_text())
         checkpoints = sorted(path.name for path in (span_run.folder / "checkpoints").iterdir())
         assert "resume_from_checkpoint" not in load_config(model / "training.yaml").training
@@ -220,6 +221,7 @@ def test_an_interrupted_save_leaves_the_previous_artefact_whole(
                 update={"training": {**span_run.training, "save_strategy": "no", "load_best_model_at_end": False}}
             ),
             console=console,
+            overwrite=True,
         )
     assert {path.name: path.read_bytes() for path in model.iterdir()} == before
     assert [path.name for path in model.parent.iterdir() if path.name.startswith(".")] == []

@@ -1,6 +1,7 @@
 """Formats of files: each reads and writes Documents, without loss or with an error.
 
-A new format is a module here with a `Format`, and its name in `FORMATS`.
+A new format is a module here with a `Format`, and its name in `FORMATS`. An installed package declares its formats as
+entry points of the group `nlp_training.formats`.
 """
 
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from nlp_training.data.formats.brat import BRAT
 from nlp_training.data.formats.conll import CONLL, CONLL_DOCUMENTS
 from nlp_training.data.formats.conllu import CONLLU, CONLLU_DOCUMENTS
 from nlp_training.data.formats.doccano import DOCCANO, DOCCANO_CHARACTERS
+from nlp_training.data.formats.installed import installed_format, installed_format_names, installed_formats
 from nlp_training.data.formats.json_lines import JSONL, read_jsonl, write_jsonl
 from nlp_training.data.formats.label_studio import LABEL_STUDIO
 from nlp_training.data.formats.parquet import PARQUET
@@ -29,6 +31,7 @@ __all__ = [
     "Format",
     "Part",
     "ReadOptions",
+    "format_names",
     "format_of_suffix",
     "leave_out",
     "named_format",
@@ -72,11 +75,18 @@ def named_format(name: str) -> Format:
         Traceback (most recent call last):
         nlp_training.data.errors.InvalidDataError: unknown format 'connl'; did you mean 'conll'? Known: ...
     """
-    if name not in FORMATS:
-        close = get_close_matches(name, FORMATS, n=1)
+    found = FORMATS.get(name) or installed_format(name)
+    if found is None:
+        known = format_names()
+        close = get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise InvalidDataError(f"unknown format {name!r}; {hint}Known: {', '.join(FORMATS)}")
-    return FORMATS[name]
+        raise InvalidDataError(f"unknown format {name!r}; {hint}Known: {', '.join(known)}")
+    return found
+
+
+def format_names() -> list[str]:
+    """The names of all formats, those of installed packages too."""
+    return [*FORMATS, *(name for name in installed_format_names() if name not in FORMATS)]
 
 
 def format_of_suffix(path: str | Path) -> Format | None:
@@ -87,7 +97,10 @@ def format_of_suffix(path: str | Path) -> Format | None:
         'conllu'
     """
     suffix = Path(path).suffix
-    return next((known for known in FORMATS.values() if suffix in known.suffixes), None)
+    own = next((known for known in FORMATS.values() if suffix in known.suffixes), None)
+    if own is not None or not suffix:
+        return own
+    return next((known for known in installed_formats() if suffix in known.suffixes), None)
 
 
 def write_documents(documents: Iterable[Document], path: str | Path, *, format_name: str | None = None) -> None:
@@ -116,7 +129,7 @@ def write_documents(documents: Iterable[Document], path: str | Path, *, format_n
     chosen = format_of_suffix(path) if format_name is None else named_format(format_name)
     if chosen is None:
         raise InvalidDataError(
-            f"the format of {str(path)!r} is not known by its suffix; name one of {', '.join(FORMATS)}"
+            f"the format of {str(path)!r} is not known by its suffix; name one of {', '.join(format_names())}"
         )
     path = Path(path)
     if chosen.folder:
