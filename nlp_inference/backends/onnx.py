@@ -122,6 +122,7 @@ class OnnxBackend:
         if not path.is_file():
             raise ArtefactError(_missing(folder, dtype))
         if fingerprint is not None:
+            fingerprint.check_settings(folder, source=str(folder))
             fingerprint.check_export(path, source=str(folder))
         backend = cls.from_file(path, task=task, dtype=dtype, device=device, threads=threads)
         if fingerprint is not None:

@@ -11,10 +11,14 @@ import transformers
 from numpy.typing import NDArray
 
 from nlp_inference import architectures
+from nlp_inference._config_sizes import check_config_sizes
 from nlp_inference._cores import cpu_name
 from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference._model_code import changed_source, check_sources
+from nlp_inference._saved_files import check_saved_files, read_saved_file
+from nlp_inference.architectures.bounded_building import bounded_building
 from nlp_inference.architectures.checkpoint_files import find_weight_files
+from nlp_inference.architectures.checkpoint_tensors import read_headers
 from nlp_inference.architectures.own import runs_saved_code, saved_architecture
 from nlp_inference.backends.bf16 import warn_of_emulation
 from nlp_inference.backends.labels import check_labels
@@ -27,6 +31,8 @@ from nlp_inference.tasks import Task
 _CPU_TOKEN_BUDGET = 1024
 _GPU_TOKEN_BUDGET = 32768
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.*")
+_READ_BESIDE = (*_ADAPTER_FILES, "generation_config.json")
+"""What transformers opens beside `config.json` and the weights, if it is there."""
 
 
 class TorchBackend:
@@ -143,7 +149,8 @@ def load_model(
         str(name_or_path),
     )
     with as_artefact_errors(f"the model of {source!r}"):
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        check_saved_files(folder, _READ_BESIDE)
+        config = json.loads(read_saved_file(folder / "config.json"))
         if not trust_remote_code:
             _refuse_detours(config)
         auto_model = model_class(task)
@@ -154,13 +161,16 @@ def load_model(
             fingerprint.check_weights([*weights, *adapters], source=source)
             if trust_remote_code and own is None and runs_saved_code(auto_model):
                 check_sources(folder, fingerprint.architecture, source=source)
-        model, report = (own or auto_model).from_pretrained(
-            folder,
-            dtype=dtype,
-            output_loading_info=True,
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-        )
+        shapes = [tensor.shape for tensor in read_headers(weights, prefixes={}).values()]
+        check_config_sizes(config, source=source, shapes=shapes)
+        with bounded_building(shapes, source=source):
+            model, report = (own or auto_model).from_pretrained(
+                folder,
+                dtype=dtype,
+                output_loading_info=True,
+                use_safetensors=True,
+                trust_remote_code=trust_remote_code,
+            )
     if fingerprint is not None:
         changes = fingerprint.runtime_changes("torch") + changed_source(type(model), fingerprint.architecture)
         warn_of_changes(changes, source=source)

@@ -19,11 +19,13 @@ HEIGHTS = (
     (
         "errors",
         "_auto",
+        "_config_sizes",
         "_cores",
         "_digests",
         "_foreign_errors",
         "_model_code",
         "_optional",
+        "_saved_files",
         "_shorten",
         "_whole_files",
         "json_lines",
