@@ -9,14 +9,17 @@ from pydantic import BaseModel, ConfigDict
 from nlp_inference._shorten import shorten
 from nlp_inference.backends.base import Backend
 from nlp_inference.backends.choice import BackendName, backend_files, choose_backend, load_backend
+from nlp_inference.backends.limits import check_limits
 from nlp_inference.document import Document, as_document
 from nlp_inference.drift import Profile, ProfileRecorder
 from nlp_inference.errors import InvalidSpecError, PredictionError
 from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.items import Chunk, Item, UnreadableItem, item_name, look_ahead, writable
+from nlp_inference.padding import check_padding, warn_of_padding
 from nlp_inference.processor import Processor
 from nlp_inference.route import Begun, Route, one_ahead
 from nlp_inference.token_budget import TokenBudget, choose_token_budget
+from nlp_inference.tokenization import highest_token_id
 from nlp_inference.trace import Trace
 
 if TYPE_CHECKING:
@@ -43,6 +46,10 @@ class Predictor:
             thread, up to eight. Predictions do not depend on it.
         token_budget: tokens of a batch; see `choose_token_budget`. The last bits of a score depend on it.
 
+    Raises:
+        ArtefactError: the model has no embeddings for some tokens of the tokenizer, or fewer positions than a window
+            has tokens.
+
     Attributes:
         observers: called with the traces of some documents, in their order, before the first of them is answered; they
             may look, as at the time that each took, and must not keep them: traces hold every tensor.
@@ -63,6 +70,9 @@ class Predictor:
     ) -> None:
         self.processor = processor
         self.backend = backend
+        highest_id = highest_token_id(processor.tokenizer)
+        check_limits(getattr(backend, "limits", None), highest_id=highest_id, max_length=processor.layout.max_length)
+        check_padding(backend, processor.layout, highest_id=highest_id)
         self.route = Route(processor, backend, workers=workers)
         self.token_budget = choose_token_budget(token_budget, processor, self.route.workers)
         self.recorder = ProfileRecorder(
@@ -106,6 +116,7 @@ class Predictor:
 
         Warns:
             FingerprintWarning: a package or a transform is not what it was when the model was saved.
+            PaddingWarning: the outputs of the model depend on padding, so that its rows run one at a time.
 
         Raises:
             MissingExtraError: the backend is not installed.
@@ -135,6 +146,7 @@ class Predictor:
             trust_remote_code=trust_remote_code,
         )
         predictor = cls(processor, model, workers=workers, token_budget=token_budget)
+        warn_of_padding(model, source=str(name_or_path))
         if verify:
             from nlp_inference import golden
 

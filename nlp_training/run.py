@@ -30,27 +30,34 @@ from nlp_training.reports.tables import (
     score_table,
     setup_table,
 )
+from nlp_training.reproducibility.manifest import Replay
 from nlp_training.reproducibility.pinned_data import pin_data, unpinned_lines
 from nlp_training.reproducibility.record import data_prints, recorded
 from nlp_training.temperature import calibrate
 from nlp_training.tracking import tracked
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.verification import replay_golden, replay_lines
 from nlp_training.windows import RowLengths, row_lengths
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Where the artefact is, and its scores by data set."""
+    """Where the artefact is, its scores by data set, and whether it predicts what was recorded.
+
+    `verification` is `None` in processes other than the main one.
+    """
 
     model: Path
     metrics: dict[str, dict[str, Any]]
+    verification: Replay | None = None
 
 
 def train(config: RunConfig, *, console: Console | None = None, resume: bool = False, stays: bool = True) -> RunResult:
     """Train, evaluate and save what `config` describes.
 
     The artefact, in `{output_dir}/{name}/model`, holds the weights, the processor, the resolved configuration, the
-    scores, a report of the data and a model card; it replaces an earlier one only when it is complete. The report of
+    scores, a report of the data and a model card; it replaces an earlier one only when it is complete. It is then loaded
+    as production loads it, and its golden records are replayed; what comes of that is in the result. The report of
     the training data is made before training, while their lengths are counted; that of the others afterwards, so that
     several processes begin together.
 
@@ -78,6 +85,7 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
     is_main = trainer.is_world_process_zero()
     golden = golden_documents(config, processor, splits.get("validation", ())) if is_main else {}
     report: DataReport = {}
+    replay: Replay | None = None
     if is_main:
         if "train" in splits:
             report["train"] = measure_training_set(trainer, splits["train"])
@@ -102,14 +110,17 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
                 name: measure_split(processor, documents) for name, documents in splits.items() if name != "train"
             }
             save_artefact(config, trainer, metrics, report | others, golden, model)
-            record.finish(model)
+            replay = replay_golden(model)
+            record.finish(model, verification=replay)
             tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
             console.print(*lost_gold_lines(others), *tables)
+            for line in replay_lines(replay, model):
+                console.print(line, soft_wrap=True)
             if stays:
                 show_places(config.folder, model, console)
             log_results(metrics)
     trainer.accelerator.wait_for_everyone()
-    return RunResult(model, metrics)
+    return RunResult(model, metrics, replay)
 
 
 def show_places(folder: Path, model: Path, console: Console) -> None:

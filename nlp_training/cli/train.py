@@ -29,5 +29,7 @@ def train_run(
         quiet_libraries()
         console = Console()
         with one_line_warnings(console):
-            train(load_config(config, overrides or ()), console=console, resume=resume)
+            result = train(load_config(config, overrides or ()), console=console, resume=resume)
         PartialState().destroy_process_group()  # else its threads may outlive the interpreter, which aborts then
+    if result.verification is not None and not result.verification.ok:
+        raise typer.Exit(1)

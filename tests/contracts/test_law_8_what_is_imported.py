@@ -38,6 +38,7 @@ HEIGHTS = (
     ("custom_code", "saved_processor", "processor", "backends", "architectures"),
     (
         "predictor",
+        "padding",
         "route",
         "trace",
         "token_budget",
