@@ -1,6 +1,7 @@
 """The route: text in, Document with a prediction out."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
 
@@ -8,7 +9,14 @@ from pydantic import BaseModel, ConfigDict
 
 from nlp_inference._shorten import shorten
 from nlp_inference.backends.base import Backend
-from nlp_inference.backends.choice import BackendName, backend_files, choose_backend, load_backend
+from nlp_inference.backends.choice import (
+    BackendName,
+    backend_files,
+    choose_backend,
+    choose_dtype,
+    exported_on_hub,
+    load_backend,
+)
 from nlp_inference.backends.limits import check_limits
 from nlp_inference.document import Document, as_document
 from nlp_inference.drift import Profile, ProfileRecorder
@@ -87,7 +95,7 @@ class Predictor:
         *,
         backend: BackendName = "auto",
         device: str | None = None,
-        dtype: str = "float32",
+        dtype: str | None = None,
         revision: str = "main",
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -104,7 +112,8 @@ class Predictor:
             backend: what runs the model: `torch`; `onnx`, which is ONNX Runtime on what `nlp-training export` wrote; or
                 `auto`, which takes torch where it is installed, and ONNX Runtime elsewhere and for `int8`.
             device: such as `"cpu"` or `"cuda:1"`; `None` takes a GPU if there is one.
-            dtype: precision of the weights, such as `"float32"`, `"bfloat16"` or, with ONNX Runtime, `"int8"`.
+            dtype: precision of the weights, such as `"float32"`, `"bfloat16"` or, with ONNX Runtime, `"int8"`; `None`
+                is `float32`, and with ONNX Runtime the first of `float32`, `float16` and `int8` that was exported.
             revision: branch, tag or commit on the Hub.
             token: for a private model on the Hub; `True` takes the one that `hf auth login` stored.
             cache_dir: where downloads are kept, in place of the Hub's own cache.
@@ -126,15 +135,19 @@ class Predictor:
             VerificationError: `verify` is set, and a golden record does not come out as it was recorded.
         """
         chosen = choose_backend(name_or_path, backend=backend, dtype=dtype)
-        folder = artefact_folder(
+        fetch = partial(
+            artefact_folder,
             name_or_path,
-            files=(*SETTINGS_FILES, *backend_files(chosen, dtype=dtype)),
             needed=MODEL_NEEDS,
-            revision=revision,
             token=token,
             cache_dir=cache_dir,
             local_files_only=local_files_only,
         )
+        if dtype is None and chosen == "onnx" and not Path(name_or_path).is_dir():
+            settings = fetch(files=SETTINGS_FILES, revision=revision)
+            dtype, revision = exported_on_hub(settings), settings.name  # the rest is of the same commit
+        dtype = choose_dtype(name_or_path, backend=chosen, dtype=dtype)
+        folder = fetch(files=(*SETTINGS_FILES, *backend_files(chosen, dtype=dtype)), revision=revision)
         processor = Processor.from_pretrained(folder, trust_remote_code=trust_remote_code)
         model = load_backend(
             chosen,

@@ -56,8 +56,8 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
     """Train, evaluate and save what `config` describes.
 
     The artefact, in `{output_dir}/{name}/model`, holds the weights, the processor, the resolved configuration, the
-    scores, a report of the data and a model card; it replaces an earlier one only when it is complete. It is then loaded
-    as production loads it, and its golden records are replayed; what comes of that is in the result. The report of
+    scores, a report of the data and a model card; it replaces an earlier one only when it is complete. It is then
+    loaded as production loads it, and its golden records are replayed; the result says how that ends. The report of
     the training data is made before training, while their lengths are counted; that of the others afterwards, so that
     several processes begin together.
 

@@ -21,6 +21,7 @@ from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference.backends.labels import check_saved_labels
 from nlp_inference.backends.limits import ModelLimits
 from nlp_inference.backends.onnx_files import LIMITS_KEY, ROWS_APART_KEY, WEIGHTS_KEY, exported, onnx_file
+from nlp_inference.backends.onnx_loops import check_loops
 from nlp_inference.backends.rows import rows_without_padding, stacked_outputs
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_inference.fingerprint import Fingerprint, warn_of_changes
@@ -151,6 +152,7 @@ class OnnxBackend:
     ) -> "OnnxBackend":
         """Load one exported file and check nothing but that it fits the task; see `from_pretrained`."""
         with as_artefact_errors(f"the exported model {str(path)!r}"):
+            check_loops(path)
             return cls(
                 partial(_open_session, path, device=device),
                 task=task,
@@ -217,6 +219,7 @@ class OnnxBackend:
 def _open_session(path: Path, threads: int, *, device: str | None) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # no other was looked into for loops
     options.log_severity_level = 3  # errors are raised; its warnings are about nodes that it leaves on the CPU
     providers = _providers(device)
     slower = _SLOWER_ON_A_CPU if providers == [_PROVIDERS["cpu"]] else []

@@ -1,4 +1,4 @@
-"""Runs on bases that do not fit at once: more tokens than embeddings, few positions, no padding token, mixed padding."""
+"""Runs on bases that need care: more tokens than embeddings, few positions, no padding token, mixed padding."""
 
 import json
 import warnings
@@ -60,7 +60,7 @@ def processor_of(run: RunConfig):
 def added(tokenizer, tmp_path: Path) -> str:
     """A BERT whose tokenizer has one token more than the model has embeddings."""
     own = AutoTokenizer.from_pretrained(tokenizer.name_or_path)
-    own.add_tokens(["<url>"])
+    own.add_tokens(["qqurlqq"])
     return save_base(tmp_path / "added", own, lambda: BertModel(BertConfig(**SIZES, max_position_embeddings=512)))
 
 
@@ -74,7 +74,7 @@ def test_embeddings_are_resized_if_the_configuration_says_so(span_run, added):
     result = train(on(span_run, added, model={"resize_embeddings": True}))
     predictor = Predictor.from_pretrained(result.model)
     assert predictor.backend.limits.vocabulary == 30523
-    assert predictor.processor.encode(predictor.predict(["see <url>"]))[0].token_ids[-1] == 30522
+    assert predictor.processor.encode(predictor.predict(["see qqurlqq"]))[0].token_ids[-1] == 30522
     assert result.verification is not None
     assert result.verification.ok
 
