@@ -20,6 +20,7 @@ from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.registry import Registered
 from nlp_inference.tasks import Task
 from nlp_inference.tokenization import plain_backend
+from nlp_inference.tokenizer_file import warn_of_rebuilt_tokenizer
 from nlp_inference.transforms.base import PostTransform, Transform
 from nlp_inference.transforms.compose import Compose
 
@@ -123,6 +124,7 @@ class SavedProcessor(ProcessorMixin):
         Warns:
             FingerprintWarning: a transform, a package on the route, `config.json` or a file of the tokenizer is not
                 what it was when the processor was saved.
+            TokenizerWarning: the tokenizer that transformers builds is not the one of `tokenizer.json`.
 
         Raises:
             ArtefactError: there is no such processor, its download did not complete, or a file of it is damaged.
@@ -142,6 +144,9 @@ class SavedProcessor(ProcessorMixin):
             check_config_file(folder, source=str(pretrained_model_name_or_path))  # transformers reads it, too
             loaded: Self = super().from_pretrained(folder, trust_remote_code=bool(trust_remote_code), **kwargs)
             _check_unknown_token(loaded.tokenizer)
+            warn_of_rebuilt_tokenizer(
+                loaded.tokenizer, folder / "tokenizer.json", source=str(pretrained_model_name_or_path)
+            )
         if loaded.fingerprint is not None:
             loaded.fingerprint.check_settings(folder, source=str(pretrained_model_name_or_path))
             changes = loaded.fingerprint.changes(loaded, folder=folder, replaced=kwargs)

@@ -1,15 +1,18 @@
 """The objects of a run, from its configuration: documents, processor, model, trainer."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
+from transformers.utils import cached_file
 
 from nlp_inference import Document, Processor, Task
 from nlp_inference.architectures.own import architecture_named, runs_saved_code
 from nlp_inference.backends.limits import ModelLimits
 from nlp_inference.backends.torch import model_class
 from nlp_inference.errors import InvalidSpecError, NlpInferenceError
+from nlp_inference.tokenizer_file import warn_of_rebuilt_tokenizer
 from nlp_training.arguments import resolve_config, training_arguments
 from nlp_training.augment import Augmenter
 from nlp_training.base_limits import (
@@ -33,6 +36,13 @@ from nlp_training.trainer import DocumentTrainer
 from nlp_training.user_modules import import_modules, is_from_file
 
 Splits = dict[str, list[Document]]
+
+_OPTIONAL: dict[str, Any] = {
+    "_raise_exceptions_for_gated_repo": False,
+    "_raise_exceptions_for_missing_entries": False,
+    "_raise_exceptions_for_connection_errors": False,
+}
+"""For a file that a base need not have; what must be there was loaded before."""
 
 
 def load_splits(config: RunConfig) -> Splits:
@@ -60,6 +70,8 @@ def build_processor(config: RunConfig, train: list[Document] | None) -> Processo
     """
     base, settings = locate_base(config.model.base), config.processor
     tokenizer = AutoTokenizer.from_pretrained(base, revision=config.model.revision)
+    if (file := cached_file(base, "tokenizer.json", revision=config.model.revision, **_OPTIONAL)) is not None:
+        warn_of_rebuilt_tokenizer(tokenizer, Path(file), source=config.model.base)
     with_pad_token(tokenizer, settings.pad_token)
     import_modules(config.modules)
     task = with_labels(settings.task, train)

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from nlp_inference.document import Document
-from nlp_inference.errors import InvalidEditError, InvalidSpecError
-from nlp_inference.testing import check_transform
-from nlp_inference.transforms import Compose, Transform, text_transform
+from nlp_inference.errors import CheckFailedError, InvalidEditError, InvalidSpecError
+from nlp_inference.testing._laws import check_identity
+from nlp_inference.transforms import Compose, FunctionTransform, Transform, text_transform
 
 
 @text_transform(name="test_expand_titles", version=3)
@@ -65,8 +65,24 @@ def test_a_function_inside_a_function_cannot_be_pickled_and_says_why():
         pickle.dumps(local)
 
 
+class PickledByItsName(FunctionTransform):
+    """Can be pickled as the one object that its module holds, and not as what a specification makes."""
+
+    name = "test_pickled_by_its_name"
+    function = staticmethod(str.lower)
+
+    def __reduce__(self):
+        return "pickled_by_its_name"
+
+
+pickled_by_its_name = PickledByItsName()
+
+
 def test_checks_try_what_a_specification_makes():
-    check_transform(expand_titles, examples={"Mr. Bo": "Mister Bo"})
+    check_identity(expand_titles, Transform)
+    pickle.dumps(pickled_by_its_name)
+    with pytest.raises(CheckFailedError, match="breaks the law 'it can be pickled'"):
+        check_identity(pickled_by_its_name, Transform)
 
 
 SPAWNED = """
