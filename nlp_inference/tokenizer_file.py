@@ -56,7 +56,8 @@ def warn_of_rebuilt_tokenizer(tokenizer: PreTrainedTokenizerBase, path: Path, *,
         warnings.warn(
             f"the tokenizer of {source!r} is not the one of its tokenizer.json: transformers builds a "
             f"{type(tokenizer).__name__}, which differs in {', '.join(parts)}, so that texts are cut in other "
-            "tokens than the model was trained with; check tokenizer_class in tokenizer_config.json and model_type in config.json",
+            "tokens than the model was trained with; check tokenizer_class in tokenizer_config.json and model_type in "
+            "config.json",
             TokenizerWarning,
             stacklevel=3,
         )
