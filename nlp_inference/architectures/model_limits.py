@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedConfig
 
 from nlp_inference.backends.limits import ModelLimits
 
@@ -26,7 +27,9 @@ def model_limits(model: nn.Module) -> ModelLimits:
     """
     positions = min((found for module in model.modules() for found in _positions(module)), default=None)
     config = getattr(model, "config", None)
-    stated = None if config is None else getattr(config.get_text_config(), "max_position_embeddings", None)
+    if isinstance(config, PreTrainedConfig):
+        config = config.get_text_config()
+    stated = getattr(config, "max_position_embeddings", None)
     trained = stated if positions is None and isinstance(stated, int) and stated > 0 else None
     return ModelLimits(vocabulary=_vocabulary(model), positions=positions, trained_positions=trained)
 
