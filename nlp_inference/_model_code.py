@@ -10,6 +10,7 @@ from typing import Any
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from nlp_inference._digests import module_digest, short_digest
+from nlp_inference._saved_files import read_saved_file
 from nlp_inference.errors import ArtefactError
 
 _LIBRARIES = frozenset({"torch", "transformers"})
@@ -28,7 +29,7 @@ def sources_in(folder: Path) -> list[Path]:
         ArtefactError: `config.json` cannot be read.
     """
     try:
-        config: Any = json.loads((folder / "config.json").read_bytes())
+        config: Any = json.loads(read_saved_file(folder / "config.json"))
         named = [folder / f"{str(one).partition('.')[0]}.py" for one in (config.get("auto_map") or {}).values()]
     except (OSError, ValueError, AttributeError) as error:
         raise ArtefactError(f"config.json cannot be read: {error}; save the model again") from error

@@ -137,8 +137,10 @@ class Fingerprint(BaseModel):
         """
         found = self._changed_packages(name for name in self.packages if name not in _RUNTIMES)
         found += _changed("Unicode", self.unicode, unicodedata.unidata_version)
-        for name, digest in _settings_digests(folder).items():
-            found += _changed(name, self.settings.get(name), digest)
+        if folder is not None:
+            now = _settings_digests(folder)
+            for name, digest in self.settings.items():
+                found += _changed(name, digest, now.get(name, "none"))
         used = _transforms(processor)
         for name in (name for name in used if name in self.transforms):
             old, new = self.transforms[name], TransformPrint.of(used[name])
@@ -153,6 +155,22 @@ class Fingerprint(BaseModel):
     def runtime_changes(self, runtime: Runtime) -> list[str]:
         """Name what has changed about the package that runs the model, as `changes` does."""
         return self._changed_packages([runtime] if runtime in self.packages else [])
+
+    def check_settings(self, folder: Path, *, source: str) -> None:
+        """Check that every file is there that decided predictions when the processor was saved.
+
+        Args:
+            folder: where it was loaded from.
+            source: of the processor, for the message.
+
+        Raises:
+            ArtefactError: one is missing; without it, transformers would take defaults and predict something else.
+        """
+        if missing := [name for name in self.settings if not (folder / name).is_file()]:
+            raise ArtefactError(
+                f"{source!r} has no {', '.join(missing)}, but was saved with it; copy or fetch the model again, with "
+                "all of its files"
+            )
 
     def check_weights(self, files: Iterable[Path], *, source: str) -> None:
         """Compare the files of weights that are loaded with those that the processor was saved with.

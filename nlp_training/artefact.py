@@ -1,6 +1,7 @@
 """The artefact that a run leaves for production."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from nlp_inference.drift.profile import PROFILE_FILE
 from nlp_inference.fingerprint import Fingerprint
 from nlp_inference.golden import record_artefact
 from nlp_inference.golden.schema import Origin
+from nlp_inference.padding import PaddingWarning
 from nlp_training.config import RunConfig, save_config
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.input_profile import training_profile
@@ -42,7 +44,9 @@ def save_artefact(
             trainer.processor, weights=weights, runtime="torch", folder=folder, model=type(model)
         )
         write_fingerprint(folder, fingerprint)
-        record_artefact(folder, golden)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PaddingWarning)  # the end of the run says it
+            record_artefact(folder, golden)
         save_config(config.model_copy(update={"training": training}), folder / "training.yaml")
         documents: Any = trainer.train_dataset
         with trainer.serving() as predictor:

@@ -44,6 +44,8 @@ class ModelConfig(_Section):
         training_attention: attention implementation while training, such as `sdpa`; `None` takes `eager` on a CPU,
             where the backward pass of the fused one is slow, and the model's own elsewhere. Evaluation always takes
             the model's own, as production does.
+        resize_embeddings: whether to add embeddings for tokens that the tokenizer has and the model has not, such as
+            those of `tokenizer.add_tokens`; without it, such a pair is refused.
     """
 
     base: str
@@ -51,6 +53,7 @@ class ModelConfig(_Section):
     architecture: str | None = None
     settings: dict[str, JsonValue] = {}
     training_attention: str | None = None
+    resize_embeddings: bool = False
 
 
 class DataConfig(_Section):
@@ -120,12 +123,21 @@ class ProcessorConfig(_Section):
     """Everything that decides a prediction apart from the weights; see `nlp_inference.Processor`.
 
     A task without labels takes those of the training documents, sorted.
+
+    Args:
+        task: what is predicted.
+        preprocess: transforms of the text before the model.
+        postprocess: transforms of the prediction after the model.
+        windows: how long texts are cut. Without `max_length`, a window has as many tokens as tokenizer and model allow.
+        pad_token: a token of the vocabulary to pad with, for a tokenizer without a padding token; `None` takes the one
+            for the end of a text then. Padding is masked, so that any token serves.
     """
 
     task: str | dict[str, Any]
     preprocess: list[str | dict[str, Any]] = []
     postprocess: list[str | dict[str, Any]] = []
     windows: WindowSettings = WindowSettings()
+    pad_token: str | None = None
 
 
 class SamplingConfig(_Section):

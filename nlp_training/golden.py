@@ -46,6 +46,12 @@ def golden_documents(
     for origin, setting in _SETTINGS.items():
         for document in chosen[origin]:
             _check_encodes(document, processor, setting=setting)
+    for document in chosen["hostile"]:
+        try:
+            _check_encodes(document, processor, setting="the fixed set of hostile texts")
+        except InvalidSpecError as error:  # a text may fail, but not by a mistake in code
+            if isinstance(error.__cause__, IndexError):
+                raise
     return chosen
 
 

@@ -3,16 +3,28 @@
 import warnings
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
+from transformers.utils import cached_file
 
 from nlp_inference import Document, Processor, Task
 from nlp_inference.architectures.own import architecture_named, runs_saved_code
+from nlp_inference.backends.limits import ModelLimits
 from nlp_inference.backends.torch import model_class
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference.errors import InvalidSpecError, NlpInferenceError
+from nlp_inference.tokenizer_file import warn_of_rebuilt_tokenizer
 from nlp_training.arguments import resolve_config, training_arguments
 from nlp_training.augment import Augmenter
+from nlp_training.base_limits import (
+    check_reads,
+    fill_pad_token,
+    limits_of_base,
+    resize_embeddings,
+    windows_within,
+    with_pad_token,
+)
 from nlp_training.base_model import locate_base
 from nlp_training.config import RunConfig
 from nlp_training.data import check_documents, load_documents, with_made_splits
@@ -29,6 +41,13 @@ from nlp_training.user_modules import import_modules, is_from_file
 
 _SHOWN = 5
 Splits = dict[str, list[Document]]
+
+_OPTIONAL: dict[str, Any] = {
+    "_raise_exceptions_for_gated_repo": False,
+    "_raise_exceptions_for_missing_entries": False,
+    "_raise_exceptions_for_connection_errors": False,
+}
+"""For a file that a base need not have; what must be there was loaded before."""
 
 
 def load_splits(config: RunConfig) -> Splits:
@@ -48,13 +67,33 @@ def load_splits(config: RunConfig) -> Splits:
 
 
 def build_processor(config: RunConfig, train: list[Document] | None) -> Processor:
-    """The processor that the configuration describes, with the labels of the training documents if it names none."""
-    tokenizer = AutoTokenizer.from_pretrained(locate_base(config.model.base), revision=config.model.revision)
-    settings = config.processor
+    """The processor that the configuration describes, with the labels of the training documents if it names none.
+
+    Raises:
+        InvalidSpecError: the configuration does not fit together, or the model could not read what the processor makes:
+            it has too few embeddings for the tokenizer, or too few positions for a window.
+    """
+    base, settings = locate_base(config.model.base), config.processor
+    tokenizer = AutoTokenizer.from_pretrained(base, revision=config.model.revision)
+    if (file := cached_file(base, "tokenizer.json", revision=config.model.revision, **_OPTIONAL)) is not None:
+        warn_of_rebuilt_tokenizer(tokenizer, Path(file), source=config.model.base)
+    with_pad_token(tokenizer, settings.pad_token)
     import_modules(config.modules)
-    return Processor(
-        tokenizer, with_labels(settings.task, train), settings.preprocess, settings.postprocess, settings.windows
-    )
+    task = with_labels(settings.task, train)
+    limits = _limits(config, task)
+    windows = windows_within(settings.windows, tokenizer, limits)
+    processor = Processor(tokenizer, task, settings.preprocess, settings.postprocess, windows)
+    check_reads(processor, limits, resize=config.model.resize_embeddings)
+    return processor
+
+
+def _limits(config: RunConfig, task: Task) -> ModelLimits:
+    try:
+        found = _class_of(config, task)
+    except NlpInferenceError:  # building the model says it
+        return ModelLimits()
+    settings = {**config.model.settings, **task.model_settings()}
+    return limits_of_base(found, locate_base(config.model.base), revision=config.model.revision, settings=settings)
 
 
 def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
@@ -137,8 +176,12 @@ def build_trainer(
 ) -> DocumentTrainer:
     """The trainer of a resolved run, without the Trainer's own log lines."""
     documents = splits["train"] if "train" in splits else DocumentStream(config.data.train)
+    model = build_model(config, processor.task)
+    if config.model.resize_embeddings:
+        resize_embeddings(model, processor)
+    fill_pad_token(model, processor)
     trainer = DocumentTrainer(
-        build_model(config, processor.task),
+        model,
         training_arguments(config, best_metric=document_metric(processor.task.needs).best),
         processing_class=processor,
         train_dataset=documents,

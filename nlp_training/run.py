@@ -23,6 +23,7 @@ from nlp_training.predictions import PREDICTIONS, PredictionFile, forget_predict
 from nlp_training.progress import RichProgress
 from nlp_training.reports.html import report_link, write_report
 from nlp_training.reports.tables import lost_gold_lines, score_tables, setup_table
+from nlp_training.reproducibility.manifest import Replay
 from nlp_training.reproducibility.pinned_data import pin_data, unpinned_lines
 from nlp_training.reproducibility.record import InterruptedRunError, data_prints, recorded
 from nlp_training.reproducibility.whole_checkpoints import last_whole
@@ -30,15 +31,20 @@ from nlp_training.run_folder import run_folder
 from nlp_training.temperature import calibrate
 from nlp_training.tracking import tracked
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.verification import replay_golden, replay_lines
 from nlp_training.windows import RowLengths, row_lengths
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Where the artefact is, and its scores by data set."""
+    """Where the artefact is, its scores by data set, and whether it predicts what was recorded.
+
+    `verification` is `None` in processes other than the main one.
+    """
 
     model: Path
     metrics: dict[str, dict[str, Any]]
+    verification: Replay | None = None
 
 
 def train(
@@ -53,8 +59,10 @@ def train(
 
     The artefact, in `{output_dir}/{name}/model`, holds the weights, the processor, the resolved configuration, the
     scores, a report of the data and a model card. A model or checkpoints that are there already are replaced only with
-    `overwrite`, an earlier model not before the new one is complete. The report of the training data is made before
-    training, while their lengths are counted; that of the others afterwards, so that several processes begin together.
+    `overwrite`, an earlier model not before the new one is complete. The saved model is then loaded as production loads
+    it, and its golden records are replayed; the result says how that ends. The report of the training data is made
+    before training, while their lengths are counted; that of the others afterwards, so that several processes begin
+    together.
 
     Args:
         config: the run.
@@ -102,6 +110,7 @@ def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
     is_main = trainer.is_world_process_zero()
     golden = golden_documents(config, processor, splits.get("validation", ())) if is_main else {}
     report: DataReport = {}
+    replay: Replay | None = None
     if is_main:
         if "train" in splits:
             report["train"] = measure_training_set(trainer, splits["train"])
@@ -128,13 +137,16 @@ def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
                 name: measure_split(processor, documents) for name, documents in splits.items() if name != "train"
             }
             save_artefact(config, trainer, metrics, report | others, golden, model)
-            record.finish(model)
+            replay = replay_golden(model)
+            record.finish(model, verification=replay)
             console.print(*lost_gold_lines(others), *score_tables(metrics))
+            for line in replay_lines(replay, model):
+                console.print(line, soft_wrap=True)
             if stays:
                 show_places(config.folder, model, console)
             log_results(metrics)
     trainer.accelerator.wait_for_everyone()
-    return RunResult(model, metrics)
+    return RunResult(model, metrics, replay)
 
 
 def _interruption(config: RunConfig, trainer: DocumentTrainer) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from huggingface_hub.errors import HFValidationError
 
+from nlp_inference._saved_files import SETTINGS_BYTES, read_saved_file
 from nlp_inference.errors import ArtefactError
 from nlp_inference.hub import WEIGHT_FILES, artefact_folder
 
@@ -97,7 +98,9 @@ def _last_checkpoint(folder: Path) -> Path | None:
 def _indexed(index: Path) -> WeightFiles:
     """The shards that an index names, which must be plain file names beside it: the index may be a stranger's."""
     try:
-        content = json.loads(index.read_text(encoding="utf-8"))
+        content = json.loads(read_saved_file(index, most=SETTINGS_BYTES))
+    except ArtefactError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise ArtefactError(f"the index {str(index)!r} cannot be read: {error}; fetch or save it again") from error
     weight_map = content.get("weight_map") if isinstance(content, dict) else None

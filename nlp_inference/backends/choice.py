@@ -1,12 +1,15 @@
 """Which backend runs a model, which of its files that needs, and how it is loaded."""
 
+import json
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from nlp_inference._optional import require
+from nlp_inference._saved_files import read_saved_file
 from nlp_inference.backends.base import Backend
-from nlp_inference.backends.onnx_files import exported, onnx_file, onnx_golden_file
+from nlp_inference.backends.onnx_files import ONNX_STEMS, exported, onnx_file, onnx_golden_file
 from nlp_inference.errors import InvalidSpecError, MissingExtraError
 from nlp_inference.fingerprint import Fingerprint
 from nlp_inference.hub import WEIGHT_FILES
@@ -16,7 +19,7 @@ BackendName = Literal["auto", "torch", "onnx"]
 ChosenBackend = Literal["torch", "onnx"]
 
 
-def choose_backend(name_or_path: str | Path, *, backend: BackendName, dtype: str) -> ChosenBackend:
+def choose_backend(name_or_path: str | Path, *, backend: BackendName, dtype: str | None) -> ChosenBackend:
     """Which backend to load a model with.
 
     `auto` takes what there is: torch, whose predictions were scored, if it is installed and the folder holds its
@@ -25,7 +28,7 @@ def choose_backend(name_or_path: str | Path, *, backend: BackendName, dtype: str
     Args:
         name_or_path: a folder or a Hub id, of which nothing is fetched yet.
         backend: what the user asked for.
-        dtype: the precision that the user asked for.
+        dtype: the precision that the user asked for; `None` is whichever the model has, see `choose_dtype`.
 
     Raises:
         InvalidSpecError: there is no such backend.
@@ -50,6 +53,36 @@ def choose_backend(name_or_path: str | Path, *, backend: BackendName, dtype: str
             "nlp-training export RUN"
         )
     return "onnx"
+
+
+def choose_dtype(name_or_path: str | Path, *, backend: ChosenBackend, dtype: str | None) -> str:
+    """Which precision to load a model in.
+
+    Args:
+        name_or_path: a folder, or a Hub id, of which nothing may be fetched yet.
+        backend: what runs the model.
+        dtype: the precision that the user asked for, which is taken; `None` takes the first of `float32`, `float16` and
+            `int8` that the folder was exported in, where ONNX Runtime runs it, and `float32` otherwise.
+
+    Example:
+        >>> choose_dtype("org/model", backend="torch", dtype=None)
+        'float32'
+    """
+    if dtype is not None or backend == "torch" or not (str(name_or_path) and Path(name_or_path).is_dir()):
+        return dtype or "float32"
+    return next(iter(exported(Path(name_or_path))), "float32")
+
+
+def exported_on_hub(settings: Path) -> str | None:
+    """The first precision that a model was exported in, as the fingerprint in its `processor_config.json` says.
+
+    Args:
+        settings: a folder with the settings of the model, such as a download without the exported files.
+    """
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):  # the processor says it better
+        named = json.loads(read_saved_file(settings / "processor_config.json"))["fingerprint"]["exports"]
+        return next((dtype for dtype, stem in ONNX_STEMS.items() if f"{stem}.onnx" in named), None)
+    return None
 
 
 def _has_weights(folder: Path | None) -> bool:

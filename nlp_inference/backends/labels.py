@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nlp_inference._foreign_errors import as_artefact_errors
+from nlp_inference._saved_files import read_saved_file
 from nlp_inference.errors import ArtefactError
 from nlp_inference.tasks import Task
 
@@ -49,6 +50,6 @@ def check_saved_labels(folder: Path, *, task: Task) -> None:
     if not path.is_file():
         return
     with as_artefact_errors(f"config.json of {str(folder)!r}"):
-        named = json.loads(path.read_text(encoding="utf-8")).get("id2label")
+        named = json.loads(read_saved_file(path)).get("id2label")
         id2label = _UNNAMED if named is None else {int(number): label for number, label in named.items()}
     check_labels(id2label, task=task, source=str(folder))

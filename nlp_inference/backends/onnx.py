@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from nlp_inference._cores import available_cores, cpu_name
 from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference.backends.labels import check_saved_labels
-from nlp_inference.backends.onnx_files import WEIGHTS_KEY, exported, onnx_file
+from nlp_inference.backends.limits import ModelLimits
+from nlp_inference.backends.onnx_files import LIMITS_KEY, ROWS_APART_KEY, WEIGHTS_KEY, exported, onnx_file
+from nlp_inference.backends.onnx_loops import check_loops
+from nlp_inference.backends.rows import rows_without_padding, stacked_outputs
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_inference.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.tasks import Task
@@ -31,6 +34,9 @@ _INT8_TOKEN_BUDGET = 512
 _SLOWER_ON_A_CPU = ["SkipLayerNormFusion"]
 """Its kernel takes four times as long as the addition and the normalisation that it stands for."""
 
+_PROBE_TOLERANCE = 1e-4
+"""Relative difference of outputs in float32 that is more than another order of summation makes."""
+
 _OF_THIS_PROCESS = frozenset({"_sessions", "_opening", "_share"})
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -39,8 +45,8 @@ class OnnxBackend:
     """Runs an exported model with ONNX Runtime.
 
     Where the model finds the scale of its 8-bit activations as it runs ("dynamic" quantisation), one scale would stand
-    for a whole batch, and a prediction would depend on its neighbours. Such a model is asked about each row by itself,
-    without padding, on one thread; batches run side by side.
+    for a whole batch, and a prediction would depend on its neighbours. Such a model runs each row alone, without
+    padding, on one thread; batches run side by side. So does one whose outputs depend on padding.
 
     Args:
         open_session: opens the model on so many threads; each number of them needs a session of its own.
@@ -71,7 +77,9 @@ class OnnxBackend:
         self._no_sessions()
         session = open_session(1)
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
-        self.rows_apart = self.metadata.get("quantization") == "dynamic"
+        self.padding_matters = self.metadata.get(ROWS_APART_KEY) == "true"
+        self._scale_of_batch = self.metadata.get("quantization") == "dynamic"
+        self.limits = _limits(self.metadata)
         self._inputs = [one.name for one in session.get_inputs()]
         device = "cpu" if session.get_providers()[0] == _PROVIDERS["cpu"] else "cuda"
         self.threads = threads if device == "cpu" else 1
@@ -84,6 +92,8 @@ class OnnxBackend:
                 f"the exported model has no output {missing[0]!r}, which the task {task.name!r} reads; export it "
                 "again: nlp-training export RUN"
             )
+        told = LIMITS_KEY in self.metadata  # by an exporter that knew whether padding matters
+        self.probe_tolerance = _PROBE_TOLERANCE if (dtype, device, told) == ("float32", "cpu", False) else None
         if self._threads_here() == 1:
             self._sessions[os.getpid(), 1] = session
 
@@ -122,6 +132,7 @@ class OnnxBackend:
         if not path.is_file():
             raise ArtefactError(_missing(folder, dtype))
         if fingerprint is not None:
+            fingerprint.check_settings(folder, source=str(folder))
             fingerprint.check_export(path, source=str(folder))
         backend = cls.from_file(path, task=task, dtype=dtype, device=device, threads=threads)
         if fingerprint is not None:
@@ -142,12 +153,22 @@ class OnnxBackend:
     ) -> "OnnxBackend":
         """Load one exported file and check nothing but that it fits the task; see `from_pretrained`."""
         with as_artefact_errors(f"the exported model {str(path)!r}"):
+            check_loops(path)
             return cls(
                 partial(_open_session, path, device=device),
                 task=task,
                 dtype=dtype,
                 threads=threads or _available_threads(),
             )
+
+    @property
+    def rows_apart(self) -> bool:
+        """Whether each row of a batch runs alone, without padding."""
+        return self._scale_of_batch or self.padding_matters
+
+    @rows_apart.setter
+    def rows_apart(self, apart: bool) -> None:
+        self.padding_matters = apart
 
     def weights(self) -> dict[str, str]:
         """SHA-256 of the weights that it was exported from, by file name, as the exported file says."""
@@ -166,11 +187,10 @@ class OnnxBackend:
         """Run one batch; see `Backend.forward`."""
         session = self._session()
         inputs = {name: batch[name] for name in self._inputs}
-        rows = _rows_without_padding(inputs) if self.rows_apart else [inputs]
-        answers = [session.run(self._outputs, row) for row in rows]
         if not self.rows_apart:
-            return dict(zip(self._outputs, answers[0], strict=True))
-        return {name: _stacked(parts) for name, parts in zip(self._outputs, zip(*answers, strict=True), strict=True)}
+            return dict(zip(self._outputs, session.run(self._outputs, inputs), strict=True))
+        outputs = [session.run(self._outputs, row) for row in rows_without_padding(inputs)]
+        return stacked_outputs([dict(zip(self._outputs, one, strict=True)) for one in outputs])
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_PROCESS}
@@ -197,26 +217,10 @@ class OnnxBackend:
         return self._sessions[key]
 
 
-def _rows_without_padding(inputs: Mapping[str, NDArray[np.int64]]) -> Iterator[dict[str, NDArray[np.int64]]]:
-    """Each row of a batch as a batch of its own, up to its last token."""
-    mask = inputs["attention_mask"] != 0
-    lengths = mask.shape[1] - mask[:, ::-1].argmax(axis=1)
-    for row, length in enumerate(lengths.tolist()):
-        yield {name: np.ascontiguousarray(array[row : row + 1, :length]) for name, array in inputs.items()}
-
-
-def _stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Arrays of one row each as one, the shorter ones padded with zeros."""
-    shape = np.max([array.shape for array in arrays], axis=0)
-    stacked = np.zeros((len(arrays), *shape[1:]), dtype=arrays[0].dtype)
-    for place, array in zip(stacked, arrays, strict=True):
-        place[tuple(map(slice, array.shape[1:]))] = array[0]
-    return stacked
-
-
 def _open_session(path: Path, threads: int, *, device: str | None) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # no other was looked into for loops
     options.log_severity_level = 3  # errors are raised; its warnings are about nodes that it leaves on the CPU
     providers = _providers(device)
     slower = _SLOWER_ON_A_CPU if providers == [_PROVIDERS["cpu"]] else []
@@ -243,6 +247,18 @@ def _available_threads() -> int:
     if told.isdecimal() and int(told):
         return int(told)
     return available_cores()
+
+
+def _limits(metadata: Mapping[str, str]) -> ModelLimits:
+    """The limits that the exporter wrote into a file; older exports say nothing of them."""
+    said = metadata.get(LIMITS_KEY)
+    if said is None:
+        return ModelLimits()
+    found = json.loads(said)
+    if not isinstance(found, dict) or not set(found) <= set(ModelLimits._fields):
+        raise ArtefactError(f"the exported model has the limits {said:.80}; export it again: nlp-training export RUN")
+    numbers = {name: number for name, number in found.items() if type(number) is int and number > 0}
+    return ModelLimits(**numbers)
 
 
 def _missing(folder: Path, dtype: str) -> str:

@@ -17,6 +17,12 @@ ONNX_STEMS = MappingProxyType({"float32": "model", "float16": "model_fp16", "int
 WEIGHTS_KEY = "weights"
 """Where a file's metadata names the weights that it was made of: SHA-256 by file name, in JSON."""
 
+LIMITS_KEY = "limits"
+"""Where it states the `ModelLimits` of the model, in JSON."""
+
+ROWS_APART_KEY = "rows_apart"
+"""Where it says, with `true`, that its outputs depend on padding, so that every row must run alone."""
+
 
 def onnx_file(dtype: str) -> str:
     """Where an exported model is in its artefact.

@@ -11,14 +11,21 @@ import transformers
 from numpy.typing import NDArray
 
 from nlp_inference import architectures
+from nlp_inference._config_sizes import check_config_sizes
 from nlp_inference._cores import cpu_name
 from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference._model_code import changed_source, check_sources
+from nlp_inference._saved_files import check_saved_files, read_saved_file
+from nlp_inference.architectures.bounded_building import bounded_building
 from nlp_inference.architectures.checkpoint_files import find_weight_files
+from nlp_inference.architectures.checkpoint_tensors import read_headers
+from nlp_inference.architectures.model_limits import model_limits
 from nlp_inference.architectures.own import runs_saved_code, saved_architecture
+from nlp_inference.architectures.padding_families import mixes_padding
 from nlp_inference.backends.bf16 import warn_of_emulation
 from nlp_inference.backends.labels import check_labels
 from nlp_inference.backends.packing import packed
+from nlp_inference.backends.rows import rows_without_padding, stacked_outputs
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
 from nlp_inference.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.hub import WEIGHT_FILES, artefact_folder
@@ -26,11 +33,18 @@ from nlp_inference.tasks import Task
 
 _CPU_TOKEN_BUDGET = 1024
 _GPU_TOKEN_BUDGET = 32768
+_PROBE_TOLERANCES = {"cpu": 1e-4, "cuda": 1e-2}
+"""Relative difference of outputs in float32 that is more than another order of summation, or TF32 on a GPU, makes."""
+
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.*")
+_READ_BESIDE = (*_ADAPTER_FILES, "generation_config.json")
+"""What transformers opens beside `config.json` and the weights, if it is there."""
 
 
 class TorchBackend:
     """Runs a `torch.nn.Module` without gradients.
+
+    Where the outputs of a model depend on padding, its rows run one at a time; see `nlp_inference.padding`.
 
     Args:
         model: called with the batch as keywords; returns a mapping of named tensors.
@@ -45,12 +59,20 @@ class TorchBackend:
     name = "torch"
 
     def __init__(self, model: torch.nn.Module, *, task: Task) -> None:
+        self.limits = model_limits(model)
         self.model = packed(model)
         self.task = task
         self.device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
         self.token_budget = _CPU_TOKEN_BUDGET if self.device.type == "cpu" else _GPU_TOKEN_BUDGET
         self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        self.rows_apart = mixes_padding(model)
         self.dtype = str(next((one.dtype for one in model.parameters()), torch.float32)).removeprefix("torch.")
+        self.probe_tolerance = _PROBE_TOLERANCES.get(self.device.type) if self.dtype == "float32" else None
+
+    @property
+    def padding_matters(self) -> bool:
+        """Whether the outputs depend on padding, so that each row runs alone."""
+        return self.rows_apart
 
     @classmethod
     def from_pretrained(
@@ -114,6 +136,11 @@ class TorchBackend:
 
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
         """Run one batch; see `Backend.forward`."""
+        if self.rows_apart:
+            return stacked_outputs([self._run(row) for row in rows_without_padding(batch)])
+        return self._run(batch)
+
+    def _run(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
         inputs = {name: self._on_device(array) for name, array in batch.items()}
         with torch.inference_mode():
             outputs = self.task.run(self.model, inputs)
@@ -143,7 +170,8 @@ def load_model(
         str(name_or_path),
     )
     with as_artefact_errors(f"the model of {source!r}"):
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        check_saved_files(folder, _READ_BESIDE)
+        config = json.loads(read_saved_file(folder / "config.json"))
         if not trust_remote_code:
             _refuse_detours(config)
         auto_model = model_class(task)
@@ -154,13 +182,16 @@ def load_model(
             fingerprint.check_weights([*weights, *adapters], source=source)
             if trust_remote_code and own is None and runs_saved_code(auto_model):
                 check_sources(folder, fingerprint.architecture, source=source)
-        model, report = (own or auto_model).from_pretrained(
-            folder,
-            dtype=dtype,
-            output_loading_info=True,
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-        )
+        shapes = [tensor.shape for tensor in read_headers(weights, prefixes={}).values()]
+        check_config_sizes(config, source=source, shapes=shapes)
+        with bounded_building(shapes, source=source):
+            model, report = (own or auto_model).from_pretrained(
+                folder,
+                dtype=dtype,
+                output_loading_info=True,
+                use_safetensors=True,
+                trust_remote_code=trust_remote_code,
+            )
     if fingerprint is not None:
         changes = fingerprint.runtime_changes("torch") + changed_source(type(model), fingerprint.architecture)
         warn_of_changes(changes, source=source)

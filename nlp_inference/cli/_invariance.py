@@ -24,9 +24,9 @@ def check_invariance(loading: Loading, source: str, *, strict: bool, as_json: bo
     messages = Console(stderr=True, soft_wrap=True)
     predictor = load_predictor(loading, messages=messages, status=NOT_CHECKED)
     others = {}
-    if loading.dtype is Dtype.FLOAT32 and predictor.backend.name == "torch":
+    if predictor.backend.dtype == Dtype.FLOAT32.value and predictor.backend.name == "torch":
         narrow = replace(loading, dtype=Dtype.BFLOAT16)
-        others[narrow.dtype.value] = load_predictor(narrow, messages=messages, status=NOT_CHECKED)
+        others[Dtype.BFLOAT16.value] = load_predictor(narrow, messages=messages, status=NOT_CHECKED)
     try:
         with reading(source) as read:
             items = list(read)

@@ -35,7 +35,13 @@ class BackendChoice(StrEnum):
 
 Model = Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")]
 Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda:1; a GPU if there is one.")]
-Precision = Annotated[Dtype, typer.Option(help="Precision of the weights; int8 is for ONNX Runtime.")]
+Precision = Annotated[
+    Dtype | None,
+    typer.Option(
+        help="Precision of the weights; int8 is for ONNX Runtime. By default float32, or the one that was exported.",
+        show_default=False,
+    ),
+]
 Backend = Annotated[BackendChoice, typer.Option(help="What runs the model; auto takes torch where it is installed.")]
 Revision = Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")]
 Trust = Annotated[
@@ -76,7 +82,7 @@ class Loading:
 
     model: str
     device: str | None
-    dtype: Dtype
+    dtype: Dtype | None
     revision: str
     trust_remote_code: bool
     backend: BackendChoice = BackendChoice.AUTO
@@ -95,7 +101,7 @@ def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED)
                 loading.model,
                 backend=loading.backend.value,
                 device=loading.device,
-                dtype=loading.dtype.value,
+                dtype=None if loading.dtype is None else loading.dtype.value,
                 revision=loading.revision,
                 trust_remote_code=loading.trust_remote_code,
                 token_budget=loading.token_budget,

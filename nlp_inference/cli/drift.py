@@ -13,7 +13,6 @@ from nlp_inference.cli._shared import (
     Backend,
     BackendChoice,
     Device,
-    Dtype,
     Loading,
     Model,
     Precision,
@@ -46,7 +45,7 @@ def drift(  # noqa: PLR0913 - each is an option of the command
     as_json: Annotated[bool, typer.Option("--json", help="Write the report as JSON.")] = False,
     backend: Backend = BackendChoice.AUTO,
     device: Device = None,
-    dtype: Precision = Dtype.FLOAT32,
+    dtype: Precision = None,
     revision: Revision = "main",
     trust_remote_code: Trust = False,
 ) -> None:

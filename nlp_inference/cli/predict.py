@@ -18,7 +18,6 @@ from nlp_inference.cli._shared import (
     Backend,
     BackendChoice,
     Device,
-    Dtype,
     Loading,
     Model,
     Precision,
@@ -93,7 +92,7 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     id_column: Annotated[str | None, typer.Option(help="Key or column of the id, in place of `id`.")] = None,
     backend: Backend = BackendChoice.AUTO,
     device: Device = None,
-    dtype: Precision = Dtype.FLOAT32,
+    dtype: Precision = None,
     revision: Revision = "main",
     trust_remote_code: Trust = False,
     token_budget: TokenBudgetOption = None,
@@ -194,7 +193,7 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
         on_error=job.on_error.value,
         backend=loading.backend.value,
         device=loading.device,
-        dtype=loading.dtype.value,
+        dtype=_dtype_of(loading),
         revision=loading.revision,
         trust_remote_code=loading.trust_remote_code,
         token_budget=loading.token_budget,
@@ -293,3 +292,11 @@ class _Tally:
                 f"{self._not_whole} document(s) were not read whole, {self._truncated} of them cut off; "
                 "each says what was not read"
             )
+
+
+def _dtype_of(loading: Loading) -> str:
+    from nlp_inference.backends.choice import choose_backend, choose_dtype
+
+    dtype = None if loading.dtype is None else loading.dtype.value
+    backend = choose_backend(loading.model, backend=loading.backend.value, dtype=dtype)
+    return choose_dtype(loading.model, backend=backend, dtype=dtype)

@@ -1,6 +1,7 @@
 """`nlp-inference verify`: does the model predict here what it predicted when it was recorded?"""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,7 +49,7 @@ def verify(  # noqa: PLR0913 - each is an option of the command
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON, every value whole.")] = False,
     backend: Backend = BackendChoice.AUTO,
     device: Device = None,
-    dtype: Precision = Dtype.FLOAT32,
+    dtype: Precision = None,
     revision: Revision = "main",
     trust_remote_code: Trust = False,
 ) -> None:
@@ -71,19 +72,24 @@ def verify(  # noqa: PLR0913 - each is an option of the command
 
 
 def _replay(loading: Loading) -> "Verification":
-    from nlp_inference.backends.choice import backend_files, choose_backend
+    from nlp_inference.backends.choice import backend_files, choose_backend, choose_dtype, exported_on_hub
     from nlp_inference.golden import golden_file, read_golden
     from nlp_inference.golden import verify as verify_golden
     from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
 
     messages = Console(stderr=True, soft_wrap=True)
     try:
-        dtype = loading.dtype.value
-        chosen = choose_backend(loading.model, backend=loading.backend.value, dtype=dtype)
+        asked = None if loading.dtype is None else loading.dtype.value
+        chosen = choose_backend(loading.model, backend=loading.backend.value, dtype=asked)
+        if asked is None and chosen == "onnx" and not Path(loading.model).is_dir():
+            asked = exported_on_hub(artefact_folder(loading.model, files=SETTINGS_FILES, revision=loading.revision))
+        dtype = choose_dtype(loading.model, backend=chosen, dtype=asked)
         files = (*SETTINGS_FILES, *backend_files(chosen, dtype=dtype))
         folder = artefact_folder(loading.model, files=files, needed=MODEL_NEEDS, revision=loading.revision)
         golden = read_golden(folder, name=golden_file(chosen, dtype))
-        predictor = load_predictor(replace(loading, model=str(folder)), messages=messages, status=NOT_CHECKED)
+        predictor = load_predictor(
+            replace(loading, model=str(folder), dtype=Dtype(dtype)), messages=messages, status=NOT_CHECKED
+        )
         return verify_golden(predictor, golden)
     except NlpInferenceError as error:  # load_predictor says itself what it cannot load
         raise stop(error, messages, doing=f"cannot verify {loading.model!r}: ", status=NOT_CHECKED) from error

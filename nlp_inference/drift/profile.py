@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, model_validator
 
+from nlp_inference._saved_files import read_saved_file
 from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import explain
 
@@ -113,8 +114,8 @@ def load_profile(path: str | Path) -> Profile:
         ArtefactError: there is no such file, or it holds no profile.
     """
     try:
-        content = Path(path).read_bytes()
-    except OSError as error:
+        content = read_saved_file(Path(path))
+    except FileNotFoundError as error:
         raise ArtefactError(f"cannot read the profile {str(path)!r}: {error.strerror}") from error
     try:
         return Profile.model_validate_json(content)

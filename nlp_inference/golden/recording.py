@@ -19,6 +19,9 @@ from nlp_inference.registry import explain
 MAX_SAMPLED_CHARACTERS = 60_000
 """Characters of validation texts that are recorded at most, so that `golden.json` stays small."""
 
+_STAGES_OF_MODEL = ("logits", "decoded")
+"""Stages at which a failure is the model's."""
+
 
 def select_documents(
     validation: Sequence[Document],
@@ -71,10 +74,11 @@ def _as_it_arrived(document: Document, name: str) -> Document:
 def record_golden(predictor: Predictor, documents: Mapping[Origin, Sequence[Document]]) -> GoldenFile:
     """Record every stage of the route of `documents`, by where they come from.
 
-    A document that fails is recorded as failing: it must fail there as well.
+    A document that fails before the model runs is recorded as failing: it must fail there as well. A failure of the
+    model itself is never recorded.
 
     Raises:
-        ArtefactError: there are too many documents, none, or two of one id.
+        ArtefactError: there are too many documents, none, or two of one id; or the model fails on one of them.
     """
     count = sum(map(len, documents.values()))
     if count > MAX_RECORDS:
@@ -99,7 +103,20 @@ def _trace_records(predictor: Predictor, documents: Sequence[Document], origin: 
     """Each document's stages, one document at a time, so that no more than one document's logits are in memory."""
     for document in documents:
         [trace] = predictor.trace([document])
-        yield golden_record(trace, processor=predictor.processor, origin=origin)
+        record = golden_record(trace, processor=predictor.processor, origin=origin)
+        if trace.failure is not None and _is_fault_of_model(trace.failure, record):
+            raise ArtefactError(
+                f"the model fails on the golden text {record.id!r}, {record.raw_text[:80]!r}: "
+                f"{type(trace.failure).__name__}: {trace.failure}; this is no failure of the text, and is not "
+                "recorded. Check that tokenizer, windows.max_length and model belong together"
+            ) from trace.failure
+        yield record
+
+
+def _is_fault_of_model(failure: Exception, record: GoldenRecord) -> bool:
+    """Whether a document failed because of the model, not because of its text or a transform that refuses it."""
+    stage = None if record.failed is None else record.failed.stage
+    return stage in _STAGES_OF_MODEL or isinstance(failure, IndexError)
 
 
 def record_artefact(

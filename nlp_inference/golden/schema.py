@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError, model_validator
 
+from nlp_inference._saved_files import read_saved_file
 from nlp_inference.aligned_text import EditRecord
 from nlp_inference.backends.onnx_files import onnx_golden_file
 from nlp_inference.document import Annotation, Coverage, Document
@@ -218,17 +219,12 @@ def read_golden(folder: str | Path, *, name: str = GOLDEN_FILE) -> GoldenFile:
     """
     path = Path(folder) / name
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_saved_file(path, most=MAX_BYTES)
     except FileNotFoundError as error:
         raise ArtefactError(
             f"there is no {name} in {str(folder)!r}, so that nothing can be verified; training writes one, and "
             "for an artefact without: nlp_inference.golden.record_artefact(folder), where its predictions are right"
         ) from error
-    except OSError as error:
-        raise ArtefactError(f"{str(path)!r} cannot be read: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise ArtefactError(f"{str(path)!r} is larger than {MAX_BYTES} bytes, which no recorded one is; record it anew")
     try:
         return GoldenFile.model_validate_json(content)
     except ValidationError as error:

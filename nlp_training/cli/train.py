@@ -32,5 +32,8 @@ def train_run(
         quiet_libraries()
         console = Console()
         with one_line_warnings(console):
-            train(load_config(config, overrides or ()), console=console, resume=resume, overwrite=overwrite)
+            run = load_config(config, overrides or ())
+            result = train(run, console=console, resume=resume, overwrite=overwrite)
         PartialState().destroy_process_group()  # else its threads may outlive the interpreter, which aborts then
+    if result.verification is not None and not result.verification.ok:
+        raise typer.Exit(1)

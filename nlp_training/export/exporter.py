@@ -135,7 +135,14 @@ def export_model(
             path = Path(made) / Path(onnx_file(dtype)).name
             mode = int8_mode if dtype == "int8" else ""
             graph = _converted(plain, dtype, source, int8_mode=int8_mode)
-            describe(graph, weights=source.weights, dtype=dtype, quantization=mode)
+            describe(
+                graph,
+                weights=source.weights,
+                dtype=dtype,
+                quantization=mode,
+                limits=getattr(source.predictor.backend, "limits", None),
+                rows_apart=getattr(source.predictor.backend, "rows_apart", False),
+            )
             save_graph(graph, path)
             yield _judge(path, dtype, source, max_drop=max_drop)
 

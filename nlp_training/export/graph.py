@@ -14,7 +14,8 @@ from onnxscript.optimizer import optimize_ir
 from torch.export import Dim
 
 from nlp_inference import Processor, Task
-from nlp_inference.backends.onnx_files import WEIGHTS_KEY
+from nlp_inference.backends.limits import ModelLimits
+from nlp_inference.backends.onnx_files import LIMITS_KEY, ROWS_APART_KEY, WEIGHTS_KEY
 from nlp_inference.errors import ArtefactError
 from nlp_training.export.attention import attention_as_operator
 
@@ -73,7 +74,15 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
     return graph
 
 
-def describe(graph: onnx.ModelProto, *, weights: Mapping[str, str], dtype: str, quantization: str = "") -> None:
+def describe(
+    graph: onnx.ModelProto,
+    *,
+    weights: Mapping[str, str],
+    dtype: str,
+    quantization: str = "",
+    limits: ModelLimits | None = None,
+    rows_apart: bool = False,
+) -> None:
     """Write into a graph's metadata what it was made of, and how.
 
     Args:
@@ -81,9 +90,15 @@ def describe(graph: onnx.ModelProto, *, weights: Mapping[str, str], dtype: str, 
         weights: SHA-256 of the weights that it was made of, by file name.
         dtype: its precision.
         quantization: `dynamic` or `static`, if it has 8-bit activations.
+        limits: of the model that it was made of.
+        rows_apart: whether its outputs depend on padding, so that every row must run alone.
     """
     opset = next(one.version for one in graph.opset_import if one.domain in ("", "ai.onnx"))
     said = {"opset": str(opset), "dtype": dtype, "quantization": quantization, WEIGHTS_KEY: json.dumps(dict(weights))}
+    if limits is not None:
+        said[LIMITS_KEY] = json.dumps({name: found for name, found in limits._asdict().items() if found is not None})
+    if rows_apart:
+        said[ROWS_APART_KEY] = "true"
     onnx.helper.set_model_props(graph, said)
     graph.producer_name = "nlp-training export"
 

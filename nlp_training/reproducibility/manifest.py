@@ -119,6 +119,31 @@ class Resumption(_Part):
     step: int
 
 
+class Replay(_Part):
+    """What came of replaying the golden records of the finished model, loaded as production loads it.
+
+    Args:
+        records: how many were replayed, each alone and all in batches.
+        bit_for_bit: how many gave the same numbers, to the last bit.
+        failing: how many texts fail as they did when they were recorded.
+        differing: how many do not predict what was recorded.
+        first: the difference at the earliest stage.
+        rows_apart: whether rows run one at a time because the outputs of the model depend on padding.
+    """
+
+    records: int
+    bit_for_bit: int
+    failing: int = 0
+    differing: int = 0
+    first: str | None = None
+    rows_apart: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether every record predicts what was recorded."""
+        return not self.differing
+
+
 class RunManifest(_Part):
     """A run, from its beginning on: `{output_dir}/{name}/run.json`.
 
@@ -152,6 +177,7 @@ class RunManifest(_Part):
         processor: digest of everything that decides a prediction beside the weights and the installed packages.
         weights: digest of each file of the final weights, by name.
         metrics: digest of the final scores.
+        verification: what came of replaying the golden records of the final model.
 
     Example:
         >>> RunManifest.model_fields["status"].annotation == Status
@@ -182,6 +208,7 @@ class RunManifest(_Part):
     processor: str | None = None
     weights: Mapping[str, str] = {}
     metrics: str | None = None
+    verification: Replay | None = None
 
     @property
     def seconds(self) -> float | None:

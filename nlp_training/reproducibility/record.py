@@ -22,6 +22,7 @@ from nlp_training.reproducibility.manifest import (
     DIFF_FILE,
     ENVIRONMENT_FILE,
     DataPrint,
+    Replay,
     Resumption,
     RunManifest,
 )
@@ -55,14 +56,15 @@ class RunRecord:
         self.folder = folder
         self.manifest = manifest
 
-    def finish(self, model: Path) -> None:
-        """Say what came out: the digests of a saved model."""
+    def finish(self, model: Path, *, verification: Replay | None = None) -> None:
+        """Say what came out: the digests of a saved model, and what came of replaying its golden records."""
         self._write(
             status="finished",
             ended_at=_now(),
             processor=processor_digest(model),
             weights=weights_digests(model),
             metrics=metrics_digest(model),
+            verification=verification,
         )
 
     def fail(self, error: BaseException) -> None:

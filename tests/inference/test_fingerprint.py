@@ -214,11 +214,19 @@ def test_settings_of_which_no_digest_was_recorded_are_passed_over(artefact, name
         Processor.from_pretrained(artefact)
 
 
-def test_a_processor_without_a_model_beside_it_is_compared_with_what_is_there(artefact):
-    (artefact / "config.json").unlink()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_file_that_the_fingerprint_names_and_that_is_missing_is_an_error(artefact, name):
+    (artefact / name).unlink()
+    with pytest.raises(ArtefactError, match=rf"has no {name}"):
         Processor.from_pretrained(artefact)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_missing_file_is_a_difference(artefact, processor, name):
+    fingerprint = Processor.from_pretrained(artefact).fingerprint
+    digest = file_digest(artefact / name)[:12]
+    (artefact / name).unlink()
+    assert fingerprint.changes(processor, folder=artefact) == [f"{name} {digest}… -> none"]
 
 
 @pytest.mark.parametrize("transform", [StripHtml, TrimSpans])

@@ -1,0 +1,102 @@
+"""Files of a saved model, which may come from a stranger: regular files of bounded size, and nothing else."""
+
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from nlp_inference.errors import ArtefactError
+
+CONFIG_BYTES = 32 * 2**20
+"""Largest `config.json`, `processor_config.json` or other configuration file that is read."""
+
+SETTINGS_BYTES = 512 * 2**20
+"""Largest vocabulary, template, index or source file that is read; those of the largest tokenizers have 70 MB."""
+
+_CONFIGS = ("config.json", "processor_config.json", "tokenizer_config.json", "generation_config.json")
+_WEIGHTS = (".safetensors", ".onnx")
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+def check_saved_files(folder: Path, patterns: Iterable[str]) -> None:
+    """Check every file that loading may open, before any is opened. Files that do not exist pass.
+
+    A device such as `/dev/zero` never ends and a named pipe blocks whoever opens it, whatever library that is. Symbolic
+    links are followed, as the cache of the Hub consists of them.
+
+    Args:
+        folder: the saved model.
+        patterns: names of files, which may hold wildcards, or paths of single files in sub-folders.
+
+    Raises:
+        ArtefactError: one is not a regular file, or larger than any that was saved.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     (Path(folder) / "config.json").mkdir()
+        ...     check_saved_files(Path(folder), ["*.json"])
+        Traceback (most recent call last):
+        nlp_inference.errors.ArtefactError: '.../config.json' is a folder, expected a regular file; save or fetch ...
+    """
+    for pattern in patterns:
+        for path in [folder / pattern] if "/" in pattern else sorted(folder.glob(pattern)):
+            check_saved_file(path)
+
+
+def check_saved_file(path: Path) -> None:
+    """Check one file; see `check_saved_files`."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:  # such as a symbolic link to itself
+        raise ArtefactError(f"{str(path)!r} cannot be read: {error.strerror}; save or fetch the model again") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = next((name for applies, name in _KINDS if applies(found.st_mode)), "a special file")
+        raise ArtefactError(f"{str(path)!r} is {kind}, expected a regular file; save or fetch the model again")
+    most = CONFIG_BYTES if path.name in _CONFIGS else SETTINGS_BYTES
+    if path.suffix not in _WEIGHTS and found.st_size > most:
+        raise ArtefactError(
+            f"{str(path)!r} has {found.st_size} bytes, but at most {most} are read of such a file; save or fetch the "
+            "model again, or move the file elsewhere if it is not part of the model"
+        )
+
+
+def read_saved_file(path: Path, *, most: int = CONFIG_BYTES) -> bytes:
+    """Read a whole regular file of bounded size.
+
+    Args:
+        path: the file.
+        most: bytes that are read at most.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+        ArtefactError: it is not a regular file, is larger, or cannot be read.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "config.json"
+        ...     _ = path.write_bytes(b"{}")
+        ...     read_saved_file(path)
+        b'{}'
+    """
+    check_saved_file(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ArtefactError(f"{str(path)!r} cannot be read: {error.strerror}; save or fetch the model again") from error
+    if len(content) > most:
+        raise ArtefactError(
+            f"{str(path)!r} is larger than the {most} bytes that are read of such a file; save or fetch the model again"
+        )
+    return content

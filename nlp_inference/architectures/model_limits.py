@@ -1,0 +1,70 @@
+"""The limits of a torch model, read off its modules: how many tokens its embeddings know, and how many positions."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedConfig
+
+from nlp_inference.backends.limits import ModelLimits
+
+_POSITIONS = frozenset({"position_embeddings", "position_embedding", "wpe", "embed_positions", "positions_embed"})
+"""What families call the embeddings of absolute positions."""
+
+
+def model_limits(model: nn.Module) -> ModelLimits:
+    """The limits of a model, on any device, also `meta`.
+
+    Models with relative or rotary positions have no table of positions; what their configuration says is then what they
+    were trained for.
+
+    Example:
+        >>> from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+        >>> with torch.device("meta"):
+        ...     bert, roberta = BertModel(BertConfig()), RobertaModel(RobertaConfig(max_position_embeddings=514))
+        >>> model_limits(bert).positions, model_limits(roberta).positions
+        (512, 512)
+    """
+    positions = min((found for module in model.modules() for found in _positions(module)), default=None)
+    config = getattr(model, "config", None)
+    if isinstance(config, PreTrainedConfig):
+        config = config.get_text_config()
+    stated = getattr(config, "max_position_embeddings", None)
+    trained = stated if positions is None and isinstance(stated, int) and stated > 0 else None
+    return ModelLimits(vocabulary=_vocabulary(model), positions=positions, trained_positions=trained)
+
+
+def _vocabulary(model: nn.Module) -> int | None:
+    try:
+        embeddings = model.get_input_embeddings()  # type: ignore[operator]  # a method of transformers' models
+    except (AttributeError, NotImplementedError):
+        return None
+    return embeddings.num_embeddings if isinstance(embeddings, nn.Embedding) else None
+
+
+def _positions(module: nn.Module) -> list[int]:
+    """The numbers of positions that a module can look up."""
+    children = {**module._modules, **module._buffers}  # noqa: SLF001 - direct ones only, by name
+    return [
+        found
+        for name in _POSITIONS & children.keys()
+        if (found := _rows(children[name], position_ids=children.get("position_ids"))) is not None
+    ]
+
+
+def _rows(table: Any, *, position_ids: Any) -> int | None:
+    """The positions of a table: some of its rows are never used, as those up to that of padding in RoBERTa."""
+    if isinstance(table, torch.Tensor):
+        return table.shape[-2] if table.dim() >= 2 else None
+    weight = getattr(table, "weight", None)
+    if not isinstance(weight, torch.Tensor) or weight.dim() != 2 or _grows(table):
+        return None
+    padding = getattr(table, "padding_idx", None)
+    offset = getattr(table, "offset", 0 if padding is None else padding + 1)
+    rows = weight.shape[0] - (offset if isinstance(offset, int) else 0)
+    return min(rows, position_ids.shape[-1]) if isinstance(position_ids, torch.Tensor) else rows
+
+
+def _grows(table: Any) -> bool:
+    """Whether it makes its sinusoids longer when they are needed."""
+    return hasattr(table, "make_weights")

@@ -1,0 +1,66 @@
+"""What a model can read: token ids below the size of its vocabulary, and so many positions."""
+
+from typing import NamedTuple
+
+from nlp_inference.errors import ArtefactError
+
+
+class ModelLimits(NamedTuple):
+    """The limits of a model; `None` where there is none, or none that is known.
+
+    Attributes:
+        vocabulary: rows of its input embeddings; token ids must be smaller.
+        positions: tokens of a row, special tokens included, beyond which it fails.
+        trained_positions: tokens of a row that it was made for, where a longer one does not fail.
+
+    Example:
+        >>> ModelLimits(vocabulary=100, positions=512).usable
+        512
+    """
+
+    vocabulary: int | None = None
+    positions: int | None = None
+    trained_positions: int | None = None
+
+    @property
+    def usable(self) -> int | None:
+        """Tokens of a row that the model should be given at most."""
+        known = [one for one in (self.positions, self.trained_positions) if one is not None]
+        return min(known, default=None)
+
+    def problem(self, *, highest_id: int, max_length: int) -> str | None:
+        """What of a processor's rows the model cannot read; `None` if it can read them all.
+
+        Args:
+            highest_id: the highest token id that the tokenizer can give.
+            max_length: tokens of the longest row.
+
+        Example:
+            >>> ModelLimits(vocabulary=100, positions=512).problem(highest_id=99, max_length=514)
+            'windows.max_length is 514, but the model has positions for 512 tokens; use at most 512'
+        """
+        if self.vocabulary is not None and highest_id >= self.vocabulary:
+            return (
+                f"the tokenizer has token ids up to {highest_id}, but the model has embeddings for {self.vocabulary} "
+                f"tokens (ids up to {self.vocabulary - 1})"
+            )
+        if self.positions is not None and max_length > self.positions:
+            return (
+                f"windows.max_length is {max_length}, but the model has positions for {self.positions} tokens; use at "
+                f"most {self.positions}"
+            )
+        return None
+
+
+def check_limits(limits: ModelLimits | None, *, highest_id: int, max_length: int) -> None:
+    """Check that a model can read the rows of a processor; see `ModelLimits.problem`.
+
+    Raises:
+        ArtefactError: it cannot, and would fail with the first text that has such a token or is so long.
+    """
+    problem = None if limits is None else limits.problem(highest_id=highest_id, max_length=max_length)
+    if problem is not None:
+        raise ArtefactError(
+            f"the processor does not fit the model: {problem}. Load the two that were saved together, change "
+            "processor_config.json, or train again: with model.resize_embeddings: true if tokens were added"
+        )

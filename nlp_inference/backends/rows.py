@@ -1,0 +1,40 @@
+"""Rows of a batch run one at a time, without padding, for models whose outputs depend on it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def rows_without_padding(inputs: Mapping[str, NDArray[np.int64]]) -> Iterator[dict[str, NDArray[np.int64]]]:
+    """Each row of a batch as a batch of one row, up to its last token.
+
+    Example:
+        >>> batch = {"attention_mask": np.array([[1, 1, 0], [1, 1, 1]])}
+        >>> [row["attention_mask"].tolist() for row in rows_without_padding(batch)]
+        [[[1, 1]], [[1, 1, 1]]]
+    """
+    mask = inputs["attention_mask"] != 0
+    lengths = mask.shape[1] - mask[:, ::-1].argmax(axis=1)
+    for row, length in enumerate(lengths.tolist()):
+        yield {name: np.ascontiguousarray(array[row : row + 1, :length]) for name, array in inputs.items()}
+
+
+def stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Stack arrays of one row each, and pad the shorter ones with zeros.
+
+    Example:
+        >>> stacked([np.array([[1]]), np.array([[2, 3]])]).tolist()
+        [[1, 0], [2, 3]]
+    """
+    shape = np.max([array.shape for array in arrays], axis=0)
+    result = np.zeros((len(arrays), *shape[1:]), dtype=arrays[0].dtype)
+    for row, array in zip(result, arrays, strict=True):
+        row[tuple(map(slice, array.shape[1:]))] = array[0]
+    return result
+
+
+def stacked_outputs(outputs: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """The outputs of rows that ran alone, as those of one batch; see `stacked`."""
+    return {name: stacked([one[name] for one in outputs]) for name in outputs[0]}
