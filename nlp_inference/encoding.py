@@ -32,6 +32,8 @@ class EncodedDocument:
         pair_offsets: `[pair_tokens, 2]`, where they stand in `document.text_pair`.
         windows: the stretches of tokens that the model reads together.
         unknown_id: the id of the token for text that the vocabulary cannot express; `None` if there is none.
+        complete_characters: whether spans of the raw text start and end with grapheme clusters, also where an edit took
+            a combining mark away; not so for artefacts of format version 1.
     """
 
     document: Document
@@ -43,6 +45,7 @@ class EncodedDocument:
     pair_offsets: NDArray[np.int64] | None
     windows: tuple[Window, ...]
     unknown_id: int | None = None
+    complete_characters: bool = True
 
     @property
     def tokens_read(self) -> int:

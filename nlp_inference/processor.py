@@ -171,6 +171,7 @@ class Processor(SavedProcessor):
             pair_offsets,
             tuple(windows),
             self.tokenizer.unk_token_id,
+            complete_characters=self.format_version > 1,
         )
 
     def _split(self, length: int, word_starts: Sequence[int], capacity: int) -> list[Window]:

@@ -1,6 +1,7 @@
 """A run, from its configuration to the artefact that production loads."""
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from nlp_training.artefact import DataReport, save_artefact
 from nlp_training.checkpoints import choose_checkpoint
 from nlp_training.config import RunConfig
 from nlp_training.cpu import keep_freed_memory, use_cpu_threads
+from nlp_training.data_report.gold_limit import refuse_lost_gold
 from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.golden import golden_documents
@@ -36,6 +38,9 @@ from nlp_training.temperature import calibrate
 from nlp_training.tracking import tracked
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.windows import RowLengths, row_lengths
+
+_LOOKED_AT = 1000
+"""Documents of a streamed training set that are looked at for gold that would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
 
     Raises:
         InvalidSpecError: the configuration does not fit together, or is not the one that is to go on.
-        InvalidDataError: the documents cannot be learnt from.
+        InvalidDataError: the documents cannot be learnt from, or `data.max_lost_gold` is exceeded.
     """
     console = console or Console()
     set_seed(config.seed)
@@ -81,6 +86,10 @@ def train(config: RunConfig, *, console: Console | None = None, resume: bool = F
     if is_main:
         if "train" in splits:
             report["train"] = measure_training_set(trainer, splits["train"])
+            refuse_lost_gold("train", report["train"], limit=config.data.max_lost_gold)
+        else:
+            first: Any = islice(trainer.train_dataset or (), _LOOKED_AT)
+            refuse_lost_gold("train", measure_split(processor, first), limit=config.data.max_lost_gold)
         console.print(setup_table(trainer, splits), *lost_gold_lines(report), *unpinned_lines(config.data))
     data = data_prints(config, splits)
     checkpoint = choose_checkpoint(config, trainer, data, resume=resume, console=console)

@@ -179,7 +179,14 @@ def documents(draw: st.DrawFn) -> Document:
 
 
 GRAPHEMES = (
-    *("e\u0301", "A\u030a", "e\u0302\u0323", "u\u031b\u0300", "n\u0303", "q\u0307\u0323"),  # decomposed Latin, Vietnamese
+    *(
+        "e\u0301",
+        "A\u030a",
+        "e\u0302\u0323",
+        "u\u031b\u0300",
+        "n\u0303",
+        "q\u0307\u0323",
+    ),  # decomposed Latin, Vietnamese
     *("\u1112\u1161\u11ab", "\u1100\u1173\u11af", "\uac00\u11ab", "서", "울"),  # Hangul, decomposed and not
     *("हि", "न्दी", "क्षि", "क्\u200dष", "स्ते"),  # matras and viramas
     *("ｶ\uff9e", "ﾊ\uff9f", "ア", "か\u3099", "東"),  # half-width and decomposed kana

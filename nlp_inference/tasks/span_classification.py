@@ -14,7 +14,7 @@ from nlp_inference.layout import Row
 from nlp_inference.tasks.base import Arrays, LostSpan, Task
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN
-from nlp_inference.tasks.units import UnitRange, Units, known_gold, read_units, why_lost
+from nlp_inference.tasks.units import UnitRange, Units, known_gold, raw_edges, read_units, why_lost
 from nlp_inference.windowing import Window
 from nlp_inference.words import WordRule
 
@@ -120,9 +120,10 @@ class SpanClassification(Task):
     ) -> tuple[Span, ...]:
         """Spans over units in raw coordinates and in order; of those that an edit made of one, the most certain."""
         best: dict[tuple[int, int, str], float] = {}
-        for (first, after, label), score in found.items():
-            edges = encoded.document.aligned.to_raw(int(units.starts[first]), int(units.ends[after - 1]))
-            key = (*edges, self.labels[label])
+        ranges = [(int(units.starts[first]), int(units.ends[after - 1])) for first, after, _ in found]
+        edges = raw_edges(encoded, ranges)
+        for edge, ((_, _, label), score) in zip(edges, found.items(), strict=True):
+            key = (*edge, self.labels[label])
             best[key] = max(score, best.get(key, 0.0))
         return tuple(
             Span(start=start, end=end, label=label, score=score) for (start, end, label), score in sorted(best.items())

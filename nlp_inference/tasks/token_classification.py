@@ -19,7 +19,7 @@ from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.tag_scheme import OUTSIDE, SchemeName, TagScheme, UnitSpan
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
-from nlp_inference.tasks.units import UnitRange, Units, known_gold, read_units, why_lost
+from nlp_inference.tasks.units import UnitRange, Units, known_gold, raw_edges, read_units, why_lost
 from nlp_inference.tasks.viterbi import best_valid_tags
 from nlp_inference.windowing import stitch
 from nlp_inference.words import WordRule
@@ -253,9 +253,9 @@ def _means(confidence: NDArray[np.floating[Any]], spans: Sequence[UnitSpan]) -> 
 def _raw_spans(encoded: EncodedDocument, units: Units, found: Sequence[_Found]) -> list[Span]:
     """Spans over units in raw coordinates; where an edit made several units of one raw stretch, they are one."""
     spans: list[Span] = []
-    for first, after, label, score in found:
-        start, end = encoded.document.aligned.to_raw(int(units.starts[first]), int(units.ends[after - 1]))
-        span = Span(start=start, end=end, label=label, score=score)
+    edges = raw_edges(encoded, [(int(units.starts[one.first]), int(units.ends[one.after - 1])) for one in found])
+    for (start, end), one in zip(edges, found, strict=True):
+        span = Span(start=start, end=end, label=one.label, score=one.score)
         if spans and start < spans[-1].end:
             span = _joined(spans.pop(), span)
         spans.append(span)

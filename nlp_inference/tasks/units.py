@@ -1,5 +1,6 @@
 """The units of a document: the words (or tokens) that one tag, or one edge of a span, stands for."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from nlp_inference.document import Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD
-from nlp_inference.words import Characters, Positions, word_bounds
+from nlp_inference.words import Characters, Positions, widen_to_clusters, word_bounds
 
 UnitRange = tuple[int, int]
 """First unit, and unit after the last one."""
@@ -55,6 +56,22 @@ def read_units(encoded: EncodedDocument, *, are_tokens: bool) -> Units:
     return Units(words.tokens[read], words.starts[read], ends, "word")
 
 
+def raw_edges(encoded: EncodedDocument, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges of the current text in the raw text, where they start and end with complete characters.
+
+    Args:
+        encoded: the document.
+        ranges: start and end of each; none is empty.
+    """
+    document = encoded.document
+    found = [document.aligned.to_raw(start, end) for start, end in ranges]
+    if not found or not document.edits or not encoded.complete_characters or document.raw_text.isascii():
+        return found
+    starts, ends = np.array(found).T
+    starts, ends = widen_to_clusters(Characters.of(document.raw_text), starts, ends)
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
 def known_gold(encoded: EncodedDocument, labels: tuple[str, ...]) -> list[Span]:
     """The gold spans of a document, in order.
 
@@ -79,11 +96,10 @@ def why_lost(encoded: EncodedDocument, units: Units, span: Span, touched: UnitRa
     start, end = aligned.to_current(span.start, span.end)
     if start == end:
         return DELETED
-    if _has_unread_token(encoded, start, end):
-        return "beyond the window that is read"
-    if touched is None:
-        return UNREAD
-    if aligned.to_raw(start, end) != (span.start, span.end):
+    is_cut = _has_unread_token(encoded, start, end)
+    if touched is None or is_cut:
+        return "beyond the window that is read" if is_cut else UNREAD
+    if raw_edges(encoded, [(start, end)]) != [(span.start, span.end)]:
         return EDGE_CHANGED
     if aligned.current[start:end] != aligned.current[start:end].strip():
         return "white space at its edge"

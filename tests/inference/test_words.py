@@ -180,3 +180,49 @@ def test_windows_are_cut_at_words_though_the_tokenizer_knows_none():
     processor = Processor(make_tokenizer("gemma"), task, windows={"max_length": 12, "overlap": 0})
     [encoded] = processor.encode([Document(raw_text="Silva lives, Ana lives, Silva Ana")])
     assert [int(encoded.offsets[window.start, 0]) for window in encoded.windows] == [0, 13, 24]
+
+
+@pytest.mark.parametrize("task", ["token-classification", "span-classification"])
+@pytest.mark.parametrize(
+    ("text", "preprocess", "gold"),
+    [
+        ("Jose\u0301, Bo", {"replace_regex": {"pattern": r"\p{M}", "replacement": ""}}, (0, 5)),
+        ("Zoe\u0308", {"normalize_unicode": "NFC"}, (0, 4)),
+        ("👩\u200d👩\u200d👧 Bo", "remove_control", (0, 5)),
+        ("Bo e\u0301\u0323", "fix_encoding", (3, 6)),
+    ],
+)
+def test_spans_end_with_characters_where_an_edit_took_the_mark_away(task, text, preprocess, gold):
+    spans = [{"start": gold[0], "end": gold[1], "label": "CITY"}]
+    tokenizer = make_tokenizer("roberta")
+    processor = Processor(tokenizer, {task: {"labels": LABELS}}, [preprocess], windows={"max_length": 64, "overlap": 8})
+    [encoded] = processor.encode([Document(raw_text=text, gold={"spans": spans})])
+    assert processor.task.lost_spans(encoded) == []
+    rows = processor.rows(encoded)
+    decoded = processor.decode_outputs(encoded, rows, processor.task.perfect_outputs(encoded, rows))
+    assert [(span.start, span.end) for span in decoded.predicted.spans] == [gold]
+
+
+def test_half_a_character_is_lost_and_the_cause_is_named():
+    removed = {"replace_regex": {"pattern": r"\p{M}", "replacement": ""}}
+    processor = Processor(make_tokenizer("roberta"), {"token-classification": {"labels": LABELS}}, [removed])
+    spans = [{"start": 0, "end": 4, "label": "CITY"}]
+    [encoded] = processor.encode([Document(raw_text="Jose\u0301", gold={"spans": spans})])
+    assert [one.cause for one in processor.task.lost_spans(encoded)] == ["its edge was changed by preprocessing"]
+
+
+@pytest.mark.parametrize("task", ["token-classification", "span-classification"])
+def test_gold_that_was_read_is_not_blamed_on_truncation(tokenizer, task):
+    windows = {"max_length": 6, "overlap": 0, "on_overflow": "truncate"}
+    processor = Processor(tokenizer, {task: {"labels": LABELS}}, windows=windows)
+    text = "a \x07 bcd e f g h i"
+    places = [(0, 1), (2, 3), (4, 6), (16, 17)]
+    spans = [{"start": start, "end": end, "label": "CITY"} for start, end in places]
+    [encoded] = processor.encode([Document(raw_text=text, gold={"spans": spans})])
+    assert encoded.truncated
+    lost = [((one.span.start, one.span.end), one.cause) for one in processor.task.lost_spans(encoded)]
+    assert lost == [
+        ((2, 3), "no token of its own"),
+        ((4, 6), "its edge lies inside a word"),
+        ((16, 17), "beyond the window that is read"),
+    ]
