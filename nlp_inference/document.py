@@ -21,6 +21,7 @@ from pydantic import (
 
 from nlp_inference.aligned_text import AlignedText, EditRecord
 from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.offsets import OffsetMap, OffsetUnit, converted, unit_offset
 
 
 class _Frozen(BaseModel):
@@ -40,6 +41,52 @@ class Span(_Frozen):
         if self.start >= self.end:
             raise ValueError(f"span {(self.start, self.end)!r} is empty or reversed; an end is exclusive")
         return self
+
+    def to_utf16(self, text: str) -> tuple[int, int]:
+        """Start and end in UTF-16 code units of the raw text, as JavaScript, Java and C# count.
+
+        For many spans of one document, `Document.to_offsets` reads the text once.
+
+        Args:
+            text: the raw text.
+
+        Raises:
+            InvalidDocumentError: the span ends outside the text.
+
+        Example:
+            >>> Span(start=2, end=11, label="PERSON").to_utf16("😀 Ana Lopez")
+            (3, 12)
+        """
+        return unit_offset(text, self.start, "utf-16"), unit_offset(text, self.end, "utf-16")
+
+    def to_utf8(self, text: str) -> tuple[int, int]:
+        """Start and end in bytes of the raw text in UTF-8, as Go and Rust count; see `to_utf16`.
+
+        Example:
+            >>> Span(start=2, end=11, label="PERSON").to_utf8("😀 Ana Lopez")
+            (5, 14)
+        """
+        return unit_offset(text, self.start, "utf-8"), unit_offset(text, self.end, "utf-8")
+
+    @classmethod
+    def from_utf16(cls, text: str, *, start: int, end: int, label: str, score: float | None = None) -> Self:
+        """The span whose start and end are given in UTF-16 code units of the raw text.
+
+        Raises:
+            InvalidDocumentError: an offset lies outside the text or inside a character.
+
+        Example:
+            >>> Span.from_utf16("😀 Ana Lopez", start=3, end=12, label="PERSON")
+            Span(start=2, end=11, label='PERSON', score=None)
+        """
+        start, end = OffsetMap(text, "utf-16").to_code_points([start, end])
+        return cls(start=start, end=end, label=label, score=score)
+
+    @classmethod
+    def from_utf8(cls, text: str, *, start: int, end: int, label: str, score: float | None = None) -> Self:
+        """The span whose start and end are given in bytes of the raw text in UTF-8; see `from_utf16`."""
+        start, end = OffsetMap(text, "utf-8").to_code_points([start, end])
+        return cls(start=start, end=end, label=label, score=score)
 
 
 class Category(_Frozen):
@@ -208,6 +255,43 @@ class Document(_Frozen):
     def surface(self, span: Span) -> str:
         """The characters of the raw text that `span` covers."""
         return self.raw_text[span.start : span.end]
+
+    def to_offsets(self, unit: OffsetUnit) -> dict[str, Any]:
+        """The document as JSON has it, with every offset in another unit: spans, edits, and ranges of the coverage.
+
+        The numbers `characters` and `read` of the coverage stay code points.
+
+        Args:
+            unit: `utf-16` for JavaScript, Java and C#, `utf-8` for bytes, `codepoint` for offsets as they are.
+
+        Returns:
+            The fields of the document, and `offsets`, the unit. `from_offsets` reads it again.
+
+        Example:
+            >>> document = Document(raw_text="😀 Ana", gold={"spans": [{"start": 2, "end": 5, "label": "PERSON"}]})
+            >>> document.to_offsets("utf-16")["gold"]["spans"]
+            [{'start': 3, 'end': 6, 'label': 'PERSON', 'score': None}]
+            >>> Document.from_offsets(document.to_offsets("utf-8")) == document
+            True
+        """
+        return {**converted(self.model_dump(mode="json"), unit), "offsets": unit}
+
+    @classmethod
+    def from_offsets(cls, content: Mapping[str, Any]) -> Self:
+        """The document that `to_offsets` gave.
+
+        Raises:
+            InvalidDocumentError: an offset lies outside its text or inside a character, or the object does not describe
+                a Document.
+        """
+        fields = dict(content)
+        unit = fields.pop("offsets", "codepoint")
+        try:
+            return cls.model_validate(converted(fields, unit, back=True))
+        except (KeyError, TypeError, AttributeError, ValidationError) as error:
+            raise InvalidDocumentError(
+                f"expected what Document.to_offsets gives, got another object: {error}"
+            ) from error
 
     def with_aligned(self, aligned: AlignedText, aligned_pair: AlignedText | None = None) -> Self:
         """The same document after further edits: `aligned` must stem from this document's raw text."""

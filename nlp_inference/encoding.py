@@ -1,5 +1,7 @@
 """What a Document is to a model: tokens with their places in the current text, cut into windows."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +10,12 @@ from numpy.typing import NDArray
 from nlp_inference.aligned_text import AlignedText
 from nlp_inference.document import Coverage, Document
 from nlp_inference.windowing import Window
+from nlp_inference.words import Words
+
+Ranges = tuple[tuple[int, int], ...]
+"""Starts and ends, in order."""
+
+_NOT_BLANK = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,19 +26,26 @@ class EncodedDocument:
         document: the Document after preprocessing.
         token_ids: `[tokens]`, vocabulary ids without special tokens.
         offsets: `[tokens, 2]`, start and end of each token in code points of `document.text`.
-        word_starts: `[words]`, positions of the tokens that begin a word.
+        word_starts: `[words]`, positions of the tokens at which a window may be cut.
+        words: the words of the current text, by the rule of the task.
         pair_ids: `[pair_tokens]`, the second text's tokens, which every window repeats; `None` if there is none.
         pair_offsets: `[pair_tokens, 2]`, where they stand in `document.text_pair`.
         windows: the stretches of tokens that the model reads together.
+        unknown_id: the id of the token for text that the vocabulary cannot express; `None` if there is none.
+        complete_characters: whether spans of the raw text start and end with grapheme clusters, also where an edit took
+            a combining mark away; not so for artefacts of format version 1.
     """
 
     document: Document
     token_ids: NDArray[np.int64]
     offsets: NDArray[np.int64]
     word_starts: NDArray[np.int64]
+    words: Words
     pair_ids: NDArray[np.int64] | None
     pair_offsets: NDArray[np.int64] | None
     windows: tuple[Window, ...]
+    unknown_id: int | None = None
+    complete_characters: bool = True
 
     @property
     def tokens_read(self) -> int:
@@ -47,18 +62,54 @@ class EncodedDocument:
         document = self.document
         unread = _unread(document.aligned, self.offsets[: self.tokens_read])
         unread_pair = () if self.pair_offsets is None else _unread(document.aligned_pair, self.pair_offsets)
+        unknown, unknown_pair = self._unknown()
         characters = len(document.raw_text) + len(document.raw_text_pair or "")
         return Coverage(
             characters=characters,
-            read=characters - sum(end - start for start, end in (*unread, *unread_pair)),
+            read=characters - _length((*unread, *unknown)) - _length((*unread_pair, *unknown_pair)),
             windows=len(self.windows),
             truncated=self.truncated,
             unread=unread,
             unread_pair=unread_pair,
+            unknown=unknown,
+            unknown_pair=unknown_pair,
         )
 
+    def _unknown(self) -> tuple[Ranges, Ranges]:
+        """Raw ranges under unknown tokens, in the text and in the text pair."""
+        if self.unknown_id is None:
+            return (), ()
+        read = self.token_ids[: self.tokens_read]
+        unknown = _unknown(self.document.aligned, self.offsets[: len(read)][read == self.unknown_id])
+        if self.pair_ids is None or self.pair_offsets is None:
+            return unknown, ()
+        of_pair = self.pair_offsets[self.pair_ids == self.unknown_id]
+        return unknown, _unknown(self.document.aligned_pair, of_pair)
 
-def _unread(aligned: AlignedText, offsets: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+
+def _unknown(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:
+    """Raw ranges of what the tokens at `offsets` cover, white space excluded, in order and apart."""
+    found: list[tuple[int, int]] = []
+    for token_start, token_end in offsets.tolist():
+        for match in _NOT_BLANK.finditer(aligned.current, token_start, token_end):
+            start, end = aligned.to_raw(*match.span())
+            if found and start <= found[-1][1]:
+                found[-1] = (found[-1][0], max(found[-1][1], end))
+            else:
+                found.append((start, end))
+    return tuple(found)
+
+
+def _length(ranges: Iterable[tuple[int, int]]) -> int:
+    """How many characters lie in at least one of some ranges."""
+    length = reach = 0
+    for start, end in sorted(ranges):
+        length += max(0, end - max(start, reach))
+        reach = max(reach, end)
+    return length
+
+
+def _unread(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:
     """Raw stretches, in order and apart, of what no token covers and that is more than white space."""
     text = aligned.current
     starts = np.append(offsets[:, 0], len(text))

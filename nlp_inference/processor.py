@@ -19,13 +19,18 @@ from nlp_inference.layout import Example, InputLayout, Row, pad_targets
 from nlp_inference.registry import Spec, explain
 from nlp_inference.saved_processor import SavedProcessor
 from nlp_inference.tasks import Answered, Arrays, Task
+from nlp_inference.tasks.base import with_words_of_format_1
 from nlp_inference.tokenization import TokenizedText, tokenize
 from nlp_inference.transforms.base import PostTransform, Transform
 from nlp_inference.transforms.compose import Compose
 from nlp_inference.windowing import Window, WindowSettings, split_windows
 
-FORMAT_VERSION = 1
-"""Version of what `processor_config.json` means. Raised when an older library would misread a newer file."""
+FORMAT_VERSION = 2
+"""Version of what `processor_config.json` means. Raised when an older library would misread a newer file.
+
+1: a token ends before the combining marks that the tokenizer strips, windows are cut at the words of the tokenizer, and
+`words` of a task that does not name it is `tokenizer`. 2: see `nlp_inference.words`.
+"""
 
 
 class Processor(SavedProcessor):
@@ -41,7 +46,8 @@ class Processor(SavedProcessor):
         preprocess: transforms of the text before the model, or their specifications.
         postprocess: transforms of the prediction after the model, or their specifications.
         windows: how long texts are cut, as settings or a mapping of them.
-        format_version: what `processor_config.json` was written as.
+        format_version: what `processor_config.json` was written as. An artefact of version 1 predicts as it did when it
+            was saved.
         fingerprint: what decided the predictions of the model that it was saved with; a new processor has none.
 
     Raises:
@@ -68,14 +74,14 @@ class Processor(SavedProcessor):
         format_version: int = FORMAT_VERSION,
         fingerprint: Fingerprint | Mapping[str, Any] | None = None,
     ) -> None:
-        if format_version != FORMAT_VERSION:
+        if format_version not in range(1, FORMAT_VERSION + 1):
             raise ArtefactError(
-                f"this processor has format version {format_version!r}, this library reads {FORMAT_VERSION}; "
+                f"this processor has format version {format_version!r}, this library reads 1 to {FORMAT_VERSION}; "
                 "install the version of nlp-inference that saved it, or a newer one"
             )
         super().__init__(tokenizer)  # type: ignore[no-untyped-call]  # ProcessorMixin has no annotations
         self.format_version = format_version
-        self.task: Task = Task.from_spec(task)
+        self.task: Task = Task.from_spec(task if format_version > 1 else with_words_of_format_1(task))
         self.preprocess: Compose[Transform] = Compose(preprocess)
         self.postprocess: Compose[PostTransform] = Compose(postprocess, kind=PostTransform)
         self.windows = _window_settings(windows)
@@ -132,14 +138,17 @@ class Processor(SavedProcessor):
             InvalidDocumentError: a second text leaves no room for the first.
         """
         clean = [self.preprocess(document.as_it_arrived()) for document in documents]
-        texts = tokenize(self.tokenizer, [document.text for document in clean])
+        texts = self._tokenize([document.text for document in clean])
         with_pair = [index for index, document in enumerate(clean) if document.text_pair is not None]
-        pairs = tokenize(self.tokenizer, [clean[index].text_pair or "" for index in with_pair]) if with_pair else []
+        pairs = self._tokenize([clean[index].text_pair or "" for index in with_pair]) if with_pair else []
         pair_of = dict(zip(with_pair, pairs, strict=True))
         return [
             self._window(document, text, pair_of.get(index))
             for index, (document, text) in enumerate(zip(clean, texts, strict=True))
         ]
+
+    def _tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        return tokenize(self.tokenizer, texts, words=self.task.word_rule, as_format_1=self.format_version == 1)
 
     def _window(self, document: Document, text: TokenizedText, pair: TokenizedText | None) -> EncodedDocument:
         capacity = self.layout.capacity(None if pair is None else len(pair.ids))
@@ -153,7 +162,16 @@ class Processor(SavedProcessor):
             windows = [windows[0]._replace(owned_end=windows[0].end)]
         pair_ids, pair_offsets = (None, None) if pair is None else (pair.ids, pair.offsets)
         return EncodedDocument(
-            document, text.ids, text.offsets, text.word_starts, pair_ids, pair_offsets, tuple(windows)
+            document,
+            text.ids,
+            text.offsets,
+            text.word_starts,
+            text.words,
+            pair_ids,
+            pair_offsets,
+            tuple(windows),
+            self.tokenizer.unk_token_id,
+            complete_characters=self.format_version > 1,
         )
 
     def _split(self, length: int, word_starts: Sequence[int], capacity: int) -> list[Window]:

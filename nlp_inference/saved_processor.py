@@ -19,6 +19,7 @@ from nlp_inference.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.registry import Registered
 from nlp_inference.tasks import Task
+from nlp_inference.tasks.base import with_words_of_format_1
 from nlp_inference.tokenization import plain_backend
 from nlp_inference.tokenizer_file import warn_of_rebuilt_tokenizer
 from nlp_inference.transforms.base import PostTransform, Transform
@@ -185,6 +186,8 @@ class SavedProcessor(ProcessorMixin):
                 + (f", and does not know {unknown!r}" if unknown else "")
                 + "; was this model saved by nlp-inference, by this version?"
             )
+        if saved.get("format_version") == 1:
+            saved["task"] = with_words_of_format_1(saved["task"])
         overrides = {key: value for key, value in kwargs.items() if key not in _LOADING and not key.startswith("_")}
         unknown = sorted(set(overrides) - set(cls._settings()))
         if unknown:

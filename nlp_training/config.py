@@ -65,6 +65,8 @@ class DataConfig(_Section):
     Args:
         split: `validation`, `test` or both, to be made of the documents of `train`, such as `{validation: 0.1}`.
         sample_weight: metadata key under which a training document says how much it counts in `loss`.
+        max_lost_gold: the share of the training gold that no model of the task could give back, above which nothing is
+            trained; 1 trains whatever is lost. See `nlp-training check-data`.
     """
 
     train: DataSource
@@ -72,6 +74,7 @@ class DataConfig(_Section):
     test: dict[str, DataSource] = {}
     split: SplitSettings | None = None
     sample_weight: str | None = None
+    max_lost_gold: Annotated[float, Field(ge=0, le=1)] = 0.1
 
     def sources(self) -> dict[str, tuple[DataSource, str]]:
         """The source of every split there is, with its usual name on the Hub: `train`, `validation`, the test sets."""

@@ -13,6 +13,8 @@ from nlp_inference import Document, Processor
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.config import RunConfig
 from nlp_training.cpu import keep_freed_memory, use_cpu_threads
+from nlp_training.data_report.gold_limit import refuse_lost_gold
+from nlp_training.data_report.measure import measure_split
 from nlp_training.objects import Splits, build_checked_processor, build_trainer, load_splits, resolve_for
 from nlp_training.streams import encode_stream
 from nlp_training.trainer import DocumentTrainer
@@ -79,15 +81,26 @@ class Materials:
 
         Raises:
             InvalidSpecError: the configuration does not fit together.
-            InvalidDataError: the documents cannot be learnt from.
+            InvalidDataError: the documents cannot be learnt from, or `data.max_lost_gold` is exceeded.
         """
         key = config.model_dump_json(include={"model": {"base", "revision"}, "processor": True})
         if key not in self._encoded:
             processor = build_checked_processor(config, self._splits(self.train))
-            self._encoded[key] = processor, [row_lengths(one) for one in encode_stream(processor, self.train)]
+            self._encoded[key] = processor, self._measure(processor, limit=config.data.max_lost_gold)
         processor, lengths = self._encoded[key]
         resolved = resolve_for(config, processor, has_validation=self.validation is not None)
         return Prepared(resolved, processor, lengths)
+
+    def _measure(self, processor: Processor, *, limit: float) -> list[RowLengths]:
+        """The row lengths of the training documents, unless too much of their gold is lost."""
+        lengths: list[RowLengths] = []
+        measures = measure_split(
+            processor, self.train, watch=lambda encoded: lengths.extend(row_lengths(one) for _, one in encoded)
+        )
+        if measures.failed.count:
+            return [row_lengths(one) for one in encode_stream(processor, self.train)]  # raises what the first raised
+        refuse_lost_gold("train", measures, limit=limit)
+        return lengths
 
     def trainer(
         self,

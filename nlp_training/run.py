@@ -1,6 +1,7 @@
 """A run, from its configuration to the artefact that production loads."""
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from nlp_training.artefact import DataReport, save_artefact
 from nlp_training.checkpoints import choose_checkpoint
 from nlp_training.config import RunConfig
 from nlp_training.cpu import keep_freed_memory, use_cpu_threads
+from nlp_training.data_report.gold_limit import refuse_lost_gold
 from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.golden import golden_documents
@@ -33,6 +35,9 @@ from nlp_training.tracking import tracked
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.verification import replay_golden, replay_lines
 from nlp_training.windows import RowLengths, row_lengths
+
+_LOOKED_AT = 1000
+"""Documents of a streamed training set that are looked at for gold that would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ def train(
 
     Raises:
         InvalidSpecError: the configuration does not fit together, or is not the one that is to be resumed.
-        InvalidDataError: the documents cannot be learnt from.
+        InvalidDataError: the documents cannot be learnt from, or `data.max_lost_gold` is exceeded.
         OutputError: there is a model or a checkpoint of this name, and neither `resume` nor `overwrite` is given.
         OutputLockedError: another process trains a run of this name.
         InterruptedRunError: training was interrupted by a signal, after it had written a checkpoint to resume from.
@@ -114,6 +119,10 @@ def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
     if is_main:
         if "train" in splits:
             report["train"] = measure_training_set(trainer, splits["train"])
+            refuse_lost_gold("train", report["train"], limit=config.data.max_lost_gold)
+        else:
+            first: Any = islice(trainer.train_dataset or (), _LOOKED_AT)
+            refuse_lost_gold("train", measure_split(processor, first), limit=config.data.max_lost_gold)
         console.print(setup_table(trainer, splits), *lost_gold_lines(report), *unpinned_lines(config.data))
     data = data_prints(config, splits)
     checkpoint = choose_checkpoint(config, trainer, data, resume=resume, console=console)

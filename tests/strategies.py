@@ -100,7 +100,7 @@ tasks = (
     | st.builds(
         SpanClassification,
         labels=some_labels,
-        words=st.sampled_from(["tokenizer", "whitespace"]),
+        words=st.sampled_from(["tokenizer", "unicode", "whitespace"]),
         threshold=st.floats(0.01, 0.99),
     )
     | st.builds(
@@ -176,3 +176,29 @@ def documents(draw: st.DrawFn) -> Document:
         edits_pair=() if pair is None else aligned_pair.records,
         coverage=draw(st.none() | st.just(coverage)),
     )
+
+
+GRAPHEMES = (
+    *(
+        "e\u0301",
+        "A\u030a",
+        "e\u0302\u0323",
+        "u\u031b\u0300",
+        "n\u0303",
+        "q\u0307\u0323",
+    ),  # decomposed Latin, Vietnamese
+    *("\u1112\u1161\u11ab", "\u1100\u1173\u11af", "\uac00\u11ab", "서", "울"),  # Hangul, decomposed and not
+    *("हि", "न्दी", "क्षि", "क्\u200dष", "स्ते"),  # matras and viramas
+    *("ｶ\uff9e", "ﾊ\uff9f", "ア", "か\u3099", "東"),  # half-width and decomposed kana
+    *("กำ", "น้ำ", "ภา"),
+    *("👩\u200d👩\u200d👧", "👍🏽", "❤\ufe0f", "🇮🇹", "🏴\U000e0067\U000e007f", "1\ufe0f\u20e3"),
+    *("a", "Z", "7", "ß", "é", "م", "א"),
+)
+"""Characters of one or several code points."""
+
+graphemes = st.lists(
+    st.sampled_from((*GRAPHEMES, " ", "\r\n", "\t", "\u00a0", "\u3000", "\u2028", ".", ",", "'", "-", "€", "\u200b"))
+    | st.sampled_from(GRAPHEMES),
+    max_size=24,
+).map("".join)
+"""Texts in which many characters are of several code points."""

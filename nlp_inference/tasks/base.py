@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.layout import Row
-from nlp_inference.registry import Registered
+from nlp_inference.registry import Registered, Spec, split_spec
+from nlp_inference.words import WordRule
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -70,6 +71,11 @@ class Task(Registered, ABC):
     pair_position: ClassVar[Literal["first", "second"]] = "second"
     """Where the second text of a pair stands in the model's input."""
 
+    @property
+    def word_rule(self) -> WordRule:
+        """What a word is: where its windows are cut, and what a span begins and ends with."""
+        return "unicode"
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Let a subclass that decodes otherwise do so for several documents too."""
@@ -126,3 +132,15 @@ class Task(Registered, ABC):
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:  # noqa: ARG002 - tasks without spans lose none
         """The gold spans that even a perfect model would not give back exactly, with the cause."""
         return []
+
+
+def with_words_of_format_1(task: Task | Spec) -> Task | Spec:
+    """The specification of a task with the words of the tokenizer, if it leaves them open: they were the default."""
+    if isinstance(task, Task):
+        return task
+    name, value = split_spec(task, kind=Task.kind)
+    member = Task.find(name)
+    if member is None or "words" not in member.model_fields:
+        return task
+    fields = value if isinstance(value, Mapping) else {} if value is None else {next(iter(member.model_fields)): value}
+    return {name: {"words": "tokenizer", **fields}}

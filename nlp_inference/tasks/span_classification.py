@@ -14,8 +14,9 @@ from nlp_inference.layout import Row
 from nlp_inference.tasks.base import Arrays, LostSpan, Task
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN
-from nlp_inference.tasks.units import UnitRange, Units, Words, known_gold, read_units, why_lost
+from nlp_inference.tasks.units import UnitRange, Units, known_gold, raw_edges, read_units, why_lost
 from nlp_inference.windowing import Window
+from nlp_inference.words import WordRule
 
 
 class SpanClassification(Task):
@@ -23,8 +24,7 @@ class SpanClassification(Task):
 
     Args:
         labels: the labels of the spans, such as `("PROTEIN", "DNA")`.
-        words: what a word is: what the `tokenizer` says, where punctuation stands apart, or what stands between
-            `whitespace`. Spans start and end where words do.
+        words: what a word is, as for `token-classification`. Spans start and end where words do.
         threshold: the probability above which a stretch of words is a span. Choose it on validation documents.
 
     A span is scored in the window in which it is farther from an edge; one that no window reads whole cannot be found.
@@ -46,10 +46,15 @@ class SpanClassification(Task):
     own_loss = True
 
     labels: tuple[str, ...]
-    words: Words = "tokenizer"
+    words: WordRule = "unicode"
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
     _check_labels = field_validator("labels")(check_labels)
+
+    @property
+    def word_rule(self) -> WordRule:
+        """The field `words`."""
+        return self.words
 
     def model_settings(self) -> dict[str, Any]:
         """`num_labels` and the names of the labels."""
@@ -83,7 +88,7 @@ class SpanClassification(Task):
 
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """The spans above the threshold, in the order of the text, in raw coordinates."""
-        units = read_units(encoded, are_tokens=False, words=self.words)
+        units = read_units(encoded, are_tokens=False)
         found: dict[tuple[int, int, int], float] = {}
         for number, (row, output) in enumerate(zip(rows, outputs, strict=True)):
             condensed = output if "spans" in output else self.condense(row, output)
@@ -92,7 +97,7 @@ class SpanClassification(Task):
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
         """Gold spans that no perfect model could give back, each with its cause."""
-        units = read_units(encoded, are_tokens=False, words=self.words)
+        units = read_units(encoded, are_tokens=False)
         placed = self._place_gold(encoded, units)
         found = {
             (*touched, self.labels.index(span.label)): 1.0
@@ -115,9 +120,10 @@ class SpanClassification(Task):
     ) -> tuple[Span, ...]:
         """Spans over units in raw coordinates and in order; of those that an edit made of one, the most certain."""
         best: dict[tuple[int, int, str], float] = {}
-        for (first, after, label), score in found.items():
-            edges = encoded.document.aligned.to_raw(int(units.starts[first]), int(units.ends[after - 1]))
-            key = (*edges, self.labels[label])
+        ranges = [(int(units.starts[first]), int(units.ends[after - 1])) for first, after, _ in found]
+        edges = raw_edges(encoded, ranges)
+        for edge, ((_, _, label), score) in zip(edges, found.items(), strict=True):
+            key = (*edge, self.labels[label])
             best[key] = max(score, best.get(key, 0.0))
         return tuple(
             Span(start=start, end=end, label=label, score=score) for (start, end, label), score in sorted(best.items())
@@ -125,7 +131,7 @@ class SpanClassification(Task):
 
     def _spans_of_rows(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[NDArray[np.int64]]:
         """For each row `[spans, 3]`: first token, last token and label id of the gold spans that it reads whole."""
-        units = read_units(encoded, are_tokens=False, words=self.words)
+        units = read_units(encoded, are_tokens=False)
         spans: list[list[tuple[int, int, int]]] = [[] for _ in rows]
         for span, touched in self._place_gold(encoded, units):
             if touched is not None:

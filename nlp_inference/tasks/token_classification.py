@@ -19,9 +19,10 @@ from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.tag_scheme import OUTSIDE, SchemeName, TagScheme, UnitSpan
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
-from nlp_inference.tasks.units import UnitRange, Units, Words, known_gold, read_units, why_lost
+from nlp_inference.tasks.units import UnitRange, Units, known_gold, raw_edges, read_units, why_lost
 from nlp_inference.tasks.viterbi import best_valid_tags
 from nlp_inference.windowing import stitch
+from nlp_inference.words import WordRule
 
 
 class Tagged(NamedTuple):
@@ -53,8 +54,9 @@ class TokenClassification(SoftmaxTask):
         scheme: how spans become tags.
         aggregation: how the logits of a word's tokens become those of the word: its `first` token's, their `mean` or
             `max`; `none` tags tokens, which suits scripts without spaces. Spans start and end where units do.
-        words: what a word is: what the `tokenizer` says, where punctuation stands apart, or what stands between
-            `whitespace`, which suits texts that come tokenized.
+        words: what a word is: `unicode`, a run of letters and digits, with punctuation and symbols apart, for every
+            tokenizer; `whitespace`, what stands between white space, which suits texts that come tokenized;
+            `tokenizer`, what the tokenizer says. See `nlp_inference.words.WordRule`.
         temperature: what logits are divided by before the softmax; `calibrate: true` fits it in training. It changes
             scores, and not which spans are found.
         outside_bias: added to the logit of `O`, the tag of no span: below zero more spans are found, above it fewer.
@@ -83,11 +85,16 @@ class TokenClassification(SoftmaxTask):
     labels: tuple[str, ...]
     scheme: SchemeName = "BIO"
     aggregation: Literal["first", "mean", "max", "none"] = "first"
-    words: Words = "tokenizer"
+    words: WordRule = "unicode"
     temperature: Temperature = 1.0
     outside_bias: Annotated[float, Field(ge=-10, le=10)] = 0.0
 
     _check_labels = field_validator("labels")(check_labels)
+
+    @property
+    def word_rule(self) -> WordRule:
+        """The field `words`."""
+        return self.words
 
     @cached_property
     def tag_scheme(self) -> TagScheme:
@@ -230,7 +237,7 @@ class TokenClassification(SoftmaxTask):
         return spans
 
     def _units(self, encoded: EncodedDocument) -> Units:
-        return read_units(encoded, are_tokens=self.aggregation == "none", words=self.words)
+        return read_units(encoded, are_tokens=self.aggregation == "none")
 
 
 def _means(confidence: NDArray[np.floating[Any]], spans: Sequence[UnitSpan]) -> list[float]:
@@ -246,9 +253,9 @@ def _means(confidence: NDArray[np.floating[Any]], spans: Sequence[UnitSpan]) -> 
 def _raw_spans(encoded: EncodedDocument, units: Units, found: Sequence[_Found]) -> list[Span]:
     """Spans over units in raw coordinates; where an edit made several units of one raw stretch, they are one."""
     spans: list[Span] = []
-    for first, after, label, score in found:
-        start, end = encoded.document.aligned.to_raw(int(units.starts[first]), int(units.ends[after - 1]))
-        span = Span(start=start, end=end, label=label, score=score)
+    edges = raw_edges(encoded, [(int(units.starts[one.first]), int(units.ends[one.after - 1])) for one in found])
+    for (start, end), one in zip(edges, found, strict=True):
+        span = Span(start=start, end=end, label=one.label, score=one.score)
         if spans and start < spans[-1].end:
             span = _joined(spans.pop(), span)
         spans.append(span)

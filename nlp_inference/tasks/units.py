@@ -1,5 +1,6 @@
 """The units of a document: the words (or tokens) that one tag, or one edge of a span, stands for."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -9,9 +10,7 @@ from nlp_inference.document import Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD
-
-Words = Literal["tokenizer", "whitespace"]
-"""What a word is: what the tokenizer says, or what stands between white space."""
+from nlp_inference.words import Characters, Positions, widen_to_clusters, word_bounds
 
 UnitRange = tuple[int, int]
 """First unit, and unit after the last one."""
@@ -21,7 +20,7 @@ class Units(NamedTuple):
     """The units of a document that were read.
 
     Attributes:
-        tokens: `[units]`, position of the first token of each unit.
+        tokens: `[units]`, position of the token that stands for each unit; those up to the next one's belong to it.
         starts: `[units]`, where its first character stands in the current text.
         ends: `[units]`, where its last character ends.
         kind: what each of them is.
@@ -40,19 +39,37 @@ class Units(NamedTuple):
         return (first, after) if start < end and first < after else None
 
 
-def read_units(encoded: EncodedDocument, *, are_tokens: bool, words: Words) -> Units:
+def read_units(encoded: EncodedDocument, *, are_tokens: bool) -> Units:
     """The units of what the windows of a document read.
 
     Args:
         encoded: the document.
-        are_tokens: whether a token is one, and not a word.
-        words: what a word is.
+        are_tokens: whether each token is a unit, and not each word.
     """
-    tokens = _first_tokens(encoded, are_tokens=are_tokens, words=words)
-    read = encoded.offsets[: encoded.tokens_read]
-    ends = np.where(read[:, 0] < read[:, 1], read[:, 1], 0)
-    ends = np.maximum.reduceat(ends, tokens) if len(tokens) else tokens
-    return Units(tokens, read[tokens, 0], ends, "token" if are_tokens else "word")
+    if are_tokens:
+        return _token_units(encoded.offsets[: encoded.tokens_read])
+    words = encoded.words
+    if not encoded.truncated:
+        return Units(words.tokens, words.starts, words.ends, "word")
+    read = slice(int(np.searchsorted(words.tokens, encoded.tokens_read)))
+    ends = np.minimum(words.ends[read], encoded.offsets[: encoded.tokens_read, 1].max(initial=0))
+    return Units(words.tokens[read], words.starts[read], ends, "word")
+
+
+def raw_edges(encoded: EncodedDocument, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges of the current text in the raw text, where they start and end with complete characters.
+
+    Args:
+        encoded: the document.
+        ranges: start and end of each; none is empty.
+    """
+    document = encoded.document
+    found = [document.aligned.to_raw(start, end) for start, end in ranges]
+    if not found or not document.edits or not encoded.complete_characters or document.raw_text.isascii():
+        return found
+    starts, ends = np.array(found).T
+    starts, ends = widen_to_clusters(Characters.of(document.raw_text), starts, ends)
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
 def known_gold(encoded: EncodedDocument, labels: tuple[str, ...]) -> list[Span]:
@@ -79,29 +96,38 @@ def why_lost(encoded: EncodedDocument, units: Units, span: Span, touched: UnitRa
     start, end = aligned.to_current(span.start, span.end)
     if start == end:
         return DELETED
-    if touched is None:
-        return "beyond the window that is read" if encoded.truncated else UNREAD
-    if aligned.to_raw(start, end) != (span.start, span.end):
+    is_cut = _has_unread_token(encoded, start, end)
+    if touched is None or is_cut:
+        return "beyond the window that is read" if is_cut else UNREAD
+    if raw_edges(encoded, [(start, end)]) != [(span.start, span.end)]:
         return EDGE_CHANGED
     if aligned.current[start:end] != aligned.current[start:end].strip():
         return "white space at its edge"
-    if (units.starts[touched[0]], units.ends[touched[1] - 1]) != (start, end):
-        return f"its edge lies inside a {units.kind}"
+    edges = int(units.starts[touched[0]]), int(units.ends[touched[1] - 1])
+    if edges != (start, end):
+        kind = "token" if _divides_words(encoded, start, end, edges) else units.kind
+        return f"its edge lies inside a {kind}"
     return None
 
 
-def _first_tokens(encoded: EncodedDocument, *, are_tokens: bool, words: Words) -> NDArray[np.int64]:
-    """`[units]`: position of the first token of each unit that was read; an empty token is none."""
-    if not are_tokens:
-        starts = encoded.word_starts[: np.searchsorted(encoded.word_starts, encoded.tokens_read)]
-        return starts if words == "tokenizer" else starts[_after_white_space(encoded, starts)]
-    read = encoded.offsets[: encoded.tokens_read]
-    before = np.maximum.accumulate(np.append(0, read[:-1, 1]))
-    first_of_its_characters: NDArray[np.int64] = np.flatnonzero((read[:, 0] < read[:, 1]) & (read[:, 0] >= before))
-    return first_of_its_characters
+def _has_unread_token(encoded: EncodedDocument, start: int, end: int) -> bool:
+    """Whether a token of `start:end` is behind the window that is read."""
+    starts, ends = encoded.offsets[encoded.tokens_read :].T
+    return bool(((starts < ends) & (starts < end) & (ends > start)).any())
 
 
-def _after_white_space(encoded: EncodedDocument, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of the tokens stand at the start of the text or behind white space."""
-    text = encoded.document.text
-    return np.array([start == 0 or text[start - 1].isspace() for start in encoded.offsets[tokens, 0].tolist()], bool)
+def _divides_words(encoded: EncodedDocument, start: int, end: int, edges: tuple[int, int]) -> bool:
+    """Whether `start:end` is made of words, so that only a token that several of them share is in its way."""
+    if encoded.words.rule == "tokenizer":
+        return False
+    words = word_bounds(Characters.of(encoded.document.text[slice(*edges)]), encoded.words.rule)
+    return start - edges[0] in words[0] and end - edges[0] in words[1]
+
+
+def _token_units(offsets: Positions) -> Units:
+    """A unit for each token that begins a character; the ones behind it that share the character belong to it."""
+    before = np.maximum.accumulate(np.append(0, offsets[:-1, 1]))
+    tokens = np.flatnonzero((offsets[:, 0] < offsets[:, 1]) & (offsets[:, 0] >= before))
+    ends = np.where(offsets[:, 0] < offsets[:, 1], offsets[:, 1], 0)
+    ends = np.maximum.reduceat(ends, tokens) if len(tokens) else tokens
+    return Units(tokens, offsets[tokens, 0], ends, "token")

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -75,7 +75,7 @@ def check_data(config: RunConfig, *, bounds: Bounds | None = None, track: Track 
 
     Args:
         config: the run.
-        bounds: what is an error.
+        bounds: what is an error; `max_lost_gold` is taken from the configuration.
         track: shows progress.
 
     Raises:
@@ -101,7 +101,8 @@ def check_data(config: RunConfig, *, bounds: Bounds | None = None, track: Track 
         return DataCheck(config.name, "", None, findings)
     findings += _problems(splits, processor)
     measures, duplicates, surfaces = _measure(processor, splits, track)
-    findings += judge(measures, duplicates, surfaces, processor=processor, bounds=bounds or Bounds())
+    bounds = replace(bounds or Bounds(), max_lost_gold=config.data.max_lost_gold)
+    findings += judge(measures, duplicates, surfaces, processor=processor, bounds=bounds)
     task = processor.task
     return DataCheck(config.name, task.name, task.needs, worst_first(findings), measures, surfaces)
 

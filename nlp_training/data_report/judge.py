@@ -7,6 +7,7 @@ from typing import Any
 from nlp_inference import Processor
 from nlp_training.data_report.duplicates import Duplicates
 from nlp_training.data_report.findings import SHOWN, Finding, Severity, listed, percent, place_of
+from nlp_training.data_report.gold_limit import advice_on, lost_too_much, percent_of
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.data_report.surfaces import Surface, Surfaces
 from nlp_training.metrics import document_metric
@@ -27,12 +28,14 @@ class Bounds:
 
     Args:
         min_ceiling: the least score of perfect outputs that is no error.
+        max_lost_gold: the largest share of gold that no model can give back that is no error.
         max_leakage: the largest share of a split's documents whose text stands in the training split, too, that is
             no error.
         rare: a label with fewer examples is rare.
     """
 
     min_ceiling: float = 0.9
+    max_lost_gold: float = 0.1
     max_leakage: float = 0.01
     rare: int = 10
 
@@ -61,8 +64,12 @@ def _judge_ceiling(
     if not measured.lost:
         return
     ceiling = measured.ceiling[best]
-    severity = ERROR if ceiling < bounds.min_ceiling else WARNING
+    stops = lost_too_much(measured, bounds.max_lost_gold)
+    severity = ERROR if ceiling < bounds.min_ceiling or stops else WARNING
     text = f"gold annotation, of {measured.annotations:,}, that no model can give back: {best} {ceiling:.4f} at best"
+    if stops:
+        allowed = percent_of(bounds.max_lost_gold)
+        text += f"; more than data.max_lost_gold allows ({allowed}): {advice_on(measured.lost)}"
     examples = tuple(f"{place_of(one.document)}: {one.told}: {one.cause}" for one in measured.lost[:SHOWN])
     yield Finding(severity, "ceiling", split, len(measured.lost), text, examples)
     scores: dict[str, Any] = measured.ceiling["per_label"]

@@ -17,6 +17,7 @@ from nlp_inference.encoding import EncodedDocument
 from nlp_inference.layout import IGNORED, Row, pad_targets
 from nlp_inference.testing._laws import attempt, failed
 from nlp_inference.windowing import Window
+from nlp_inference.words import Words
 
 _SHORT, _LONG = 5, 9
 _TOLERANCE = 1e-4
@@ -156,7 +157,9 @@ def _targets(task: Task, ids: Tensor) -> dict[str, Tensor]:
     offsets = np.stack([starts, starts + 1], axis=1)
     window = Window(0, words, 0, words)
     token_ids = ids[0].numpy()
-    encoded = EncodedDocument(document, token_ids, offsets, np.arange(words), None, None, (window,))
+    each = np.arange(words)
+    units = Words(each, starts, starts + 1, "unicode")
+    encoded = EncodedDocument(document, token_ids, offsets, each, units, None, None, (window,))
     made = task.targets(encoded, [Row(token_ids, np.zeros_like(token_ids), slice(0, words))])
     return {name: torch.from_numpy(array) for name, array in pad_targets(made).items()}
 

@@ -111,7 +111,7 @@ def documents_with_spans_anywhere(draw):
 @given(
     document=documents_with_spans_anywhere(),
     chain=chains,
-    words=st.sampled_from(["tokenizer", "whitespace"]),
+    words=st.sampled_from(["tokenizer", "unicode", "whitespace"]),
     overflow=st.sampled_from(["split", "truncate"]),
 )
 def test_law_4_spans_that_overlap_come_back_too(tokenizer, document, chain, words, overflow):
@@ -126,11 +126,10 @@ def test_law_4_spans_that_overlap_come_back_too(tokenizer, document, chain, word
 def test_law_4_whole_words_are_never_lost(processors, text, scheme, data):
     processor = processors[scheme, data.draw(st.sampled_from(AGGREGATIONS))]
     (encoded,) = processor.encode([Document(raw_text=text)])
-    starts = encoded.word_starts.tolist()
-    ends = [*starts[1:], len(encoded.token_ids)][: len(starts)]
+    words = encoded.words
     whole = [
-        {"start": int(encoded.offsets[start, 0]), "end": int(encoded.offsets[end - 1, 1]), "label": label}
-        for start, end in zip(starts, ends, strict=True)
+        {"start": start, "end": end, "label": label}
+        for start, end in zip(words.starts.tolist(), words.ends.tolist(), strict=True)
         if (label := data.draw(st.sampled_from([None, *LABELS])))
     ]
     _, lost = check_the_ceiling(processor, Document(raw_text=text, gold={"spans": whole}))

@@ -17,7 +17,7 @@ from nlp_inference.errors import ArtefactError, InvalidSpecError, NlpInferenceEr
 
 CONFIG = {
     "processor_class": "Processor",
-    "format_version": 1,
+    "format_version": 2,
     "task": {"token-classification": {"labels": ["PERSON", "CITY"], "scheme": "BIO", "aggregation": "mean"}},
     "preprocess": [
         "fix_encoding",
@@ -63,7 +63,7 @@ def changed(**updates):
         (changed(windows={"max_length": 100_000}), InvalidSpecError, "512"),
         (changed(windows={"stride": 1}), InvalidSpecError, "unknown key 'stride'"),
         (changed(windows=[1]), InvalidSpecError, "windows"),
-        (changed(format_version=2), ArtefactError, "format version 2"),
+        (changed(format_version=3), ArtefactError, "format version 3"),
         (changed(format_version="1"), ArtefactError, "format version '1'"),
         (changed(colour="red"), ArtefactError, "does not know \\['colour'\\]"),
         ({}, ArtefactError, "saved by nlp-inference"),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from strategies import chains, messy_texts, sentences
+from tokenizer_kinds import KINDS, make_tokenizer
 from typer.testing import CliRunner
 
 from nlp_inference import Document, Predictor, Processor, TextClassification, TokenClassification
@@ -123,9 +124,12 @@ def test_read_and_unread_add_up_and_a_pair_is_covered_like_a_text_of_its_own(tok
         edges = [edge for stretch in stretches for edge in stretch]
         assert edges == sorted(edges)
         assert all(0 <= start < end <= length for start, end in stretches)
-    unread = sum(end - start for start, end in (*found.unread, *found.unread_pair))
+    not_read = [
+        {place for start, end in stretches for place in range(start, end)}
+        for stretches in ((*found.unread, *found.unknown), (*found.unread_pair, *found.unknown_pair))
+    ]
     assert found.characters == len(text) + len(pair or "")
-    assert found.read == found.characters - unread
+    assert found.read == found.characters - sum(map(len, not_read))
     assert found.unread_pair == coverage_of(tokenizer, Document(raw_text=pair or ""), preprocess=chain).unread
 
 
@@ -210,3 +214,54 @@ def test_predict_counts_the_documents_that_were_not_read_whole(saved_model, tmp_
 def test_predict_is_silent_when_all_was_read(saved_model):
     result = CliRunner().invoke(app, ["predict", str(saved_model), "-"], input="Ana\n" + "word " * 40 + "\n")
     assert "not read" not in result.stderr
+
+
+THAI = "ผมชื่อสมชายอาศัยอยู่กรุงเทพ"
+
+
+def test_letters_under_an_unknown_token_are_counted_apart(tokenizer):
+    coverage = coverage_of(tokenizer, Document(raw_text=THAI * 6))
+    assert coverage == Coverage(characters=162, read=0, windows=1, unknown=((0, 162),))
+    assert not coverage.complete
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (Document(raw_text=f"Ana {THAI} Bo"), Coverage(characters=34, read=7, windows=1, unknown=((4, 31),))),
+        (Document(raw_text="🫩🫩 🫩"), Coverage(characters=4, read=1, windows=1, unknown=((0, 2), (3, 4)))),
+        (Document(raw_text="Ana [UNK]"), Coverage(characters=9, read=4, windows=1, unknown=((4, 9),))),
+        (
+            Document(raw_text="Ana", raw_text_pair=f"Bo {THAI}"),
+            Coverage(characters=33, read=6, windows=1, unknown_pair=((3, 30),)),
+        ),
+    ],
+)
+def test_unknown_tokens_of_texts_and_pairs(tokenizer, document, expected):
+    assert coverage_of(tokenizer, document) == expected
+
+
+def test_unknown_tokens_are_told_in_the_raw_text(tokenizer):
+    document = Document(raw_text=f"<b>Ana</b> &lt;{THAI}")
+    coverage = coverage_of(tokenizer, document, preprocess=["strip_html"])
+    assert coverage.unknown == ((15, 42),)
+
+
+def test_unknown_text_behind_the_window_is_unread_only(tokenizer):
+    coverage = coverage_of(tokenizer, Document(raw_text=f"a b c d e {THAI}"), windows=TRUNCATE)
+    assert (coverage.unread, coverage.unknown) == (((7, 37),), ())
+
+
+@pytest.mark.parametrize(("kind", "unknown"), [("gemma", ()), ("gemma without bytes", ((4, 7), (8, 10)))])
+def test_a_tokenizer_that_falls_back_to_bytes_knows_everything(kind, unknown):
+    assert coverage_of(make_tokenizer(kind), Document(raw_text="Ana ЖЖЖ ЖЖ")).unknown == unknown
+
+
+@settings(max_examples=200)
+@given(text=messy_texts | sentences, kind=st.sampled_from(KINDS))
+def test_what_was_not_read_is_counted_once(text, kind):
+    coverage = coverage_of(make_tokenizer(kind), Document(raw_text=text))
+    not_read = {place for start, end in (*coverage.unread, *coverage.unknown) for place in range(start, end)}
+    assert coverage.read == len(text) - len(not_read)
+    for start, end in coverage.unknown:
+        assert not any(character.isspace() for character in text[start:end])

@@ -32,7 +32,7 @@ def test_it_is_a_processor_of_transformers(token_processor, saved_model):
     saved = json.loads((saved_model / "processor_config.json").read_text(encoding="utf-8"))
     assert saved == {
         "processor_class": "Processor",
-        "format_version": 1,
+        "format_version": 2,
         "task": {"token-classification": ["PERSON", "CITY"]},
         "preprocess": ["fix_encoding", "strip_html", "collapse_whitespace"],
         "postprocess": ["trim_spans"],
@@ -113,7 +113,8 @@ def test_characters_that_no_token_covers_are_named(tokenizer, text, unread):
             InvalidSpecError,
             "room for 14 tokens, which cannot overlap by 64",
         ),
-        ({"format_version": 2}, ArtefactError, "format version 2, this library reads 1"),
+        ({"format_version": 3}, ArtefactError, "format version 3, this library reads 1 to 2"),
+        ({"format_version": 0}, ArtefactError, "format version 0, this library reads 1 to 2"),
         ({"preprocess": ["trim_spans"]}, InvalidSpecError, "unknown transform 'trim_spans'"),
         ({"preprocess": "strip_html"}, InvalidSpecError, "list of transforms .* 'strip_html'"),
         ({"postprocess": ["strip_html"]}, InvalidSpecError, "unknown post-transform 'strip_html'"),
@@ -127,7 +128,7 @@ def test_what_does_not_fit_is_refused_when_it_is_made(tokenizer, arguments, erro
 
 def test_a_subclass_may_save_arguments_of_its_own(tokenizer, tmp_path):
     class Louder(Processor):
-        def __init__(self, tokenizer, task, preprocess=(), postprocess=(), windows=None, format_version=1, volume=11):
+        def __init__(self, tokenizer, task, preprocess=(), postprocess=(), windows=None, format_version=2, volume=11):
             super().__init__(tokenizer, task, preprocess, postprocess, windows, format_version)
             self.volume = volume
 

@@ -23,6 +23,8 @@ def predicted(processor, text, tag):
     ("words", "aggregation", "surfaces"),
     [
         ("tokenizer", "first", ["don", "'", "t", "stop", "!"]),
+        ("unicode", "first", ["don", "'", "t", "stop", "!"]),
+        ("unicode", "max", ["don", "'", "t", "stop", "!"]),
         ("whitespace", "first", ["don't", "stop!"]),
         ("whitespace", "mean", ["don't", "stop!"]),
         ("tokenizer", "none", ["don", "'", "t", "stop", "!"]),

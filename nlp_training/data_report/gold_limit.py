@@ -1,0 +1,70 @@
+"""The share of gold that a run may lose before its first step."""
+
+from collections.abc import Mapping
+
+from nlp_training.data import InvalidDataError
+from nlp_training.data_report.findings import percent
+from nlp_training.data_report.lost_gold import LostGold
+from nlp_training.data_report.split_measures import SplitMeasures
+
+_SHOWN = 3
+
+_ADVICE: Mapping[str, str] = {
+    "its edge lies inside a word": (
+        "annotate complete words, set words of the task to unicode if it is another value, or set aggregation: none"
+    ),
+    "its edge lies inside a token": "choose a base model with another tokenizer, or annotate what its tokens cover",
+    "no token of its own": "annotate complete words, or choose a base model whose tokenizer has a token for it",
+    "white space at its edge": "trim the annotation",
+    "overlaps in a flat scheme": "choose the task span-classification",
+    "merged with a neighbour by the scheme IO": "choose the scheme BIO",
+    "beyond the window that is read": "set windows.on_overflow to split",
+    "longer than what a window reads of it": "raise windows.max_length or windows.overlap",
+    "its label is not among those of the task": "add the label to the task, or examples to the training data",
+}
+
+
+def lost_too_much(measures: SplitMeasures, limit: float) -> bool:
+    """Whether more than the share `limit` of the gold of a split cannot be given back by any model."""
+    return len(measures.lost) > limit * measures.annotations
+
+
+def advice_on(lost: list[LostGold]) -> str:
+    """What to change for the most frequent cause."""
+    most = max((one.cause for one in lost), key=[one.cause for one in lost].count)
+    usual = "change the settings of the transform that is named" if " by " in most else "see docs/check_data.md"
+    return f"for {most!r}: {_ADVICE.get(most, usual)}"
+
+
+def refuse_lost_gold(split: str, measures: SplitMeasures, *, limit: float) -> None:
+    """Stop a run most of whose gold no model could give back, before it trains for hours.
+
+    Args:
+        split: its name.
+        measures: of its documents.
+        limit: the share of gold that may be lost, `data.max_lost_gold`.
+
+    Raises:
+        InvalidDataError: more is lost; with counts, causes, examples, and what to change.
+    """
+    if not lost_too_much(measures, limit):
+        return
+    lost = len(measures.lost)
+    causes = ", ".join(f"{cause} {count}" for cause, count in measures.lost_by_cause().items())
+    examples = "".join(f"\n  {one}" for one in measures.lost[:_SHOWN])
+    raise InvalidDataError(
+        f"{split}: {lost} of {measures.annotations} gold annotations ({percent(lost, measures.annotations)}) cannot be "
+        f"given back by any model of this task ({causes}); data.max_lost_gold allows {percent_of(limit)}. "
+        f"{advice_on(measures.lost)}. nlp-training check-data lists all of them; to train all the same, raise "
+        f"data.max_lost_gold.{examples}"
+    )
+
+
+def percent_of(share: float) -> str:
+    """A share for reading.
+
+    Example:
+        >>> percent_of(0.1)
+        '10 %'
+    """
+    return f"{100 * share:g} %"
