@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nlp_inference.aligned_text import AlignedText
+from nlp_inference.aligned_text import AlignedText, Range
+from nlp_inference.deletions import deleted_ranges, merge_ranges
 from nlp_inference.document import Coverage, Document
 from nlp_inference.windowing import Window
 
@@ -47,15 +48,25 @@ class EncodedDocument:
         document = self.document
         unread = _unread(document.aligned, self.offsets[: self.tokens_read])
         unread_pair = () if self.pair_offsets is None else _unread(document.aligned_pair, self.pair_offsets)
+        deleted = deleted_ranges(document.aligned)
+        deleted_pair = () if document.raw_text_pair is None else deleted_ranges(document.aligned_pair)
         characters = len(document.raw_text) + len(document.raw_text_pair or "")
         return Coverage(
             characters=characters,
-            read=characters - sum(end - start for start, end in (*unread, *unread_pair)),
+            read=characters - _characters_in(unread, deleted) - _characters_in(unread_pair, deleted_pair),
             windows=len(self.windows),
             truncated=self.truncated,
             unread=unread,
             unread_pair=unread_pair,
+            deleted=deleted,
+            deleted_pair=deleted_pair,
         )
+
+
+def _characters_in(*kinds: tuple[Range, ...]) -> int:
+    """Count the characters in ranges of any kind, each once."""
+    ranges = [one for kind in kinds for one in kind]
+    return sum([end - start for start, end in merge_ranges(ranges)]) if ranges else 0
 
 
 def _unread(aligned: AlignedText, offsets: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:

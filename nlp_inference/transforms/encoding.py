@@ -31,6 +31,7 @@ class FixEncoding(Transform):
     """
 
     name = "fix_encoding"
+    rewrites_only = True
 
     restore_byte_a0: bool = True
     replace_lossy_sequences: bool = True

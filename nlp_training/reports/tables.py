@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Metrics = Mapping[str, Mapping[str, Any]]
 
-_COVERAGE = ("documents", "windows", "read", "truncated")
+_COVERAGE = ("documents", "windows", "read", "deleted", "unknown", "truncated")
 
 
 def setup_table(trainer: "DocumentTrainer", splits: Mapping[str, Sequence[Document]]) -> Table:
