@@ -97,6 +97,12 @@ class EditRecord:
             return starts, ends
         return [edit[0] for edit in self.edits], [edit[1] for edit in self.edits]
 
+    def longest_replacement(self) -> int:
+        """Return the length of the longest replacement."""
+        if "_columns" in self.__dict__:
+            return len(self.__dict__["_columns"][2])
+        return max([len(edit[2]) for edit in self.edits], default=0)
+
     def moves(self) -> Moves:
         """The edits as columns, without those that replace one character by one: they move nothing."""
         if "_columns" not in self.__dict__:

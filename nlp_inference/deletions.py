@@ -20,6 +20,9 @@ TAG_LETTERS = r"\U000E0030-\U000E0039\U000E0041-\U000E005A\U000E0061-\U000E007A"
 _MAX_GAP = 3
 """A diff keeps characters that two texts share by chance: so few between two deletions are part of the deletion."""
 
+MAX_UNIT = 64
+"""Edits that replace more characters than these by more than these are reported as imprecise."""
+
 _MAX_SHRINK = 4
 """Mojibake takes up to four characters for one."""
 
@@ -52,6 +55,20 @@ def deleted_ranges(aligned: AlignedText) -> tuple[Range, ...]:
             if has_content(_removed(record, text)):
                 found += before.to_raw(index, (find or find_lost)(text, record.edits))
     return _trimmed(aligned.raw, merge_ranges(found)) if found else ()
+
+
+def imprecise_ranges(aligned: AlignedText) -> tuple[Range, ...]:
+    """Return the ranges of the raw text that one edit rewrote as a unit, although both sides are long.
+
+    A span that touches such a range covers all of it, which may be far more than what the model saw.
+    """
+    found: list[Range] = []
+    before = _Before(aligned)
+    for index, record in enumerate(aligned.records):
+        if record.longest_replacement() > MAX_UNIT:
+            wide = [edit[:2] for edit in record.edits if min(edit[1] - edit[0], len(edit[2])) > MAX_UNIT]
+            found += before.to_raw(index, wide)
+    return tuple(merge_ranges(found))
 
 
 def keeps_content(_text: str, _edits: Sequence[Edit]) -> Iterable[Range]:

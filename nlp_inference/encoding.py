@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlp_inference.aligned_text import AlignedText, Range
-from nlp_inference.deletions import deleted_ranges, merge_ranges
+from nlp_inference.deletions import deleted_ranges, imprecise_ranges, merge_ranges
 from nlp_inference.document import Coverage, Document
 from nlp_inference.windowing import Window
 
@@ -60,6 +60,7 @@ class EncodedDocument:
             unread_pair=unread_pair,
             deleted=deleted,
             deleted_pair=deleted_pair,
+            imprecise=imprecise_ranges(document.aligned),
         )
 
 
