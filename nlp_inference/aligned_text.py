@@ -8,7 +8,7 @@ the text before that transform.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import accumulate, compress, repeat
+from itertools import accumulate, chain, compress, repeat
 from operator import ne, sub
 from typing import Any, NamedTuple, Self
 
@@ -23,6 +23,13 @@ class Edit(NamedTuple):
     end: int
     replacement: str
 
+
+Range = tuple[int, int]
+"""Start and end of a part of a text, in code points; the end is exclusive."""
+
+FindDeleted = Callable[[str, Sequence[Edit]], Iterable[Range]]
+"""A function of a text and of edits on it that returns the ranges of the text that the edits removed; see
+`nlp_inference.deletions`."""
 
 make_edit: Callable[[tuple[int, int, str]], Edit] = partial(tuple.__new__, Edit)
 """An Edit of a triple, at C speed: `Edit(*triple)` and `Edit._make` run Python code for every edit."""
@@ -83,6 +90,19 @@ class EditRecord:
         edits = self.__dict__["edits"] = tuple(map(make_edit, zip(starts, ends, repeat(replacement), strict=False)))
         return edits
 
+    def bounds(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Return where the edits start, and where they end."""
+        if "_columns" in self.__dict__:
+            starts, ends, _ = self.__dict__["_columns"]
+            return starts, ends
+        return [edit[0] for edit in self.edits], [edit[1] for edit in self.edits]
+
+    def longest_replacement(self) -> int:
+        """Return the length of the longest replacement."""
+        if "_columns" in self.__dict__:
+            return len(self.__dict__["_columns"][2])
+        return max([len(edit[2]) for edit in self.edits], default=0)
+
     def moves(self) -> Moves:
         """The edits as columns, without those that replace one character by one: they move nothing."""
         if "_columns" not in self.__dict__:
@@ -136,20 +156,52 @@ class AlignedText:
         ('Ana', (3, 6), (0, 3))
     """
 
-    __slots__ = ("__dict__", "current", "raw", "records")
+    __slots__ = ("__dict__", "_finders", "current", "raw", "records")
 
-    def __init__(self, raw: str, records: tuple[EditRecord, ...] = (), *, current: str | None = None) -> None:
-        """Replay `records` on `raw`; `current` is the known result of that replay, if it is known."""
+    def __init__(
+        self,
+        raw: str,
+        records: tuple[EditRecord, ...] = (),
+        *,
+        current: str | None = None,
+        finders: tuple[FindDeleted | None, ...] = (),
+    ) -> None:
+        """Replay `records` on `raw`.
+
+        Args:
+            raw: the raw text.
+            records: the edits on it.
+            current: the result of the replay, if it is known.
+            finders: for the last of the records, the functions that say which characters the edits deleted.
+        """
         self.raw = raw
         self.records = records
+        self._finders = finders
         if current is None:
             current = raw
             for record in records:
                 current = apply_edits(current, record.edits)
         self.current = current
 
-    def edit(self, transform: str, version: int, edits: Iterable[Edit]) -> "AlignedText":
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without the finders, which belong to transforms of this process."""
+        return _replayed, (self.raw, self.records, self.current)
+
+    def steps(self) -> Iterator[tuple[EditRecord, FindDeleted | None]]:
+        """Return each record with the function that says what its edits deleted, or None if that is not known."""
+        unknown = repeat(None, len(self.records) - len(self._finders))
+        return zip(self.records, chain(unknown, self._finders), strict=True)
+
+    def edit(
+        self, transform: str, version: int, edits: Iterable[Edit], *, find_deleted: FindDeleted | None = None
+    ) -> "AlignedText":
         """Apply the edits of one transform. Edits that change nothing leave no trace.
+
+        Args:
+            transform: its name.
+            version: its version.
+            edits: in order and without overlap, in code points of the current text.
+            find_deleted: the function that says which ranges the edits deleted; see `nlp_inference.deletions`.
 
         Raises:
             InvalidEditError: the edits are out of order, overlap, or reach outside the current text.
@@ -158,7 +210,7 @@ class AlignedText:
             _check_cuts(transform, edits, self.current)
             replaced = edits.pieces[1::2]
             if edits.replacement not in replaced and "" not in replaced:  # neither to drop nor to check one by one
-                return self._cut(transform, version, edits)
+                return self._cut(transform, version, edits, find_deleted)
         proposed = tuple(edits)
         if not proposed:
             return self
@@ -172,14 +224,18 @@ class AlignedText:
             edited = apply_edits(current, changes)
         except InvalidEditError as error:
             raise InvalidEditError(f"transform {transform!r}: {error}") from error
-        return AlignedText(self.raw, (*self.records, EditRecord(transform, version, changes)), current=edited)
+        return self._with_record(EditRecord(transform, version, changes), edited, find_deleted)
 
-    def _cut(self, transform: str, version: int, cuts: Cuts) -> "AlignedText":
+    def _cut(self, transform: str, version: int, cuts: Cuts, find_deleted: FindDeleted | None) -> "AlignedText":
         """Apply cuts that insert nothing and all change something: there is no order or overlap to check."""
         if len(cuts.pieces) == 1:
             return self
         record = EditRecord.of_cuts(transform, version, cuts)
-        return AlignedText(self.raw, (*self.records, record), current=cuts.replacement.join(cuts.pieces[::2]))
+        return self._with_record(record, cuts.replacement.join(cuts.pieces[::2]), find_deleted)
+
+    def _with_record(self, record: EditRecord, current: str, find_deleted: FindDeleted | None) -> "AlignedText":
+        finders = (*self._finders, find_deleted)
+        return AlignedText(self.raw, (*self.records, record), current=current, finders=finders)
 
     @cached_property
     def alignment(self) -> Alignment:
@@ -212,6 +268,10 @@ class AlignedText:
         """
         _check_span(start, end, len(self.raw), "raw")
         return self.alignment.to_current(start, end)
+
+
+def _replayed(raw: str, records: tuple[EditRecord, ...], current: str) -> AlignedText:
+    return AlignedText(raw, records, current=current)
 
 
 def _check_cuts(transform: str, cuts: Cuts, text: str) -> None:

@@ -132,6 +132,8 @@ class Coverage(_Frozen):
         unknown: ranges of the raw text under an unknown token (`[UNK]`): the model saw that something is there, but not
             what.
         unknown_pair: the same for the text pair.
+        imprecise: ranges of the raw text that one edit rewrote as a unit although they are long: a span that touches
+            one covers all of it. Their characters count as read.
     """
 
     characters: Annotated[int, Field(ge=0)]
@@ -144,6 +146,7 @@ class Coverage(_Frozen):
     deleted_pair: tuple[tuple[int, int], ...] = ()
     unknown: tuple[tuple[int, int], ...] = ()
     unknown_pair: tuple[tuple[int, int], ...] = ()
+    imprecise: tuple[tuple[int, int], ...] = ()
 
     @property
     def not_seen(self) -> tuple[tuple[int, int], ...]:

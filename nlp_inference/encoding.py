@@ -1,13 +1,13 @@
 """What a Document is to a model: tokens with their places in the current text, cut into windows."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nlp_inference.aligned_text import AlignedText
+from nlp_inference.deletions import deleted_ranges, imprecise_ranges, merge_ranges
 from nlp_inference.document import Coverage, Document
 from nlp_inference.windowing import Window
 from nlp_inference.words import Words
@@ -62,17 +62,23 @@ class EncodedDocument:
         document = self.document
         unread = _unread(document.aligned, self.offsets[: self.tokens_read])
         unread_pair = () if self.pair_offsets is None else _unread(document.aligned_pair, self.pair_offsets)
+        deleted = deleted_ranges(document.aligned)
+        deleted_pair = () if document.raw_text_pair is None else deleted_ranges(document.aligned_pair)
         unknown, unknown_pair = self._unknown()
         characters = len(document.raw_text) + len(document.raw_text_pair or "")
+        not_read = _characters_in(unread, deleted, unknown) + _characters_in(unread_pair, deleted_pair, unknown_pair)
         return Coverage(
             characters=characters,
-            read=characters - _length((*unread, *unknown)) - _length((*unread_pair, *unknown_pair)),
+            read=characters - not_read,
             windows=len(self.windows),
             truncated=self.truncated,
             unread=unread,
             unread_pair=unread_pair,
+            deleted=deleted,
+            deleted_pair=deleted_pair,
             unknown=unknown,
             unknown_pair=unknown_pair,
+            imprecise=imprecise_ranges(document.aligned),
         )
 
     def _unknown(self) -> tuple[Ranges, Ranges]:
@@ -88,7 +94,7 @@ class EncodedDocument:
 
 
 def _unknown(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:
-    """Raw ranges of what the tokens at `offsets` cover, white space excluded, in order and apart."""
+    """Return the raw ranges of what the tokens at `offsets` cover, white space excluded, sorted and disjoint."""
     found: list[tuple[int, int]] = []
     for token_start, token_end in offsets.tolist():
         for match in _NOT_BLANK.finditer(aligned.current, token_start, token_end):
@@ -100,13 +106,10 @@ def _unknown(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:
     return tuple(found)
 
 
-def _length(ranges: Iterable[tuple[int, int]]) -> int:
-    """How many characters lie in at least one of some ranges."""
-    length = reach = 0
-    for start, end in sorted(ranges):
-        length += max(0, end - max(start, reach))
-        reach = max(reach, end)
-    return length
+def _characters_in(*kinds: Ranges) -> int:
+    """Count the characters in ranges of any kind, each once."""
+    ranges = [one for kind in kinds for one in kind]
+    return sum([end - start for start, end in merge_ranges(ranges)]) if ranges else 0
 
 
 def _unread(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:

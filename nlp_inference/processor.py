@@ -1,5 +1,6 @@
 """Everything that decides a prediction apart from the weights, in one object that is saved with the model."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from hashlib import sha256
@@ -31,6 +32,10 @@ FORMAT_VERSION = 2
 1: a token ends before the combining marks that the tokenizer strips, windows are cut at the words of the tokenizer, and
 `words` of a task that does not name it is `tokenizer`. 2: see `nlp_inference.words`.
 """
+
+
+class ImpreciseSpanWarning(UserWarning):
+    """Predicted spans are much wider than what the model saw, as one edit rewrote the text around them."""
 
 
 class Processor(SavedProcessor):
@@ -215,10 +220,13 @@ class Processor(SavedProcessor):
         """What the model's outputs say of each document before postprocessing; see `decode_outputs`."""
         for one in answered:
             _check_numbers(one.outputs)
-        return [
+        documents = [
             one.encoded.document.with_predicted(predicted, coverage=one.encoded.coverage())
             for one, predicted in zip(answered, self.task.decode_all(answered), strict=True)
         ]
+        for document in documents:
+            _warn_of_imprecise_spans(document)
+        return documents
 
     def with_fingerprint(self, fingerprint: Fingerprint | None) -> Self:
         """The same processor with the fingerprint of a model, or without one: for weights that are still to change."""
@@ -244,6 +252,22 @@ class Processor(SavedProcessor):
             **fingerprint,
             **({"custom": custom} if custom else {}),
         }
+
+
+def _warn_of_imprecise_spans(document: Document) -> None:
+    """A span in a range that one edit rewrote covers all of it: far more than what the model saw."""
+    if document.coverage is None or not document.coverage.imprecise or document.predicted is None:
+        return
+    for start, end in document.coverage.imprecise:
+        touching = sum(span.start < end and start < span.end for span in document.predicted.spans)
+        if touching:
+            warnings.warn(
+                f"document {document.id!r}: {touching} predicted span(s) cover all of the range {start}:{end} of the "
+                "raw text, as preprocessing rewrote it in one edit; use a transform that returns its edits, or see "
+                "coverage.imprecise",
+                ImpreciseSpanWarning,
+                stacklevel=2,
+            )
 
 
 def _check_numbers(outputs: Sequence[Arrays]) -> None:

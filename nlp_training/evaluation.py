@@ -17,7 +17,7 @@ from nlp_training.streams import in_chunks
 BATCH = 1024
 """How many comparisons go to a metric, or from process to process, at once."""
 
-_COUNTED = ("documents", "characters", "read", "windows", "truncated", "incomplete")
+_COUNTED = ("documents", "characters", "read", "deleted", "unknown", "windows", "truncated", "incomplete")
 
 
 class Comparison(NamedTuple):
@@ -42,8 +42,8 @@ def evaluate_documents(
     Returns:
         The metric's scores, `per_label` and `interval` among them, those of further metrics under their names (see
         `nlp_training.metrics`), and under `coverage` what was read: `documents`, their
-        `characters` and how many of these were `read`, `windows`, documents `truncated`, and documents `incomplete`,
-        which were truncated or have characters that no token covers.
+        `characters` and how many of these were `read`, `deleted` by preprocessing and `unknown` to the tokenizer,
+        `windows`, documents `truncated`, and documents `incomplete`, of which not everything was read.
 
     Raises:
         InvalidDocumentError: a document has no gold.
@@ -193,7 +193,13 @@ def _coverage(document: Document) -> dict[str, int]:
         "documents": 1,
         "characters": coverage.characters,
         "read": coverage.read,
+        "deleted": _characters(coverage.deleted, coverage.deleted_pair),
+        "unknown": _characters(coverage.unknown, coverage.unknown_pair),
         "windows": coverage.windows,
         "truncated": int(coverage.truncated),
         "incomplete": int(not coverage.complete),
     }
+
+
+def _characters(*kinds: Iterable[tuple[int, int]]) -> int:
+    return sum(end - start for ranges in kinds for start, end in ranges)

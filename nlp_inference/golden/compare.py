@@ -24,6 +24,8 @@ from nlp_inference.golden.schema import (
 from nlp_inference.golden.tolerance import Tolerance
 from nlp_inference.predictor import FailedDocument
 
+_SINCE_2 = ("deleted", "deleted_pair", "unknown", "unknown_pair", "imprecise")
+
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
@@ -196,8 +198,15 @@ def _ordered_like(expected: list[Any], actual: list[Any], tolerance: float) -> l
 
 
 def _in_final(one: Final, other: Final, tolerance: Tolerance) -> Place | None:
-    read, read_now = (final.model_dump(mode="json", include={"coverage"}) for final in (one, other))
-    return _in_annotation(one.annotation, other.annotation, tolerance) or next(_unequal(read, read_now, 0.0), None)
+    found = _in_annotation(one.annotation, other.annotation, tolerance)
+    read, read_now = (_coverage(final, one.coverage_version) for final in (one, other))
+    return found or next(_unequal(read, read_now, 0.0, "coverage"), None)
+
+
+def _coverage(final: Final, version: int) -> Any:
+    """The coverage without what a record of `version` does not know."""
+    unknown = {"read", *_SINCE_2} if version < 2 else set()  # `read` then counts deleted characters too
+    return None if final.coverage is None else final.coverage.model_dump(mode="json", exclude=unknown)
 
 
 def _unequal(one: Any, other: Any, tolerance: float, where: str = "") -> Iterator[Place]:

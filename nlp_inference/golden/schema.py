@@ -118,11 +118,29 @@ class Output(_Strict):
         return self
 
 
+COVERAGE_VERSION: Literal[2] = 2
+"""Version of the coverage in a record: 2 counts what preprocessing deleted and unknown tokens apart."""
+
+
 class Final(_Strict):
-    """What is handed out: the prediction after postprocessing, and what was read for it."""
+    """What is handed out: the prediction after postprocessing, and what was read for it.
+
+    Attributes:
+        annotation: the prediction.
+        coverage: what was read.
+        coverage_version: of the coverage. Files of earlier versions of this library do not name it: their ranges of
+            deleted and unknown characters are empty because nothing looked for them, and are not compared.
+    """
 
     annotation: Annotation
     coverage: Coverage | None
+    coverage_version: Literal[1, 2] = 1
+
+    @classmethod
+    def of(cls, document: Document) -> Self:
+        """Return what `document` says."""
+        annotation = document.predicted or Annotation()
+        return cls(annotation=annotation, coverage=document.coverage, coverage_version=COVERAGE_VERSION)
 
 
 class Failed(_Strict):

@@ -45,7 +45,7 @@ def golden_record(trace: Trace, *, processor: Processor, origin: Origin) -> Gold
         stages["decoded"] = trace.decoded.predicted or Annotation()
     if trace.final is not None:
         final = trace.final
-        stages["final"] = Final(annotation=final.predicted or Annotation(), coverage=final.coverage)
+        stages["final"] = Final.of(final)
     if trace.failure is not None:
         failed_in = _failed_in(trace, stages, processor)
         stages["failed"] = Failed(stage=failed_in, error=type(trace.failure).__name__)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from nlp_inference.document import Annotation
 from nlp_inference.errors import ArtefactError, VerificationError
 from nlp_inference.golden.compare import Difference, batched_difference, first_difference
 from nlp_inference.golden.compare_outputs import deviation
@@ -127,7 +126,7 @@ def _together(predictor: Predictor, records: list[GoldenRecord]) -> Iterator[Fin
         if isinstance(result, FailedDocument):
             yield result
         else:
-            yield Final(annotation=result.predicted or Annotation(), coverage=result.coverage)
+            yield Final.of(result)
 
 
 def require_verified(folder: str | Path, *, trust_remote_code: bool = False) -> Verification:

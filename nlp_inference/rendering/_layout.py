@@ -7,6 +7,7 @@ from itertools import chain, pairwise
 from typing import Literal
 
 from nlp_inference.aligned_text import EditRecord, apply_edits
+from nlp_inference.deletions import merge_ranges
 from nlp_inference.document import Annotation, Category, Document, Span
 from nlp_inference.rendering._glyphs import visible_change, visible_line
 
@@ -83,7 +84,7 @@ def make_marks(document: Document) -> list[Mark]:
 def make_pieces(marks: Sequence[Mark], length: int, *, unread: Iterable[tuple[int, int]] = ()) -> Iterator[Piece]:
     """Cut the first `length` characters of the text wherever a mark or an unread stretch begins or ends."""
     marks = [replace(mark, end=min(mark.end, length)) for mark in marks if mark.start < length]
-    gaps = sorted((start, min(end, length)) for start, end in unread if start < length)
+    gaps = merge_ranges((start, min(end, length)) for start, end in unread if start < length)
     places = chain(((mark.start, mark.end) for mark in marks), gaps, [(0, length)])
     cuts = sorted(set(chain.from_iterable(places)))
     waiting = sorted(marks, key=lambda mark: mark.start, reverse=True)
@@ -147,14 +148,21 @@ def hidden_note(document: Document, length: int, marks: Sequence[Mark]) -> str:
 
 
 def coverage_note(document: Document) -> str:
-    """Say what the model did not read; empty if it read everything or nothing is known."""
+    """Say what the model did not see; empty if it saw everything or nothing is known."""
     coverage = document.coverage
     if coverage is None or coverage.complete:
         return ""
     notes = []
-    if places := len(coverage.unread) + len(coverage.unread_pair):
-        unread = f"{coverage.characters - coverage.read:,} of {_count(coverage.characters, 'character')}"
-        notes.append(f"{unread} were not read, in {_count(places, 'place')}")
+    kinds = (
+        ((*coverage.unread, *coverage.unread_pair), "not read"),
+        ((*coverage.deleted, *coverage.deleted_pair), "deleted by preprocessing"),
+        ((*coverage.unknown, *coverage.unknown_pair), "unknown to the tokenizer"),
+    )
+    for ranges, what in kinds:
+        if ranges:
+            number = sum(end - start for start, end in ranges)
+            of_all = f"{number:,} of {_count(coverage.characters, 'character')}"
+            notes.append(f"{of_all} were {what}, in {_count(len(ranges), 'place')}")
     if coverage.truncated:
         notes.append("reading stopped before the end of the text")
     return "The model did not see everything: " + "; ".join(notes) + "."

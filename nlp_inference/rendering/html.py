@@ -51,7 +51,7 @@ def document_html(document: Document) -> str:
             if shown != document.raw_text_pair
             else ""
         )
-        unread = document.coverage.unread_pair if document.coverage else ()
+        unread = document.coverage.not_seen_pair if document.coverage else ()
         body = "".join(_piece(piece, shown) for piece in layout.make_pieces((), len(shown), unread=unread))
         parts += [_row("second text", ()), _block(body), _note(note)]
         parts.append(_edits(document.raw_text_pair, document.edits_pair))
@@ -83,7 +83,7 @@ def _head(document: Document) -> str:
 def _text(document: Document) -> str:
     text = document.raw_text[:MAX_CHARACTERS]
     marks = layout.make_marks(document)
-    unread = document.coverage.unread if document.coverage else ()
+    unread = document.coverage.not_seen if document.coverage else ()
     pieces = layout.make_pieces(marks, len(text), unread=unread)
     lanes = min(_MAX_BARS, 1 + max((mark.lane for mark in marks), default=0))
     body = "".join(_piece(piece, text) for piece in pieces)

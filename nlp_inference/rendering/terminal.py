@@ -48,7 +48,7 @@ def document_renderable(document: Document) -> RenderableType:
     parts += _edits(document.raw_text, document.edits)
     if document.raw_text_pair is not None:
         second, shown = Text(), document.raw_text_pair[:MAX_CHARACTERS]
-        unread = document.coverage.unread_pair if document.coverage else ()
+        unread = document.coverage.not_seen_pair if document.coverage else ()
         for piece in layout.make_pieces((), len(shown), unread=unread):
             _draw(second, piece, shown)
         parts += [_spaced(Text("second text", style="dim")), second]
@@ -60,7 +60,7 @@ def _text(document: Document) -> Text:
     raw = document.raw_text[:MAX_CHARACTERS]
     marks = layout.make_marks(document)
     drawn = Text()
-    unread = document.coverage.unread if document.coverage else ()
+    unread = document.coverage.not_seen if document.coverage else ()
     for piece in layout.make_pieces(marks, len(raw), unread=unread):
         _draw(drawn, piece, raw)
     if note := layout.hidden_note(document, len(raw), marks):

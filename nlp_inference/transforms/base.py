@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Self
 
-from nlp_inference.aligned_text import AlignedText, Edit
+from nlp_inference.aligned_text import AlignedText, Edit, Range
+from nlp_inference.deletions import find_lost, keeps_content
 from nlp_inference.document import Annotation, Document
 from nlp_inference.registry import Registered
 from nlp_inference.transforms.diff import diff_edits
@@ -29,9 +30,26 @@ class Transform(Registered, ABC):
     version: ClassVar[int] = 1
     """Raise it whenever the same settings begin to change a text differently."""
 
+    rewrites_only: ClassVar[bool] = False
+    """Whether the transform never removes letters or digits without writing their equivalent, as lower-casing does.
+    Then nothing that it changes is reported as deleted."""
+
     @abstractmethod
     def propose(self, text: str) -> Iterable[Edit] | str:
         """Return edits of `text`, in order and without overlap, or the new text, whose edits are found by a diff."""
+
+    def find_deleted(self, text: str, edits: Sequence[Edit]) -> Iterable[Range]:
+        """Return the ranges of `text` with content (letters or digits) that the model cannot see after `edits`.
+
+        They are reported in `Coverage.deleted`, and `redact` does not let them pass. It is called only if the edits
+        removed a letter or a digit, and only for predictions. The default is `nlp_inference.deletions.find_lost`;
+        override it where the transform knows better.
+
+        Args:
+            text: the text before the transform.
+            edits: those of this transform on it.
+        """
+        return find_lost(text, edits)
 
     def apply(self, aligned: AlignedText) -> AlignedText:
         """Change `aligned` and record how.
@@ -41,7 +59,8 @@ class Transform(Registered, ABC):
         """
         proposal = self.propose(aligned.current)
         edits = diff_edits(aligned.current, proposal) if isinstance(proposal, str) else proposal
-        return aligned.edit(self.name, self.version, edits)
+        find_deleted = keeps_content if self.rewrites_only else self.find_deleted
+        return aligned.edit(self.name, self.version, edits, find_deleted=find_deleted)
 
     def __call__(self, document: Document) -> Document:
         """Change the text of `document`, and its second text if there is one."""

@@ -17,6 +17,7 @@ class Lowercase(Transform):
     """
 
     name = "lowercase"
+    rewrites_only = True
 
     def propose(self, text: str) -> Iterable[Edit]:
         """Return one edit for every character that changes."""
@@ -33,6 +34,7 @@ class Casefold(Transform):
     """
 
     name = "casefold"
+    rewrites_only = True
 
     def propose(self, text: str) -> Iterable[Edit]:
         """Return one edit for every character that changes."""

@@ -10,12 +10,20 @@ import regex
 from rapidfuzz.distance import Levenshtein
 
 from nlp_inference.aligned_text import Edit
+from nlp_inference.deletions import MAX_UNIT
+from nlp_inference.transforms.mojibake import split_repair
 
 LEVENSHTEIN_CELLS = 4_000_000
 """Gaps of up to this many character pairs are compared character by character: some milliseconds each."""
 
 FEW_CHANGES = 512
 """Longer gaps are compared too if so many single-character changes, or fewer, lead from one text to the other."""
+
+WINDOW = 2048
+"""Characters of each text that are compared at once in a gap that is still too long."""
+
+_USED = WINDOW * 3 // 4
+_SAME_COUNT = 0.8
 
 _TOKENS = (regex.compile(r"[^\n]*+\n|[^\n]++"), regex.compile(r"\w++|\W++"))
 """Lines, then words: what two long texts are cut into to find where they agree."""
@@ -28,16 +36,20 @@ def diff_edits(before: str, after: str) -> Iterator[Edit]:
     """Find edits that turn `before` into `after`, one for each stretch that differs.
 
     Short texts get a shortest edit script. Long ones are first anchored at the lines, then the words, that are unique
-    in both and in the same order (patience diff); what then is still too long to compare, with too many changes,
-    becomes one wide edit, which is safe: a position inside it maps to the whole stretch. Time and memory stay bounded
-    for any pair of texts.
+    in both and in the same order (patience diff). What is still too long is anchored at the characters that the changes
+    leave alone (those that occur about equally often in both texts), compared window by window. So changes that are
+    local are found at any length, and repairs of mojibake character by character. Only where two texts hardly agree
+    within a window, the rest becomes one wide edit: a position inside it maps to all of it, and `Coverage.imprecise`
+    reports it. Time and memory grow linearly with the length of the texts.
 
     Example:
         >>> list(diff_edits("Helo,  world", "Hello, world"))
         [Edit(start=3, end=3, replacement='l'), Edit(start=5, end=6, replacement='')]
     """
     for start, end, after_start, after_end in _differences(before, after):
-        yield Edit(start, end, after[after_start:after_end])
+        replacement = after[after_start:after_end]
+        is_wide = min(end - start, len(replacement)) > MAX_UNIT
+        yield from (is_wide and split_repair(before, start, end, replacement)) or (Edit(start, end, replacement),)
 
 
 def character_edits(before: str, after: str) -> Iterable[Edit]:
@@ -59,7 +71,72 @@ def _differences(before: str, after: str) -> Iterator[Gap]:
         if _is_small(trimmed) or _differs_little(before, after, trimmed):
             yield from _levenshtein(before, after, trimmed)
         else:
-            yield trimmed
+            yield from _long(before, after, trimmed)
+
+
+def _long(before: str, after: str, gap: Gap) -> Iterator[Gap]:
+    """The differences in a gap that is too long to be compared at once."""
+    start, end, after_start, after_end = gap
+    left, right = before[start:end], after[after_start:after_end]
+    if len(left) == len(right) and len(set(zip(left, right, strict=True))) == len(set(left)):
+        for at in compress(count(), map(ne, left, right)):  # each character has one replacement, as in lower-casing
+            yield start + at, start + at + 1, after_start + at, after_start + at + 1
+        return
+    for offset, after_offset in _kept_characters(left, right):
+        at, after_at = gap[0] + offset, gap[2] + after_offset
+        if start < at or after_start < after_at:
+            yield from _between(before, after, (start, at, after_start, after_at))
+        start, after_start = at + 1, after_at + 1
+    if start < end or after_start < after_end:
+        yield from _between(before, after, (start, end, after_start, after_end))
+
+
+def _between(before: str, after: str, gap: Gap) -> Iterable[Gap]:
+    return _levenshtein(before, after, gap) if _is_small(gap) else (gap,)
+
+
+def _kept_characters(left: str, right: str) -> Iterator[tuple[int, int]]:
+    """Positions of equal characters in both texts, in order, of those characters that the changes leave alone."""
+    counts, other_counts = Counter(left), Counter(right)
+    kept = {
+        character
+        for character, number in counts.items()
+        if min(number, other_counts[character]) >= _SAME_COUNT * max(number, other_counts[character])
+    }
+    places = [at for at, character in enumerate(left) if character in kept]
+    other_places = [at for at, character in enumerate(right) if character in kept]
+    skeleton = "".join([left[at] for at in places])
+    other = "".join([right[at] for at in other_places])
+    pairs = zip(count(), count(), strict=False) if skeleton == other else _window_matches(skeleton, other)
+    for index, other_index in pairs:
+        if index >= len(places):
+            return
+        yield places[index], other_places[other_index]
+
+
+def _window_matches(left: str, right: str) -> Iterator[tuple[int, int]]:
+    """Positions of equal characters of two similar texts, compared window by window.
+
+    Of each window only the first part is used, as its end is cut off at different places in the two texts.
+    """
+    start = other_start = 0
+    while start < len(left) and other_start < len(right):
+        window, other = left[start : start + WINDOW], right[other_start : other_start + WINDOW]
+        is_last = start + WINDOW >= len(left) and other_start + WINDOW >= len(right)
+        blocks = [block for block in Levenshtein.opcodes(window, other) if block.tag == "equal"]
+        if not is_last:
+            blocks = [block for block in blocks if block.src_end <= _USED and block.dest_end <= _USED]
+            if sum(block.src_end - block.src_start for block in blocks) < _USED // 4:
+                return
+        for block in blocks:
+            yield from zip(
+                range(start + block.src_start, start + block.src_end),
+                range(other_start + block.dest_start, other_start + block.dest_end),
+                strict=True,
+            )
+        if is_last:
+            return
+        start, other_start = start + blocks[-1].src_end, other_start + blocks[-1].dest_end
 
 
 def _is_small(gap: Gap) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from nlp_inference.aligned_text import Edit
 from nlp_inference.transforms.base import Transform
 from nlp_inference.transforms.diff import diff_edits
+from nlp_inference.transforms.mojibake import split_repair
 
 if TYPE_CHECKING:
     from ftfy import TextFixerConfig
@@ -15,6 +16,7 @@ class FixEncoding(Transform):
     """Repair mojibake (`cafÃ©` becomes `café`) with ftfy, and nothing else: quotes, line ends and forms stay.
 
     C1 control characters are read as Windows-1252, as HTML5 does. Each line is repaired by itself, as ftfy does.
+    There is an edit for each character that was repaired, whatever the length of the line.
 
     Args:
         restore_byte_a0: take a space for the no-break space that it was, where that makes the rest decodable.
@@ -31,6 +33,8 @@ class FixEncoding(Transform):
     """
 
     name = "fix_encoding"
+    version = 2
+    rewrites_only = True
 
     restore_byte_a0: bool = True
     replace_lossy_sequences: bool = True
@@ -48,7 +52,7 @@ class FixEncoding(Transform):
         for line in text.split("\n"):
             if not line.isascii():
                 fixed = ftfy.fix_text_segment(line, config)
-                for edit in diff_edits(line, fixed) if fixed != line else ():
+                for edit in _repairs(line, fixed) if fixed != line else ():
                     yield Edit(start + edit.start, start + edit.end, edit.replacement)
             start += len(line) + 1
 
@@ -72,3 +76,9 @@ class FixEncoding(Transform):
             normalization=None,
             explain=False,
         )
+
+
+def _repairs(line: str, fixed: str) -> Iterable[Edit]:
+    """The repair of each character, where the encodings say which characters it was; else what a diff finds."""
+    by_character = split_repair(line, 0, len(line), fixed)
+    return diff_edits(line, fixed) if by_character is None else by_character

@@ -1,44 +1,68 @@
 """HTML: tags go, entities become characters, the text stays."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from html import unescape
-from html.entities import html5
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-import regex
+from pydantic import Field
 
-from nlp_inference.aligned_text import Edit
+from nlp_inference.aligned_text import Edit, Range
+from nlp_inference.deletions import has_content
+from nlp_inference.transforms import _html_names as names
+from nlp_inference.transforms._html_tokens import Token, find_attributes, find_references, find_tokens
 from nlp_inference.transforms.base import Transform
 
-_BLOCK_NAMES = """
-    address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset figcaption figure
-    footer form h1 h2 h3 h4 h5 h6 head header hgroup hr html legend li main menu nav ol optgroup option p pre section
-    select summary table tbody td textarea tfoot th thead title tr ul
-"""
-_BLOCKS = frozenset(_BLOCK_NAMES.split())
-_UNREAD = ("script", "style")
+_BARE_TAGS = r"(?: </?[a-zA-Z][a-zA-Z0-9]*+[\t\n\f\r\x20/]*+> [\t\n\f\r\x20]*+ )*+"
+"""Tags of known elements without attributes: nothing in them is content."""
 
-_MARKUP = r"""
-    <!--(?: -?> | (?P<comment>) )                                      # a comment; the two empty ones end at once
-  | <(?P<bogus> [!?] | /(?=[^a-zA-Z]) )                                # <!doctype>, <?xml>, </ >: up to the next >
-  | <(?P<close>/?) (?P<tag>[a-zA-Z][^\t\n\f\r\x20/>]*+)
-  | &(?: \#(?: (?P<decimal>[0-9]++) | [xX](?P<hex>[0-9a-fA-F]++) );?+ | (?P<name>[a-zA-Z][a-zA-Z0-9]{1,31}+;?+) )
+_DOCTYPE = r"""
+    <!doctype (?: \s+html )? (?: \s+(?:public|system) )? (?: \s* (["'])-//(?:W3C|IETF)//DTD\ [^"']*\1 )?
+    (?: \s* (["']) (?: about:legacy-compat | https?://www\.w3\.org/[^"']* ) \2 )? \s* >
 """
-_ATTRIBUTES = r"""(?: [^>=]++ | =\s*+ (?: "[^"]*+" | '[^']*+' )?+ )*+ >"""
+
+_DELIMITERS = "<>!?/-[] \t\n\r\f"
+
+_NONE, _WORD, _LINE = range(3)
+"""What keeps the text on both sides of removed markup apart: nothing, a space, or the separator."""
+
+AttributeName = Annotated[str, Field(pattern="^[a-z][a-z0-9:_-]*$")]
+
+
+class _Piece(NamedTuple):
+    """Markup to remove (`replacement` is None) or a character reference."""
+
+    start: int
+    end: int
+    replacement: str | None = None
+    gap: int = _NONE
 
 
 class StripHtml(Transform):
     """Remove HTML markup with a tokenizer after the HTML standard, in linear time for any input.
 
-    Tags, comments, declarations, and the content of script and style go. Character references become the characters
-    that `html.unescape` says, with or without semicolon. A `<` that begins no tag stays (`3 < 5`), and so does, unlike
-    in a browser, a tag that is never closed by `>` (`a <b and c`): it is text more often than markup. An unclosed
-    comment, script or style reaches to the end, as in a browser.
+    Tags, comments, declarations, and script and style with their content are removed. Character references become the
+    characters that `html.unescape` says, with or without semicolon. The content of title and textarea is text with
+    references; that of xmp, iframe, noembed, noframes, of everything after plaintext, and of CDATA in svg and math is
+    text as it is. An unclosed comment, script or style reaches to the end, as in a browser.
+
+    Text in angle brackets stays. Unlike in a browser, a tag is removed only if all of this holds:
+
+    - It is closed by `>` (`a <b and c` stays).
+    - Its name is that of an HTML element (in svg and math also of theirs), has a hyphen and no capital (`my-icon`), or
+      has a prefix of Office documents (`o:p`). So `<oliver@example.com>`, `<https://example.com>` and
+      `<Oliver Bennett>` stay, and so does `<Mark>`, which is a name more often than the element.
+    - Every attribute without a value has a name that HTML knows, or a hyphen (`<b and c>` stays).
+
+    What is removed and contains letters or digits is reported as deleted (`Coverage.deleted`): attribute values,
+    comments, script, style, processing instructions, and names that HTML does not know. The names of elements and
+    attributes that HTML knows are not reported.
 
     Args:
-        separator: stands for the tags that begin and end blocks or lines (p, div, li, td, br, ...) so that words do not
+        separator: replaces the tags that begin and end blocks or lines (p, div, li, td, br, ...) so that words do not
             run together; once for tags that touch, and not at the ends of the text. All other tags leave nothing.
+        keep_attributes: names of attributes whose values stay as text, each between spaces, such as
+            `("alt", "title", "href")` for alternative texts, titles and link targets.
 
     Source: https://html.spec.whatwg.org/multipage/parsing.html#tokenization
 
@@ -47,99 +71,90 @@ class StripHtml(Transform):
         >>> document = StripHtml()(Document(raw_text="<p>Caf&eacute; <b>No</b>ir</p><p>3 < 5</p>"))
         >>> document.text, document.aligned.to_raw(0, 4)
         ('Café Noir\\n3 < 5', (3, 14))
+        >>> StripHtml(keep_attributes=("href",))(Document(raw_text="See <a href='mailto:ana@example.org'>Ana</a>")).text
+        'See  mailto:ana@example.org Ana'
     """
 
     name = "strip_html"
+    version = 2
 
     separator: str = "\n"
+    keep_attributes: tuple[AttributeName, ...] = ()
 
     def propose(self, text: str) -> Iterator[Edit]:
         """Return one edit for all markup that touches, and one for every character reference."""
-        start = end = 0
-        is_block = False
-        for token in _tokens(text):
-            if token.replacement is None and token.start == end and start < end:
-                end, is_block = token.end, is_block or token.is_block
+        start = end = gap = 0
+        for piece in self._pieces(text):
+            if piece.replacement is None and piece.start == end and start < end:
+                end, gap = piece.end, max(gap, piece.gap)
                 continue
-            yield from self._removal(text, start, end, is_block=is_block)
-            start, end, is_block = token.start, token.end, token.is_block
-            if token.replacement is not None:
-                yield Edit(start, end, token.replacement)
+            yield from self._removal(text, start, end, gap)
+            start, end, gap = piece.start, piece.end, piece.gap
+            if piece.replacement is not None:
+                yield Edit(start, end, piece.replacement)
                 start = end
-        yield from self._removal(text, start, end, is_block=is_block)
+        yield from self._removal(text, start, end, gap)
 
-    def _removal(self, text: str, start: int, end: int, *, is_block: bool) -> Iterable[Edit]:
+    def find_deleted(self, text: str, edits: Sequence[Edit]) -> Iterator[Range]:
+        """Return the attribute values, comments, scripts, styles and unknown names that were removed."""
+        bare = _compiled(_BARE_TAGS)
+        if all(bare.fullmatch(text, start, end) for start, end, _ in edits if text[start] != "&"):
+            return
+        for token in find_tokens(text):
+            if token.replacement is None:
+                kept = self._kept(text, token)
+                for start, end in _content(text, token):
+                    if (start, end) not in kept and has_content(text[start:end]):
+                        yield start, end
+
+    def _pieces(self, text: str) -> Iterator[_Piece]:
+        for token in find_tokens(text):
+            if token.replacement is not None:
+                yield _Piece(token.start, token.end, token.replacement)
+                continue
+            kept = self._kept(text, token)
+            position, gap = token.start, _LINE if token.is_block else _WORD
+            for start, end in kept:
+                yield _Piece(position, start, gap=gap)
+                for reference in find_references(text, start, end, in_attribute=True):
+                    yield _Piece(reference.start, reference.end, reference.replacement)
+                position, gap = end, _WORD
+            yield _Piece(position, token.end, gap=_LINE if token.is_block else _WORD if kept else _NONE)
+
+    def _kept(self, text: str, token: Token) -> list[Range]:
+        """Where the attribute values of a start tag are that stay as text."""
+        if not self.keep_attributes or token.kind != "tag" or text[token.start + 1] == "/":
+            return []
+        found = [one for one in find_attributes(text, token) if text[slice(*one.name)].lower() in self.keep_attributes]
+        return [one.value for one in found if text[slice(*one.value)].strip()]
+
+    def _removal(self, text: str, start: int, end: int, gap: int) -> Iterable[Edit]:
         if start == end:
             return ()
-        return (Edit(start, end, self.separator if is_block and start > 0 and end < len(text) else ""),)
+        inside = start > 0 and end < len(text)
+        return (Edit(start, end, ("", " ", self.separator)[gap] if inside else ""),)
 
 
-class _Token(NamedTuple):
-    """A stretch of markup (`replacement` is None) or a character reference."""
-
-    start: int
-    end: int
-    replacement: str | None = None
-    is_block: bool = False
-
-
-def _tokens(text: str) -> Iterator[_Token]:
-    markup, attributes = _compiled()
-    last_close = text.rfind(">")
-    quotes_close = True  # until a tag is met whose quotes swallow the rest; to try that at every tag would be quadratic
-    position = 0
-    while match := markup.search(text, position):
-        start, position = match.span()
-        if match["decimal"] or match["hex"]:
-            yield _Token(start, position, _numeric(match))
-        elif match["name"]:
-            name = _longest_name(match["name"])
-            if name:
-                position = start + 1 + len(name)
-                yield _Token(start, position, html5[name])
-        elif match["tag"] is None:
-            position = _end_of_comment(text, match)
-            yield _Token(start, position)
-        elif position <= last_close:
-            closed = attributes.match(text, position) if quotes_close else None
-            quotes_close = closed is not None
-            position = closed.end() if closed else text.find(">", position) + 1
-            tag = match["tag"].lower()
-            if tag in _UNREAD and not match["close"]:
-                position = _end_of_unread(text, tag, position)
-            yield _Token(start, position, is_block=tag in _BLOCKS)
+def _content(text: str, token: Token) -> Iterator[Range]:
+    """The parts of a piece of markup that may be content."""
+    if token.kind == "tag":
+        if not token.is_known:
+            yield token.name
+        for attribute in find_attributes(text, token):
+            if text[slice(*attribute.name)].lower() not in names.ATTRIBUTES:
+                yield attribute.name
+            yield attribute.value
+        yield token.head, token.end
+    elif token.kind == "comment" or (token.kind == "doctype" and not _is_standard(text[token.start : token.end])):
+        inner = text[token.start : token.end]
+        start = token.start + len(inner) - len(inner.lstrip(_DELIMITERS))
+        yield start, max(start, token.start + len(inner.rstrip(_DELIMITERS)))
 
 
-@lru_cache(maxsize=1)
-def _compiled() -> "tuple[regex.Pattern[str], regex.Pattern[str]]":
-    return regex.compile(_MARKUP, regex.VERBOSE), regex.compile(_ATTRIBUTES, regex.VERBOSE)
+def _is_standard(declaration: str) -> bool:
+    return _compiled(_DOCTYPE).fullmatch(declaration) is not None
 
 
-def _end_of_comment(text: str, match: "regex.Match[str]") -> int:
-    position = int(match.end())
-    if match["bogus"] is not None:
-        return text.find(">", position) + 1 or len(text)
-    if match["comment"] is None:
-        return position
-    end = regex.compile("--!?>").search(text, position)
-    return int(end.end()) if end else len(text)
-
-
-def _end_of_unread(text: str, tag: str, start: int) -> int:
-    """Where the content of a script or style ends: before its end tag."""
-    end = regex.compile(rf"</{tag}(?=[\s/>])", regex.IGNORECASE | regex.ASCII).search(text, start)
-    return int(end.start()) if end else len(text)
-
-
-def _numeric(match: "regex.Match[str]") -> str:
-    """The character of a numeric reference; a number of any length is read without computing it."""
-    digits = (match["decimal"] or match["hex"]).lstrip("0") or "0"
-    if len(digits) > 7:
-        return "\ufffd"
-    return unescape(f"&#{'x' if match['hex'] else ''}{digits};")
-
-
-@lru_cache(maxsize=1024)
-def _longest_name(name: str) -> str:
-    """The longest known reference that `name` begins with, or nothing."""
-    return next((name[:length] for length in range(len(name), 1, -1) if name[:length] in html5), "")
+@lru_cache(maxsize=4)
+def _compiled(pattern: str) -> "re.Pattern[str]":
+    return re.compile(pattern, re.VERBOSE | re.IGNORECASE)

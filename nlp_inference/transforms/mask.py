@@ -1,13 +1,14 @@
 """Put tokens in place of what should not, or need not, be read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Annotated, Literal
 
 import regex
 from pydantic import Field
 
-from nlp_inference.aligned_text import Edit, make_edit
+from nlp_inference.aligned_text import Edit, Range, make_edit
+from nlp_inference.deletions import find_replaced
 from nlp_inference.transforms.base import Transform
 
 Kind = Literal["url", "email", "user", "number"]
@@ -22,6 +23,8 @@ _PATTERNS: dict[Kind, str] = {
 
 class Mask(Transform):
     """Replace web addresses, e-mail addresses, user names and numbers by tokens, in one pass.
+
+    What was replaced is reported as deleted (`Coverage.deleted`), so that `redact` masks it.
 
     Args:
         kinds: what to replace; where two fit, the first of url, email, user, number.
@@ -48,6 +51,10 @@ class Mask(Transform):
         tokens = {"url": self.url, "email": self.email, "user": self.user, "number": self.number}
         for match in _pattern(frozenset(self.kinds)).finditer(text):
             yield make_edit((*match.span(), tokens[str(match.lastgroup)]))
+
+    def find_deleted(self, text: str, edits: Sequence[Edit]) -> Iterable[Range]:
+        """Return what was replaced by a token: the model sees the token only."""
+        return find_replaced(text, edits)
 
 
 @lru_cache(maxsize=16)

@@ -34,6 +34,7 @@ class NormalizePunctuation(Transform):
     """
 
     name = "normalize_punctuation"
+    rewrites_only = True
 
     quotes: bool = True
     dashes: bool = True

@@ -1,13 +1,15 @@
 """Replace what a regular expression matches."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Annotated, Self
 
 import regex
 from pydantic import Field, model_validator
 
-from nlp_inference.aligned_text import Cuts, Edit, make_edit
+from nlp_inference.aligned_text import Cuts, Edit, Range, make_edit
+from nlp_inference.deletions import find_replaced, has_content, merge_ranges
+from nlp_inference.errors import PatternTimeoutError
 from nlp_inference.transforms._patterns import clock_free_characters, compile_pattern, quoted, run_limited
 from nlp_inference.transforms._splitting import Split, make_splitters
 from nlp_inference.transforms.base import Transform
@@ -21,6 +23,10 @@ Template = tuple[str | int, ...]
 
 class ReplaceRegex(Transform):
     r"""Replace every match of a regular expression.
+
+    Letters and digits of a match that are neither in a group of the replacement nor in its literal text are reported as
+    deleted (`Coverage.deleted`), so that `redact` masks them; a pattern of a single letter that is replaced by a letter
+    (`ø` by `o`) is a spelling and deletes nothing.
 
     Args:
         pattern: a pattern of the `regex` module, which understands those of `re`.
@@ -58,6 +64,22 @@ class ReplaceRegex(Transform):
         """Return one edit for every match whose replacement differs from it."""
         return _replacer(self.pattern, self.replacement, self.timeout, ignore_case=self.ignore_case)(text)
 
+    def find_deleted(self, text: str, edits: Sequence[Edit]) -> Iterable[Range]:
+        """Return what of the matches is neither in a group of the replacement nor in its literal text."""
+        compiled = compile_pattern(self.pattern, ignore_case=self.ignore_case)
+        template = _parse(self.replacement, compiled)
+        if self.pattern.isalpha() and len(self.pattern) == 1 and has_content("".join(map(str, template))):
+            return ()
+        groups = [piece for piece in template if isinstance(piece, int)]
+        if groups:
+            try:
+                pieces = run_limited(partial(_dropped, compiled, groups), self.pattern, text, timeout=self.timeout)
+            except PatternTimeoutError:
+                return find_replaced(text, edits)
+            literal = "".join(piece for piece in template if isinstance(piece, str))
+            edits = [Edit(start, end, literal) for start, end in pieces]
+        return find_replaced(text, edits)
+
 
 @lru_cache(maxsize=1024)
 def _replacer(pattern: str, replacement: str, timeout: float, *, ignore_case: bool) -> Callable[[str], Iterable[Edit]]:
@@ -86,6 +108,21 @@ def _replacer(pattern: str, replacement: str, timeout: float, *, ignore_case: bo
 
 def _find_by_match(compiled: "regex.Pattern[str]", template: Template, text: str, **limit: float) -> Iterable[Edit]:
     return [make_edit((*match.span(), _expand(template, match))) for match in compiled.finditer(text, **limit)]
+
+
+def _dropped(compiled: "regex.Pattern[str]", groups: Sequence[int], text: str, **limit: float) -> list[Range]:
+    """What of each match is in none of the groups."""
+    return [part for match in compiled.finditer(text, **limit) for part in _outside(match, groups)]
+
+
+def _outside(match: "regex.Match[str]", groups: Sequence[int]) -> Iterator[Range]:
+    position = match.start()
+    for start, end in merge_ranges(match.span(group) for group in groups):
+        if position < start:
+            yield position, start
+        position = max(position, end)
+    if position < match.end():
+        yield position, match.end()
 
 
 def _find_by_split(split: Split, constant: str, text: str, **limit: float) -> Iterable[Edit]:

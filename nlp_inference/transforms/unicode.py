@@ -36,6 +36,7 @@ class NormalizeUnicode(Transform):
     """
 
     name = "normalize_unicode"
+    rewrites_only = True
 
     form: Literal["NFC", "NFD", "NFKC", "NFKD"] = "NFC"
 
@@ -66,6 +67,7 @@ class StripAccents(Transform):
     """
 
     name = "strip_accents"
+    rewrites_only = True
 
     def propose(self, text: str) -> Iterator[Edit]:
         """Return one edit for every character that changes."""

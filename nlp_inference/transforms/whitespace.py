@@ -26,6 +26,7 @@ class CollapseWhitespace(Transform):
     """
 
     name = "collapse_whitespace"
+    rewrites_only = True
 
     keep_newlines: bool = False
 

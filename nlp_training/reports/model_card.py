@@ -141,8 +141,9 @@ def _read(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     """How much of each data set the scores are of: a text that was cut off was scored on what was read."""
     lines = [
         f"Of `{name}`, {share_read(coverage)} of {coverage['characters']:,} characters were read, in "
-        f"{coverage['windows']:,} windows; {coverage['truncated']:,} of {coverage['documents']:,} documents were cut "
-        "off."
+        f"{coverage['windows']:,} windows; {coverage.get('deleted', 0):,} characters were deleted by preprocessing, "
+        f"{coverage.get('unknown', 0):,} were unknown to the tokenizer; {coverage['truncated']:,} of "
+        f"{coverage['documents']:,} documents were cut off."
         for name, scores in metrics.items()
         if (coverage := scores.get("coverage"))
     ]

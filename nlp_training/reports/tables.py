@@ -22,7 +22,7 @@ Metrics = Mapping[str, Mapping[str, Any]]
 NOTHING_SCORED = (
     "nothing was scored: there are no validation or test documents; give data.validation, data.test or data.split"
 )
-_COVERAGE = ("documents", "windows", "read", "truncated")
+_COVERAGE = ("documents", "windows", "read", "deleted", "unknown", "truncated")
 
 
 def setup_table(trainer: "DocumentTrainer", splits: Mapping[str, Sequence[Document]]) -> Table:

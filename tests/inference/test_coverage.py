@@ -165,7 +165,7 @@ def test_the_json_of_a_prediction_says_what_was_read(truncating, partly_read):
 
 def test_the_repr_of_a_prediction_says_what_was_read(partly_read):
     expected = (
-        "coverage=Coverage(characters=14, read=8, windows=1, truncated=True, unread=((7, 11),), unread_pair=((1, 3),))"
+        "coverage=Coverage(characters=14, read=8, windows=1, truncated=True, unread=((7, 11),), unread_pair=((1, 3),), "
     )
     assert expected in repr(partly_read)
 

@@ -72,7 +72,7 @@ def test_exact_json():
     data = json.loads(document.model_dump_json(exclude_defaults=True))
     assert data["raw_text"] == "<b>Ana</b>"
     assert data["gold"] == {"spans": [{"start": 3, "end": 6, "label": "P"}]}
-    assert data["edits"] == [{"transform": "strip_html", "version": 1, "edits": [[0, 3, ""], [6, 10, ""]]}]
+    assert data["edits"] == [{"transform": "strip_html", "version": 2, "edits": [[0, 3, ""], [6, 10, ""]]}]
     assert Document.model_validate(data) == document
     assert document.edits[0].edits[0] == Edit(0, 3, "")
 

@@ -73,7 +73,7 @@ def test_exact_json_of_a_prediction(predictor):
         "id": "t-1",
         "predicted": {"spans": [{"start": 3, "end": 9, "label": "CITY", "score": 1.0}]},
         "metadata": {"from": "web"},
-        "edits": [{"transform": "strip_html", "version": 1, "edits": [[0, 3, ""], [9, 13, ""]]}],
+        "edits": [{"transform": "strip_html", "version": 2, "edits": [[0, 3, ""], [9, 13, ""]]}],
         "coverage": {"characters": 13, "read": 13, "windows": 1},
     }
 

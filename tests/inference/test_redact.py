@@ -12,7 +12,13 @@ from nlp_inference.transforms.base import Transform
 
 def predicted(text, *rows):
     spans = tuple(Span(start=start, end=end, label=label, score=score) for start, end, label, score in rows)
-    return Document(raw_text=text, predicted=Annotation(spans=spans), id="7")
+    coverage = Coverage(characters=len(text), read=len(text), windows=1)
+    return Document(raw_text=text, predicted=Annotation(spans=spans), id="7", coverage=coverage)
+
+
+def unseen(text, *rows, **ranges):
+    document = predicted(text, *rows)
+    return document.with_predicted(document.predicted, coverage=document.coverage.model_copy(update=ranges))
 
 
 def test_spans_are_replaced_on_the_raw_text_whatever_was_edited():
@@ -122,4 +128,75 @@ def test_a_text_that_was_cut_off_is_redacted_only_when_that_is_said():
         InvalidDocumentError, match=r"document '7' was cut off.*on_overflow: split.*allow_truncated=True"
     ):
         redact(document)
-    assert redact(document, allow_truncated=True) == "[P] is Bob's au"
+    assert redact(document, allow_truncated=True, unseen="keep") == "[P] is Bob's au"
+    assert redact(document, allow_truncated=True) == "[P] is [UNREAD]"
+
+
+# --- what the model did not see ---
+
+
+@pytest.mark.parametrize("kind", ["unread", "deleted", "unknown"])
+def test_text_that_the_model_did_not_see_is_masked_by_default(kind):
+    document = unseen("Ana <!-- Bo -->", (0, 3, "P", None), **{kind: ((9, 11),)})
+    assert redact(document) == "[P] <!-- [UNREAD] -->"
+    assert redact(document, unseen="keep") == "[P] <!-- Bo -->"
+    with pytest.raises(InvalidDocumentError, match=r"'7': the model did not see 1 range\(s\).*at 9:11.*unseen='mask'"):
+        redact(document, unseen="refuse")
+
+
+@pytest.mark.parametrize(
+    ("spans", "ranges", "expected"),
+    [
+        ([], [(2, 4), (3, 6)], "01[UNREAD]6789"),
+        ([(2, 6, "A", None)], [(3, 5)], "01[A]6789"),
+        ([(3, 5, "A", None)], [(2, 6)], "01[UNREAD][A][UNREAD]6789"),
+        ([(0, 3, "A", None), (5, 8, "B", None)], [(2, 6)], "[A][UNREAD][B]89"),
+        ([(0, 2, "A", None)], [(2, 4)], "[A][UNREAD]456789"),
+        ([(0, 5, "A", None)], [(0, 2), (3, 7)], "[A][UNREAD]789"),
+        ([(4, 6, "A", None)], [(0, 2), (8, 99)], "[UNREAD]23[A]67[UNREAD]"),
+    ],
+)
+def test_only_what_no_span_covers_is_masked(spans, ranges, expected):
+    document = unseen("0123456789", *spans, deleted=tuple(ranges))
+    assert redact(document) == expected
+
+
+def test_masked_text_takes_part_in_the_numbers_of_a_template():
+    document = unseen("Bo Ana Bo Bo", (3, 6, "P", None), deleted=((0, 2),), unknown=((7, 9), (10, 12)))
+    assert redact(document, "{label}{index}.{entity}") == "UNREAD1.1 P2.1 UNREAD3.1 UNREAD4.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("\u200b", False),
+        (" -->", False),
+        ("\x00\ufe0f", False),
+        ("\U000e0041", True),
+        ("é", True),
+        ("😀", True),
+        ("7", True),
+    ],
+)
+def test_white_space_punctuation_and_invisible_characters_pass(text, masked):
+    assert redact(unseen(text, unread=((0, len(text)),))) == ("[UNREAD]" if masked else text)
+
+
+def test_a_prediction_without_coverage_is_refused_unless_unseen_text_may_pass():
+    document = predicted("Ana", (0, 3, "P", None)).model_copy(update={"coverage": None})
+    with pytest.raises(InvalidDocumentError, match=r"'7' has a prediction without coverage.*unseen='keep'"):
+        redact(document)
+    assert redact(document, unseen="keep") == "[P]"
+
+
+@given(
+    text=st.text(min_size=30, max_size=30, alphabet="abc"),
+    drawn=ROWS,
+    ranges=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 10)), max_size=5),
+)
+def test_no_character_that_was_not_seen_passes(text, drawn, ranges):
+    rows = [(start, start + length, label, score) for start, length, label, score in drawn]
+    hidden = tuple((start, start + length) for start, length in ranges)
+    gone = {place for start, end, *_ in (*rows, *hidden) for place in range(start, end)}
+    kept = "".join(character for place, character in enumerate(text) if place not in gone)
+    assert redact(unseen(text, *rows, deleted=hidden), "") == kept

@@ -35,7 +35,20 @@ def _evaluate(tokenizer, on_overflow: str) -> dict[str, object]:
     ],
 )
 def test_an_evaluation_counts_what_was_read(tokenizer, on_overflow: str, expected: dict[str, int]) -> None:
-    assert _evaluate(tokenizer, on_overflow)["coverage"] == {"documents": 4, "characters": 19, **expected}
+    assert _evaluate(tokenizer, on_overflow)["coverage"] == {
+        "documents": 4,
+        "characters": 19,
+        "deleted": 0,
+        "unknown": 0,
+        **expected,
+    }
+
+
+def test_deleted_characters_are_counted_apart(tokenizer) -> None:
+    processor = Processor(tokenizer, TokenClassification(labels=("X",)), ["strip_html"])
+    documents = [Document(raw_text="<!-- Bo -->Ana", raw_text_pair="<i title=abc>", gold=Annotation())]
+    coverage = evaluate_documents(Predictor(processor, RecordingBackend(processor)), documents)["coverage"]
+    assert (coverage["characters"], coverage["read"], coverage["deleted"], coverage["incomplete"]) == (27, 22, 5, 1)
 
 
 def test_second_texts_count_too(tokenizer) -> None:
@@ -66,16 +79,19 @@ def test_the_table_of_scores_says_what_was_read(tokenizer) -> None:
     console.print(coverage_table({"cut": _evaluate(tokenizer, "truncate"), "none": {"coverage": {}}}))
     rows = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in console.file.getvalue().splitlines()]
     header = next(row[0].split() for row in rows if "documents" in row[0])
-    assert [name for name in header if name != "┃"][:5] == ["data", "documents", "windows", "read", "truncated"]
-    assert next(row[:5] for row in rows if row[0] == "cut") == ["cut", "4", "4", "68.42 %", "1"]
-    assert next(row[:5] for row in rows if row[0] == "none") == ["none", "", "", "", ""]
+    assert [name for name in header if name != "┃"][:5] == ["data", "documents", "windows", "read", "deleted"]
+    assert next(row[:7] for row in rows if row[0] == "cut") == ["cut", "4", "4", "68.42 %", "0", "0", "1"]
+    assert next(row[:7] for row in rows if row[0] == "none") == ["none", "", "", "", "", "", ""]
 
 
 def test_the_model_card_says_what_was_read(tokenizer, token_processor: Processor) -> None:
     config = {"name": "demo", "model": {"base": "a/b"}, "data": {"train": "a"}, "processor": {"task": "t"}}
     metrics = {"test": _evaluate(tokenizer, "truncate"), "empty": {"coverage": {}}}
     card = model_card(RunConfig.model_validate(config), token_processor, metrics, {})
-    line = "Of `test`, 68.42 % of 19 characters were read, in 4 windows; 1 of 4 documents were cut off."
+    line = (
+        "Of `test`, 68.42 % of 19 characters were read, in 4 windows; 0 characters were deleted by preprocessing, 0 "
+        "were unknown to the tokenizer; 1 of 4 documents were cut off."
+    )
     assert f"\n{line}\n" in card
     assert "Of `empty`" not in card
 
