@@ -7,11 +7,12 @@ the text before that transform.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from itertools import accumulate, compress, repeat
 from operator import ne, sub
 from typing import Any, NamedTuple, Self
 
+from nlp_inference._cached import cached
 from nlp_inference.alignment import Alignment, Moves
 from nlp_inference.errors import InvalidEditError
 
@@ -181,7 +182,7 @@ class AlignedText:
         record = EditRecord.of_cuts(transform, version, cuts)
         return AlignedText(self.raw, (*self.records, record), current=cuts.replacement.join(cuts.pieces[::2]))
 
-    @cached_property
+    @cached
     def alignment(self) -> Alignment:
         """The composed map of all records, made when it is first asked for."""
         alignment = Alignment()

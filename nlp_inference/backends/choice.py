@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from nlp_inference._optional import require
+from nlp_inference._optional import install_command, require
 from nlp_inference.backends.base import Backend
 from nlp_inference.backends.onnx_files import exported, onnx_file, onnx_golden_file
 from nlp_inference.errors import InvalidSpecError, MissingExtraError
@@ -46,7 +46,7 @@ def choose_backend(name_or_path: str | Path, *, backend: BackendName, dtype: str
     if dtype != "int8" and folder is not None and not there:
         raise MissingExtraError(
             f"'torch' is not installed, and {str(name_or_path)!r} holds no exported model, which would need none. "
-            'Install it with: pip install "nlp-inference[torch]", or export the model where it was trained: '
+            f"Install it with: {install_command('torch')}, or export the model where it was trained: "
             "nlp-training export RUN"
         )
     return "onnx"
