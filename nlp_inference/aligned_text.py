@@ -7,11 +7,12 @@ the text before that transform.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from itertools import accumulate, chain, compress, repeat
 from operator import ne, sub
 from typing import Any, NamedTuple, Self
 
+from nlp_inference._cached import cached
 from nlp_inference.alignment import Alignment, Moves
 from nlp_inference.errors import InvalidEditError
 
@@ -237,7 +238,7 @@ class AlignedText:
         finders = (*self._finders, find_deleted)
         return AlignedText(self.raw, (*self.records, record), current=current, finders=finders)
 
-    @cached_property
+    @cached
     def alignment(self) -> Alignment:
         """The composed map of all records, made when it is first asked for."""
         alignment = Alignment()

@@ -5,7 +5,6 @@ Every offset in a Document is in code points of `raw_text` (or `raw_text_pair`),
 
 import json
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -19,13 +18,14 @@ from pydantic import (
     model_validator,
 )
 
+from nlp_inference._cached import cached
 from nlp_inference.aligned_text import AlignedText, EditRecord
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.offsets import OffsetMap, OffsetUnit, converted, unit_offset
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached,))
 
 
 class Span(_Frozen):
@@ -235,12 +235,12 @@ class Document(_Frozen):
             _check_annotation("predicted", self.predicted, len(self.raw_text))
         return self
 
-    @cached_property
+    @cached
     def aligned(self) -> AlignedText:
         """The raw text, the current text and the map between them."""
         return AlignedText(self.raw_text, self.edits)
 
-    @cached_property
+    @cached
     def aligned_pair(self) -> AlignedText:
         """The same of the second text; of an empty text if there is none."""
         return AlignedText(self.raw_text_pair or "", self.edits_pair)

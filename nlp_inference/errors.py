@@ -16,6 +16,7 @@ NlpInferenceError
 │   └── OutputLockedError         another process writes there
 ├── JobError                  a job on many machines did not complete; what it wrote is whole
 ├── PredictionError           one document failed; names it and carries the cause
+├── ForkedProcessError        this process was forked in a state in which it cannot predict (also a RuntimeError)
 └── PublishError              a model that must not, or cannot, be published
 
 Every message says what came, what was expected, and what to do.
@@ -84,6 +85,10 @@ class JobError(NlpInferenceError):
 
 class PredictionError(NlpInferenceError):
     """Prediction of one document failed."""
+
+
+class ForkedProcessError(NlpInferenceError, RuntimeError):
+    """A forked process cannot predict: native code was running in its parent, or the batches belong to its parent."""
 
 
 class PublishError(NlpInferenceError):

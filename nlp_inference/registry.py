@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nlp_inference._cached import cached
 from nlp_inference._shorten import shorten
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
 
@@ -50,7 +51,7 @@ class Registered(BaseModel):
         (Cat(lives=7), 'cat', {'cat': 7})
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached,))
 
     kind: ClassVar[str]
     """What the members of this registry are called in messages."""

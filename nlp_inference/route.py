@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import NamedTuple, TypeVar
 
 from nlp_inference._foreign_errors import is_out_of_memory
+from nlp_inference._forks import check_fork, native_code
 from nlp_inference.backends.base import Backend
 from nlp_inference.batching import length_waves, token_budget_batches
 from nlp_inference.document import Document
@@ -103,6 +104,7 @@ class Route:
             token_budget: tokens of a batch, padding included.
             keep_outputs: whether all that the model answers stays in the traces, which takes memory.
         """
+        check_fork()
         begun = Begun(list(traces), [], [], keep_outputs)
         run = partial(self._timed_run, whole=keep_outputs)
         sizes = [0 if trace.document is None else _characters(trace.document) for trace in traces]
@@ -153,7 +155,8 @@ class Route:
         documents = [trace.document for trace in traces if trace.failure is None and trace.document is not None]
         started = perf_counter()
         try:
-            encoded = self.processor.encode(documents)
+            with native_code():
+                encoded = self.processor.encode(documents)
         except Exception:  # noqa: BLE001 - whatever it was, it comes again for the document that caused it
             return [_attempt(self._encode_one, trace) for trace in traces]
         sizes = [1 + _characters(document) for document in documents]
@@ -163,7 +166,8 @@ class Route:
 
     def _encode_one(self, trace: Trace) -> Trace:
         documents = [] if trace.document is None else [trace.document]
-        return trace._replace(encoded=self.processor.encode(documents)[0])
+        with native_code():
+            return trace._replace(encoded=self.processor.encode(documents)[0])
 
     def _with_rows(self, trace: Trace) -> Trace:
         return trace if trace.encoded is None else trace._replace(rows=self.processor.rows(trace.encoded))
@@ -187,7 +191,8 @@ class Route:
         tokens = len(rows) * max(len(row.input_ids) for row in rows)
         if len(rows) == 1 or tokens <= self._most_tokens:
             try:
-                batch = self.backend.forward(self.processor.layout.pad(rows))
+                with native_code():
+                    batch = self.backend.forward(self.processor.layout.pad(rows))
                 return [{name: array[index] for name, array in batch.items()} for index in range(len(rows))]
             except Exception as error:  # noqa: BLE001 - memory, an index, whatever a model or a device may raise
                 short = is_out_of_memory(error)

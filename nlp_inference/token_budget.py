@@ -14,6 +14,7 @@ from huggingface_hub import constants
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nlp_inference._foreign_errors import is_out_of_memory
+from nlp_inference._forks import native_code
 from nlp_inference._whole_files import write_whole
 from nlp_inference.batching import token_budget_batches
 from nlp_inference.errors import InvalidSpecError
@@ -183,7 +184,11 @@ def _rows(layout: InputLayout) -> list[Row]:
 
 
 def _seconds(batches: Sequence[Sequence[Row]], layout: InputLayout, workers: Workers) -> float:
+    def run(rows: Sequence[Row]) -> None:
+        with native_code():
+            workers.backend.forward(layout.pad(rows))
+
     started = perf_counter()
-    for _ in workers.map(lambda rows: workers.backend.forward(layout.pad(rows)), batches):
+    for _ in workers.map(run, batches):
         pass
     return perf_counter() - started

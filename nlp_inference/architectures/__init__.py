@@ -6,6 +6,8 @@ Names are loaded when they are first used, and torch with them: what is saved of
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nlp_inference._optional import require_installed
+
 if TYPE_CHECKING:
     from nlp_inference.architectures.checkpoint_report import CheckpointReport, Mismatch
     from nlp_inference.architectures.checkpoints import load_checkpoint
@@ -22,6 +24,8 @@ _MODULES = {
     "load_checkpoint": "checkpoints",
 }
 
+_WITH_TORCH = frozenset({"checkpoints", "crf", "spans"})
+
 __all__ = [
     "AutoModelForCrfTokenClassification",
     "AutoModelForSpanClassification",
@@ -35,4 +39,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _MODULES[name] in _WITH_TORCH:
+        require_installed(("torch",), extra="torch")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from nlp_inference._optional import require
+from nlp_inference._optional import install_command, require
 from nlp_inference._saved_files import read_saved_file
 from nlp_inference.backends.base import Backend
 from nlp_inference.backends.onnx_files import ONNX_STEMS, exported, onnx_file, onnx_golden_file
@@ -49,7 +49,7 @@ def choose_backend(name_or_path: str | Path, *, backend: BackendName, dtype: str
     if dtype != "int8" and folder is not None and not there:
         raise MissingExtraError(
             f"'torch' is not installed, and {str(name_or_path)!r} holds no exported model, which would need none. "
-            'Install it with: pip install "nlp-inference[torch]", or export the model where it was trained: '
+            f"Install it with: {install_command('torch')}, or export the model where it was trained: "
             "nlp-training export RUN"
         )
     return "onnx"

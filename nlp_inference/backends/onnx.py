@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nlp_inference._cores import available_cores, cpu_name
 from nlp_inference._foreign_errors import as_artefact_errors
+from nlp_inference._forks import ForkSafeLock, generation
 from nlp_inference.backends.labels import check_saved_labels
 from nlp_inference.backends.limits import ModelLimits
 from nlp_inference.backends.onnx_files import LIMITS_KEY, ROWS_APART_KEY, WEIGHTS_KEY, exported, onnx_file
@@ -95,7 +96,7 @@ class OnnxBackend:
         told = LIMITS_KEY in self.metadata  # by an exporter that knew whether padding matters
         self.probe_tolerance = _PROBE_TOLERANCE if (dtype, device, told) == ("float32", "cpu", False) else None
         if self._threads_here() == 1:
-            self._sessions[os.getpid(), 1] = session
+            self._sessions[generation(), 1] = session
 
     @classmethod
     def from_pretrained(
@@ -201,7 +202,7 @@ class OnnxBackend:
 
     def _no_sessions(self) -> None:
         self._sessions: dict[tuple[int, int], onnxruntime.InferenceSession] = {}
-        self._opening = threading.Lock()
+        self._opening = ForkSafeLock()
         self._share = threading.local()
 
     def _threads_here(self) -> int:
@@ -209,7 +210,7 @@ class OnnxBackend:
 
     def _session(self) -> onnxruntime.InferenceSession:
         """The session of this thread's share; the threads of a parent do not live on in what it forks."""
-        key = os.getpid(), self._threads_here()
+        key = generation(), self._threads_here()
         if key not in self._sessions:
             with self._opening:
                 if key not in self._sessions:

@@ -1,5 +1,9 @@
 """PyTorch: the models of transformers, and any module that is called like one."""
 
+from nlp_inference._optional import require_installed
+
+require_installed(("torch",), extra="torch")
+
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path

@@ -2,9 +2,9 @@
 
 import warnings
 from collections.abc import Sequence
-from threading import Lock
 from typing import Any
 
+from nlp_inference._forks import ForkSafeLock
 from nlp_inference.drift.counting import Served, profile_documents
 from nlp_inference.drift.profile import Profile
 
@@ -36,7 +36,7 @@ class ProfileRecorder:
         self._characters_waiting = 0
         self._counted = self._nothing()
         self._warned = False
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
 
     def add(self, served: Sequence[Served]) -> None:
         """Count documents with their predictions."""
@@ -97,4 +97,4 @@ class ProfileRecorder:
         return {name: value for name, value in vars(self).items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=Lock())
+        vars(self).update(state, _lock=ForkSafeLock())

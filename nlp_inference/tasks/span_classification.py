@@ -1,13 +1,13 @@
 """Spans that may overlap and nest, each scored as a whole."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from nlp_inference._cached import cached
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.layout import Row
@@ -111,7 +111,7 @@ class SpanClassification(Task):
             if (span.start, span.end, span.label) not in recovered
         ]
 
-    @cached_property
+    @cached
     def _least_logit(self) -> float:
         return float(np.log(self.threshold / (1 - self.threshold)))
 

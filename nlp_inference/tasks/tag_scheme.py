@@ -1,11 +1,12 @@
 """Tag schemes: spans over units (words or tokens) as one tag a unit, and back."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nlp_inference._cached import cached
 
 SchemeName = Literal["IO", "BIO", "BILOU", "BIOES"]
 
@@ -47,23 +48,23 @@ class TagScheme:
         self._ids = {tag: index for index, tag in enumerate(self.tags)}
         self._parts = [("O", "")] + [(tag[0], tag[2:]) for tag in self.tags[1:]]
 
-    @cached_property
+    @cached
     def starts(self) -> NDArray[np.bool_]:
         """`[tags]`: may a sequence start with this tag?"""
         return np.array([self._opens(tag) for tag in range(len(self.tags))])
 
-    @cached_property
+    @cached
     def ends(self) -> NDArray[np.bool_]:
         """`[tags]`: may a sequence end with this tag?"""
         return np.array([not self._continues(tag) for tag in range(len(self.tags))])
 
-    @cached_property
+    @cached
     def follows(self) -> NDArray[np.bool_]:
         """`[tags, tags]`: may the second tag come right after the first?"""
         size = range(len(self.tags))
         return np.array([[self._may_follow(before, after) for after in size] for before in size])
 
-    @cached_property
+    @cached
     def forbidden(self) -> NDArray[np.float32]:
         """`[tags, tags]`: 0 where the second tag may come right after the first, minus infinity elsewhere."""
         return np.where(self.follows, np.float32(0), np.float32(-np.inf))
@@ -114,12 +115,12 @@ class TagScheme:
             for first, last, tag in zip(firsts.tolist(), lasts.tolist(), tags[firsts].tolist(), strict=True)
         ]
 
-    @cached_property
+    @cached
     def _begins(self) -> NDArray[np.bool_]:
         """`[tags]`: does this tag always begin a span?"""
         return np.array([letter in {"B", "U", "S"} for letter, _ in self._parts])
 
-    @cached_property
+    @cached
     def _labels(self) -> NDArray[np.int64]:
         """`[tags]`: a number for the label of each tag."""
         numbers = {label: number for number, (_, label) in enumerate(self._parts)}

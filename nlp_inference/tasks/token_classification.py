@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from nlp_inference._cached import cached
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
@@ -96,7 +96,7 @@ class TokenClassification(SoftmaxTask):
         """The field `words`."""
         return self.words
 
-    @cached_property
+    @cached
     def tag_scheme(self) -> TagScheme:
         """The tags that the model predicts."""
         return TagScheme(self.scheme, self.labels)

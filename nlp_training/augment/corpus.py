@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 
+from nlp_inference._cached import cached
 from nlp_inference.document import Document
 
 
@@ -24,7 +24,7 @@ class Corpus:
     def __init__(self, documents: Sequence[Document] = ()) -> None:
         self.documents = documents
 
-    @cached_property
+    @cached
     def surfaces(self) -> Mapping[str, tuple[str, ...]]:
         """The texts of the gold spans of each label, each once; none with white space at its edges."""
         found: defaultdict[str, set[str]] = defaultdict(set)
@@ -39,7 +39,7 @@ class Corpus:
         """The documents that say the same as `document` of themselves as a whole: same categories, same values."""
         return self._by_statement.get(_statement(document), ())
 
-    @cached_property
+    @cached
     def _by_statement(self) -> Mapping[str, Sequence[Document]]:
         groups: defaultdict[str, list[Document]] = defaultdict(list)
         for document in sorted(self.documents, key=lambda one: (one.id or "", one.raw_text)):

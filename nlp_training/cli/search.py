@@ -22,11 +22,8 @@ def search_run(
 ) -> None:
     """Try values of a configuration's keys, and write the best one; started again, go on where it was stopped."""
     with one_line_errors():
-        from nlp_inference._optional import require
         from nlp_inference.quiet import quiet_libraries
         from nlp_training import load_config
-
-        require("optuna", extra="search")
         from nlp_training.search.run import search
 
         quiet_libraries()

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from nlp_inference import Annotation, Document, Processor, Span, Task
+from nlp_inference._cached import cached
 from nlp_inference.aligned_text import AlignedText
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import InvalidDocumentError
@@ -193,7 +193,7 @@ class _Blame:
                 return f"its edge was changed by {transform}"
         return cause
 
-    @cached_property
+    @cached
     def _stages(self) -> list[tuple[str, AlignedText]]:
         """The text after each transform that changed it."""
         stages: list[tuple[str, AlignedText]] = []

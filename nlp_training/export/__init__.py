@@ -1,5 +1,9 @@
 """From the weights of a run to what ONNX Runtime reads, without a prediction getting worse unseen."""
 
+from nlp_inference._optional import require_installed
+
+require_installed(("onnx", "onnxscript"), extra="train")
+
 from nlp_training.export.exporter import Exported, Refused, export_model
 
 __all__ = ["Exported", "Refused", "export_model"]

@@ -1,5 +1,9 @@
 """A search, from its configuration to the best one."""
 
+from nlp_inference._optional import require_installed
+
+require_installed(("filelock", "optuna"), extra="search")
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass

@@ -8,6 +8,7 @@ from transformers.integrations.integration_utils import (
     is_tensorboard_available,
 )
 
+from nlp_inference._optional import install_command
 from nlp_inference.errors import InvalidSpecError, MissingExtraError
 
 DEFAULT = "tensorboard"
@@ -41,8 +42,8 @@ def choose_trackers(report_to: object) -> list[str]:
             known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
             raise InvalidSpecError(f"training.report_to names {name!r}; choose none, all or of {known}")
         if name != DEFAULT and name not in {*available, "azure_ml", "flyte"}:
-            package = f"nlp-inference[{_EXTRAS[name]}]" if name in _EXTRAS else name
-            raise MissingExtraError(f"training.report_to names {name!r}, which is not installed: pip install {package}")
+            command = install_command(_EXTRAS[name]) if name in _EXTRAS else f"pip install {name}"
+            raise MissingExtraError(f"training.report_to names {name!r}, which is not installed: {command}")
     return [name for name in dict.fromkeys(names) if name != DEFAULT or is_tensorboard_available()]
 
 

@@ -1,9 +1,12 @@
 """Batches that run at the same time give what they give one after the other, in their order."""
 
+import gc
 import multiprocessing
 import pickle
+import sys
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -24,6 +27,15 @@ class Threads:
 
     def use_threads(self, count: int) -> None:
         self.told[threading.get_ident()] = count
+
+
+class Silent:
+    """A backend of two threads that can be pickled."""
+
+    threads = 2
+
+    def use_threads(self, count: int) -> None:
+        pass
 
 
 @pytest.mark.parametrize(
@@ -97,6 +109,114 @@ def test_an_error_is_that_of_its_batch() -> None:
 
 
 @pytest.fixture
+def many_switches():
+    """Let threads interrupt each other as often as possible."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+def run_in_threads(*runs: Callable[[], object]) -> list[BaseException]:
+    """Run all at the same time; the errors that they end with. A thread that does not end is an error too."""
+    errors: list[BaseException] = []
+
+    def caught(run: Callable[[], object]) -> None:
+        try:
+            run()
+        except BaseException as error:  # noqa: BLE001 - it is what is tested
+            errors.append(error)
+
+    threads = [threading.Thread(target=caught, args=(run,), daemon=True) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return [*errors, *(TimeoutError(thread.name) for thread in threads if thread.is_alive())]
+
+
+def test_closing_while_others_run_batches_loses_none_and_blocks_none(many_switches) -> None:
+    pool = Workers(Threads(3))
+    before = threading.active_count()
+
+    def run() -> None:
+        for _ in range(60):
+            assert list(pool.map(str, range(4))) == ["0", "1", "2", "3"]
+
+    def close() -> None:
+        for _ in range(60):
+            pool.close()
+            time.sleep(0)
+
+    assert run_in_threads(run, close, run, close, run, run, close, run) == []
+    pool.close()
+    assert threading.active_count() == before
+
+
+def test_closing_waits_for_the_batches_that_began() -> None:
+    pool, may_finish = Workers(Threads(2)), threading.Event()
+    results = pool.map(lambda number: may_finish.wait(30) and number, [1, 2])
+    closing = threading.Thread(target=pool.close)
+    closing.start()
+    assert list(pool.map(str, [3, 4])) == ["3", "4"]  # on new threads
+    assert closing.is_alive()
+    may_finish.set()
+    assert list(results) == [1, 2]
+    closing.join(30)
+    pool.close()
+    assert not closing.is_alive()
+
+
+def test_pickling_while_others_run_batches_and_close(many_switches) -> None:
+    pool = Workers(Silent())
+
+    def run() -> None:
+        for _ in range(30):
+            assert list(pool.map(str, [1, 2])) == ["1", "2"]
+
+    def copy() -> None:
+        for _ in range(30):
+            with pickle.loads(pickle.dumps(pool)) as other:  # noqa: S301 - our own
+                assert (other.count, list(other.map(str, [3, 4]))) == (2, ["3", "4"])
+            pool.close()
+
+    assert run_in_threads(run, copy, run, copy) == []
+    pool.close()
+
+
+def test_threads_end_with_their_workers() -> None:
+    pool = Workers(Threads(2))
+    before = threading.active_count()
+    assert list(pool.map(str, [1, 2])) == ["1", "2"]
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("nlp-worker")]
+    del pool
+    gc.collect()
+    for thread in threads:
+        thread.join(30)
+    assert threading.active_count() == before
+
+
+def test_a_thread_that_cannot_be_started_is_an_error_and_blocks_none(monkeypatch) -> None:
+    pool, started, start = Workers(Threads(3)), [], threading.Thread.start
+
+    def only_two(thread: threading.Thread) -> None:
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", only_two)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            pool.map(str, [1, 2])
+    for thread in started:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in started)
+    with pool:
+        assert list(pool.map(str, [1, 2])) == ["1", "2"]
+
+
+@pytest.fixture
 def two_threads():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -130,6 +250,24 @@ def test_a_predictor_is_shared_by_threads_that_ask_at_the_same_time(token_proces
             thread.join()
     assert [answers[number] == expected for number in range(4)] == [True] * 4
     assert shared.profile().documents == 5 * len(TEXTS)
+
+
+def test_a_predictor_that_is_closed_while_others_predict(token_processor, two_threads, many_switches) -> None:
+    texts = TEXTS[:8]
+    model = tiny_model(token_processor.task)
+    shared = Predictor(token_processor, TorchBackend(model, task=token_processor.task), token_budget=64)
+    expected = shared.predict(texts)
+
+    def predict() -> None:
+        for _ in range(4):
+            with shared:
+                assert shared.predict(texts) == expected
+            assert list(shared.stream(texts)) == expected
+
+    assert run_in_threads(*[predict] * 4, *[shared.close] * 2) == []
+    shared.close()
+    assert shared.predict(texts) == expected
+    shared.close()
 
 
 def test_a_predictor_that_has_predicted_is_pickled(token_processor, two_threads) -> None:

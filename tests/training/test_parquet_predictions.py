@@ -184,4 +184,4 @@ def test_without_pyarrow_the_command_says_how_to_install_it(tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     said = _predict(tmp_path / "no model", source, status=1).stderr
-    assert 'Install it with: pip install "nlp-inference[parquet]"' in said
+    assert 'Install it with: pip install "nlp-inference[parquet]' in said

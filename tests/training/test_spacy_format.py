@@ -154,5 +154,5 @@ def test_what_a_docbin_cannot_carry_is_refused(change, message, tmp_path):
 
 def test_without_spacy_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "spacy", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "nlp-inference\[spacy\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "nlp-inference\[spacy\]'):
         write_documents([Document(raw_text="a")], "train.spacy")

@@ -233,7 +233,7 @@ def test_a_tracker_that_is_unknown_or_missing_is_named(monkeypatch: pytest.Monke
         choose_trackers("tensorbord")
     monkeypatch.setattr("nlp_training.tracking.choice.get_available_reporting_integrations", list)
     with pytest.raises(
-        MissingExtraError, match=r"'mlflow', which is not installed: pip install nlp-inference\[mlflow\]"
+        MissingExtraError, match=r"'mlflow', which is not installed: pip install \"nlp-inference\[mlflow\]"
     ):
         choose_trackers(["tensorboard", "mlflow"])
     with pytest.raises(MissingExtraError, match="'wandb', which is not installed: pip install wandb"):
