@@ -52,7 +52,7 @@ def find_tokens(tokens: Sequence[str], text: str) -> list[tuple[int, int]]:
             shown = shorten(repr(text[position : position + 60]), width=40)
             raise InvalidDocumentError(
                 f"token {index} is {token!r}, but the text at character {position} is {shown}; between tokens only "
-                "white space is allowed. Correct the tokens or the text, or leave the text out: tokens alone are joined "
+                "white space is allowed. Correct one of them, or leave the text out: tokens alone are joined "
                 "by single spaces"
             )
         position = start + len(token)

@@ -1,4 +1,4 @@
-"""Tokens that are given beside a text must make it up, in every format; otherwise gold would be put inside other words."""
+"""Tokens beside a text must make it up, in every format; otherwise gold would be put inside other words."""
 
 import json
 from pathlib import Path
