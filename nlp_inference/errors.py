@@ -2,6 +2,8 @@
 
 NlpInferenceError
 ├── InvalidDocumentError      a text or an annotation that cannot be used (offsets, surrogates, overlaps)
+│   └── TooLargeError             a document, a line or a transformed text that exceeds a limit
+├── InvalidInputError         what was given to predict is no collection of texts (also a TypeError)
 ├── InvalidEditError          a transform proposed edits that do not fit the text
 ├── InvalidSpecError          a saved or written specification that does not fit (also a ValueError)
 │   └── UnknownTypeError      a name that no registry knows
@@ -13,6 +15,7 @@ NlpInferenceError
 ├── MissingExtraError         an optional dependency is not installed (also an ImportError)
 ├── SourceError               what is to be predicted cannot be read to its end (also an OSError)
 ├── OutputError               predictions cannot be written there, or not be gone on with (also an OSError)
+│   └── OutputLockedError         another process writes there
 ├── JobError                  a job on many machines did not complete; what it wrote is whole
 ├── PredictionError           one document failed; names it and carries the cause
 └── PublishError              a model that must not, or cannot, be published
@@ -27,6 +30,14 @@ class NlpInferenceError(Exception):
 
 class InvalidDocumentError(NlpInferenceError, ValueError):
     """A text or an annotation cannot be used as it is."""
+
+
+class TooLargeError(InvalidDocumentError):
+    """A document, a line of a source, or what transforms make of a text exceeds a limit; see `nlp_inference.limits`."""
+
+
+class InvalidInputError(NlpInferenceError, TypeError):
+    """What was given to predict is no collection of texts or documents."""
 
 
 class InvalidEditError(NlpInferenceError, ValueError):
@@ -71,6 +82,10 @@ class SourceError(NlpInferenceError, OSError):
 
 class OutputError(NlpInferenceError, OSError):
     """Predictions cannot be written to a file, or what is there cannot be gone on with."""
+
+
+class OutputLockedError(OutputError):
+    """Another process writes the same output; the message names it."""
 
 
 class JobError(NlpInferenceError):
