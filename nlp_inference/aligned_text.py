@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, chain, compress, repeat
-from operator import ne, sub
+from operator import itemgetter, ne, sub
 from typing import Any, NamedTuple, Self
 
 from nlp_inference._cached import cached
 from nlp_inference.alignment import Alignment, Moves
-from nlp_inference.errors import InvalidEditError
+from nlp_inference.errors import InvalidEditError, TooLargeError
+from nlp_inference.limits import growth_limit
 
 
 class Edit(NamedTuple):
@@ -103,6 +104,11 @@ class EditRecord:
         if "_columns" in self.__dict__:
             return len(self.__dict__["_columns"][2])
         return max([len(edit[2]) for edit in self.edits], default=0)
+
+    @property
+    def count(self) -> int:
+        """How many edits there are."""
+        return len(self.__dict__["_columns"][0]) if "_columns" in self.__dict__ else len(self.edits)
 
     def moves(self) -> Moves:
         """The edits as columns, without those that replace one character by one: they move nothing."""
@@ -206,6 +212,7 @@ class AlignedText:
 
         Raises:
             InvalidEditError: the edits are out of order, overlap, or reach outside the current text.
+            TooLargeError: the text would become too long, or has too many edits; see `nlp_inference.limits`.
         """
         if isinstance(edits, Cuts):
             _check_cuts(transform, edits, self.current)
@@ -222,6 +229,9 @@ class AlignedText:
                 _check_bounds(proposed, len(current))  # a slice of offsets that fit no text may look like no change
             if not changes:
                 return self
+            removed = sum(map(itemgetter(1), changes)) - sum(map(itemgetter(0), changes))
+            inserted = sum(map(len, map(itemgetter(2), changes)))
+            self._check_growth(transform, len(current) - removed + inserted, len(changes))
             edited = apply_edits(current, changes)
         except InvalidEditError as error:
             raise InvalidEditError(f"transform {transform!r}: {error}") from error
@@ -231,12 +241,37 @@ class AlignedText:
         """Apply cuts that insert nothing and all change something: there is no order or overlap to check."""
         if len(cuts.pieces) == 1:
             return self
+        count = len(cuts.pieces) // 2
+        self._check_growth(transform, sum(map(len, cuts.pieces[::2])) + count * len(cuts.replacement), count)
         record = EditRecord.of_cuts(transform, version, cuts)
         return self._with_record(record, cuts.replacement.join(cuts.pieces[::2]), find_deleted)
 
     def _with_record(self, record: EditRecord, current: str, find_deleted: FindDeleted | None) -> "AlignedText":
         finders = (*self._finders, find_deleted)
         return AlignedText(self.raw, (*self.records, record), current=current, finders=finders)
+
+    def _check_growth(self, transform: str, length: int, count: int) -> None:
+        """Refuse `count` edits that lead to a text of `length` characters, before they are applied."""
+        self.check_length(transform, length)
+        edits = count + sum(record.count for record in self.records)
+        if edits > growth_limit(len(self.raw)):
+            raise TooLargeError(
+                f"transform {transform!r} brings the edits of a text of {len(self.raw)} characters to {edits}; at most "
+                f"{growth_limit(len(self.raw))} are allowed. Use fewer transforms, or split the document"
+            )
+
+    def check_length(self, transform: str, length: int) -> None:
+        """Refuse a text of `length` characters that `transform` would make.
+
+        Raises:
+            TooLargeError: it is longer than `nlp_inference.limits.growth_limit` allows for this raw text.
+        """
+        most = growth_limit(len(self.raw))
+        if length > most:
+            raise TooLargeError(
+                f"transform {transform!r} would make {length} characters of a text of {len(self.raw)} characters; at "
+                f"most {most} are allowed. Correct the transforms of the model, or split the document"
+            )
 
     @cached
     def alignment(self) -> Alignment:

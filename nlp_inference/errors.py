@@ -2,6 +2,8 @@
 
 NlpInferenceError
 ├── InvalidDocumentError      a text or an annotation that cannot be used (offsets, surrogates, overlaps)
+│   └── TooLargeError             a document, a line or a transformed text that exceeds a limit
+├── InvalidInputError         what was given to predict is no collection of texts (also a TypeError)
 ├── InvalidEditError          a transform proposed edits that do not fit the text
 ├── InvalidSpecError          a saved or written specification that does not fit (also a ValueError)
 │   └── UnknownTypeError      a name that no registry knows
@@ -29,6 +31,14 @@ class NlpInferenceError(Exception):
 
 class InvalidDocumentError(NlpInferenceError, ValueError):
     """A text or an annotation cannot be used as it is."""
+
+
+class TooLargeError(InvalidDocumentError):
+    """A document, a line of a source, or what transforms make of a text exceeds a limit; see `nlp_inference.limits`."""
+
+
+class InvalidInputError(NlpInferenceError, TypeError):
+    """What was given to predict is no collection of texts or documents."""
 
 
 class InvalidEditError(NlpInferenceError, ValueError):

@@ -1,11 +1,57 @@
 """One line of JSON Lines: bytes to text, text to a value; the same rules for training and for production."""
 
 import json
-from typing import Any, Never
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Never, Protocol
 
 from nlp_inference.errors import InvalidDocumentError
 
 BYTE_ORDER_MARK = "\ufeff"
+
+_SKIPPED_AT_ONCE = 1 << 20
+
+
+class TooLongLine(NamedTuple):
+    """Stands in the place of a line that was skipped.
+
+    Args:
+        size: its bytes, with its line feed.
+    """
+
+    size: int
+
+
+class LineReader(Protocol):
+    """A binary file that gives at most `size` bytes of its next line, or all of it if `size` is negative."""
+
+    def readline(self, size: int = -1, /) -> bytes:
+        """The line with its line feed, or empty at the end."""
+
+
+def bounded_lines(file: LineReader, *, max_bytes: int | None) -> Iterator[bytes | TooLongLine]:
+    r"""The lines of a file, of which no more than one line of `max_bytes` is in memory.
+
+    Args:
+        file: read from where it is.
+        max_bytes: of a line without its line feed; a longer one is skipped. `None` means no limit.
+
+    Yields:
+        Each line with its line feed, or a `TooLongLine` in its place.
+
+    Example:
+        >>> from io import BytesIO
+        >>> list(bounded_lines(BytesIO(b"one\nthree\ntwo"), max_bytes=3))
+        [b'one\n', TooLongLine(size=6), b'two']
+    """
+    most = -1 if max_bytes is None else max_bytes + 1
+    while line := file.readline(most):
+        if max_bytes is None or len(line) <= max_bytes or line.endswith(b"\n"):
+            yield line
+        else:
+            size, part = len(line), line
+            while not part.endswith(b"\n") and (part := file.readline(_SKIPPED_AT_ONCE)):
+                size += len(part)
+            yield TooLongLine(size)
 
 
 def decode_line(line: str | bytes) -> str:

@@ -69,9 +69,9 @@ class DocumentPipeline:
         predictor = self.predictor if top_k == AS_SAVED else self._with_top_k(top_k)
         flat = self.task == "text-classification" and top_k == AS_SAVED and self._names_one_label()
         if isinstance(inputs, str | Mapping | Document):
-            (document,) = predictor.predict([_item(inputs)])
+            (document,) = predictor.predict([inputs])
             return self._form(document)
-        answers = (self._form(one) for one in predictor.stream(map(_item, inputs)))
+        answers = (self._form(one) for one in predictor.stream(inputs))
         shaped = (answer[0] for answer in answers) if flat else answers
         return list(shaped) if isinstance(inputs, Sequence) else shaped
 
@@ -88,12 +88,6 @@ class DocumentPipeline:
         processor = copy.copy(self.predictor.processor)
         processor.task = task.model_copy(update={"top_k": top_k})
         return self.predictor.with_processor(processor, workers=1)
-
-
-def _item(given: Item) -> Item:
-    if not isinstance(given, Mapping):
-        return given
-    return {{"text": "raw_text", "text_pair": "raw_text_pair"}.get(key, key): value for key, value in given.items()}
 
 
 def _entities(document: Document) -> Answer:

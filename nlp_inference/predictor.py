@@ -18,11 +18,12 @@ from nlp_inference.backends.choice import (
     load_backend,
 )
 from nlp_inference.backends.limits import check_limits
-from nlp_inference.document import Document, as_document
+from nlp_inference.document import Document
 from nlp_inference.drift import Profile, ProfileRecorder
-from nlp_inference.errors import InvalidSpecError, PredictionError
+from nlp_inference.errors import InvalidInputError, InvalidSpecError, PredictionError
 from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
-from nlp_inference.items import Chunk, Item, UnreadableItem, item_name, look_ahead, writable
+from nlp_inference.items import Chunk, Item, item_name, look_ahead, read_item, writable
+from nlp_inference.limits import MAX_CHARACTERS
 from nlp_inference.padding import check_padding, warn_of_padding
 from nlp_inference.processor import Processor
 from nlp_inference.route import Begun, Route, one_ahead
@@ -53,6 +54,8 @@ class Predictor:
         workers: how many batches run at a time, each on its share of the CPU's threads; `None` takes one for each
             thread, up to eight. Predictions do not depend on it.
         token_budget: tokens of a batch; see `choose_token_budget`. The last bits of a score depend on it.
+        max_characters: of a text and its pair together; a longer document fails with `TooLargeError`, and the others
+            are predicted. `None` means no limit: one document may then take all memory.
 
     Raises:
         ArtefactError: the model has no embeddings for some tokens of the tokenizer, or fewer positions than a window
@@ -75,7 +78,11 @@ class Predictor:
         *,
         workers: int | None = None,
         token_budget: TokenBudget | None = None,
+        max_characters: int | None = MAX_CHARACTERS,
     ) -> None:
+        if max_characters is not None and max_characters < 1:
+            raise InvalidSpecError(f"max_characters is {max_characters!r}; give a number from 1 on, or None")
+        self.max_characters = max_characters
         self.processor = processor
         self.backend = backend
         highest_id = highest_token_id(processor.tokenizer)
@@ -104,6 +111,7 @@ class Predictor:
         verify: bool = False,
         workers: int | None = None,
         token_budget: TokenBudget | None = None,
+        max_characters: int | None = MAX_CHARACTERS,
     ) -> Self:
         """Load a processor and its model from a folder or the Hub.
 
@@ -122,6 +130,7 @@ class Predictor:
             verify: whether to replay the model's golden records first; see `nlp_inference.golden`.
             workers: how many batches run at a time; see `Predictor`.
             token_budget: tokens of a batch, or `measured`, which finds what is fast on this machine; see `Predictor`.
+            max_characters: of one document; see `Predictor`.
 
         Warns:
             FingerprintWarning: a package or a transform is not what it was when the model was saved.
@@ -158,7 +167,7 @@ class Predictor:
             fingerprint=processor.fingerprint,
             trust_remote_code=trust_remote_code,
         )
-        predictor = cls(processor, model, workers=workers, token_budget=token_budget)
+        predictor = cls(processor, model, workers=workers, token_budget=token_budget, max_characters=max_characters)
         warn_of_padding(model, source=str(name_or_path))
         if verify:
             from nlp_inference import golden
@@ -175,12 +184,13 @@ class Predictor:
         """Predict texts or Documents; their order is kept.
 
         Args:
-            items: texts, Documents, or mappings of a Document's fields. Without an id, a document's number is its id.
+            items: texts, Documents, or mappings such as `{"text": ..., "text_pair": ..., "id": ...}`, as `nlp-inference
+                predict` reads them: other keys become metadata. Without an id, a document's number is its id.
             on_error: `raise` stops at a document that fails; `record` puts a `FailedDocument` in its place.
 
         Raises:
             PredictionError: a document failed and `on_error` is `raise`.
-            TypeError: `items` is a single text or document.
+            InvalidInputError: `items` is a single text or document, `None`, or no collection; also a `TypeError`.
             InvalidSpecError: `on_error` is neither.
         """
         return list(self.stream(items, on_error=on_error))
@@ -209,9 +219,11 @@ class Predictor:
                 next ones are predicted along, so that every result has the same bits as without skipping.
         """
         if isinstance(items, str | bytes | Mapping | Document):
-            raise TypeError(
+            raise InvalidInputError(
                 f"expected several texts, but got the single one {shorten(repr(items), width=60)}; put it in a list"
             )
+        if not isinstance(items, Iterable):
+            raise InvalidInputError(f"expected several texts, but got {shorten(repr(items), width=60)}; give a list")
         if on_error not in ("raise", "record"):
             raise InvalidSpecError(f"on_error is {on_error!r}; write 'raise' or 'record'")
         new = (chunk for chunk in look_ahead(items) if chunk.begin + len(chunk.items) > skip)
@@ -244,7 +256,13 @@ class Predictor:
             workers: as for `Predictor`; `None` takes as many as this one has.
         """
         count = self.route.workers.count if workers is None else workers
-        return type(self)(processor, self.backend, workers=count, token_budget=self.token_budget)
+        return type(self)(
+            processor,
+            self.backend,
+            workers=count,
+            token_budget=self.token_budget,
+            max_characters=self.max_characters,
+        )
 
     def as_pipeline(self) -> "DocumentPipeline":
         """The same Predictor, called as `transformers.pipeline` is, and answering as it does; see docs/library.md."""
@@ -260,11 +278,18 @@ class Predictor:
         Args:
             items: as for `predict`; a document that fails has a trace that says of what.
         """
-        traces = [_start(item, str(number)) for number, item in enumerate(items)]
+        traces = [self._start(item, str(number)) for number, item in enumerate(items)]
         return self.route.follow(traces, token_budget=1)
 
+    def _start(self, item: Item, number: str) -> Trace:
+        try:
+            document = read_item(item, number=number, max_characters=self.max_characters)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a document must not affect its neighbors
+            return Trace(item_name(item, number), failure=error)
+        return Trace(str(document.id), document)
+
     def _begin(self, chunk: Chunk) -> tuple[Chunk, Begun]:
-        started = [_start(item, str(number)) for number, item in enumerate(chunk.items, chunk.begin)]
+        started = [self._start(item, str(number)) for number, item in enumerate(chunk.items, chunk.begin)]
         return chunk, self.route.begin(started, token_budget=self.token_budget)
 
     def _finish(self, begun: Begun) -> list["Document | _Failure"]:
@@ -299,21 +324,7 @@ def _settle(result: Document | _Failure, *, record: bool) -> Document | FailedDo
     raise result.error() from result.cause
 
 
-def _start(item: Item, number: str) -> Trace:
-    try:
-        document = _read(item, number)
-    except Exception as error:  # noqa: BLE001 - a document must not take its neighbours down, whatever is wrong with it
-        return Trace(item_name(item, number), failure=error)
-    return Trace(str(document.id), document)
-
-
 def _outcome(trace: Trace) -> "Document | _Failure":
     if trace.final is not None:
         return trace.final
     return _Failure(trace.id, trace.failure or PredictionError("no prediction was made, and nothing said why"))
-
-
-def _read(item: Item, number: str) -> Document:
-    if isinstance(item, UnreadableItem):
-        raise item.cause
-    return as_document(item, default_id=number)

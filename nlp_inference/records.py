@@ -1,37 +1,31 @@
 """Lines of text and JSON Lines to items for the Predictor, and results to JSON Lines."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from pathlib import PurePath
+from typing import Any
 
+from nlp_inference._shorten import shorten
 from nlp_inference.document import Document
-from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.items import Item, UnreadableItem
-from nlp_inference.json_lines import BYTE_ORDER_MARK, decode_line, parse_json
+from nlp_inference.errors import InvalidDocumentError, TooLargeError
+from nlp_inference.items import USUAL, Columns, Item, UnreadableItem, as_id, document_fields
+from nlp_inference.json_lines import BYTE_ORDER_MARK, TooLongLine, decode_line, parse_json
+from nlp_inference.limits import MAX_LINE_BYTES, MAX_OBJECTS
 from nlp_inference.predictor import FailedDocument
 
-_KEYS = {"raw_text": ("raw_text", "text", "text_a"), "raw_text_pair": ("raw_text_pair", "text_pair", "text_b")}
-"""Where the texts of a record are looked for, the first that is not null."""
+__all__ = ["USUAL", "Columns", "as_id", "holds_objects", "object_to_item", "read_items", "to_json_line", "too_long"]
 
 
-class Columns(NamedTuple):
-    """Which key of a record, or column of a table, holds what; `None` leaves it to the usual names.
-
-    Args:
-        text: of the text, in place of `text`.
-        id: of the id, in place of `id`.
-    """
-
-    text: str | None = None
-    id: str | None = None
-
-
-USUAL = Columns()
-
-
-def read_items(lines: Iterable[str | bytes], *, name: str, columns: Columns = USUAL) -> Iterator[Item]:
+def read_items(
+    lines: Iterable[str | bytes | TooLongLine],
+    *,
+    name: str,
+    columns: Columns = USUAL,
+    objects_only: bool = False,
+    max_bytes: int | None = MAX_LINE_BYTES,
+) -> Iterator[Item]:
     """Read one item a line: a line that begins with `{` is a JSON object, any other is a text as it stands.
 
-    The object holds `text`, and may hold a second text as `text_pair`, an `id`, and what else a Document's own JSON
+    The object holds `text`, and may hold a text pair as `text_pair`, an `id`, and what else a Document's own JSON
     has; other keys become metadata. Blank lines are skipped, and lines end at a line feed, with or without a carriage
     return. A line that cannot be read, also a text that only looks like JSON, becomes an `UnreadableItem`: the
     Predictor raises or records it, and the lines around it are read.
@@ -40,6 +34,8 @@ def read_items(lines: Iterable[str | bytes], *, name: str, columns: Columns = US
         lines: as text or in UTF-8, with or without their line feed.
         name: of the source; `name:line` names a line that cannot be read.
         columns: which keys of an object hold its text and its id.
+        objects_only: whether a line that is no JSON object is an error, as in a file `*.jsonl`, and no text.
+        max_bytes: of a line (characters, if it is a string); a longer one is an `UnreadableItem`.
 
     Yields:
         Items for `Predictor.stream`.
@@ -50,6 +46,9 @@ def read_items(lines: Iterable[str | bytes], *, name: str, columns: Columns = US
     """
     for number, line in enumerate(lines, 1):
         place = f"{name}:{number}"
+        if isinstance(line, TooLongLine) or (max_bytes is not None and len(line) > max_bytes + 2):
+            yield too_long(place, line.size if isinstance(line, TooLongLine) else len(line), max_bytes)
+            continue
         try:
             content = decode_line(line)
         except InvalidDocumentError as error:
@@ -59,59 +58,62 @@ def read_items(lines: Iterable[str | bytes], *, name: str, columns: Columns = US
             content = content.removeprefix(BYTE_ORDER_MARK)
         if not content.strip():
             continue
-        yield _read_object(content, place, columns) if _looks_like_json(content) else content
+        is_json = objects_only or _looks_like_json(content)
+        yield _read_object(content, place, columns, objects_only=objects_only) if is_json else content
+
+
+def too_long(place: str, size: int, most: int | None) -> UnreadableItem:
+    """What stands in the place of a line, or a row, of `size` bytes."""
+    allowed = "" if most is None else f"; at most {most} are allowed"
+    return UnreadableItem(
+        place, TooLargeError(f"{place} has {size} bytes{allowed}. Split it, or raise max_line_bytes (--max-line-bytes)")
+    )
+
+
+def holds_objects(path: str) -> bool:
+    """Whether each line of a file must be a JSON object, by its suffix.
+
+    Example:
+        >>> holds_objects("mails.jsonl.gz"), holds_objects("mails.txt")
+        (True, False)
+    """
+    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes[-2:]]
+    if suffixes and suffixes[-1] in (".gz", ".bz2", ".xz"):
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in (".jsonl", ".ndjson", ".json")
 
 
 def _looks_like_json(content: str) -> bool:
     return content.strip().removeprefix(BYTE_ORDER_MARK).lstrip().startswith("{")
 
 
-def _read_object(content: str, place: str, columns: Columns) -> Item:
+def _read_object(content: str, place: str, columns: Columns, *, objects_only: bool) -> Item:
+    if content.count("{") + content.count("[") > MAX_OBJECTS:
+        message = f"{place} holds more than {MAX_OBJECTS} brackets of objects and arrays; split it"
+        return UnreadableItem(place, TooLargeError(message))
     try:
         record = parse_json(content)
     except InvalidDocumentError as error:
         mend = 'a line that begins with "{" must be a JSON object; to predict it as a text, write {"text": "{..."}'
+        if objects_only:
+            mend = 'in a file of JSON Lines each line is an object such as {"text": ...}; name a file of texts *.txt'
         return UnreadableItem(place, InvalidDocumentError(f"{error}; {mend}"))
+    if not isinstance(record, dict):
+        shown = shorten(content.strip(), width=60)
+        mend = 'in a file of JSON Lines each line is an object such as {"text": ...}'
+        return UnreadableItem(place, InvalidDocumentError(f"the line holds {shown}; {mend}"))
+    return object_to_item(record, place, columns)
+
+
+def object_to_item(record: Mapping[str, Any], place: str, columns: Columns) -> Item:
+    """The item of a JSON object, or of a row of a table."""
     try:
-        return _document_fields(record, columns)
+        return document_fields(record, columns=columns)
     except InvalidDocumentError as error:
         given = as_id(record.get(columns.id or "id"))
         if not isinstance(given, str):
             return UnreadableItem(place, error)
         return UnreadableItem(given, InvalidDocumentError(f"{place}: {error}"))
-
-
-def _document_fields(record: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
-    """The fields of a Document that a record describes; no key is lost."""
-    named, id_key = {"raw_text": (columns.text,)} if columns.text else {}, columns.id or "id"
-    keys_of = {**_KEYS, **named}
-    sources = {
-        field: next((key for key in keys if record.get(key) is not None), None) for field, keys in keys_of.items()
-    }
-    if sources["raw_text"] is None:
-        raise InvalidDocumentError(f"no {columns.text or 'text'!r} among the keys {sorted(record)!r}; {_mend(columns)}")
-    fields: dict[str, Any] = {"id": as_id(record[id_key])} if record.get(id_key) is not None else {}
-    fields |= {field: record[key] for field, key in sources.items() if key is not None}
-    rest = {key: value for key, value in record.items() if key != id_key and key not in sources.values()}
-    own = Document.model_fields.keys() - {*_KEYS, "id"}
-    fields |= {key: rest.pop(key) for key in [*rest] if key in own}
-    unclaimed = {key: value for key, value in rest.items() if key not in _KEYS or value is not None}
-    metadata = fields.get("metadata", {})
-    if unclaimed and isinstance(metadata, Mapping):  # anything else is refused as a Document's metadata
-        twice = sorted(key for key in unclaimed if key in metadata)
-        if twice:
-            raise InvalidDocumentError(f"the keys {twice!r} stand in the object and in its metadata; give each once")
-        fields["metadata"] = {**unclaimed, **metadata}
-    return fields
-
-
-def _mend(columns: Columns) -> str:
-    return 'write {"text": ...}' if columns.text is None else "name the key that holds the text: --text-column"
-
-
-def as_id(given: Any) -> Any:
-    """An id as a Document takes it: numbers are names too, null is none."""
-    return str(given) if isinstance(given, int | float) and not isinstance(given, bool) else given
 
 
 def to_json_line(result: Document | FailedDocument) -> str:

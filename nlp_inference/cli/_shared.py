@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from nlp_inference.errors import NlpInferenceError
+from nlp_inference.limits import MAX_CHARACTERS
 
 if TYPE_CHECKING:
     from nlp_inference.items import Item
@@ -87,6 +88,7 @@ class Loading:
     trust_remote_code: bool
     backend: BackendChoice = BackendChoice.AUTO
     token_budget: int | Literal["measured"] | None = None
+    max_characters: int = MAX_CHARACTERS
 
 
 def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED) -> "Predictor":
@@ -105,6 +107,7 @@ def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED)
                 revision=loading.revision,
                 trust_remote_code=loading.trust_remote_code,
                 token_budget=loading.token_budget,
+                max_characters=loading.max_characters,
             )
     except (NlpInferenceError, OSError, ImportError, ValueError, RuntimeError) as error:  # what transformers raises
         raise stop(error, messages, doing=f"cannot load the model {loading.model!r}: ", status=status) from error

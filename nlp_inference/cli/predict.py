@@ -3,7 +3,7 @@
 import io
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -28,8 +28,9 @@ from nlp_inference.cli._shared import (
     stop,
 )
 from nlp_inference.document import Document
-from nlp_inference.errors import NlpInferenceError
-from nlp_inference.files.formats import FileFormat, format_of
+from nlp_inference.errors import NlpInferenceError, OutputLockedError
+from nlp_inference.files.formats import FileFormat, check_written, format_of
+from nlp_inference.limits import MAX_CHARACTERS, MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from nlp_inference.files.writing import ResultFile
@@ -63,6 +64,9 @@ class _Job:
     input_format: FileFormat | None
     output_format: FileFormat
     columns: "Columns"
+    delimiter: str | None
+    encoding: str | None
+    max_line_bytes: int
     on_error: OnError
     show: bool
     resume: bool
@@ -73,8 +77,9 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     source: Annotated[
         str,
         typer.Argument(
-            help="A UTF-8 file of texts, one a line, also .gz, .bz2 or .xz; a .parquet file or a folder of them; or - "
-            'for standard input. A line that begins with { must be a JSON object such as {"id": "7", "text": "Hi"}.'
+            help="A UTF-8 file of texts, one a line, or of JSON Lines; a .csv or .tsv file; each also .gz, .bz2 or "
+            ".xz; a .parquet file or a folder of them; or - for standard input. A line that begins with {, and each "
+            'line of a .jsonl file, must be a JSON object such as {"id": "7", "text": "Hi"}.'
         ),
     ],
     *,
@@ -90,6 +95,16 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     output_format: Annotated[FileFormat | None, typer.Option(help="Of OUTPUT, in place of its suffix.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Key or column of the text, in place of `text`.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Key or column of the id, in place of `id`.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Between the cells of a .csv or .tsv SOURCE.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of a .csv or .tsv SOURCE, such as cp1252; UTF-8 if it is not given.")
+    ] = None,
+    max_characters: Annotated[
+        int, typer.Option(min=1, help="A document with more characters is recorded as failed.")
+    ] = MAX_CHARACTERS,
+    max_line_bytes: Annotated[
+        int, typer.Option(min=1, help="A line or row of SOURCE with more bytes is recorded as failed.")
+    ] = MAX_LINE_BYTES,
     backend: Backend = BackendChoice.AUTO,
     device: Device = None,
     dtype: Precision = None,
@@ -108,16 +123,20 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     from nlp_inference.records import Columns
 
     messages = Console(stderr=True, soft_wrap=True)
-    loading = Loading(model, device, dtype, revision, trust_remote_code, backend, token_budget)
+    loading = Loading(model, device, dtype, revision, trust_remote_code, backend, token_budget, max_characters)
     path = None if output is None else Path(output)
     try:
         known = format_of(output) if output is not None else FileFormat.LINES
+        check_written(output or "", output_format or known)
         job = _Job(
             source=source,
             output=path,
             input_format=input_format,
             output_format=output_format or known,
             columns=Columns(text_column, id_column),
+            delimiter=delimiter,
+            encoding=encoding,
+            max_line_bytes=max_line_bytes,
             on_error=on_error,
             show=show or (output is None and sys.stdout.isatty()),
             resume=resume,
@@ -125,18 +144,29 @@ def predict(  # noqa: PLR0913 - each is an option of the command
         if engine is Engine.RAY:
             _predict_on_ray(job, loading, output=output, overwrite=overwrite, messages=messages)
             return
-        _check_output(job, overwrite=overwrite)
-        _predict(job, loading, messages)
+        with _locked(path):
+            _check_output(job, overwrite=overwrite)
+            _predict(job, loading, messages)
     except BrokenPipeError:  # the reader, such as `head`, has enough; typer ends the command in silence
         raise
     except (NlpInferenceError, OSError) as error:
         left = stop(error, messages)
-        _tell_how_to_go_on(path, messages)
+        if not isinstance(error, OutputLockedError):
+            _tell_how_to_go_on(path, messages)
         raise left from error
     except KeyboardInterrupt as error:
         messages.print("interrupted", style="yellow")
         _tell_how_to_go_on(path, messages)
         raise typer.Exit(INTERRUPTED) from error
+
+
+@contextmanager
+def _locked(output: Path | None) -> Iterator[None]:
+    """The lock of the output, if there is one that can be locked."""
+    from nlp_inference.files.resuming import locked_output
+
+    with nullcontext() if output is None or not output.parent.is_dir() else locked_output(output):
+        yield
 
 
 def _tell_how_to_go_on(output: Path | None, messages: Console) -> None:
@@ -175,6 +205,8 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
         raise typer.BadParameter("--engine ray reads files and writes a folder: name it with --output, without --show")
     if job.resume and overwrite:
         raise typer.BadParameter("--resume does not go with --overwrite")
+    if job.delimiter is not None or job.encoding is not None:
+        raise typer.BadParameter("--engine ray reads no CSV, for which --delimiter and --encoding are")
     if isinstance(loading.token_budget, str):  # measured: each machine would find another
         raise typer.BadParameter("--engine ray has one --token-budget for all machines: measure on one, and give it")
     from nlp_inference._optional import require
@@ -197,8 +229,11 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
         revision=loading.revision,
         trust_remote_code=loading.trust_remote_code,
         token_budget=loading.token_budget,
+        max_characters=loading.max_characters,
+        max_line_bytes=job.max_line_bytes,
     )
-    predict_on_cluster(wanted, resume=job.resume, overwrite=overwrite, messages=messages)
+    with _locked(None if "://" in output else Path(output)):
+        predict_on_cluster(wanted, resume=job.resume, overwrite=overwrite, messages=messages)
 
 
 def _predict(job: _Job, loading: Loading, messages: Console) -> None:
@@ -208,7 +243,15 @@ def _predict(job: _Job, loading: Loading, messages: Console) -> None:
 
     tally = _Tally()
     with ExitStack() as stack:
-        opened = stack.enter_context(open_source(job.source, file_format=job.input_format, columns=job.columns))
+        source = open_source(
+            job.source,
+            file_format=job.input_format,
+            columns=job.columns,
+            delimiter=job.delimiter,
+            encoding=job.encoding,
+            max_line_bytes=job.max_line_bytes,
+        )
+        opened = stack.enter_context(source)
         predictor = load_predictor(loading, messages=messages)
         stack.enter_context(one_line_warnings(messages))
         results = stack.enter_context(_writing(job, predictor))

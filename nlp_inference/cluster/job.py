@@ -13,6 +13,7 @@ from nlp_inference.document import Document
 from nlp_inference.errors import ArtefactError, OutputError, PredictionError, SourceError
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
+from nlp_inference.limits import MAX_CHARACTERS, MAX_LINE_BYTES
 from nlp_inference.predictor import FailedDocument, Predictor
 from nlp_inference.processor import Processor
 from nlp_inference.records import USUAL, Columns
@@ -30,7 +31,9 @@ class Job:
         output_format: of the parts.
         columns: which key or column holds the text and the id.
         on_error: `record` puts a `FailedDocument` in the place of a document that fails; `raise` stops the job.
-        backend, device, dtype, revision, trust_remote_code, token_budget: as in `Predictor.from_pretrained`.
+        backend, device, dtype, revision, trust_remote_code, token_budget, max_characters: as in
+            `Predictor.from_pretrained`.
+        max_line_bytes: of a line or a row of the source.
         cores: CPU cores of an actor; `None` takes what is on a machine for each of its GPUs, or all of it, up to eight.
         retries: how often a shard is predicted again whose actor died.
     """
@@ -48,6 +51,8 @@ class Job:
     revision: str = "main"
     trust_remote_code: bool = False
     token_budget: int | None = None
+    max_characters: int | None = MAX_CHARACTERS
+    max_line_bytes: int | None = MAX_LINE_BYTES
     cores: int | None = None
     retries: int = 3
 
@@ -102,6 +107,7 @@ class ShardPredictor:
             revision=model.revision,
             trust_remote_code=job.trust_remote_code,
             token_budget=job.token_budget,
+            max_characters=job.max_characters,
         )
         if self.predictor.processor.digest() != model.digest:
             raise ArtefactError(
@@ -120,7 +126,7 @@ class ShardPredictor:
         if (tries := self.parts.try_once_more(shard)) > 1 + self.job.retries:
             what = f"{shard.file.path!r} from {shard.begin} to {shard.end} killed its process {tries - 1} times"
             return ShardReport(shard=shard.number, error=f"{what}; take the document out that does so")
-        items = ShardItems(shard, columns=self.job.columns)
+        items = ShardItems(shard, columns=self.job.columns, max_line_bytes=self.job.max_line_bytes)
         try:
             report = self.parts.write(shard, self._results(items))
             read = report.model_copy(update={"begin": items.begin, "end": items.end})

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nlp_inference._optional import require
 from nlp_inference.errors import SourceError
-from nlp_inference.files.formats import FileFormat, format_of
+from nlp_inference.files.formats import DELIMITERS, FileFormat, format_of, table_in
 from nlp_inference.files.parquet import ROWS_OF_A_PART
 from nlp_inference.files.provenance import Provenance
 
@@ -120,6 +120,10 @@ def source_files(source: str, *, file_format: FileFormat | None = None) -> tuple
 
 
 def _source_file(system: Any, path: str, name: str, file_format: FileFormat) -> SourceFile:
+    if file_format in DELIMITERS or table_in(path) is not None:
+        raise SourceError(
+            f"{path!r} is CSV or TSV, which --engine ray does not read; write it as JSON Lines or parquet"
+        )
     size = int(system.size(path))
     if file_format is FileFormat.PARQUET:
         arrow, parquet = require("pyarrow", extra="ray"), require("pyarrow.parquet", extra="ray")

@@ -19,9 +19,12 @@ from nlp_inference.cluster.plan import Shard
 from nlp_inference.errors import InvalidDocumentError, SourceError
 from nlp_inference.files.compression import CODECS
 from nlp_inference.files.formats import FileFormat
+from nlp_inference.files.parquet import rows_at_once
 from nlp_inference.files.reading import open_source, whole_lines
-from nlp_inference.items import Item, UnreadableItem
-from nlp_inference.records import Columns, read_items
+from nlp_inference.items import Columns, Item, UnreadableItem
+from nlp_inference.json_lines import TooLongLine, bounded_lines
+from nlp_inference.limits import MAX_LINE_BYTES
+from nlp_inference.records import holds_objects, read_items
 
 _ROWS_COPIED_AT_ONCE = 1024
 
@@ -35,6 +38,7 @@ class ShardItems:
     Args:
         shard: what to read.
         columns: which key or column holds the text and the id.
+        max_line_bytes: of a line, or a row; a longer one is an `UnreadableItem`.
 
     Attributes:
         begin, end: where the first line begins and the last one ends, in bytes; or rows; known after iterating. For a
@@ -44,8 +48,8 @@ class ShardItems:
         SourceError: while iterating: the file breaks off, or is not what it was taken for.
     """
 
-    def __init__(self, shard: Shard, *, columns: Columns) -> None:
-        self.shard, self.columns = shard, columns
+    def __init__(self, shard: Shard, *, columns: Columns, max_line_bytes: int | None = MAX_LINE_BYTES) -> None:
+        self.shard, self.columns, self.max_line_bytes = shard, columns, max_line_bytes
         self.begin = self.end = shard.begin
         self._system, self._path = url_to_fs(shard.file.path)
         self._place = ""
@@ -54,29 +58,38 @@ class ShardItems:
         if self.shard.file.file_format is FileFormat.PARQUET:
             return self._rows()
         lines = self._plain_lines() if self.shard.file.file_format is FileFormat.LINES else self._compressed_lines()
-        return self._named(read_items(lines, name=self.shard.file.name, columns=self.columns))
+        items = read_items(
+            lines,
+            name=self.shard.file.name,
+            columns=self.columns,
+            objects_only=holds_objects(self.shard.file.name),
+            max_bytes=self.max_line_bytes,
+        )
+        return self._named(items)
 
     def _named(self, items: Iterator[Item]) -> Iterator[Item]:
         """`read_items` gives an item before it takes the next line, so `_place` is the place of that item's line."""
         for item in items:
             yield _with_id(item, self._place, in_place_of=f"{self.shard.file.name}:")
 
-    def _plain_lines(self) -> Iterator[bytes]:
+    def _plain_lines(self) -> Iterator[bytes | TooLongLine]:
         with self._opened() as file:
             if self.shard.begin:
                 file.seek(self.shard.begin - 1)
-                file.readline()  # what is left of a line that began before
+                next(bounded_lines(file, max_bytes=self.max_line_bytes), None)  # what is left of a line before
                 yield b"\n"  # a blank line, so that no other than the first of the file is taken for one
             self.begin = self.end = file.tell()
-            while self.end < self.shard.end and (line := file.readline()):
+            lines = bounded_lines(file, max_bytes=self.max_line_bytes)
+            while self.end < self.shard.end and (line := next(lines, None)):
                 self._place = f"{self.shard.file.name}@{self.end}"
-                self.end += len(line)
+                self.end += line.size if isinstance(line, TooLongLine) else len(line)
                 yield line
 
-    def _compressed_lines(self) -> Iterator[bytes]:
+    def _compressed_lines(self) -> Iterator[bytes | TooLongLine]:
         codec = CODECS[self.shard.file.file_format]
         with self._opened() as file:
-            for number, line in enumerate(whole_lines(codec.reader(file), name=self.shard.file.path), 1):
+            lines = whole_lines(codec.reader(file), name=self.shard.file.path, max_bytes=self.max_line_bytes)
+            for number, line in enumerate(lines, 1):
                 self._place = f"{self.shard.file.name}:{number}"
                 yield line
         self.end = self.shard.end
@@ -86,7 +99,7 @@ class ShardItems:
         with TemporaryDirectory() as folder:
             copy = Path(folder, "rows.parquet")
             self._copy_rows(copy)
-            with open_source(str(copy), columns=self.columns) as opened:
+            with open_source(str(copy), columns=self.columns, max_line_bytes=self.max_line_bytes) as opened:
                 for item in opened.items:
                     self.end += 1
                     name = self.shard.file.name
@@ -122,7 +135,8 @@ def _batches(table: Any, begin: int, end: int) -> Iterator[Any]:
         rows = table.metadata.row_group(number).num_rows
         if position < end and position + rows > begin:
             at = position
-            for batch in table.iter_batches(batch_size=_ROWS_COPIED_AT_ONCE, row_groups=[number]):
+            size = min(_ROWS_COPIED_AT_ONCE, rows_at_once(table.metadata.row_group(number), "the source"))
+            for batch in table.iter_batches(batch_size=size, row_groups=[number]):
                 first, last = max(begin - at, 0), min(end - at, batch.num_rows)
                 if first < last:
                     yield batch.slice(first, last - first)

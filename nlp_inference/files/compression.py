@@ -7,18 +7,21 @@ So a file that is written member by member is whole after each, and can be cut a
 
 import bz2
 import gzip
+import io
 import lzma
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol, cast
 
 from nlp_inference.files.formats import FileFormat
+from nlp_inference.limits import MAX_DICTIONARY_BYTES
 
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """What reading a file that breaks off, or is none of its kind, may raise."""
 
 _READ_AT_ONCE = 1 << 20
+_BUFFER = 1 << 16
 
 
 class Decompressor(Protocol):
@@ -42,22 +45,74 @@ class Codec(NamedTuple):
     Args:
         member: bytes to one member; the same bytes always give the same.
         decompressor: a new reader of one member.
-        reader: a file to the lines that were compressed, of all members in their order.
+        reader: a file to what was compressed, of all members in their order. It decompresses no more at a time than is
+            asked of it, so that a small file that holds a huge line does not fill the memory.
     """
 
     member: Callable[[bytes], bytes]
     decompressor: Callable[[], Decompressor]
-    reader: Callable[[IO[bytes]], Iterable[bytes]]
+    reader: Callable[[IO[bytes]], IO[bytes]]
+
+
+class _Xz(io.RawIOBase):
+    """An .xz file, decompressed with a limit on the memory that its header asks for; `lzma.LZMAFile` has none.
+
+    Args:
+        file: may hold several streams, with padding between them.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._rest = file, b""
+        self._stream: lzma.LZMADecompressor | None = None
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer as far as one step goes; 0 at the end."""
+        while True:
+            if self._stream is None:
+                if not self._next_stream():
+                    return 0
+                self._stream = lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES)
+            elif self._stream.needs_input and not self._fill():
+                raise EOFError("the file ends before the end of its last stream")
+            part = self._stream.decompress(self._rest if self._stream.needs_input else b"", len(buffer))
+            self._rest = b""
+            if self._stream.eof:
+                self._rest, self._stream = self._stream.unused_data, None
+            if part:
+                buffer[: len(part)] = part
+                return len(part)
+
+    def _next_stream(self) -> bool:
+        """Skip the padding between streams; whether there is another one."""
+        while self._fill():
+            self._rest = self._rest.lstrip(b"\0")
+            if self._rest:
+                return True
+        return False
+
+    def _fill(self) -> bool:
+        """Read on if nothing is left of what was read; whether there is more."""
+        if not self._rest:
+            self._rest = self._file.read(_READ_AT_ONCE)
+        return bool(self._rest)
+
+
+def _buffered(file: object) -> IO[bytes]:
+    return cast("IO[bytes]", io.BufferedReader(cast("io.RawIOBase", file), _BUFFER))
 
 
 CODECS = {
     FileFormat.GZIP: Codec(
         lambda data: gzip.compress(data, 6, mtime=0),
         lambda: zlib.decompressobj(wbits=16 + zlib.MAX_WBITS),
-        lambda file: gzip.GzipFile(fileobj=file, mode="rb"),
+        lambda file: _buffered(gzip.GzipFile(fileobj=file, mode="rb")),
     ),
-    FileFormat.BZIP2: Codec(bz2.compress, bz2.BZ2Decompressor, bz2.BZ2File),
-    FileFormat.XZ: Codec(lzma.compress, lzma.LZMADecompressor, lzma.LZMAFile),
+    FileFormat.BZIP2: Codec(bz2.compress, bz2.BZ2Decompressor, lambda file: _buffered(bz2.BZ2File(file))),
+    FileFormat.XZ: Codec(lzma.compress, lzma.LZMADecompressor, lambda file: _buffered(_Xz(file))),
 }
 
 

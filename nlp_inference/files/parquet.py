@@ -6,8 +6,9 @@ is whole when it gets its name.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,17 @@ from nlp_inference._optional import require
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError, OutputError, SourceError
 from nlp_inference.files.reading import OpenSource
-from nlp_inference.items import Item, UnreadableItem
+from nlp_inference.items import Columns, Item, UnreadableItem, as_id
+from nlp_inference.limits import MAX_LINE_BYTES
 from nlp_inference.predictor import FailedDocument
-from nlp_inference.records import Columns, as_id
+from nlp_inference.records import too_long
 
 _EXTRA = "parquet"
 _ROWS_READ_AT_ONCE = 1024
+_BYTES_AT_ONCE = 64 << 20
+_BOMB_BYTES, _BOMB_RATIO = 1 << 30, 100
+"""A column of a row group of more bytes, compressed by more than this ratio, is refused."""
+
 ROWS_OF_A_GROUP = 2_000
 CHARACTERS_OF_A_GROUP = 8_000_000
 """What waits in memory to be written."""
@@ -34,10 +40,15 @@ _TEXTS = {"raw_text": ("raw_text", "text"), "raw_text_pair": ("raw_text_pair", "
 
 
 @contextmanager
-def open_parquet(source: str, *, columns: Columns) -> Iterator[OpenSource]:
+def open_parquet(source: str, *, columns: Columns, max_row_bytes: int | None = MAX_LINE_BYTES) -> Iterator[OpenSource]:
     """Open a parquet file, or a folder of them in the order of their names; see `open_source`.
 
     Columns of strings, numbers and booleans besides the text and the id become metadata; others are left out.
+
+    Args:
+        source: path of the file or the folder.
+        columns: which columns hold the text and the id.
+        max_row_bytes: of the strings of a row; a longer one is an `UnreadableItem`.
     """
     parquet = require("pyarrow.parquet", extra=_EXTRA)
     path = Path(source)
@@ -49,25 +60,93 @@ def open_parquet(source: str, *, columns: Columns) -> Iterator[OpenSource]:
     except require("pyarrow", extra=_EXTRA).ArrowException as error:
         raise SourceError(f"{source!r} is no whole parquet file: {_line(error)}") from error
     read = [0]
-    rows = _rows(files, read, source=source, columns=columns)
+    rows = _rows(files, read, source=source, columns=columns, max_row_bytes=max_row_bytes)
     yield OpenSource(rows, size, lambda: read[0])
 
 
-def _rows(files: list[Path], read: list[int], *, source: str, columns: Columns) -> Iterator[Item]:
+def _rows(
+    files: list[Path], read: list[int], *, source: str, columns: Columns, max_row_bytes: int | None
+) -> Iterator[Item]:
     arrow, parquet = require("pyarrow", extra=_EXTRA), require("pyarrow.parquet", extra=_EXTRA)
     for file in files:
         try:
             with parquet.ParquetFile(file) as table:
                 fields = _fields(table.schema_arrow, arrow.types, columns, source=str(file))
                 names = [*fields.values(), *_plain(table.schema_arrow, arrow.types, claimed=fields.values())]
-                for batch in table.iter_batches(batch_size=_ROWS_READ_AT_ONCE, columns=names):
-                    for row in batch.to_pylist():
-                        read[0] += 1
-                        yield _item(row, fields, place=f"{source}:{read[0]}")
+                for row, size in _bounded_rows(file, table, names, most=max_row_bytes):
+                    read[0] += 1
+                    place = f"{source}:{read[0]}"
+                    yield too_long(place, size, max_row_bytes) if row is None else _item(row, fields, place=place)
         except (arrow.ArrowException, OSError) as error:
             if isinstance(error, SourceError):
                 raise
             raise SourceError(f"{str(file)!r} cannot be read beyond row {read[0]}: {_line(error)}") from error
+
+
+def _bounded_rows(
+    file: Path, plain: Any, names: list[str], *, most: int | None
+) -> Iterator[tuple[dict[str, Any] | None, int]]:
+    """Each row and the bytes of its strings; no row if those are too many.
+
+    Strings are read as dictionaries: one that is repeated a million times is in memory once.
+    """
+    arrow, parquet = require("pyarrow", extra=_EXTRA), require("pyarrow.parquet", extra=_EXTRA)
+    schema = plain.schema_arrow
+    strings = [name for name in names if _is_string(schema.field(name).type, arrow.types)]
+    with parquet.ParquetFile(file, read_dictionary=strings, metadata=plain.metadata) as table:
+        for group in range(table.num_row_groups):
+            rows = rows_at_once(table.metadata.row_group(group), file, names)
+            for batch in table.iter_batches(batch_size=rows, row_groups=[group], columns=names):
+                sizes = _sizes(batch, strings)
+                few = most is None or max(sizes, default=0) <= most
+                if few and sum(sizes) <= _BYTES_AT_ONCE:
+                    yield from zip(batch.to_pylist(), sizes, strict=True)
+                    continue
+                for index, size in enumerate(sizes):
+                    fits = most is None or size <= most
+                    yield batch.slice(index, 1).to_pylist()[0] if fits else None, size
+
+
+def rows_at_once(group: Any, file: object, names: Collection[str] | None = None) -> int:
+    """How many rows of a row group are decoded at a time, so that they take bounded memory.
+
+    Args:
+        group: its metadata.
+        file: that it is in, for the message.
+        names: the columns that are read; `None` means all.
+
+    Raises:
+        SourceError: a column is a decompression bomb: one page of it, which is decompressed as a unit, may be huge.
+    """
+    size = 0
+    for number in range(group.num_columns):
+        column = group.column(number)
+        if names is not None and column.path_in_schema.partition(".")[0] not in names:
+            continue
+        size += column.total_uncompressed_size
+        compressed = max(1, column.total_compressed_size)
+        if column.total_uncompressed_size > _BOMB_BYTES and column.total_uncompressed_size / compressed > _BOMB_RATIO:
+            raise SourceError(
+                f"the column {column.path_in_schema!r} of {str(file)!r} has {column.total_uncompressed_size} bytes, "
+                f"compressed to {compressed}: that is no text. Write the file anew, with other row groups"
+            )
+    return max(1, min(_ROWS_READ_AT_ONCE, _BYTES_AT_ONCE * group.num_rows // max(1, size)))
+
+
+def _sizes(batch: Any, strings: list[str]) -> list[int]:
+    """The bytes of the strings of each row."""
+    compute = require("pyarrow.compute", extra=_EXTRA)
+    totals = [0] * batch.num_rows
+    for name in strings:
+        column = batch.column(name)
+        of_values = compute.binary_length(column.dictionary)
+        sizes = compute.fill_null(of_values.take(column.indices), 0).to_pylist()
+        totals = list(map(add, totals, sizes))
+    return totals
+
+
+def _is_string(kind: Any, types: Any) -> bool:
+    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 def _fields(schema: Any, types: Any, columns: Columns, *, source: str) -> dict[str, str]:

@@ -5,15 +5,19 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, TypeVar
 
-from nlp_inference.errors import SourceError
+from nlp_inference.errors import InvalidDocumentError, InvalidSpecError, SourceError
 from nlp_inference.files.compression import CODECS, DAMAGED
-from nlp_inference.files.formats import FileFormat, format_of
-from nlp_inference.items import Item
-from nlp_inference.records import USUAL, Columns, read_items
+from nlp_inference.files.formats import DELIMITERS, FileFormat, format_of, table_in
+from nlp_inference.items import USUAL, Columns, Item
+from nlp_inference.json_lines import LineReader, TooLongLine, bounded_lines, decode_line, parse_json
+from nlp_inference.limits import MAX_LINE_BYTES
+from nlp_inference.records import holds_objects, read_items
 
 STDIN = "-"
+
+T = TypeVar("T")
 
 
 class OpenSource(NamedTuple):
@@ -30,39 +34,133 @@ class OpenSource(NamedTuple):
     read: Callable[[], int]
 
 
+class ReadingOptions(NamedTuple):
+    """How a source is read, where its suffix does not say it.
+
+    Args:
+        file_format: what it is in; `None` means by the suffix, and plain lines for standard input.
+        columns: which key or column holds the text and the id.
+        delimiter: of CSV and TSV; `None` means a comma, or a tab.
+        encoding: of CSV and TSV; `None` means UTF-8.
+        max_line_bytes: of a line, or a row of a table; a longer one is an `UnreadableItem`. `None` means no limit.
+    """
+
+    file_format: FileFormat | None = None
+    columns: Columns = USUAL
+    delimiter: str | None = None
+    encoding: str | None = None
+    max_line_bytes: int | None = MAX_LINE_BYTES
+
+    def format_of(self, source: str) -> FileFormat:
+        """The format of a source."""
+        return self.file_format or (FileFormat.LINES if source == STDIN else format_of(source))
+
+    def table_of(self, source: str) -> FileFormat | None:
+        """CSV or TSV, if the source is that, compressed or not."""
+        chosen = self.format_of(source)
+        if chosen in DELIMITERS:
+            return chosen
+        return table_in(source) if self.file_format is None and source != STDIN else None
+
+
 @contextmanager
 def open_source(
-    source: str, *, file_format: FileFormat | None = None, columns: Columns = USUAL
+    source: str,
+    *,
+    file_format: FileFormat | None = None,
+    columns: Columns = USUAL,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    max_line_bytes: int | None = MAX_LINE_BYTES,
 ) -> Iterator[OpenSource]:
-    """Open a file of lines, compressed or not, a parquet file or a folder of them, or standard input.
+    """Open a file of lines or of CSV, compressed or not, a parquet file or a folder of them, or standard input.
 
     Args:
         source: path, or `-` for standard input.
-        file_format: what it is in; `None` goes by the suffix, and takes standard input for plain lines.
+        file_format: as in `ReadingOptions`, and so are the others.
         columns: which key or column holds the text and the id.
+        delimiter: of CSV and TSV.
+        encoding: of CSV and TSV.
+        max_line_bytes: of a line, or a row of a table.
 
     Raises:
         SourceError: while the items are read: it breaks off, or is not what it was taken for. What came before it did
             is given.
         OSError: it cannot be opened.
-        InvalidSpecError: its suffix says that it is compressed in an unknown way.
+        InvalidSpecError: its suffix says that it is compressed in an unknown way, or an option does not fit.
         MissingExtraError: it is parquet, and `pyarrow` is not installed.
     """
-    chosen = file_format or (FileFormat.LINES if source == STDIN else format_of(source))
-    if chosen is FileFormat.PARQUET:
+    options = ReadingOptions(file_format, columns, delimiter, encoding, max_line_bytes)
+    _check_options(source, options)
+    if options.format_of(source) is FileFormat.PARQUET:
         from nlp_inference.files.parquet import open_parquet
 
-        with open_parquet(source, columns=columns) as opened:
+        with open_parquet(source, columns=columns, max_row_bytes=max_line_bytes) as opened:
             yield opened
         return
-    name = "<stdin>" if source == STDIN else source
     with _binary(source) as file:
-        lines = whole_lines(file if chosen is FileFormat.LINES else CODECS[chosen].reader(file), name=name)
-        items = read_items(lines, name=name, columns=columns)
+        items = _items(file, source, options)
         if source != STDIN and file.seekable():
             yield OpenSource(items, os.fstat(file.fileno()).st_size, file.tell)
         else:
             yield OpenSource(items, None, lambda: 0)
+
+
+def _check_options(source: str, options: ReadingOptions) -> None:
+    if options.max_line_bytes is not None and options.max_line_bytes < 1:
+        raise InvalidSpecError(f"max_line_bytes is {options.max_line_bytes!r}; give a number from 1 on")
+    given = [name for name in ("delimiter", "encoding") if getattr(options, name) is not None]
+    if given and options.table_of(source) is None:
+        raise InvalidSpecError(
+            f"{given[0]} is for CSV and TSV, and {source!r} is {options.format_of(source).value}; name the format "
+            "with --input-format csv, or leave it out"
+        )
+
+
+def _items(file: IO[bytes], source: str, options: ReadingOptions) -> Iterator[Item]:
+    """The items of a binary file that is no parquet."""
+    name = "<stdin>" if source == STDIN else source
+    codec, table = CODECS.get(options.format_of(source)), options.table_of(source)
+    plain = file if codec is None else codec.reader(file)
+    if table is not None:
+        from nlp_inference.files.tables import read_table
+
+        rows = read_table(
+            plain,
+            name=name,
+            columns=options.columns,
+            delimiter=options.delimiter or DELIMITERS[table],
+            encoding=options.encoding,
+            max_bytes=options.max_line_bytes,
+        )
+        return _unbroken(rows, name=name)
+    lines = whole_lines(plain, name=name, max_bytes=options.max_line_bytes)
+    objects_only = options.file_format is None and source != STDIN and holds_objects(source)
+    return read_items(
+        _checked_json(lines, name) if objects_only and ".json" in Path(source).suffixes else lines,
+        name=name,
+        columns=options.columns,
+        objects_only=objects_only,
+        max_bytes=options.max_line_bytes,
+    )
+
+
+def _checked_json(lines: Iterable[bytes | TooLongLine], name: str) -> Iterator[bytes | TooLongLine]:
+    """The lines of a file `*.json`, which may be JSON Lines, or one JSON value over many lines, which is refused."""
+    begun = False
+    for line in lines:
+        if not begun and isinstance(line, bytes) and line.strip():
+            begun = True
+            try:
+                first = parse_json(decode_line(line))
+            except InvalidDocumentError:
+                first = None
+            if not isinstance(first, dict):
+                raise SourceError(
+                    f"{name!r} does not begin with a JSON object on one line; write JSON Lines, an object a line, such "
+                    "as `jq -c '.[]' FILE.json > FILE.jsonl` makes of an array"
+                )
+        yield line
 
 
 @contextmanager
@@ -70,29 +168,35 @@ def open_lines(source: str, *, file_format: FileFormat | None = None) -> Iterato
     """The lines of a file, compressed or not, or of standard input if `source` is `-`; see `open_source`."""
     chosen = file_format or (FileFormat.LINES if source == STDIN else format_of(source))
     with _binary(source) as file:
-        yield whole_lines(file if chosen not in CODECS else CODECS[chosen].reader(file), name=source)
+        lines = whole_lines(file if chosen not in CODECS else CODECS[chosen].reader(file), name=source, max_bytes=None)
+        yield (line for line in lines if isinstance(line, bytes))
 
 
-def whole_lines(lines: Iterable[bytes], *, name: str) -> Iterator[bytes]:
-    """The lines as they are.
+def whole_lines(file: LineReader, *, name: str, max_bytes: int | None) -> Iterator[bytes | TooLongLine]:
+    """The lines as they are; see `bounded_lines`.
 
     Raises:
         SourceError: the file breaks off; says after which line.
     """
+    return _unbroken(bounded_lines(file, max_bytes=max_bytes), name=name)
+
+
+def _unbroken(items: Iterator[T], *, name: str) -> Iterator[T]:
     number = 0
-    source = iter(lines)
     while True:
         try:
-            line = next(source, None)
+            item = next(items, None)
+        except SourceError:
+            raise
         except DAMAGED as error:
             raise SourceError(
                 f"{name!r} cannot be read beyond line {number}: {type(error).__name__}: {error}; it is torn, or is not "
                 "what its suffix says"
             ) from error
-        if line is None:
+        if item is None:
             return
         number += 1
-        yield line
+        yield item
 
 
 def _binary(source: str) -> "nullcontext[IO[bytes]] | IO[bytes]":

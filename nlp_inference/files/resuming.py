@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nlp_inference._locks import exclusive_lock
 from nlp_inference._whole_files import write_whole
 from nlp_inference.errors import OutputError
 from nlp_inference.files.formats import FileFormat
@@ -30,6 +31,33 @@ def progress_file(output: Path) -> Path:
         'out.jsonl.progress.json'
     """
     return output.with_name(output.name + _SUFFIX)
+
+
+@contextmanager
+def locked_output(output: Path) -> Iterator[None]:
+    """Hold the lock of an output, `OUTPUT.lock` beside it, so that no other process writes it meanwhile.
+
+    A device or a pipe needs none. Take it before anything about the output is read or removed.
+
+    Args:
+        output: a file, or for parquet a folder.
+
+    Raises:
+        OutputLockedError: another process writes it; the message names that process.
+        OSError: the lock file cannot be created.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder, locked_output(Path(folder) / "out.jsonl"):
+        ...     print([path.name for path in Path(folder).iterdir()])
+        ['out.jsonl.lock']
+    """
+    path = output.resolve()
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield
+        return
+    with exclusive_lock(path.with_name(f"{path.name}.lock"), purpose=f"predicting {path.name}"):
+        yield
 
 
 @contextmanager

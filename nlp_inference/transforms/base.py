@@ -56,11 +56,14 @@ class Transform(Registered, ABC):
 
         Raises:
             InvalidEditError: the proposed edits are out of order, overlap, or reach outside the text.
+            TooLargeError: the text would become too long; see `nlp_inference.limits`.
         """
         proposal = self.propose(aligned.current)
-        edits = diff_edits(aligned.current, proposal) if isinstance(proposal, str) else proposal
+        if isinstance(proposal, str):
+            aligned.check_length(self.name, len(proposal))
+            proposal = diff_edits(aligned.current, proposal)
         find_deleted = keeps_content if self.rewrites_only else self.find_deleted
-        return aligned.edit(self.name, self.version, edits, find_deleted=find_deleted)
+        return aligned.edit(self.name, self.version, proposal, find_deleted=find_deleted)
 
     def __call__(self, document: Document) -> Document:
         """Change the text of `document`, and its second text if there is one."""

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from nlp_inference.aligned_text import Cuts, Edit, Range, make_edit
 from nlp_inference.deletions import find_replaced, has_content, merge_ranges
-from nlp_inference.errors import PatternTimeoutError
+from nlp_inference.errors import PatternTimeoutError, TooLargeError
+from nlp_inference.limits import growth_limit
 from nlp_inference.transforms._patterns import clock_free_characters, compile_pattern, quoted, run_limited
 from nlp_inference.transforms._splitting import Split, make_splitters
 from nlp_inference.transforms.base import Transform
@@ -107,7 +108,19 @@ def _replacer(pattern: str, replacement: str, timeout: float, *, ignore_case: bo
 
 
 def _find_by_match(compiled: "regex.Pattern[str]", template: Template, text: str, **limit: float) -> Iterable[Edit]:
-    return [make_edit((*match.span(), _expand(template, match))) for match in compiled.finditer(text, **limit)]
+    literal = sum(len(piece) for piece in template if isinstance(piece, str))
+    groups = [piece for piece in template if isinstance(piece, int)]
+    most, size = growth_limit(len(text)), 0
+    edits = []
+    for match in compiled.finditer(text, **limit):
+        size += literal + sum([match.end(group) - match.start(group) for group in groups])
+        if size > most:
+            raise TooLargeError(
+                f"the replacements in a text of {len(text)} characters have {size} characters or more; at most {most} "
+                "are allowed. Correct the transforms of the model, or split the document"
+            )
+        edits.append(make_edit((*match.span(), _expand(template, match))))
+    return edits
 
 
 def _dropped(compiled: "regex.Pattern[str]", groups: Sequence[int], text: str, **limit: float) -> list[Range]:

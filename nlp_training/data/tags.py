@@ -1,13 +1,16 @@
 """Tags of words, as data sets hold them, into spans of characters."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+from nlp_inference._shorten import shorten
 from nlp_inference.document import Span
 from nlp_inference.errors import InvalidDocumentError
 
 _BEGIN, _INSIDE, _END, _SINGLE = frozenset("B"), frozenset("I"), frozenset("LE"), frozenset("US")
 _LETTERS = _BEGIN | _INSIDE | _END | _SINGLE
+_NO_SPACE = re.compile(r"\S")
 
 
 def join_tokens(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -22,27 +25,52 @@ def join_tokens(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
 
 
 def find_tokens(tokens: Sequence[str], text: str) -> list[tuple[int, int]]:
-    """Say where each token lies in `text`, which holds them in this order.
+    """Find the offsets of the tokens of `text`. Together with white space they must make up the complete text.
+
+    Args:
+        tokens: in the order of the text.
+        text: may have white space before, between and after the tokens, but nothing else.
+
+    Returns:
+        Start and end of each token, in characters.
 
     Raises:
-        InvalidDocumentError: a token does not occur after the one before it.
+        InvalidDocumentError: there is more than white space before a token, or after the last one.
 
     Example:
         >>> find_tokens(["Ana", "'s"], "Ana's")
         [(0, 3), (3, 5)]
+        >>> find_tokens(["is"], "This is")
+        Traceback (most recent call last):
+        nlp_inference.errors.InvalidDocumentError: token 0 is 'is', but the text at character 0 is 'This is'; ...
     """
     offsets: list[tuple[int, int]] = []
     position = 0
     for index, token in enumerate(tokens):
-        start = text.find(token, position)
+        start = text.find(token, position, _skip_space(text, position) + len(token))
         if start < 0:
+            shown = shorten(repr(text[position : position + 60]), width=40)
             raise InvalidDocumentError(
-                f"token {index}, {token!r}, does not occur in the text after character {position}; "
-                "leave the text out, and the tokens are joined by single spaces"
+                f"token {index} is {token!r}, but the text at character {position} is {shown}; between tokens only "
+                "white space is allowed. Correct one of them, or leave the text out: tokens alone are joined "
+                "by single spaces"
             )
         position = start + len(token)
         offsets.append((start, position))
+    rest = _skip_space(text, position)
+    if rest < len(text):
+        shown = shorten(repr(text[rest : rest + 60]), width=40)
+        raise InvalidDocumentError(
+            f"after the last token the text goes on with {shown} at character {rest}; the tokens must make up the "
+            "complete text. Correct the tokens or the text, or leave the text out"
+        )
     return offsets
+
+
+def _skip_space(text: str, position: int) -> int:
+    """The position of the first character from `position` on that is not white space, or the length of the text."""
+    found = _NO_SPACE.search(text, position)
+    return len(text) if found is None else found.start()
 
 
 def tags_to_spans(tags: Sequence[str], offsets: Sequence[tuple[int, int]]) -> tuple[Span, ...]:

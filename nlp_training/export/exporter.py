@@ -227,7 +227,7 @@ def _judge(path: Path, dtype: str, source: _Source, *, max_drop: float) -> Expor
 
 def _predictor(path: Path, dtype: str, source: _Source) -> Predictor:
     backend = OnnxBackend.from_file(path, task=source.processor.task, dtype=dtype, device="cpu")
-    return Predictor(source.processor, backend)
+    return Predictor(source.processor, backend, max_characters=None)
 
 
 def _golden_documents(golden: GoldenFile) -> dict[Origin, list[Document]]:

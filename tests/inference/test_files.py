@@ -68,7 +68,7 @@ def test_a_format_can_be_named_in_place_of_the_suffix(tmp_path):
 
 
 def test_keys_can_be_named_and_what_has_the_usual_names_is_kept_as_metadata(tmp_path):
-    path = tmp_path / "in.jsonl"
+    path = tmp_path / "in.txt"
     path.write_text(
         '{"body": "Rome", "number": 7, "text": "t", "id": "i"}\nplain\n{"text": "no body", "number": "x"}\n'
     )

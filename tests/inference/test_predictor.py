@@ -80,13 +80,16 @@ BAD = [
     ("a\ud800b", "0", "InvalidDocumentError", "lone surrogate"),
     ({"raw_text": "\udc00", "id": "d7"}, "d7", "InvalidDocumentError", "lone surrogate"),
     ({"id": "d7"}, "d7", "InvalidDocumentError", "raw_text"),
-    ({"raw_text": "Hi", "colour": 1, "id": "d7"}, "d7", "InvalidDocumentError", "colour"),
+    ({"raw_text": "Hi", "gold": {"colour": 1}, "id": "d7"}, "d7", "InvalidDocumentError", "colour"),
+    ({"text": None, "id": "d7"}, "d7", "InvalidDocumentError", "no 'text': its value is null"),
     ({"raw_text": 5}, "0", "InvalidDocumentError", "raw_text"),
     (Document(raw_text="boom", id="d7"), "d7", "ZeroDivisionError", "boom"),
     ("boom", "0", "ZeroDivisionError", "boom"),
     (Document(raw_text="Hi", raw_text_pair="x " * 99, id="d7"), "d7", "InvalidDocumentError", "second text"),
-    (None, "0", "TypeError", "NoneType"),
-    (5, "0", "TypeError", "int"),
+    (None, "0", "InvalidDocumentError", "NoneType"),
+    (5, "0", "InvalidDocumentError", "int"),
+    (b"Rome", "0", "InvalidDocumentError", "bytes"),
+    (["Rome"], "0", "InvalidDocumentError", "list"),
 ]
 
 

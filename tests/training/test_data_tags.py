@@ -1,6 +1,8 @@
 """Tags of words become spans of characters."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.tags import find_tokens, join_tokens, tags_to_spans
@@ -58,6 +60,43 @@ def test_tokens_are_joined_by_single_spaces():
 
 
 def test_tokens_are_found_in_the_text_they_came_from():
-    assert find_tokens(["a", "a", "b"], "aa  ba") == [(0, 1), (1, 2), (4, 5)]
-    with pytest.raises(InvalidDocumentError, match="token 1, 'x', does not occur in the text after character 2"):
-        find_tokens(["a", "x"], "xa")
+    assert find_tokens(["a", "a", "b", "a"], "aa  ba") == [(0, 1), (1, 2), (4, 5), (5, 6)]
+    assert find_tokens(["\n", "a", " ", "b "], " \n a\u00a0  b \t") == [(1, 2), (3, 4), (5, 6), (7, 9)]
+    assert find_tokens(["", "a", ""], "a ") == [(0, 0), (0, 1), (1, 1)]
+    assert find_tokens([], " \n") == []
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text", "problem"),
+    [
+        (["is", "Rome"], "This is Rome", "token 0 is 'is', but the text at character 0 is 'This is Rome'"),
+        (["This", "is", "Rom"], "This is Rome", "the text goes on with 'e' at character 11"),
+        (["This", "Rome"], "This is Rome", "token 1 is 'Rome', but the text at character 4 is ' is Rome'"),
+        (["a", "x"], "xa", "token 0 is 'a', but the text at character 0 is 'xa'"),
+        (["Ana", "s"], "Ana's", "token 1 is 's', but the text at character 3 is \"'s\""),
+        (["a"], "a\u200b", "the text goes on with '\\u200b' at character 1"),
+        (["é"], "e\u0301", "token 0 is 'é', but the text at character 0 is"),
+        ([], "a", "the text goes on with 'a' at character 0"),
+    ],
+)
+def test_between_tokens_only_white_space_is_allowed(tokens, text, problem):
+    with pytest.raises(InvalidDocumentError) as error:
+        find_tokens(tokens, text)
+    assert problem in str(error.value)
+
+
+@given(st.lists(st.tuples(st.text("aB'.é\U0001f600", min_size=1, max_size=4), st.text(" \t\n\u00a0", max_size=3))))
+def test_tokens_with_white_space_between_are_found_where_they_are(parts):
+    text, expected = "", []
+    for token, space in parts:
+        expected.append((len(text), len(text) + len(token)))
+        text += token + space
+    assert find_tokens([token for token, _ in parts], text) == expected
+
+
+@given(st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=5), st.data())
+def test_a_character_that_is_in_no_token_is_an_error(tokens, data):
+    text = " ".join(tokens)
+    position = data.draw(st.integers(0, len(text)))
+    with pytest.raises(InvalidDocumentError):
+        find_tokens(tokens, f"{text[:position]}x{text[position:]}")

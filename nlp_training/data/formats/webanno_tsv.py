@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import category
 
 from nlp_inference.document import Annotation, Document, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
@@ -23,7 +24,7 @@ from nlp_training.data.formats.uima_cas import SPAN_LAYER, is_read
 from nlp_training.data.records import READ_FROM
 
 _HEADER = re.compile(r"#FORMAT=WebAnno TSV 3\.\d+")
-_ROW = re.compile(r"\d+-\d+(?:\.\d+)?\t(\d+)-(\d+)\t([^\t]*)((?:\t[^\t]*)*)")
+_ROW = re.compile(r"\d+-\d+(\.\d+)?\t(\d+)-(\d+)\t([^\t]*)((?:\t[^\t]*)*)")
 _NUMBERED = re.compile(r"(.*)\[(\d+)\]", re.DOTALL)
 _CONTROLS = "".join(chr(code) for code in range(32) if not 8 <= code <= 13)
 _TEXT_ESCAPES = {"\t": "t", "\n": "n", "\f": "f", "\r": "r", "\b": "b", "\\": "\\", **{one: one for one in _CONTROLS}}
@@ -44,6 +45,7 @@ class _Row(NamedTuple):
     """A token or a part of one."""
 
     place: str
+    is_part: bool
     start: int
     end: int
     words: str
@@ -66,6 +68,7 @@ def _make(lines: Iterable[Line], name: str, *, place: str) -> Document:
     layers = _layers(rest, place)
     text, rows = _text_and_rows(rest, place)
     gold = Annotation(spans=tuple(_spans(rows, layers, text)))
+    _check_gaps(rows, text, place)
     with located(place):
         return as_document({"id": name, "raw_text": text, "gold": gold, "metadata": {READ_FROM: place}})
 
@@ -110,7 +113,31 @@ def _text_and_rows(lines: Iterator[Line], place: str) -> tuple[str, list[_Row]]:
                 length += sum(map(_units, parts[-2:]))
                 sentence = []
             rows.append(row)
+    if any(map(str.strip, sentence)):
+        raise InvalidDocumentError(
+            f"{place}: the sentence {sentence[0][:60]!r} has no tokens; export the document anew"
+        )
     return "".join(parts), rows
+
+
+def _check_gaps(rows: list[_Row], text: str, place: str) -> None:
+    """Refuse text that is in no token: a token is missing, and what was annotated on it.
+
+    INCEpTION trims white space and invisible format characters from tokens.
+    """
+    units, position = Utf16(text), 0
+    places = [(row.place, row.start, row.end) for row in rows if not row.is_part]
+    for where, begin, stop in [*places, (place, units.of(len(text)), units.of(len(text)))]:
+        with located(where):
+            start, end = units.to_characters(begin), units.to_characters(stop)
+            if start < position:
+                raise InvalidDocumentError(f"the token at {begin}-{stop} overlaps the one before")
+            if not all(one.isspace() or category(one) == "Cf" for one in text[position:start]):
+                raise InvalidDocumentError(
+                    f"{text[position:start][:60]!r} before offset {begin} is in no token; between tokens only white "
+                    "space is allowed. Export the document anew"
+                )
+            position = end
 
 
 def _units(text: str) -> int:
@@ -123,7 +150,7 @@ def _row(line: str, place: str) -> _Row:
         raise InvalidDocumentError(
             f"{place}: {line[:60]!r} is no token; write 1-1, tab, 0-3, tab, the token, its cells"
         )
-    return _Row(place, int(found[1]), int(found[2]), found[3], found[4].split("\t")[1:])
+    return _Row(place, found[1] is not None, int(found[2]), int(found[3]), found[4], found[5].split("\t")[1:])
 
 
 def _spans(rows: list[_Row], layers: list[_Layer], text: str) -> Iterator[Span]:

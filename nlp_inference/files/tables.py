@@ -1,0 +1,196 @@
+"""CSV and TSV (https://www.rfc-editor.org/rfc/rfc4180): a header, then a document a row, in bounded memory."""
+
+import csv
+import io
+from codecs import lookup
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import IO, Any, NamedTuple
+
+from nlp_inference.errors import InvalidDocumentError, InvalidSpecError, SourceError, TooLargeError
+from nlp_inference.items import Columns, Item, UnreadableItem
+from nlp_inference.records import object_to_item, too_long
+
+USUAL_TEXTS = ("raw_text", "text", "text_a")
+_PAIRS = ("raw_text_pair", "text_pair", "text_b")
+_SKIPPED_AT_ONCE = 1 << 20
+
+
+class _Lines:
+    """The lines of a file for `csv.reader`, none of them longer than a limit.
+
+    Args:
+        file: read without translation of line ends.
+        most: characters of a row, which may have several lines in quotes.
+
+    Attributes:
+        skipped: characters of the last line that was too long, and that is an empty one for the reader.
+        row: characters of the present row.
+    """
+
+    def __init__(self, file: IO[str], *, most: int | None) -> None:
+        self._file, self._most = file, most
+        self.skipped = self.row = 0
+
+    def __iter__(self) -> Iterator[str]:
+        most = -1 if self._most is None else self._most + 1
+        while line := self._file.readline(most):
+            if self._most is not None and len(line) > self._most and not line.endswith(("\n", "\r")):
+                self.skipped = len(line)
+                while not line.endswith(("\n", "\r")) and (line := self._file.readline(_SKIPPED_AT_ONCE)):
+                    self.skipped += len(line)
+                line = "\n"
+            self.row += len(line)
+            if self._most is not None and self.row > self._most + 2:
+                raise TooLargeError(f"a quoted cell does not end within {self._most} characters; close the quotation")
+            yield line
+
+
+def read_table(
+    file: IO[bytes],
+    *,
+    name: str,
+    columns: Columns,
+    delimiter: str,
+    encoding: str | None,
+    max_bytes: int | None,
+) -> Iterator[Item]:
+    """Read an item a row: the text, the pair and the id by their columns, other cells that are not empty as metadata.
+
+    Args:
+        file: from its beginning.
+        name: of the source; `name:line` names a row that cannot be read.
+        columns: which columns hold the text and the id.
+        delimiter: between two cells.
+        encoding: of the file; `None` means UTF-8.
+        max_bytes: characters of a line, and of a row with its quoted line breaks.
+
+    Raises:
+        InvalidSpecError: there is no such encoding, or the delimiter is no single character.
+        SourceError: while iterating: the file has no such column, is not in this encoding, or a quotation never ends.
+    """
+    check_dialect(delimiter, encoding)
+    codec = lookup(encoding or "utf-8").name
+    text = io.TextIOWrapper(file, encoding="utf-8-sig" if codec == "utf-8" else codec, newline="")
+    try:
+        yield from _read(text, name, columns, delimiter, max_bytes)
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"{name!r} is not in {encoding or 'UTF-8'} ({error.reason}); give its encoding, such as --encoding cp1252"
+        ) from error
+    finally:
+        with suppress(ValueError):  # the file was closed before the last row was read
+            text.detach()
+
+
+def check_dialect(delimiter: str, encoding: str | None) -> None:
+    """Refuse a delimiter that is no character, and an encoding that Python does not know.
+
+    Raises:
+        InvalidSpecError: says which.
+    """
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise InvalidSpecError(f"the delimiter is {delimiter!r}; give one character, such as ; or a tab")
+    try:
+        "".encode(encoding or "utf-8")
+    except (LookupError, TypeError) as error:
+        raise InvalidSpecError(f"unknown encoding {encoding!r}; give one that Python knows, such as cp1252") from error
+
+
+class _Row(NamedTuple):
+    """A row: the line where it begins, and its cells or what is wrong with it."""
+
+    line: int
+    cells: list[str]
+    problem: str = ""
+
+
+def _rows(lines: _Lines, name: str, delimiter: str) -> Iterator[_Row]:
+    """The rows; `lines.skipped` is for the present one."""
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    line = 1
+    while True:
+        lines.row = lines.skipped = 0
+        try:
+            cells = next(rows, None)
+        except TooLargeError as error:
+            raise SourceError(f"{name!r} cannot be read beyond line {line}: {error}") from error
+        except csv.Error as error:
+            yield _Row(line, [], f"{error}; quote cells that hold a quote or a line break")
+        else:
+            if cells is None:
+                return
+            yield _Row(line, cells)
+        line = rows.line_num + 1
+
+
+def _read(text: IO[str], name: str, columns: Columns, delimiter: str, most: int | None) -> Iterator[Item]:
+    if most is not None:
+        csv.field_size_limit(max(csv.field_size_limit(), most + 2))  # of the process; `_Lines` has its own limit
+    lines = _Lines(text, most=most)
+    rows = _rows(lines, name, delimiter)
+    first = next(rows, None)
+    if first is None or first.problem or lines.skipped:
+        problem = "is empty" if first is None else first.problem or f"has {lines.skipped} characters in line 1"
+        raise SourceError(f"{name!r} {problem}; its first line must name the columns")
+    header = _header(first.cells, name, columns, delimiter)
+    for row in rows:
+        place = f"{name}:{row.line}"
+        if lines.skipped:
+            yield too_long(place, lines.skipped, most)
+        elif row.problem:
+            yield UnreadableItem(place, InvalidDocumentError(f"{place}: {row.problem}"))
+        elif row.cells:
+            yield _item(header, row.cells, place, columns)
+
+
+def _header(row: list[str], name: str, columns: Columns, delimiter: str) -> list[str]:
+    wanted = [column for column in (columns.text, columns.id) if column is not None and column not in row]
+    if not wanted and columns.text is None and not {*USUAL_TEXTS} & {*row}:
+        wanted = ["text"]
+    if wanted:
+        there = ", ".join(map(repr, row)) or "none"
+        hint = f". {delimiter_hint(row, delimiter, '--delimiter')}" if delimiter_hint(row, delimiter, "") else ""
+        raise SourceError(
+            f"{name!r} has no column {wanted[0]!r}, only {there}; name the columns with --text-column and "
+            f"--id-column{hint}"
+        )
+    if twice := next((column for column in row if row.count(column) > 1), None):
+        raise SourceError(f"{name!r} has the column {twice!r} twice; rename one of them")
+    return row
+
+
+def delimiter_hint(header: list[str], delimiter: str, setting: str) -> str:
+    """What to do where one column holds what looks like several; empty if none does.
+
+    Args:
+        header: the names of the columns.
+        delimiter: that divided them.
+        setting: that sets it.
+
+    Example:
+        >>> delimiter_hint(["text;label"], ",", "--delimiter")
+        "The only column holds ';': is that the delimiter? Set --delimiter ';'"
+    """
+    other = next((one for one in (";", "\t", "|", ",") if one != delimiter and one in header[0]), "") if header else ""
+    if len(header) != 1 or not other:
+        return ""
+    return f"The only column holds {other!r}: is that the delimiter? Set {setting} {other!r}"
+
+
+def _item(header: list[str], row: list[str], place: str, columns: Columns) -> Item:
+    if len(row) != len(header):
+        return UnreadableItem(
+            place,
+            InvalidDocumentError(
+                f"{place}: {len(row)} cells for {len(header)} columns; quote cells that hold the delimiter or a line "
+                "break"
+            ),
+        )
+    texts = {columns.text} if columns.text is not None else {*USUAL_TEXTS}
+    cells = {column: cell for column, cell in zip(header, row, strict=True) if cell or column in texts}
+    claimed = {*texts, *_PAIRS, columns.id or "id"}
+    fields: dict[str, Any] = {column: cell for column, cell in cells.items() if column in claimed}
+    if rest := {column: cell for column, cell in cells.items() if column not in claimed}:
+        fields["metadata"] = rest
+    return object_to_item(fields, place, columns)
