@@ -13,6 +13,7 @@ import regex
 
 from nlp_inference.aligned_text import AlignedText, Edit, EditRecord, Range, apply_edits
 from nlp_inference.alignment import Alignment
+from nlp_inference.mojibake import split_repair
 
 TAG_LETTERS = r"\U000E0030-\U000E0039\U000E0041-\U000E005A\U000E0061-\U000E007A"
 """Invisible letters and digits, which can hide a message."""
@@ -90,7 +91,7 @@ def find_lost(text: str, edits: Sequence[Edit]) -> Iterable[Range]:
     """
     if _fold("".join([text[start:end] for start, end, _ in edits])) == _fold("".join(map(itemgetter(2), edits))):
         return ()
-    lost = [(start, end) for start, end, new in edits if not _comes_back(text[start:end], new)]
+    lost = [(start, end) for start, end, new in edits if not _comes_back(text, start, end, new)]
     return _without_chance(text, lost)
 
 
@@ -158,15 +159,17 @@ def _trimmed(text: str, ranges: Iterable[Range]) -> tuple[Range, ...]:
     return tuple([one for one in trimmed if one[0] < one[1]])
 
 
-def _comes_back(removed: str, new: str) -> bool:
-    left = _letters(removed)
+def _comes_back(text: str, start: int, end: int, new: str) -> bool:
+    left = _letters(text[start:end])
     if not left:
         return True
     there = _letters(new)
     if left in there:
         return True
     known = Counter(character for character in left if character.isascii())
-    return not known - Counter(there) and bool(there) and len(left) <= _MAX_SHRINK * len(there)
+    if not known - Counter(there) and there and len(left) <= _MAX_SHRINK * len(there):
+        return True
+    return not new.isascii() and split_repair(text, start, end, new) is not None
 
 
 def _without_chance(text: str, lost: Sequence[Range]) -> Iterator[Range]:

@@ -184,7 +184,8 @@ class _Tokenizer:
 
     def _is_text(self, name: str) -> bool:
         """Whether an attribute without a value is text in angle brackets: `<b and c>`."""
-        return name.lower() not in names.ATTRIBUTES and "-" not in name and any(map(str.isalnum, name))
+        is_usual = name.lower() in names.ATTRIBUTES and len(name) > 2  # `d` and `x` of svg never come without a value
+        return not is_usual and "-" not in name and any(map(str.isalnum, name))
 
     def _end_of_text(self, name: str, start: int) -> int:
         """Where the content of an element ends whose content is text: before its end tag."""

@@ -26,8 +26,8 @@ class ReplaceRegex(Transform):
     r"""Replace every match of a regular expression.
 
     Letters and digits of a match that are neither in a group of the replacement nor in its literal text are reported as
-    deleted (`Coverage.deleted`), so that `redact` masks them; a pattern of a single letter that is replaced by a letter
-    (`ø` by `o`) is a spelling and deletes nothing.
+    deleted (`Coverage.deleted`), so that `redact` masks them. A pattern of a single letter outside of ASCII that is
+    replaced by a letter (`ø` by `o`) is a spelling and deletes nothing.
 
     Args:
         pattern: a pattern of the `regex` module, which understands those of `re`.
@@ -69,7 +69,8 @@ class ReplaceRegex(Transform):
         """Return what of the matches is neither in a group of the replacement nor in its literal text."""
         compiled = compile_pattern(self.pattern, ignore_case=self.ignore_case)
         template = _parse(self.replacement, compiled)
-        if self.pattern.isalpha() and len(self.pattern) == 1 and has_content("".join(map(str, template))):
+        is_letter = len(self.pattern) == 1 and self.pattern.isalpha() and not self.pattern.isascii()
+        if is_letter and has_content("".join(map(str, template))):
             return ()
         groups = [piece for piece in template if isinstance(piece, int)]
         if groups:

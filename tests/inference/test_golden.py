@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from nlp_inference import Document, Predictor, Processor, TextClassification
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.cli import app
-from nlp_inference.document import Annotation, Category
+from nlp_inference.document import Annotation, Category, Coverage
 from nlp_inference.errors import ArtefactError, VerificationError
 from nlp_inference.golden import (
     GoldenFile,
@@ -28,7 +28,7 @@ from nlp_inference.golden import (
 from nlp_inference.golden.compare import first_difference
 from nlp_inference.golden.hostile import HOSTILE_TEXTS
 from nlp_inference.golden.outputs import numbers_of, whole_output
-from nlp_inference.golden.schema import GOLDEN_FILE, MAX_BYTES, STAGES, Failed
+from nlp_inference.golden.schema import GOLDEN_FILE, MAX_BYTES, STAGES, Failed, Final
 from nlp_inference.golden.tolerance import TOLERANCES, Tolerance
 from nlp_inference.transforms.base import Transform
 
@@ -290,6 +290,24 @@ def test_logits_are_compared_within_the_tolerance_wherever_they_differ(
     assert (difference and difference.where) == where
     if difference is not None:
         assert difference.stage == "logits"
+
+
+def test_coverage_of_an_earlier_version_is_compared_without_what_it_did_not_know() -> None:
+    known = {"characters": 9, "windows": 1, "unread": ((0, 1),)}
+    old = Final(annotation=Annotation(), coverage=Coverage(read=8, **known))
+    now = Coverage(read=3, deleted=((2, 5),), unknown=((7, 9),), **known)
+    new = Final.of(Document(raw_text="", coverage=now))
+    assert old.coverage_version == 1
+    assert Final.model_validate_json(new.model_dump_json(exclude_defaults=True)) == new
+    assert first_difference(_record(final=old), _record(final=new), TIGHT) is None
+    other = new.model_copy(update={"coverage": now.model_copy(update={"unread": ((0, 2),)})})
+    difference = first_difference(_record(final=old), _record(final=other), TIGHT)
+    assert difference is not None
+    assert difference.where == "coverage.unread[0][1]"
+    lost = new.model_copy(update={"coverage": now.model_copy(update={"deleted": (), "read": 6})})
+    difference = first_difference(_record(final=new), _record(final=lost), TIGHT)
+    assert difference is not None
+    assert difference.where == "coverage.read"
 
 
 def test_whole_numbers_have_no_tolerance() -> None:
