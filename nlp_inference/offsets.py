@@ -68,14 +68,14 @@ class OffsetMap:
             self._check(offsets, self._length)
             return list(offsets)
         self._check(offsets, int(before[-1]))
-        found = np.searchsorted(before, np.array(offsets, dtype=np.int64))
-        for offset, place in zip(offsets, found.tolist(), strict=True):
+        found: list[int] = np.searchsorted(before, np.array(offsets, dtype=np.int64)).tolist()
+        for offset, place in zip(offsets, found, strict=True):
             if before[place] != offset:
                 raise InvalidDocumentError(
                     f"the {self.unit} offset {offset} lies inside character {place - 1}; expected an offset that "
                     f"counts {self.unit} units of this text"
                 )
-        return found.tolist()
+        return found
 
     def _check(self, offsets: Sequence[int], length: int) -> None:
         wrong = next((offset for offset in offsets if not 0 <= offset <= length), None)

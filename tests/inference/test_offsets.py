@@ -29,7 +29,7 @@ def test_an_emoji_before_a_span():
     assert Span.from_utf8(text, start=5, end=14, label="PERSON", score=0.5) == span
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(text=messy_texts | graphemes, data=st.data())
 def test_the_same_characters_are_found_and_come_back(text, data):
     if not text:
@@ -44,9 +44,11 @@ def test_the_same_characters_are_found_and_come_back(text, data):
     assert Span.from_utf8(text, start=first, end=last, label="X") == span
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(document=documents(), unit=st.sampled_from(sorted(UNITS)))
 def test_documents_come_back_through_json(document, unit):
+    if not document.raw_text:
+        document = document.model_copy(update={"coverage": None})  # the strategy's has a range of one character
     content = json.loads(json.dumps(document.to_offsets(unit)))
     assert content["offsets"] == unit
     for name in ("gold", "predicted"):

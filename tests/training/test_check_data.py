@@ -185,8 +185,12 @@ def test_a_ceiling_below_its_bound_and_a_label_that_is_always_lost_are_errors(ch
     train = [spanned(f"Ana{index} likes Romes{index}", ("Rome", "CITY"), ("Ana", "PERSON")) for index in range(3)]
     found = check({"train": train}, postprocess=[{"drop_labels": "CITY"}], rare=1)
     errors = {one.kind: (one.count, one.text) for one in found.findings if one.severity == "error"}
+    more = (
+        "more than data.max_lost_gold allows (10 %): for 'its edge lies inside a word': annotate complete words, set "
+        "words of the task to unicode if it is another value, or set aggregation: none"
+    )
     assert errors == {
-        "ceiling": (6, "gold annotation, of 6, that no model can give back: f1 0.0000 at best"),
+        "ceiling": (6, f"gold annotation, of 6, that no model can give back: f1 0.0000 at best; {more}"),
         "hopeless-label": (2, "label that can never be right, whatever the model: CITY, PERSON"),
     }
     assert found.splits["train"].lost_by_cause() == {"its edge lies inside a word": 6}
@@ -304,6 +308,7 @@ def test_the_bounds_are_options_and_a_mistake_in_the_configuration_is_one_line(t
     config = write_config(tmp_path, tiny_base, [spanned("Annas and Ana", ("Anna", "PERSON"))])
     run = CliRunner().invoke
     assert run(app, ["check-data", str(config)]).exit_code == 1
-    assert run(app, ["check-data", str(config), "--min-ceiling", "0"]).exit_code == 0
+    assert run(app, ["check-data", str(config), "--min-ceiling", "0"]).exit_code == 1
+    assert run(app, ["check-data", str(config), "data.max_lost_gold=1", "--min-ceiling", "0"]).exit_code == 0
     result = run(app, ["check-data", str(config), "processor.preproces=[strip_html]"])
     assert (result.exit_code, result.stderr.startswith("InvalidSpecError: ")) == (1, True)
