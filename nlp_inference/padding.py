@@ -27,6 +27,7 @@ class _RunsRowsApart(Protocol):
 
     rows_apart: bool
     probe_tolerance: float | None
+    pad_token_id: int
 
 
 def check_padding(backend: Backend, layout: InputLayout, *, highest_id: int) -> None:
@@ -45,10 +46,13 @@ def check_padding(backend: Backend, layout: InputLayout, *, highest_id: int) -> 
     Raises:
         ArtefactError: the model cannot run such rows.
     """
-    tolerance = getattr(backend, "probe_tolerance", None)
-    if tolerance is None or getattr(backend, "rows_apart", True):
+    if not hasattr(backend, "rows_apart"):
         return
-    able: _RunsRowsApart = backend  # type: ignore[assignment]  # it has the attribute
+    able: _RunsRowsApart = backend  # type: ignore[assignment]  # it has the attributes
+    able.pad_token_id = layout.pad_token_id
+    tolerance = able.probe_tolerance
+    if tolerance is None or able.rows_apart:
+        return
     able.probe_tolerance = None
     rows = _probe_rows(layout, highest_id=highest_id)
     try:

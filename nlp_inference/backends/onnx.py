@@ -23,7 +23,7 @@ from nlp_inference.backends.labels import check_saved_labels
 from nlp_inference.backends.limits import ModelLimits
 from nlp_inference.backends.onnx_files import LIMITS_KEY, ROWS_APART_KEY, WEIGHTS_KEY, exported, onnx_file
 from nlp_inference.backends.onnx_loops import check_loops
-from nlp_inference.backends.rows import rows_without_padding, stacked_outputs
+from nlp_inference.backends.rows import LEAST_TOKENS, rows_without_padding, stacked_outputs
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_inference.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.tasks import Task
@@ -78,6 +78,7 @@ class OnnxBackend:
         self._no_sessions()
         session = open_session(1)
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+        self.pad_token_id = 0  # until a Predictor says what its processor pads with
         self.padding_matters = self.metadata.get(ROWS_APART_KEY) == "true"
         self._scale_of_batch = self.metadata.get("quantization") == "dynamic"
         self.limits = _limits(self.metadata)
@@ -190,7 +191,9 @@ class OnnxBackend:
         inputs = {name: batch[name] for name in self._inputs}
         if not self.rows_apart:
             return dict(zip(self._outputs, session.run(self._outputs, inputs), strict=True))
-        outputs = [session.run(self._outputs, row) for row in rows_without_padding(inputs)]
+        least = LEAST_TOKENS if self.padding_matters else 1
+        rows = rows_without_padding(inputs, least=least, pad_token_id=self.pad_token_id)
+        outputs = [session.run(self._outputs, row) for row in rows]
         return stacked_outputs([dict(zip(self._outputs, one, strict=True)) for one in outputs])
 
     def __getstate__(self) -> dict[str, Any]:

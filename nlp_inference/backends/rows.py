@@ -6,9 +6,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LEAST_TOKENS = 16
+"""Of a row of a model that pools tokens, such as Funnel, which fails on rows of two: shorter ones are padded to it."""
 
-def rows_without_padding(inputs: Mapping[str, NDArray[np.int64]]) -> Iterator[dict[str, NDArray[np.int64]]]:
+
+def rows_without_padding(
+    inputs: Mapping[str, NDArray[np.int64]], *, least: int = 1, pad_token_id: int = 0
+) -> Iterator[dict[str, NDArray[np.int64]]]:
     """Each row of a batch as a batch of one row, up to its last token.
+
+    Args:
+        inputs: each `[rows, tokens]`.
+        least: tokens of a row; shorter ones are padded to it, whatever stands beside them.
+        pad_token_id: what `input_ids` are padded with; every other input is padded with zeros.
 
     Example:
         >>> batch = {"attention_mask": np.array([[1, 1, 0], [1, 1, 1]])}
@@ -18,7 +28,15 @@ def rows_without_padding(inputs: Mapping[str, NDArray[np.int64]]) -> Iterator[di
     mask = inputs["attention_mask"] != 0
     lengths = mask.shape[1] - mask[:, ::-1].argmax(axis=1)
     for row, length in enumerate(lengths.tolist()):
-        yield {name: np.ascontiguousarray(array[row : row + 1, :length]) for name, array in inputs.items()}
+        more = max(0, least - length)
+        yield {
+            name: np.pad(
+                array[row : row + 1, :length],
+                ((0, 0), (0, more)),
+                constant_values=pad_token_id if name == "input_ids" else 0,
+            )
+            for name, array in inputs.items()
+        }
 
 
 def stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -29,7 +29,7 @@ from nlp_inference.architectures.padding_families import mixes_padding
 from nlp_inference.backends.bf16 import warn_of_emulation
 from nlp_inference.backends.labels import check_labels
 from nlp_inference.backends.packing import packed
-from nlp_inference.backends.rows import rows_without_padding, stacked_outputs
+from nlp_inference.backends.rows import LEAST_TOKENS, rows_without_padding, stacked_outputs
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
 from nlp_inference.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.hub import WEIGHT_FILES, artefact_folder
@@ -70,6 +70,7 @@ class TorchBackend:
         self.token_budget = _CPU_TOKEN_BUDGET if self.device.type == "cpu" else _GPU_TOKEN_BUDGET
         self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         self.rows_apart = mixes_padding(model)
+        self.pad_token_id = 0  # until a Predictor says what its processor pads with
         self.dtype = str(next((one.dtype for one in model.parameters()), torch.float32)).removeprefix("torch.")
         self.probe_tolerance = _PROBE_TOLERANCES.get(self.device.type) if self.dtype == "float32" else None
 
@@ -141,7 +142,8 @@ class TorchBackend:
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
         """Run one batch; see `Backend.forward`."""
         if self.rows_apart:
-            return stacked_outputs([self._run(row) for row in rows_without_padding(batch)])
+            rows = rows_without_padding(batch, least=LEAST_TOKENS, pad_token_id=self.pad_token_id)
+            return stacked_outputs([self._run(row) for row in rows])
         return self._run(batch)
 
     def _run(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:

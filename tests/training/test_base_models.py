@@ -124,7 +124,7 @@ def test_a_model_whose_outputs_depend_on_padding_is_trained_and_served_row_by_ro
     with pytest.warns(PaddingWarning, match="depend on padding, so that its rows run one at a time"):
         predictor = Predictor.from_pretrained(result.model)
 
-    @settings(max_examples=30)
+    @settings(max_examples=15)
     @given(texts=st.lists(sentences | messy_texts, min_size=1, max_size=5), data=st.data())
     def neighbors_change_no_bit(texts, data):
         index = data.draw(st.integers(0, len(texts) - 1))

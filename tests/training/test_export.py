@@ -187,6 +187,15 @@ def test_verify_and_predict_run_each_export(exported, dtype, tmp_path):
     assert read_golden(folder, name="onnx/model_int8.golden.json").dtype == "int8"
 
 
+def test_a_folder_that_holds_only_the_int8_export_is_loaded_without_dtype(exported, tmp_path):
+    folder = shutil.copytree(exported[0], tmp_path / "model")
+    for path in (folder / "model.safetensors", folder / "onnx" / "model.onnx", folder / "onnx" / "model_fp16.onnx"):
+        path.unlink()
+    with Predictor.from_pretrained(folder) as predictor:
+        assert (predictor.backend.name, predictor.backend.dtype) == ("onnx", "int8")
+    assert CliRunner().invoke(inference, ["verify", str(folder)]).exit_code == 0
+
+
 def test_in_dynamic_int8_no_row_sees_its_neighbours_or_its_padding(exported):
     folder, _ = exported
     backend = Predictor.from_pretrained(folder, dtype="int8").backend

@@ -109,7 +109,7 @@ def test_damaged_files_are_an_error_or_pass_and_nothing_else(tmp_path: Path) -> 
         content = bytearray(sound)
         for _ in range(draw.randint(1, 4)):
             content[draw.randrange(len(content))] = draw.randrange(256)
-        path = tmp_path / "damaged.onnx"
+        path = tmp_path / "model.onnx"
         path.write_bytes(bytes(content[: draw.randint(0, len(content))]) if number % 3 == 0 else bytes(content))
         try:
             check_loops(path)
