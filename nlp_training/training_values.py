@@ -76,8 +76,9 @@ def _hints() -> dict[str, Any]:
 
 @cache
 def _adapter(key: str) -> TypeAdapter[Any]:
-    hint = _hints()[key]
-    bounded = Annotated[hint, _BOUNDS[key]] if key in _BOUNDS else hint
+    bounded: Any = _hints()[key]
+    if key in _BOUNDS:
+        bounded = Annotated[bounded, _BOUNDS[key]]
     return TypeAdapter(bounded, config=ConfigDict(strict=True, arbitrary_types_allowed=True))
 
 

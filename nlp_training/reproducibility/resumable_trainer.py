@@ -157,7 +157,8 @@ class ResumableTrainer(Trainer):
         """What a checkpoint says; in one of an earlier version, a stop before the last step may be an interruption."""
         progress = Progress.model_validate_json(path.read_bytes())
         if progress.ended is None:
-            stopped_early = any(_has_lost_patience(state) for state in self.state.stateful_callbacks.values())
+            states: Any = self.state.stateful_callbacks
+            stopped_early = any(_has_lost_patience(state) for state in states.values())
             ended = progress.stopped and (self.state.global_step >= progress.max_steps or stopped_early)
             progress = progress.model_copy(update={"ended": ended})
         return progress
@@ -239,7 +240,7 @@ class ResumableTrainer(Trainer):
             )
             work()
             with TemporaryDirectory() as folder:
-                self._save_rng_state(folder)  # type: ignore[no-untyped-call]  # transformers'
+                self._save_rng_state(folder)
                 self._rng_files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
         control = self.control
         self._events.stop_is_decided |= ended
@@ -257,7 +258,7 @@ class ResumableTrainer(Trainer):
         with TemporaryDirectory() as folder:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
-            super()._load_rng_state(folder if files else checkpoint)  # type: ignore[no-untyped-call]  # transformers'
+            super()._load_rng_state(folder if files else checkpoint)
 
     def _enter_epoch_end(self) -> None:
         """Keep the states of callbacks, which what follows may change although the epoch has not ended."""

@@ -77,7 +77,7 @@ class TrainingEvents(CallbackHandler):
         )
         if keeps_state:  # to see whether this callback asks for a stop
             control.should_training_stop = False
-        control = CallbackHandler.call_event(single, event, args, state, control, **kwargs)  # type: ignore[no-untyped-call]
+        control = CallbackHandler.call_event(single, event, args, state, control, **kwargs)
         self.stop_is_decided |= keeps_state and control.should_training_stop
         control.should_training_stop |= should_stop
         self.save_was_withdrawn |= should_save and not control.should_save

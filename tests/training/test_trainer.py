@@ -160,3 +160,11 @@ def test_lengths_are_counted_on_a_part_of_the_documents_at_a_time(
     trainer.train_dataset = many
     assert trainer.get_train_dataloader().dataset.lengths == [number % 7 for number in range(600)]
     assert at_once == [256, 256, 88]
+
+
+def test_an_evaluation_logs_speed_and_memory_under_the_names_of_transformers(span_run: RunConfig) -> None:
+    trainer = _trainer(span_run, skip_memory_metrics=False)
+    metrics = trainer.evaluate()
+    assert metrics["eval_samples_per_second"] == metrics["eval_documents_per_second"] > 0
+    assert {"eval_mem_cpu_alloc_delta", "eval_mem_cpu_peaked_delta"} <= {*metrics}
+    assert {"eval_runtime", "eval_samples_per_second", "eval_f1"} <= {*trainer.state.log_history[-1]}
