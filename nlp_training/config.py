@@ -20,6 +20,7 @@ from pydantic import (
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import explain
 from nlp_inference.windowing import WindowSettings
+from nlp_training.data.overlaps import OverlappingSpans
 from nlp_training.data.sources import DataSource
 from nlp_training.data.splits import SplitSettings
 from nlp_training.search.settings import EarlyStopping, SearchConfig
@@ -61,6 +62,9 @@ class DataConfig(_Section):
     Args:
         split: `validation`, `test` or both, to be made of the documents of `train`, such as `{validation: 0.1}`.
         sample_weight: metadata key under which a training document says how much it counts in `loss`.
+        overlapping_spans: what to do with gold spans that overlap, for a task that cannot express them: `error` refuses
+            them; `outermost` and `longest` keep some, see `nlp_training.data.overlaps.keep_flat`, in all splits, so
+            that evaluation compares with the reduced gold.
     """
 
     train: DataSource
@@ -68,6 +72,7 @@ class DataConfig(_Section):
     test: dict[str, DataSource] = {}
     split: SplitSettings | None = None
     sample_weight: str | None = None
+    overlapping_spans: OverlappingSpans = "error"
 
     def sources(self) -> dict[str, tuple[DataSource, str]]:
         """The source of every split there is, with its usual name on the Hub: `train`, `validation`, the test sets."""

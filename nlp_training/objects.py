@@ -1,5 +1,6 @@
 """The objects of a run, from its configuration: documents, processor, model, trainer."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from nlp_training.augment import Augmenter
 from nlp_training.base_model import locate_base
 from nlp_training.config import RunConfig
 from nlp_training.data import check_documents, load_documents, with_made_splits
+from nlp_training.data.errors import DataWarning
+from nlp_training.data.overlaps import DroppedSpan, flat_documents
 from nlp_training.labels import with_labels
 from nlp_training.metrics import Metric, document_metric
 from nlp_training.search.stopping import stop_early
@@ -23,6 +26,7 @@ from nlp_training.tracking import place_logs
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.user_modules import import_modules, is_from_file
 
+_DROPPED_SHOWN = 5
 Splits = dict[str, list[Document]]
 
 
@@ -34,12 +38,25 @@ def load_splits(config: RunConfig) -> Splits:
     Raises:
         InvalidDataError: documents cannot be read, or not be split as `data.split` asks.
     """
-    loaded = {
-        name: load_documents(source, default_split=split)
-        for name, (source, split) in config.data.sources().items()
-        if not source.streaming
-    }
+    loaded: Splits = {}
+    for name, (source, split) in config.data.sources().items():
+        if not source.streaming:
+            dropped: list[DroppedSpan] = []
+            documents = load_documents(source, default_split=split)
+            loaded[name] = list(flat_documents(documents, config.data.overlapping_spans, dropped))
+            if dropped:
+                _warn_of_dropped_spans(name, config.data.overlapping_spans, dropped)
     return with_made_splits(loaded, config.data.split)
+
+
+def _warn_of_dropped_spans(split: str, how: str, dropped: list[DroppedSpan]) -> None:
+    shown = "; ".join(map(str, dropped[:_DROPPED_SHOWN]))
+    warnings.warn(
+        f"{split}: {len(dropped)} overlapping gold spans were dropped (data.overlapping_spans: {how}): {shown}. "
+        "`nlp-training check-data` lists all of them",
+        DataWarning,
+        stacklevel=3,
+    )
 
 
 def build_processor(config: RunConfig, train: list[Document] | None) -> Processor:
@@ -60,6 +77,11 @@ def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
     """
     processor = build_processor(config, splits.get("train"))
     task = processor.task
+    if config.data.overlapping_spans != "error" and not task.flat:
+        raise InvalidSpecError(
+            f"data.overlapping_spans is {config.data.overlapping_spans!r}, but the task {task.name!r} expresses spans "
+            "that overlap; leave it out"
+        )
     check_documents(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None))
     return processor
 
@@ -114,7 +136,11 @@ def build_trainer(
     config: RunConfig, processor: Processor, splits: Splits, *, callbacks: Sequence[TrainerCallback] = ()
 ) -> DocumentTrainer:
     """The trainer of a resolved run, without the Trainer's own log lines."""
-    documents = splits["train"] if "train" in splits else DocumentStream(config.data.train)
+    documents = (
+        splits["train"]
+        if "train" in splits
+        else DocumentStream(config.data.train, overlapping_spans=config.data.overlapping_spans)
+    )
     trainer = DocumentTrainer(
         build_model(config, processor.task),
         training_arguments(config, best_metric=document_metric(processor.task.needs).best),

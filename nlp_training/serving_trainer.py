@@ -50,9 +50,7 @@ class ServingTrainer(ResumableTrainer):
         """
         with (
             self._served.of(self.accelerator, self.model) as model,
-            Predictor(
-                self.processor, TorchBackend(model, task=self.processor.task), max_characters=None
-            ) as predictor,
+            Predictor(self.processor, TorchBackend(model, task=self.processor.task), max_characters=None) as predictor,
         ):
             yield predictor
 

@@ -1,10 +1,11 @@
 """What measures mean for a run: each becomes a finding, if it is out of bounds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nlp_inference import Processor
+from nlp_training.data.overlaps import DroppedSpan
 from nlp_training.data_report.duplicates import Duplicates
 from nlp_training.data_report.findings import SHOWN, Finding, Severity, listed, percent, place_of
 from nlp_training.data_report.split_measures import SplitMeasures
@@ -172,6 +173,12 @@ def of_problems(kind: str, split: str, texts: list[str]) -> Finding:
     """The finding that stands for problems of one kind in a split, for which training would refuse the data."""
     told = tuple(text.removeprefix(f"{split}: ") for text in texts)
     return Finding(ERROR, kind, split, len(texts), _PROBLEMS[kind], told)
+
+
+def of_dropped(split: str, dropped: Sequence[DroppedSpan], how: str) -> Finding:
+    """The finding that lists the overlapping gold spans that `data.overlapping_spans` dropped."""
+    text = f"overlapping gold span that was dropped, in training and evaluation alike (data.overlapping_spans: {how})"
+    return Finding(WARNING, "overlap-dropped", split, len(dropped), text, tuple(map(str, dropped)))
 
 
 _PROBLEMS = {
