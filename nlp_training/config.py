@@ -20,6 +20,7 @@ from pydantic import (
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import explain
 from nlp_inference.windowing import WindowSettings
+from nlp_training.data.overlaps import OverlappingSpans
 from nlp_training.data.sources import DataSource
 from nlp_training.data.splits import SplitSettings
 from nlp_training.search.settings import EarlyStopping, SearchConfig
@@ -67,6 +68,9 @@ class DataConfig(_Section):
         sample_weight: metadata key under which a training document says how much it counts in `loss`.
         max_lost_gold: the share of the training gold that no model of the task could give back, above which nothing is
             trained; 1 trains whatever is lost. See `nlp-training check-data`.
+        overlapping_spans: what to do with gold spans that overlap, for a task that cannot express them: `error` refuses
+            them; `outermost` and `longest` keep some, see `nlp_training.data.overlaps.keep_flat`, in all splits, so
+            that evaluation compares with the reduced gold.
     """
 
     train: DataSource
@@ -75,6 +79,7 @@ class DataConfig(_Section):
     split: SplitSettings | None = None
     sample_weight: str | None = None
     max_lost_gold: Annotated[float, Field(ge=0, le=1)] = 0.1
+    overlapping_spans: OverlappingSpans = "error"
 
     def sources(self) -> dict[str, tuple[DataSource, str]]:
         """The source of every split there is, with its usual name on the Hub: `train`, `validation`, the test sets."""

@@ -29,6 +29,8 @@ from nlp_training.base_model import locate_base
 from nlp_training.config import RunConfig
 from nlp_training.data import check_documents, load_documents, with_made_splits
 from nlp_training.data.checks import Problem, find_unknown_labels
+from nlp_training.data.errors import DataWarning
+from nlp_training.data.overlaps import DroppedSpan, flat_documents
 from nlp_training.labels import with_labels
 from nlp_training.metrics import Metric, document_metric
 from nlp_training.reproducibility.surroundings import is_main_process
@@ -58,12 +60,25 @@ def load_splits(config: RunConfig) -> Splits:
     Raises:
         InvalidDataError: documents cannot be read, or not be split as `data.split` asks.
     """
-    loaded = {
-        name: load_documents(source, default_split=split)
-        for name, (source, split) in config.data.sources().items()
-        if not source.streaming
-    }
+    loaded: Splits = {}
+    for name, (source, split) in config.data.sources().items():
+        if not source.streaming:
+            dropped: list[DroppedSpan] = []
+            documents = load_documents(source, default_split=split)
+            loaded[name] = list(flat_documents(documents, config.data.overlapping_spans, dropped))
+            if dropped:
+                _warn_of_dropped_spans(name, config.data.overlapping_spans, dropped)
     return with_made_splits(loaded, config.data.split)
+
+
+def _warn_of_dropped_spans(split: str, how: str, dropped: list[DroppedSpan]) -> None:
+    shown = "; ".join(map(str, dropped[:_SHOWN]))
+    warnings.warn(
+        f"{split}: {len(dropped)} overlapping gold spans were dropped (data.overlapping_spans: {how}): {shown}. "
+        "`nlp-training check-data` lists all of them",
+        DataWarning,
+        stacklevel=3,
+    )
 
 
 def build_processor(config: RunConfig, train: list[Document] | None) -> Processor:
@@ -107,6 +122,11 @@ def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
     """
     processor = build_processor(config, splits.get("train"))
     task = processor.task
+    if config.data.overlapping_spans != "error" and not task.flat:
+        raise InvalidSpecError(
+            f"data.overlapping_spans is {config.data.overlapping_spans!r}, but the task {task.name!r} expresses spans "
+            "that overlap; leave it out"
+        )
     labels = getattr(task, "labels", None)
     check_documents(splits, flat=task.flat, needs=task.needs, labels=labels)
     if is_main_process() and labels is not None:
@@ -175,7 +195,11 @@ def build_trainer(
     config: RunConfig, processor: Processor, splits: Splits, *, callbacks: Sequence[TrainerCallback] = ()
 ) -> DocumentTrainer:
     """The trainer of a resolved run, without the Trainer's own log lines."""
-    documents = splits["train"] if "train" in splits else DocumentStream(config.data.train)
+    documents = (
+        splits["train"]
+        if "train" in splits
+        else DocumentStream(config.data.train, overlapping_spans=config.data.overlapping_spans)
+    )
     model = build_model(config, processor.task)
     if config.model.resize_embeddings:
         resize_embeddings(model, processor)

@@ -17,6 +17,7 @@ from nlp_training.augment.augmenter import Augmenter
 from nlp_training.collator import DocumentCollator
 from nlp_training.config import RunConfig
 from nlp_training.data import DataSource, InvalidDataError, check_documents
+from nlp_training.data.overlaps import OverlappingSpans, flat_documents
 from nlp_training.data.sources import stream_documents
 from nlp_training.sample_weights import weighted
 from nlp_training.streams import document_chunks
@@ -39,6 +40,7 @@ class DocumentStream:
     Args:
         source: where they are.
         default_split: as for `load_documents`.
+        overlapping_spans: as in `data.overlapping_spans` of a configuration.
 
     Example:
         >>> stream = DocumentStream(DataSource.model_validate({"synthetic_pii": {"split": "train", "size": 3}}))
@@ -48,9 +50,11 @@ class DocumentStream:
 
     source: DataSource
     default_split: str = "train"
+    overlapping_spans: OverlappingSpans = "error"
 
     def __iter__(self) -> Iterator[Document]:
-        return stream_documents(self.source, default_split=self.default_split)
+        documents = stream_documents(self.source, default_split=self.default_split)
+        return flat_documents(documents, self.overlapping_spans)
 
 
 class StreamedBatches(IterableDataset[list[Example]]):

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
-from nlp_inference.errors import InvalidDocumentError, InvalidSpecError, SourceError, TooLargeError
+from nlp_inference.errors import InvalidDocumentError, SourceError, TooLargeError
+from nlp_inference.files.dialects import check_dialect, delimiter_hint
 from nlp_inference.items import Columns, Item, UnreadableItem
 from nlp_inference.records import object_to_item, too_long
 
@@ -83,20 +84,6 @@ def read_table(
             text.detach()
 
 
-def check_dialect(delimiter: str, encoding: str | None) -> None:
-    """Refuse a delimiter that is no character, and an encoding that Python does not know.
-
-    Raises:
-        InvalidSpecError: says which.
-    """
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise InvalidSpecError(f"the delimiter is {delimiter!r}; give one character, such as ; or a tab")
-    try:
-        "".encode(encoding or "utf-8")
-    except (LookupError, TypeError) as error:
-        raise InvalidSpecError(f"unknown encoding {encoding!r}; give one that Python knows, such as cp1252") from error
-
-
 class _Row(NamedTuple):
     """A row: the line where it begins, and its cells or what is wrong with it."""
 
@@ -158,24 +145,6 @@ def _header(row: list[str], name: str, columns: Columns, delimiter: str) -> list
     if twice := next((column for column in row if row.count(column) > 1), None):
         raise SourceError(f"{name!r} has the column {twice!r} twice; rename one of them")
     return row
-
-
-def delimiter_hint(header: list[str], delimiter: str, setting: str) -> str:
-    """What to do where one column holds what looks like several; empty if none does.
-
-    Args:
-        header: the names of the columns.
-        delimiter: that divided them.
-        setting: that sets it.
-
-    Example:
-        >>> delimiter_hint(["text;label"], ",", "--delimiter")
-        "The only column holds ';': is that the delimiter? Set --delimiter ';'"
-    """
-    other = next((one for one in (";", "\t", "|", ",") if one != delimiter and one in header[0]), "") if header else ""
-    if len(header) != 1 or not other:
-        return ""
-    return f"The only column holds {other!r}: is that the delimiter? Set {setting} {other!r}"
 
 
 def _item(header: list[str], row: list[str], place: str, columns: Columns) -> Item:

@@ -182,14 +182,17 @@ def _problems_of(document: Document, split: str, *, flat: bool, needs: Needs | N
     if document.gold is None:
         keys = [key for key in document.metadata if key != READ_FROM]
         besides = f" Besides the text it has {', '.join(map(repr, keys))}." if keys else ""
-        text = f"{place} has no gold annotation.{besides} Annotate it (an empty list will do), or name its column"
+        text = (
+            f"{place} has no gold annotation.{besides} Annotate it (an empty list will do), name its column, or "
+            "leave out records with a blank label: blank_labels: skip"
+        )
         yield "no-gold", text
         return
     if flat:
         for one, other in _overlaps(document.gold.spans):
             text = (
                 f"{place} has overlapping spans: {_show(one, document)} and {_show(other, document)}. Keep one of "
-                "them, or choose a task for nested spans"
+                "them (data.overlapping_spans: outermost or longest does so), or choose a task for nested spans"
             )
             yield "overlap", text
     if needs == "spans" and "spans" not in document.gold.model_fields_set and document.gold.categories:

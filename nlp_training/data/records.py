@@ -7,8 +7,11 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nlp_inference._shorten import shorten
 from nlp_inference.document import Annotation, Category, Document, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
+from nlp_training.data.errors import BlankLabelError
+from nlp_training.data.notes import count_unread, count_unread_keys
 from nlp_training.data.tags import find_tokens, join_tokens, tags_to_spans
 
 READ_FROM = "read_from"
@@ -35,7 +38,8 @@ class Columns(BaseModel):
         id: a unique name of the record. Default: `id`.
         text: Default: `text`, `text_a`.
         text_pair: the second text of a pair. Default: `text_pair`, `text_b`.
-        spans: a list of `{start, end, label}`, in characters, end exclusive. Default: `spans`.
+        spans: a list of `{start, end, label}` or of `[start, end, label]`, in characters, end exclusive. Default:
+            `spans`, or `entities` if it holds such a list.
         label: the one label of the text. Default: `label`.
         labels: a list of labels of the text. Default: `labels`.
         score: a number. Default: `score`.
@@ -74,9 +78,11 @@ class Columns(BaseModel):
             if column is not None:
                 found[field] = column
         if "text" not in found and "tokens" not in found:
+            task = {"data", "annotations"} <= {*available} or {"data", "completions"} <= {*available}
+            hint = "; these are tasks of Label Studio: export a JSON array, and name the format label-studio"
             raise InvalidDocumentError(
-                f"there is neither a text nor tokens; {_list(available)}. Write {_SHAPES}, or name the columns, as in "
-                "columns: {text: ...}"
+                f"there is neither a text nor tokens; {_list(available)}{hint * task}. Write {_SHAPES}, or name the "
+                "columns, as in columns: {text: ...}"
             )
         return found
 
@@ -107,6 +113,7 @@ def record_to_document(
     columns: Mapping[str, str],
     read_from: str,
     names: Mapping[str, Sequence[str]] | None = None,
+    skip_blank: bool = False,
 ) -> Document:
     """Make a Document of one record; what no field claims is kept as its metadata.
 
@@ -116,8 +123,10 @@ def record_to_document(
         read_from: where the record stands, kept in the metadata; it is the id of a record without one.
         names: what the integers in `label`, `labels`, `tags` and `spans` stand for, by field; a negative label means
             not annotated.
+        skip_blank: whether a record whose label is null or blank is left out.
 
     Raises:
+        BlankLabelError: the record is left out.
         InvalidDocumentError: the record does not describe a Document.
 
     Example:
@@ -126,21 +135,43 @@ def record_to_document(
         >>> document.id, document.gold.categories[0].label
         ('a.csv:1', 'yes')
     """
+    if skip_blank and "label" in columns and _is_blank(record.get(columns["label"])):
+        raise BlankLabelError(f"the label in {columns['label']!r} is blank")
+    columns = _with_entities(columns, record)
     values = {field: record[column] for field, column in columns.items() if record.get(column) is not None}
     text, offsets = _text_and_offsets(values)
     tagged = "tags" in values and offsets is not None
     claimed = set(columns.values())
+    rest = {key: value for key, value in record.items() if key not in claimed and value is not None}
+    count_unread_keys(rest)
     fields = {
         "id": str(values.get("id", read_from)),
         "raw_text": text,
         "raw_text_pair": values.get("text_pair"),
         "gold": _gold(values, offsets if tagged else None, names or {}),
-        "metadata": {
-            **{key: value for key, value in record.items() if key not in claimed and value is not None},
-            READ_FROM: read_from,
-        },
+        "metadata": {**rest, READ_FROM: read_from},
     }
     return as_document(fields)
+
+
+def _is_blank(label: Any) -> bool:
+    return label is None or (isinstance(label, str) and not label.strip())
+
+
+def _with_entities(columns: Mapping[str, str], record: Mapping[str, Any]) -> Mapping[str, str]:
+    """The columns, and the spans in `entities` if they are there, as spaCy's examples have them."""
+    found = record.get("entities")
+    if "spans" in columns or "tags" in columns or "entities" in columns.values() or not _is_list(found):
+        return columns
+    annotated_otherwise = {*columns} & {"label", "labels", "score"}
+    is_spans = all(map(_looks_like_span, found)) if found else not annotated_otherwise
+    return {**columns, "spans": "entities"} if is_spans else columns
+
+
+def _looks_like_span(given: Any) -> bool:
+    if isinstance(given, Mapping):
+        return "label" in given and ("start" in given or "start_offset" in given)
+    return _is_list(given) and len(given) == 3 and isinstance(given[2], str) and not isinstance(given[0], str)
 
 
 def _text_and_offsets(values: Mapping[str, Any]) -> tuple[str, list[tuple[int, int]] | None]:
@@ -164,13 +195,15 @@ def _gold(
     gold: dict[str, Any] = {}
     if offsets is not None:
         gold["spans"] = tags_to_spans(_labels(values["tags"], "tags", names.get("tags")), offsets)
+        count_unread("spans beside tags", "spans" in values)
     elif "tags" in values:
         raise InvalidDocumentError("there are tags but no tokens; write {tokens, tags}")
     elif "spans" in values:
-        gold["spans"] = tuple(_spans(values["spans"], names.get("spans")))
+        gold["spans"] = tuple(_spans(values["spans"], names.get("spans"), values.get("text")))
     if "labels" in values:
         labels = _labels(values["labels"], "labels", names.get("labels"))
         gold["categories"] = tuple(Category(label=label) for label in labels)
+        count_unread("a label beside labels", "label" in values and [values["label"]] != values["labels"])
     elif "label" in values and (label := _label(values["label"], "label", names.get("label"))) is not None:
         gold["categories"] = (Category(label=label),)
     if "score" in values:
@@ -188,8 +221,19 @@ def _labels(given: Any, field: str, names: Sequence[str] | None) -> list[str]:
 
 
 def _label(given: Any, field: str, names: Sequence[str] | None) -> str | None:
-    if isinstance(given, str) and given:
+    if isinstance(given, str) and given.strip():
         return given
+    if isinstance(given, str):
+        raise InvalidDocumentError(
+            f"{field} holds {given!r}; write the name, or null for a record that is not annotated. To leave out all "
+            "records with a blank label, set blank_labels: skip"
+        )
+    if _is_list(given) and field == "label":
+        shown = shorten(repr(given), width=60)
+        raise InvalidDocumentError(
+            f"label holds {shown}; write the name; several labels are `labels`, and spans are `spans`. For an export "
+            "of doccano, name the format doccano; from Label Studio, export JSON, not JSON_MIN, as label-studio"
+        )
     if isinstance(given, bool):
         return str(given).lower()
     if isinstance(given, int):
@@ -201,7 +245,7 @@ def _label(given: Any, field: str, names: Sequence[str] | None) -> str | None:
     raise InvalidDocumentError(f"{field} holds {given!r}; write the name, or give label_names for the integers.{known}")
 
 
-def _spans(given: Any, names: Sequence[str] | None) -> Iterable[Span]:
+def _spans(given: Any, names: Sequence[str] | None, text: Any) -> Iterable[Span]:
     if isinstance(given, str):  # a column of a CSV file
         try:
             given = json.loads(given)
@@ -213,12 +257,49 @@ def _spans(given: Any, names: Sequence[str] | None) -> Iterable[Span]:
         raise InvalidDocumentError(f"spans is {given!r}; write a list of {{start, end, label}}")
     for index, span in enumerate(given):
         try:
-            start, end, label = span["start"], span["end"], _label(span["label"], "label", names)
-            yield Span.model_validate({"start": start, "end": end, "label": label}, strict=True)
-        except (KeyError, TypeError, IndexError, ValidationError) as error:
+            start, end, label = span if _is_list(span) else (span["start"], span["end"], span["label"])
+            found = Span.model_validate(
+                {"start": start, "end": end, "label": _label(label, "label", names)}, strict=True
+            )
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            if isinstance(error, InvalidDocumentError):
+                raise
+            doccano = isinstance(span, Mapping) and "start_offset" in span
             raise InvalidDocumentError(
                 f"span {index} is {span!r}; write {{start, end, label}}: characters, start before end, end exclusive"
+                + ". This is an export of doccano: name the format doccano" * doccano
             ) from error
+        check_quote(span, found, text)
+        yield found
+
+
+_QUOTES = ("text", "quote", "surface", "mention", "span_text")
+
+
+def check_quote(given: Any, span: Span, text: Any) -> None:
+    """Refuse a span whose offsets contradict the text that is quoted beside them; white space may differ.
+
+    Args:
+        given: the span as it was written, perhaps an object with a quotation as `text`, `quote`, `surface`, `mention`
+            or `span_text`.
+        span: as it was read.
+        text: of the document.
+
+    Raises:
+        InvalidDocumentError: the quotation is not the text at the offsets; the message has both.
+    """
+    if not isinstance(given, Mapping) or not isinstance(text, str):
+        return
+    for key in _QUOTES:
+        quote = given.get(key)
+        there = text[span.start : span.end]
+        if isinstance(quote, str) and quote.split() != there.split():
+            at = text.find(quote) if quote else -1
+            hint = f"; {quote!r} stands at {at}:{at + len(quote)}" if at >= 0 else ""
+            raise InvalidDocumentError(
+                f"the span {span.start}:{span.end} {span.label!r} has the {key} {quote!r}, but the text there is "
+                f"{there!r}{hint}. Correct the offsets (characters, end exclusive) or the {key}"
+            )
 
 
 def _number(given: Any) -> float:

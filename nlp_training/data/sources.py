@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
@@ -13,7 +13,9 @@ from nlp_training.data.dataset_rows import Rows, read_rows
 from nlp_training.data.errors import InvalidDataError, OnError
 from nlp_training.data.formats import Format, format_names, format_of_suffix, named_format
 from nlp_training.data.formats.base import ReadOptions
+from nlp_training.data.formats.guess import format_hint, guess_format
 from nlp_training.data.hub_commits import is_commit
+from nlp_training.data.notes import OnNote
 from nlp_training.data.records import Columns
 from nlp_training.data.synthetic_pii import Split, generate_documents
 
@@ -45,6 +47,10 @@ class DataSource(BaseModel):
         columns: which column holds what, where the usual names do not fit.
         label_names: what integer labels and tags stand for, where the data set does not say.
         synthetic_pii: made-up documents, in place of a path.
+        delimiter: between the cells of a CSV file, such as `;`. Default: a comma, or a tab for TSV.
+        encoding: of a CSV or CoNLL file, such as `cp1252`. Default: UTF-8.
+        blank_labels: `skip` leaves out records whose label is null or blank, and counts them; `error` reads them, and a
+            run refuses them since they have no gold.
         streaming: whether training reads them as it goes, so that they need not fit into memory; for `data.train` only.
 
     Example:
@@ -64,6 +70,9 @@ class DataSource(BaseModel):
     columns: Columns = Columns()
     label_names: tuple[str, ...] | None = None
     synthetic_pii: SyntheticPii | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    blank_labels: Literal["error", "skip"] = "error"
     streaming: bool = False
 
     @model_validator(mode="before")
@@ -110,6 +119,7 @@ def load_documents(
     default_split: str = "train",
     cache_dir: str | Path | None = None,
     on_error: OnError | None = None,
+    on_note: OnNote | None = None,
 ) -> list[Document]:
     """Read all documents of a source.
 
@@ -119,6 +129,11 @@ def load_documents(
         cache_dir: where `datasets` keeps what it loaded. Default: its own cache.
         on_error: is told of a record that describes no Document, which is left out; without it, the first one is
             raised.
+        on_note: receives a sentence on what was left out: records that `blank_labels` skips, and annotations of kinds
+            that the format does not carry; without it, it is a warning.
+
+    Warns:
+        DataWarning: something was left out, and there is no `on_note`.
 
     Raises:
         InvalidDocumentError: a record does not describe a Document; names the file and the line.
@@ -130,7 +145,21 @@ def load_documents(
         3
     """
     source = as_source(source)
-    return list(_read(source, default_split=default_split, cache_dir=cache_dir, on_error=on_error, streaming=False))
+    options = _options(source, on_error)
+    documents = list(_read(source, options, default_split=default_split, cache_dir=cache_dir, streaming=False))
+    options.notes.tell(source.path or "", on_note)
+    return documents
+
+
+def _options(source: DataSource, on_error: OnError | None) -> ReadOptions:
+    return ReadOptions(
+        source.columns,
+        source.label_names,
+        on_error,
+        delimiter=source.delimiter,
+        encoding=source.encoding,
+        skip_blank_labels=source.blank_labels == "skip",
+    )
 
 
 def stream_documents(
@@ -151,7 +180,9 @@ def stream_documents(
     """
     source = as_source(source)
     streaming = "[" not in (source.split or "")
-    yield from _read(source, default_split=default_split, cache_dir=None, on_error=on_error, streaming=streaming)
+    options = _options(source, on_error)
+    yield from _read(source, options, default_split=default_split, cache_dir=None, streaming=streaming)
+    options.notes.tell(source.path or "", None)
 
 
 def as_source(given: DataSource | str | Path | Mapping[str, Any]) -> DataSource:
@@ -167,45 +198,61 @@ def as_source(given: DataSource | str | Path | Mapping[str, Any]) -> DataSource:
 
 
 def _read(
-    source: DataSource, *, default_split: str, cache_dir: str | Path | None, on_error: OnError | None, streaming: bool
+    source: DataSource,
+    options: ReadOptions,
+    *,
+    default_split: str,
+    cache_dir: str | Path | None,
+    streaming: bool,
 ) -> Iterator[Document]:
     if source.synthetic_pii is not None:
         made = source.synthetic_pii
         yield from generate_documents(split=made.split, size=made.size, seed=made.seed)
         return
     path = Path(source.path or "")
-    named = format_of_suffix(path) if source.format is None else named_format(source.format)
-    is_json = source.format is None and path.suffix == ".json"
+    named = _format(source, path)
+    is_json = named is None and source.format is None and path.suffix == ".json"
     if (named is not None or is_json) and not path.exists():
         raise InvalidDataError(
             f"there is no file {str(path)!r} in {str(Path.cwd())!r}; check data in the configuration"
         )
     if named is None and not is_json and path.is_file():
         raise InvalidDataError(
-            f"the format of {str(path)!r} is not known by its suffix; name it, as in {{path: {path}, format: conll}}. "
-            f"Known: {', '.join(format_names())}"
+            f"the format of {str(path)!r} is not known by its suffix; {format_hint(path)}name it, as in "
+            f"{{path: {path}, format: conll}}. Known: {', '.join(format_names())}"
         )
     if named is not None and named.rows is None:
-        yield from _read_format(named, path, source, on_error)
+        _check_choices(source, _CHOICES - named.takes, f"the format {named.name!r}")
+        yield from named.read(path, options)
         return
     loader = "json" if is_json else None if named is None else named.rows
-    yield from _read_dataset(loader, source, default_split, cache_dir, on_error, streaming=streaming)
+    _check_choices(source, frozenset({"delimiter", "encoding"}), "what the library datasets loads")
+    yield from _read_dataset(loader, source, options, default_split, cache_dir, streaming=streaming)
 
 
-def _read_format(named: Format, path: Path, source: DataSource, on_error: OnError | None) -> Iterator[Document]:
-    choices = {"name", "split", "revision", "columns", "label_names"} - named.takes
+_CHOICES = frozenset({"name", "split", "revision", "columns", "label_names", "delimiter", "encoding", "blank_labels"})
+
+
+def _format(source: DataSource, path: Path) -> Format | None:
+    """The format that is named, that the content certainly has, or that the suffix says."""
+    if source.format is not None:
+        return named_format(source.format)
+    guessed = None if source.columns != Columns() else guess_format(path)
+    return format_of_suffix(path) if guessed is None else named_format(guessed)
+
+
+def _check_choices(source: DataSource, choices: frozenset[str], what: str) -> None:
     unfit = sorted(key for key in choices if getattr(source, key) != type(source).model_fields[key].default)
     if unfit:
-        raise InvalidDataError(f"{path}: {', '.join(unfit)} is not for the format {named.name!r}; leave it out")
-    yield from named.read(path, ReadOptions(source.columns, source.label_names, on_error))
+        raise InvalidDataError(f"{source.path}: {', '.join(unfit)} is not for {what}; leave it out")
 
 
 def _read_dataset(
     loader: str | None,
     source: DataSource,
+    options_of_reading: ReadOptions,
     default_split: str,
     cache_dir: str | Path | None,
-    on_error: OnError | None,
     *,
     streaming: bool,
 ) -> Iterator[Document]:
@@ -226,8 +273,12 @@ def _read_dataset(
         commit=source.commit,
         cache_dir=cache_dir,
         streaming=streaming,
+        split_given=source.split is not None,
     )
-    for document in read_rows(asked, on_error=on_error):
+    reading = options_of_reading
+    for document in read_rows(
+        asked, on_error=reading.on_error, notes=reading.notes, skip_blank=reading.skip_blank_labels
+    ):
         if loader is None and document.id is not None and not document.id.startswith(f"{where} row "):
             # Data sets of the Hub count each split from 0; with the split, an id names one document of the whole set.
             yield document.model_copy(update={"id": f"{options['split']}/{document.id}"})

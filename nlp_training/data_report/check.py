@@ -12,9 +12,10 @@ from nlp_inference.tasks.base import Needs
 from nlp_training.config import RunConfig
 from nlp_training.data import InvalidDataError, load_documents, with_made_splits
 from nlp_training.data.checks import find_problems, find_unknown_labels
+from nlp_training.data.overlaps import DroppedSpan, flat_documents
 from nlp_training.data_report.duplicates import Duplicates, DuplicateSearch, text_read
 from nlp_training.data_report.findings import Finding, Severity, worst_first
-from nlp_training.data_report.judge import TRAIN, Bounds, judge, of_problems, of_unknown_labels
+from nlp_training.data_report.judge import TRAIN, Bounds, judge, of_dropped, of_problems, of_unknown_labels
 from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.data_report.surfaces import Surfaces
@@ -117,12 +118,18 @@ def _load(config: RunConfig) -> tuple[Splits, list[Finding]]:
     findings: list[Finding] = []
     for name, (source, usual_split) in config.data.sources().items():
         errors: list[Exception] = []
+        notes: list[str] = []
+        dropped: list[DroppedSpan] = []
         try:
-            splits[name] = load_documents(source, default_split=usual_split, on_error=errors.append)
+            documents = load_documents(source, default_split=usual_split, on_error=errors.append, on_note=notes.append)
+            splits[name] = list(flat_documents(documents, config.data.overlapping_spans, dropped))
         except (NlpInferenceError, OSError) as error:
             errors.append(error)
         if errors:
             findings.append(of_problems("unreadable", name, [str(error) for error in errors]))
+        findings += [Finding(Severity.WARNING, "left-out", name, 1, note) for note in notes]
+        if dropped:
+            findings.append(of_dropped(name, dropped, config.data.overlapping_spans))
     if config.data.split is not None and TRAIN in splits:
         try:
             splits = with_made_splits(splits, config.data.split)

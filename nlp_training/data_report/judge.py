@@ -1,10 +1,11 @@
 """What measures mean for a run: each becomes a finding, if it is out of bounds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nlp_inference import Processor
+from nlp_training.data.overlaps import DroppedSpan
 from nlp_training.data_report.duplicates import Duplicates
 from nlp_training.data_report.findings import SHOWN, Finding, Severity, listed, percent, place_of
 from nlp_training.data_report.gold_limit import advice_on, lost_too_much, percent_of
@@ -194,6 +195,12 @@ def of_unknown_labels(split: str, texts: list[str]) -> Finding:
     return Finding(
         WARNING, "unknown-label", split, len(texts), "label that the task does not know: all are misses", told
     )
+
+
+def of_dropped(split: str, dropped: Sequence[DroppedSpan], how: str) -> Finding:
+    """The finding that lists the overlapping gold spans that `data.overlapping_spans` dropped."""
+    text = f"overlapping gold span that was dropped, in training and evaluation alike (data.overlapping_spans: {how})"
+    return Finding(WARNING, "overlap-dropped", split, len(dropped), text, tuple(map(str, dropped)))
 
 
 _PROBLEMS = {

@@ -10,6 +10,7 @@ from nlp_inference.document import Relation
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.cli import app
 from nlp_training.data import InvalidDataError, load_documents, write_documents
+from nlp_training.data.errors import DataWarning
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +101,8 @@ def test_brat_keeps_fragments_and_everything_else():
     Path("set").mkdir()
     Path("set/b.txt").write_text("not annotated")
     Path("set/a.ann").write_text(ANN)
-    [document, plain] = read("set/a.txt", "left by drug xx failure 😀", known_as="brat")
+    with pytest.warns(DataWarning, match=r"1 x events \(E\), 1 x attributes \(A\), 1 x equivalences"):
+        [document, plain] = read("set/a.txt", "left by drug xx failure 😀", known_as="brat")
     assert plain.gold is None
     assert found(document) == [("left", "Disease"), ("failure", "Disease"), ("drug", "Drug"), ("by", "Treat")]
     assert document.gold.relations == (
@@ -109,7 +111,8 @@ def test_brat_keeps_fragments_and_everything_else():
     )
     assert document.metadata["brat"][0] == "E1\tTreat:T4 Theme:T3"
     write_documents([document], "again", format_name="brat")
-    [back] = load_documents({"path": "again", "format": "brat"})
+    with pytest.warns(DataWarning, match="events"):
+        [back] = load_documents({"path": "again", "format": "brat"})
     assert (back.gold, back.metadata["brat"]) == (document.gold, document.metadata["brat"])
 
 

@@ -85,6 +85,7 @@ def test_offsets_count_utf_16_and_text_is_escaped(version):
     assert found(document) == [("😀", "Span"), ("\\n", "[a|b]_\\->*;")]
 
 
+@pytest.mark.filterwarnings("ignore::nlp_training.data.errors.DataWarning")
 def test_layers_that_are_read_and_what_is_not():
     document = read(
         "#Text=Bob sold it",

@@ -14,8 +14,9 @@ from nlp_inference._shorten import shorten
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.json_lines import BYTE_ORDER_MARK, decode_line, parse_json
-from nlp_training.data.errors import InvalidDataError, OnError
+from nlp_training.data.errors import BlankLabelError, InvalidDataError, OnError
 from nlp_training.data.formats.parts import check_readable
+from nlp_training.data.notes import Notes
 from nlp_training.data.records import Columns
 
 _IDS_KEPT = 100_000
@@ -30,11 +31,19 @@ class ReadOptions:
         columns: which column holds what.
         label_names: what integer labels stand for.
         on_error: is told of a record that describes no Document, which is left out; without it, the first is raised.
+        delimiter: between the cells of CSV; `None` means that of the format.
+        encoding: of a file of text; `None` means UTF-8.
+        skip_blank_labels: whether a record whose label is blank is left out and counted.
+        notes: counts what is left out.
     """
 
     columns: Columns = field(default_factory=Columns)
     label_names: tuple[str, ...] | None = None
     on_error: OnError | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    skip_blank_labels: bool = False
+    notes: Notes = field(default_factory=Notes)
 
 
 @dataclass(frozen=True)
@@ -70,17 +79,23 @@ class Unit(NamedTuple):
     make: Callable[[], Document]
 
 
-def read_units(units: Iterable[Unit], on_error: OnError | None) -> Iterator[Document]:
-    """Make the Document of every unit; one that cannot be made, or repeats an id, is an error at its place."""
+def read_units(units: Iterable[Unit], options: ReadOptions) -> Iterator[Document]:
+    """Make the Document of every unit; one that cannot be made, or repeats an id, is an error at its place.
+
+    What the units leave out is counted in `options.notes`.
+    """
     first: OrderedDict[str | None, str] = OrderedDict()
     for unit in units:
         try:
-            document = unit.make()
+            with options.notes.collecting():
+                document = unit.make()
             _check_id(document, unit.place, first)
+        except BlankLabelError:
+            options.notes.blank += 1
         except InvalidDocumentError as error:
-            if on_error is None:
+            if options.on_error is None:
                 raise
-            on_error(error)
+            options.on_error(error)
         else:
             yield document
 
@@ -102,21 +117,27 @@ def located(place: str) -> Iterator[None]:
     """Say where it was that a Document could not be made."""
     try:
         yield
+    except BlankLabelError:
+        raise
     except InvalidDocumentError as error:
         raise InvalidDocumentError(f"{place}: {error}") from error
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    r"""The lines of a UTF-8 file from 1, without their ends; they end at `\n` or `\r\n` alone.
+def numbered_lines(path: Path, *, encoding: str | None = None) -> Iterator[tuple[int, str]]:
+    r"""The lines of a file from 1, without their ends; they end at `\n` or `\r\n` alone.
+
+    Args:
+        path: the file.
+        encoding: one in which a line feed is one byte; `None` means UTF-8.
 
     Raises:
-        InvalidDataError: a line is no UTF-8.
+        InvalidDataError: a line is not in this encoding.
     """
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                content = decode_line(line)
-            except InvalidDocumentError as error:
+                content = decode_line(line if encoding is None else line.decode(encoding))
+            except (InvalidDocumentError, UnicodeDecodeError) as error:
                 raise InvalidDataError(f"{path}:{number}: {error}") from error
             yield number, content.removeprefix(BYTE_ORDER_MARK) if number == 1 else content
 

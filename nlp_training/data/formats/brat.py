@@ -3,7 +3,7 @@
 Spans are its text-bound annotations, relations its binary relations. A discontinuous span is a span for each of its
 fragments, each linked to the next by a relation of the label `FRAGMENT`. What else there is (events, attributes,
 normalizations, notes, equivalences) is kept as lines in `metadata["brat"]`, in which `T1` is the first span, and is
-written back. A text without an `.ann` file is not annotated.
+written back; they are counted in a warning, but for notes. A text without an `.ann` file is not annotated.
 """
 
 import re
@@ -19,6 +19,7 @@ from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, lines_of, located, numbered_lines, read_units
 from nlp_training.data.formats.folders import Files, id_of_file, write_files
 from nlp_training.data.formats.parts import refuse
+from nlp_training.data.notes import count_unread
 from nlp_training.data.records import READ_FROM
 
 FRAGMENT = "next-fragment"
@@ -31,6 +32,10 @@ _SPAN = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
 _RELATION = re.compile(r"R\S+\t(\S+) Arg1:(T\S+) Arg2:(T\S+)\s*")
 _ARGUMENT = re.compile(r"(?<=[ :])T\d+(?= |$)")
 
+_KINDS = {"E": "events (E)", "A": "attributes (A)", "M": "attributes (M)", "N": "normalizations (N)"}
+_KINDS |= {"R": "relations between others than two spans (R)", "*": "equivalences (*)"}
+"""Of lines that are metadata and no gold."""
+
 Line = tuple[int, str]
 
 
@@ -41,7 +46,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
     stray = sorted(file for file in path.rglob("*.ann") if not file.with_suffix(".txt").exists())
     if stray or not texts:
         raise InvalidDataError(f"{stray[0] if stray else path}: there is no .txt file; brat keeps the text in one")
-    return read_units((Unit(str(text), partial(_read_text, text, path)) for text in texts), options.on_error)
+    return read_units((Unit(str(text), partial(_read_text, text, path)) for text in texts), options)
 
 
 def _read_text(file: Path, folder: Path) -> Document:
@@ -91,6 +96,7 @@ def _annotation(lines: Iterable[Line], text: str, path: str) -> tuple[Annotation
                 head, tail = (_position(name, first) for name in found.group(2, 3))
                 links.append(Relation(head=head, tail=tail, label=found[1]))
             else:
+                count_unread(_KINDS.get(line[0], ""), line[0] in _KINDS)
                 others.append(_renamed(line, first))
     return Annotation(spans=tuple(spans), relations=tuple(links)), others
 

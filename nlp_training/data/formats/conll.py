@@ -230,12 +230,13 @@ _WHY = (
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
-    return read_units(read_conll(numbered_lines(path), path), options.on_error)
+    return read_units(read_conll(numbered_lines(path, encoding=options.encoding), path), options)
 
 
 def _read_documents(path: Path, options: ReadOptions) -> Iterator[Document]:
-    return read_units(read_conll_documents(numbered_lines(path), path), options.on_error)
+    return read_units(read_conll_documents(numbered_lines(path, encoding=options.encoding), path), options)
 
 
-CONLL = Format("conll", (".conll", ".bio", ".iob"), ".conll", _read, write_conll)
-CONLL_DOCUMENTS = Format("conll-documents", (), ".conll", _read_documents, write_conll_documents)
+_TAKES = frozenset({"encoding"})
+CONLL = Format("conll", (".conll", ".bio", ".iob"), ".conll", _read, write_conll, takes=_TAKES)
+CONLL_DOCUMENTS = Format("conll-documents", (), ".conll", _read_documents, write_conll_documents, takes=_TAKES)

@@ -157,11 +157,11 @@ def _back(rendered: str, document: Document, format_name: str) -> Document:
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
-    return read_units(read_conllu(numbered_lines(path), path), options.on_error)
+    return read_units(read_conllu(numbered_lines(path), path), options)
 
 
 def _read_documents(path: Path, options: ReadOptions) -> Iterator[Document]:
-    return read_units(read_conllu_documents(numbered_lines(path), path), options.on_error)
+    return read_units(read_conllu_documents(numbered_lines(path), path), options)
 
 
 CONLLU = Format("conllu", (".conllu",), ".conllu", _read, write_conllu)

@@ -16,6 +16,7 @@ from nlp_inference.document import Annotation, Document, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.formats.base import Unit, located
 from nlp_training.data.formats.conll import DOCUMENT
+from nlp_training.data.notes import count_unread
 from nlp_training.data.records import READ_FROM
 from nlp_training.data.tags import find_tokens, tags_to_spans
 
@@ -160,15 +161,19 @@ def _tokens(sentence: Sentence, path: Path | str) -> list[Token]:
         found = _ID.fullmatch(row[0])
         if found is None:
             raise InvalidDocumentError(f"{place}: the id of a word is {row[0]!r}; write 1, 1-2 or 1.1")
-        if found[4]:  # a word that is not written
-            continue
         token = _token(number, row)
+        if found[4]:  # a word that is not written
+            count_unread("tags of words that are not written", (token.tag or "O") != "O")
+            continue
         if found[2]:
             inside = int(found[3])
             tokens.append(token)
         elif int(found[1]) <= inside:
-            if (tokens[-1].tag or "O") == "O" and token.tag is not None:
+            held = tokens[-1].tag or "O"
+            if held == "O" and token.tag is not None:
                 tokens[-1] = tokens[-1]._replace(tag=token.tag)
+            elif token.tag is not None and token.tag != "O":
+                count_unread("tags of words that are written as one", token.tag[2:] != held[2:])
         else:
             tokens.append(token)
     if not tokens:
@@ -181,7 +186,11 @@ def _token(number: int, row: list[str]) -> Token:
     after = "" if pairs.get("SpaceAfter") == "No" else None
     if "SpacesAfter" in pairs:
         after = _unescape(pairs["SpacesAfter"])
-    tag = next((value for key, value in pairs.items() if key.lower() in _TAG_KEYS and _is_tag(value)), None)
+    named = [value for key, value in pairs.items() if key.lower() in _TAG_KEYS and value not in ("", "_")]
+    tags = list(filter(_is_tag, named))
+    tag = next(iter(tags), None)
+    count_unread("entities in brackets in MISC", len(named) - len(tags))
+    count_unread("further tags of a word in MISC", len({*tags}) - 1 if tags else 0)
     return Token(number, row[1], tag, _unescape(pairs.get("SpacesBefore", "")), after)
 
 

@@ -25,7 +25,8 @@ from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.formats.base import Format, ReadOptions, json_objects, new_file, read_units
 from nlp_training.data.formats.offsets import Characters, Utf16
 from nlp_training.data.formats.parts import check_readable, own_id, own_metadata
-from nlp_training.data.records import READ_FROM
+from nlp_training.data.notes import count_unread, count_unread_keys
+from nlp_training.data.records import READ_FROM, check_quote
 
 Units = type[Utf16] | type[Characters]
 """What offsets count."""
@@ -34,12 +35,17 @@ _ANNOTATION = ("label", "labels", "entities", "relations", "cats")
 
 
 def _read(units: Units, path: Path, options: ReadOptions) -> Iterator[Document]:
-    return read_units(json_objects(path, partial(_make, units)), options.on_error)
+    return read_units(json_objects(path, partial(_make, units)), options)
 
 
 def _make(units: Units, record: dict[str, Any], place: str) -> Document:
     if not isinstance(record.get("text"), str):
         raise InvalidDocumentError(f"text is {record.get('text')!r}; write a string")
+    if isinstance(record.get("annotations"), list):
+        raise InvalidDocumentError(
+            "its annotations are under 'annotations', as doccano before 1.0 exported them, with numbers for labels; "
+            "import the project into a newer doccano and export it as JSONL"
+        )
     annotated = any(record.get(key) is not None for key in _ANNOTATION)
     try:
         gold = _gold(record, units(record["text"])) if annotated else None
@@ -50,6 +56,7 @@ def _make(units: Units, record: dict[str, Any], place: str) -> Document:
             "the format doccano counts UTF-16 code units, doccano-characters counts characters"
         ) from error
     rest = {key: value for key, value in record.items() if key not in {"id", "text", *_ANNOTATION}}
+    count_unread_keys(rest)
     name = None if record.get("id") is None else str(record["id"])
     fields = {"id": name, "raw_text": record["text"], "gold": gold, "metadata": {**rest, READ_FROM: place}}
     return as_document(fields, default_id=place)
@@ -57,10 +64,14 @@ def _make(units: Units, record: dict[str, Any], place: str) -> Document:
 
 def _gold(record: dict[str, Any], units: Utf16 | Characters) -> Annotation:
     labels = record.get("label") if record.get("label") is not None else record.get("labels")
+    count_unread("labels beside label", bool(record.get("label")) and bool(record.get("labels")))
     labels = [labels] if isinstance(labels, str) else labels or []
     entities = record.get("entities") or []
     names = [label for label in labels if isinstance(label, str)] + list(record.get("cats") or [])
-    spans = [_span(given, units) for given in [*(label for label in labels if not isinstance(label, str)), *entities]]
+    spans = [
+        _span(given, units, record["text"])
+        for given in [*(label for label in labels if not isinstance(label, str)), *entities]
+    ]
     places = {entity["id"]: at for at, entity in enumerate(entities) if isinstance(entity, dict) and "id" in entity}
     relations = [
         Relation(head=places[link["from_id"]], tail=places[link["to_id"]], label=link["type"])
@@ -70,7 +81,8 @@ def _gold(record: dict[str, Any], units: Utf16 | Characters) -> Annotation:
     return Annotation.model_validate({kind: found for kind, found in given.items() if found})
 
 
-def _span(given: dict[str, Any] | Sequence[Any], units: Utf16 | Characters) -> Span:
+def _span(found: dict[str, Any] | Sequence[Any], units: Utf16 | Characters, text: str) -> Span:
+    given = found
     if isinstance(given, dict):
         given = (given["start_offset"], given["end_offset"], given["label"])
     start, end, label = given
@@ -78,7 +90,9 @@ def _span(given: dict[str, Any] | Sequence[Any], units: Utf16 | Characters) -> S
         counted = Span.model_validate({"start": start, "end": end, "label": label}, strict=True)
     except ValidationError as error:
         raise ValueError(f"{[start, end, label]!r} is no span: offsets are integers, start before end") from error
-    return Span(start=units.to_characters(counted.start), end=units.to_characters(counted.end), label=label)
+    span = Span(start=units.to_characters(counted.start), end=units.to_characters(counted.end), label=label)
+    check_quote(found, span, text)
+    return span
 
 
 def _write(units: Units, name: str, documents: Iterable[Document], path: Path) -> None:

@@ -45,16 +45,20 @@ def read_jsonl(
         >>> document.id.endswith("train.jsonl:1"), document.raw_text, document.gold.categories[0].label
         (True, 'hello', 'greeting')
     """
-    return read_units(json_objects(Path(path), partial(_make, Columns.of(columns))), on_error)
+    options = ReadOptions(Columns.of(columns), on_error=on_error)
+    yield from _read(Path(path), options)
+    options.notes.tell(str(path), None)
 
 
-def _make(columns: Columns, record: dict[str, Any], place: str) -> Document:
+def _make(options: ReadOptions, record: dict[str, Any], place: str) -> Document:
+    columns = options.columns
     if "raw_text" in record and columns.text is None and columns.tokens is None:
         metadata = record.get("metadata", {})
         if isinstance(metadata, dict):
             record["metadata"] = {**metadata, READ_FROM: place}
         return as_document(record, default_id=place)
-    return record_to_document(record, columns=columns.resolve(record), read_from=place)
+    found = columns.resolve(record)
+    return record_to_document(record, columns=found, read_from=place, skip_blank=options.skip_blank_labels)
 
 
 def write_jsonl(documents: Iterable[Document], path: str | Path) -> None:
@@ -83,7 +87,7 @@ def write_jsonl(documents: Iterable[Document], path: str | Path) -> None:
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
-    return read_jsonl(path, columns=options.columns, on_error=options.on_error)
+    return read_units(json_objects(path, partial(_make, options)), options)
 
 
-JSONL = Format("jsonl", (".jsonl",), ".jsonl", _read, write_jsonl, takes=frozenset({"columns"}))
+JSONL = Format("jsonl", (".jsonl",), ".jsonl", _read, write_jsonl, takes=frozenset({"columns", "blank_labels"}))

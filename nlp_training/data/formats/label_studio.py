@@ -1,8 +1,9 @@
 """Label Studio's JSON: a list of tasks (https://labelstud.io/guide/task_format), as Label Studio 1.23.2 exports it.
 
 Read are regions with `labels`, and `choices`, numbers and text areas of the whole text, and relations; anything else is
-an error. The annotation that was not cancelled is the gold, or the one that is the ground truth; several that differ
-are an error. The prediction becomes `Document.predicted`. A relation that points both ways is two.
+an error. `completions`, the key of versions before 1.0, is read as annotations; drafts and notes on regions are
+counted in a warning. The annotation that was not cancelled is the gold, or the one that is the ground truth; several
+that differ are an error. The prediction becomes `Document.predicted`. A relation that points both ways is two.
 
 Label Studio counts characters. It once counted UTF-16 code units: where the text that a region quotes does not stand at
 its offsets, they are read as such (https://github.com/HumanSignal/label-studio/issues/1347). The quotation is what a
@@ -27,6 +28,7 @@ from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, new_file, read_units, read_whole_json
 from nlp_training.data.formats.offsets import Utf16
 from nlp_training.data.formats.parts import check_readable, own_id, own_metadata, refuse
+from nlp_training.data.notes import count_unread
 from nlp_training.data.records import READ_FROM
 
 _TEXT = {"text", "id", "text_pair"}
@@ -41,7 +43,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
         raise InvalidDataError(f"{path} holds {type(tasks).__name__}; Label Studio exports a list of tasks as JSON")
     places = (f"{path} task {number}" for number in range(1, len(tasks) + 1))
     units = (Unit(place, partial(_make, task, place)) for task, place in zip(tasks, places, strict=True))
-    return read_units(units, options.on_error)
+    return read_units(units, options)
 
 
 def _make(task: Any, place: str) -> Document:
@@ -50,9 +52,7 @@ def _make(task: Any, place: str) -> Document:
             data = task["data"]
             text = data["text"]
             found = {
-                "gold": _chosen(
-                    task.get("annotations") or [], text, "annotations that differ; mark one as the ground truth"
-                ),
+                "gold": _chosen(_annotations(task), text, "annotations that differ; mark one as the ground truth"),
                 "predicted": _chosen(_with_results(task), text, "predictions that differ; export those of one model"),
             }
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -61,6 +61,7 @@ def _make(task: Any, place: str) -> Document:
                 "result of labels, choices, relations, numbers or text areas. Label Studio exports them as JSON, not "
                 "as JSON_MIN"
             ) from error
+        count_unread("drafts", sum(bool(draft.get("result")) for draft in task.get("drafts") or ()))
         name = data.get("id", task.get("id"))
         fields = {
             "id": None if name is None else str(name),
@@ -70,6 +71,14 @@ def _make(task: Any, place: str) -> Document:
             "metadata": {**{key: value for key, value in data.items() if key not in _TEXT}, READ_FROM: place},
         }
         return as_document(fields, default_id=place)
+
+
+def _annotations(task: dict[str, Any]) -> list[Any]:
+    """The annotations; up to version 1.0 they were `completions`."""
+    current, old = task.get("annotations") or [], task.get("completions") or []
+    if current and old:
+        raise ValueError("both annotations and completions; export the task anew")
+    return current or old
 
 
 def _with_results(task: dict[str, Any]) -> list[Any]:
@@ -94,7 +103,10 @@ def _annotation(result: list[dict[str, Any]], text: str) -> Annotation:
         kind, value, score = region["type"], region.get("value", {}), region.get("score")
         if kind in _OF_THE_TEXT and ("start" in value or region.get("id") in marked):
             raise ValueError(f"{kind} of one region, {region.get('id')!r}, and not of the text")
+        count_unread("notes on regions (meta)", bool(region.get("meta")))
         if kind == "labels":
+            if not value.get("labels"):
+                raise ValueError(f"the region {region['id']!r} without a label")
             places[region["id"]] = len(found["spans"])
             start, end = _offsets(value, text)
             found["spans"] += [Span(start=start, end=end, label=label, score=score) for label in value["labels"]]

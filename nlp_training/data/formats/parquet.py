@@ -18,7 +18,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
 
     files = {"data_files": {"train": str(path)}, "split": "train"}
     asked = Rows("parquet", str(path), files, options.columns, options.label_names, streaming=True)
-    return read_rows(asked, on_error=options.on_error)
+    return read_rows(asked, on_error=options.on_error, notes=options.notes, skip_blank=options.skip_blank_labels)
 
 
 def _write(documents: Iterable[Document], path: Path) -> None:

@@ -2,7 +2,7 @@
 
 Read are `spans`, `label` and `accept`, of tasks that were accepted or have no `answer`; one that was rejected or
 ignored is not annotated. A yes to a label (`_is_binary`) is that label, a yes to a span alone is an error. The object
-`meta` and all other keys are metadata, relations too; the token indices of spans are not read.
+`meta` and all other keys are metadata; relations are counted in a warning. The token indices of spans are not read.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,13 +15,14 @@ from nlp_inference.document import Annotation, Category, Document, Span, as_docu
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.formats.base import Format, ReadOptions, json_objects, read_units, write_json_objects
 from nlp_training.data.formats.parts import own_id, own_metadata
-from nlp_training.data.records import READ_FROM
+from nlp_training.data.notes import count_unread_keys
+from nlp_training.data.records import READ_FROM, check_quote
 
 _READ = frozenset({"id", "text", "spans", "label", "accept", "options", "meta"})
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
-    return read_units(json_objects(path, _make), options.on_error)
+    return read_units(json_objects(path, _make), options)
 
 
 def _make(record: dict[str, Any], place: str) -> Document:
@@ -39,6 +40,8 @@ def _make(record: dict[str, Any], place: str) -> Document:
     elif "answer" in left:
         left |= {key: record[key] for key in ("spans", "label", "accept") if key in record}
     twice = sorted({*left} & {*meta})
+    count_unread_keys({key: value for key, value in left.items() if key not in ("spans", "label", "accept")})
+    _check_tokens(record)
     if twice:
         raise InvalidDocumentError(f"meta repeats {twice[0]!r}, which the task has as a key of its own; rename it")
     fields = {
@@ -52,10 +55,7 @@ def _make(record: dict[str, Any], place: str) -> Document:
 
 def _gold(record: dict[str, Any]) -> Annotation:
     try:
-        spans = tuple(
-            Span.model_validate({key: span[key] for key in ("start", "end", "label")}, strict=True)
-            for span in record.get("spans") or ()
-        )
+        spans = tuple(_span(span, record["text"]) for span in record.get("spans") or ())
         chosen = [record["label"]] if record.get("label") is not None else []
         categories = tuple(Category(label=_name(given)) for given in [*chosen, *(record.get("accept") or ())])
     except (KeyError, TypeError, ValidationError) as error:
@@ -70,6 +70,25 @@ def _gold(record: dict[str, Any]) -> Annotation:
     fields: dict[str, Any] = {"spans": spans} if "spans" in record and not record.get("_is_binary") else {}
     fields |= {"categories": categories} if "label" in record or "accept" in record else {}
     return Annotation(**fields)
+
+
+def _span(given: Any, text: str) -> Span:
+    span = Span.model_validate({key: given[key] for key in ("start", "end", "label")}, strict=True)
+    check_quote(given, span, text)
+    return span
+
+
+def _check_tokens(record: dict[str, Any]) -> None:
+    """Refuse tokens that are not the text at their offsets: the spans were made for another text."""
+    for token in record.get("tokens") or ():
+        if not isinstance(token, dict) or not {"start", "end", "text"} <= {*token}:
+            return
+        there = record["text"][token["start"] : token["end"]]
+        if there != token["text"]:
+            raise InvalidDocumentError(
+                f"the token {token['start']}:{token['end']} is {token['text']!r}, but the text there is {there!r}; the "
+                "task was annotated on another text"
+            )
 
 
 def _name(given: Any) -> Any:

@@ -58,7 +58,12 @@ def _gold_columns(gold: Annotation) -> dict[str, Any]:
 
 
 def row_to_document(
-    row: Mapping[str, Any], *, columns: Columns, place: str, names: Mapping[str, tuple[str, ...]] | None = None
+    row: Mapping[str, Any],
+    *,
+    columns: Columns,
+    place: str,
+    names: Mapping[str, tuple[str, ...]] | None = None,
+    skip_blank: bool = False,
 ) -> Document:
     """The Document of a row; columns besides are its metadata, and so is the object in the column `metadata`.
 
@@ -66,7 +71,8 @@ def row_to_document(
         InvalidDocumentError: the row describes no Document.
     """
     found = columns.resolve(list(row))
-    return record_to_document(unpack_metadata(row, found.values()), columns=found, read_from=place, names=names)
+    unpacked = unpack_metadata(row, found.values())
+    return record_to_document(unpacked, columns=found, read_from=place, names=names, skip_blank=skip_blank)
 
 
 def unpack_metadata(row: Mapping[str, Any], claimed: Any) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, new_path, read_units
 from nlp_training.data.formats.parts import check_readable, own_id, own_metadata, refuse
+from nlp_training.data.notes import count_unread
 from nlp_training.data.records import READ_FROM
 
 GROUP = "sc"
@@ -30,7 +31,7 @@ _ID = "id"
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
-    yield from read_units(_units(_spacy(), path), options.on_error)
+    yield from read_units(_units(_spacy(), path), options)
 
 
 def _spacy() -> ModuleType:
@@ -53,6 +54,8 @@ def _units(spacy: ModuleType, path: Path) -> Iterator[Unit]:
 def _make(doc: Any, place: str) -> Document:
     with located(place):
         kept = {key: value for key, value in doc.user_data.items() if isinstance(key, str)}
+        count_unread("extension attributes", len(doc.user_data) - len(kept))
+        count_unread("ids of entities", sum(bool(entity.kb_id or entity.ent_id) for entity in doc.ents))
         name = kept.pop(_ID, None)
         fields = {
             "id": None if name is None else str(name),

@@ -15,8 +15,9 @@ from typing import IO, Any
 
 from nlp_inference._shorten import shorten
 from nlp_inference.document import Document
-from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.json_lines import parse_json
+from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
+from nlp_inference.files.dialects import check_dialect, delimiter_hint
+from nlp_inference.json_lines import BYTE_ORDER_MARK, parse_json
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, new_file, read_units
 from nlp_training.data.formats.parts import check_readable
@@ -31,11 +32,20 @@ _SCALARS = ("label", "labels", "spans", "tags")
 
 def _read(delimiter: str, path: Path, options: ReadOptions) -> Iterator[Document]:
     csv.field_size_limit(sys.maxsize)  # of the whole process; a long text is no error
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    delimiter = delimiter if options.delimiter is None else options.delimiter
+    try:
+        check_dialect(delimiter, options.encoding)
+    except InvalidSpecError as error:
+        raise InvalidDataError(f"{path}: {error}") from error
+    with path.open(encoding=options.encoding or "utf-8-sig", newline="") as file:
         try:
-            yield from read_units(_units(file, delimiter, path, options), options.on_error)
-        except UnicodeDecodeError as error:
-            raise InvalidDataError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from error
+            yield from read_units(_units(file, delimiter, path, options), options)
+        except UnicodeError as error:
+            problem = str(error.reason) if isinstance(error, UnicodeDecodeError) else str(error)
+            raise InvalidDataError(
+                f"{path} is not in {options.encoding or 'UTF-8'} ({problem}); set its encoding, as in {{path: {path}, "
+                "encoding: cp1252}, or save it as UTF-8"
+            ) from error
 
 
 def _units(file: IO[str], delimiter: str, path: Path, options: ReadOptions) -> Iterator[Unit]:
@@ -50,7 +60,7 @@ def _units(file: IO[str], delimiter: str, path: Path, options: ReadOptions) -> I
         if row is None:
             break
         if header is None:
-            header = _header(row, path, options)
+            header = _header([cell.removeprefix(BYTE_ORDER_MARK) for cell in row], path, options, delimiter)
         elif row:
             place = f"{path}:{line}"
             yield Unit(place, partial(_make, header, row, place, options))
@@ -59,14 +69,15 @@ def _units(file: IO[str], delimiter: str, path: Path, options: ReadOptions) -> I
         raise InvalidDataError(f"{path} is empty; its first line must name the columns")
 
 
-def _header(row: list[str], path: Path, options: ReadOptions) -> list[str]:
+def _header(row: list[str], path: Path, options: ReadOptions, delimiter: str) -> list[str]:
     repeated = [name for name in row if row.count(name) > 1]
     if repeated:
         raise InvalidDataError(f"{path}: the column {repeated[0]!r} is there twice; rename one of them")
     try:
         options.columns.resolve(row)
     except InvalidDocumentError as error:
-        raise InvalidDataError(f"{path}: {error}") from error
+        hint = delimiter_hint(row, delimiter, "delimiter:")
+        raise InvalidDataError(f"{path}: {f'{hint}. ' if hint else ''}{error}") from error
     return row
 
 
@@ -88,7 +99,9 @@ def _cells_to_document(cells: dict[str, str], place: str, options: ReadOptions) 
     }
     absent = {column: None for column in cells if column not in values}
     names = {} if options.label_names is None else dict.fromkeys(_SCALARS, options.label_names)
-    return row_to_document({**values, **absent}, columns=options.columns, place=place, names=names)
+    row = {**values, **absent}
+    skip = options.skip_blank_labels
+    return row_to_document(row, columns=options.columns, place=place, names=names, skip_blank=skip)
 
 
 def _value(cell: str, field: str | None, *, with_names: bool) -> Any:
@@ -135,6 +148,6 @@ def _cell(value: Any) -> str | None:
     return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
-_TAKES = frozenset({"columns", "label_names"})
+_TAKES = frozenset({"columns", "label_names", "delimiter", "encoding", "blank_labels"})
 CSV = Format("csv", (".csv",), ".csv", partial(_read, ","), partial(_write, ",", "csv"), takes=_TAKES)
 TSV = Format("tsv", (".tsv",), ".tsv", partial(_read, "\t"), partial(_write, "\t", "tsv"), takes=_TAKES)

@@ -2,7 +2,8 @@
 
 https://github.com/apache/uima-uimaj-io-jsoncas and its specification; offsets count UTF-16 code units. Read are all
 annotations of custom layers and named entities, by their feature `label` or `value`, relations with `Governor` and
-`Dependent`, and labels of the whole document (`uima.cas.AnnotationBase`). Tokens, sentences and the like are not read.
+`Dependent`, and labels of the whole document (`uima.cas.AnnotationBase`). Tokens, sentences and the like are not read;
+other types and other features are counted in a warning.
 """
 
 import json
@@ -18,6 +19,7 @@ from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, read_units
 from nlp_training.data.formats.folders import Files, id_of_file, write_files
 from nlp_training.data.formats.offsets import Utf16
+from nlp_training.data.notes import count_unread
 from nlp_training.data.records import READ_FROM
 
 SPAN_LAYER = "custom.Span"
@@ -26,6 +28,11 @@ SPAN_LAYER = "custom.Span"
 _RELATION, _CATEGORY = "custom.Relation", "custom.DocumentLabel"
 _NAMED_ENTITY = "de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity"
 _NOT_READ = ("uima.", "de.tudarmstadt.ukp.")
+_CORE = "de.tudarmstadt.ukp.dkpro.core.api."
+LINGUISTIC = ("uima.", *(f"{_CORE}{part}." for part in ("segmentation", "lexmorph", "syntax", "metadata", "morph")))
+"""Types of words, sentences, parts of speech and trees, which are no annotations of entities."""
+
+_READ = frozenset({"sofa", "begin", "end", "label", "value", "score", "Governor", "Dependent"})
 
 
 def _feature(name: str, kind: str) -> dict[str, dict[str, str]]:
@@ -55,7 +62,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
     files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     if not files:
         raise InvalidDataError(f"{path} holds no .json file; export the documents as UIMA CAS JSON")
-    return read_units((Unit(str(file), partial(_read_file, file, path)) for file in files), options.on_error)
+    return read_units((Unit(str(file), partial(_read_file, file, path)) for file in files), options)
 
 
 def _read_file(file: Path, folder: Path) -> Document:
@@ -95,7 +102,9 @@ def _annotation(structures: dict[int, dict[str, Any]], units: Utf16) -> Annotati
     for number, structure in structures.items():
         kind: str = structure["%TYPE"]
         if not is_read(kind):
+            count_unread(kind.rpartition(".")[2], not kind.startswith(LINGUISTIC) and "begin" in structure)
             continue
+        _count_features(structure)
         if "@Governor" in structure:
             links.append(structure)
         elif "begin" in structure:
@@ -104,11 +113,21 @@ def _annotation(structures: dict[int, dict[str, Any]], units: Utf16) -> Annotati
             spans.append(Span(start=start, end=end, **_labelled(structure)))
         elif "@sofa" in structure:
             categories.append(Category(**_labelled(structure)))
+        else:
+            count_unread(kind.rpartition(".")[2])
     relations = [
         Relation(head=places[link["@Governor"]], tail=places[link["@Dependent"]], **_labelled(link)) for link in links
     ]
     found = {"spans": tuple(spans), "categories": tuple(categories), "relations": tuple(relations)}
     return Annotation.model_validate({kind: kept for kind, kept in found.items() if kept})
+
+
+def _count_features(structure: dict[str, Any]) -> None:
+    """Count the features of an annotation that are neither its label nor its place."""
+    for name, value in structure.items():
+        feature = name.removeprefix("@")
+        if feature not in _READ and not name.startswith(("%", "^")) and value not in (None, "", False):
+            count_unread(f"features {feature}")
 
 
 def _labelled(structure: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 r"""WebAnno TSV 3, which INCEpTION reads and writes: a folder with a file for each Document, or one such file.
 
 https://inception-project.github.io/releases/32.0/docs/user-guide.html#sect_webannotsv; offsets count UTF-16 code units.
-Read are span layers as in `uima_cas`, those with slots too, by their feature `label` or `value`. Relations, slots,
-chains, tokens and sentences are not read. A sentence is written for each line that begins with a word, its words are
-what white space separates; between two sentences is a line feed, or where the offsets say so, one and spaces. A span
-cannot begin or end with white space, since that belongs to no token.
+Read are span layers as in `uima_cas`, those with slots too, by their feature `label` or `value`. Relations, chains,
+other layers and other features are counted in a warning; tokens and sentences are not read. A sentence is written for
+each line that begins with a word, its words are what white space separates; between two sentences is a line feed, or
+where the offsets say so, one and spaces. A span cannot begin or end with white space, since that belongs to no token.
 """
 
 import re
@@ -20,7 +20,8 @@ from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, lines_of, located, numbered_lines, read_units
 from nlp_training.data.formats.folders import Files, id_of_file, write_files
 from nlp_training.data.formats.offsets import Utf16
-from nlp_training.data.formats.uima_cas import SPAN_LAYER, is_read
+from nlp_training.data.formats.uima_cas import LINGUISTIC, SPAN_LAYER, is_read
+from nlp_training.data.notes import count_unread
 from nlp_training.data.records import READ_FROM
 
 _HEADER = re.compile(r"#FORMAT=WebAnno TSV 3\.\d+")
@@ -56,7 +57,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
     files = sorted(path.rglob("*.tsv")) if path.is_dir() else [path]
     if not files:
         raise InvalidDataError(f"{path} holds no .tsv file; export the documents as WebAnno TSV 3")
-    return read_units((Unit(str(file), partial(_read_file, file, path)) for file in files), options.on_error)
+    return read_units((Unit(str(file), partial(_read_file, file, path)) for file in files), options)
 
 
 def _read_file(file: Path, folder: Path) -> Document:
@@ -65,20 +66,23 @@ def _read_file(file: Path, folder: Path) -> Document:
 
 def _make(lines: Iterable[Line], name: str, *, place: str) -> Document:
     rest = iter(lines)
-    layers = _layers(rest, place)
+    layers, others = _layers(rest, place)
     text, rows = _text_and_rows(rest, place)
     gold = Annotation(spans=tuple(_spans(rows, layers, text)))
     _check_gaps(rows, text, place)
+    for column, kind in others.items():
+        empty = ("_", "*") if kind.startswith("features") else ("_",)
+        count_unread(kind, sum(row.cells[column] not in empty for row in rows if column < len(row.cells)))
     with located(place):
         return as_document({"id": name, "raw_text": text, "gold": gold, "metadata": {READ_FROM: place}})
 
 
-def _layers(lines: Iterator[Line], place: str) -> list[_Layer]:
-    """The span layers that the header names, up to its empty line."""
+def _layers(lines: Iterator[Line], place: str) -> tuple[list[_Layer], dict[int, str]]:
+    """The span layers that the header names, up to its empty line, and the columns of what is not read."""
     _, first = next(lines, (0, ""))
     if not _HEADER.fullmatch(first):
         raise InvalidDocumentError(f"{place}:1: {first[:60]!r} is no header of WebAnno TSV 3; export as that")
-    layers = []
+    layers, others = [], dict[int, str]()
     width = 0
     for _, line in lines:
         if not line:
@@ -87,10 +91,20 @@ def _layers(lines: Iterator[Line], place: str) -> list[_Layer]:
         layer, *features = named.split("|")
         columns = tuple(range(width, width + max(1, len(features))))
         width += len(columns)
+        name = layer.rpartition(".")[2]
         if kind == "#T_SP" and is_read(layer):
             label = next((features.index(name) for name in ("label", "value") if name in features), None)
             layers.append(_Layer(layer, columns, None if label is None else columns[label]))
-    return layers
+            others |= {
+                columns[at]: f"features {feature}" for at, feature in enumerate(features) if at != label and feature
+            }
+        elif kind == "#T_RL" and is_read(layer):
+            others[columns[0]] = f"relations {name}"
+        elif kind == "#T_CH":
+            others[columns[0]] = f"chains {name}"
+        elif kind == "#T_SP" and not layer.startswith(LINGUISTIC):
+            others[columns[0]] = f"spans {name}"
+    return layers, others
 
 
 def _text_and_rows(lines: Iterator[Line], place: str) -> tuple[str, list[_Row]]:
