@@ -28,6 +28,11 @@ FORMAT_VERSION = 1
 """Version of what `processor_config.json` means. Raised when an older library would misread a newer file."""
 
 
+_WITHOUT_THIS_LIBRARY = {"AutoProcessor": "import_nlp_inference_first.Processor"}
+"""For the code named here, which does not exist, AutoProcessor raises an error where `nlp_inference` is not imported, in
+place of giving a plain tokenizer."""
+
+
 class Processor(SavedProcessor):
     """Turns Documents into model inputs, and model outputs back into Documents.
 
@@ -218,6 +223,7 @@ class Processor(SavedProcessor):
         custom = describe_custom(self.members())
         return {
             "processor_class": type(self).__name__,
+            **({} if self._auto_class else {"auto_map": dict(_WITHOUT_THIS_LIBRARY)}),
             "format_version": self.format_version,
             "task": self.task.to_spec(),
             "preprocess": self.preprocess.to_spec(),

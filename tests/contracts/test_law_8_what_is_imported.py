@@ -20,6 +20,7 @@ HEIGHTS = (
         "errors",
         "_auto",
         "_cached",
+        "_caller",
         "_cores",
         "_digests",
         "_foreign_errors",
