@@ -29,8 +29,8 @@ FORMAT_VERSION = 1
 
 
 _WITHOUT_THIS_LIBRARY = {"AutoProcessor": "import_nlp_inference_first.Processor"}
-"""For the code named here, which does not exist, AutoProcessor raises an error where `nlp_inference` is not imported, in
-place of giving a plain tokenizer."""
+"""The code named here does not exist: where `nlp_inference` is not imported, AutoProcessor raises an error in place of
+giving a plain tokenizer."""
 
 
 class Processor(SavedProcessor):
