@@ -6,7 +6,6 @@ predictions may not be, and `nlp-inference verify` tells.
 """
 
 import unicodedata
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal, Protocol, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nlp_inference._caller import warn_caller
 from nlp_inference._digests import file_digest, short_digest, source_digest
 from nlp_inference._model_code import class_digest
 from nlp_inference.errors import ArtefactError
@@ -252,11 +252,10 @@ def as_fingerprint(fingerprint: Fingerprint | Mapping[str, Any] | None) -> Finge
 def warn_of_changes(changes: Sequence[str], *, source: str) -> None:
     """Warn in one line of what has changed since `source` was saved, if anything has."""
     if changes:
-        warnings.warn(
+        warn_caller(
             f"since {source!r} was saved, this has changed and may change its predictions: {', '.join(changes)}; "
             f"run: nlp-inference verify {source}",
             FingerprintWarning,
-            stacklevel=3,
         )
 
 

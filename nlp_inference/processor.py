@@ -38,6 +38,11 @@ class ImpreciseSpanWarning(UserWarning):
     """Predicted spans are much wider than what the model saw, as one edit rewrote the text around them."""
 
 
+_WITHOUT_THIS_LIBRARY = {"AutoProcessor": "import_nlp_inference_first.Processor"}
+"""The code named here does not exist: where `nlp_inference` is not imported, AutoProcessor raises an error in place of
+giving a plain tokenizer."""
+
+
 class Processor(SavedProcessor):
     """Turns Documents into model inputs, and model outputs back into Documents.
 
@@ -244,6 +249,7 @@ class Processor(SavedProcessor):
         custom = describe_custom(self.members())
         return {
             "processor_class": type(self).__name__,
+            **({} if self._auto_class else {"auto_map": dict(_WITHOUT_THIS_LIBRARY)}),
             "format_version": self.format_version,
             "task": self.task.to_spec(),
             "preprocess": self.preprocess.to_spec(),

@@ -19,6 +19,7 @@ from nlp_training.input_profile import training_profile
 from nlp_training.model_folder import write_fingerprint
 from nlp_training.replacing import replacing_folder
 from nlp_training.reports.model_card import model_card
+from nlp_training.requirements_file import REQUIREMENTS_FILE, inference_requirements
 from nlp_training.served_weights import plain_model
 from nlp_training.trainer import DocumentTrainer
 
@@ -44,6 +45,7 @@ def save_artefact(
             trainer.processor, weights=weights, runtime="torch", folder=folder, model=type(model)
         )
         write_fingerprint(folder, fingerprint)
+        (folder / REQUIREMENTS_FILE).write_text(inference_requirements(fingerprint), encoding="utf-8")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PaddingWarning)  # the end of the run says it
             record_artefact(folder, golden)

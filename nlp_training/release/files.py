@@ -26,6 +26,7 @@ _MAY_COME = (
     "metrics.json",
     "model.safetensors.index.json",
     "profile.json",
+    "requirements.txt",
     "sentencepiece.bpe.model",
     "special_tokens_map.json",
     "spiece.model",

@@ -55,6 +55,8 @@ from transformers import pipeline
 
 print(pipeline("{task}", model="{name}")("..."))
 ```
+
+`AutoProcessor.from_pretrained` needs `import nlp_inference` first, and raises an error without it.
 """
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 

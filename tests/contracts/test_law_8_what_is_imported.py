@@ -21,6 +21,7 @@ HEIGHTS = (
         "_auto",
         "_config_sizes",
         "_cached",
+        "_caller",
         "_cores",
         "_digests",
         "_foreign_errors",

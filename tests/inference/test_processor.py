@@ -1,6 +1,8 @@
 """The processor: what it takes, the batch it makes, and the errors of what does not fit together."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -32,6 +34,7 @@ def test_it_is_a_processor_of_transformers(token_processor, saved_model):
     saved = json.loads((saved_model / "processor_config.json").read_text(encoding="utf-8"))
     assert saved == {
         "processor_class": "Processor",
+        "auto_map": {"AutoProcessor": "import_nlp_inference_first.Processor"},
         "format_version": 2,
         "task": {"token-classification": ["PERSON", "CITY"]},
         "preprocess": ["fix_encoding", "strip_html", "collapse_whitespace"],
@@ -139,3 +142,42 @@ def test_a_subclass_may_save_arguments_of_its_own(tokenizer, tmp_path):
     assert Louder.from_pretrained(tmp_path).volume == 3
     with pytest.raises(ArtefactError, match=r"does not know \['volume'\]"):
         Processor.from_pretrained(tmp_path)
+
+
+AUTO = """
+import sys
+from transformers import AutoProcessor, AutoTokenizer
+for trusted in (False, True):
+    try:
+        AutoProcessor.from_pretrained(sys.argv[1], trust_remote_code=trusted)
+    except (OSError, ValueError) as error:
+        print(type(error).__name__, "import_nlp_inference_first" in str(error))
+print(type(AutoTokenizer.from_pretrained(sys.argv[1])).__name__)
+import nlp_inference
+print(type(AutoProcessor.from_pretrained(sys.argv[1])).__name__)
+"""
+
+
+def test_auto_processor_without_this_library_is_an_error(token_processor, tmp_path):
+    """It would give a plain tokenizer; AutoTokenizer still does."""
+    token_processor.save_pretrained(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", AUTO, tmp_path],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.stdout.split("\n")[:-1] == ["ValueError False", "OSError True", "BertTokenizer", "Processor"], (
+        done.stderr
+    )
+
+
+def test_a_processor_saved_without_the_entry_for_auto_processor_is_loaded(token_processor, tmp_path):
+    token_processor.save_pretrained(tmp_path)
+    path = tmp_path / "processor_config.json"
+    saved = json.loads(path.read_text())
+    assert saved.pop("auto_map") == {"AutoProcessor": "import_nlp_inference_first.Processor"}
+    path.write_text(json.dumps(saved))
+    assert Processor.from_pretrained(tmp_path).to_dict() == token_processor.to_dict()

