@@ -40,4 +40,5 @@ def unit_starts_of(
     if rule != "whitespace":
         return word_starts
     behind = [start == 0 or text[start - 1].isspace() for start in offsets[word_starts, 0].tolist()]
-    return word_starts[np.array(behind, dtype=bool)]
+    starts: NDArray[np.int64] = word_starts[np.array(behind, dtype=bool)]
+    return starts
