@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -193,3 +196,46 @@ def test_a_run_without_evaluation_says_so_in_one_line_and_has_no_empty_tables(ru
         assert title not in told
     card = (result.model / "README.md").read_text()
     assert card.count("Not evaluated") == 1
+
+
+SLOW_STEPS = """
+import sys
+import time
+
+from rich.console import Console
+
+from nlp_training import load_config, train
+from nlp_training.trainer import DocumentTrainer
+
+step = DocumentTrainer.training_step
+
+
+def slow_step(trainer, *args, **kwargs):
+    print("step", flush=True)
+    time.sleep(0.5)
+    return step(trainer, *args, **kwargs)
+
+
+DocumentTrainer.training_step = slow_step
+train(load_config(sys.argv[1]), console=Console(quiet=True))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jit", [True, False])
+def test_a_run_that_gets_sigterm_is_resumed_to_the_same_end(run: RunConfig, tmp_path: Path, jit: bool) -> None:
+    run = run.model_copy(update={"training": run.training | {"enable_jit_checkpoint": jit}})
+    save_config(run, tmp_path / "run.yaml")
+    command = [sys.executable, "-c", SLOW_STEPS, str(tmp_path / "run.yaml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "step\n"
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == (1 if jit else -signal.SIGTERM)
+    assert ("InterruptedRunError" in errors) == jit
+    assert RunManifest.load(run.folder).status == ("interrupted" if jit else "running")
+    train(run, console=quiet(), resume=True)
+    complete = run.model_copy(update={"output_dir": str(tmp_path / "complete")})
+    train(complete, console=quiet())
+    assert_same(complete.folder, run.folder)
