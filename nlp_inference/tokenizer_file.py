@@ -67,7 +67,7 @@ def _same(saved: Any, built: Any) -> bool:
     if saved is None or built is None:
         return saved is None and built is None
     one, other = saved.__getstate__(), built.__getstate__()
-    return one == other or _plain(json.loads(one)) == _plain(json.loads(other))
+    return bool(one == other or _plain(json.loads(one)) == _plain(json.loads(other)))
 
 
 def _plain(part: Any) -> Any:
