@@ -30,7 +30,8 @@ def word_starts_of(offsets: NDArray[np.int64], encoding: Any) -> NDArray[np.int6
     words = words[filled]
     begins = np.ones(len(words), dtype=bool)
     begins[1:] = (words[1:] != words[:-1]) | (words[1:] < 0)
-    return filled[begins]
+    starts: NDArray[np.int64] = filled[begins]
+    return starts
 
 
 def unit_starts_of(
@@ -40,5 +41,5 @@ def unit_starts_of(
     if rule != "whitespace":
         return word_starts
     behind = [start == 0 or text[start - 1].isspace() for start in offsets[word_starts, 0].tolist()]
-    starts: NDArray[np.int64] = word_starts[np.array(behind, dtype=bool)]
-    return starts
+    found: NDArray[np.int64] = word_starts[np.array(behind, dtype=bool)]
+    return found

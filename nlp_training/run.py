@@ -121,8 +121,9 @@ def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
             report["train"] = measure_training_set(trainer, splits["train"])
             refuse_lost_gold("train", report["train"], limit=config.data.max_lost_gold)
         else:
-            first: Any = islice(trainer.train_dataset or (), _LOOKED_AT)
-            refuse_lost_gold("train", measure_split(processor, first), limit=config.data.max_lost_gold)
+            documents: Any = trainer.train_dataset
+            sample = measure_split(processor, islice(documents, _LOOKED_AT))
+            refuse_lost_gold("train", sample, limit=config.data.max_lost_gold)
         console.print(setup_table(trainer, splits), *lost_gold_lines(report), *unpinned_lines(config.data))
     data = data_prints(config, splits)
     checkpoint = choose_checkpoint(config, trainer, data, resume=resume, console=console)
