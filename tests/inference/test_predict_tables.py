@@ -91,7 +91,7 @@ def test_options_of_tables_are_refused_elsewhere(options, tmp_path):
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.jsonl.gz", "a.json"])
 def test_lines_of_json_lines_that_are_no_objects_are_failed_items(name, tmp_path):
-    lines = ['{"text": "Rome"}', '"just a string"', "[]", '{"text": null}', "null", "Ana lives in Rome", '{"text": "b"}']
+    lines = ['{"text": "Rome"}', '"just a string"', "[]", '{"text": null}', "null", "Ana lives here", '{"text": "b"}']
     first, *bad, last = items_of(tmp_path / name, "\n".join(lines))
     assert (first, last) == ({"raw_text": "Rome"}, {"raw_text": "b"})
     assert [one.id.rpartition(":")[2] for one in bad] == ["2", "3", "4", "5", "6"]
