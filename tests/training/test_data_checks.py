@@ -53,7 +53,7 @@ def test_sound_data_pass():
             {},
             (
                 "train: document 'a' (data.jsonl:2) has overlapping spans: 0:5 X '01234' and 4:8 Y '4567'. Keep "
-                "one of them, or choose a task for nested spans"
+                "one of them (data.overlapping_spans: outermost or longest does so), or choose a task for nested spans"
             ),
         ),
         (
@@ -61,7 +61,7 @@ def test_sound_data_pass():
             {},
             (
                 "train: document 'a' has no gold annotation. Besides the text it has 'lable'. Annotate it (an empty "
-                "list will do), or name its column"
+                "list will do), name its column, or leave out records with a blank label: blank_labels: skip"
             ),
         ),
         (

@@ -243,4 +243,5 @@ def test_where_a_format_is_not_certain_the_message_names_it(name, content, said)
 
 def test_columns_that_are_named_are_not_guessed_away():
     write("a.jsonl", {"text": "Ana", "label": ["x"], "topic": "y"})
-    assert labelled(read_jsonl("a.jsonl", columns={"label": "topic"})) == [("Ana", ["y"])]
+    with pytest.warns(DataWarning, match="1 x the key 'label'"):
+        assert labelled(read_jsonl("a.jsonl", columns={"label": "topic"})) == [("Ana", ["y"])]
