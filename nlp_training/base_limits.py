@@ -72,7 +72,8 @@ def check_reads(processor: Processor, limits: ModelLimits, *, resize: bool) -> N
 def resize_embeddings(model: PreTrainedModel, processor: Processor) -> None:
     """Add rows to the embeddings of a model for tokens that it does not know; none are taken away."""
     needed = highest_token_id(processor.tokenizer) + 1
-    if needed > model.get_input_embeddings().weight.shape[0]:
+    embeddings: Any = model.get_input_embeddings()
+    if needed > embeddings.weight.shape[0]:
         model.resize_token_embeddings(needed)
 
 

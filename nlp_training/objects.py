@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from nlp_inference import Document, Processor, Task
 from nlp_inference.architectures.own import architecture_named, runs_saved_code

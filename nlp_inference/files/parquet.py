@@ -130,7 +130,8 @@ def rows_at_once(group: Any, file: object, names: Collection[str] | None = None)
                 f"the column {column.path_in_schema!r} of {str(file)!r} has {column.total_uncompressed_size} bytes, "
                 f"compressed to {compressed}: that is no text. Write the file anew, with other row groups"
             )
-    return max(1, min(_ROWS_READ_AT_ONCE, _BYTES_AT_ONCE * group.num_rows // max(1, size)))
+    rows: int = max(1, min(_ROWS_READ_AT_ONCE, _BYTES_AT_ONCE * group.num_rows // max(1, size)))
+    return rows
 
 
 def _sizes(batch: Any, strings: list[str]) -> list[int]:

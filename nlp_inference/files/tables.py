@@ -85,15 +85,16 @@ def read_table(
 
 
 class _Row(NamedTuple):
-    """A row: the line where it begins, and its cells or what is wrong with it."""
+    """A row: the line where it begins, its cells or what is wrong with it, and characters left out as too many."""
 
     line: int
     cells: list[str]
     problem: str = ""
+    skipped: int = 0
 
 
 def _rows(lines: _Lines, name: str, delimiter: str) -> Iterator[_Row]:
-    """The rows; `lines.skipped` is for the present one."""
+    """Read the rows, each with the problem or the size that makes it unreadable."""
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     line = 1
     while True:
@@ -103,11 +104,11 @@ def _rows(lines: _Lines, name: str, delimiter: str) -> Iterator[_Row]:
         except TooLargeError as error:
             raise SourceError(f"{name!r} cannot be read beyond line {line}: {error}") from error
         except csv.Error as error:
-            yield _Row(line, [], f"{error}; quote cells that hold a quote or a line break")
+            yield _Row(line, [], f"{error}; quote cells that hold a quote or a line break", lines.skipped)
         else:
             if cells is None:
                 return
-            yield _Row(line, cells)
+            yield _Row(line, cells, skipped=lines.skipped)
         line = rows.line_num + 1
 
 
@@ -117,14 +118,14 @@ def _read(text: IO[str], name: str, columns: Columns, delimiter: str, most: int 
     lines = _Lines(text, most=most)
     rows = _rows(lines, name, delimiter)
     first = next(rows, None)
-    if first is None or first.problem or lines.skipped:
-        problem = "is empty" if first is None else first.problem or f"has {lines.skipped} characters in line 1"
+    if first is None or first.problem or first.skipped:
+        problem = "is empty" if first is None else first.problem or f"has {first.skipped} characters in line 1"
         raise SourceError(f"{name!r} {problem}; its first line must name the columns")
     header = _header(first.cells, name, columns, delimiter)
     for row in rows:
         place = f"{name}:{row.line}"
-        if lines.skipped:
-            yield too_long(place, lines.skipped, most)
+        if row.skipped:
+            yield too_long(place, row.skipped, most)
         elif row.problem:
             yield UnreadableItem(place, InvalidDocumentError(f"{place}: {row.problem}"))
         elif row.cells:
