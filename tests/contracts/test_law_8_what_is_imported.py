@@ -35,7 +35,7 @@ HEIGHTS = (
         "json_lines",
         "quiet",
     ),
-    ("aligned_text", "alignment", "hub"),
+    ("aligned_text", "alignment", "deletions", "hub", "mojibake"),
     ("registry", "document", "fingerprint"),
     ("transforms",),
     (

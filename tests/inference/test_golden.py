@@ -194,7 +194,7 @@ DIFFERENCES = {
         "edits",
         "transform 0 of those that changed the text",
         "collapse_whitespace (version 1)",
-        "strip_html (version 1)",
+        "strip_html (version 2)",
     ),
     "a token more": (lambda one: one["ids"]["ids"].append(9), "ids", "token 4", 9, None),
     "another place of a token": (

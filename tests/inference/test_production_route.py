@@ -52,7 +52,7 @@ ROUTE = [
         [("Ana   \t Kova\u0301cs", "PERSON"), ("Zurich", "CITY"), ("Zurich", "CITY")],
         "[PERSON]\n\n\n[CITY] [CITY]",
     ),
-    ("<script>Ana Kovács</script>", "", [], "<script>Ana Kovács</script>"),
+    ("<script>Ana Kovács</script>", "", [], "<script>[UNREAD]</script>"),
     ("nobody here 👩\u200d💻", "nobody here 👩\u200d💻", [], "nobody here 👩\u200d💻"),
 ]
 
