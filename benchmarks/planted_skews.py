@@ -246,7 +246,7 @@ SKEWS = (
     ),
     Skew("the tag scheme, in one of the files", _PROCESSOR, REFUSED, _in_task(scheme="BILOU")),
     Skew("the aggregation: `max`, not `first`", _PROCESSOR, "decoded", _in_task(aggregation="max")),
-    Skew("words end at white space", _PROCESSOR, "decoded", _in_task(words="whitespace")),
+    Skew("words end at white space", _PROCESSOR, "ids", _in_task(words="whitespace")),
     Skew("a threshold: 0.9, not 0.5", _PROCESSOR, "final", _step("postprocess", 1, {"min_score": 0.9})),
     Skew("spans are no longer trimmed", _PROCESSOR, "final", _in_processor(lambda saved: saved["postprocess"].pop(0))),
     Skew("the attention mask covers the padding", "the library", "batched", _mask_over_the_padding),
@@ -258,7 +258,10 @@ SKEWS = (
 def replay(skew: Skew, artefact: Path, folder: Path) -> Verification:
     """Plant a skew in a copy of `artefact` at `folder`, and verify it."""
     shutil.copytree(artefact, folder)
-    with skew.plant(folder) or nullcontext():
+    not_probed = mock.patch(
+        "nlp_inference.predictor.check_padding"
+    )  # else rows of such a model run alone, which is right
+    with skew.plant(folder) or nullcontext(), not_probed:
         return verify(Predictor.from_pretrained(folder, device="cpu", dtype=skew.dtype), read_golden(folder))
 
 

@@ -78,7 +78,7 @@ class Fingerprint(BaseModel):
         >>> processor = Processor(tokenizer, {"token-classification": {"labels": ["CITY"]}}, ["strip_html"])
         >>> fingerprint = Fingerprint.of(processor, weights=[Path(MODEL_DIR) / "model.safetensors"], runtime="torch")
         >>> fingerprint.weights["model.safetensors"], fingerprint.transforms["strip_html"].version
-        ('53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db', 1)
+        ('53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db', 2)
         >>> fingerprint.changes(processor)
         []
     """

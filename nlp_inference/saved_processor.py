@@ -15,7 +15,7 @@ from nlp_inference._foreign_errors import as_artefact_errors
 from nlp_inference._saved_files import read_saved_file
 from nlp_inference.custom_code import save_sources, with_custom_types
 from nlp_inference.errors import ArtefactError, PublishError
-from nlp_inference.fingerprint import Fingerprint, warn_of_changes
+from nlp_inference.fingerprint import Fingerprint, as_fingerprint, warn_of_changes
 from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.registry import Registered
 from nlp_inference.tasks import Task
@@ -149,7 +149,6 @@ class SavedProcessor(ProcessorMixin):
                 loaded.tokenizer, folder / "tokenizer.json", source=str(pretrained_model_name_or_path)
             )
         if loaded.fingerprint is not None:
-            loaded.fingerprint.check_settings(folder, source=str(pretrained_model_name_or_path))
             changes = loaded.fingerprint.changes(loaded, folder=folder, replaced=kwargs)
             warn_of_changes(changes, source=str(pretrained_model_name_or_path))
         return loaded
@@ -168,6 +167,9 @@ class SavedProcessor(ProcessorMixin):
         """
         folder = Path(pretrained_model_name_or_path)
         config = _read_config(folder / PROCESSOR_NAME)
+        fingerprint = as_fingerprint(config.get("fingerprint"))
+        if fingerprint is not None:
+            fingerprint.check_settings(folder, source=str(pretrained_model_name_or_path))
         trusted = bool(kwargs.get("trust_remote_code"))
         return with_custom_types(config, folder, trusted=trusted, replaced=kwargs), kwargs
 

@@ -101,17 +101,36 @@ class _Xz(io.RawIOBase):
         return bool(self._rest)
 
 
-def _buffered(file: object) -> IO[bytes]:
-    return cast("IO[bytes]", io.BufferedReader(cast("io.RawIOBase", file), _BUFFER))
+class _OneReadAtATime(io.RawIOBase):
+    """A decompressed file of which each read is one step, so that what comes before a damaged place is not lost."""
+
+    def __init__(self, file: "gzip.GzipFile | bz2.BZ2File") -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer as far as one step goes; 0 at the end."""
+        part = self._file.read1(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def _buffered(file: io.RawIOBase) -> IO[bytes]:
+    return cast("IO[bytes]", io.BufferedReader(file, _BUFFER))
 
 
 CODECS = {
     FileFormat.GZIP: Codec(
         lambda data: gzip.compress(data, 6, mtime=0),
         lambda: zlib.decompressobj(wbits=16 + zlib.MAX_WBITS),
-        lambda file: _buffered(gzip.GzipFile(fileobj=file, mode="rb")),
+        lambda file: _buffered(_OneReadAtATime(gzip.GzipFile(fileobj=file, mode="rb"))),
     ),
-    FileFormat.BZIP2: Codec(bz2.compress, bz2.BZ2Decompressor, lambda file: _buffered(bz2.BZ2File(file))),
+    FileFormat.BZIP2: Codec(
+        bz2.compress, bz2.BZ2Decompressor, lambda file: _buffered(_OneReadAtATime(bz2.BZ2File(file)))
+    ),
     FileFormat.XZ: Codec(lzma.compress, lzma.LZMADecompressor, lambda file: _buffered(_Xz(file))),
 }
 

@@ -255,6 +255,8 @@ def _raw_spans(encoded: EncodedDocument, units: Units, found: Sequence[_Found]) 
     spans: list[Span] = []
     edges = raw_edges(encoded, [(int(units.starts[one.first]), int(units.ends[one.after - 1])) for one in found])
     for (start, end), one in zip(edges, found, strict=True):
+        if start == end:  # all characters of the text were inserted: the raw text is empty
+            continue
         span = Span(start=start, end=end, label=one.label, score=one.score)
         if spans and start < spans[-1].end:
             span = _joined(spans.pop(), span)

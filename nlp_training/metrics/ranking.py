@@ -1,6 +1,6 @@
 """How well the scores of all labels rank documents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import fsum
 from typing import Any
 
@@ -15,6 +15,9 @@ _CITATION = """\
     title = "An introduction to {ROC} analysis", author = "Fawcett, Tom",
     journal = "Pattern Recognition Letters", volume = 27, year = "2006",
 }"""
+
+_ROUNDING = 0.01
+"""How far the sum of rounded probabilities may be from 1."""
 
 
 class LabelRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
@@ -48,7 +51,7 @@ class LabelRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not ty
         named = [{one["label"]: one["score"] for one in scores} for scores in predictions]
         known = set().union(*named)
         labels = sorted(known.union(references))
-        if not known or any(len(scores) < len(known) or None in scores.values() for scores in named):
+        if not known or any(len(scores) < len(known) or not _is_complete(scores) for scores in named):
             return {"roc_auc": None, "average_precision": None, "brier": None, "per_label": {}}
         scores = np.array([[one.get(label, 0.0) for label in labels] for one in named])
         gold = np.array(references)[:, None] == np.array(labels)
@@ -69,3 +72,8 @@ def _rank(gold: NDArray[np.bool_], scores: NDArray[np.float64]) -> dict[str, flo
         "roc_auc": float(roc_auc_score(gold, scores)),
         "average_precision": float(average_precision_score(gold, scores)),
     }
+
+
+def _is_complete(scores: Mapping[str, float | None]) -> bool:
+    """Return whether the scores are those of all labels, whose probabilities sum to 1."""
+    return None not in scores.values() and abs(fsum(score or 0.0 for score in scores.values()) - 1) < _ROUNDING

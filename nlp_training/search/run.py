@@ -58,8 +58,12 @@ class SearchResult:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for machines."""
-        trained = None if self.trained is None else asdict(self.trained) | {"model": str(self.trained.model)}
-        return asdict(self) | {"config": str(self.config), "trained": trained}
+        fields = asdict(self) | {"config": str(self.config)}
+        if self.trained is not None:
+            replay = self.trained.verification
+            verification = None if replay is None else replay.model_dump(mode="json")
+            fields["trained"] |= {"model": str(self.trained.model), "verification": verification}
+        return fields
 
 
 def search(config: RunConfig, *, console: Console | None = None, overwrite: bool = False) -> SearchResult:

@@ -24,7 +24,7 @@ def _predict(*arguments: str, stdin: str | None = None) -> list[dict[str, object
 
 
 def test_text_lines_and_json_lines_become_json_lines_in_order(saved_model: Path, tmp_path: Path) -> None:
-    source = tmp_path / "in.jsonl"
+    source = tmp_path / "in.txt"
     source.write_text('Ana lives in Rome\n\n{"id": "x", "text": "<b>Bo</b>", "metadata": {"a": 1}}\n', encoding="utf-8")
     first, second = _predict(str(saved_model), str(source))
     assert (first["id"], first["raw_text"]) == ("0", "Ana lives in Rome")

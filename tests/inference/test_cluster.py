@@ -72,7 +72,7 @@ def test_however_lines_are_cut_each_is_read_once_and_in_order(lines: list[str], 
 
 def test_an_item_without_an_id_is_called_by_its_place(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text('Ana\n\n{"id": 7, "text": "Rome"}\nBob\n{"id": "x"}\n{broken\n')
-    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b"Ana\n\nBob\n"))
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"Ana\n\nBob\n"))
     parquet.write_table(pa.table({"text": ["Ana", None, "Bob"]}), tmp_path / "c.parquet", row_group_size=2)
     plan = plan_for(source_files(str(tmp_path)), shard_bytes=6, shard_rows=2)
     assert [texts_and_ids(ShardItems(shard, columns=USUAL)) for shard in plan.shards()] == [
@@ -82,7 +82,7 @@ def test_an_item_without_an_id_is_called_by_its_place(tmp_path: Path) -> None:
         [],
         [("a.txt@47", "")],
         *[[]] * 2,
-        [("b.jsonl.gz:1", "Ana"), ("b.jsonl.gz:3", "Bob")],
+        [("b.txt.gz:1", "Ana"), ("b.txt.gz:3", "Bob")],
         [("c.parquet:1", "Ana"), ("c.parquet:2", "")],
         [("c.parquet:3", "Bob")],
     ]

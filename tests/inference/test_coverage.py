@@ -126,7 +126,7 @@ def test_read_and_unread_add_up_and_a_pair_is_covered_like_a_text_of_its_own(tok
         assert all(0 <= start < end <= length for start, end in stretches)
     not_read = [
         {place for start, end in stretches for place in range(start, end)}
-        for stretches in ((*found.unread, *found.unknown), (*found.unread_pair, *found.unknown_pair))
+        for stretches in (found.not_seen, found.not_seen_pair)
     ]
     assert found.characters == len(text) + len(pair or "")
     assert found.read == found.characters - sum(map(len, not_read))

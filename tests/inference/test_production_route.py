@@ -53,7 +53,7 @@ ROUTE = [
         "[PERSON]\n\n\n[CITY] [CITY]",
     ),
     ("<script>Ana Kovács</script>", "", [], "<script>[UNREAD]</script>"),
-    ("nobody here 👩\u200d💻", "nobody here 👩\u200d💻", [], "nobody here 👩\u200d💻"),
+    ("nobody here 👩\u200d💻", "nobody here 👩\u200d💻", [], "nobody here [UNREAD]"),
 ]
 
 

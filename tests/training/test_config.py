@@ -127,7 +127,8 @@ def test_a_folder_and_a_file_that_is_no_text_are_named(tmp_path: Path) -> None:
     [("no", "no"), ("yes", "yes"), ("on", "on"), ("Off", "Off"), ("true", True), ("False", False), ("3e-4", 3e-4)],
 )
 def test_only_true_and_false_are_booleans(minimal: Path, written: str, value: object) -> None:
-    assert load_config(minimal, [f"training.save_strategy={written}"]).training["save_strategy"] == value
+    config = load_config(minimal, [f"training.accelerator_config={{key: {written}}}"])
+    assert config.training["accelerator_config"] == {"key": value}
 
 
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
@@ -189,13 +190,13 @@ def test_strategies_that_cannot_keep_the_best_weights_are_named(
         _arguments(minimal, *overrides)
 
 
-def test_bf16_is_asked_of_the_hardware_unless_fp16_is_wanted(minimal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_is_asked_of_the_hardware_unless_it_is_given(minimal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
     resolved = {
         text: resolve_training(load_config(minimal, [f"training={text}"]), best_metric="f1")["bf16"]
-        for text in ("{use_cpu: true}", "{use_cpu: true, fp16: true}", "{use_cpu: true, bf16: false}")
+        for text in ("{use_cpu: true}", "{use_cpu: true, bf16: false}")
     }
-    assert list(resolved.values()) == [True, False, False]
+    assert list(resolved.values()) == [True, False]
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert resolve_training(load_config(minimal, ["training.use_cpu=true"]), best_metric="f1")["bf16"] is False
 

@@ -150,7 +150,7 @@ def test_moved_into_a_package_nothing_else_changes(
     own._MEMBERS.pop("GatedTagger")
     forget()
     with pytest.raises(UnknownTypeError, match="unknown transform 'drop_citations'"):
-        train(run(span_run, []), console=Console(file=io.StringIO()))
+        train(run(span_run, []), console=Console(file=io.StringIO()), overwrite=True)
     dist = site / "my_package-1.0.dist-info"
     dist.mkdir()
     (dist / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
@@ -162,7 +162,7 @@ def test_moved_into_a_package_nothing_else_changes(
         "[nlp_training.metrics]\nwhole_documents = my_package.my_training:WholeDocuments\n"
     )
     sys.path_importer_cache.clear()
-    model = train(run(span_run, []), console=Console(file=io.StringIO())).model
+    model = train(run(span_run, []), console=Console(file=io.StringIO()), overwrite=True).model
     assert (model / "model.safetensors").read_bytes() == before
     assert list(model.glob("*.py")) == []
     assert json.loads((model / "processor_config.json").read_text())["custom"][0]["package"] == "my-package 1.0"

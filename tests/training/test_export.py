@@ -334,11 +334,11 @@ def test_a_model_of_other_labels_is_refused_by_every_backend(copy, backend):
         Predictor.from_pretrained(copy, backend=backend)
 
 
-def test_an_exported_model_needs_no_configuration_beside_it(copy):
-    Processor.from_pretrained(copy).with_fingerprint(None).save_pretrained(copy)
+def test_an_exported_model_without_the_configuration_beside_it_is_not_complete(copy):
     (copy / "config.json").unlink()
     (copy / "model.safetensors").unlink()
-    assert Predictor.from_pretrained(copy).backend.name == "onnx"
+    with pytest.raises(ArtefactError, match=r"config\.json"):
+        Predictor.from_pretrained(copy)
 
 
 def test_an_export_leaves_the_settings_as_saving_the_processor_writes_them(exported, tmp_path):
@@ -352,10 +352,11 @@ def test_auto_takes_what_the_artefact_holds(copy):
     (copy / "model.safetensors").unlink()
     assert Predictor.from_pretrained(copy).backend.name == "onnx"
     (copy / "onnx" / "model.onnx").unlink()
+    assert Predictor.from_pretrained(copy).backend.dtype == "float16"
     with pytest.raises(
         ArtefactError, match=r"has no onnx/model.onnx, and it holds onnx/model_fp16.onnx.*dtype='float16'"
     ):
-        Predictor.from_pretrained(copy)
+        Predictor.from_pretrained(copy, dtype="float32")
 
 
 @pytest.mark.parametrize(

@@ -324,7 +324,7 @@ def test_a_streamed_run_has_one_commit_until_its_end_and_when_it_is_repeated(
     told = f"train had streamed documents, commit {two}, and has streamed documents, commit {one}; get them back"
     assert told in refused["err"]
 
-    assert run("train", str(config))["exit"] == 0
+    assert run("train", str(config), "--overwrite")["exit"] == 0
     assert RunManifest.load(folder).data["train"] == DataPrint(commit=two)
 
 

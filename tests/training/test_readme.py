@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from nlp_inference.cli import app as inference
 from nlp_training.cli import app as training
-from nlp_training.data_report import judge
+from nlp_training.data_report import check, judge
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -87,7 +87,8 @@ def test_commands_are_found_on_the_pages() -> None:
 def test_the_page_on_checks_has_a_line_on_every_finding_and_on_no_other() -> None:
     page = (ROOT / "docs" / "check_data.md").read_text().partition("## Findings")[2]
     told = [name for row in re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE) for name in re.findall("`([^`]+)`", row)]
-    kinds = re.findall(r'"([a-z-]+)", (?:split|"all"),', inspect.getsource(judge))
+    sources = inspect.getsource(judge) + inspect.getsource(check)
+    kinds = re.findall(r'"([a-z-]+)", (?:split|name|"all"),', sources)
     assert sorted(told) == sorted({*kinds, *judge._PROBLEMS})
 
 

@@ -21,7 +21,7 @@ from nlp_training.config import GoldenConfig, save_config
 from nlp_training.data.fingerprint import documents_sha256
 from nlp_training.reproducibility import code_state
 from nlp_training.reproducibility.compare import Row, compare_runs, explain_rows
-from nlp_training.reproducibility.manifest import Checkout, CodeState, DataPrint, Hardware, RunManifest
+from nlp_training.reproducibility.manifest import Checkout, CodeState, DataPrint, Hardware, Replay, RunManifest
 from nlp_training.reproducibility.record import RunRecord
 from nlp_training.reproducibility.whole_checkpoints import is_whole, last_whole, mark_whole, remove_after
 from nlp_training.trainer import DocumentTrainer
@@ -349,7 +349,7 @@ def test_nobody_is_sent_to_a_repetition_that_is_removed(finished: Path, monkeypa
     assert done.stderr.endswith("the repetition was not kept; to look into it: --output-dir DIR\n")
 
 
-def _finish_otherwise(record: RunRecord, _: Path) -> None:
+def _finish_otherwise(record: RunRecord, _: Path, *, verification: Replay | None = None) -> None:
     record._write(status="finished", metrics="0" * 64)
 
 

@@ -142,7 +142,9 @@ def test_each_test_set_of_the_hub_is_its_split_test_unless_it_says_otherwise(
     span_run: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("nlp_training.objects.load_documents", lambda _, default_split: asked.append(default_split))
+    monkeypatch.setattr(
+        "nlp_training.objects.load_documents", lambda _, default_split: asked.append(default_split) or []
+    )
     load_splits(_with(span_run, "data", test={"seen": "org/set", "unseen": "org/other"}))
     assert asked == ["train", "validation", "test", "test"]
 

@@ -10,6 +10,7 @@ from spacy.training import Corpus
 from nlp_inference.document import Annotation, Category, Document, Span
 from nlp_inference.errors import InvalidDocumentError, MissingExtraError
 from nlp_training.data import InvalidDataError, load_documents, write_documents
+from nlp_training.data.errors import DataWarning
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +94,8 @@ def test_what_spacy_made_is_read_with_entities_and_groups_and_each_span_once():
     doc.spans["sc"] = [doc.char_span(0, 7, label="PER"), doc.char_span(0, 3, label="FIRST")]
     doc.spans["more"] = [doc.char_span(8, 13, label="ACT")]
     doc.user_data["._.", "custom", None, None] = "not read"
-    document = made(doc)
+    with pytest.warns(DataWarning, match="not read as annotations: 1 x extension attributes"):
+        document = made(doc)
     assert (document.raw_text, document.id) == ("Ana Lee sings ", "made.spacy doc 1")
     assert found(document) == [("Ana Lee", "PER"), ("Ana", "FIRST"), ("sings", "ACT")]
     assert document.metadata == {"read_from": "made.spacy doc 1"}

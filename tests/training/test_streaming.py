@@ -19,7 +19,7 @@ from nlp_training import RunConfig, train
 from nlp_training.arguments import resolve_training
 from nlp_training.augment import Augmenter
 from nlp_training.data import DataSource, InvalidDataError, load_documents
-from nlp_training.data.formats.base import Unit, read_units
+from nlp_training.data.formats.base import ReadOptions, Unit, read_units
 from nlp_training.objects import build_processor, build_trainer, load_splits
 from nlp_training.reproducibility.manifest import DataPrint, RunManifest
 from nlp_training.streaming import DocumentStream, StreamedBatches
@@ -268,7 +268,7 @@ def test_repeated_ids_are_found_among_the_ids_that_are_kept(monkeypatch: pytest.
         units = (
             Unit(f"line {number}", lambda one=one: Document(id=one, raw_text="")) for number, one in enumerate(ids)
         )
-        return list(read_units(units, None))
+        return list(read_units(units, ReadOptions()))
 
     assert len(read("a", "b", "c", "d", "a")) == 5
     with pytest.raises(InvalidDocumentError, match="line 3: the id 'a' is already that of line 0"):

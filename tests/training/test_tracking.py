@@ -158,7 +158,7 @@ def test_mlflow_on_sqlite_has_settings_curves_scores_tags_and_files(
 
     monkeypatch.setattr("nlp_training.run.save_artefact", broken)
     with pytest.raises(RuntimeError, match="the disk is full"):
-        train(short(span_run, report_to="mlflow"), console=console())
+        train(short(span_run, report_to="mlflow"), console=console(), overwrite=True)
     runs = client.search_runs([client.get_experiment_by_name("spans").experiment_id])
     assert sorted(one.info.status for one in runs) == ["FAILED", "FINISHED"]
     assert mlflow.active_run() is None

@@ -132,8 +132,8 @@ BASE = {"name": "a", "model": {"base": "b"}, "data": {"train": "t"}, "processor"
     ("override", "message"),
     [
         ("data.train={path: x, columns: {txt: u}}", "'data.train.columns.txt'; did you mean 'text'? Known: id, label,"),
-        ("data.trian=x", "'data.trian'; did you mean 'train'? Known: sample_weight, split, test, train, validation"),
-        ("data.test={a: {pth: x}}", "'data.test.a.pth'; did you mean 'path'? Known: columns, format, label_names,"),
+        ("data.trian=x", "'data.trian'; did you mean 'train'? Known: max_lost_gold,"),
+        ("data.test={a: {pth: x}}", "'data.test.a.pth'; did you mean 'path'? Known: blank_labels, columns,"),
         ("processor.windows.max_len=3", "did you mean 'max_length'? Known: max_length, on_overflow, overlap"),
         ("golden.record=3", "did you mean 'records'? Known: file, records"),
         ("search.space={a: {lowest: 1}}", "'search.space.a.lowest'; did you mean 'low'? Known: choices, high, log,"),
