@@ -225,8 +225,18 @@ class _Tokenizer:
         elif self._text[token.head - 2] != "/" and (
             name in names.INTEGRATION or (self._is_foreign() and name in names.INTEGRATION[self._open[-1]])
         ):
+            if name == "annotation-xml" and not _holds_html(self._text[match.start() : token.head]):
+                return
             self._open.append(name)
             self._counts[name] += 1
+
+
+def _holds_html(tag: str) -> bool:
+    """Return whether an `annotation-xml` start tag declares HTML content; without that, its content is MathML.
+
+    Source: https://html.spec.whatwg.org/multipage/parsing.html#html-integration-point
+    """
+    return _compiled(r"encoding\s*+=\s*+[\"']?(?:text/html|application/xhtml\+xml)\b").search(tag.lower()) is not None
 
 
 def _end_of_script(text: str, start: int) -> int:

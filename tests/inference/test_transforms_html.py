@@ -123,3 +123,15 @@ def test_hostile_markup_takes_linear_time(piece, frame):
 def test_broken_markup_never_fails_and_never_grows(text):
     document = StripHtml()(Document(raw_text=text))
     assert len(document.text) <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<math><annotation-xml><![CDATA[Ana]]></annotation-xml></math>", "Ana"),
+        ("<math><annotation-xml encoding='text/html'><![CDATA[Ana]]>Bob</annotation-xml></math>", "Bob"),
+        ("<math><annotation-xml encoding=MathML-Content><![CDATA[Ana]]></annotation-xml></math>", "Ana"),
+    ],
+)
+def test_annotation_xml_holds_html_only_if_it_says_so(html: str, text: str) -> None:
+    assert StripHtml()(Document(raw_text=html)).text == text
