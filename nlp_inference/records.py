@@ -12,7 +12,7 @@ from nlp_inference.json_lines import BYTE_ORDER_MARK, TooLongLine, decode_line, 
 from nlp_inference.limits import MAX_LINE_BYTES, MAX_OBJECTS
 from nlp_inference.predictor import FailedDocument
 
-__all__ = ["Columns", "USUAL", "as_id", "holds_objects", "object_to_item", "read_items", "to_json_line", "too_long"]
+__all__ = ["Columns", "as_id", "holds_objects", "object_to_item", "read_items", "to_json_line", "too_long"]
 
 
 def read_items(

@@ -13,10 +13,10 @@ from nlp_inference.document import Document
 from nlp_inference.errors import ArtefactError, OutputError, PredictionError, SourceError
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
+from nlp_inference.items import USUAL, Columns
 from nlp_inference.limits import MAX_CHARACTERS, MAX_LINE_BYTES
 from nlp_inference.predictor import FailedDocument, Predictor
 from nlp_inference.processor import Processor
-from nlp_inference.records import USUAL, Columns
 
 
 @dataclass(frozen=True)
