@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from nlp_inference._shorten import shorten
 from nlp_inference.errors import InvalidSpecError
 
-_OTHERWISE_CHECKED = {"resume_from_checkpoint", "report_to", "output_dir", "seed", "data_seed"}
+_OTHERWISE_CHECKED = {"resume_from_checkpoint", "report_to", "output_dir"}
 _POSITIVE: FieldInfo = Field(gt=0, allow_inf_nan=False)
 _NOT_NEGATIVE: FieldInfo = Field(ge=0, allow_inf_nan=False)
 _AT_LEAST_1: FieldInfo = Field(ge=1)

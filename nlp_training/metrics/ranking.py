@@ -51,7 +51,8 @@ class LabelRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not ty
         named = [{one["label"]: one["score"] for one in scores} for scores in predictions]
         known = set().union(*named)
         labels = sorted(known.union(references))
-        if not known or any(len(scores) < len(known) or not _is_complete(scores) for scores in named):
+        sums_to_1 = not known.issuperset(references)  # a gold label without scores: unknown to the model, or left out
+        if not known or not all(_is_complete(scores, len(known), sums_to_1=sums_to_1) for scores in named):
             return {"roc_auc": None, "average_precision": None, "brier": None, "per_label": {}}
         scores = np.array([[one.get(label, 0.0) for label in labels] for one in named])
         gold = np.array(references)[:, None] == np.array(labels)
@@ -74,6 +75,7 @@ def _rank(gold: NDArray[np.bool_], scores: NDArray[np.float64]) -> dict[str, flo
     }
 
 
-def _is_complete(scores: Mapping[str, float | None]) -> bool:
-    """Return whether the scores are those of all labels, whose probabilities sum to 1."""
-    return None not in scores.values() and abs(fsum(score or 0.0 for score in scores.values()) - 1) < _ROUNDING
+def _is_complete(scores: Mapping[str, float | None], labels: int, *, sums_to_1: bool) -> bool:
+    """Return whether there is a score for each label; with `sums_to_1`, also whether they are all of a softmax."""
+    numbers = [score for score in scores.values() if score is not None]
+    return len(numbers) == labels and (not sums_to_1 or abs(fsum(numbers) - 1) < _ROUNDING)
