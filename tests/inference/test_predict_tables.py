@@ -16,8 +16,8 @@ from nlp_inference.predictor import FailedDocument
 runner = CliRunner()
 
 
-def items_of(path, content, *, encoding="utf-8", **options):
-    data = content if isinstance(content, bytes) else content.encode(encoding)
+def items_of(path, content, **options):
+    data = content if isinstance(content, bytes) else content.encode(options.get("encoding") or "utf-8")
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
     with open_source(str(path), **options) as opened:
         return list(opened.items)
