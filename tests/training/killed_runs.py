@@ -10,7 +10,6 @@ itself SIGKILL. Places in the midst of writing leave what a kill leaves there: h
 
 import json
 import os
-import shutil
 import signal
 import sys
 import traceback
@@ -28,7 +27,8 @@ from rich.console import Console
 import nlp_training.artefact
 import nlp_training.run
 from nlp_training import load_config, train
-from nlp_training.reproducibility import resumable_trainer
+from nlp_training.reproducibility import resumable_trainer, whole_checkpoints
+from nlp_training.reproducibility.whole_checkpoints import checkpoints_in
 from nlp_training.trainer import DocumentTrainer
 
 
@@ -60,9 +60,10 @@ def write_half_of_weights(tensors: Any, file: Any, **_: Any) -> None:
     Path(file).write_bytes(whole[: len(whole) // 2])
 
 
-def remove_half(folder: Any, *_: Any, **__: Any) -> None:
-    """As `rmtree` goes on: one file after the other."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+def remove_half(folder: str, best_model_checkpoint: str | None, **_: Any) -> None:
+    """Remove half of the files of the oldest checkpoint that is not the best one."""
+    oldest = next(path for path in checkpoints_in(Path(folder)) if str(path) != best_model_checkpoint)
+    files = sorted(path for path in oldest.rglob("*") if path.is_file())
     for path in files[: len(files) // 2]:
         path.unlink()
 
@@ -78,7 +79,7 @@ PLACES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "weights": (transformers.modeling_utils, "safe_save_file", write_half_of_weights),
     "mark": (resumable_trainer, "mark_whole", nothing),
     "rotate": (resumable_trainer, "keep_best_and_last", nothing),
-    "rmtree": (shutil, "rmtree", remove_half),
+    "remove": (whole_checkpoints, "rotate_checkpoints", remove_half),
     "finalize": (DocumentTrainer, "_finalize_training", nothing),
     "calibrate": (nlp_training.run, "calibrate", nothing),
     "artefact": (nlp_training.artefact, "model_card", nothing),

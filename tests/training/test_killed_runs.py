@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import nlp_training
@@ -110,7 +112,7 @@ def test_killed_in_every_phase(span_run: RunConfig, tmp_path: Path) -> None:
         ("mark", 2),  # all of a checkpoint, but for the word that it is
         ("step", draw.randint(5, 8)),  # after the end of an epoch
         ("rotate", 2),  # one checkpoint more than there should be
-        ("rmtree", 2),  # half of an old checkpoint
+        ("remove", 2),  # half of an old checkpoint
         ("finalize", 1),
         ("calibrate", 1),
         ("artefact", 1),
@@ -160,7 +162,12 @@ def test_the_command_resumes_or_overwrites(
     monkeypatch: pytest.MonkeyPatch, words: list[str], resume: bool, overwrite: bool
 ) -> None:
     asked: list[tuple[bool, bool]] = []
-    monkeypatch.setattr(nlp_training, "train", lambda _, console, resume, overwrite: asked.append((resume, overwrite)))
+
+    def trained(_: RunConfig, *, console: Console, resume: bool, overwrite: bool) -> SimpleNamespace:
+        asked.append((resume, overwrite))
+        return SimpleNamespace(verification=None)
+
+    monkeypatch.setattr(nlp_training, "train", trained)
     assert CliRunner().invoke(app, ["train", str(ROOT / "configs" / "quickstart.yaml"), *words]).exit_code == 0
     assert asked == [(resume, overwrite)]
 

@@ -17,7 +17,7 @@ COUNT = 7  # shares of unequal size
 
 def test_two_processes_answer_each_document_once_and_in_order(saved_model: Path, tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    lines = [f"Ana number {number} lives in Rome" for number in range(COUNT)]
+    lines = [json.dumps({"text": f"Ana number {number} lives in Rome"}) for number in range(COUNT)]
     lines[COUNT // 2] = '{"id": "poisoned"}'
     source.write_text("\n".join(lines) + "\n")
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]

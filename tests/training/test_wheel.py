@@ -66,6 +66,8 @@ def test_the_wheel_holds_both_packages_with_their_data_and_nothing_else(wheel):
     data = {
         "nlp_inference/py.typed",
         "nlp_training/py.typed",
+        "nlp_training/data/synthetic_pii/test.yaml",
+        "nlp_training/data/synthetic_pii/train.yaml",
         "nlp_training/reports/html/templates/page.css",
         "nlp_training/reports/html/templates/page.html.jinja",
         "nlp_training/reports/html/templates/parts.jinja",
