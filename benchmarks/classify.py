@@ -26,9 +26,9 @@ from side_by_side import make_texts, new_processor, rounds_in_turn, save_untrain
 from transformers import pipeline
 
 from nlp_inference import Predictor, Processor
+from nlp_inference._utils.quiet import quiet_libraries
 from nlp_inference.backends.onnx_files import onnx_file
 from nlp_inference.backends.torch import load_model
-from nlp_inference.quiet import quiet_libraries
 from nlp_inference.tasks import TextClassification
 from nlp_training.export.graph import describe, export_graph, save_graph
 from nlp_training.export.precision import Int8Mode, to_int8_dynamic, to_int8_static

@@ -27,8 +27,8 @@ from side_by_side import rounds_in_turn
 from transformers import AutoTokenizer, pipeline
 
 from nlp_inference import Document, Predictor, Processor
+from nlp_inference._utils.quiet import quiet_libraries
 from nlp_inference.backends.onnx_files import exported
-from nlp_inference.quiet import quiet_libraries
 
 PLANTED = {"EMAIL", "PHONE"}
 PREDICTOR, PIPELINE = "Predictor", "pipeline, stride"

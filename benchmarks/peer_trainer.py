@@ -20,7 +20,7 @@ from transformers import (
     set_seed,
 )
 
-from nlp_inference.quiet import quiet_libraries
+from nlp_inference._utils.quiet import quiet_libraries
 
 
 def read(path):

@@ -24,11 +24,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, BertConfig, BertForTokenClassification
 
 from nlp_inference import Predictor, Processor, TokenClassification
+from nlp_inference._utils.quiet import quiet_libraries
 from nlp_inference.backends.torch import TorchBackend
+from nlp_inference.encoding.input_rows import InputLayout
 from nlp_inference.errors import ArtefactError
 from nlp_inference.golden import Verification, read_golden, record_artefact, verify
-from nlp_inference.layout import InputLayout
-from nlp_inference.quiet import quiet_libraries
 from nlp_inference.transforms import unicode as unicode_transforms
 from nlp_inference.transforms.whitespace import CollapseWhitespace
 
@@ -259,7 +259,7 @@ def replay(skew: Skew, artefact: Path, folder: Path) -> Verification:
     """Plant a skew in a copy of `artefact` at `folder`, and verify it."""
     shutil.copytree(artefact, folder)
     not_probed = mock.patch(
-        "nlp_inference.predictor.check_padding"
+        "nlp_inference.predict.predictor.check_padding"
     )  # else rows of such a model run alone, which is right
     with skew.plant(folder) or nullcontext(), not_probed:
         return verify(Predictor.from_pretrained(folder, device="cpu", dtype=skew.dtype), read_golden(folder))

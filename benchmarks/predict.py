@@ -27,10 +27,10 @@ from side_by_side import make_texts, rounds_in_turn, share_outside
 from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from nlp_inference import Predictor
+from nlp_inference._utils.quiet import quiet_libraries
 from nlp_inference.backends.onnx_files import exported
 from nlp_inference.backends.packing import packed
-from nlp_inference.batching import token_budget_batches
-from nlp_inference.quiet import quiet_libraries
+from nlp_inference.predict.batching import token_budget_batches
 
 PRECISIONS = (("torch", "float32"), ("torch", "bfloat16"), ("onnx", "float32"), ("onnx", "int8"))
 WARM_UP = 64

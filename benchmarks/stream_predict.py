@@ -53,8 +53,8 @@ def measure(model: str, path: Path, output: Path) -> None:
     from nlp_inference.files.formats import FileFormat
     from nlp_inference.files.provenance import Provenance
     from nlp_inference.files.reading import open_source
+    from nlp_inference.files.records import Columns
     from nlp_inference.files.resuming import writing_file
-    from nlp_inference.records import Columns
 
     predictor = Predictor.from_pretrained(model)
     predictor.predict(["Ana lives in Rome. " * (1 + number % 10) for number in range(WARM_UP)])

@@ -13,9 +13,9 @@ from time import perf_counter
 from accelerate import Accelerator
 from rich.console import Console
 
-from nlp_inference.quiet import quiet_libraries
+from nlp_inference._utils.quiet import quiet_libraries
 from nlp_training import load_config, train
-from nlp_training.collator import DocumentCollator
+from nlp_training.batches.collator import DocumentCollator
 from nlp_training.trainer import DocumentTrainer
 
 SECONDS = defaultdict(float)

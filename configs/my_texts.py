@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from nlp_inference import Transform
-from nlp_inference.aligned_text import Edit
+from nlp_inference.document.aligned_text import Edit
 
 
 class DropCitations(Transform):

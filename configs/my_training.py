@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nlp_inference import Annotation, Document
-from nlp_inference.aligned_text import Edit
+from nlp_inference.document.aligned_text import Edit
 from nlp_training.augment import Augmentation, Corpus
 from nlp_training.losses import Items, Loss
 from nlp_training.metrics import Metric

@@ -11,9 +11,9 @@ from nlp_inference._auto import register_processor
 if TYPE_CHECKING:
     from nlp_inference.architectures import CheckpointReport, load_checkpoint
     from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
-    from nlp_inference.predictor import FailedDocument, Predictor
+    from nlp_inference.document.redaction import redact
+    from nlp_inference.predict.predictor import FailedDocument, Predictor
     from nlp_inference.processor import Processor
-    from nlp_inference.redaction import redact
     from nlp_inference.tasks import (
         CrfTokenClassification,
         SpanClassification,
@@ -31,9 +31,9 @@ _MODULES = {
     "Coverage": "document",
     "CrfTokenClassification": "tasks",
     "Document": "document",
-    "FailedDocument": "predictor",
+    "FailedDocument": "predict.predictor",
     "PostTransform": "transforms",
-    "Predictor": "predictor",
+    "Predictor": "predict.predictor",
     "Processor": "processor",
     "Relation": "document",
     "Span": "document",
@@ -43,7 +43,7 @@ _MODULES = {
     "TokenClassification": "tasks",
     "Transform": "transforms",
     "load_checkpoint": "architectures",
-    "redact": "redaction",
+    "redact": "document.redaction",
 }
 
 __all__ = [
@@ -73,7 +73,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nlp_inference._caller import without_torch_advice
+    from nlp_inference._utils.caller import without_torch_advice
 
     with without_torch_advice():
         return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -19,8 +19,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.file_download import repo_folder_name
 
-from nlp_inference._digests import file_digest
-from nlp_inference._saved_files import check_saved_files
+from nlp_inference._utils.digests import file_digest
+from nlp_inference._utils.saved_files import check_saved_files
 from nlp_inference.errors import ArtefactError
 
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")

@@ -19,8 +19,8 @@ from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nlp_inference._cached import cached
-from nlp_inference._shorten import shorten
+from nlp_inference._utils.cached import cached
+from nlp_inference._utils.shorten import shorten
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
 
 Spec = str | Mapping[str, Any]

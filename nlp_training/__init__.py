@@ -7,24 +7,24 @@ modules, raises a `MissingExtraError` with the pip command.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nlp_inference._optional import require_installed
+from nlp_inference._utils.extras import require_installed
 
 if TYPE_CHECKING:
-    from nlp_training.collator import DocumentCollator
+    from nlp_training.batches.collator import DocumentCollator
     from nlp_training.config import RunConfig, load_config
     from nlp_training.data import load_documents, read_jsonl
-    from nlp_training.run import RunResult, train
+    from nlp_training.runs.run import RunResult, train
     from nlp_training.trainer import DocumentTrainer
 
 _MODULES = {
-    "DocumentCollator": "collator",
+    "DocumentCollator": "batches.collator",
     "DocumentTrainer": "trainer",
     "RunConfig": "config",
     "load_config": "config",
     "load_documents": "data",
     "read_jsonl": "data",
-    "RunResult": "run",
-    "train": "run",
+    "RunResult": "runs.run",
+    "train": "runs.run",
 }
 
 __all__ = [

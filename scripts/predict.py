@@ -13,10 +13,10 @@ import typer
 from accelerate import PartialState
 
 from nlp_inference import Predictor
+from nlp_inference._utils.quiet import quiet_libraries
+from nlp_inference.document.inputs import Item
 from nlp_inference.files.reading import open_source
-from nlp_inference.items import Item
-from nlp_inference.quiet import quiet_libraries
-from nlp_inference.records import to_json_line
+from nlp_inference.files.records import to_json_line
 
 
 def numbered(item: Item, number: int) -> Item:

@@ -2,7 +2,7 @@
 
 import typer
 
-from nlp_inference._optional import exit_on_missing_extra
+from nlp_inference._utils.extras import exit_on_missing_extra
 
 with exit_on_missing_extra():
     from nlp_training.cli.publish import publish_run

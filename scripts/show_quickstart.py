@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from nlp_inference import Predictor, redact
-from nlp_inference.quiet import quiet_libraries
+from nlp_inference._utils.quiet import quiet_libraries
 
 MESSY_TEXTS = Path(__file__).with_name("messy_texts.txt")
 

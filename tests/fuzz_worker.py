@@ -16,10 +16,10 @@ import numpy as np
 from fuzz_mutations import damage
 
 from nlp_inference import Document, Predictor, Processor
+from nlp_inference._utils.quiet import quiet_libraries
 from nlp_inference.errors import NlpInferenceError
 from nlp_inference.golden import verify
 from nlp_inference.golden.schema import read_golden
-from nlp_inference.quiet import quiet_libraries
 
 TEXTS = ["", "Ana lives in Rome.", "<b>Ana</b> ##e\u0301 👩\u200d👧 \ufeff" * 3, "word " * 60, "x" * 300]
 FORBIDDEN = (

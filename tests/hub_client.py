@@ -139,7 +139,7 @@ def pipeline(model: str, text: str) -> list[str]:
 
 def fetch(model: str, **options: Any) -> dict[str, str]:
     """The digest of every file of a download."""
-    from nlp_inference._digests import file_digest
+    from nlp_inference._utils.digests import file_digest
     from nlp_inference.hub import SETTINGS_FILES, WEIGHT_FILES, artefact_folder
 
     folder = artefact_folder(model, files=(*SETTINGS_FILES, *WEIGHT_FILES), **options)

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from nlp_inference.aligned_text import AlignedText
 from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
+from nlp_inference.document.aligned_text import AlignedText
 from nlp_inference.tasks import CrfTokenClassification, SpanClassification, TextClassification, TokenClassification
 from nlp_inference.testing.texts import FRAGMENTS
 from nlp_inference.transforms import PostTransform, Transform

@@ -6,7 +6,7 @@ Names are loaded when they are first used, and torch with them: what is saved of
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nlp_inference._optional import require_installed
+from nlp_inference._utils.extras import require_installed
 
 if TYPE_CHECKING:
     from nlp_inference.architectures.checkpoint_report import CheckpointReport, Mismatch

@@ -8,7 +8,7 @@ from typing import Any
 
 from huggingface_hub.errors import HFValidationError
 
-from nlp_inference._saved_files import SETTINGS_BYTES, read_saved_file
+from nlp_inference._utils.saved_files import SETTINGS_BYTES, read_saved_file
 from nlp_inference.errors import ArtefactError
 from nlp_inference.hub import WEIGHT_FILES, artefact_folder
 

@@ -13,7 +13,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import TokenClassifierOutput
 
 from nlp_inference.architectures.families import AutoHead
-from nlp_inference.layout import IGNORED
+from nlp_inference.encoding.input_rows import IGNORED
 
 _TIMES_FASTER = 100.0
 """How much faster transitions move than the encoder, whose learning rate hardly moves them within a training."""

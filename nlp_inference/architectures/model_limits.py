@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedConfig
 
-from nlp_inference.backends.limits import ModelLimits
+from nlp_inference.architectures.input_limits import ModelLimits
 
 _POSITIONS = frozenset({"position_embeddings", "position_embedding", "wpe", "embed_positions", "positions_embed"})
 """What families call the embeddings of absolute positions."""

@@ -9,7 +9,7 @@ _MIXING = frozenset({"bigbird_pegasus", "canine", "convbert", "fnet", "funnel", 
 def mixes_padding(model: nn.Module) -> bool:
     """Whether a model is of a family that is known to mix padding into its outputs.
 
-    What is not known is found out by trying; see `nlp_inference.padding`. BigBird is one of them with block-sparse
+    What is not known is found out by trying; see `nlp_inference.backends.padding`. BigBird is one of them with block-sparse
     attention, which it has for long rows only.
 
     Example:

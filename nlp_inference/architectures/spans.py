@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import TokenClassifierOutput
 
 from nlp_inference.architectures.families import AutoHead
+from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidSpecError
-from nlp_inference.layout import IGNORED
 
 _PAIR_SIZE = 64
 """Of the vectors whose products say how well two tokens make a span, as in the paper."""

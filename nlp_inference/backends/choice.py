@@ -6,13 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from nlp_inference._optional import install_command, require
-from nlp_inference._saved_files import read_saved_file
+from nlp_inference._utils.extras import install_command, require
+from nlp_inference._utils.saved_files import read_saved_file
 from nlp_inference.backends.base import Backend
 from nlp_inference.backends.onnx_files import ONNX_STEMS, exported, onnx_file, onnx_golden_file
 from nlp_inference.errors import InvalidSpecError, MissingExtraError
-from nlp_inference.fingerprint import Fingerprint
 from nlp_inference.hub import WEIGHT_FILES
+from nlp_inference.processor.fingerprint import Fingerprint
 from nlp_inference.tasks import Task
 
 BackendName = Literal["auto", "torch", "onnx"]

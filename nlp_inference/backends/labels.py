@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from nlp_inference._foreign_errors import as_artefact_errors
-from nlp_inference._saved_files import read_saved_file
+from nlp_inference._utils.foreign_errors import as_artefact_errors
+from nlp_inference._utils.saved_files import read_saved_file
 from nlp_inference.errors import ArtefactError
 from nlp_inference.tasks import Task
 

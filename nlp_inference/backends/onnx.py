@@ -16,16 +16,16 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from nlp_inference._cores import available_cores, cpu_name
-from nlp_inference._foreign_errors import as_artefact_errors
-from nlp_inference._forks import ForkSafeLock, generation
+from nlp_inference._utils.cores import available_cores, cpu_name
+from nlp_inference._utils.foreign_errors import as_artefact_errors
+from nlp_inference._utils.forks import ForkSafeLock, generation
+from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.backends.labels import check_saved_labels
-from nlp_inference.backends.limits import ModelLimits
 from nlp_inference.backends.onnx_files import LIMITS_KEY, ROWS_APART_KEY, WEIGHTS_KEY, exported, onnx_file
 from nlp_inference.backends.onnx_loops import check_loops
 from nlp_inference.backends.rows import LEAST_TOKENS, rows_without_padding, stacked_outputs
 from nlp_inference.errors import ArtefactError, InvalidSpecError
-from nlp_inference.fingerprint import Fingerprint, warn_of_changes
+from nlp_inference.processor.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.tasks import Task
 
 _TOKEN_BUDGETS = {"cpu": 1024, "cuda": 32768}

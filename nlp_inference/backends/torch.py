@@ -1,6 +1,6 @@
 """PyTorch: the models of transformers, and any module that is called like one."""
 
-from nlp_inference._optional import require_installed
+from nlp_inference._utils.extras import require_installed
 
 require_installed(("torch",), extra="torch")
 
@@ -15,14 +15,14 @@ import transformers
 from numpy.typing import NDArray
 
 from nlp_inference import architectures
-from nlp_inference._config_sizes import check_config_sizes
-from nlp_inference._cores import cpu_name
-from nlp_inference._foreign_errors import as_artefact_errors
-from nlp_inference._model_code import changed_source, check_sources
-from nlp_inference._saved_files import check_saved_files, read_saved_file
+from nlp_inference._utils.cores import cpu_name
+from nlp_inference._utils.foreign_errors import as_artefact_errors
+from nlp_inference._utils.saved_files import check_saved_files, read_saved_file
 from nlp_inference.architectures.bounded_building import bounded_building
 from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.architectures.checkpoint_tensors import read_headers
+from nlp_inference.architectures.config_sizes import check_config_sizes
+from nlp_inference.architectures.model_code import changed_source, check_sources
 from nlp_inference.architectures.model_limits import model_limits
 from nlp_inference.architectures.own import runs_saved_code, saved_architecture
 from nlp_inference.architectures.padding_families import mixes_padding
@@ -31,8 +31,8 @@ from nlp_inference.backends.labels import check_labels
 from nlp_inference.backends.packing import packed
 from nlp_inference.backends.rows import LEAST_TOKENS, rows_without_padding, stacked_outputs
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
-from nlp_inference.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.hub import WEIGHT_FILES, artefact_folder
+from nlp_inference.processor.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.tasks import Task
 
 _CPU_TOKEN_BUDGET = 1024
@@ -48,7 +48,7 @@ _READ_BESIDE = (*_ADAPTER_FILES, "generation_config.json")
 class TorchBackend:
     """Runs a `torch.nn.Module` without gradients.
 
-    Where the outputs of a model depend on padding, its rows run one at a time; see `nlp_inference.padding`.
+    Where the outputs of a model depend on padding, its rows run one at a time; see `nlp_inference.backends.padding`.
 
     Args:
         model: called with the batch as keywords; returns a mapping of named tensors.

@@ -2,10 +2,10 @@
 
 import typer
 
+from nlp_inference._utils.quiet import quiet_imports
 from nlp_inference.cli.drift import drift
 from nlp_inference.cli.predict import predict
 from nlp_inference.cli.verify import verify
-from nlp_inference.quiet import quiet_imports
 
 app = typer.Typer(no_args_is_help=True, help="Predict with models that nlp-training made.", callback=quiet_imports)
 app.command()(drift)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from nlp_inference.cluster.job import Job
+    from nlp_inference.integrations.ray.job import Job
 
 
 def predict_on_cluster(job: "Job", *, resume: bool, overwrite: bool, messages: Console) -> None:
@@ -16,9 +16,9 @@ def predict_on_cluster(job: "Job", *, resume: bool, overwrite: bool, messages: C
     Raises:
         NlpInferenceError: as `run_on_ray`.
     """
-    from nlp_inference.cluster.parts import ShardReport
-    from nlp_inference.cluster.ray_engine import run_on_ray
-    from nlp_inference.quiet import quiet_libraries
+    from nlp_inference._utils.quiet import quiet_libraries
+    from nlp_inference.integrations.ray.parts import ShardReport
+    from nlp_inference.integrations.ray.ray_engine import run_on_ray
 
     quiet_libraries()
     logging.getLogger("ray").setLevel(logging.ERROR)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from nlp_inference.document.limits import MAX_CHARACTERS
 from nlp_inference.errors import NlpInferenceError
-from nlp_inference.limits import MAX_CHARACTERS
 
 if TYPE_CHECKING:
-    from nlp_inference.items import Item
-    from nlp_inference.predictor import Predictor
+    from nlp_inference.document.inputs import Item
+    from nlp_inference.predict.predictor import Predictor
 
 
 class Dtype(StrEnum):
@@ -93,8 +93,8 @@ class Loading:
 
 def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED) -> "Predictor":
     """Load a model, or say on one line why it cannot be loaded and exit with `status`."""
-    from nlp_inference.predictor import Predictor
-    from nlp_inference.quiet import one_line_warnings, quiet_libraries
+    from nlp_inference._utils.quiet import one_line_warnings, quiet_libraries
+    from nlp_inference.predict.predictor import Predictor
 
     quiet_libraries()
     try:

@@ -26,7 +26,7 @@ from nlp_inference.errors import NlpInferenceError
 
 if TYPE_CHECKING:
     from nlp_inference.drift import DriftReport, Profile
-    from nlp_inference.predictor import Predictor
+    from nlp_inference.predict.predictor import Predictor
 
 _SHOWN_BINS = 3
 _STYLES = {"moved": "bold red", "watch": "yellow", "stable": "dim"}
@@ -81,7 +81,7 @@ def drift(  # noqa: PLR0913 - each is an option of the command
 
 
 def _profile_of(source: str, predictor: "Predictor", messages: Console) -> "Profile":
-    from nlp_inference.predictor import FailedDocument
+    from nlp_inference.predict.predictor import FailedDocument
 
     with reading(source) as items:
         results = predictor.stream(items, on_error="record")

@@ -28,14 +28,14 @@ from nlp_inference.cli._shared import (
     stop,
 )
 from nlp_inference.document import Document
+from nlp_inference.document.limits import MAX_CHARACTERS, MAX_LINE_BYTES
 from nlp_inference.errors import NlpInferenceError, OutputLockedError
 from nlp_inference.files.formats import FileFormat, check_written, format_of
-from nlp_inference.limits import MAX_CHARACTERS, MAX_LINE_BYTES
 
 if TYPE_CHECKING:
+    from nlp_inference.files.records import Columns
     from nlp_inference.files.writing import ResultFile
-    from nlp_inference.predictor import FailedDocument, Predictor
-    from nlp_inference.records import Columns
+    from nlp_inference.predict.predictor import FailedDocument, Predictor
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
@@ -120,7 +120,7 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     The exit status is 0 if every document has a record, also one that says that it failed; 1 if the command had to
     stop; 2 if it was called wrongly; 130 after Ctrl-C. What was written stays, and --resume goes on from there.
     """
-    from nlp_inference.records import Columns
+    from nlp_inference.files.records import Columns
 
     messages = Console(stderr=True, soft_wrap=True)
     loading = Loading(model, device, dtype, revision, trust_remote_code, backend, token_budget, max_characters)
@@ -209,11 +209,11 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
         raise typer.BadParameter("--engine ray reads no CSV, for which --delimiter and --encoding are")
     if isinstance(loading.token_budget, str):  # measured: each machine would find another
         raise typer.BadParameter("--engine ray has one --token-budget for all machines: measure on one, and give it")
-    from nlp_inference._optional import require
+    from nlp_inference._utils.extras import require
     from nlp_inference.cli._cluster import predict_on_cluster
 
     require("ray.data", extra="ray")
-    from nlp_inference.cluster.job import Job
+    from nlp_inference.integrations.ray.job import Job
 
     wanted = Job(
         loading.model,
@@ -237,9 +237,9 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
 
 
 def _predict(job: _Job, loading: Loading, messages: Console) -> None:
+    from nlp_inference._utils.quiet import one_line_warnings
     from nlp_inference.files.reading import open_source
     from nlp_inference.files.resuming import held_against
-    from nlp_inference.quiet import one_line_warnings
 
     tally = _Tally()
     with ExitStack() as stack:
@@ -306,7 +306,7 @@ class _Screen:
         if self._console is not None:
             self._console.print(result)
         else:
-            from nlp_inference.records import to_json_line
+            from nlp_inference.files.records import to_json_line
 
             self._text.write(to_json_line(result) + "\n")
 

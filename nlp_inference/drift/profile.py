@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, model_validator
 
-from nlp_inference._saved_files import read_saved_file
+from nlp_inference._utils.saved_files import read_saved_file
 from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import explain
 

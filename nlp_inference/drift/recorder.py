@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from nlp_inference._forks import ForkSafeLock
+from nlp_inference._utils.forks import ForkSafeLock
 from nlp_inference.drift.counting import Served, profile_documents
 from nlp_inference.drift.profile import Profile
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, cast
 
+from nlp_inference.document.limits import MAX_DICTIONARY_BYTES
 from nlp_inference.files.formats import FileFormat
-from nlp_inference.limits import MAX_DICTIONARY_BYTES
 
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """What reading a file that breaks off, or is none of its kind, may raise."""

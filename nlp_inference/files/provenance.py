@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from nlp_inference.files.formats import FileFormat
-from nlp_inference.predictor import Predictor
-from nlp_inference.records import Columns
+from nlp_inference.files.records import Columns
+from nlp_inference.predict.predictor import Predictor
 
 
 class Provenance(BaseModel):

@@ -7,13 +7,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
+from nlp_inference.document.inputs import USUAL, Columns, Item
+from nlp_inference.document.limits import MAX_LINE_BYTES
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError, SourceError
 from nlp_inference.files.compression import CODECS, DAMAGED
 from nlp_inference.files.formats import DELIMITERS, FileFormat, format_of, table_in
-from nlp_inference.items import USUAL, Columns, Item
-from nlp_inference.json_lines import LineReader, TooLongLine, bounded_lines, decode_line, parse_json
-from nlp_inference.limits import MAX_LINE_BYTES
-from nlp_inference.records import holds_objects, read_items
+from nlp_inference.files.json_lines import LineReader, TooLongLine, bounded_lines, decode_line, parse_json
+from nlp_inference.files.records import holds_objects, read_items
 
 STDIN = "-"
 

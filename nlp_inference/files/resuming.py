@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nlp_inference._locks import exclusive_lock
-from nlp_inference._whole_files import write_whole
+from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.locks import exclusive_lock
+from nlp_inference.document.inputs import Item, item_name, writable
 from nlp_inference.errors import OutputError
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.provenance import Provenance
 from nlp_inference.files.writing import LinesFile, ResultFile
-from nlp_inference.items import Item, item_name, writable
 
 _SUFFIX = ".progress.json"
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
+from nlp_inference.document.inputs import Columns, Item, UnreadableItem
 from nlp_inference.errors import InvalidDocumentError, SourceError, TooLargeError
 from nlp_inference.files.dialects import check_dialect, delimiter_hint
-from nlp_inference.items import Columns, Item, UnreadableItem
-from nlp_inference.records import object_to_item, too_long
+from nlp_inference.files.records import object_to_item, too_long
 
 USUAL_TEXTS = ("raw_text", "text", "text_a")
 _PAIRS = ("raw_text_pair", "text_pair", "text_b")

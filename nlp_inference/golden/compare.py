@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
 
-from nlp_inference._shorten import shorten
-from nlp_inference.aligned_text import EditRecord
+from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Annotation
+from nlp_inference.document.aligned_text import EditRecord
 from nlp_inference.golden.compare_outputs import Place, find_in_logits
 from nlp_inference.golden.schema import (
     STAGES,
@@ -22,7 +22,7 @@ from nlp_inference.golden.schema import (
     WindowRow,
 )
 from nlp_inference.golden.tolerance import Tolerance
-from nlp_inference.predictor import FailedDocument
+from nlp_inference.predict.predictor import FailedDocument
 
 _SINCE_2 = ("deleted", "deleted_pair", "unknown", "unknown_pair", "imprecise")
 

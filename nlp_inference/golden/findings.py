@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from nlp_inference.document import Annotation, Document
-from nlp_inference.predictor import FailedDocument
+from nlp_inference.predict.predictor import FailedDocument
 
 Result = Document | FailedDocument
 

@@ -12,7 +12,7 @@ from nlp_inference.golden.hostile import hostile_documents
 from nlp_inference.golden.outputs import Allowance
 from nlp_inference.golden.schema import FORMAT_VERSION, MAX_RECORDS, MIN_RECORDS, GoldenFile, GoldenRecord, Origin
 from nlp_inference.golden.stages import golden_record
-from nlp_inference.predictor import Predictor
+from nlp_inference.predict.predictor import Predictor
 from nlp_inference.processor import Processor
 from nlp_inference.registry import explain
 

@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError, model_validator
 
-from nlp_inference._saved_files import read_saved_file
-from nlp_inference.aligned_text import EditRecord
+from nlp_inference._utils.saved_files import read_saved_file
 from nlp_inference.backends.onnx_files import onnx_golden_file
 from nlp_inference.document import Annotation, Coverage, Document
+from nlp_inference.document.aligned_text import EditRecord
 from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import explain
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nlp_inference.document import Annotation
 from nlp_inference.encoding import EncodedDocument
+from nlp_inference.encoding.input_rows import Row
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.golden.outputs import whole_output
 from nlp_inference.golden.schema import (
@@ -22,9 +23,8 @@ from nlp_inference.golden.schema import (
     Tokens,
     WindowRow,
 )
-from nlp_inference.layout import Row
+from nlp_inference.predict.trace import Trace
 from nlp_inference.processor import Processor
-from nlp_inference.trace import Trace
 
 _HEAD = 64
 """Values at the beginning of an array of whole numbers that are kept as they are."""

@@ -12,7 +12,7 @@ from nlp_inference.golden.outputs import as_recorded
 from nlp_inference.golden.schema import MIN_RECORDS, STAGES, Final, GoldenFile, GoldenRecord, Stage, read_golden
 from nlp_inference.golden.stages import golden_record
 from nlp_inference.golden.tolerance import tolerance_between
-from nlp_inference.predictor import FailedDocument, Predictor
+from nlp_inference.predict.predictor import FailedDocument, Predictor
 
 
 class Verification(BaseModel):

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Literal
 
-from nlp_inference.aligned_text import EditRecord, apply_edits
-from nlp_inference.deletions import merge_ranges
 from nlp_inference.document import Annotation, Category, Document, Span
+from nlp_inference.document.aligned_text import EditRecord, apply_edits
+from nlp_inference.document.deletions import merge_ranges
 from nlp_inference.rendering._glyphs import visible_change, visible_line
 
 MAX_MARKS = 300

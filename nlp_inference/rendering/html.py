@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from nlp_inference.aligned_text import EditRecord
 from nlp_inference.document import Category, Document
+from nlp_inference.document.aligned_text import EditRecord
 from nlp_inference.rendering import _layout as layout
 from nlp_inference.rendering._glyphs import glyph, visible, visible_line
 from nlp_inference.rendering._layout import SIGNS, Mark, Piece, Standing

@@ -8,8 +8,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from nlp_inference.aligned_text import EditRecord
 from nlp_inference.document import Document
+from nlp_inference.document.aligned_text import EditRecord
 from nlp_inference.rendering import _layout as layout
 from nlp_inference.rendering._glyphs import visible, visible_line
 from nlp_inference.rendering._layout import SIGNS, Mark, Piece, Standing

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
-from nlp_inference.layout import Row
+from nlp_inference.encoding.input_rows import Row
+from nlp_inference.encoding.words import WordRule
 from nlp_inference.registry import Registered, Spec, split_spec
-from nlp_inference.words import WordRule
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlp_inference.encoding import EncodedDocument
-from nlp_inference.layout import Row
+from nlp_inference.encoding.input_rows import Row
 from nlp_inference.tasks.base import Answered, Arrays
 from nlp_inference.tasks.linear_chain import tag_chains
 from nlp_inference.tasks.token_classification import Tagged, TokenClassification

@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from nlp_inference._cached import cached
+from nlp_inference._utils.cached import cached
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
-from nlp_inference.layout import Row
+from nlp_inference.encoding.input_rows import Row
+from nlp_inference.encoding.windows import Window
+from nlp_inference.encoding.words import WordRule
 from nlp_inference.tasks.base import Arrays, LostSpan, Task
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN
 from nlp_inference.tasks.units import UnitRange, Units, known_gold, raw_edges, read_units, why_lost
-from nlp_inference.windowing import Window
-from nlp_inference.words import WordRule
 
 
 class SpanClassification(Task):

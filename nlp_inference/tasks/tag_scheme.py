@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nlp_inference._cached import cached
+from nlp_inference._utils.cached import cached
 
 SchemeName = Literal["IO", "BIO", "BILOU", "BIOES"]
 

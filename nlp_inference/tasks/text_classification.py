@@ -9,8 +9,8 @@ from pydantic import Field, field_validator
 
 from nlp_inference.document import Annotation, Category
 from nlp_inference.encoding import EncodedDocument
+from nlp_inference.encoding.input_rows import Row
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.layout import Row
 from nlp_inference.tasks.base import Answered, Arrays
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax

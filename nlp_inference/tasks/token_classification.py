@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from nlp_inference._cached import cached
+from nlp_inference._utils.cached import cached
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
+from nlp_inference.encoding.input_rows import IGNORED, Row
+from nlp_inference.encoding.windows import stitch
+from nlp_inference.encoding.words import WordRule
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.layout import IGNORED, Row
 from nlp_inference.tasks.base import Answered, Arrays, LostSpan
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
@@ -21,8 +23,6 @@ from nlp_inference.tasks.tag_scheme import OUTSIDE, SchemeName, TagScheme, UnitS
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
 from nlp_inference.tasks.units import UnitRange, Units, known_gold, raw_edges, read_units, why_lost
 from nlp_inference.tasks.viterbi import best_valid_tags
-from nlp_inference.windowing import stitch
-from nlp_inference.words import WordRule
 
 
 class Tagged(NamedTuple):
@@ -56,7 +56,7 @@ class TokenClassification(SoftmaxTask):
             `max`; `none` tags tokens, which suits scripts without spaces. Spans start and end where units do.
         words: what a word is: `unicode`, a run of letters and digits, with punctuation and symbols apart, for every
             tokenizer; `whitespace`, what stands between white space, which suits texts that come tokenized;
-            `tokenizer`, what the tokenizer says. See `nlp_inference.words.WordRule`.
+            `tokenizer`, what the tokenizer says. See `nlp_inference.encoding.words.WordRule`.
         temperature: what logits are divided by before the softmax; `calibrate: true` fits it in training. It changes
             scores, and not which spans are found.
         outside_bias: added to the logit of `O`, the tag of no span: below zero more spans are found, above it fewer.

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from nlp_inference.document import Span
 from nlp_inference.encoding import EncodedDocument
+from nlp_inference.encoding.words import Characters, Positions, widen_to_clusters, word_bounds
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD
-from nlp_inference.words import Characters, Positions, widen_to_clusters, word_bounds
 
 UnitRange = tuple[int, int]
 """First unit, and unit after the last one."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
-from nlp_inference.aligned_text import apply_edits
 from nlp_inference.document import Document
+from nlp_inference.document.aligned_text import apply_edits
 from nlp_inference.testing._laws import attempt, check_identity, check_time, failed
 from nlp_inference.testing.texts import FIXED_TEXTS, growing_texts, messy_texts
 from nlp_inference.transforms.base import Transform

@@ -12,7 +12,7 @@ from html import unescape
 from html.entities import html5
 from typing import Literal, NamedTuple
 
-from nlp_inference.aligned_text import Range
+from nlp_inference.document.aligned_text import Range
 from nlp_inference.transforms import _html_names as names
 
 Kind = Literal["tag", "comment", "doctype", "cdata", "reference"]

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import regex
 
-from nlp_inference._shorten import shorten
+from nlp_inference._utils.shorten import shorten
 from nlp_inference.errors import PatternTimeoutError
 
 MAX_PATTERN_CHARACTERS = 10_000

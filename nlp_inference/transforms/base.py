@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Self
 
-from nlp_inference.aligned_text import AlignedText, Edit, Range
-from nlp_inference.deletions import find_lost, keeps_content
 from nlp_inference.document import Annotation, Document
+from nlp_inference.document.aligned_text import AlignedText, Edit, Range
+from nlp_inference.document.deletions import find_lost, keeps_content
 from nlp_inference.registry import Registered
 from nlp_inference.transforms.diff import diff_edits
 
@@ -42,7 +42,7 @@ class Transform(Registered, ABC):
         """Return the ranges of `text` with content (letters or digits) that the model cannot see after `edits`.
 
         They are reported in `Coverage.deleted`, and `redact` does not let them pass. It is called only if the edits
-        removed a letter or a digit, and only for predictions. The default is `nlp_inference.deletions.find_lost`;
+        removed a letter or a digit, and only for predictions. The default is `nlp_inference.document.deletions.find_lost`;
         override it where the transform knows better.
 
         Args:
@@ -56,7 +56,7 @@ class Transform(Registered, ABC):
 
         Raises:
             InvalidEditError: the proposed edits are out of order, overlap, or reach outside the text.
-            TooLargeError: the text would become too long; see `nlp_inference.limits`.
+            TooLargeError: the text would become too long; see `nlp_inference.document.limits`.
         """
         proposal = self.propose(aligned.current)
         if isinstance(proposal, str):

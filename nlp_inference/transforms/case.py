@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from nlp_inference.aligned_text import Edit
+from nlp_inference.document.aligned_text import Edit
 from nlp_inference.transforms.base import Transform
 from nlp_inference.transforms.diff import character_edits
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import regex
 
-from nlp_inference.aligned_text import Edit, make_edit
+from nlp_inference.document.aligned_text import Edit, make_edit
 from nlp_inference.transforms.base import Transform
 
 _INVISIBLE = (

@@ -9,9 +9,9 @@ from operator import ne
 import regex
 from rapidfuzz.distance import Levenshtein
 
-from nlp_inference.aligned_text import Edit
-from nlp_inference.deletions import MAX_UNIT
-from nlp_inference.mojibake import split_repair
+from nlp_inference.document.aligned_text import Edit
+from nlp_inference.document.deletions import MAX_UNIT
+from nlp_inference.document.mojibake import split_repair
 
 LEVENSHTEIN_CELLS = 4_000_000
 """Gaps of up to this many character pairs are compared character by character: some milliseconds each."""

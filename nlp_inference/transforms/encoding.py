@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from nlp_inference.aligned_text import Edit
-from nlp_inference.mojibake import split_repair
+from nlp_inference.document.aligned_text import Edit
+from nlp_inference.document.mojibake import split_repair
 from nlp_inference.transforms.base import Transform
 from nlp_inference.transforms.diff import diff_edits
 

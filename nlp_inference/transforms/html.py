@@ -7,8 +7,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from nlp_inference.aligned_text import Edit, Range
-from nlp_inference.deletions import has_content
+from nlp_inference.document.aligned_text import Edit, Range
+from nlp_inference.document.deletions import has_content
 from nlp_inference.transforms import _html_names as names
 from nlp_inference.transforms._html_tokens import Token, find_attributes, find_references, find_tokens
 from nlp_inference.transforms.base import Transform

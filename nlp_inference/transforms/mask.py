@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import regex
 from pydantic import Field
 
-from nlp_inference.aligned_text import Edit, Range, make_edit
-from nlp_inference.deletions import find_replaced
+from nlp_inference.document.aligned_text import Edit, Range, make_edit
+from nlp_inference.document.deletions import find_replaced
 from nlp_inference.transforms.base import Transform
 
 Kind = Literal["url", "email", "user", "number"]

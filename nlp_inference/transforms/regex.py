@@ -7,10 +7,10 @@ from typing import Annotated, Self
 import regex
 from pydantic import Field, model_validator
 
-from nlp_inference.aligned_text import Cuts, Edit, Range, make_edit
-from nlp_inference.deletions import find_replaced, has_content, merge_ranges
+from nlp_inference.document.aligned_text import Cuts, Edit, Range, make_edit
+from nlp_inference.document.deletions import find_replaced, has_content, merge_ranges
+from nlp_inference.document.limits import growth_limit
 from nlp_inference.errors import PatternTimeoutError, TooLargeError
-from nlp_inference.limits import growth_limit
 from nlp_inference.transforms._patterns import clock_free_characters, compile_pattern, quoted, run_limited
 from nlp_inference.transforms._splitting import Split, make_splitters
 from nlp_inference.transforms.base import Transform

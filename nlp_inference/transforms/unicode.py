@@ -7,7 +7,7 @@ from typing import Literal
 
 import regex
 
-from nlp_inference.aligned_text import Edit, apply_edits, make_edit
+from nlp_inference.document.aligned_text import Edit, apply_edits, make_edit
 from nlp_inference.transforms.base import Transform
 
 _JOINS_THE_PREVIOUS = (

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from nlp_inference.aligned_text import Edit, make_edit
+from nlp_inference.document.aligned_text import Edit, make_edit
 from nlp_inference.transforms.base import Transform
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from random import Random
 
-from nlp_inference.aligned_text import apply_edits
+from nlp_inference.document.aligned_text import apply_edits
 from nlp_inference.transforms import StripAccents
 from nlp_training.augment.base import LocalChange, Share
 

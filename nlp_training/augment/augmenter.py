@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
-from nlp_inference.aligned_text import AlignedText, EditRecord
 from nlp_inference.document import Document
+from nlp_inference.document.aligned_text import AlignedText, EditRecord
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.processor import Processor
 from nlp_inference.registry import Spec

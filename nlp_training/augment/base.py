@@ -11,8 +11,8 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
-from nlp_inference.aligned_text import AlignedText, Edit, EditRecord
 from nlp_inference.document import Annotation, Document, Span
+from nlp_inference.document.aligned_text import AlignedText, Edit, EditRecord
 from nlp_inference.registry import Registered
 from nlp_training.augment.corpus import Corpus
 from nlp_training.augment.places import covered_characters, gold_spans

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from nlp_inference.aligned_text import Edit
 from nlp_inference.document import Document
+from nlp_inference.document.aligned_text import Edit
 from nlp_training.augment.base import Augmentation, Share
 from nlp_training.augment.corpus import Corpus
 from nlp_training.augment.places import covered_characters

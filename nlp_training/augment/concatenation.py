@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import PositiveInt
 
-from nlp_inference.aligned_text import Edit
 from nlp_inference.document import Annotation, Document, Relation, Span
+from nlp_inference.document.aligned_text import Edit
 from nlp_training.augment.base import Augmentation, Rewrite
 from nlp_training.augment.corpus import Corpus
 

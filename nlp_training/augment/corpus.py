@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from nlp_inference._cached import cached
+from nlp_inference._utils.cached import cached
 from nlp_inference.document import Document
 
 

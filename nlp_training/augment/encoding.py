@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from random import Random
 
-from nlp_inference.aligned_text import AlignedText, Edit
 from nlp_inference.document import Document, Span
+from nlp_inference.document.aligned_text import AlignedText, Edit
 from nlp_inference.transforms import FixEncoding
 from nlp_training.augment.base import Augmentation, Share, SpanGuard, draw
 from nlp_training.augment.corpus import Corpus

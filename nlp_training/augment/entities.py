@@ -8,8 +8,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from nlp_inference.aligned_text import Edit
 from nlp_inference.document import Document
+from nlp_inference.document.aligned_text import Edit
 from nlp_training.augment.base import Augmentation, Share, draw
 from nlp_training.augment.corpus import Corpus
 from nlp_training.augment.places import lone_spans

@@ -8,8 +8,8 @@ from itertools import chain
 from random import Random
 from typing import Literal
 
-from nlp_inference.aligned_text import Edit
 from nlp_inference.document import Document
+from nlp_inference.document.aligned_text import Edit
 from nlp_inference.transforms import StripHtml
 from nlp_training.augment.base import Augmentation, Share, draw
 from nlp_training.augment.corpus import Corpus

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 
-from nlp_inference.aligned_text import Edit
 from nlp_inference.document import Annotation, Document
+from nlp_inference.document.aligned_text import Edit
 from nlp_training.augment.base import Augmentation, Rewrite, Share, draw
 from nlp_training.augment.corpus import Corpus
 from nlp_training.augment.places import covered_characters

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from random import Random
 
-from nlp_inference.aligned_text import Edit
 from nlp_inference.document import Document
+from nlp_inference.document.aligned_text import Edit
 from nlp_training.augment.base import Augmentation, Share, draw
 from nlp_training.augment.corpus import Corpus
 from nlp_training.augment.places import covered_characters, free_words

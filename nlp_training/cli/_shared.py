@@ -28,8 +28,8 @@ def source_fields(given: str) -> dict[str, Any]:
     """
     from yaml import YAMLError
 
+    from nlp_training.config.yaml_files import parse_yaml
     from nlp_training.data import InvalidDataError
-    from nlp_training.yaml_files import parse_yaml
 
     if not given.lstrip().startswith("{"):
         return {"path": given}

@@ -35,7 +35,7 @@ def check_data(
 ) -> None:
     """Check the data of a run: label ceiling, leaks, labels, edges, lengths. Exits with 1 if there is an error."""
     with one_line_errors():
-        from nlp_inference.quiet import quiet_libraries
+        from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training import load_config
         from nlp_training.data_report.check import check_data as check
         from nlp_training.data_report.judge import Bounds

@@ -67,7 +67,7 @@ def convert(
 ) -> None:
     """Convert documents to another format without loss: what it cannot carry is an error, or left out by --drop."""
     with one_line_errors():
-        from nlp_inference.quiet import quiet_libraries
+        from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training.data.sources import stream_documents
         from nlp_training.data.splits import parse_shares, split_documents
 

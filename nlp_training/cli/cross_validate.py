@@ -27,7 +27,7 @@ def cross_validate_run(
 ) -> None:
     """Predict every training document by a model that was not trained on it; started again, go on with what lacks."""
     with one_line_errors():
-        from nlp_inference.quiet import quiet_libraries
+        from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training import load_config
         from nlp_training.cross_validation.folds import FoldSettings
         from nlp_training.cross_validation.run import cross_validate

@@ -37,10 +37,10 @@ def evaluate(
     """Score a saved model on documents with gold."""
     with one_line_errors():
         from nlp_inference import Predictor
-        from nlp_inference.quiet import one_line_warnings, quiet_libraries
+        from nlp_inference._utils.quiet import one_line_warnings, quiet_libraries
         from nlp_training import load_documents
+        from nlp_training.artefact.folder import model_or_hub_id
         from nlp_training.evaluation import evaluate_pair
-        from nlp_training.model_folder import model_or_hub_id
         from nlp_training.reports.tables import paired_table, score_tables
 
         quiet_libraries()
@@ -63,8 +63,8 @@ def evaluate(
 
 def _own_metrics(config: Path) -> "list[Metric]":
     from nlp_training import load_config
+    from nlp_training.config.user_modules import import_modules
     from nlp_training.metrics import Metric
-    from nlp_training.user_modules import import_modules
 
     run = load_config(config)
     import_modules(run.modules)

@@ -53,7 +53,7 @@ def export_run(
     """Export a model to ONNX, replay and score it, and keep what is as good. Exits with 1 if one is refused."""
     messages = Console(stderr=True, soft_wrap=True)
     with one_line_errors():
-        from nlp_inference.quiet import one_line_warnings, quiet_libraries
+        from nlp_inference._utils.quiet import one_line_warnings, quiet_libraries
         from nlp_training.export import Exported, export_model
 
         quiet_libraries()

@@ -31,12 +31,12 @@ def preview_augmentation(
     with one_line_errors():
         import json
 
+        from nlp_inference._utils.quiet import quiet_libraries
         from nlp_inference.errors import InvalidSpecError
-        from nlp_inference.quiet import quiet_libraries
         from nlp_training import load_config, load_documents
         from nlp_training.augment import Augmenter
+        from nlp_training.config.user_modules import import_modules
         from nlp_training.data import with_made_splits
-        from nlp_training.user_modules import import_modules
 
         quiet_libraries()
         run = load_config(config, overrides or ())

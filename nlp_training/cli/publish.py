@@ -37,7 +37,7 @@ def publish_run(  # noqa: PLR0913 - each is an option of the command
     """Publish a model with its processor, golden records, scores and model card, in one commit. It must verify."""
     messages = Console(stderr=True)
     with one_line_errors():
-        from nlp_inference.quiet import one_line_warnings, quiet_libraries
+        from nlp_inference._utils.quiet import one_line_warnings, quiet_libraries
         from nlp_training.release.plan import plan_release
         from nlp_training.release.publish import publish
 

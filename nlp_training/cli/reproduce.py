@@ -26,10 +26,10 @@ def reproduce_run(
     """Train a run again from its config.yaml and compare. Exits with 0: identical, 1: different, 2: not comparable."""
     errors = Console(stderr=True)
     try:
-        from nlp_inference.quiet import quiet_libraries
-        from nlp_training.reproducibility.reproduce import reproduce
-        from nlp_training.reproducibility.surroundings import is_main_process
-        from nlp_training.reproducibility.tables import comparison_tables
+        from nlp_inference._utils.quiet import quiet_libraries
+        from nlp_training.provenance.environment import is_main_process
+        from nlp_training.runs.reproduce import reproduce
+        from nlp_training.runs.reproduce_tables import comparison_tables
 
         quiet_libraries()
         with ExitStack() as stack:

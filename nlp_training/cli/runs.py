@@ -85,7 +85,7 @@ def compare(
     with one_line_errors():
         import json
 
-        from nlp_inference.quiet import quiet_libraries
+        from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training.runs import compare_runs
         from nlp_training.runs.tables import comparison_tables
 

@@ -22,7 +22,7 @@ def search_run(
 ) -> None:
     """Try values of a configuration's keys, and write the best one; started again, go on where it was stopped."""
     with one_line_errors():
-        from nlp_inference.quiet import quiet_libraries
+        from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training import load_config
         from nlp_training.search.run import search
 

@@ -26,7 +26,7 @@ def train_run(
     with one_line_errors():
         from accelerate import PartialState
 
-        from nlp_inference.quiet import one_line_warnings, quiet_libraries
+        from nlp_inference._utils.quiet import one_line_warnings, quiet_libraries
         from nlp_training import load_config, train
 
         quiet_libraries()

@@ -10,7 +10,7 @@ from typing import Any
 from nlp_inference import Document
 from nlp_training.config import RunConfig
 from nlp_training.data.splits import split_documents
-from nlp_training.predictions import PredictionFile, read_predictions
+from nlp_training.evaluation.prediction_files import PredictionFile, read_predictions
 
 _METRICS = "metrics.json"
 

@@ -11,22 +11,22 @@ from typing import Any
 from rich.console import Console
 
 from nlp_inference import Document
-from nlp_inference._locks import exclusive_lock
+from nlp_inference._utils.locks import exclusive_lock
 from nlp_inference.errors import InvalidSpecError, OutputError
-from nlp_inference.records import to_json_line
+from nlp_inference.files.records import to_json_line
 from nlp_inference.tasks.base import Needs
+from nlp_training._utils.replacing import replacing_folder
 from nlp_training.config import RunConfig
 from nlp_training.cross_validation.folds import Fold, FoldSettings, make_folds
 from nlp_training.cross_validation.tables import folds_table, mean_table
 from nlp_training.evaluation import compare, score
-from nlp_training.materials import Materials, Prepared, let_go
+from nlp_training.evaluation.temperature import calibrate
 from nlp_training.metrics import Metric, document_metric
 from nlp_training.metrics.fold_interval import fold_interval
-from nlp_training.progress import RichProgress
-from nlp_training.replacing import replacing_folder
 from nlp_training.reports.tables import score_tables
-from nlp_training.run_folder import LOCK_FILE
-from nlp_training.temperature import calibrate
+from nlp_training.runs.materials import Materials, Prepared, let_go
+from nlp_training.runs.run_folder import LOCK_FILE
+from nlp_training.trainer.progress import RichProgress
 
 POOLED = "all folds together"
 

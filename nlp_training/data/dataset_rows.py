@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nlp_inference._optional import require
+from nlp_inference._utils.extras import require
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.errors import BlankLabelError, InvalidDataError, OnError

@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from nlp_inference._digests import file_digest, module_digest
-from nlp_inference._optional import require
+from nlp_inference._utils.digests import file_digest, module_digest
+from nlp_inference._utils.extras import require
 from nlp_inference.document import Annotation, Document
 from nlp_training.data import synthetic_pii
 from nlp_training.data.sources import SyntheticPii

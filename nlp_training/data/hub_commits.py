@@ -5,7 +5,7 @@ import re
 import httpx2
 from huggingface_hub import HfApi, constants
 
-from nlp_inference._optional import require
+from nlp_inference._utils.extras import require
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nlp_inference._shorten import shorten
+from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Annotation, Category, Document, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.errors import BlankLabelError

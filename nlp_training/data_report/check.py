@@ -19,7 +19,7 @@ from nlp_training.data_report.judge import TRAIN, Bounds, judge, of_dropped, of_
 from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.data_report.surfaces import Surfaces
-from nlp_training.objects import Splits, build_processor
+from nlp_training.trainer.build import Splits, build_processor
 
 Track = Callable[[list[Document], str], Iterable[Document]]
 """Shows progress: gives the documents back one after the other, under a description."""

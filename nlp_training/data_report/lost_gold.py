@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from nlp_inference import Annotation, Document, Processor, Span, Task
-from nlp_inference._cached import cached
-from nlp_inference.aligned_text import AlignedText
+from nlp_inference._utils.cached import cached
+from nlp_inference.document.aligned_text import AlignedText
 from nlp_inference.encoding import EncodedDocument
+from nlp_inference.encoding.input_rows import Row
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.layout import Row
 from nlp_inference.tasks import Arrays
 from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD, Needs
 

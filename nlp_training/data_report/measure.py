@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from nlp_inference import Annotation, Document, Processor
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.errors import NlpInferenceError
+from nlp_training.batches.streams import document_chunks
 from nlp_training.data.fingerprint import combined_sha256, document_digest
 from nlp_training.data_report.findings import Tally, place_of
 from nlp_training.data_report.lost_gold import perfect_prediction
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import compare, score
-from nlp_training.streams import document_chunks
 
 Encoded = Sequence[tuple[Document, EncodedDocument]]
 """Documents as they were given, each with its encoding."""

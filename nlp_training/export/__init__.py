@@ -1,6 +1,6 @@
 """From the weights of a run to what ONNX Runtime reads, without a prediction getting worse unseen."""
 
-from nlp_inference._optional import require_installed
+from nlp_inference._utils.extras import require_installed
 
 require_installed(("onnx", "onnxscript"), extra="train")
 

@@ -16,20 +16,20 @@ from nlp_inference import Document, Predictor, Processor
 from nlp_inference.backends.onnx import OnnxBackend
 from nlp_inference.backends.onnx_files import ONNX_STEMS, onnx_file, onnx_golden_file
 from nlp_inference.backends.torch import load_model
-from nlp_inference.batching import token_budget_batches
 from nlp_inference.errors import ArtefactError, InvalidSpecError
-from nlp_inference.fingerprint import Fingerprint
 from nlp_inference.golden import GoldenFile, Verification, read_golden, record_golden, require_verified, verify
 from nlp_inference.golden.schema import Origin
+from nlp_inference.predict.batching import token_budget_batches
+from nlp_inference.processor.fingerprint import Fingerprint
+from nlp_training.artefact.folder import SETTINGS_FILE, model_folder, write_fingerprint
 from nlp_training.config import load_config
+from nlp_training.config.user_modules import import_modules
 from nlp_training.data import load_documents
 from nlp_training.evaluation import evaluate_documents
 from nlp_training.export.graph import describe, export_graph, save_graph
 from nlp_training.export.precision import Int8Mode, to_float16, to_int8_dynamic, to_int8_static
 from nlp_training.export.score import ScoreDrop, score_drop
-from nlp_training.model_folder import SETTINGS_FILE, model_folder, write_fingerprint
-from nlp_training.objects import load_splits
-from nlp_training.user_modules import import_modules
+from nlp_training.trainer.build import load_splits
 
 MAX_DROP = 0.3
 """Points of the score that an exported model may lose."""

@@ -14,7 +14,7 @@ from onnxscript.optimizer import optimize_ir
 from torch.export import Dim
 
 from nlp_inference import Processor, Task
-from nlp_inference.backends.limits import ModelLimits
+from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.backends.onnx_files import LIMITS_KEY, ROWS_APART_KEY, WEIGHTS_KEY
 from nlp_inference.errors import ArtefactError
 from nlp_training.export.attention import attention_as_operator

@@ -8,9 +8,9 @@ from pydantic import Field
 from torch import Tensor
 
 from nlp_inference import Predictor, Processor
+from nlp_inference.encoding.tokenization import plain_backend
 from nlp_inference.errors import InvalidSpecError
-from nlp_inference.tokenization import plain_backend
-from nlp_training.base_model import locate_base
+from nlp_training._utils.base_model import locate_base
 from nlp_training.losses.base import AddedLoss, ClassLoss, Extra, Items, Loss
 from nlp_training.losses.cross_entropy import CrossEntropy
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from nlp_inference._digests import file_digest
-from nlp_inference._model_code import sources_in
+from nlp_inference._utils.digests import file_digest
 from nlp_inference.architectures.checkpoint_files import PICKLE_SUFFIXES, find_weight_files
+from nlp_inference.architectures.model_code import sources_in
 from nlp_inference.backends.onnx_files import ONNX_FOLDER, ONNX_STEMS, exported, onnx_file, onnx_golden_file
 from nlp_inference.errors import PublishError
-from nlp_training.model_folder import model_folder
+from nlp_training.artefact.folder import model_folder
 
 _NEEDED = ("processor_config.json", "config.json", "tokenizer.json", "golden.json", "README.md")
 _MAY_COME = (

@@ -7,13 +7,13 @@ from pathlib import Path
 from huggingface_hub import ModelCard
 
 from nlp_inference import Predictor, golden
-from nlp_inference._digests import file_digest
+from nlp_inference._utils.digests import file_digest
 from nlp_inference.errors import PublishError
+from nlp_training.artefact.model_card import card_for
 from nlp_training.config import load_config
+from nlp_training.config.user_modules import import_modules, is_file
 from nlp_training.release.configuration import published_configuration
 from nlp_training.release.files import Release, find_release
-from nlp_training.reports.model_card import card_for
-from nlp_training.user_modules import import_modules, is_file
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _CARD, _CONFIGURATION = "README.md", "training.yaml"

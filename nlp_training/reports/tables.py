@@ -9,10 +9,10 @@ from rich.text import Text
 from transformers import TrainingArguments
 
 from nlp_inference import Document
+from nlp_training.config.tracking import describe_trackers
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
 from nlp_training.metrics.documents import OVERALL_SCORES
-from nlp_training.tracking.choice import describe_trackers
 
 if TYPE_CHECKING:
     from nlp_training.trainer import DocumentTrainer

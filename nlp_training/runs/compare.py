@@ -11,7 +11,7 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_inference.tasks.base import Needs
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.evaluation import compare, paired_test
-from nlp_training.predictions import PredictionFile, kept_predictions, read_predictions
+from nlp_training.evaluation.prediction_files import PredictionFile, kept_predictions, read_predictions
 from nlp_training.runs.folder import Run, read_run
 from nlp_training.tracking.results import flat_settings
 

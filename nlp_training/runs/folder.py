@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from nlp_inference.errors import ArtefactError, InvalidSpecError, NlpInferenceError
-from nlp_training.reproducibility.manifest import CONFIG_FILE, MANIFEST_FILE, RunManifest
-from nlp_training.yaml_files import read_yaml
+from nlp_training.config.yaml_files import read_yaml
+from nlp_training.provenance.manifest import CONFIG_FILE, MANIFEST_FILE, RunManifest
 
 Status = Literal["finished", "failed", "interrupted", "running", "unfinished", "broken"]
 """`running` of a run that was killed, too; `unfinished` and `broken` of what has no manifest, or no readable one."""

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nlp_inference._shorten import shorten
+from nlp_inference._utils.shorten import shorten
 from nlp_training.reports.tables import paired_table
 from nlp_training.runs.compare import Comparison
 from nlp_training.runs.folder import Run, Score

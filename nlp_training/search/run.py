@@ -1,6 +1,6 @@
 """A search, from its configuration to the best one."""
 
-from nlp_inference._optional import require_installed
+from nlp_inference._utils.extras import require_installed
 
 require_installed(("filelock", "optuna"), extra="search")
 
@@ -17,23 +17,23 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from nlp_inference.errors import InvalidSpecError
-from nlp_training.arguments import training_arguments
 from nlp_training.config import RunConfig, save_config
+from nlp_training.config.search import SearchConfig
 from nlp_training.losses import Loss
-from nlp_training.materials import Materials, Prepared
 from nlp_training.metrics import document_metric
-from nlp_training.reproducibility.pinned_data import pin_data
-from nlp_training.run import RunResult, train
-from nlp_training.run_folder import check_nothing_is_lost
+from nlp_training.provenance.pinned_data import pin_data
+from nlp_training.runs.materials import Materials, Prepared
+from nlp_training.runs.run import RunResult, train
+from nlp_training.runs.run_folder import check_nothing_is_lost
 from nlp_training.search.counting import ERROR
 from nlp_training.search.errors import FailedTrialError, SearchError
 from nlp_training.search.progress import TrialProgress
-from nlp_training.search.settings import SearchConfig
 from nlp_training.search.space import suggest, values_of, with_values
 from nlp_training.search.study import SharedStudy, open_study
 from nlp_training.search.tables import importance_table, trial_record, trials_table
 from nlp_training.search.trainer import SearchTrainer
 from nlp_training.search.trial import chosen_metric
+from nlp_training.trainer.arguments import training_arguments
 
 BEST_FILE = "best.yaml"
 

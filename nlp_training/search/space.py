@@ -9,7 +9,7 @@ from pydantic import JsonValue, ValidationError
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import explain
 from nlp_training.config import RunConfig, set_key
-from nlp_training.search.settings import Dimension
+from nlp_training.config.search import Dimension
 
 Space = Mapping[str, Dimension]
 Values = dict[str, JsonValue]

@@ -10,12 +10,12 @@ from filelock import FileLock, ReadWriteLock, Timeout
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nlp_inference._shorten import shorten
+from nlp_inference._utils.shorten import shorten
 from nlp_training.config import RunConfig
+from nlp_training.config.search import SearchConfig
 from nlp_training.search.counting import count_before, counted_trials
 from nlp_training.search.errors import SearchError
 from nlp_training.search.sampler import RepeatableSampler
-from nlp_training.search.settings import SearchConfig
 
 _CONFIG = "config"
 _NOT_COMPARED = ("trials", "timeout", "train_best", "storage")

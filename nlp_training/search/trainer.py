@@ -4,10 +4,10 @@ import torch
 from optuna import Trial, TrialPruned
 from transformers import Trainer, TrainingArguments
 
-from nlp_inference._shorten import shorten
+from nlp_inference._utils.shorten import shorten
 from nlp_inference.errors import NlpInferenceError
 from nlp_training.config import RunConfig
-from nlp_training.materials import Materials
+from nlp_training.runs.materials import Materials
 from nlp_training.search.counting import ERROR
 from nlp_training.search.errors import FailedTrialError, SearchError
 from nlp_training.search.progress import TrialProgress

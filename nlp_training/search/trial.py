@@ -10,10 +10,10 @@ from optuna import Trial, TrialPruned
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from nlp_training.config import RunConfig
-from nlp_training.materials import Materials, Prepared
 from nlp_training.metrics import document_metric
+from nlp_training.runs.materials import Materials, Prepared
 from nlp_training.search.errors import DivergedError
-from nlp_training.search.stopping import stop_early
+from nlp_training.trainer.early_stopping import stop_early
 
 _UNSAVED: dict[str, Any] = {
     "save_strategy": "no",

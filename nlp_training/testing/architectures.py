@@ -14,10 +14,10 @@ from transformers.utils import logging
 from nlp_inference import Annotation, Category, Document, Span, Task
 from nlp_inference.architectures.own import find_architecture
 from nlp_inference.encoding import EncodedDocument
-from nlp_inference.layout import IGNORED, Row, pad_targets
+from nlp_inference.encoding.input_rows import IGNORED, Row, pad_targets
+from nlp_inference.encoding.windows import Window
+from nlp_inference.encoding.words import Words
 from nlp_inference.testing._laws import attempt, failed
-from nlp_inference.windowing import Window
-from nlp_inference.words import Words
 
 _SHORT, _LONG = 5, 9
 _TOLERANCE = 1e-4

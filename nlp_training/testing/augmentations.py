@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Any
 
-from nlp_inference.aligned_text import AlignedText
 from nlp_inference.document import Annotation, Category, Document, Span
+from nlp_inference.document.aligned_text import AlignedText
 from nlp_inference.registry import Registered
 from nlp_inference.testing._laws import attempt, check_identity, failed
 from nlp_inference.testing.texts import FIXED_TEXTS, messy_texts

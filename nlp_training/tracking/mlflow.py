@@ -8,8 +8,8 @@ from transformers.integrations.integration_utils import MLflowCallback
 
 from nlp_inference.errors import NlpInferenceError
 from nlp_training.config import RunConfig, config_text
-from nlp_training.reproducibility.manifest import RunManifest
-from nlp_training.reproducibility.module_files import MODULES_FOLDER
+from nlp_training.provenance.manifest import RunManifest
+from nlp_training.provenance.module_files import MODULES_FOLDER
 from nlp_training.tracking.results import Metrics, flat_scores, flat_settings, score_lines
 
 _LOGGED_BY_TRANSFORMERS = ("training", "seed", "output_dir")  # MLflow refuses another value under the same name

@@ -9,9 +9,9 @@ from rich.console import Console
 from transformers import Trainer
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, MLflowCallback, TensorBoardCallback
 
-from nlp_training.afterwards import told_if_it_fails
+from nlp_training._utils.afterwards import told_if_it_fails
+from nlp_training._utils.complete_checkpoints import step_of
 from nlp_training.config import RunConfig
-from nlp_training.reproducibility.whole_checkpoints import step_of
 from nlp_training.tracking import mlflow, tensorboard
 from nlp_training.tracking.results import Metrics, flat_scores
 

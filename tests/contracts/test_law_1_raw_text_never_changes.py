@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from strategies import TRANSFORMS, chains, messy_texts
 
-from nlp_inference.aligned_text import AlignedText, apply_edits
 from nlp_inference.document import Document
+from nlp_inference.document.aligned_text import AlignedText, apply_edits
 from nlp_inference.transforms import Compose, Transform
 
 

@@ -10,8 +10,8 @@ from strategies import POST_TRANSFORMS, chains, documents, messy_texts, post_tra
 from transformers import AutoProcessor
 
 from nlp_inference import Document, PostTransform, Processor, Span, Task, TokenClassification, Transform
+from nlp_inference.encoding.windows import WindowSettings
 from nlp_inference.errors import ArtefactError, InvalidSpecError
-from nlp_inference.windowing import WindowSettings
 
 windows = st.builds(
     WindowSettings,

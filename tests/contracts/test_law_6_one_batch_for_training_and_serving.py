@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import chains, flat_spans, messy_texts, sentences
 
 from nlp_inference import Annotation, Category, Document, Predictor, Processor, TextClassification, TokenClassification
-from nlp_training.collator import DocumentCollator
+from nlp_training.batches.collator import DocumentCollator
 
 LABELS = ("PERSON", "CITY")
 

@@ -169,7 +169,7 @@ import sys
 for absent in {HEAVY!r}:
     sys.modules[absent] = None
 from nlp_inference.backends.onnx import OnnxBackend
-from nlp_inference.predictor import Predictor
+from nlp_inference.predict.predictor import Predictor
 print(*[name for name in sys.modules if sys.modules[name] is not None])
 """
     optional = {"fsspec", "ftfy", "mlflow", "onnx", "pandas", "pyarrow", "ray", "rich", "scipy", "sklearn", "typer"}

@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from nlp_inference import items
 from nlp_inference.backends import torch as _torch_backend  # noqa: F401 - imported before the forks
 from nlp_inference.cli import app
+from nlp_inference.document import inputs as items
 from nlp_inference.files import parquet, reading, resuming, writing  # noqa: F401 - the same
 
 torch.set_num_threads(1)

@@ -12,9 +12,9 @@ import psutil
 import ray
 from ray.cluster_utils import Cluster
 
-from nlp_inference.cluster.job import Job
-from nlp_inference.cluster.ray_engine import run_on_ray
 from nlp_inference.files.formats import FileFormat
+from nlp_inference.integrations.ray.job import Job
+from nlp_inference.integrations.ray.ray_engine import run_on_ray
 
 
 def actor_processes() -> list[int]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_inference.aligned_text import AlignedText, Cuts, Edit, EditRecord, apply_edits
+from nlp_inference.document.aligned_text import AlignedText, Cuts, Edit, EditRecord, apply_edits
 from nlp_inference.errors import InvalidEditError
 
 

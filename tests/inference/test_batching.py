@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_inference.batching import token_budget_batches
+from nlp_inference.predict.batching import token_budget_batches
 
 
 @pytest.mark.parametrize(

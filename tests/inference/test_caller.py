@@ -9,7 +9,7 @@ import pytest
 
 import nlp_inference
 from nlp_inference import Processor
-from nlp_inference.fingerprint import Fingerprint, FingerprintWarning
+from nlp_inference.processor.fingerprint import Fingerprint, FingerprintWarning
 
 ROOT = Path(nlp_inference.__file__).parents[1]
 
@@ -55,7 +55,7 @@ print(sorted(name for name in os.environ if name.startswith("TRANSFORMERS")))
 
 def test_other_records_of_transformers_pass(tmp_path):
     program = """
-from nlp_inference._caller import without_torch_advice
+from nlp_inference._utils.caller import without_torch_advice
 with without_torch_advice():
     import transformers
     transformers.logging.get_logger("transformers").warning("something else")

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import pytest
 
-from nlp_inference.aligned_text import AlignedText, Edit
 from nlp_inference.document import Annotation, Document, Span
+from nlp_inference.document.aligned_text import AlignedText, Edit
 from nlp_inference.errors import CheckFailedError
 from nlp_inference.testing import check_post_transform, check_transform
 from nlp_inference.testing.texts import growing_texts, messy_texts

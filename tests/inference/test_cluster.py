@@ -20,16 +20,16 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from nlp_inference.cli import app
-from nlp_inference.cluster.job import Job, PinnedModel, ShardPredictor, pin_model
-from nlp_inference.cluster.parts import PartFiles, ShardReport, check_whole
-from nlp_inference.cluster.plan import Plan, Shard, SourceFile, source_files
-from nlp_inference.cluster.ray_engine import Actors, place_actors
-from nlp_inference.cluster.reading import ShardItems
+from nlp_inference.document.inputs import UnreadableItem
 from nlp_inference.errors import ArtefactError, JobError, OutputError, SourceError
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.reading import open_source
-from nlp_inference.items import UnreadableItem
-from nlp_inference.records import USUAL, Columns, read_items, to_json_line
+from nlp_inference.files.records import USUAL, Columns, read_items, to_json_line
+from nlp_inference.integrations.ray.job import Job, PinnedModel, ShardPredictor, pin_model
+from nlp_inference.integrations.ray.parts import PartFiles, ShardReport, check_whole
+from nlp_inference.integrations.ray.plan import Plan, Shard, SourceFile, source_files
+from nlp_inference.integrations.ray.ray_engine import Actors, place_actors
+from nlp_inference.integrations.ray.reading import ShardItems
 
 TEXTS = [f"Ana number {number} lives in Rome" for number in range(23)]
 

@@ -14,10 +14,10 @@ from tokenizer_kinds import KINDS, make_tokenizer
 from typer.testing import CliRunner
 
 from nlp_inference import Document, Predictor, Processor, TextClassification, TokenClassification
-from nlp_inference.aligned_text import Edit
 from nlp_inference.cli import app
 from nlp_inference.document import Coverage
-from nlp_inference.records import to_json_line
+from nlp_inference.document.aligned_text import Edit
+from nlp_inference.files.records import to_json_line
 from nlp_inference.rendering import document_html
 from nlp_inference.transforms import Transform
 

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from nlp_inference import CrfTokenClassification, Document, Processor
-from nlp_inference.layout import IGNORED
+from nlp_inference.encoding.input_rows import IGNORED
 
 X = IGNORED
 TAGS = ("O", "B-CITY", "I-CITY")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from strategies import chains, messy_texts, sentences
 
 from nlp_inference import Document, Predictor, Processor, TokenClassification, redact
-from nlp_inference.aligned_text import AlignedText, Edit
-from nlp_inference.deletions import deleted_ranges, has_content, merge_ranges
+from nlp_inference.document.aligned_text import AlignedText, Edit
+from nlp_inference.document.deletions import deleted_ranges, has_content, merge_ranges
 from nlp_inference.transforms import Compose, StripHtml, Transform, text_transform
 
 TASK = TokenClassification(labels=("CITY",))

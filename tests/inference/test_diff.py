@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_inference.aligned_text import Edit, apply_edits
+from nlp_inference.document.aligned_text import Edit, apply_edits
 from nlp_inference.transforms import diff
 from nlp_inference.transforms.diff import character_edits, diff_edits
 

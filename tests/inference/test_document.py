@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from pydantic import ValidationError
 from strategies import documents
 
-from nlp_inference.aligned_text import Edit
 from nlp_inference.document import Annotation, Category, Coverage, Document, Span, as_document
+from nlp_inference.document.aligned_text import Edit
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.transforms import ReplaceRegex, StripHtml
 

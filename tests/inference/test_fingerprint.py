@@ -17,12 +17,13 @@ from loud_package import Machine
 from tiny_models import LABELS, tiny_model
 from typer.testing import CliRunner
 
-from nlp_inference import Predictor, Processor, TokenClassification, fingerprint
-from nlp_inference._digests import file_digest, module_digest, source_digest
+from nlp_inference import Predictor, Processor, TokenClassification
+from nlp_inference._utils.digests import file_digest, module_digest, source_digest
 from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.cli import app
 from nlp_inference.errors import ArtefactError, PublishError
-from nlp_inference.fingerprint import Fingerprint, FingerprintWarning, TransformPrint
+from nlp_inference.processor import fingerprint
+from nlp_inference.processor.fingerprint import Fingerprint, FingerprintWarning, TransformPrint
 from nlp_inference.transforms import FunctionTransform, StripHtml, Transform, text_transform
 from nlp_inference.transforms.post import TrimSpans
 
@@ -288,7 +289,7 @@ def test_another_version_of_the_runtime_is_named_when_the_model_is_loaded(artefa
     assert f"predictions: torch 1.0 -> {torch.__version__.partition('+')[0]}; run" in said
 
 
-@pytest.mark.filterwarnings("always::nlp_inference.fingerprint.FingerprintWarning")
+@pytest.mark.filterwarnings("always::nlp_inference.processor.fingerprint.FingerprintWarning")
 def test_a_command_tells_each_change_on_one_line_and_goes_on(artefact):
     rewrite(artefact, packages={"regex": "1.0", "torch": "1.0"})
     result = CliRunner().invoke(app, ["predict", str(artefact), "-"], input="Ana\n")
@@ -343,7 +344,7 @@ def test_the_mend_that_the_refusal_names_helps(artefact, processor):
     Predictor.from_pretrained(artefact, device="cpu")
 
 
-@pytest.mark.filterwarnings("ignore:.*config.json:nlp_inference.fingerprint.FingerprintWarning")
+@pytest.mark.filterwarnings("ignore:.*config.json:nlp_inference.processor.fingerprint.FingerprintWarning")
 def test_weights_that_do_not_even_fit_are_refused_by_their_digest(artefact, tokenizer):
     tiny_model(TokenClassification(labels=("A", "B", "C"))).save_pretrained(artefact)
     with pytest.raises(ArtefactError, match="saved with other weights"):

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import nlp_inference
-import nlp_inference._forks as forks
-from nlp_inference._forks import ForkSafeLock, generation, native_code
+from nlp_inference._utils import forks
+from nlp_inference._utils.forks import ForkSafeLock, generation, native_code
 from nlp_inference.errors import ForkedProcessError
-from nlp_inference.workers import Workers
+from nlp_inference.predict.workers import Workers
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system"),

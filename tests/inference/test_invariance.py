@@ -300,7 +300,7 @@ def test_the_command_fails_on_a_model_that_depends_on_its_neighbours(
         return {name: _depends_on_the_row_above(array, batch) for name, array in forward(self, batch).items()}
 
     monkeypatch.setattr(TorchBackend, "forward", faulty)
-    monkeypatch.setattr("nlp_inference.predictor.check_padding", lambda *_, **__: None)
+    monkeypatch.setattr("nlp_inference.predict.predictor.check_padding", lambda *_, **__: None)
     shown = _verify(saved_model, "--invariance", texts_file, status=1)
     assert "DIFFERS" in shown
     assert "neighbours: long: the documents '" in shown

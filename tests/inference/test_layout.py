@@ -6,8 +6,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from nlp_inference import Document, Processor, TextClassification, TokenClassification
+from nlp_inference.encoding.input_rows import IGNORED, InputLayout, pad_targets
 from nlp_inference.errors import InvalidSpecError
-from nlp_inference.layout import IGNORED, InputLayout, pad_targets
 
 CLS, SEP = 101, 102
 PAD, UNK = {"pad_token": "<pad>"}, {"unk_token": "<pad>"}

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from nlp_inference import Document, Predictor, Processor
-from nlp_inference.aligned_text import AlignedText, Cuts, Edit
 from nlp_inference.cli import app
+from nlp_inference.document.aligned_text import AlignedText, Cuts, Edit
+from nlp_inference.document.inputs import UnreadableItem, look_ahead
+from nlp_inference.document.limits import MAX_CHARACTERS, MAX_LINE_BYTES, MAX_OBJECTS, growth_limit
 from nlp_inference.errors import InvalidSpecError, PredictionError, SourceError, TooLargeError
+from nlp_inference.files.json_lines import TooLongLine, bounded_lines
 from nlp_inference.files.reading import open_source
-from nlp_inference.items import UnreadableItem, look_ahead
-from nlp_inference.json_lines import TooLongLine, bounded_lines
-from nlp_inference.limits import MAX_CHARACTERS, MAX_LINE_BYTES, MAX_OBJECTS, growth_limit
-from nlp_inference.records import read_items
+from nlp_inference.files.records import read_items
 from nlp_inference.transforms.compose import Compose
 from nlp_inference.transforms.function import text_transform
 

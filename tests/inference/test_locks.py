@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from nlp_inference._locks import LockOwner, exclusive_lock
+from nlp_inference._utils.locks import LockOwner, exclusive_lock
 from nlp_inference.errors import OutputError, OutputLockedError
 
 _HOLDER = """
 import sys
 from pathlib import Path
-from nlp_inference._locks import exclusive_lock
+from nlp_inference._utils.locks import exclusive_lock
 
 with exclusive_lock(Path(sys.argv[1]), purpose="training"):
     print("locked", flush=True)
@@ -27,7 +27,7 @@ _FORKING = """
 import os
 import sys
 from pathlib import Path
-from nlp_inference._locks import exclusive_lock
+from nlp_inference._utils.locks import exclusive_lock
 
 lock = Path(sys.argv[1])
 wait, wake = os.pipe()
@@ -136,7 +136,7 @@ def test_a_file_system_without_locks_is_warned_about(tmp_path, monkeypatch):
     def refuse(descriptor: int) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr("nlp_inference._locks._lock", refuse)
+    monkeypatch.setattr("nlp_inference._utils.locks._lock", refuse)
     with pytest.warns(UserWarning, match="without locks"), exclusive_lock(tmp_path / ".lock", purpose="training"):
         pass
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_inference import Document, Predictor, Processor, TokenClassification
-from nlp_inference.aligned_text import AlignedText, Edit, apply_edits
-from nlp_inference.deletions import MAX_UNIT, deleted_ranges, imprecise_ranges
-from nlp_inference.mojibake import split_repair
+from nlp_inference.document.aligned_text import AlignedText, Edit, apply_edits
+from nlp_inference.document.deletions import MAX_UNIT, deleted_ranges, imprecise_ranges
+from nlp_inference.document.mojibake import split_repair
 from nlp_inference.processor import ImpreciseSpanWarning, _warn_of_imprecise_spans
 from nlp_inference.transforms import FixEncoding, diff, text_transform
 from nlp_inference.transforms.diff import diff_edits

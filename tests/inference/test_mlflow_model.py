@@ -11,7 +11,7 @@ import pytest
 
 from nlp_inference import Predictor
 from nlp_inference.errors import ArtefactError, InvalidDocumentError
-from nlp_inference.mlflow_model import PredictorModel, save_model
+from nlp_inference.integrations.mlflow_model import PredictorModel, save_model
 
 ROOT = Path(__file__).parents[2]
 # of MLflow, about its own types, when it is imported; its message begins with a colour
@@ -58,7 +58,7 @@ def test_another_process_loads_it_and_gives_what_the_predictor_gives(saved, save
 
 def test_the_model_says_what_it_needs(saved) -> None:
     assert "nlp-inference[mlflow,torch]" in (saved / "requirements.txt").read_text().split()
-    assert "loader_module: nlp_inference.mlflow_model" in (saved / "MLmodel").read_text()
+    assert "loader_module: nlp_inference.integrations.mlflow_model" in (saved / "MLmodel").read_text()
     assert not list(saved.rglob("*.pkl"))
 
 

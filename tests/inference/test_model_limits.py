@@ -8,13 +8,13 @@ import transformers
 from tiny_models import LABELS, tiny_model
 
 from nlp_inference import Document, Predictor, Processor, TextClassification, TokenClassification
+from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.architectures.model_limits import model_limits
-from nlp_inference.backends.limits import ModelLimits
+from nlp_inference.backends.padding import check_padding
 from nlp_inference.backends.torch import TorchBackend
+from nlp_inference.encoding.tokenization import highest_token_id
 from nlp_inference.errors import ArtefactError
 from nlp_inference.golden import record_golden
-from nlp_inference.padding import check_padding
-from nlp_inference.tokenization import highest_token_id
 
 TASK = TextClassification(labels=("ham", "spam"))
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nlp_inference import Predictor
-from nlp_inference.records import to_json_line
+from nlp_inference.files.records import to_json_line
 
 BUCKET, SHARDS, LINES = "mails", 3, 40
 REGION = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "us-east-1"}

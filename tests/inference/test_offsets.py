@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from strategies import documents, graphemes, messy_texts
 
 from nlp_inference import Document, Span
-from nlp_inference.aligned_text import AlignedText, Edit
 from nlp_inference.document import Coverage
+from nlp_inference.document.aligned_text import AlignedText, Edit
+from nlp_inference.document.offsets import OffsetMap
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.offsets import OffsetMap
 
 UNITS = {"utf-16": ("utf-16-le", 2), "utf-8": ("utf-8", 1), "codepoint": ("utf-32-le", 4)}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import nlp_inference
-from nlp_inference._optional import install_command, require
+from nlp_inference._utils.extras import install_command, require
 from nlp_inference.errors import MissingExtraError
 
 ROOT = Path(nlp_inference.__file__).parents[1]
@@ -81,7 +81,7 @@ class Recorded:
     ],
 )
 def test_the_command_installs_from_where_the_base_was_installed(monkeypatch, source, command):
-    monkeypatch.setattr("nlp_inference._optional.distribution", lambda _: Recorded(source))
+    monkeypatch.setattr("nlp_inference._utils.extras.distribution", lambda _: Recorded(source))
     assert install_command("train") == command
 
 
@@ -89,7 +89,7 @@ def test_the_command_of_a_checkout_that_is_not_installed(monkeypatch):
     def absent(_: str) -> None:
         raise PackageNotFoundError
 
-    monkeypatch.setattr("nlp_inference._optional.distribution", absent)
+    monkeypatch.setattr("nlp_inference._utils.extras.distribution", absent)
     assert install_command("train", "spacy") == ('pip install "nlp-inference[train,spacy] @ git+URL-OF-THE-REPOSITORY"')
 
 
@@ -102,7 +102,7 @@ def run_without(tmp_path: Path, hidden: str, *arguments: str) -> subprocess.Comp
     )
 
 
-COMMAND = "from nlp_inference._training_command import main; main()"
+COMMAND = "from nlp_inference._utils.training_command import main; main()"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ runner = CliRunner()
 HOLD = """
 import sys
 from pathlib import Path
-from nlp_inference._locks import exclusive_lock
+from nlp_inference._utils.locks import exclusive_lock
 with exclusive_lock(Path(sys.argv[1] + ".lock"), purpose="predicting"):
     print("locked", flush=True)
     sys.stdin.read()

@@ -22,7 +22,7 @@ runner = CliRunner()
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nlp_inference.items.LOOK_AHEAD_DOCUMENTS", 16)
+    monkeypatch.setattr("nlp_inference.document.inputs.LOOK_AHEAD_DOCUMENTS", 16)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from strategies import messy_texts
 
 from nlp_inference import Document, FailedDocument, Predictor, Processor, TokenClassification
-from nlp_inference.batching import token_budget_batches
+from nlp_inference.document.inputs import UnreadableItem
 from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError, PredictionError
-from nlp_inference.items import UnreadableItem
+from nlp_inference.predict.batching import token_budget_batches
 from nlp_inference.transforms import Transform
 
 
@@ -273,7 +273,7 @@ def counted():
 
 
 def test_a_stream_reads_a_bounded_number_of_documents_ahead(rome, counted, monkeypatch):
-    monkeypatch.setattr("nlp_inference.items.LOOK_AHEAD_DOCUMENTS", 8)
+    monkeypatch.setattr("nlp_inference.document.inputs.LOOK_AHEAD_DOCUMENTS", 8)
     source, taken = counted
     stream = rome.stream(source())
     assert len(taken) == 0
@@ -283,7 +283,7 @@ def test_a_stream_reads_a_bounded_number_of_documents_ahead(rome, counted, monke
 
 
 def test_a_stream_reads_a_bounded_number_of_characters_ahead(rome, counted, monkeypatch):
-    monkeypatch.setattr("nlp_inference.items.LOOK_AHEAD_CHARACTERS", 100)
+    monkeypatch.setattr("nlp_inference.document.inputs.LOOK_AHEAD_CHARACTERS", 100)
     source, taken = counted
     stream = rome.stream(source("Rome " * 10))
     next(stream)
@@ -291,7 +291,7 @@ def test_a_stream_reads_a_bounded_number_of_characters_ahead(rome, counted, monk
 
 
 def test_what_came_before_a_failure_in_a_stream_is_given_first(rome, monkeypatch):
-    monkeypatch.setattr("nlp_inference.items.LOOK_AHEAD_DOCUMENTS", 2)
+    monkeypatch.setattr("nlp_inference.document.inputs.LOOK_AHEAD_DOCUMENTS", 2)
     stream = rome.stream(["Rome", "Rome", "Rome", "boom", "Rome"])
     assert [next(stream).id for _ in range(3)] == ["0", "1", "2"]
     with pytest.raises(PredictionError, match="document '3'"):

@@ -10,9 +10,9 @@ import torch
 from transformers import ProcessorMixin
 
 from nlp_inference import Compose, Document, Processor, TextClassification, TokenClassification
+from nlp_inference.encoding.windows import WindowSettings
 from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError
 from nlp_inference.transforms import CollapseWhitespace, StripHtml
-from nlp_inference.windowing import WindowSettings
 
 TASK = TokenClassification(labels=("CITY",))
 

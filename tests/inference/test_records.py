@@ -3,8 +3,8 @@
 import pytest
 
 from nlp_inference.document import Document
-from nlp_inference.items import UnreadableItem
-from nlp_inference.records import read_items
+from nlp_inference.document.inputs import UnreadableItem
+from nlp_inference.files.records import read_items
 
 
 def read(*lines):

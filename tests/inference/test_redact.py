@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp_inference.document import Annotation, Coverage, Document, Span
+from nlp_inference.document.redaction import FIELDS, redact
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
-from nlp_inference.redaction import FIELDS, redact
 from nlp_inference.transforms.base import Transform
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nlp_inference.aligned_text import AlignedText, Edit
 from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
+from nlp_inference.document.aligned_text import AlignedText, Edit
 from nlp_inference.rendering import document_html, document_renderable
 from nlp_inference.rendering._style import label_color
 

@@ -11,7 +11,8 @@ import pytest
 from transformers import AutoProcessor
 from typer.testing import CliRunner
 
-from nlp_inference import Predictor, Processor, _saved_files
+from nlp_inference import Predictor, Processor
+from nlp_inference._utils import saved_files as _saved_files
 from nlp_inference.cli import app
 from nlp_inference.errors import ArtefactError
 from nlp_inference.hub import MODEL_NEEDS, PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder

@@ -5,8 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from nlp_inference import Document, Processor, SpanClassification
+from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidDocumentError, PredictionError
-from nlp_inference.layout import IGNORED
 
 LABELS = ("CITY", "CLUB")
 X = IGNORED

@@ -5,8 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from nlp_inference import Annotation, Document, Processor, TextClassification, TokenClassification
+from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
-from nlp_inference.layout import IGNORED
 from nlp_inference.tasks import Answered, Task
 
 LABELS = ("PERSON", "CITY")

@@ -9,9 +9,9 @@ import pytest
 
 from nlp_inference import Document, Predictor, Processor, golden
 from nlp_inference.errors import InvalidSpecError
-from nlp_inference.fingerprint import Fingerprint
-from nlp_inference.token_budget import Measurement, measure
-from nlp_inference.workers import Workers
+from nlp_inference.predict.token_budget import Measurement, measure
+from nlp_inference.predict.workers import Workers
+from nlp_inference.processor.fingerprint import Fingerprint
 
 
 class Clock:
@@ -38,8 +38,8 @@ def quick(tokens: int) -> float:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Clock:
     backend = Clock(quick)
-    monkeypatch.setattr("nlp_inference.token_budget.perf_counter", lambda: backend.now)
-    monkeypatch.setattr("nlp_inference.token_budget.constants.HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("nlp_inference.predict.token_budget.perf_counter", lambda: backend.now)
+    monkeypatch.setattr("nlp_inference.predict.token_budget.constants.HF_HOME", str(tmp_path / "home"))
     return backend
 
 
@@ -194,7 +194,7 @@ def test_batches_hold_what_was_asked_for(saved_model: Path, monkeypatch: pytest.
 def test_a_real_model_is_measured_in_seconds(
     saved_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("nlp_inference.token_budget.constants.HF_HOME", str(tmp_path))
+    monkeypatch.setattr("nlp_inference.predict.token_budget.constants.HF_HOME", str(tmp_path))
     began = time.perf_counter()
     with Predictor.from_pretrained(saved_model, token_budget="measured") as predictor:
         assert predictor.token_budget in {256 << power for power in range(9)}

@@ -7,8 +7,8 @@ from strategies import messy_texts, sentences
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from nlp_inference.encoding.tokenization import tokenize
 from nlp_inference.errors import InvalidSpecError
-from nlp_inference.tokenization import tokenize
 
 PAD = {"pad_token": "<pad>"}
 SPECIAL = {**PAD, "unk_token": "<unk>"}

@@ -10,7 +10,7 @@ from fuzz_artefacts import tokenizers
 from transformers import AutoTokenizer
 
 from nlp_inference import Processor
-from nlp_inference.tokenizer_file import TokenizerWarning, differing_parts, warn_of_rebuilt_tokenizer
+from nlp_inference.encoding.tokenizer_file import TokenizerWarning, differing_parts, warn_of_rebuilt_tokenizer
 
 TASK = {"text-classification": {"labels": ["ham", "spam"]}}
 

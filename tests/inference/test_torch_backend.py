@@ -12,7 +12,7 @@ from transformers import BertModel
 from nlp_inference import Predictor, Processor, TokenClassification
 from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
-from nlp_inference.fingerprint import Fingerprint
+from nlp_inference.processor.fingerprint import Fingerprint
 
 pytestmark = pytest.mark.extra
 

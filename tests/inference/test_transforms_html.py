@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_inference.aligned_text import apply_edits
 from nlp_inference.document import Document
+from nlp_inference.document.aligned_text import apply_edits
 from nlp_inference.transforms import StripHtml
 
 

@@ -9,8 +9,8 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_inference.aligned_text import Cuts, apply_edits
 from nlp_inference.document import Document
+from nlp_inference.document.aligned_text import Cuts, apply_edits
 from nlp_inference.errors import InvalidSpecError, PatternTimeoutError
 from nlp_inference.transforms import ReplaceRegex, Transform, _patterns
 from nlp_inference.transforms._patterns import clock_free_characters, search_within, step_bound

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nlp_inference._whole_files import write_whole
+from nlp_inference._utils.atomic_files import write_whole
 
 
 def test_nobody_reads_half_of_a_file_that_several_write(tmp_path: Path) -> None:

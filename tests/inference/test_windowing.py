@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nlp_inference.encoding.windows import Window, WindowSettings, split_windows, stitch
 from nlp_inference.errors import InvalidSpecError
-from nlp_inference.windowing import Window, WindowSettings, split_windows, stitch
 
 TABLE = [
     # tokens, word starts, capacity, overlap, windows

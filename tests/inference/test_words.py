@@ -11,8 +11,8 @@ from strategies import graphemes, messy_texts, sentences
 from tokenizer_kinds import KINDS, make_tokenizer
 
 from nlp_inference import Document, Processor
-from nlp_inference.tokenization import tokenize
-from nlp_inference.words import Characters, word_bounds
+from nlp_inference.encoding.tokenization import tokenize
+from nlp_inference.encoding.words import Characters, word_bounds
 
 RULES = ("unicode", "whitespace", "tokenizer")
 LABELS = ("PERSON", "CITY")

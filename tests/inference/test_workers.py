@@ -15,7 +15,7 @@ from tiny_models import tiny_model
 
 from nlp_inference import Document, Predictor
 from nlp_inference.backends.torch import TorchBackend
-from nlp_inference.workers import MOST_WORKERS, Workers
+from nlp_inference.predict.workers import MOST_WORKERS, Workers
 
 
 class Threads:
@@ -316,7 +316,7 @@ class Gated:
 
 
 def test_the_next_texts_are_read_and_encoded_while_the_model_works(token_processor, monkeypatch) -> None:
-    monkeypatch.setattr("nlp_inference.items.LOOK_AHEAD_DOCUMENTS", 2)
+    monkeypatch.setattr("nlp_inference.document.inputs.LOOK_AHEAD_DOCUMENTS", 2)
     backend = Gated()
 
     def texts():
@@ -359,7 +359,7 @@ def test_the_model_begins_with_the_longest_of_many_texts_while_the_others_are_en
 
 
 def test_what_nobody_waits_for_any_more_is_not_begun(token_processor, monkeypatch) -> None:
-    monkeypatch.setattr("nlp_inference.items.LOOK_AHEAD_DOCUMENTS", 20)
+    monkeypatch.setattr("nlp_inference.document.inputs.LOOK_AHEAD_DOCUMENTS", 20)
     backend = Gated()
     backend.next_chunk_was_read.set()
     with Predictor(token_processor, backend) as predictor:
@@ -372,7 +372,7 @@ def test_what_nobody_waits_for_any_more_is_not_begun(token_processor, monkeypatc
 
 
 def test_what_began_before_the_source_failed_is_answered_first(token_processor, monkeypatch) -> None:
-    monkeypatch.setattr("nlp_inference.items.LOOK_AHEAD_DOCUMENTS", 2)
+    monkeypatch.setattr("nlp_inference.document.inputs.LOOK_AHEAD_DOCUMENTS", 2)
 
     def texts():
         yield from ("one", "two", "three")

@@ -25,11 +25,11 @@ import transformers.modeling_utils
 from rich.console import Console
 
 import nlp_training.artefact
-import nlp_training.run
+import nlp_training.runs.run
 from nlp_training import load_config, train
-from nlp_training.reproducibility import resumable_trainer, whole_checkpoints
-from nlp_training.reproducibility.whole_checkpoints import checkpoints_in
-from nlp_training.trainer import DocumentTrainer
+from nlp_training._utils import complete_checkpoints as whole_checkpoints
+from nlp_training._utils.complete_checkpoints import checkpoints_in
+from nlp_training.trainer import DocumentTrainer, resumable_trainer
 
 
 def kill() -> None:
@@ -81,7 +81,7 @@ PLACES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "rotate": (resumable_trainer, "keep_best_and_last", nothing),
     "remove": (whole_checkpoints, "rotate_checkpoints", remove_half),
     "finalize": (DocumentTrainer, "_finalize_training", nothing),
-    "calibrate": (nlp_training.run, "calibrate", nothing),
+    "calibrate": (nlp_training.runs.run, "calibrate", nothing),
     "artefact": (nlp_training.artefact, "model_card", nothing),
 }
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from nlp_inference import Annotation, Category, Document, Span
 from nlp_inference.document import Coverage
+from nlp_inference.predict.trace import Trace
 from nlp_inference.tasks.base import Needs
-from nlp_inference.trace import Trace
 from nlp_training.config import RunConfig, save_config
 from nlp_training.evaluation import compare, score
-from nlp_training.predictions import PREDICTIONS, PredictionFile
+from nlp_training.evaluation.prediction_files import PREDICTIONS, PredictionFile
 
 SECONDS = 0.25
 LOG = [

@@ -22,8 +22,8 @@ from nlp_inference.golden import require_verified
 from nlp_training import RunConfig, load_documents
 from nlp_training.config import save_config
 from nlp_training.evaluation import evaluate_documents
-from nlp_training.served_weights import without_weights
-from nlp_training.sharding import layers_to_shard
+from nlp_training.trainer.evaluation_model import without_weights
+from nlp_training.trainer.sharding import layers_to_shard
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "accelerate"
@@ -145,7 +145,7 @@ import torch
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 from nlp_training import load_config, train
-from nlp_training.served_weights import is_sharded
+from nlp_training.trainer.evaluation_model import is_sharded
 from nlp_training.trainer import DocumentTrainer
 
 make = AcceleratorState.__init__

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from strategies import annotations, flat_spans, messy_texts, sentences
 
 from nlp_inference import Annotation, Category, Document, Processor, Span
-from nlp_inference.aligned_text import Edit, apply_edits
 from nlp_inference.document import Relation
+from nlp_inference.document.aligned_text import Edit, apply_edits
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
 from nlp_inference.transforms import Compose, PostTransform, Transform
 from nlp_training import load_config
 from nlp_training.augment import Augmentation, Augmenter, SpanGuard
 from nlp_training.augment.base import draw
 from nlp_training.augment.sentences import sentence_places
-from nlp_training.user_modules import import_modules
+from nlp_training.config.user_modules import import_modules
 
 SHARES = {"max_share": st.floats(0.01, 1)}
 IN_SPANS = {**SHARES, "in_spans": st.booleans()}

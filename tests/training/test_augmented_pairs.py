@@ -12,7 +12,7 @@ from nlp_inference import Annotation, Category, Document, Processor, Span
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.transforms import Compose
 from nlp_training.augment import Augmentation, AugmentationWarning, Augmenter
-from nlp_training.augment.epochs import AugmentedWindows
+from nlp_training.batches.augmented_epochs import AugmentedWindows
 
 ONE_TEXT = ("join_documents", "replace_entities")
 ANY_TEXT = sorted(

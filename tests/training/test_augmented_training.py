@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 from nlp_inference import Annotation, Document, Processor, Span
 from nlp_training import DocumentCollator, DocumentTrainer, train
 from nlp_training.augment import Augmentation, Augmenter
-from nlp_training.augment.epochs import AugmentedDocuments, AugmentedWindows
+from nlp_training.batches.augmented_epochs import AugmentedDocuments, AugmentedWindows
+from nlp_training.batches.window_dataset import TrainingWindows
 from nlp_training.cli import app
 from nlp_training.config import RunConfig
-from nlp_training.windows import TrainingWindows
 
 Row = tuple[tuple[int, ...], tuple[int, ...]]
 SPECS: list[str | dict[str, Any]] = [

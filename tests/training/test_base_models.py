@@ -24,12 +24,12 @@ from transformers import (
 )
 
 from nlp_inference import Predictor
+from nlp_inference.backends.padding import PaddingWarning
 from nlp_inference.errors import InvalidSpecError
-from nlp_inference.padding import PaddingWarning
 from nlp_training import train
+from nlp_training.artefact.verification import Replay, replay_lines
 from nlp_training.config import RunConfig
-from nlp_training.objects import build_processor, load_splits
-from nlp_training.verification import Replay, replay_lines
+from nlp_training.trainer.build import build_processor, load_splits
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
 

@@ -11,13 +11,13 @@ from torch.nn import functional
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from nlp_inference import Document, Predictor, Processor, TextClassification, TokenClassification
+from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
-from nlp_inference.layout import IGNORED
 from nlp_training import DocumentCollator
-from nlp_training.batch_loss import BatchLoss, count_classes
+from nlp_training.batches.sample_weights import check_sample_weights
+from nlp_training.batches.window_dataset import TrainingWindows, row_lengths
 from nlp_training.losses import Items, Loss
-from nlp_training.sample_weights import check_sample_weights
-from nlp_training.windows import TrainingWindows, row_lengths
+from nlp_training.trainer.batch_loss import BatchLoss, count_classes
 
 CLASS_LOSSES = ["cross_entropy", {"cross_entropy": 0.1}, "focal", "dice", {"supervised_contrastive": {"mix": 0.5}}]
 

@@ -20,7 +20,13 @@ from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig, load_documents, train
 from nlp_training.evaluation import evaluate_documents
-from nlp_training.temperature import Answers, best_temperature, check_calibration, fit_temperature, with_temperature
+from nlp_training.evaluation.temperature import (
+    Answers,
+    best_temperature,
+    check_calibration,
+    fit_temperature,
+    with_temperature,
+)
 
 
 @pytest.fixture
@@ -159,10 +165,12 @@ def test_more_answers_than_are_needed_are_not_asked_for(
     documents = load_documents(span_run.data.train)
     predictor = Predictor.from_pretrained(saved_model)
     seen: list[int] = []
-    monkeypatch.setattr("nlp_training.temperature._DOCUMENTS_AT_ONCE", 4)
-    monkeypatch.setattr("nlp_training.temperature.best_temperature", lambda answers: seen.append(len(answers(1.0)[0])))
+    monkeypatch.setattr("nlp_training.evaluation.temperature._DOCUMENTS_AT_ONCE", 4)
+    monkeypatch.setattr(
+        "nlp_training.evaluation.temperature.best_temperature", lambda answers: seen.append(len(answers(1.0)[0]))
+    )
     for limit, value in (("ANSWERS", 10**6), ("ANSWERS", 8), ("KEPT_BYTES", 1)):
-        monkeypatch.setattr(f"nlp_training.temperature.{limit}", value)
+        monkeypatch.setattr(f"nlp_training.evaluation.temperature.{limit}", value)
         fit_temperature(predictor, documents)
     every, few, fewest = seen
     per_document = max(len(one.predicted.spans) for one in predictor.predict(documents))

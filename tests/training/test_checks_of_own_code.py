@@ -11,8 +11,8 @@ from transformers import BertConfig, BertModel, BertPreTrainedModel
 from transformers.modeling_outputs import TokenClassifierOutput
 
 from nlp_inference import Annotation, Task
-from nlp_inference.aligned_text import Edit
 from nlp_inference.architectures import architecture
+from nlp_inference.document.aligned_text import Edit
 from nlp_inference.errors import CheckFailedError, InvalidSpecError
 from nlp_training.augment import Augmentation, Rewrite
 from nlp_training.losses import Loss

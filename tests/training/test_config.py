@@ -10,9 +10,9 @@ from transformers import AutoTokenizer, TrainingArguments
 from nlp_inference import Processor, Task, TextClassification
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import load_config
-from nlp_training.arguments import resolve_config, resolve_training, training_arguments
 from nlp_training.config import RunConfig, save_config
-from nlp_training.user_modules import import_modules
+from nlp_training.config.user_modules import import_modules
+from nlp_training.trainer.arguments import resolve_config, resolve_training, training_arguments
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 

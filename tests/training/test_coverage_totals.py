@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from nlp_inference import Annotation, Document, Predictor, Processor, TokenClassification
 from nlp_training import RunConfig
+from nlp_training.artefact.model_card import model_card
 from nlp_training.cli import app
 from nlp_training.evaluation import evaluate_documents, share_read
-from nlp_training.reports.model_card import model_card
 from nlp_training.reports.tables import coverage_table
 
 TEXTS = ["a b c d e f", "Ana", "Ana \u200b", ""]

@@ -9,7 +9,7 @@ import pytest
 FAULTS = """
 import resource
 import torch
-from nlp_training.cpu import keep_freed_memory
+from nlp_training._utils.cpu import keep_freed_memory
 
 if {keep}:
     assert keep_freed_memory()
@@ -37,7 +37,7 @@ def test_memory_of_a_step_serves_the_next_one() -> None:
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nlp_training import cpu
+    from nlp_training._utils import cpu
 
     monkeypatch.setattr(cpu.ctypes, "CDLL", lambda _: object())
     assert cpu.keep_freed_memory() is False

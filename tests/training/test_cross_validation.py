@@ -20,8 +20,8 @@ from nlp_training.config import save_config
 from nlp_training.cross_validation.folds import FoldSettings, make_folds
 from nlp_training.cross_validation.run import CrossValidation, cross_validate
 from nlp_training.data import InvalidDataError, load_documents
-from nlp_training.materials import Materials
 from nlp_training.metrics.fold_interval import fold_interval
+from nlp_training.runs.materials import Materials
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -10,8 +10,8 @@ from rich.console import Console
 from nlp_inference import Processor
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
 from nlp_training.config import RunConfig
-from nlp_training.objects import build_processor, load_splits
-from nlp_training.run import train
+from nlp_training.runs.run import train
+from nlp_training.trainer.build import build_processor, load_splits
 
 NO_ENTRY_POINTS = ""
 

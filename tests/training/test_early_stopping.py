@@ -9,9 +9,9 @@ import torch
 
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import DocumentTrainer, RunConfig
-from nlp_training.arguments import resolve_training
 from nlp_training.config import load_config, save_config
-from nlp_training.materials import Materials
+from nlp_training.runs.materials import Materials
+from nlp_training.trainer.arguments import resolve_training
 
 NEVER_BETTER = 0.5  # no F1 beats the first one by as much, once that is above a half
 

@@ -13,19 +13,19 @@ import pytest
 from rich.console import Console
 
 from nlp_inference import PostTransform, Predictor, Processor, Task, Transform
-from nlp_inference._model_code import class_digest
 from nlp_inference.architectures import own
+from nlp_inference.architectures.model_code import class_digest
 from nlp_inference.errors import ArtefactError, InvalidSpecError, UnknownTypeError
-from nlp_inference.fingerprint import FingerprintWarning
+from nlp_inference.processor.fingerprint import FingerprintWarning
 from nlp_inference.testing import check_transform
 from nlp_training import RunConfig, load_config, train
 from nlp_training.augment import Augmentation
+from nlp_training.config.user_modules import import_modules, locate_files
 from nlp_training.export import Exported, export_model
 from nlp_training.losses import Loss
 from nlp_training.metrics import Metric, document_metric
 from nlp_training.release.plan import plan_release
 from nlp_training.testing import check_augmentation, check_loss, check_metric
-from nlp_training.user_modules import import_modules, locate_files
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FILES = ("my_texts.py", "my_model.py", "my_training.py")

@@ -30,7 +30,7 @@ from nlp_training.export.fixed_scales import with_fixed_scales
 from nlp_training.export.graph import OPSET, describe, export_graph, save_graph
 from nlp_training.export.precision import to_int8_dynamic
 from nlp_training.export.score import score_drop
-from nlp_training.run import train
+from nlp_training.runs.run import train
 
 ROOT = Path(exporter.__file__).parents[2]
 

@@ -8,11 +8,11 @@ from rich.console import Console
 from transformers import TrainingArguments
 
 from nlp_inference import Predictor, Processor
-from nlp_inference._digests import file_digest
-from nlp_inference.fingerprint import Fingerprint
+from nlp_inference._utils.digests import file_digest
+from nlp_inference.processor.fingerprint import Fingerprint
 from nlp_training import RunConfig, train
-from nlp_training.objects import build_model
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.trainer.build import build_model
 
 
 def settings_in(folder: Path) -> dict[str, object]:

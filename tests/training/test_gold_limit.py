@@ -11,7 +11,7 @@ from rich.console import Console
 from nlp_training import RunConfig, train
 from nlp_training.data import InvalidDataError
 from nlp_training.data_report.check import check_data
-from nlp_training.materials import Materials
+from nlp_training.runs.materials import Materials
 
 
 def halves(lost: int, kept: int) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_inference.golden import read_golden, require_verified
 from nlp_inference.golden.hostile import HOSTILE_TEXTS
 from nlp_training import RunConfig, train
+from nlp_training.artefact.golden import golden_documents
 from nlp_training.config import GoldenConfig
-from nlp_training.golden import golden_documents
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from made_up_records import span_records, write_jsonl
 from tiny_models import tiny_model
 
 from nlp_inference import Predictor, Processor
-from nlp_inference.fingerprint import Fingerprint
 from nlp_inference.golden import record_artefact
+from nlp_inference.processor.fingerprint import Fingerprint
 from nlp_training import RunConfig
+from nlp_training.artefact.model_card import model_card
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.export import Exported, export_model
-from nlp_training.reports.model_card import model_card
 
 WRITER, READER, UNKNOWN = "hf_writer", "hf_reader", "hf_unknown"
 TEXTS = ("Ana lives in Rome.", "Bert moved from Oslo to Ulm, " * 9)

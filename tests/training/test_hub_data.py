@@ -12,17 +12,17 @@ from made_up_records import label_records, write_jsonl
 
 from nlp_training import RunConfig, load_config
 from nlp_training.config import DataConfig, save_config
+from nlp_training.config.search import SearchConfig
 from nlp_training.data import DataSource
 from nlp_training.data.fingerprint import synthetic_sha256
-from nlp_training.materials import Materials
+from nlp_training.provenance import pinned_data
+from nlp_training.provenance.manifest import DataPrint, RunManifest
+from nlp_training.provenance.pinned_data import pin_data, unpinned_lines
 from nlp_training.reports.html.facts import manifest_facts
-from nlp_training.reproducibility import pinned_data
-from nlp_training.reproducibility.compare import data_rows
-from nlp_training.reproducibility.manifest import DataPrint, RunManifest
-from nlp_training.reproducibility.pinned_data import pin_data, unpinned_lines
-from nlp_training.reproducibility.record import data_prints
+from nlp_training.runs.differences import data_rows
+from nlp_training.runs.materials import Materials
+from nlp_training.runs.record import data_prints
 from nlp_training.search.run import search
-from nlp_training.search.settings import SearchConfig
 
 ONE, TWO = "1" * 40, "2" * 40
 

@@ -14,7 +14,7 @@ from nlp_training.cli import app
 from nlp_training.config import GoldenConfig
 from nlp_training.data import InvalidDataError
 from nlp_training.data.formats import format_names, named_format
-from nlp_training.labels import with_labels
+from nlp_training.data.labels import with_labels
 
 TASK = """
 from nlp_inference.tasks import TokenClassification

@@ -17,7 +17,7 @@ import nlp_training
 from nlp_training import RunConfig
 from nlp_training.cli import app
 from nlp_training.config import save_config
-from nlp_training.reproducibility.manifest import RunManifest
+from nlp_training.provenance.manifest import RunManifest
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("killed_runs.py")

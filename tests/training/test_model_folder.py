@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from nlp_inference import Processor, _whole_files
-from nlp_inference.fingerprint import Fingerprint
-from nlp_training.model_folder import SETTINGS_FILE, write_fingerprint
+from nlp_inference import Processor
+from nlp_inference._utils import atomic_files as _whole_files
+from nlp_inference.processor.fingerprint import Fingerprint
+from nlp_training.artefact.folder import SETTINGS_FILE, write_fingerprint
 
 OLD = Fingerprint(weights={"model.safetensors": "0" * 64}, unicode="14.0.0")
 NEW = Fingerprint(

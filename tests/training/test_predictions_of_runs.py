@@ -10,7 +10,13 @@ from rich.console import Console
 from nlp_inference import Document, Predictor
 from nlp_training import RunConfig, load_documents, train
 from nlp_training.data.errors import InvalidDataError
-from nlp_training.predictions import PREDICTIONS, PredictionFile, forget_predictions, kept_predictions, read_predictions
+from nlp_training.evaluation.prediction_files import (
+    PREDICTIONS,
+    PredictionFile,
+    forget_predictions,
+    kept_predictions,
+    read_predictions,
+)
 
 
 def documents(size: int) -> list[Document]:

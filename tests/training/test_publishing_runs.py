@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from nlp_inference.errors import InvalidSpecError, PublishError, UnknownTypeError
-from nlp_inference.fingerprint import FingerprintWarning
+from nlp_inference.processor.fingerprint import FingerprintWarning
 from nlp_training import RunConfig, load_config, train
 from nlp_training.cli import app
 from nlp_training.release.plan import plan_release

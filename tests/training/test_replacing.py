@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nlp_training.replacing import replacing_folder
+from nlp_training._utils.replacing import replacing_folder
 
 
 def _write(target: Path, content: str) -> None:

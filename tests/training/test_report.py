@@ -16,9 +16,9 @@ from nlp_inference import Annotation, Category, Document
 from nlp_training import RunConfig, train
 from nlp_training.cli import app
 from nlp_training.data.errors import InvalidDataError
-from nlp_training.predictions import kept_predictions
+from nlp_training.evaluation.prediction_files import kept_predictions
+from nlp_training.provenance.manifest import RunManifest
 from nlp_training.reports.html import write_report
-from nlp_training.reproducibility.manifest import RunManifest
 
 TEXT = "Ana Maria met Bo in Rome near Oslo"
 VOID = {"meta", "input", "br"}
@@ -291,7 +291,7 @@ def test_a_run_whose_report_cannot_be_written_has_finished_all_the_same(
     def broken(_: object) -> None:
         raise KeyError("a score that nobody knows")
 
-    monkeypatch.setattr("nlp_training.run.write_report", broken)
+    monkeypatch.setattr("nlp_training.runs.run.write_report", broken)
     said = StringIO()
     train(span_run, console=Console(file=said, width=80))
     assert (

@@ -12,18 +12,18 @@ from made_up_records import span_records, write_jsonl
 from rich.console import Console
 from typer.testing import CliRunner
 
-import nlp_training.reproducibility.reproduce as reproduce_module
-from nlp_inference._digests import file_digest
+import nlp_training.runs.reproduce as reproduce_module
+from nlp_inference._utils.digests import file_digest
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_training import RunConfig, load_config, load_documents, train
+from nlp_training._utils.complete_checkpoints import is_whole, last_whole, mark_whole, remove_after
 from nlp_training.cli import app
 from nlp_training.config import GoldenConfig, save_config
 from nlp_training.data.fingerprint import documents_sha256
-from nlp_training.reproducibility import code_state
-from nlp_training.reproducibility.compare import Row, compare_runs, explain_rows
-from nlp_training.reproducibility.manifest import Checkout, CodeState, DataPrint, Hardware, Replay, RunManifest
-from nlp_training.reproducibility.record import RunRecord
-from nlp_training.reproducibility.whole_checkpoints import is_whole, last_whole, mark_whole, remove_after
+from nlp_training.provenance import code_state
+from nlp_training.provenance.manifest import Checkout, CodeState, DataPrint, Hardware, Replay, RunManifest
+from nlp_training.runs.differences import Row, compare_runs, explain_rows
+from nlp_training.runs.record import RunRecord
 from nlp_training.trainer import DocumentTrainer
 
 

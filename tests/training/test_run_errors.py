@@ -23,8 +23,8 @@ from nlp_inference.errors import (
 from nlp_training import RunConfig, train
 from nlp_training.cli import app
 from nlp_training.data import InvalidDataError
-from nlp_training.objects import load_splits
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.trainer.build import load_splits
 
 
 def _with(run: RunConfig, section: str, **values: Any) -> RunConfig:
@@ -143,7 +143,7 @@ def test_each_test_set_of_the_hub_is_its_split_test_unless_it_says_otherwise(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(
-        "nlp_training.objects.load_documents", lambda _, default_split: asked.append(default_split) or []
+        "nlp_training.trainer.build.load_documents", lambda _, default_split: asked.append(default_split) or []
     )
     load_splits(_with(span_run, "data", test={"seen": "org/set", "unseen": "org/other"}))
     assert asked == ["train", "validation", "test", "test"]

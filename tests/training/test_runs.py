@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from nlp_inference import Annotation, Document, Span
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_training.cli import app
-from nlp_training.reproducibility.manifest import RunManifest
+from nlp_training.provenance.manifest import RunManifest
 from nlp_training.runs import Comparison, compare_runs, find_runs, read_run
 from nlp_training.runs.tables import comparison_tables, runs_table
 

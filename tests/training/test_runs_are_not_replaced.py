@@ -16,15 +16,15 @@ from test_killed_runs import assert_same
 from transformers.trainer_jit_checkpoint import JITCheckpointCallback
 from typer.testing import CliRunner
 
-from nlp_inference._locks import exclusive_lock
+from nlp_inference._utils.locks import exclusive_lock
 from nlp_inference.errors import InvalidSpecError, OutputError, OutputLockedError
 from nlp_training import RunConfig, train
+from nlp_training._utils.complete_checkpoints import checkpoints_in, is_whole, mark_whole
 from nlp_training.cli import app
 from nlp_training.config import GoldenConfig, save_config
-from nlp_training.reproducibility.manifest import RunManifest
-from nlp_training.reproducibility.record import InterruptedRunError
-from nlp_training.reproducibility.whole_checkpoints import checkpoints_in, is_whole, mark_whole
-from nlp_training.run_folder import LOCK_FILE, check_nothing_is_lost
+from nlp_training.provenance.manifest import RunManifest
+from nlp_training.runs.record import InterruptedRunError
+from nlp_training.runs.run_folder import LOCK_FILE, check_nothing_is_lost
 from nlp_training.trainer import DocumentTrainer
 
 pytestmark = pytest.mark.usefixtures("fast_trainings")

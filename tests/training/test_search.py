@@ -26,13 +26,13 @@ from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_training import RunConfig, load_config, train
 from nlp_training.cli import app
 from nlp_training.config import save_config
-from nlp_training.objects import build_model
 from nlp_training.search.counting import counted_trials
 from nlp_training.search.errors import SearchError
 from nlp_training.search.run import SearchResult, search
 from nlp_training.search.study import open_study
 from nlp_training.search.trainer import SearchTrainer
 from nlp_training.search.trial import Watch
+from nlp_training.trainer.build import build_model
 
 ROOT = Path(__file__).parents[2]
 RATES = {"training.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}}
@@ -91,8 +91,8 @@ def test_the_best_configuration_trains_to_the_score_of_its_trial(
     searched: Searched, span_run: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[str] = []
-    load = "nlp_training.objects.load_documents"
-    from nlp_training.objects import load_documents
+    load = "nlp_training.trainer.build.load_documents"
+    from nlp_training.trainer.build import load_documents
 
     def remember(source: Any, **options: Any) -> Any:
         loaded.append(Path(source.path).name)
@@ -212,7 +212,7 @@ def test_the_model_of_a_trial_is_gone_before_the_next_one_is_made(
         models.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr("nlp_training.objects.build_model", remember)
+    monkeypatch.setattr("nlp_training.trainer.build.build_model", remember)
     space = {"training.learning_rate": {"choices": [1e-9, 0.02, 1e30]}}
     settings = {"trials": 6, "startup_trials": 1, "pruner": "median", "warmup_evaluations": 0}
     found = quietly(searched(space=space, **settings))

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig, load_config
 from nlp_training.config import save_config
-from nlp_training.materials import Materials
+from nlp_training.config.search import Dimension, SearchConfig
+from nlp_training.runs.materials import Materials
 from nlp_training.search.run import check_space
-from nlp_training.search.settings import Dimension, SearchConfig
 from nlp_training.search.space import suggest, with_values
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from small_trainings import small_trainer, state_in, without_times
 from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from nlp_training.reproducibility.resumable_trainer import ResumableTrainer
-from nlp_training.reproducibility.whole_checkpoints import checkpoints_in, is_whole, last_whole
+from nlp_training._utils.complete_checkpoints import checkpoints_in, is_whole, last_whole
+from nlp_training.trainer.resumable_trainer import ResumableTrainer
 
 pytestmark = pytest.mark.usefixtures("fast_trainings")
 EVENTS = (

@@ -16,14 +16,14 @@ from nlp_inference import Annotation, Document, Predictor, Processor
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.golden import require_verified
 from nlp_training import RunConfig, train
-from nlp_training.arguments import resolve_training
 from nlp_training.augment import Augmenter
+from nlp_training.batches.streaming import DocumentStream, StreamedBatches
 from nlp_training.data import DataSource, InvalidDataError, load_documents
 from nlp_training.data.formats.base import ReadOptions, Unit, read_units
-from nlp_training.objects import build_processor, build_trainer, load_splits
-from nlp_training.reproducibility.manifest import DataPrint, RunManifest
-from nlp_training.streaming import DocumentStream, StreamedBatches
+from nlp_training.provenance.manifest import DataPrint, RunManifest
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.trainer.arguments import resolve_training
+from nlp_training.trainer.build import build_processor, build_trainer, load_splits
 
 
 def _documents(count: int, *, longest: int = 7) -> list[Document]:
@@ -56,7 +56,7 @@ def _one_pass(batches: StreamedBatches, windows: int) -> list[list[tuple[int, ..
 def test_a_pass_has_every_document_once(
     token_processor: Processor, monkeypatch: pytest.MonkeyPatch, order: Any, buffered: int
 ) -> None:
-    monkeypatch.setattr("nlp_training.streaming.BUFFERED_WINDOWS", buffered)
+    monkeypatch.setattr("nlp_training.batches.streaming.BUFFERED_WINDOWS", buffered)
     documents = _documents(53)
     batches = StreamedBatches(documents, token_processor, 4, order=order, seed=1)
     stream = iter(batches)

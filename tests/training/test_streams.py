@@ -3,9 +3,10 @@
 import pytest
 
 from nlp_inference import Document
-from nlp_training import input_profile, streams
-from nlp_training.input_profile import training_profile
-from nlp_training.streams import document_chunks
+from nlp_training.artefact import input_profile
+from nlp_training.artefact.input_profile import training_profile
+from nlp_training.batches import streams
+from nlp_training.batches.streams import document_chunks
 
 
 @pytest.mark.parametrize(

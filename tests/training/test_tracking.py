@@ -12,12 +12,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from nlp_inference.errors import InvalidSpecError, MissingExtraError
 from nlp_training import RunConfig, train
-from nlp_training.objects import build_processor, build_trainer, load_splits
-from nlp_training.reproducibility.manifest import RunManifest
+from nlp_training.config.tracking import describe_trackers
+from nlp_training.provenance.manifest import RunManifest
 from nlp_training.tracking import choose_trackers, trackers
-from nlp_training.tracking.choice import describe_trackers
 from nlp_training.tracking.results import flat_settings
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.trainer.build import build_processor, build_trainer, load_splits
 
 OF_SQLALCHEMY = "ignore:The ``noload`` loader strategy is deprecated"  # MLflow's models, with SQLAlchemy 2.1
 
@@ -156,7 +156,7 @@ def test_mlflow_on_sqlite_has_settings_curves_scores_tags_and_files(
     def broken(*_: Any) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr("nlp_training.run.save_artefact", broken)
+    monkeypatch.setattr("nlp_training.runs.run.save_artefact", broken)
     with pytest.raises(RuntimeError, match="the disk is full"):
         train(short(span_run, report_to="mlflow"), console=console(), overwrite=True)
     runs = client.search_runs([client.get_experiment_by_name("spans").experiment_id])
@@ -167,7 +167,7 @@ def test_mlflow_on_sqlite_has_settings_curves_scores_tags_and_files(
 def test_a_run_goes_on_without_tensorboard_and_says_so_once(
     span_run: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nlp_training.tracking.choice.is_tensorboard_available", lambda: False)
+    monkeypatch.setattr("nlp_training.config.tracking.is_tensorboard_available", lambda: False)
     shown = console()
     train(short(span_run, num_train_epochs=1), console=shown)
     assert shown.file.getvalue().count("tensorboard is not installed") == 1
@@ -231,7 +231,7 @@ def test_a_tracker_that_is_unknown_or_missing_is_named(monkeypatch: pytest.Monke
         InvalidSpecError, match=r"training\.report_to names 'tensorbord'; choose none, all or of .*wandb"
     ):
         choose_trackers("tensorbord")
-    monkeypatch.setattr("nlp_training.tracking.choice.get_available_reporting_integrations", list)
+    monkeypatch.setattr("nlp_training.config.tracking.get_available_reporting_integrations", list)
     with pytest.raises(
         MissingExtraError, match=r"'mlflow', which is not installed: pip install \"nlp-inference\[mlflow\]"
     ):
@@ -243,7 +243,7 @@ def test_a_tracker_that_is_unknown_or_missing_is_named(monkeypatch: pytest.Monke
 def test_what_is_logged_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert describe_trackers(["mlflow"]) == "mlflow"
     assert describe_trackers([]) == "none"
-    monkeypatch.setattr("nlp_training.tracking.choice.is_tensorboard_available", lambda: False)
+    monkeypatch.setattr("nlp_training.config.tracking.is_tensorboard_available", lambda: False)
     assert describe_trackers([]) == "none: tensorboard is not installed; pip install tensorboard"
 
 

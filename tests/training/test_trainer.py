@@ -12,9 +12,9 @@ from transformers import PreTrainedModel, TrainingArguments
 from nlp_inference import Annotation, Document, Processor
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig
-from nlp_training.arguments import resolve_config
-from nlp_training.objects import build_model, build_processor, build_trainer, load_splits
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.trainer.arguments import resolve_config
+from nlp_training.trainer.build import build_model, build_processor, build_trainer, load_splits
 
 
 def _trainer(run: RunConfig, **training: Any) -> DocumentTrainer:

@@ -18,8 +18,8 @@ from transformers import (
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import CallbackHandler
 
-from nlp_training.reproducibility.resumable_trainer import ResumableTrainer
-from nlp_training.reproducibility.whole_checkpoints import is_whole
+from nlp_training._utils.complete_checkpoints import is_whole
+from nlp_training.trainer.resumable_trainer import ResumableTrainer
 
 pytestmark = pytest.mark.usefixtures("fast_trainings")
 EVENTS = [name for name in vars(TrainerCallback) if name.startswith("on_")]

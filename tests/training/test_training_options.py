@@ -13,10 +13,10 @@ from transformers import TrainerCallback
 from nlp_inference import Predictor
 from nlp_inference.golden import require_verified
 from nlp_training import RunConfig, load_documents, train
-from nlp_training.arguments import resolve_config
 from nlp_training.evaluation import evaluate_documents
-from nlp_training.objects import build_processor, build_trainer, load_splits
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.trainer.arguments import resolve_config
+from nlp_training.trainer.build import build_processor, build_trainer, load_splits
 
 COMPILED = {"torch_compile": True, "torch_compile_backend": "eager"}
 """Dynamo traces and wraps as with every backend; a generated kernel is a compiler's business, and takes a minute."""

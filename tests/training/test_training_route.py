@@ -85,7 +85,7 @@ def test_the_evaluation_equals_a_fresh_process_span_for_span_and_score_for_score
             scored.append(document.predicted.model_dump_json())
             yield document, gold
 
-    monkeypatch.setattr("nlp_training.trainer.predict_beside_gold", remember)
+    monkeypatch.setattr("nlp_training.trainer.trainer.predict_beside_gold", remember)
     run = span_run.model_copy(update={"training": {**span_run.training, "bf16": bf16, "num_train_epochs": 2}})
     result = train(run, console=console)
     test_file = run.data.test["test"].path

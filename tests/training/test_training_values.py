@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig, load_config, train
-from nlp_training.arguments import training_arguments
+from nlp_training._utils.cpu import use_cpu_threads
 from nlp_training.cli import app
 from nlp_training.config import save_config
-from nlp_training.cpu import use_cpu_threads
-from nlp_training.training_values import check_training_values
+from nlp_training.config.training_values import check_training_values
+from nlp_training.trainer.arguments import training_arguments
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"learning_rate": "abc"}, "training.learning_rate is 'abc'; input should be a valid number"),
@@ -118,7 +118,7 @@ def test_threads_are_those_of_the_configuration_then_of_the_environment(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setitem(os.environ, name, value)
-    monkeypatch.setattr("nlp_training.cpu.available_cores", lambda: 6)
+    monkeypatch.setattr("nlp_training._utils.cpu.available_cores", lambda: 6)
     chosen: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", chosen.append)
     use_cpu_threads(given)

@@ -15,7 +15,7 @@ from nlp_inference import Document, Predictor, Processor
 from nlp_training import RunConfig, load_documents
 from nlp_training.config import save_config
 from nlp_training.evaluation import evaluate_documents
-from nlp_training.predictions import PREDICTIONS, PredictionFile, read_predictions
+from nlp_training.evaluation.prediction_files import PREDICTIONS, PredictionFile, read_predictions
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,12 +17,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import BatchFeature, PreTrainedModel, TrainingArguments
 
 from nlp_inference import Annotation, Category, Document, Processor, Span
-from nlp_inference.layout import Example
-from nlp_inference.layout import Row as InputRow
-from nlp_training import DocumentCollator, DocumentTrainer, windows
-from nlp_training.run import measure_training_set
-from nlp_training.streams import encode_stream, in_chunks
-from nlp_training.windows import LengthGroupedEpochs, TrainingWindows, row_lengths
+from nlp_inference.encoding.input_rows import Example
+from nlp_inference.encoding.input_rows import Row as InputRow
+from nlp_training import DocumentCollator, DocumentTrainer
+from nlp_training.batches import window_dataset as windows
+from nlp_training.batches.streams import encode_stream, in_chunks
+from nlp_training.batches.window_dataset import LengthGroupedEpochs, TrainingWindows, row_lengths
+from nlp_training.runs.run import measure_training_set
 
 Row = tuple[tuple[int, ...], tuple[int, ...]]
 

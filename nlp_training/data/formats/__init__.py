@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from nlp_inference.document import Document
+from nlp_training._utils.replacing import replacing_folder
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions
 from nlp_training.data.formats.brat import BRAT
@@ -25,7 +26,6 @@ from nlp_training.data.formats.spacy import SPACY
 from nlp_training.data.formats.tables import CSV, TSV
 from nlp_training.data.formats.uima_cas import UIMA_CAS
 from nlp_training.data.formats.webanno_tsv import WEBANNO_TSV
-from nlp_training.replacing import replacing_folder
 
 __all__ = [
     "Format",

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from nlp_inference._shorten import shorten
+from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.json_lines import BYTE_ORDER_MARK, decode_line, parse_json
+from nlp_inference.files.json_lines import BYTE_ORDER_MARK, decode_line, parse_json
 from nlp_training.data.errors import BlankLabelError, InvalidDataError, OnError
 from nlp_training.data.formats.parts import check_readable
 from nlp_training.data.notes import Notes

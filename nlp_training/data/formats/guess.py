@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.json_lines import BYTE_ORDER_MARK, parse_json
+from nlp_inference.files.json_lines import BYTE_ORDER_MARK, parse_json
 
 _BYTES = 1 << 16
 _LINES = 200

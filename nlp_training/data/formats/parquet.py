@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from nlp_inference._optional import require
+from nlp_inference._utils.extras import require
 from nlp_inference.document import Document
 from nlp_training.data.formats.base import Format, ReadOptions, new_path
 from nlp_training.data.formats.rows import COLUMNS, document_to_row

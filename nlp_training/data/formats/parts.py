@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
-from nlp_inference._shorten import shorten
+from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Annotation, Document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.records import READ_FROM

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nlp_inference._optional import require
+from nlp_inference._utils.extras import require
 from nlp_inference.document import Annotation, Category, Document, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.errors import InvalidDataError

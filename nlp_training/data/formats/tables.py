@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from nlp_inference._shorten import shorten
+from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.files.dialects import check_dialect, delimiter_hint
-from nlp_inference.json_lines import BYTE_ORDER_MARK, parse_json
+from nlp_inference.files.json_lines import BYTE_ORDER_MARK, parse_json
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, new_file, read_units
 from nlp_training.data.formats.parts import check_readable

@@ -14,7 +14,7 @@ from typing import Any
 
 from nlp_inference.document import Annotation, Category, Document, Relation, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.json_lines import decode_line, parse_json
+from nlp_inference.files.json_lines import decode_line, parse_json
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, read_units
 from nlp_training.data.formats.folders import Files, id_of_file, write_files

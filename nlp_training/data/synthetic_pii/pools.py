@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from unicodedata import normalize
 
-from nlp_inference._optional import require
+from nlp_inference._utils.extras import require
 
 Side = Literal["train", "test"]
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nlp_inference.registry import split_spec
+from nlp_training.provenance.manifest import DataPrint, RunManifest
 from nlp_training.reports.html.run_files import RunFiles
-from nlp_training.reproducibility.manifest import DataPrint, RunManifest
 
 
 def header_facts(run: RunFiles) -> dict[str, str]:

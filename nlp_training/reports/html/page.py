@@ -9,12 +9,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich.text import Text
 
-from nlp_inference._whole_files import write_whole
+from nlp_inference._utils.atomic_files import write_whole
 from nlp_inference.rendering import STYLE_SHEET, label_color, passage_html, visible, visible_line
 from nlp_inference.tasks.base import Needs
 from nlp_training.evaluation import share_read
+from nlp_training.evaluation.prediction_files import read_predictions
 from nlp_training.metrics import document_metric
-from nlp_training.predictions import read_predictions
 from nlp_training.reports.html.charts import number_text, reliability_diagram, score_bar
 from nlp_training.reports.html.confusion import Confusion, confusion
 from nlp_training.reports.html.curves import Curve, curves, score_name

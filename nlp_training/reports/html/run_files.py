@@ -11,8 +11,8 @@ from nlp_inference.registry import split_spec
 from nlp_inference.tasks.base import Needs
 from nlp_training.config import RunConfig, load_config
 from nlp_training.data.errors import InvalidDataError
-from nlp_training.predictions import PredictionFile, kept_predictions
-from nlp_training.reproducibility.manifest import MANIFEST_FILE, RunManifest
+from nlp_training.evaluation.prediction_files import PredictionFile, kept_predictions
+from nlp_training.provenance.manifest import MANIFEST_FILE, RunManifest
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Helpers without knowledge of the library: cores, digests, atomic files, optional packages."""

@@ -1,0 +1,106 @@
+"""Whether the outputs of a model depend on padding; if so, its rows run one at a time."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp_inference._utils.foreign_errors import is_out_of_memory
+from nlp_inference.backends.base import Backend
+from nlp_inference.encoding.input_rows import InputLayout, Row
+from nlp_inference.errors import ArtefactError
+
+_CONTENT_TOKENS = (3, 12, 61)
+"""Of the rows that are tried: of different lengths, so that the shorter ones are padded beside the longest."""
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class PaddingWarning(UserWarning):
+    """The outputs of a model depend on padding, so that its rows run one at a time, which is slower."""
+
+
+class _RunsRowsApart(Protocol):
+    """A backend that can run the rows of a batch one at a time."""
+
+    rows_apart: bool
+    probe_tolerance: float | None
+    pad_token_id: int
+
+
+def check_padding(backend: Backend, layout: InputLayout, *, highest_id: int) -> None:
+    """Run some rows alone and side by side; if they differ, make the backend run each row of a batch alone.
+
+    Families such as Funnel, FNet or ConvBERT mix padding into the outputs, whatever the attention mask says. What is
+    compared is the model itself, so that classes of which this library knows nothing are covered too. A backend is
+    checked once. One that cannot run rows alone, or whose arithmetic is too coarse to tell (half precision, 8 bits), is
+    not checked.
+
+    Args:
+        backend: runs the model.
+        layout: builds the rows.
+        highest_id: the highest token id of the tokenizer.
+
+    Raises:
+        ArtefactError: the model cannot run such rows.
+    """
+    if not hasattr(backend, "rows_apart"):
+        return
+    able: _RunsRowsApart = backend  # type: ignore[assignment]  # it has the attributes
+    able.pad_token_id = layout.pad_token_id
+    tolerance = able.probe_tolerance
+    if tolerance is None or able.rows_apart:
+        return
+    able.probe_tolerance = None
+    rows = _probe_rows(layout, highest_id=highest_id)
+    try:
+        together = backend.forward(layout.pad(rows))
+        alone = [backend.forward(layout.pad([row])) for row in rows]
+    except Exception as error:
+        if is_out_of_memory(error):
+            return
+        first_line = str(error).strip().partition("\n")[0][:300]
+        raise ArtefactError(
+            f"the model fails on rows of {', '.join(str(len(row.input_ids)) for row in rows)} tokens: "
+            f"{type(error).__name__}: {first_line}; check that tokenizer and model belong together"
+        ) from error
+    able.rows_apart = any(
+        _differ(one, {name: array[index] for name, array in together.items()}, tolerance)
+        for index, one in enumerate(alone)
+    )
+
+
+def warn_of_padding(backend: Backend, *, source: str) -> None:
+    """Say that rows run one at a time because the outputs of the model depend on padding.
+
+    Warns:
+        PaddingWarning: they do.
+    """
+    if getattr(backend, "padding_matters", False):
+        warnings.warn(
+            f"the outputs of the model {source!r} depend on padding, so that its rows run one at a time: predictions "
+            "are right, but batches are no faster than single texts",
+            PaddingWarning,
+            stacklevel=3,
+        )
+
+
+def _probe_rows(layout: InputLayout, *, highest_id: int) -> list[Row]:
+    """Rows of random tokens, with the highest id among them, as many as a row may have at most."""
+    random = np.random.default_rng(0)
+    capacity = layout.capacity(None)
+    lengths = [length for length in _CONTENT_TOKENS if length < capacity] + [min(capacity, _CONTENT_TOKENS[-1] + 36)]
+    contents = [random.integers(0, highest_id + 1, size=length) for length in lengths]
+    contents[-1][0] = highest_id
+    return [layout.row(content, None) for content in contents]
+
+
+def _differ(alone: Arrays, beside: Arrays, tolerance: float) -> bool:
+    for name, array in alone.items():
+        one = array[0].astype(np.float64)
+        other = beside[name][tuple(map(slice, one.shape))].astype(np.float64)
+        if one.shape != other.shape or not np.allclose(one, other, rtol=0, atol=tolerance * np.abs(one).max(initial=0)):
+            return True
+    return False

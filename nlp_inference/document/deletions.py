@@ -1,0 +1,204 @@
+"""Which characters of a raw text preprocessing removed, so that the model did not see them.
+
+Source of the classes of characters: Unicode Standard Annex #44, https://www.unicode.org/reports/tr44/
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from operator import itemgetter
+
+import regex
+
+from nlp_inference.document.aligned_text import AlignedText, Edit, EditRecord, Range, apply_edits
+from nlp_inference.document.alignment import Alignment
+from nlp_inference.document.mojibake import split_repair
+
+TAG_LETTERS = r"\U000E0030-\U000E0039\U000E0041-\U000E005A\U000E0061-\U000E007A"
+"""Invisible letters and digits, which can hide a message."""
+
+_MAX_GAP = 3
+"""A diff keeps characters that two texts share by chance: so few between two deletions are part of the deletion."""
+
+MAX_UNIT = 64
+"""Edits that replace more characters than these by more than these are reported as imprecise."""
+
+_MAX_SHRINK = 4
+"""Mojibake takes up to four characters for one."""
+
+
+def has_content(text: str) -> bool:
+    """Return whether `text` contains a letter or a digit of any script.
+
+    Example:
+        >>> has_content("3 < 5"), has_content(" --> ")
+        (True, False)
+    """
+    return _content().search(text) is not None
+
+
+def deleted_ranges(aligned: AlignedText) -> tuple[Range, ...]:
+    """Return the ranges of the raw text that contain letters or digits and that the edits removed.
+
+    Each transform says which of the characters that it removed are content (`Transform.find_deleted`); edits of an
+    unknown transform are judged by `find_lost`. The ranges are sorted and disjoint, without white space at their ends.
+
+    Example:
+        >>> deleted_ranges(AlignedText("Ana Silva").edit("drop", 1, [Edit(3, 9, "")]))
+        ((4, 9),)
+    """
+    found: list[Range] = []
+    before = _Before(aligned)
+    for index, (record, find) in enumerate(aligned.steps()):
+        if find is not keeps_content:
+            text = before.text(index)
+            if has_content(_removed(record, text)):
+                found += before.to_raw(index, (find or find_lost)(text, record.edits))
+    return _trimmed(aligned.raw, merge_ranges(found)) if found else ()
+
+
+def imprecise_ranges(aligned: AlignedText) -> tuple[Range, ...]:
+    """Return the ranges of the raw text that one edit rewrote as a unit, although both sides are long.
+
+    A span that touches such a range covers all of it, which may be far more than what the model saw.
+    """
+    found: list[Range] = []
+    before = _Before(aligned)
+    for index, record in enumerate(aligned.records):
+        if record.longest_replacement() > MAX_UNIT:
+            wide = [edit[:2] for edit in record.edits if min(edit[1] - edit[0], len(edit[2])) > MAX_UNIT]
+            found += before.to_raw(index, wide)
+    return tuple(merge_ranges(found))
+
+
+def keeps_content(_text: str, _edits: Sequence[Edit]) -> Iterable[Range]:
+    """Return nothing: what a transform uses that removes no letter or digit without an equivalent."""
+    return ()
+
+
+def find_lost(text: str, edits: Sequence[Edit]) -> Iterable[Range]:
+    """Return the ranges of `text` whose letters or digits do not come back in the replacements of `edits`.
+
+    This is the rule for transforms that do not say themselves what they delete. Case, accents and compatibility forms
+    do not matter. An ASCII letter or digit must be in the replacement. Other letters may be rewritten as different
+    characters, as a transliteration or a repair of mojibake does: they count as lost if the replacement has no letter
+    or digit, or fewer than a quarter as many.
+
+    Example:
+        >>> list(find_lost("top secret", [Edit(3, 10, "")])), list(find_lost("ROME", [Edit(0, 4, "rome")]))
+        ([(3, 10)], [])
+    """
+    if _fold("".join([text[start:end] for start, end, _ in edits])) == _fold("".join(map(itemgetter(2), edits))):
+        return ()
+    lost = [(start, end) for start, end, new in edits if not _comes_back(text, start, end, new)]
+    return _without_chance(text, lost)
+
+
+def find_replaced(text: str, edits: Sequence[Edit]) -> Iterator[Range]:
+    """Return the ranges with letters or digits that `edits` replaced by a constant that does not contain them.
+
+    Example:
+        >>> list(find_replaced("at ana@example.org", [Edit(3, 18, "<email>")]))
+        [(3, 18)]
+    """
+    for start, end, new in edits:
+        removed = text[start:end]
+        if has_content(removed) and _letters(removed) not in _letters(new):
+            yield start, end
+
+
+def merge_ranges(ranges: Iterable[Range]) -> list[Range]:
+    """Return the union of `ranges`, sorted and disjoint; empty ranges are dropped.
+
+    Example:
+        >>> merge_ranges([(4, 6), (0, 2), (5, 9), (3, 3)])
+        [(0, 2), (4, 9)]
+    """
+    merged: list[Range] = []
+    for start, end in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        elif start < end:
+            merged.append((start, end))
+    return merged
+
+
+class _Before:
+    """The text before each record, and its map to the raw text; both are made only as far as they are needed."""
+
+    def __init__(self, aligned: AlignedText) -> None:
+        self._records = aligned.records
+        self._text, self._replayed = aligned.raw, 0
+        self._alignment, self._composed = Alignment(), 0
+
+    def text(self, index: int) -> str:
+        for record in self._records[self._replayed : index]:
+            self._text = apply_edits(self._text, record.edits)
+        self._replayed = index
+        return self._text
+
+    def to_raw(self, index: int, ranges: Iterable[Range]) -> Iterator[Range]:
+        for start, end in ranges:
+            for record in self._records[self._composed : index]:
+                self._alignment = self._alignment.then(record.moves())
+            self._composed = index
+            yield self._alignment.to_raw(start, end)
+
+
+def _removed(record: EditRecord, text: str) -> str:
+    return "".join([text[start:end] for start, end in zip(*record.bounds(), strict=True)])
+
+
+def _trimmed(text: str, ranges: Iterable[Range]) -> tuple[Range, ...]:
+    trimmed = []
+    for start, end in ranges:
+        surface = text[start:end]
+        first = start + len(surface) - len(surface.lstrip())
+        trimmed.append((first, max(first, start + len(surface.rstrip()))))
+    return tuple([one for one in trimmed if one[0] < one[1]])
+
+
+def _comes_back(text: str, start: int, end: int, new: str) -> bool:
+    left = _letters(text[start:end])
+    if not left:
+        return True
+    there = _letters(new)
+    if left in there:
+        return True
+    known = Counter(character for character in left if character.isascii())
+    if not known - Counter(there) and there and len(left) <= _MAX_SHRINK * len(there):
+        return True
+    return not new.isascii() and split_repair(text, start, end, new) is not None
+
+
+def _without_chance(text: str, lost: Sequence[Range]) -> Iterator[Range]:
+    """Join deletions that only a few characters of the same word separate."""
+    pending: Range | None = None
+    for start, end in lost:
+        if pending is not None and start - pending[1] <= _MAX_GAP and not _has_space(text[pending[1] : start]):
+            pending = pending[0], end
+            continue
+        if pending is not None:
+            yield pending
+        pending = start, end
+    if pending is not None:
+        yield pending
+
+
+def _has_space(text: str) -> bool:
+    return any(map(str.isspace, text))
+
+
+def _letters(text: str) -> str:
+    return "".join(_content().findall(_fold(text)))
+
+
+def _fold(text: str) -> str:
+    """Case, accents and compatibility forms do not matter."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKD", text.casefold())
+
+
+@lru_cache(maxsize=1)
+def _content() -> "regex.Pattern[str]":
+    return regex.compile(rf"[\p{{L}}\p{{N}}\p{{Other_Alphabetic}}{TAG_LETTERS}--\p{{M}}]", regex.V1)

@@ -1,0 +1,99 @@
+"""Where text that was decoded with the wrong encoding lies in its repair: character by character, in linear time.
+
+Source: https://ftfy.readthedocs.io/en/latest/encodings.html
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from itertools import accumulate
+
+from nlp_inference.document.aligned_text import Edit, make_edit
+
+_ENCODINGS = (
+    "latin-1",
+    "sloppy-windows-1252",
+    "sloppy-windows-1251",
+    "sloppy-windows-1250",
+    "sloppy-windows-1253",
+    "sloppy-windows-1254",
+    "sloppy-windows-1257",
+    "iso-8859-2",
+    "macroman",
+    "cp437",
+)
+"""Those that ftfy tries; the `sloppy` ones are its own."""
+
+_ROUNDS = 3
+
+
+def split_repair(before: str, start: int, end: int, repaired: str) -> Iterator[Edit] | None:
+    """Divide the repair of `before[start:end]` into an edit for each character, or return None if it is something else.
+
+    Args:
+        before: the text before the repair.
+        start: where the mojibake begins.
+        end: where it ends.
+        repaired: what it became.
+
+    Example:
+        >>> import ftfy
+        >>> broken = "мир".encode().decode("latin-1")
+        >>> [edit[:2] for edit in split_repair(broken, 0, 6, "мир")]
+        [(0, 2), (2, 4), (4, 6)]
+    """
+    lengths = _lengths(before, start, repaired)
+    if lengths is None or start + sum(lengths) != end:
+        return None
+    bounds = list(accumulate(lengths, initial=start))
+    edits = map(make_edit, zip(bounds, bounds[1:], repaired, strict=False))
+    return filter(partial(_changes, before), edits)
+
+
+def _lengths(before: str, start: int, repaired: str) -> list[int] | None:
+    """How many characters of `before` each of the repaired ones was; `None` if one is none of its wrong forms."""
+    usual: dict[str, str] = {}  # most characters were decoded the same way each time
+    lengths: list[int] = []
+    for character in repaired:
+        form = usual.get(character)
+        if form is None or not before.startswith(form, start):
+            form = next((one for one in _forms(character) if before.startswith(one, start)), character)
+            if form != character:
+                usual[character] = form
+            elif not before.startswith(character, start):
+                return None
+        lengths.append(len(form))
+        start += len(form)
+    return lengths
+
+
+def _changes(before: str, edit: Edit) -> bool:
+    return before[edit[0] : edit[1]] != edit[2]
+
+
+@lru_cache(maxsize=65536)
+def _forms(character: str) -> tuple[str, ...]:
+    """What a character looks like after one to three rounds of wrong decoding, the longest first."""
+    if character.isascii():
+        return ()
+    forms: dict[str, None] = {}
+    rounds = [character]
+    for _ in range(_ROUNDS):
+        rounds = list(dict.fromkeys(wrong for one in rounds for wrong in _wrong(one)))[:16]
+        forms |= dict.fromkeys(rounds)
+    return tuple(sorted(forms, key=len, reverse=True))
+
+
+def _wrong(text: str) -> Iterator[str]:
+    """Decode `text` wrongly in every way, also with the no-break space that became a space, and as a C1 control."""
+    import ftfy.bad_codecs  # noqa: F401 - registers the sloppy encodings
+
+    encoded = text.encode()
+    for encoding in _ENCODINGS:
+        wrong = encoded.decode(encoding, "replace")
+        if "\ufffd" not in wrong:
+            yield wrong
+            if "\xa0" in wrong:
+                yield wrong.replace("\xa0", " ")
+    control = text.encode("sloppy-windows-1252", "replace").decode("latin-1")
+    if "?" not in control and control != text:
+        yield control

@@ -1,0 +1,140 @@
+"""Offsets in the units of other languages: UTF-16 code units (JavaScript, Java, C#), UTF-8 bytes (Go, Rust).
+
+In Python and in a Document an offset counts code points. A character outside the Basic Multilingual Plane, such as most
+emoji, is one code point, two UTF-16 code units and four bytes of UTF-8; see chapter 2.5 of the Unicode standard,
+https://www.unicode.org/versions/latest/.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp_inference.document.aligned_text import apply_edits, make_edit
+from nlp_inference.errors import InvalidDocumentError
+
+OffsetUnit = Literal["codepoint", "utf-16", "utf-8"]
+"""What an offset counts."""
+
+_CODECS = {"codepoint": ("utf-32-le", 4), "utf-16": ("utf-16-le", 2), "utf-8": ("utf-8", 1)}
+_LARGER_FROM = {"codepoint": (), "utf-16": (0x10000,), "utf-8": (0x80, 0x800, 0x10000)}
+"""The code points from which on a character takes one unit more."""
+
+
+class OffsetMap:
+    """The map between code points of a text and the units of an encoding; made in one pass, each lookup is immediate.
+
+    Args:
+        text: the text.
+        unit: what the other offsets count.
+
+    Example:
+        >>> offsets = OffsetMap("😀 Ana", "utf-16")
+        >>> offsets.to_unit([2, 5]), offsets.to_code_points([3, 6])
+        ([3, 6], [2, 5])
+    """
+
+    def __init__(self, text: str, unit: OffsetUnit) -> None:
+        if unit not in _CODECS:
+            raise ValueError(f"unknown offsets {unit!r}; known: {', '.join(_CODECS)}")
+        self.unit = unit
+        self._before: NDArray[np.int64] | None = None  # `[characters + 1]`, units before each code point
+        self._length = len(text)
+        if _LARGER_FROM[unit] and not text.isascii():
+            codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+            sizes = np.ones(len(codes), dtype=np.int64)
+            for first in _LARGER_FROM[unit]:
+                sizes += codes >= first
+            self._before = np.append(0, sizes.cumsum())
+
+    def to_unit(self, offsets: Sequence[int]) -> list[int]:
+        """Offsets in code points as offsets in the unit.
+
+        Raises:
+            InvalidDocumentError: an offset lies outside the text.
+        """
+        self._check(offsets, self._length)
+        return list(offsets) if self._before is None else self._before[np.array(offsets, dtype=np.int64)].tolist()
+
+    def to_code_points(self, offsets: Sequence[int]) -> list[int]:
+        """Offsets in the unit as offsets in code points.
+
+        Raises:
+            InvalidDocumentError: an offset lies outside the text or inside a character.
+        """
+        before = self._before
+        if before is None:
+            self._check(offsets, self._length)
+            return list(offsets)
+        self._check(offsets, int(before[-1]))
+        found: list[int] = np.searchsorted(before, np.array(offsets, dtype=np.int64)).tolist()
+        for offset, place in zip(offsets, found, strict=True):
+            if before[place] != offset:
+                raise InvalidDocumentError(
+                    f"the {self.unit} offset {offset} lies inside character {place - 1}; expected an offset that "
+                    f"counts {self.unit} units of this text"
+                )
+        return found
+
+    def _check(self, offsets: Sequence[int], length: int) -> None:
+        wrong = next((offset for offset in offsets if not 0 <= offset <= length), None)
+        if wrong is not None:
+            raise InvalidDocumentError(f"offset {wrong} lies outside the text, which ends at {length}")
+
+
+def unit_offset(text: str, offset: int, unit: OffsetUnit) -> int:
+    """One offset in code points as an offset in the unit; the text before it is read."""
+    codec, size = _CODECS[unit]
+    if not 0 <= offset <= len(text):
+        raise InvalidDocumentError(f"offset {offset} lies outside the text, which ends at {len(text)}")
+    return offset if text.isascii() else len(text[:offset].encode(codec)) // size
+
+
+def converted(content: Mapping[str, Any], unit: OffsetUnit, *, back: bool = False) -> dict[str, Any]:
+    """The fields of a Document, as JSON has them, with every offset in the unit.
+
+    Args:
+        content: what `Document.model_dump(mode="json")` gives; nothing of it is changed.
+        unit: what offsets are to count, or with `back` what they count.
+        back: whether offsets are to be code points again.
+    """
+    fields = dict(content)
+    text = OffsetMap(fields["raw_text"], unit)
+    for name in ("gold", "predicted"):
+        if (annotation := fields.get(name)) is not None and annotation.get("spans"):
+            spans = annotation["spans"]
+            pairs = _pairs([(span["start"], span["end"]) for span in spans], text, back=back)
+            moved = [{**span, "start": start, "end": end} for span, (start, end) in zip(spans, pairs, strict=True)]
+            fields[name] = {**annotation, "spans": moved}
+    for suffix in ("", "_pair"):
+        raw = fields.get(f"raw_text{suffix}")
+        if raw is not None and fields.get(f"edits{suffix}"):
+            fields[f"edits{suffix}"] = _edits(raw, fields[f"edits{suffix}"], unit, back=back)
+        if raw is not None and fields.get("coverage") is not None:
+            of_text = OffsetMap(raw, unit) if suffix else text
+            ranges = {
+                name: [list(pair) for pair in _pairs(value, of_text, back=back)]
+                for name, value in fields["coverage"].items()
+                if isinstance(value, list | tuple) and name.endswith("_pair") == bool(suffix)
+            }
+            fields["coverage"] = {**fields["coverage"], **ranges}
+    return fields
+
+
+def _pairs(pairs: Sequence[Sequence[int]], offsets: OffsetMap, *, back: bool) -> list[tuple[int, int]]:
+    flat = [offset for pair in pairs for offset in pair]
+    flat = offsets.to_code_points(flat) if back else offsets.to_unit(flat)
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _edits(text: str, records: Sequence[Mapping[str, Any]], unit: OffsetUnit, *, back: bool) -> list[dict[str, Any]]:
+    """Edit records; those of a transform are offsets of the text before it."""
+    found: list[dict[str, Any]] = []
+    for record in records:
+        edits = [tuple(edit) for edit in record["edits"]]
+        pairs = _pairs([edit[:2] for edit in edits], OffsetMap(text, unit), back=back)
+        moved = [(start, end, edit[2]) for (start, end), edit in zip(pairs, edits, strict=True)]
+        found.append({**record, "edits": [list(edit) for edit in moved]})
+        text = apply_edits(text, map(make_edit, moved if back else edits))
+    return found

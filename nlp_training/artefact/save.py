@@ -1,0 +1,64 @@
+"""The artefact that a run leaves for production."""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nlp_inference import Document
+from nlp_inference.architectures.checkpoint_files import find_weight_files
+from nlp_inference.backends.padding import PaddingWarning
+from nlp_inference.drift.profile import PROFILE_FILE
+from nlp_inference.golden import record_artefact
+from nlp_inference.golden.schema import Origin
+from nlp_inference.processor.fingerprint import Fingerprint
+from nlp_training._utils.replacing import replacing_folder
+from nlp_training.artefact.folder import write_fingerprint
+from nlp_training.artefact.input_profile import training_profile
+from nlp_training.artefact.model_card import model_card
+from nlp_training.artefact.requirements import REQUIREMENTS_FILE, inference_requirements
+from nlp_training.config import RunConfig, save_config
+from nlp_training.data_report.split_measures import SplitMeasures
+from nlp_training.trainer import DocumentTrainer
+from nlp_training.trainer.evaluation_model import plain_model
+
+DataReport = dict[str, SplitMeasures]
+
+
+def save_artefact(
+    config: RunConfig,
+    trainer: DocumentTrainer,
+    metrics: dict[str, dict[str, Any]],
+    report: DataReport,
+    golden: Mapping[Origin, Sequence[Document]],
+    target: Path,
+) -> None:
+    """Write model, processor, golden records, configuration, scores, data report and model card, or nothing."""
+    training = {key: value for key, value in config.training.items() if key != "resume_from_checkpoint"}
+    with replacing_folder(target) as folder:
+        model = plain_model(trainer.accelerator, trainer.model)
+        model.save_pretrained(folder)
+        trainer.processor.save_pretrained(folder)
+        weights = find_weight_files(folder)
+        fingerprint = Fingerprint.of(
+            trainer.processor, weights=weights, runtime="torch", folder=folder, model=type(model)
+        )
+        write_fingerprint(folder, fingerprint)
+        (folder / REQUIREMENTS_FILE).write_text(inference_requirements(fingerprint), encoding="utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PaddingWarning)  # the end of the run says it
+            record_artefact(folder, golden)
+        save_config(config.model_copy(update={"training": training}), folder / "training.yaml")
+        documents: Any = trainer.train_dataset
+        with trainer.serving() as predictor:
+            training_profile(predictor, documents, seed=config.seed).save(folder / PROFILE_FILE)
+        _write_json(folder / "metrics.json", metrics)
+        _write_json(folder / "training_log.json", trainer.state.log_history)
+        _write_json(folder / "data_report.json", {name: split.counts() for name, split in report.items()})
+        card = model_card(config, trainer.processor, metrics, report)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,59 @@
+"""The end of a run: does the saved model predict what was recorded, loaded as production loads it?"""
+
+import warnings
+from pathlib import Path
+
+from rich.text import Text
+
+from nlp_inference import Predictor
+from nlp_inference.backends.padding import PaddingWarning
+from nlp_inference.golden import read_golden, verify
+from nlp_training.provenance.manifest import Replay
+
+
+def replay_golden(model: Path) -> Replay:
+    """Load a saved model and replay its golden records: each text alone, and all of them in batches.
+
+    Args:
+        model: the folder of the artefact.
+
+    Raises:
+        ArtefactError: it cannot be loaded.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PaddingWarning)  # it is in the result
+        predictor = Predictor.from_pretrained(model, backend="torch")
+    with predictor:
+        found = verify(predictor, read_golden(model))
+        return Replay(
+            records=found.records,
+            bit_for_bit=found.bit_for_bit,
+            failing=found.failing,
+            differing=len(found.differences),
+            first=None if found.first is None else str(found.first),
+            rows_apart=bool(getattr(predictor.backend, "padding_matters", False)),
+        )
+
+
+def replay_lines(replay: Replay, model: Path) -> list[Text]:
+    """What a run says of it.
+
+    Example:
+        >>> [str(line) for line in replay_lines(Replay(records=40, bit_for_bit=40), Path("model"))]
+        ['verified: 40 golden records, alone and in batches, 40 bit for bit']
+    """
+    lines = []
+    if replay.ok:
+        failing = f"; {replay.failing} fail as they did when recorded" if replay.failing else ""
+        said = f"verified: {replay.records} golden records, alone and in batches, {replay.bit_for_bit} bit for bit"
+        lines.append(Text(said + failing, style="green"))
+    else:
+        said = (
+            f"not verified: {replay.differing} of {replay.records} golden records differ once the model is loaded; "
+            f"do not serve it, as scores are not those of production: {replay.first}. See: nlp-inference verify {model}"
+        )
+        lines.append(Text(said, style="bold red"))
+    if replay.rows_apart:
+        said = "the outputs of this model depend on padding: evaluation and inference run its rows one at a time"
+        lines.append(Text(said, style="yellow"))
+    return lines

@@ -1,0 +1,1 @@
+"""Documents to training batches: windows, samplers, streams, the collator."""

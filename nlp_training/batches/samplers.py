@@ -1,0 +1,115 @@
+"""Which windows an epoch has, where some labels are rare."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch.utils.data import Sampler
+
+from nlp_inference import Document
+from nlp_inference.tasks.base import Needs
+from nlp_training.batches.augmented_epochs import EpochPlan
+from nlp_training.batches.window_dataset import LengthGroupedEpochs, TrainingWindows
+
+
+def balancing_weights(documents: Sequence[Document], *, needs: Needs, power: float) -> list[float]:
+    """How often to draw each document, so that rare labels come more often.
+
+    `n^-power` of its rarest label, which `n` documents have; those without labels count as having one of their own.
+
+    Args:
+        documents: with gold.
+        needs: whether spans or categories carry the labels.
+        power: 1 makes the labels of categories equally frequent, 0.5 meets them half-way (Mahajan et al., 2018,
+            https://arxiv.org/abs/1805.00932).
+
+    Example:
+        >>> from nlp_inference import Annotation, Category
+        >>> gold = [Annotation(categories=(Category(label=label),)) for label in ("ham", "ham", "spam")]
+        >>> balancing_weights([Document(raw_text="", gold=one) for one in gold], needs="category", power=1.0)
+        [0.5, 0.5, 1.0]
+    """
+    labels = [_labels(document, needs=needs) for document in documents]
+    counts = Counter(label for of_document in labels for label in of_document)
+    return [max(counts[label] ** -power for label in of_document) for of_document in labels]
+
+
+def epoch_order(
+    windows: TrainingWindows | EpochPlan,
+    *,
+    step_rows: int | None,
+    seed: int,
+    epoch: Callable[[], int],
+    balance: tuple[Needs, float] | None = None,
+) -> Sampler[int]:
+    """The order of the windows of each epoch, which seed and epoch alone decide.
+
+    Args:
+        windows: what there is to train.
+        step_rows: rows of a step, those of like length together; `None` mixes all, and is only for balanced epochs.
+        seed: of the order.
+        epoch: says which epoch begins, counted from 0.
+        balance: what carries the labels, and the power of `balancing_weights`; `None` takes each window once.
+    """
+    if balance is not None:
+        needs, power = balance
+        weights = windows.of_windows(balancing_weights(windows.documents, needs=needs, power=power))
+        return BalancedEpochs(weights, step_rows=step_rows, lengths=windows.lengths, seed=seed, epoch=epoch)
+    return LengthGroupedEpochs(step_rows or 1, lengths=windows.lengths, seed=seed, epoch=epoch)
+
+
+class BalancedEpochs(Sampler[int]):
+    """Windows drawn by weight, as many as there are; the draw and the order are decided by seed and epoch only.
+
+    A window whose weight is `w` times the mean is in every epoch `w` times, rounded down or up (systematic sampling:
+    Madow and Madow, 1944, https://doi.org/10.1214/aoms/1177731312). A resumed run draws what it would have drawn.
+
+    Args:
+        weights: of each window.
+        step_rows: rows of a step; those of like length stand together; `None` mixes all.
+        lengths: tokens of each window.
+        seed: of draw and order.
+        epoch: says which epoch begins, counted from 0.
+
+    Example:
+        >>> sampler = BalancedEpochs([1, 1, 2], step_rows=None, lengths=[5, 5, 5], seed=0, epoch=lambda: 0)
+        >>> len(list(sampler)), 2 in sampler
+        (3, True)
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[float],
+        *,
+        step_rows: int | None,
+        lengths: Sequence[int],
+        seed: int,
+        epoch: Callable[[], int],
+    ) -> None:
+        self.weights = torch.tensor(weights, dtype=torch.float64)
+        self.step_rows = step_rows
+        self.lengths = list(lengths)
+        self.seed = seed
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed + self.epoch())
+        ends = self.weights.cumsum(0)
+        size = len(self)
+        places = (torch.arange(size) + torch.rand((), dtype=torch.float64, generator=generator)) * (ends[-1] / size)
+        drawn = torch.searchsorted(ends, places, right=True).clamp(max=size - 1).tolist()
+        if self.step_rows is None:
+            return iter([drawn[place] for place in torch.randperm(size, generator=generator).tolist()])
+        lengths = [self.lengths[window] for window in drawn]
+        order = LengthGroupedEpochs(self.step_rows, lengths=lengths, seed=self.seed, epoch=self.epoch)
+        return iter([drawn[place] for place in order])
+
+
+def _labels(document: Document, *, needs: Needs) -> set[str | None]:
+    gold = document.gold
+    if gold is None:
+        return {None}
+    return {one.label for one in (gold.spans if needs == "spans" else gold.categories)} or {None}

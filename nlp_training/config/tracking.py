@@ -1,0 +1,59 @@
+"""Which trackers a run reports to, and whether they are installed."""
+
+from collections.abc import Sequence
+
+from transformers.integrations.integration_utils import (
+    INTEGRATION_TO_CALLBACK,
+    get_available_reporting_integrations,
+    is_tensorboard_available,
+)
+
+from nlp_inference._utils.extras import install_command
+from nlp_inference.errors import InvalidSpecError, MissingExtraError
+
+DEFAULT = "tensorboard"
+_EXTRAS = {"tensorboard": "train", "mlflow": "mlflow"}
+
+
+def choose_trackers(report_to: object) -> list[str]:
+    """The trackers that `report_to` names, those that need an installation only if they are installed.
+
+    TensorBoard, the default, is left out where it is not installed, so that a run never fails for want of its log.
+
+    Args:
+        report_to: as in `transformers.TrainingArguments`: a name, several, `all` or `none`.
+
+    Raises:
+        InvalidSpecError: transformers knows no such tracker.
+        MissingExtraError: a tracker is not installed.
+
+    Example:
+        >>> choose_trackers("none"), choose_trackers(["tensorboard"])
+        ([], ['tensorboard'])
+    """
+    names = report_to if isinstance(report_to, list | tuple) else [report_to]
+    if list(names) in ([None], ["none"]):
+        return []
+    available = get_available_reporting_integrations()
+    if list(names) == ["all"]:
+        return [str(name) for name in available]
+    for name in names:
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
+            raise InvalidSpecError(f"training.report_to names {name!r}; choose none, all or of {known}")
+        if name != DEFAULT and name not in {*available, "azure_ml", "flyte"}:
+            command = install_command(_EXTRAS[name]) if name in _EXTRAS else f"pip install {name}"
+            raise MissingExtraError(f"training.report_to names {name!r}, which is not installed: {command}")
+    return [name for name in dict.fromkeys(names) if name != DEFAULT or is_tensorboard_available()]
+
+
+def describe_trackers(trackers: Sequence[str] | None) -> str:
+    """The trackers of a run in a line for people, and why there is none.
+
+    Example:
+        >>> describe_trackers(["tensorboard", "mlflow"]), describe_trackers([])
+        ('tensorboard, mlflow', 'none')
+    """
+    if trackers or is_tensorboard_available():
+        return ", ".join(trackers or ()) or "none"
+    return "none: tensorboard is not installed; pip install tensorboard"

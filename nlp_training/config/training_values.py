@@ -1,0 +1,119 @@
+"""The values of the section `training`, checked against `TrainingArguments` before anything is loaded or built."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import Enum
+from functools import cache
+from importlib.util import find_spec
+from typing import Annotated, Any, get_args, get_type_hints
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from nlp_inference._utils.shorten import shorten
+from nlp_inference.errors import InvalidSpecError
+
+_OTHERWISE_CHECKED = {"resume_from_checkpoint", "report_to", "output_dir"}
+_POSITIVE: FieldInfo = Field(gt=0, allow_inf_nan=False)
+_NOT_NEGATIVE: FieldInfo = Field(ge=0, allow_inf_nan=False)
+_AT_LEAST_1: FieldInfo = Field(ge=1)
+_SHARE: FieldInfo = Field(ge=0, lt=1)
+_BOUNDS: dict[str, FieldInfo] = {
+    **dict.fromkeys(("num_train_epochs", "logging_steps", "eval_steps", "save_steps"), _POSITIVE),
+    **dict.fromkeys(("learning_rate", "weight_decay", "warmup_steps", "max_grad_norm", "adam_epsilon"), _NOT_NEGATIVE),
+    **dict.fromkeys(("eval_delay", "dataloader_num_workers", "neftune_noise_alpha", "save_total_limit"), _NOT_NEGATIVE),
+    **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), _AT_LEAST_1),
+    **dict.fromkeys(("gradient_accumulation_steps", "dataloader_prefetch_factor"), _AT_LEAST_1),
+    **dict.fromkeys(("adam_beta1", "adam_beta2", "label_smoothing_factor"), _SHARE),
+    "max_steps": Field(ge=-1),
+}
+_PACKAGES = {"deepspeed": "deepspeed", "use_liger_kernel": "liger_kernel"}
+
+
+def check_training_values(training: Mapping[str, Any]) -> None:
+    """Check each value by the type of its field, choices by name, schedules by building one, and needed packages.
+
+    Keys that are no fields are left to `training_arguments`, as is what depends on the device and on other sections.
+
+    Args:
+        training: the section as written.
+
+    Raises:
+        InvalidSpecError: a value does not fit; names the key, what came and what was expected.
+
+    Example:
+        >>> check_training_values({"learning_rate": "abc"})
+        Traceback (most recent call last):
+        nlp_inference.errors.InvalidSpecError: training.learning_rate is 'abc'; input should be a valid number
+    """
+    hints = _hints()
+    for key in (key for key in training if key in hints and key not in _OTHERWISE_CHECKED):
+        value = training[key]
+        if (key, value) == ("bf16", "auto"):
+            continue
+        try:
+            _adapter(key).validate_python(value)
+        except ValidationError as error:
+            expected = "; ".join(dict.fromkeys(_lower(one["msg"]) for one in error.errors(include_url=False)))
+            raise InvalidSpecError(f"training.{key} is {_shown(value)}; {expected}") from error
+        _check_choice(key, value, hints[key])
+    for key, package in _PACKAGES.items():
+        if training.get(key) and find_spec(package) is None:
+            raise InvalidSpecError(
+                f"training.{key} is {_shown(training[key])}, but the package {package!r} is not installed; install it, "
+                "or leave the key out"
+            )
+    _check_schedule(training)
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    from transformers import TrainingArguments
+
+    hints = get_type_hints(TrainingArguments)
+    return {field.name: hints[field.name] for field in fields(TrainingArguments) if field.init}
+
+
+@cache
+def _adapter(key: str) -> TypeAdapter[Any]:
+    bounded: Any = _hints()[key]
+    if key in _BOUNDS:
+        bounded = Annotated[bounded, _BOUNDS[key]]
+    return TypeAdapter(bounded, config=ConfigDict(strict=True, arbitrary_types_allowed=True))
+
+
+def _check_choice(key: str, value: Any, hint: Any) -> None:
+    """A string that stands for a member of an enumeration, as the schedule's, has to be one."""
+    for kind in get_args(hint):
+        if isinstance(kind, type) and issubclass(kind, Enum) and isinstance(value, str):
+            known = [str(member.value) for member in kind]
+            if value not in known:
+                raise InvalidSpecError(f"training.{key} is {value!r}; expected one of {', '.join(known)}")
+
+
+def _check_schedule(training: Mapping[str, Any]) -> None:
+    """Build the schedule for an optimizer of one number: what lacks in `lr_scheduler_kwargs` shows."""
+    name, settings = training.get("lr_scheduler_type", "linear"), training.get("lr_scheduler_kwargs")
+    if not {"lr_scheduler_type", "lr_scheduler_kwargs"} & {*training} or isinstance(settings, str):
+        return
+    import torch
+    from transformers import TrainingArguments, get_scheduler
+
+    rate = training.get("learning_rate", TrainingArguments.learning_rate)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
+    try:
+        get_scheduler(name, optimizer, num_warmup_steps=1, num_training_steps=10, scheduler_specific_kwargs=settings)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        problem = str(error).replace("\n", " ")
+        raise InvalidSpecError(
+            f"training.lr_scheduler_type is {name!r} with lr_scheduler_kwargs {settings!r}, which do not make a "
+            f"schedule: {problem}; give its settings in training.lr_scheduler_kwargs"
+        ) from error
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _shown(value: Any) -> str:
+    return shorten(repr(value), width=200)

@@ -1,0 +1,205 @@
+"""Evaluation: the Predictor on documents without their gold, compared with the gold."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from math import ceil
+from typing import Any, NamedTuple
+
+from accelerate.utils import gather_object
+
+from nlp_inference import Annotation, Document, Predictor
+from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
+from nlp_inference.tasks.base import Needs
+from nlp_training.batches.streams import in_chunks
+from nlp_training.metrics import Metric, document_metric
+
+BATCH = 1024
+"""How many comparisons go to a metric, or from process to process, at once."""
+
+_COUNTED = ("documents", "characters", "read", "deleted", "unknown", "windows", "truncated", "incomplete")
+
+
+class Comparison(NamedTuple):
+    """What each metric sees of one document, prediction and gold, and what was read of it: no text, so it is small."""
+
+    seen: list[tuple[Any, Any]]
+    coverage: dict[str, int]
+
+
+def evaluate_documents(
+    predictor: Predictor, documents: Iterable[Document], *, own: Sequence[Metric] = ()
+) -> dict[str, Any]:
+    """Score a predictor on gold documents, as production would serve them.
+
+    Memory is bounded by the predictor's look-ahead: predictions go to the metric's file as they come, logits nowhere.
+
+    Args:
+        predictor: predicts; it never sees the gold.
+        documents: with gold.
+        own: further metrics of the user.
+
+    Returns:
+        The metric's scores, `per_label` and `interval` among them, those of further metrics under their names (see
+        `nlp_training.metrics`), and under `coverage` what was read: `documents`, their
+        `characters` and how many of these were `read`, `deleted` by preprocessing and `unknown` to the tokenizer,
+        `windows`, documents `truncated`, and documents `incomplete`, of which not everything was read.
+
+    Raises:
+        InvalidDocumentError: a document has no gold.
+        PredictionError: a document could not be predicted.
+    """
+    needs = predictor.processor.task.needs
+    return score(compare(predict_beside_gold(predictor, documents), needs=needs, own=own), needs=needs, own=own)
+
+
+def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> Iterator[tuple[Document, Annotation]]:
+    """Predict documents stripped of their gold, and hand the gold back beside each."""
+    golds: deque[Annotation] = deque()
+
+    def stripped() -> Iterator[Document]:
+        for document in documents:
+            if document.gold is None:
+                raise InvalidDocumentError(f"document {document.id!r} has no gold to compare a prediction with")
+            golds.append(document.gold)
+            yield document.unannotated()
+
+    for predicted in predictor.stream(stripped()):
+        yield predicted, golds.popleft()
+
+
+def compare(
+    pairs: Iterable[tuple[Document, Annotation]], *, needs: Needs, details: bool = True, own: Sequence[Metric] = ()
+) -> Iterator[Comparison]:
+    """Keep of predicted documents and their gold what the metrics see; without `details`, only the main one."""
+    metric = document_metric(needs, own)
+    for document, gold in pairs:
+        seen = metric.view(document, gold) if details else [metric.main.view(document, gold)]
+        yield Comparison(seen, _coverage(document))
+
+
+def score(
+    comparisons: Iterable[Comparison], *, needs: Needs, details: bool = True, own: Sequence[Metric] = ()
+) -> dict[str, Any]:
+    """Score comparisons with the metrics of tasks that learn from this kind of gold.
+
+    Args:
+        comparisons: what `compare` gives, with the same `details`.
+        needs: the kind of gold.
+        details: whether to compute intervals and further metrics, or only the main one.
+        own: further metrics of the user, the same as for `compare`.
+    """
+    chosen = document_metric(needs, own)
+    further = {name: part.metric() for name, part in chosen.further.items()} if details else {}
+    metrics = (chosen.main.metric(), *further.values())
+    coverage = dict.fromkeys(_COUNTED, 0)
+    for batch in in_chunks(comparisons, size=BATCH):
+        for one in batch:
+            for name, count in one.coverage.items():
+                coverage[name] += count
+        for index, metric in enumerate(metrics):
+            pairs = [one.seen[index] for one in batch]
+            metric.add_batch(predictions=[found for found, _ in pairs], references=[gold for _, gold in pairs])
+    if not coverage["documents"]:
+        return {"coverage": coverage}
+    scores = metrics[0].compute() if details else metrics[0].compute(resamples=0)
+    return {**scores, **{name: metric.compute() for name, metric in further.items()}, "coverage": coverage}
+
+
+def evaluate_pair(
+    model: Predictor, against: Predictor | None = None, *, documents: Sequence[Document], own: Sequence[Metric] = ()
+) -> dict[str, Any]:
+    """Score a predictor on gold documents, and test whether it is better than another one.
+
+    Args:
+        model: predicts.
+        against: predicts too, if given.
+        documents: with gold.
+        own: further metrics of the user.
+
+    Returns:
+        Under `scores` what `evaluate_documents` gives. With another predictor, under `against` its scores, and under
+        `paired` what `paired_test` says of it, the first, and of the model, the second.
+
+    Raises:
+        InvalidDocumentError: a document has no gold.
+        InvalidSpecError: the predictors learn from different kinds of gold.
+        PredictionError: a document could not be predicted.
+    """
+    if against is None:
+        return {"scores": evaluate_documents(model, documents, own=own)}
+    needs, other = model.processor.task.needs, against.processor.task.needs
+    if needs != other:
+        raise InvalidSpecError(f"one model finds {needs!r}, the other {other!r}; compare models of one kind of task")
+    second, first = (
+        list(compare(predict_beside_gold(one, documents), needs=needs, own=own)) for one in (model, against)
+    )
+    scores, of_other = (score(found, needs=needs, own=own) for found in (second, first))
+    return {"scores": scores, "against": of_other, "paired": paired_test(first, second, needs=needs)}
+
+
+def paired_test(first: Iterable[Comparison], second: Iterable[Comparison], *, needs: Needs) -> dict[str, Any]:
+    """Test whether one model is better than another on the same documents.
+
+    Args:
+        first: what `compare` gives of one model.
+        second: the same of the other model, of the same documents in the same order.
+        needs: the kind of gold.
+
+    Returns:
+        What `McNemar` or `PairedBootstrap` says; nothing, if there are no documents.
+
+    Raises:
+        ValueError: they are not of equally many documents.
+    """
+    test = document_metric(needs).paired()
+    documents = 0
+    for chunk in in_chunks(zip(first, second, strict=True), size=BATCH):
+        documents += len(chunk)
+        test.add_batch(
+            predictions1=[one.seen[0][0] for one, _ in chunk],
+            predictions2=[other.seen[0][0] for _, other in chunk],
+            references=[one.seen[0][1] for one, _ in chunk],
+        )
+    return dict(test.compute()) if documents else {}
+
+
+def of_all_processes(comparisons: Iterator[Comparison], *, largest_share: int) -> Iterator[Comparison]:
+    """Exchange comparisons in rounds that all processes take part in, also when their own share has ended."""
+    for _ in range(ceil(largest_share / BATCH)):
+        yield from gather_object(list(islice(comparisons, BATCH)))
+
+
+def share_read(coverage: Mapping[str, int]) -> str:
+    """The share of the characters that were read, rounded down, so that only all of them are 100 %.
+
+    Args:
+        coverage: what `score` counts.
+
+    Example:
+        >>> share_read({"characters": 3_000_000, "read": 2_999_999}), share_read({"characters": 0, "read": 0})
+        ('99.99 %', '100.00 %')
+    """
+    characters, read = coverage.get("characters", 0), coverage.get("read", 0)
+    hundredths = read * 10_000 // characters if characters else 10_000
+    return f"{hundredths // 100}.{hundredths % 100:02} %"
+
+
+def _coverage(document: Document) -> dict[str, int]:
+    coverage = document.coverage
+    if coverage is None:
+        return {"documents": 1}
+    return {
+        "documents": 1,
+        "characters": coverage.characters,
+        "read": coverage.read,
+        "deleted": _characters(coverage.deleted, coverage.deleted_pair),
+        "unknown": _characters(coverage.unknown, coverage.unknown_pair),
+        "windows": coverage.windows,
+        "truncated": int(coverage.truncated),
+        "incomplete": int(not coverage.complete),
+    }
+
+
+def _characters(*kinds: Iterable[tuple[int, int]]) -> int:
+    return sum(end - start for ranges in kinds for start, end in ranges)

@@ -1,0 +1,78 @@
+"""The data sets of the Hub that a run is made of, held to one commit each."""
+
+from collections.abc import Iterator
+from functools import cache
+
+from nlp_inference.errors import InvalidSpecError
+from nlp_training.config import DataConfig, RunConfig, load_config
+from nlp_training.data import DataSource
+from nlp_training.data.hub_commits import find_commit
+from nlp_training.provenance.manifest import CONFIG_FILE
+
+
+def pin_data(config: RunConfig, *, resume: bool = False) -> RunConfig:
+    """The same run with the commit of each data set of the Hub as its `revision`, so that it always has the same data.
+
+    The Hub is asked for the commits that branches and tags name now, but not for a `revision` that is a commit. Where
+    it names none, the revision stays as it is; see `find_commit`.
+
+    Args:
+        config: the run.
+        resume: whether the run in its folder goes on: a data set without a `revision` has the commit that it began
+            with, and one of which the Hub names no commit, too.
+
+    Raises:
+        MissingExtraError: `datasets`, which reads data sets of the Hub, is not installed.
+
+    Example:
+        >>> config = load_config("configs/quickstart.yaml")
+        >>> pin_data(config) == config  # nothing of it is from the Hub
+        True
+    """
+    ask = cache(find_commit)  # splits of one data set have one commit, if its branch moves meanwhile, too
+    begun = _begun(config) if resume else {}
+
+    def pin(name: str, source: DataSource) -> DataSource:
+        if source.hub_id is None or source.commit is not None:
+            return source
+        if begun.get(name) == source and not source.streaming:
+            return source  # it began without a commit; the digest of the documents says whether they are the same
+        earlier = _commit_of_same(begun.get(name), source)
+        asked = source.revision is not None or earlier is None
+        commit = (ask(source.hub_id, source.revision) if asked else None) or earlier
+        return source if commit is None else source.model_copy(update={"revision": commit})
+
+    pinned = {name: pin(name, source) for name, (source, _) in config.data.sources().items()}
+    splits = {"train": pinned["train"], "validation": pinned.get("validation")}
+    tests = {name: pinned[name] for name in config.data.test}
+    return config.model_copy(update={"data": config.data.model_copy(update={**splits, "test": tests})})
+
+
+def unpinned_lines(data: DataConfig) -> Iterator[str]:
+    """Say of which data sets of the Hub nobody knows the commit.
+
+    Example:
+        >>> list(unpinned_lines(DataConfig.model_validate({"train": {"path": "org/set", "revision": "0" * 40}})))
+        []
+    """
+    for name, (source, _) in data.sources().items():
+        if source.hub_id is not None and source.commit is None:
+            yield (
+                f"data.{name}: the Hub does not say which commit of {source.hub_id} this is, so that it may be another "
+                "one the next time; give the commit as its revision"
+            )
+
+
+def _begun(config: RunConfig) -> dict[str, DataSource]:
+    """The sources that the run in the folder began with; none, if it does not say so."""
+    try:
+        data = load_config(config.folder / CONFIG_FILE).data
+    except InvalidSpecError:  # whoever goes on from a checkpoint there is told
+        return {}
+    return {name: source for name, (source, _) in data.sources().items()}
+
+
+def _commit_of_same(begun: DataSource | None, source: DataSource) -> str | None:
+    """The commit of what the run began with, if that is the same source but for its revision."""
+    same = begun is not None and begun == source.model_copy(update={"revision": begun.revision})
+    return begun.commit if begun is not None and same else None

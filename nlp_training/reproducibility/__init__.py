@@ -1,1 +1,0 @@
-"""What is needed to get a run's weights again: its manifest, checkpoints that a kill leaves whole, `reproduce`."""

@@ -1,0 +1,130 @@
+"""What several trainings on the same documents share: the documents, and processors with the lengths of their rows."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate.utils import release_memory
+from transformers import TrainerCallback, set_seed
+
+from nlp_inference import Document, Processor
+from nlp_inference.errors import InvalidSpecError
+from nlp_training._utils.cpu import keep_freed_memory, use_cpu_threads
+from nlp_training.batches.streams import encode_stream
+from nlp_training.batches.window_dataset import RowLengths, row_lengths
+from nlp_training.config import RunConfig
+from nlp_training.data_report.gold_limit import refuse_lost_gold
+from nlp_training.data_report.measure import measure_split
+from nlp_training.trainer import DocumentTrainer
+from nlp_training.trainer.build import Splits, build_checked_processor, build_trainer, load_splits, resolve_for
+
+
+def let_go() -> None:
+    """Free what a training took of an accelerator, before the next model is put there."""
+    if torch.accelerator.is_available():
+        release_memory()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to be trained, as often as it is asked for.
+
+    Args:
+        config: resolved.
+        processor: with the labels of all training documents.
+        lengths: of the rows of each training document.
+    """
+
+    config: RunConfig
+    processor: Processor
+    lengths: Sequence[RowLengths]
+
+
+@dataclass
+class Materials:
+    """The documents that runs train on and choose their weights by; test sets are not loaded, or let go unseen.
+
+    Args:
+        train: documents with gold.
+        validation: documents with gold, if there are any.
+
+    Raises:
+        InvalidSpecError: several processes have been started, or the training documents are streamed.
+        InvalidDataError: the documents cannot be learnt from.
+    """
+
+    train: list[Document]
+    validation: list[Document] | None
+    _encoded: dict[str, tuple[Processor, list[RowLengths]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "Materials":
+        """Load the documents that a configuration names, without its test sets."""
+        processes = os.environ.get("WORLD_SIZE", "1")
+        if processes != "1":
+            raise InvalidSpecError(
+                f"{processes} processes were started for one training, but several trainings are to come, one after "
+                "the other in one process; run the command without accelerate launch or torchrun"
+            )
+        if config.data.train.streaming:
+            raise InvalidSpecError("data.train is streamed, but several trainings share their documents; leave it out")
+        use_cpu_threads(config.cpu_threads)
+        keep_freed_memory()
+        untested = config.data.model_copy(update={"test": {}})
+        splits = load_splits(config.model_copy(update={"data": untested}))
+        return cls(splits["train"], splits.get("validation"))
+
+    def prepare(self, config: RunConfig) -> Prepared:
+        """Resolve a configuration; its processor is built and the documents are encoded only if no earlier one did.
+
+        Raises:
+            InvalidSpecError: the configuration does not fit together.
+            InvalidDataError: the documents cannot be learnt from, or `data.max_lost_gold` is exceeded.
+        """
+        key = config.model_dump_json(include={"model": {"base", "revision"}, "processor": True})
+        if key not in self._encoded:
+            processor = build_checked_processor(config, self._splits(self.train))
+            self._encoded[key] = processor, self._measure(processor, limit=config.data.max_lost_gold)
+        processor, lengths = self._encoded[key]
+        resolved = resolve_for(config, processor, has_validation=self.validation is not None)
+        return Prepared(resolved, processor, lengths)
+
+    def _measure(self, processor: Processor, *, limit: float) -> list[RowLengths]:
+        """The row lengths of the training documents, unless too much of their gold is lost."""
+        lengths: list[RowLengths] = []
+        measures = measure_split(
+            processor, self.train, watch=lambda encoded: lengths.extend(row_lengths(one) for _, one in encoded)
+        )
+        if measures.failed.count:
+            return [row_lengths(one) for one in encode_stream(processor, self.train)]  # raises what the first raised
+        refuse_lost_gold("train", measures, limit=limit)
+        return lengths
+
+    def trainer(
+        self,
+        prepared: Prepared,
+        *,
+        places: Sequence[int] | None = None,
+        training: Mapping[str, Any] | None = None,
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> DocumentTrainer:
+        """A new trainer with fresh weights, the same as a run of its own would begin with.
+
+        Args:
+            prepared: the run.
+            places: of the training documents to train on; all by default.
+            training: keys of the section `training` to set.
+            callbacks: further callbacks.
+        """
+        config = prepared.config.model_copy(update={"training": prepared.config.training | dict(training or {})})
+        chosen = range(len(self.train)) if places is None else places
+        splits = self._splits([self.train[place] for place in chosen])
+        set_seed(config.seed)
+        trainer = build_trainer(config, prepared.processor, splits, callbacks=callbacks)
+        trainer.take_row_lengths(splits["train"], [prepared.lengths[place] for place in chosen])
+        return trainer
+
+    def _splits(self, train: list[Document]) -> Splits:
+        return {"train": train} if self.validation is None else {"train": train, "validation": self.validation}

@@ -1,0 +1,80 @@
+"""A run once more, from what its folder says, and whether the same came out."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from nlp_inference.errors import NlpInferenceError
+from nlp_training.config import load_config
+from nlp_training.provenance.environment import world_size
+from nlp_training.provenance.manifest import CONFIG_FILE, DataPrint, RunManifest
+from nlp_training.provenance.pinned_data import pin_data
+from nlp_training.runs.differences import Comparison, compare_runs, data_rows
+from nlp_training.runs.record import data_prints
+from nlp_training.runs.run import train
+from nlp_training.trainer.build import load_splits
+
+
+class NotComparableError(NlpInferenceError):
+    """A run cannot be repeated here so that its end could be compared."""
+
+
+def reproduce(
+    run: str | Path, *, output_dir: str | Path, console: Console | None = None, stays: bool = True
+) -> Comparison:
+    """Train a run again from its `config.yaml`, and compare weights, processor and scores.
+
+    Paths in the configuration are read from the working directory, as they were by the run. No tracker is told.
+
+    Args:
+        run: the folder of a finished run.
+        output_dir: where the repetition goes, in a folder of the same name.
+        console: where to show progress and tables.
+        stays: whether the repetition is kept; see `nlp_training.runs.run.train`.
+
+    Raises:
+        NotComparableError: the run did not finish, began from a checkpoint of another run, had another number of
+            processes, or its documents are not what they were.
+        NlpInferenceError: the manifest, the configuration or the data cannot be read, or the run cannot be trained.
+    """
+    run = Path(run)
+    old = RunManifest.load(run)
+    config = load_config(run / CONFIG_FILE)
+    config = config.model_copy(
+        update={"output_dir": str(output_dir), "training": config.training | {"report_to": "none"}}
+    )
+    _check_repeatable(old, run)
+    if config.folder.resolve() == run.resolve():
+        raise NotComparableError(f"the repetition would replace the run in {str(run)!r}; give another --output-dir")
+    config = pin_data(config)
+    _check_data(old, data_prints(config, load_splits(config)))
+    train(config, console=console, stays=stays)
+    return compare_runs(run, config.folder)
+
+
+def _check_repeatable(old: RunManifest, run: Path) -> None:
+    if old.status != "finished":
+        raise NotComparableError(
+            f"the run in {str(run)!r} is {old.status!r}, and has no end to compare with; finish it first: "
+            f"nlp-training train {run / CONFIG_FILE} --resume"
+        )
+    if old.from_checkpoint is not None:
+        raise NotComparableError(
+            f"the run in {str(run)!r} went on from {old.from_checkpoint!r}, which may have been trained with another "
+            "configuration; only a run that began anew can be repeated"
+        )
+    here = world_size()
+    if old.world_size != here:
+        several = f"accelerate launch --num_processes {old.world_size} -m nlp_training.cli reproduce {run}"
+        start = f"{several} --output-dir DIR" if old.world_size > 1 else f"nlp-training reproduce {run}"
+        raise NotComparableError(
+            f"the run in {str(run)!r} had {old.world_size} process(es), and here are {here}, which divide the data "
+            f"otherwise; start it as it was: {start}"
+        )
+
+
+def _check_data(old: RunManifest, found: dict[str, DataPrint]) -> None:
+    changed = [row for row in data_rows(old.data, found) if not row.same]
+    if changed:
+        told = "; ".join(f"{row.name} had {row.before}, and has {row.now}" for row in changed)
+        raise NotComparableError(f"the documents are not those of the run: {told}; get them back, or train anew")

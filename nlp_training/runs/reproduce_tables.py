@@ -1,0 +1,41 @@
+"""A comparison of two runs, for people."""
+
+import re
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nlp_inference._utils.digests import short_digest
+from nlp_training.runs.differences import Comparison
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+
+
+def comparison_tables(comparison: Comparison) -> list[RenderableType]:
+    """What came out, what differs, and what may explain it."""
+    table = Table(
+        "", "", "run", "here", "", title="the run and its repetition", title_justify="left", box=None, pad_edge=False
+    )
+    for row in comparison.rows:
+        if not row.same or row.kind != "environment":
+            mark = Text("same", style="green") if row.same else Text("differs", style="red")
+            table.add_row(row.kind, row.name, _short(row.before), _short(row.now), mark)
+    same = sum(row.same for row in comparison.rows if row.kind == "environment")
+    lines: list[RenderableType] = [table, Text(f"{same} more facts of the environment are the same", style="dim")]
+    if comparison.identical:
+        lines.append(Text("identical: weights, processor and scores are the same to the last bit", style="bold green"))
+        return lines
+    lines.append(Text(f"different: {', '.join(_differing(comparison))}", style="bold red"))
+    lines += [Text(f"- {explanation}") for explanation in comparison.explanations]
+    return lines
+
+
+def _differing(comparison: Comparison) -> list[str]:
+    return [row.name for row in comparison.rows if row.kind == "result" and not row.same]
+
+
+def _short(value: str) -> str:
+    """Digests and commits by their first digits."""
+    shortened = (f"{word[:12]}…" if _COMMIT.fullmatch(word) else short_digest(word) for word in value.split())
+    return " ".join(word for word in shortened if word != "sha256")

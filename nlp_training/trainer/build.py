@@ -1,0 +1,226 @@
+"""The objects of a run, from its configuration: documents, processor, model, trainer."""
+
+import warnings
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
+from transformers.utils.hub import cached_file
+
+from nlp_inference import Document, Processor, Task
+from nlp_inference.architectures.input_limits import ModelLimits
+from nlp_inference.architectures.own import architecture_named, runs_saved_code
+from nlp_inference.backends.torch import model_class
+from nlp_inference.encoding.tokenizer_file import warn_of_rebuilt_tokenizer
+from nlp_inference.errors import InvalidSpecError, NlpInferenceError
+from nlp_training._utils.base_model import locate_base
+from nlp_training.augment import Augmenter
+from nlp_training.batches.streaming import DocumentStream, some_documents
+from nlp_training.config import RunConfig
+from nlp_training.config.user_modules import import_modules, is_from_file
+from nlp_training.data import check_documents, load_documents, with_made_splits
+from nlp_training.data.checks import Problem, find_unknown_labels
+from nlp_training.data.errors import DataWarning
+from nlp_training.data.labels import with_labels
+from nlp_training.data.overlaps import DroppedSpan, flat_documents
+from nlp_training.evaluation.temperature import check_calibration
+from nlp_training.metrics import Metric, document_metric
+from nlp_training.provenance.environment import is_main_process
+from nlp_training.tracking import place_logs
+from nlp_training.trainer import DocumentTrainer
+from nlp_training.trainer.arguments import resolve_config, training_arguments
+from nlp_training.trainer.base_limits import (
+    check_reads,
+    fill_pad_token,
+    limits_of_base,
+    resize_embeddings,
+    windows_within,
+    with_pad_token,
+)
+from nlp_training.trainer.early_stopping import stop_early
+
+_SHOWN = 5
+Splits = dict[str, list[Document]]
+
+_OPTIONAL: dict[str, Any] = {
+    "_raise_exceptions_for_gated_repo": False,
+    "_raise_exceptions_for_missing_entries": False,
+    "_raise_exceptions_for_connection_errors": False,
+}
+"""For a file that a base need not have; what must be there was loaded before."""
+
+
+def load_splits(config: RunConfig) -> Splits:
+    """The documents of every split: `train`, `validation` if there is one, and the test sets by their names.
+
+    A streamed `train` is left out: it is never in memory.
+
+    Raises:
+        InvalidDataError: documents cannot be read, or not be split as `data.split` asks.
+    """
+    loaded: Splits = {}
+    for name, (source, split) in config.data.sources().items():
+        if not source.streaming:
+            dropped: list[DroppedSpan] = []
+            documents = load_documents(source, default_split=split)
+            loaded[name] = list(flat_documents(documents, config.data.overlapping_spans, dropped))
+            if dropped:
+                _warn_of_dropped_spans(name, config.data.overlapping_spans, dropped)
+    return with_made_splits(loaded, config.data.split)
+
+
+def _warn_of_dropped_spans(split: str, how: str, dropped: list[DroppedSpan]) -> None:
+    shown = "; ".join(map(str, dropped[:_SHOWN]))
+    warnings.warn(
+        f"{split}: {len(dropped)} overlapping gold spans were dropped (data.overlapping_spans: {how}): {shown}. "
+        "`nlp-training check-data` lists all of them",
+        DataWarning,
+        stacklevel=3,
+    )
+
+
+def build_processor(config: RunConfig, train: list[Document] | None) -> Processor:
+    """The processor that the configuration describes, with the labels of the training documents if it names none.
+
+    Raises:
+        InvalidSpecError: the configuration does not fit together, or the model could not read what the processor makes:
+            it has too few embeddings for the tokenizer, or too few positions for a window.
+    """
+    base, settings = locate_base(config.model.base), config.processor
+    tokenizer = AutoTokenizer.from_pretrained(base, revision=config.model.revision)
+    if (file := cached_file(base, "tokenizer.json", revision=config.model.revision, **_OPTIONAL)) is not None:
+        warn_of_rebuilt_tokenizer(tokenizer, Path(file), source=config.model.base)
+    with_pad_token(tokenizer, settings.pad_token)
+    import_modules(config.modules)
+    task = with_labels(settings.task, train)
+    limits = _limits(config, task)
+    windows = windows_within(settings.windows, tokenizer, limits)
+    processor = Processor(tokenizer, task, settings.preprocess, settings.postprocess, windows)
+    check_reads(processor, limits, resize=config.model.resize_embeddings)
+    return processor
+
+
+def _limits(config: RunConfig, task: Task) -> ModelLimits:
+    try:
+        found = _class_of(config, task)
+    except NlpInferenceError:  # building the model says it
+        return ModelLimits()
+    settings = {**config.model.settings, **task.model_settings()}
+    return limits_of_base(found, locate_base(config.model.base), revision=config.model.revision, settings=settings)
+
+
+def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
+    """The processor, if it can learn from the documents.
+
+    Warns:
+        UserWarning: validation or test documents have labels that the task does not know, which count as misses.
+
+    Raises:
+        InvalidDataError: it cannot; says what is wrong with which document.
+    """
+    processor = build_processor(config, splits.get("train"))
+    task = processor.task
+    if config.data.overlapping_spans != "error" and not task.flat:
+        raise InvalidSpecError(
+            f"data.overlapping_spans is {config.data.overlapping_spans!r}, but the task {task.name!r} expresses spans "
+            "that overlap; leave it out"
+        )
+    labels = getattr(task, "labels", None)
+    check_documents(splits, flat=task.flat, needs=task.needs, labels=labels)
+    if is_main_process() and labels is not None:
+        for split, problems in groupby(find_unknown_labels(splits, needs=task.needs, labels=labels), _split_of):
+            _warn_of_unknown_labels(split, [problem.text for problem in problems])
+    return processor
+
+
+def _split_of(problem: Problem) -> str:
+    return problem.split
+
+
+def _warn_of_unknown_labels(split: str, told: list[str]) -> None:
+    shown = "; ".join(text.removeprefix(f"{split}: ") for text in told[:_SHOWN])
+    more = f"; and {len(told) - _SHOWN} more labels" if len(told) > _SHOWN else ""
+    warnings.warn(f"{split}: {shown}{more}", stacklevel=3)
+
+
+def resolve_for(config: RunConfig, processor: Processor, *, has_validation: bool) -> RunConfig:
+    """The configuration with all that it leaves open decided.
+
+    Raises:
+        InvalidSpecError: it does not fit together.
+    """
+    if config.calibrate:
+        check_calibration(processor.task, has_validation=has_validation)
+    return resolve_config(config, processor=processor, best_metric=document_metric(processor.task.needs).best)
+
+
+def build_model(config: RunConfig, task: Task) -> PreTrainedModel:
+    """The base model with a fresh head for `task`.
+
+    Raises:
+        InvalidSpecError: `model.settings` has a key that the run decides, or that the model's configuration has not.
+    """
+    decided = {"dtype": "float32", "revision": config.model.revision, **task.model_settings()}
+    taken = sorted(set(config.model.settings) & {*decided, "torch_dtype", "config", "pretrained_model_name_or_path"})
+    if taken:
+        raise InvalidSpecError(f"model.settings has {taken[0]!r}, which the run decides itself; leave it out")
+    try:
+        model: PreTrainedModel = _class_of(config, task).from_pretrained(
+            locate_base(config.model.base), **config.model.settings, **decided
+        )
+    except TypeError as error:
+        raise InvalidSpecError(f"model.settings {config.model.settings!r} do not fit the model: {error}") from error
+    return model
+
+
+def _class_of(config: RunConfig, task: Task) -> Any:
+    """The class of the task's model, or the one of the user; what no package has lets its source travel."""
+    if config.model.architecture is None:
+        return model_class(task)
+    own = architecture_named(config.model.architecture)
+    if is_from_file(own):
+        if not runs_saved_code(model_class(task)):
+            raise InvalidSpecError(
+                f"model.architecture {config.model.architecture!r} is from a file, whose source would have to travel "
+                f"with the model; the task {task.name!r} loads none. Put the class into a package, and name its module "
+                "under modules"
+            )
+        own.register_for_auto_class(task.auto_model)
+    return own
+
+
+def build_trainer(
+    config: RunConfig, processor: Processor, splits: Splits, *, callbacks: Sequence[TrainerCallback] = ()
+) -> DocumentTrainer:
+    """The trainer of a resolved run, without the Trainer's own log lines."""
+    documents = (
+        splits["train"]
+        if "train" in splits
+        else DocumentStream(config.data.train, overlapping_spans=config.data.overlapping_spans)
+    )
+    model = build_model(config, processor.task)
+    if config.model.resize_embeddings:
+        resize_embeddings(model, processor)
+    fill_pad_token(model, processor)
+    trainer = DocumentTrainer(
+        model,
+        training_arguments(config, best_metric=document_metric(processor.task.needs).best),
+        processing_class=processor,
+        train_dataset=documents,
+        eval_dataset=splits.get("validation"),
+        callbacks=callbacks,
+        training_attention=config.model.training_attention,
+        loss=config.loss,
+        sample_weight=config.data.sample_weight,
+        balance=config.sampling.power if config.sampling.balance == "label" else None,
+        augmenter=Augmenter(config.augment, some_documents(documents), seed=config.seed) if config.augment else None,
+        metrics=[Metric.from_spec(spec) for spec in config.metrics],
+    )
+    if config.early_stopping is not None:
+        trainer.add_callback(stop_early(config.early_stopping))
+    place_logs(trainer, config.folder)
+    trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(PrinterCallback)
+    return trainer

@@ -1,0 +1,33 @@
+"""Early stopping, from the configuration."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from transformers import EarlyStoppingCallback
+
+from nlp_inference.errors import InvalidSpecError
+from nlp_training.config.search import EarlyStopping
+
+
+def stop_early(settings: EarlyStopping) -> EarlyStoppingCallback:
+    """The callback of transformers that a configuration asks for."""
+    return EarlyStoppingCallback(settings.patience, settings.threshold)
+
+
+def early_stopping_arguments(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What `training` needs besides, for training to stop early.
+
+    Args:
+        training: the resolved section.
+
+    Raises:
+        InvalidSpecError: it does not keep the best weights, which come before the last ones then.
+    """
+    if not training.get("load_best_model_at_end"):
+        raise InvalidSpecError(
+            "early_stopping ends training after the best weights, but the run keeps the last ones: training has "
+            f"eval_strategy {training.get('eval_strategy', 'no')!r}, save_strategy {training.get('save_strategy')!r} "
+            f"and load_best_model_at_end {training.get('load_best_model_at_end', False)!r}; give data.validation or "
+            "data.split, and leave these keys out"
+        )
+    return {"restore_callback_states_from_checkpoint": True}
