@@ -6,13 +6,13 @@ Names are loaded when they are first used: importing this package loads neither 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nlp_inference._auto import register_processor
+from nlp_inference._utils.late_binding import bind
 
 if TYPE_CHECKING:
     from nlp_inference.architectures import CheckpointReport, load_checkpoint
-    from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
+    from nlp_inference.document import Annotation, Category, Coverage, Document, FailedDocument, Relation, Span
     from nlp_inference.document.redaction import redact
-    from nlp_inference.predict.predictor import FailedDocument, Predictor
+    from nlp_inference.predict.predictor import Predictor
     from nlp_inference.processor import Processor
     from nlp_inference.tasks import (
         CrfTokenClassification,
@@ -31,7 +31,7 @@ _MODULES = {
     "Coverage": "document",
     "CrfTokenClassification": "tasks",
     "Document": "document",
-    "FailedDocument": "predict.predictor",
+    "FailedDocument": "document",
     "PostTransform": "transforms",
     "Predictor": "predict.predictor",
     "Processor": "processor",
@@ -83,4 +83,11 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-register_processor()
+bind(
+    {
+        "document_html": "nlp_inference.rendering:document_html",
+        "document_renderable": "nlp_inference.rendering:document_renderable",
+        "document_pipeline": "nlp_inference.integrations.pipeline:DocumentPipeline",
+        "verify_loaded": "nlp_inference.golden:verify_loaded",
+    }
+)

@@ -34,7 +34,7 @@ class InvalidDocumentError(NlpInferenceError, ValueError):
 
 
 class TooLargeError(InvalidDocumentError):
-    """A document, a line of a source, or what transforms make of a text exceeds a limit; see `nlp_inference.document.limits`."""
+    """A document, a line, or the output of a transform exceeds a limit; see `nlp_inference.document.limits`."""
 
 
 class InvalidInputError(NlpInferenceError, TypeError):

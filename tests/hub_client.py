@@ -105,7 +105,7 @@ def task(model: str, **options: Any) -> dict[str, Any]:
 def auto_task(model: str, **options: Any) -> dict[str, Any]:
     from transformers import AutoProcessor
 
-    import nlp_inference  # noqa: F401 - AutoProcessor knows the Processor from now on
+    from nlp_inference import Processor  # noqa: F401 - registers it with AutoProcessor
 
     return AutoProcessor.from_pretrained(model, **options).task.model_dump(mode="json")
 

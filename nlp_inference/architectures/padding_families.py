@@ -9,8 +9,8 @@ _MIXING = frozenset({"bigbird_pegasus", "canine", "convbert", "fnet", "funnel", 
 def mixes_padding(model: nn.Module) -> bool:
     """Whether a model is of a family that is known to mix padding into its outputs.
 
-    What is not known is found out by trying; see `nlp_inference.backends.padding`. BigBird is one of them with block-sparse
-    attention, which it has for long rows only.
+    Other families are tested when they are loaded; see `nlp_inference.backends.padding`. BigBird belongs to them with
+    block-sparse attention, which it has for long rows only.
 
     Example:
         >>> from transformers import BertConfig, BertModel

@@ -81,7 +81,7 @@ def drift(  # noqa: PLR0913 - each is an option of the command
 
 
 def _profile_of(source: str, predictor: "Predictor", messages: Console) -> "Profile":
-    from nlp_inference.predict.predictor import FailedDocument
+    from nlp_inference.document import FailedDocument
 
     with reading(source) as items:
         results = predictor.stream(items, on_error="record")

@@ -33,9 +33,10 @@ from nlp_inference.errors import NlpInferenceError, OutputLockedError
 from nlp_inference.files.formats import FileFormat, check_written, format_of
 
 if TYPE_CHECKING:
+    from nlp_inference.document import FailedDocument
     from nlp_inference.files.records import Columns
     from nlp_inference.files.writing import ResultFile
-    from nlp_inference.predict.predictor import FailedDocument, Predictor
+from nlp_inference.predict.predictor import Predictor
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""

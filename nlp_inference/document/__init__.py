@@ -1,5 +1,6 @@
 """The Document: raw text, annotations, the alignment of raw and current text, redaction."""
 
-from nlp_inference.document.document import Annotation, Category, Coverage, Document, Relation, Span, as_document
+from nlp_inference.document.annotation import Annotation, Category, Coverage, Relation, Span
+from nlp_inference.document.document import Document, FailedDocument, as_document
 
-__all__ = ["Annotation", "Category", "Coverage", "Document", "Relation", "Span", "as_document"]
+__all__ = ["Annotation", "Category", "Coverage", "Document", "FailedDocument", "Relation", "Span", "as_document"]

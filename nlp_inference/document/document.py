@@ -12,156 +12,17 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    FiniteFloat,
     JsonValue,
     ValidationError,
     model_validator,
 )
 
 from nlp_inference._utils.cached import cached
+from nlp_inference._utils.late_binding import bound
 from nlp_inference.document.aligned_text import AlignedText, EditRecord
-from nlp_inference.document.offsets import OffsetMap, OffsetUnit, converted, unit_offset
+from nlp_inference.document.annotation import Annotation, Coverage, Frozen, Span
+from nlp_inference.document.offsets import OffsetUnit, converted
 from nlp_inference.errors import InvalidDocumentError
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached,))
-
-
-class Span(_Frozen):
-    """A labelled stretch of the raw text: `raw_text[start:end]`."""
-
-    start: Annotated[int, Field(ge=0)]
-    end: int
-    label: str
-    score: FiniteFloat | None = None
-
-    @model_validator(mode="after")
-    def _is_not_empty(self) -> Self:
-        if self.start >= self.end:
-            raise ValueError(f"span {(self.start, self.end)!r} is empty or reversed; an end is exclusive")
-        return self
-
-    def to_utf16(self, text: str) -> tuple[int, int]:
-        """Start and end in UTF-16 code units of the raw text, as JavaScript, Java and C# count.
-
-        For many spans of one document, `Document.to_offsets` reads the text once.
-
-        Args:
-            text: the raw text.
-
-        Raises:
-            InvalidDocumentError: the span ends outside the text.
-
-        Example:
-            >>> Span(start=2, end=11, label="PERSON").to_utf16("😀 Ana Lopez")
-            (3, 12)
-        """
-        return unit_offset(text, self.start, "utf-16"), unit_offset(text, self.end, "utf-16")
-
-    def to_utf8(self, text: str) -> tuple[int, int]:
-        """Start and end in bytes of the raw text in UTF-8, as Go and Rust count; see `to_utf16`.
-
-        Example:
-            >>> Span(start=2, end=11, label="PERSON").to_utf8("😀 Ana Lopez")
-            (5, 14)
-        """
-        return unit_offset(text, self.start, "utf-8"), unit_offset(text, self.end, "utf-8")
-
-    @classmethod
-    def from_utf16(cls, text: str, *, start: int, end: int, label: str, score: float | None = None) -> Self:
-        """The span whose start and end are given in UTF-16 code units of the raw text.
-
-        Raises:
-            InvalidDocumentError: an offset lies outside the text or inside a character.
-
-        Example:
-            >>> Span.from_utf16("😀 Ana Lopez", start=3, end=12, label="PERSON")
-            Span(start=2, end=11, label='PERSON', score=None)
-        """
-        start, end = OffsetMap(text, "utf-16").to_code_points([start, end])
-        return cls(start=start, end=end, label=label, score=score)
-
-    @classmethod
-    def from_utf8(cls, text: str, *, start: int, end: int, label: str, score: float | None = None) -> Self:
-        """The span whose start and end are given in bytes of the raw text in UTF-8; see `from_utf16`."""
-        start, end = OffsetMap(text, "utf-8").to_code_points([start, end])
-        return cls(start=start, end=end, label=label, score=score)
-
-
-class Category(_Frozen):
-    """A label of the whole document."""
-
-    label: str
-    score: FiniteFloat | None = None
-
-
-class Relation(_Frozen):
-    """A labelled, directed link between two spans of the same annotation, by their positions in `spans`."""
-
-    head: int
-    tail: int
-    label: str
-    score: FiniteFloat | None = None
-
-
-class Annotation(_Frozen):
-    """What is said about a document: by people (`Document.gold`) or by a model (`Document.predicted`)."""
-
-    spans: tuple[Span, ...] = ()
-    categories: tuple[Category, ...] = ()
-    relations: tuple[Relation, ...] = ()
-    values: dict[str, FiniteFloat] = Field(default_factory=dict)
-    generated: tuple[str, ...] = ()
-
-
-class Coverage(_Frozen):
-    """What the model read of a document.
-
-    Args:
-        characters: code points of the raw text, and of the text pair if there is one.
-        read: how many of them lie in no unread, deleted or unknown range.
-        windows: number of input rows of the document.
-        truncated: whether reading stopped before the last token.
-        unread: ranges `(start, end)` of the raw text, white space excluded, that preprocessing kept but that no token
-            in a window covers.
-        unread_pair: the same for the text pair.
-        deleted: ranges of the raw text that contain letters or digits and that preprocessing removed, so that the model
-            did not see them.
-        deleted_pair: the same for the text pair.
-        unknown: ranges of the raw text under an unknown token (`[UNK]`): the model saw that something is there, but not
-            what.
-        unknown_pair: the same for the text pair.
-        imprecise: ranges of the raw text that one edit rewrote as a unit although they are long: a span that touches
-            one covers all of it. Their characters count as read.
-    """
-
-    characters: Annotated[int, Field(ge=0)]
-    read: Annotated[int, Field(ge=0)]
-    windows: int
-    truncated: bool = False
-    unread: tuple[tuple[int, int], ...] = ()
-    unread_pair: tuple[tuple[int, int], ...] = ()
-    deleted: tuple[tuple[int, int], ...] = ()
-    deleted_pair: tuple[tuple[int, int], ...] = ()
-    unknown: tuple[tuple[int, int], ...] = ()
-    unknown_pair: tuple[tuple[int, int], ...] = ()
-    imprecise: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def not_seen(self) -> tuple[tuple[int, int], ...]:
-        """Ranges of the raw text that the model did not see, sorted: unread, deleted and unknown."""
-        return tuple(sorted((*self.unread, *self.deleted, *self.unknown)))
-
-    @property
-    def not_seen_pair(self) -> tuple[tuple[int, int], ...]:
-        """Ranges of the text pair that the model did not see, sorted: unread, deleted and unknown."""
-        return tuple(sorted((*self.unread_pair, *self.deleted_pair, *self.unknown_pair)))
-
-    @property
-    def complete(self) -> bool:
-        """Whether every character that is not white space was read."""
-        return not (self.truncated or self.not_seen or self.not_seen_pair)
 
 
 def _encodable(text: str) -> str:
@@ -192,7 +53,7 @@ Metadata = Annotated[dict[str, JsonValue], AfterValidator(_without_loss)]
 """What JSON can hold: a NaN or an infinity would silently become null."""
 
 
-class Document(_Frozen):
+class Document(Frozen):
     """A text, the edits that preprocessing made to it, and its gold and predicted annotation.
 
     Args:
@@ -345,14 +206,21 @@ class Document(_Frozen):
         return self.model_copy(update={name: annotation})
 
     def _repr_html_(self) -> str:
-        from nlp_inference.rendering import document_html
-
-        return document_html(self)
+        html: str = bound("document_html")(self)
+        return html
 
     def __rich__(self) -> Any:
-        from nlp_inference.rendering import document_renderable
+        return bound("document_renderable")(self)
 
-        return document_renderable(self)
+
+class FailedDocument(BaseModel):
+    """Stands in the place of a Document that could not be predicted, and says which one and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    error: str
+    message: str
 
 
 def as_document(item: "str | Mapping[str, Any] | Document", *, default_id: str | None = None) -> Document:

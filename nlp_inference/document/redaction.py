@@ -9,9 +9,9 @@ import regex
 
 from nlp_inference.document import Document, Span
 from nlp_inference.document.aligned_text import Range
+from nlp_inference.document.annotation import priority
 from nlp_inference.document.deletions import TAG_LETTERS, merge_ranges
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
-from nlp_inference.transforms.post._spans import priority
 
 FIELDS = ("end", "entity", "index", "label", "length", "start", "surface")
 """What a template can name."""

@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from nlp_inference import _format_1
 from nlp_inference._utils.foreign_errors import as_artefact_errors
+from nlp_inference.encoding import _format_1
 from nlp_inference.encoding.words import Characters, Positions, WordRule, Words, widen_to_clusters, word_bounds
 from nlp_inference.errors import InvalidSpecError
 

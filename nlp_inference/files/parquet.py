@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from nlp_inference._utils.extras import require
-from nlp_inference.document import Document
+from nlp_inference.document import Document, FailedDocument
 from nlp_inference.document.inputs import Columns, Item, UnreadableItem, as_id
 from nlp_inference.document.limits import MAX_LINE_BYTES
 from nlp_inference.errors import InvalidDocumentError, OutputError, SourceError
 from nlp_inference.files.reading import OpenSource
 from nlp_inference.files.records import too_long
-from nlp_inference.predict.predictor import FailedDocument
 
 _EXTRA = "parquet"
 _ROWS_READ_AT_ONCE = 1024

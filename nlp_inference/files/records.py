@@ -5,12 +5,11 @@ from pathlib import PurePath
 from typing import Any
 
 from nlp_inference._utils.shorten import shorten
-from nlp_inference.document import Document
+from nlp_inference.document import Document, FailedDocument
 from nlp_inference.document.inputs import USUAL, Columns, Item, UnreadableItem, as_id, document_fields
 from nlp_inference.document.limits import MAX_LINE_BYTES, MAX_OBJECTS
 from nlp_inference.errors import InvalidDocumentError, TooLargeError
 from nlp_inference.files.json_lines import BYTE_ORDER_MARK, TooLongLine, decode_line, parse_json
-from nlp_inference.predict.predictor import FailedDocument
 
 __all__ = ["Columns", "as_id", "holds_objects", "object_to_item", "read_items", "to_json_line", "too_long"]
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
-from nlp_inference.document import Document
+from nlp_inference.document import Document, FailedDocument
 from nlp_inference.errors import OutputError
 from nlp_inference.files.compression import CODECS, whole_members
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.reading import open_lines
 from nlp_inference.files.records import to_json_line
-from nlp_inference.predict.predictor import FailedDocument
 
 BYTES_OF_A_MEMBER = 1 << 20
 """Of lines that are compressed together; what is lost at most when the process dies."""

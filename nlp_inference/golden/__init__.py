@@ -6,7 +6,7 @@ from nlp_inference.golden.invariance import InvarianceReport, run_invariance
 from nlp_inference.golden.recording import record_artefact, record_golden, select_documents
 from nlp_inference.golden.schema import GoldenFile, GoldenRecord, golden_file, read_golden
 from nlp_inference.golden.tolerance import Tolerance
-from nlp_inference.golden.verification import Verification, require_verified, verify
+from nlp_inference.golden.verification import Verification, require_verified, verify, verify_loaded
 
 __all__ = [
     "Difference",
@@ -24,4 +24,5 @@ __all__ = [
     "run_invariance",
     "select_documents",
     "verify",
+    "verify_loaded",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
 
 from nlp_inference._utils.shorten import shorten
-from nlp_inference.document import Annotation
+from nlp_inference.document import Annotation, FailedDocument
 from nlp_inference.document.aligned_text import EditRecord
 from nlp_inference.golden.compare_outputs import Place, find_in_logits
 from nlp_inference.golden.schema import (
@@ -22,7 +22,6 @@ from nlp_inference.golden.schema import (
     WindowRow,
 )
 from nlp_inference.golden.tolerance import Tolerance
-from nlp_inference.predict.predictor import FailedDocument
 
 _SINCE_2 = ("deleted", "deleted_pair", "unknown", "unknown_pair", "imprecise")
 

@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-from nlp_inference.document import Annotation, Document
-from nlp_inference.predict.predictor import FailedDocument
+from nlp_inference.document import Annotation, Document, FailedDocument
 
 Result = Document | FailedDocument
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from nlp_inference.backends.base import Backend
+from nlp_inference.document import FailedDocument
 from nlp_inference.document.inputs import Item
 from nlp_inference.errors import PredictionError
 from nlp_inference.golden.findings import Result, compare_results
 from nlp_inference.golden.tolerance import tolerance_between
-from nlp_inference.predict.predictor import FailedDocument, Predictor
+from nlp_inference.predict.predictor import Predictor
 from nlp_inference.processor import Processor
 
 PADDINGS = (1, 7, 64)

@@ -5,14 +5,24 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from nlp_inference.document import FailedDocument
 from nlp_inference.errors import ArtefactError, VerificationError
 from nlp_inference.golden.compare import Difference, batched_difference, first_difference
 from nlp_inference.golden.compare_outputs import deviation
 from nlp_inference.golden.outputs import as_recorded
-from nlp_inference.golden.schema import MIN_RECORDS, STAGES, Final, GoldenFile, GoldenRecord, Stage, read_golden
+from nlp_inference.golden.schema import (
+    MIN_RECORDS,
+    STAGES,
+    Final,
+    GoldenFile,
+    GoldenRecord,
+    Stage,
+    golden_file,
+    read_golden,
+)
 from nlp_inference.golden.stages import golden_record
 from nlp_inference.golden.tolerance import tolerance_between
-from nlp_inference.predict.predictor import FailedDocument, Predictor
+from nlp_inference.predict.predictor import Predictor
 
 
 class Verification(BaseModel):
@@ -117,6 +127,24 @@ def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
         failing=sum(record.failed is not None for record in golden.records if record.id not in differences),
         differences=tuple(differences[record.id] for record in golden.records if record.id in differences),
     )
+
+
+def verify_loaded(predictor: Predictor, folder: str | Path, *, name: str | Path) -> Verification:
+    """Replay the golden records of an artefact that is loaded already, with the backend and precision it runs on.
+
+    Args:
+        predictor: loaded from `folder`.
+        folder: with the golden files.
+        name: of the model in messages.
+
+    Raises:
+        VerificationError: a record differs.
+        ArtefactError: there are no golden records of this backend and precision.
+    """
+    backend = predictor.backend
+    verification = verify(predictor, read_golden(folder, name=golden_file(backend.name, backend.dtype)))
+    verification.require_ok(name)
+    return verification
 
 
 def _together(predictor: Predictor, records: list[GoldenRecord]) -> Iterator[Final | FailedDocument]:

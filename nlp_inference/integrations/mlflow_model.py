@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nlp_inference._utils.extras import require
-from nlp_inference.document import Document
+from nlp_inference.document import Document, FailedDocument
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.predict.predictor import FailedDocument, Predictor
+from nlp_inference.predict.predictor import Predictor
 from nlp_inference.processor import Processor
 
 _EXTRA = "mlflow"

@@ -5,8 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
 
-from pydantic import BaseModel, ConfigDict
-
+from nlp_inference._utils.late_binding import bound
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.architectures.input_limits import check_limits
 from nlp_inference.backends.base import Backend
@@ -19,7 +18,7 @@ from nlp_inference.backends.choice import (
     load_backend,
 )
 from nlp_inference.backends.padding import check_padding, warn_of_padding
-from nlp_inference.document import Document
+from nlp_inference.document import Document, FailedDocument
 from nlp_inference.document.inputs import Chunk, Item, item_name, look_ahead, read_item, writable
 from nlp_inference.document.limits import MAX_CHARACTERS
 from nlp_inference.drift import Profile, ProfileRecorder
@@ -33,16 +32,6 @@ from nlp_inference.processor import Processor
 
 if TYPE_CHECKING:
     from nlp_inference.integrations.pipeline import DocumentPipeline
-
-
-class FailedDocument(BaseModel):
-    """Stands in the place of a Document that could not be predicted, and says which one and why."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    error: str
-    message: str
 
 
 class Predictor:
@@ -170,10 +159,7 @@ class Predictor:
         predictor = cls(processor, model, workers=workers, token_budget=token_budget, max_characters=max_characters)
         warn_of_padding(model, source=str(name_or_path))
         if verify:
-            from nlp_inference import golden
-
-            records = golden.read_golden(folder, name=golden.golden_file(chosen, dtype))
-            golden.verify(predictor, records).require_ok(name_or_path)
+            bound("verify_loaded")(predictor, folder, name=name_or_path)
         return predictor
 
     @overload
@@ -266,9 +252,8 @@ class Predictor:
 
     def as_pipeline(self) -> "DocumentPipeline":
         """The same Predictor, called as `transformers.pipeline` is, and answering as it does; see docs/library.md."""
-        from nlp_inference.integrations.pipeline import DocumentPipeline
-
-        return DocumentPipeline(self)
+        pipeline: DocumentPipeline = bound("document_pipeline")(self)
+        return pipeline
 
     def trace(self, items: Iterable[Item]) -> list[Trace]:
         """Show every stage of each document on its way, as `nlp_inference.golden` records and verifies it.

@@ -38,9 +38,9 @@ class ImpreciseSpanWarning(UserWarning):
     """Predicted spans are much wider than what the model saw, as one edit rewrote the text around them."""
 
 
-_WITHOUT_THIS_LIBRARY = {"AutoProcessor": "import_nlp_inference_first.Processor"}
-"""The code named here does not exist: where `nlp_inference` is not imported, AutoProcessor raises an error in place of
-giving a plain tokenizer."""
+_WITHOUT_THIS_LIBRARY = {"AutoProcessor": "from_nlp_inference_import_Processor_first.Processor"}
+"""The code named here does not exist. Until the Processor is imported, which registers it, AutoProcessor raises an
+error that shows this name, instead of returning a plain tokenizer."""
 
 
 class Processor(SavedProcessor):

@@ -42,8 +42,8 @@ class Transform(Registered, ABC):
         """Return the ranges of `text` with content (letters or digits) that the model cannot see after `edits`.
 
         They are reported in `Coverage.deleted`, and `redact` does not let them pass. It is called only if the edits
-        removed a letter or a digit, and only for predictions. The default is `nlp_inference.document.deletions.find_lost`;
-        override it where the transform knows better.
+        removed a letter or a digit, and only for predictions. The default is `find_lost` of
+        `nlp_inference.document.deletions`; override it where the transform knows better.
 
         Args:
             text: the text before the transform.

@@ -56,7 +56,7 @@ from transformers import pipeline
 print(pipeline("{task}", model="{name}")("..."))
 ```
 
-`AutoProcessor.from_pretrained` needs `import nlp_inference` first, and raises an error without it.
+`AutoProcessor.from_pretrained` needs `from nlp_inference import Processor` first, and raises an error without it.
 """
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 

@@ -5,7 +5,6 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import nlp_training
 from nlp_training.provenance.manifest import Checkout, CodeState
 
 MAX_DIFF_CHARACTERS = 1_000_000
@@ -19,7 +18,7 @@ def find_code() -> tuple[CodeState, Checkout | None, str]:
     Returns:
         The two, and the text for `code.diff`, empty if nothing was changed or nothing is in a checkout.
     """
-    library = _root(Path(nlp_training.__file__), tracked=True)
+    library = _root(Path(__file__), tracked=True)
     project = _root(Path.cwd() / ".")
     here = None if library is None else _checkout(library)
     other = _checkout(project) if project is not None and project != library else None

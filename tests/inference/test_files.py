@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_inference.document import Document
+from nlp_inference.document import Document, FailedDocument
 from nlp_inference.document.inputs import UnreadableItem
 from nlp_inference.errors import InvalidSpecError, OutputError, SourceError
 from nlp_inference.files import writing
@@ -19,7 +19,6 @@ from nlp_inference.files.reading import open_source
 from nlp_inference.files.records import Columns
 from nlp_inference.files.resuming import held_against
 from nlp_inference.files.writing import LinesFile
-from nlp_inference.predict.predictor import FailedDocument
 
 COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 RESULTS = [Document(id=str(number), raw_text=f"Łódź {number} " * (number % 5)) for number in range(40)]

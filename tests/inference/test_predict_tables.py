@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from nlp_inference import Document, Predictor
 from nlp_inference.cli import app
+from nlp_inference.document import FailedDocument
 from nlp_inference.document.inputs import Columns, UnreadableItem
 from nlp_inference.errors import InvalidDocumentError, InvalidInputError, InvalidSpecError, PredictionError, SourceError
 from nlp_inference.files.reading import open_source
-from nlp_inference.predict.predictor import FailedDocument
 
 runner = CliRunner()
 

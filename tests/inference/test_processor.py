@@ -34,7 +34,7 @@ def test_it_is_a_processor_of_transformers(token_processor, saved_model):
     saved = json.loads((saved_model / "processor_config.json").read_text(encoding="utf-8"))
     assert saved == {
         "processor_class": "Processor",
-        "auto_map": {"AutoProcessor": "import_nlp_inference_first.Processor"},
+        "auto_map": {"AutoProcessor": "from_nlp_inference_import_Processor_first.Processor"},
         "format_version": 2,
         "task": {"token-classification": ["PERSON", "CITY"]},
         "preprocess": ["fix_encoding", "strip_html", "collapse_whitespace"],
@@ -151,9 +151,9 @@ for trusted in (False, True):
     try:
         AutoProcessor.from_pretrained(sys.argv[1], trust_remote_code=trusted)
     except (OSError, ValueError) as error:
-        print(type(error).__name__, "import_nlp_inference_first" in str(error))
+        print(type(error).__name__, "from_nlp_inference_import_Processor_first" in str(error))
 print(type(AutoTokenizer.from_pretrained(sys.argv[1])).__name__)
-import nlp_inference
+from nlp_inference import Processor
 print(type(AutoProcessor.from_pretrained(sys.argv[1])).__name__)
 """
 
@@ -178,6 +178,6 @@ def test_a_processor_saved_without_the_entry_for_auto_processor_is_loaded(token_
     token_processor.save_pretrained(tmp_path)
     path = tmp_path / "processor_config.json"
     saved = json.loads(path.read_text())
-    assert saved.pop("auto_map") == {"AutoProcessor": "import_nlp_inference_first.Processor"}
+    assert saved.pop("auto_map") == {"AutoProcessor": "from_nlp_inference_import_Processor_first.Processor"}
     path.write_text(json.dumps(saved))
     assert Processor.from_pretrained(tmp_path).to_dict() == token_processor.to_dict()

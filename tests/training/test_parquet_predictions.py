@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nlp_inference.cli import app
-from nlp_inference.document import Annotation, Category, Document, Span
+from nlp_inference.document import Annotation, Category, Document, FailedDocument, Span
 from nlp_inference.document.inputs import UnreadableItem
 from nlp_inference.errors import OutputError, SourceError
 from nlp_inference.files import parquet
@@ -19,7 +19,6 @@ from nlp_inference.files.parquet import PartsFolder
 from nlp_inference.files.reading import open_source
 from nlp_inference.files.records import Columns
 from nlp_inference.files.resuming import progress_file
-from nlp_inference.predict.predictor import FailedDocument
 
 runner = CliRunner()
 RESULTS = [Document(id=str(number), raw_text=f"Łódź {number}") for number in range(50)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nlp_inference.backends.choice import BackendName, choose_backend
-from nlp_inference.document import Document
+from nlp_inference.document import Document, FailedDocument
 from nlp_inference.document.inputs import USUAL, Columns
 from nlp_inference.document.limits import MAX_CHARACTERS, MAX_LINE_BYTES
 from nlp_inference.errors import ArtefactError, OutputError, PredictionError, SourceError
@@ -15,7 +15,7 @@ from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.integrations.ray.parts import PartFiles, ShardReport
 from nlp_inference.integrations.ray.plan import Shard
 from nlp_inference.integrations.ray.reading import ShardItems
-from nlp_inference.predict.predictor import FailedDocument, Predictor
+from nlp_inference.predict.predictor import Predictor
 from nlp_inference.processor import Processor
 
 

@@ -16,13 +16,12 @@ from uuid import uuid4
 from fsspec.core import url_to_fs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nlp_inference.document import Document
+from nlp_inference.document import Document, FailedDocument
 from nlp_inference.errors import JobError, OutputError
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.parquet import PartsFolder
 from nlp_inference.files.writing import LinesFile, ResultFile
 from nlp_inference.integrations.ray.plan import Plan, Shard
-from nlp_inference.predict.predictor import FailedDocument
 
 PLAN, SUCCESS = "_plan.json", "_SUCCESS"
 _DONE, _TRIED, _UNFINISHED = "_done", "_tried", "_unfinished"

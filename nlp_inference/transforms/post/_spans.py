@@ -1,14 +1,11 @@
-"""What the post-transforms share: new spans in place of old ones with the relations kept right, and span priority."""
+"""What the post-transforms share: new spans in place of old ones, with the relations between them kept."""
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from nlp_inference.document import Annotation, Relation, Span
-
-Strategy = Literal["score", "longest"]
-"""What makes one span better than another."""
 
 
 def _listed(value: Any) -> Any:
@@ -51,18 +48,6 @@ def keep_spans(annotation: Annotation, keep: Callable[[Span], bool]) -> Annotati
 def best_score(*scores: float | None) -> float | None:
     """Return the highest of the scores that are known."""
     return max((score for score in scores if score is not None), default=None)
-
-
-def priority(span: Span, strategy: Strategy) -> tuple[float | int | str, ...]:
-    """Return a key that sorts better spans first; no score is worse than any score.
-
-    Ties go to the longer span (to the better score with `longest`), then to the one that starts first, then to the
-    label that sorts first.
-    """
-    score = float("inf") if span.score is None else -span.score
-    length = span.start - span.end
-    first, second = (score, length) if strategy == "score" else (length, score)
-    return first, second, span.start, span.label
 
 
 def _move_relations(relations: Iterable[Relation], moved: dict[int, int]) -> tuple[Relation, ...]:

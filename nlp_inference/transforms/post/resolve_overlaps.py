@@ -4,8 +4,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from nlp_inference.document import Annotation, Document, Span
+from nlp_inference.document.annotation import Strategy, priority
 from nlp_inference.transforms.base import PostTransform
-from nlp_inference.transforms.post._spans import Strategy, priority, replace_spans
+from nlp_inference.transforms.post._spans import replace_spans
 
 
 class ResolveOverlaps(PostTransform):

@@ -1,0 +1,169 @@
+"""What is known or predicted about a text: spans, categories, relations, and how much of the text the model read.
+
+Every offset is in code points of the raw text, end exclusive.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from nlp_inference._utils.cached import cached
+from nlp_inference.document.offsets import OffsetMap, unit_offset
+
+
+class Frozen(BaseModel):
+    """An immutable record that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached,))
+
+
+class Span(Frozen):
+    """A labelled stretch of the raw text: `raw_text[start:end]`."""
+
+    start: Annotated[int, Field(ge=0)]
+    end: int
+    label: str
+    score: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError(f"span {(self.start, self.end)!r} is empty or reversed; an end is exclusive")
+        return self
+
+    def to_utf16(self, text: str) -> tuple[int, int]:
+        """Start and end in UTF-16 code units of the raw text, as JavaScript, Java and C# count.
+
+        For many spans of one document, `Document.to_offsets` reads the text once.
+
+        Args:
+            text: the raw text.
+
+        Raises:
+            InvalidDocumentError: the span ends outside the text.
+
+        Example:
+            >>> Span(start=2, end=11, label="PERSON").to_utf16("😀 Ana Lopez")
+            (3, 12)
+        """
+        return unit_offset(text, self.start, "utf-16"), unit_offset(text, self.end, "utf-16")
+
+    def to_utf8(self, text: str) -> tuple[int, int]:
+        """Start and end in bytes of the raw text in UTF-8, as Go and Rust count; see `to_utf16`.
+
+        Example:
+            >>> Span(start=2, end=11, label="PERSON").to_utf8("😀 Ana Lopez")
+            (5, 14)
+        """
+        return unit_offset(text, self.start, "utf-8"), unit_offset(text, self.end, "utf-8")
+
+    @classmethod
+    def from_utf16(cls, text: str, *, start: int, end: int, label: str, score: float | None = None) -> Self:
+        """The span whose start and end are given in UTF-16 code units of the raw text.
+
+        Raises:
+            InvalidDocumentError: an offset lies outside the text or inside a character.
+
+        Example:
+            >>> Span.from_utf16("😀 Ana Lopez", start=3, end=12, label="PERSON")
+            Span(start=2, end=11, label='PERSON', score=None)
+        """
+        start, end = OffsetMap(text, "utf-16").to_code_points([start, end])
+        return cls(start=start, end=end, label=label, score=score)
+
+    @classmethod
+    def from_utf8(cls, text: str, *, start: int, end: int, label: str, score: float | None = None) -> Self:
+        """The span whose start and end are given in bytes of the raw text in UTF-8; see `from_utf16`."""
+        start, end = OffsetMap(text, "utf-8").to_code_points([start, end])
+        return cls(start=start, end=end, label=label, score=score)
+
+
+Strategy = Literal["score", "longest"]
+"""What makes one span better than another."""
+
+
+def priority(span: Span, strategy: Strategy) -> tuple[float | int | str, ...]:
+    """Return a key that sorts better spans first; no score is worse than any score.
+
+    Ties go to the longer span (to the better score with `longest`), then to the one that starts first, then to the
+    label that sorts first.
+    """
+    score = float("inf") if span.score is None else -span.score
+    length = span.start - span.end
+    first, second = (score, length) if strategy == "score" else (length, score)
+    return first, second, span.start, span.label
+
+
+class Category(Frozen):
+    """A label of the whole document."""
+
+    label: str
+    score: FiniteFloat | None = None
+
+
+class Relation(Frozen):
+    """A labelled, directed link between two spans of the same annotation, by their positions in `spans`."""
+
+    head: int
+    tail: int
+    label: str
+    score: FiniteFloat | None = None
+
+
+class Annotation(Frozen):
+    """What is said about a document: by people (`Document.gold`) or by a model (`Document.predicted`)."""
+
+    spans: tuple[Span, ...] = ()
+    categories: tuple[Category, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    values: dict[str, FiniteFloat] = Field(default_factory=dict)
+    generated: tuple[str, ...] = ()
+
+
+class Coverage(Frozen):
+    """What the model read of a document.
+
+    Args:
+        characters: code points of the raw text, and of the text pair if there is one.
+        read: how many of them lie in no unread, deleted or unknown range.
+        windows: number of input rows of the document.
+        truncated: whether reading stopped before the last token.
+        unread: ranges `(start, end)` of the raw text, white space excluded, that preprocessing kept but that no token
+            in a window covers.
+        unread_pair: the same for the text pair.
+        deleted: ranges of the raw text that contain letters or digits and that preprocessing removed, so that the model
+            did not see them.
+        deleted_pair: the same for the text pair.
+        unknown: ranges of the raw text under an unknown token (`[UNK]`): the model saw that something is there, but not
+            what.
+        unknown_pair: the same for the text pair.
+        imprecise: ranges of the raw text that one edit rewrote as a unit although they are long: a span that touches
+            one covers all of it. Their characters count as read.
+    """
+
+    characters: Annotated[int, Field(ge=0)]
+    read: Annotated[int, Field(ge=0)]
+    windows: int
+    truncated: bool = False
+    unread: tuple[tuple[int, int], ...] = ()
+    unread_pair: tuple[tuple[int, int], ...] = ()
+    deleted: tuple[tuple[int, int], ...] = ()
+    deleted_pair: tuple[tuple[int, int], ...] = ()
+    unknown: tuple[tuple[int, int], ...] = ()
+    unknown_pair: tuple[tuple[int, int], ...] = ()
+    imprecise: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def not_seen(self) -> tuple[tuple[int, int], ...]:
+        """Ranges of the raw text that the model did not see, sorted: unread, deleted and unknown."""
+        return tuple(sorted((*self.unread, *self.deleted, *self.unknown)))
+
+    @property
+    def not_seen_pair(self) -> tuple[tuple[int, int], ...]:
+        """Ranges of the text pair that the model did not see, sorted: unread, deleted and unknown."""
+        return tuple(sorted((*self.unread_pair, *self.deleted_pair, *self.unknown_pair)))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every character that is not white space was read."""
+        return not (self.truncated or self.not_seen or self.not_seen_pair)
