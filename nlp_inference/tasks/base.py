@@ -15,10 +15,6 @@ from nlp_inference.registry import Registered, Spec, split_spec
 Arrays = Mapping[str, NDArray[Any]]
 
 
-Needs = Literal["spans", "category", "categories"]
-"""Kinds of gold: labelled spans, exactly one category, any number of categories."""
-
-
 DELETED = "deleted by preprocessing"
 EDGE_CHANGED = "its edge was changed by preprocessing"
 UNREAD = "no token of its own"
@@ -62,8 +58,8 @@ class Task(Registered, ABC):
     """The task's name on the Hub."""
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
     """The model outputs that `decode` reads; each has the rows of the batch as its first axis."""
-    needs: ClassVar[Needs]
-    """What it learns from in a gold annotation."""
+    needs: ClassVar[str]
+    """The kind of gold that it learns from, by its name: `spans`, `category`, ...; see `nlp_training.gold`."""
     flat: ClassVar[bool] = False
     """Whether gold spans must not overlap."""
     own_loss: ClassVar[bool] = False

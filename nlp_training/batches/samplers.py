@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch.utils.data import Sampler
 
-from nlp_inference import Document
-from nlp_inference.tasks.base import Needs
+from nlp_inference import Annotation, Document
 from nlp_training.batches.augmented_epochs import EpochPlan
 from nlp_training.batches.window_dataset import LengthGroupedEpochs, TrainingWindows
+from nlp_training.gold import gold_kind
 
 
-def balancing_weights(documents: Sequence[Document], *, needs: Needs, power: float) -> list[float]:
+def balancing_weights(documents: Sequence[Document], *, needs: str, power: float) -> list[float]:
     """How often to draw each document, so that rare labels come more often.
 
     `n^-power` of its rarest label, which `n` documents have; those without labels count as having one of their own.
 
     Args:
         documents: with gold.
-        needs: whether spans or categories carry the labels.
+        needs: the kind of gold that has the labels.
         power: 1 makes the labels of categories equally frequent, 0.5 meets them half-way (Mahajan et al., 2018,
             https://arxiv.org/abs/1805.00932).
 
@@ -40,7 +40,7 @@ def epoch_order(
     step_rows: int | None,
     seed: int,
     epoch: Callable[[], int],
-    balance: tuple[Needs, float] | None = None,
+    balance: tuple[str, float] | None = None,
 ) -> Sampler[int]:
     """The order of the windows of each epoch, which seed and epoch alone decide.
 
@@ -49,7 +49,8 @@ def epoch_order(
         step_rows: rows of a step, those of like length together; `None` mixes all, and is only for balanced epochs.
         seed: of the order.
         epoch: says which epoch begins, counted from 0.
-        balance: what carries the labels, and the power of `balancing_weights`; `None` takes each window once.
+        balance: the kind of gold that has the labels, and the power of `balancing_weights`; `None` takes each window
+            once.
     """
     if balance is not None:
         needs, power = balance
@@ -108,8 +109,5 @@ class BalancedEpochs(Sampler[int]):
         return iter([drawn[place] for place in order])
 
 
-def _labels(document: Document, *, needs: Needs) -> set[str | None]:
-    gold = document.gold
-    if gold is None:
-        return {None}
-    return {one.label for one in (gold.spans if needs == "spans" else gold.categories)} or {None}
+def _labels(document: Document, *, needs: str) -> set[str | None]:
+    return set(gold_kind(needs).labels(document.gold or Annotation())) or {None}

@@ -13,6 +13,7 @@ from nlp_training.cli._shared import one_line_errors
 
 if TYPE_CHECKING:
     from nlp_training.runs import Run
+    from nlp_training.runs.folder import Score
 
 LIST = "list"
 
@@ -71,8 +72,16 @@ def _order(sort: str, found: "list[Run]") -> "Callable[[Run], tuple[Any, ...]]":
     if sort not in data_sets:
         known = ", ".join((*orders, *data_sets))
         raise InvalidSpecError(f"cannot sort runs by {sort!r}; choose one of {known}")
-    worst = float("-inf")
-    return lambda run: (-run.scores()[sort].value if sort in run.scores() else -worst, run.name)
+    return lambda run: (_rank(run.scores().get(sort)), run.name)
+
+
+def _rank(score: "Score | None") -> float:
+    """Return a key that puts the best score first and runs without one last."""
+    from nlp_training.gold import greater_is_better
+
+    if score is None:
+        return float("inf")
+    return -score.value if greater_is_better(score.name) else score.value
 
 
 @runs.command("compare")

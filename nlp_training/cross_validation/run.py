@@ -14,14 +14,14 @@ from nlp_inference import Document
 from nlp_inference._utils.locks import exclusive_lock
 from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_inference.files.records import to_json_line
-from nlp_inference.tasks.base import Needs
 from nlp_training._utils.replacing import replacing_folder
 from nlp_training.config import RunConfig
 from nlp_training.cross_validation.folds import Fold, FoldSettings, make_folds
 from nlp_training.cross_validation.tables import folds_table, mean_table
 from nlp_training.evaluation import compare, score
 from nlp_training.evaluation.temperature import calibrate
-from nlp_training.metrics import Metric, document_metric
+from nlp_training.gold import document_metric
+from nlp_training.metrics import Metric
 from nlp_training.metrics.fold_interval import fold_interval
 from nlp_training.reports.tables import score_tables
 from nlp_training.runs.materials import Materials, Prepared, let_go
@@ -142,14 +142,14 @@ def _train_fold(fold: Fold, prepared: Prepared, materials: Materials, console: C
 
 
 def _conclude(
-    folds: Sequence[Fold], scores: list[dict[str, Any]], console: Console, *, needs: Needs, own: Sequence[Metric]
+    folds: Sequence[Fold], scores: list[dict[str, Any]], console: Console, *, needs: str, own: Sequence[Metric]
 ) -> CrossValidation:
     """Put the folds together, write it, and show it."""
     folder = folds[0].folder.parent
     predicted = [document for _, document in sorted((pair for fold in folds for pair in fold.predicted()), key=_place)]
     golds = [(document, document.gold) for document in predicted if document.gold is not None]
     pooled = score(compare(golds, needs=needs, own=own), needs=needs, own=own)
-    names = document_metric(needs).scores
+    names = document_metric(needs).names
     found = CrossValidation(scores, mean_scores(scores, names), pooled, folder / "predictions.jsonl")
     found.predictions.write_text("".join(to_json_line(one) + "\n" for one in predicted), encoding="utf-8")
     text = json.dumps(found.to_json(), indent=2) + "\n"

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from nlp_inference.document import Annotation, Document, Span
-from nlp_inference.tasks.base import Needs
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.records import READ_FROM
+from nlp_training.gold import gold_kind
 
 
 class Problem(NamedTuple):
@@ -24,7 +24,7 @@ def check_documents(
     splits: Mapping[str, Sequence[Document]],
     *,
     flat: bool,
-    needs: Needs | None = None,
+    needs: str | None = None,
     labels: Collection[str] | None = None,
     train: str = "train",
     shown: int = 10,
@@ -68,7 +68,7 @@ def find_problems(
     splits: Mapping[str, Sequence[Document]],
     *,
     flat: bool,
-    needs: Needs | None = None,
+    needs: str | None = None,
     labels: Collection[str] | None = None,
     train: str = "train",
 ) -> Iterator[Problem]:
@@ -77,8 +77,10 @@ def find_problems(
         if not documents:
             yield Problem("empty", name, f"{name}: the split is empty. Check its source, or leave the split out")
     if needs is not None and splits.get(train) and not any(_learnable(document, needs) for document in splits[train]):
-        kind = "spans" if needs == "spans" else "labels"
-        text = f"{train}: no document has {kind}, so there is nothing to learn. Check the columns of the source"
+        text = (
+            f"{train}: no document has {gold_kind(needs).noun}, so there is nothing to learn. Check the columns of the "
+            "source"
+        )
         yield Problem("nothing-to-learn", train, text)
     if labels is not None:
         learnt = {name: documents for name, documents in splits.items() if not train or name == train}
@@ -91,9 +93,8 @@ def find_problems(
                 yield Problem(kind, name, text)
 
 
-def _learnable(document: Document, needs: Needs) -> bool:
-    gold = document.gold
-    return gold is not None and bool(gold.spans if needs == "spans" else gold.categories)
+def _learnable(document: Document, needs: str) -> bool:
+    return document.gold is not None and bool(gold_kind(needs).labels(document.gold))
 
 
 def named(document: Document) -> str:
@@ -121,14 +122,14 @@ def _repeated_ids(documents: Sequence[Document], split: str) -> Iterator[Problem
             first[document.id] = place
 
 
-def _labels_of(gold: Annotation, needs: Needs | None) -> list[str]:
-    """The labels that a task with these needs reads; all of them if they are not known."""
-    spans = () if needs in {"category", "categories"} else gold.spans
-    categories = () if needs == "spans" else gold.categories
-    return [*(span.label for span in spans), *(category.label for category in categories)]
+def _labels_of(gold: Annotation, needs: str | None) -> list[str]:
+    """Return the labels of this kind of gold; those of spans and categories if the kind is not known."""
+    if needs is not None:
+        return gold_kind(needs).labels(gold)
+    return [*(span.label for span in gold.spans), *(category.label for category in gold.categories)]
 
 
-def _labels(documents: Sequence[Document], needs: Needs | None) -> dict[str, tuple[int, Document]]:
+def _labels(documents: Sequence[Document], needs: str | None) -> dict[str, tuple[int, Document]]:
     """How often each label occurs, and where first."""
     counts: Counter[str] = Counter()
     first: dict[str, Document] = {}
@@ -142,7 +143,7 @@ def _labels(documents: Sequence[Document], needs: Needs | None) -> dict[str, tup
 def find_unknown_labels(
     splits: Mapping[str, Sequence[Document]],
     *,
-    needs: Needs | None = None,
+    needs: str | None = None,
     labels: Collection[str] | None = None,
     train: str = "train",
 ) -> Iterator[Problem]:
@@ -162,7 +163,7 @@ def find_unknown_labels(
 
 
 def _unknown_labels(
-    splits: Mapping[str, Sequence[Document]], known: Collection[str], *, needs: Needs | None, why: str, mend: str
+    splits: Mapping[str, Sequence[Document]], known: Collection[str], *, needs: str | None, why: str, mend: str
 ) -> Iterator[Problem]:
     for name, documents in splits.items():
         for label, (count, document) in _labels(documents, needs).items():
@@ -176,7 +177,7 @@ def _unknown_labels(
             yield Problem("unknown-label", name, text)
 
 
-def _problems_of(document: Document, split: str, *, flat: bool, needs: Needs | None) -> Iterator[tuple[str, str]]:
+def _problems_of(document: Document, split: str, *, flat: bool, needs: str | None) -> Iterator[tuple[str, str]]:
     """The kind of each problem of one document, and its text."""
     place = _place(document, split)
     if document.gold is None:
@@ -195,17 +196,9 @@ def _problems_of(document: Document, split: str, *, flat: bool, needs: Needs | N
                 "them (data.overlapping_spans: outermost or longest does so), or choose a task for nested spans"
             )
             yield "overlap", text
-    if needs == "spans" and "spans" not in document.gold.model_fields_set and document.gold.categories:
-        found = ", ".join(repr(category.label) for category in document.gold.categories)
-        text = (
-            f"{place} has no spans, only {found} as its label. Give its spans (an empty list will do), or choose a "
-            "task that learns from labels"
-        )
-        yield "wrong-gold", text
-    if needs == "category" and len(document.gold.categories) != 1:
-        found = ", ".join(repr(category.label) for category in document.gold.categories) or "none"
-        text = f"{place} needs exactly one label, and has {found}. Mend it, or choose a task with several labels"
-        yield "wrong-gold", text
+    problem = None if needs is None else gold_kind(needs).problem(document.gold)
+    if problem is not None:
+        yield "wrong-gold", f"{place} {problem}"
 
 
 def _overlaps(spans: Sequence[Span]) -> Iterator[tuple[Span, Span]]:

@@ -1,13 +1,14 @@
 """A task's labels from the documents that it learns from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nlp_inference import Annotation, Document, Task
+from nlp_inference import Document, Task
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Spec
 from nlp_training.data.checks import check_documents
 from nlp_training.data.errors import InvalidDataError
+from nlp_training.gold import gold_kind
 
 
 def with_labels(spec: Spec, documents: Sequence[Document] | None) -> Task:
@@ -19,7 +20,7 @@ def with_labels(spec: Spec, documents: Sequence[Document] | None) -> Task:
         InvalidDataError: the documents have no gold of the kind that the task learns from.
 
     Example:
-        >>> from nlp_inference import Category
+        >>> from nlp_inference import Annotation, Category
         >>> gold = [Annotation(categories=(Category(label=label),)) for label in ("spam", "ham")]
         >>> documents = [Document(raw_text="...", gold=annotation) for annotation in gold]
         >>> with_labels("text-classification", documents).labels
@@ -40,14 +41,10 @@ def with_labels(spec: Spec, documents: Sequence[Document] | None) -> Task:
             f"data.train is streamed, so that nobody has seen its labels, and {name!r} names none; write all of them: "
             f"processor.task: {{{name}: {{labels: [...]}}}}"
         )
-    labels = sorted({label for document in documents for label in _labels(document.gold, task)})
+    kind = gold_kind(task.needs)
+    golds = [document.gold for document in documents if document.gold is not None]
+    labels = sorted({label for gold in golds for label in kind.labels(gold)})
     if not labels:
         check_documents({"train": documents}, flat=False, needs=task.needs)  # says why, if it is not the task's doing
-        raise InvalidDataError(f"no training document has gold {task.needs}, of which {name!r} takes its labels")
+        raise InvalidDataError(f"no training document has {kind.noun}, and {name!r} takes its labels from them")
     return Task.from_spec({name: {**settings, "labels": labels}})
-
-
-def _labels(gold: Annotation | None, task: Any) -> Iterable[str]:
-    if gold is None:
-        return ()
-    return [one.label for one in (gold.spans if task.needs == "spans" else gold.categories)]

@@ -8,7 +8,6 @@ from typing import Any
 
 from nlp_inference import Document, Processor
 from nlp_inference.errors import NlpInferenceError
-from nlp_inference.tasks.base import Needs
 from nlp_training.config import RunConfig
 from nlp_training.data import InvalidDataError, load_documents, with_made_splits
 from nlp_training.data.checks import find_problems, find_unknown_labels
@@ -19,6 +18,7 @@ from nlp_training.data_report.judge import TRAIN, Bounds, judge, of_dropped, of_
 from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.data_report.surfaces import Surfaces
+from nlp_training.gold import gold_kind
 from nlp_training.trainer.build import Splits, build_processor
 
 Track = Callable[[list[Document], str], Iterable[Document]]
@@ -40,7 +40,7 @@ class DataCheck:
 
     name: str
     task: str
-    needs: Needs | None
+    needs: str | None
     findings: list[Finding]
     splits: dict[str, SplitMeasures] = field(default_factory=dict)
     surfaces: Surfaces = field(default_factory=Surfaces)
@@ -164,7 +164,7 @@ def _measure(
         )
         for name, documents in splits.items()
     }
-    if processor.task.needs == "spans":
+    if gold_kind(processor.task.needs).has_spans:
         for name, documents in splits.items():
             for document in track(documents, f"spans of {name}"):
                 surfaces.add(document)

@@ -7,11 +7,10 @@ from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
 
-from nlp_inference import Document
-from nlp_inference.tasks.base import Needs
+from nlp_inference import Annotation, Document
 from nlp_training.data_report.findings import Tally, place_of, shortened
-from nlp_training.data_report.lost_gold import compared
 from nlp_training.data_report.near_duplicates import NearDuplicates, NearText
+from nlp_training.gold import gold_kind
 
 SplitPair = tuple[str, str]
 """An earlier split, and the split whose documents occur in it; the same name twice is one split."""
@@ -46,13 +45,13 @@ class DuplicateSearch:
     pair. Documents without a word to read are no twins of each other. Kept of each text are some 300 bytes.
 
     Args:
-        needs: what of the gold must agree.
+        needs: the kind of gold that must agree.
         read: gives again what the model reads of a document.
     """
 
-    def __init__(self, needs: Needs, read: Callable[[Document], str]) -> None:
+    def __init__(self, needs: str, read: Callable[[Document], str]) -> None:
         self.found = Duplicates()
-        self._needs = needs
+        self._kind = gold_kind(needs)
         self._documents: list[tuple[str, Document]] = []
         self._firsts: dict[bytes, dict[str, _First]] = {}
         self._near = NearDuplicates(lambda position: read(self._documents[position][1]))
@@ -97,7 +96,7 @@ class DuplicateSearch:
 
     def _comparable(self, document: Document) -> frozenset[tuple[str, str]]:
         """The gold without its places, which differ where the raw texts do."""
-        gold = compared(document.gold, self._needs)
+        gold = self._kind.compared(document.gold or Annotation())
         return frozenset((one.label, document.raw_text[one.start or 0 : one.end or 0]) for one in gold)
 
 

@@ -11,7 +11,7 @@ from nlp_training.data_report.findings import SHOWN, Finding, Severity, listed, 
 from nlp_training.data_report.gold_limit import advice_on, lost_too_much, percent_of
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.data_report.surfaces import Surface, Surfaces
-from nlp_training.metrics import document_metric
+from nlp_training.gold import document_metric
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 TRAIN = "train"

@@ -3,24 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from nlp_inference import Annotation, Document, Processor, Span, Task
+from nlp_inference import Annotation, Document, Processor, Span
 from nlp_inference._utils.cached import cached
 from nlp_inference.document.aligned_text import AlignedText
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks import Arrays
-from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD, Needs
-
-
-class Gold(NamedTuple):
-    """What is compared of one annotation: a label, and its place if it is that of a span."""
-
-    label: str
-    start: int | None = None
-    end: int | None = None
+from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD
+from nlp_training.gold import Compared, gold_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +21,7 @@ class LostGold:
     """One gold annotation that no model of the task could give back, with its document and the cause."""
 
     document: Document
-    gold: Gold
+    gold: Compared
     cause: str
 
     @property
@@ -56,10 +49,10 @@ def causes(lost: Iterable[LostGold]) -> dict[str, int]:
 
 
 def perfect_prediction(processor: Processor, encoded: EncodedDocument) -> tuple[Document, list[LostGold]]:
-    """Predict a document as a model without mistakes would, and say what is lost all the same.
+    """Predict a document as a perfect model would, and return the gold that is lost all the same.
 
-    The outputs of that model go the whole way of a real one's, through decoding and postprocessing. Gold that the task
-    cannot learn from (an unknown label, the fewest possible of spans that overlap in a flat scheme) is lost before.
+    The perfect outputs are decoded and postprocessed as those of a real model. Gold that the task cannot learn is lost
+    before: unknown labels, and as few spans as possible where they overlap in a flat scheme.
 
     Args:
         processor: cleans, tokenises, windows, decodes and postprocesses as in production.
@@ -86,7 +79,9 @@ def perfect_prediction(processor: Processor, encoded: EncodedDocument) -> tuple[
     if document.gold is None:
         raise InvalidDocumentError(f"document {document.id!r} has no gold annotation to give back")
     arrived = document.as_it_arrived()
-    learnable, lost = _learnable(task, arrived)
+    kind = gold_kind(task.needs)
+    learnable, unlearnable = kind.learnable(document.gold, labels=getattr(task, "labels", None), flat=task.flat)
+    lost = [LostGold(arrived, one, cause) for one, cause in unlearnable]
     if learnable is None:
         return document.with_predicted(Annotation(), coverage=encoded.coverage()), lost
     if learnable is not document.gold:
@@ -94,8 +89,8 @@ def perfect_prediction(processor: Processor, encoded: EncodedDocument) -> tuple[
     rows = processor.rows(encoded)
     outputs = task.perfect_outputs(encoded, rows)
     predicted = processor.decode_outputs(encoded, rows, outputs)
-    found = set(compared(predicted.predicted, task.needs))
-    missing = [one for one in compared(learnable, task.needs) if one not in found]
+    found = set(kind.compared(predicted.predicted or Annotation()))
+    missing = [one for one in kind.compared(learnable) if one not in found]
     if missing:
         blame = _Blame(processor, encoded, rows, outputs)
         lost = sorted(
@@ -103,48 +98,6 @@ def perfect_prediction(processor: Processor, encoded: EncodedDocument) -> tuple[
             key=lambda one: (one.gold.start or 0, one.gold.end or 0),
         )
     return predicted, lost
-
-
-def compared(annotation: Annotation | None, needs: Needs) -> list[Gold]:
-    """What the metric of tasks with these needs compares of an annotation."""
-    annotation = annotation or Annotation()
-    if needs == "spans":
-        return [Gold(span.label, span.start, span.end) for span in annotation.spans]
-    categories = annotation.categories[:1] if needs == "category" else annotation.categories
-    return [Gold(category.label) for category in categories]
-
-
-def _learnable(task: Task, document: Document) -> tuple[Annotation | None, list[LostGold]]:
-    """The part of the gold that the task can learn from, if there is any to ask a model for, and what is lost."""
-    gold = document.gold or Annotation()
-    if task.needs == "category" and len(gold.categories) != 1:
-        cause = f"one of {len(gold.categories)} labels, of which the task learns exactly one"
-        return None, [LostGold(document, Gold(category.label), cause) for category in gold.categories]
-    labels = getattr(task, "labels", None)
-    unknown = [one for one in compared(gold, task.needs) if labels is not None and one.label not in labels]
-    lost = [LostGold(document, one, "its label is not among those of the task") for one in unknown]
-    if task.needs != "spans":
-        known = tuple(category for category in gold.categories if labels is None or category.label in labels)
-        if task.needs == "category" and not known:
-            return None, lost
-        return (gold.model_copy(update={"categories": known}) if lost else gold), lost
-    known_spans = [span for span in gold.spans if labels is None or span.label in labels]
-    kept = _without_overlaps(known_spans) if task.flat else known_spans
-    overlapping = Counter(known_spans) - Counter(kept)
-    lost += [
-        LostGold(document, Gold(span.label, span.start, span.end), "overlaps in a flat scheme")
-        for span in overlapping.elements()
-    ]
-    return (gold.model_copy(update={"spans": tuple(kept), "relations": ()}) if lost else gold), lost
-
-
-def _without_overlaps(spans: Sequence[Span]) -> list[Span]:
-    """As many of the spans as can stand side by side: always the one that ends first (Kleinberg and Tardos, 2005)."""
-    kept: list[Span] = []
-    for span in sorted(spans, key=lambda span: (span.end, -span.start)):
-        if not kept or span.start >= kept[-1].end:
-            kept.append(span)
-    return kept
 
 
 class _Blame:
@@ -157,25 +110,25 @@ class _Blame:
         self._encoded = encoded
         self._decoded = processor.task.decode(encoded, rows, outputs)
 
-    def causes(self, missing: Iterable[Gold]) -> list[tuple[Gold, str]]:
+    def causes(self, missing: Iterable[Compared]) -> list[tuple[Compared, str]]:
         """Each of the missing annotations, with the cause."""
         by_task = {
-            Gold(one.span.label, one.span.start, one.span.end): self._in_text(one.span, one.cause)
+            Compared(one.span.label, one.span.start, one.span.end): self._in_text(one.span, one.cause)
             for one in self._processor.task.lost_spans(self._encoded)
         }
         by_step = self._by_postprocess()
         other = f"not given back by {self._processor.task.name}"
         return [(one, by_step.get(one) or by_task.get(one) or other) for one in missing]
 
-    def _by_postprocess(self) -> dict[Gold, str]:
+    def _by_postprocess(self) -> dict[Compared, str]:
         """What was decoded, and which step took or changed it last."""
-        needs = self._processor.task.needs
+        kind = gold_kind(self._processor.task.needs)
         document = self._encoded.document.with_predicted(self._decoded)
-        lost: dict[Gold, str] = {}
+        lost: dict[Compared, str] = {}
         for step in self._processor.postprocess:
-            before = compared(document.predicted, needs)
+            before = kind.compared(document.predicted or Annotation())
             document = step(document)
-            after = compared(document.predicted, needs)
+            after = kind.compared(document.predicted or Annotation())
             for one in set(before).difference(after):
                 changed = any(_share_characters(one, other) for other in after)
                 lost[one] = f"{'changed' if changed else 'removed'} by {step.name}"
@@ -204,7 +157,7 @@ class _Blame:
         return stages
 
 
-def _share_characters(one: Gold, other: Gold) -> bool:
+def _share_characters(one: Compared, other: Compared) -> bool:
     """Two labels of the whole document share all of it."""
     if one.start is None or one.end is None or other.start is None or other.end is None:
         return True

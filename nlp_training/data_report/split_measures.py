@@ -9,10 +9,11 @@ from unicodedata import category
 import numpy as np
 from numpy.typing import NDArray
 
-from nlp_inference import Processor
+from nlp_inference import Annotation, Processor
 from nlp_inference.encoding import EncodedDocument
 from nlp_training.data_report.findings import Tally, percent, place_of, shortened
-from nlp_training.data_report.lost_gold import Gold, LostGold, causes, compared
+from nlp_training.data_report.lost_gold import LostGold, causes
+from nlp_training.gold import Compared, gold_kind
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class SplitMeasures:
         )
         self._add_unknown_tokens(encoded, processor.tokenizer.unk_token_id)
         self._add_length(encoded)
-        gold = compared(document.gold, processor.task.needs)
+        gold = gold_kind(processor.task.needs).compared(document.gold or Annotation())
         self.annotations += len(gold)
         self.labels.update(one.label for one in gold)
         for one in gold:
@@ -100,7 +101,7 @@ class SplitMeasures:
         if len(encoded.windows) > 1:
             self.long.add(lambda: f"{place_of(document)}: {tokens}, {len(encoded.windows)} windows")
 
-    def _add_span(self, encoded: EncodedDocument, gold: Gold) -> None:
+    def _add_span(self, encoded: EncodedDocument, gold: Compared) -> None:
         document = encoded.document
         surface = document.raw_text[gold.start : gold.end]
 
@@ -115,7 +116,7 @@ class SplitMeasures:
             self.divided.add(told)
 
     @staticmethod
-    def _is_divided(encoded: EncodedDocument, gold: Gold) -> bool:
+    def _is_divided(encoded: EncodedDocument, gold: Compared) -> bool:
         start, end = encoded.document.aligned.to_current(gold.start or 0, gold.end or 0)
         touched = np.flatnonzero((encoded.offsets[:, 0] < end) & (encoded.offsets[:, 1] > start))
         if not len(touched):

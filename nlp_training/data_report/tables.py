@@ -6,11 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nlp_inference.tasks.base import Needs
 from nlp_training.data_report.check import DataCheck
 from nlp_training.data_report.findings import Finding, Severity
 from nlp_training.data_report.split_measures import SplitMeasures
-from nlp_training.metrics import document_metric
+from nlp_training.gold import document_metric, gold_kind
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 _EXAMPLES = 2
@@ -39,9 +38,9 @@ def _summary(check: DataCheck) -> Text:
     return text
 
 
-def _sizes(check: DataCheck, needs: Needs) -> Table:
+def _sizes(check: DataCheck, needs: str) -> Table:
     best = document_metric(needs).best
-    gold = "spans" if needs == "spans" else "labels"
+    gold = gold_kind(needs).noun
     table = Table(title="splits; the ceiling is the score of a model without mistakes")
     table.add_column("split")
     for name in ("documents", "characters", "tokens", "windows", gold, "lost", f"ceiling {best}"):

@@ -10,9 +10,9 @@ from accelerate.utils import gather_object
 
 from nlp_inference import Annotation, Document, Predictor
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
-from nlp_inference.tasks.base import Needs
 from nlp_training.batches.streams import in_chunks
-from nlp_training.metrics import Metric, document_metric
+from nlp_training.gold import document_metric
+from nlp_training.metrics import Metric
 
 BATCH = 1024
 """How many comparisons go to a metric, or from process to process, at once."""
@@ -69,7 +69,7 @@ def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> 
 
 
 def compare(
-    pairs: Iterable[tuple[Document, Annotation]], *, needs: Needs, details: bool = True, own: Sequence[Metric] = ()
+    pairs: Iterable[tuple[Document, Annotation]], *, needs: str, details: bool = True, own: Sequence[Metric] = ()
 ) -> Iterator[Comparison]:
     """Keep of predicted documents and their gold what the metrics see; without `details`, only the main one."""
     metric = document_metric(needs, own)
@@ -79,7 +79,7 @@ def compare(
 
 
 def score(
-    comparisons: Iterable[Comparison], *, needs: Needs, details: bool = True, own: Sequence[Metric] = ()
+    comparisons: Iterable[Comparison], *, needs: str, details: bool = True, own: Sequence[Metric] = ()
 ) -> dict[str, Any]:
     """Score comparisons with the metrics of tasks that learn from this kind of gold.
 
@@ -138,7 +138,7 @@ def evaluate_pair(
     return {"scores": scores, "against": of_other, "paired": paired_test(first, second, needs=needs)}
 
 
-def paired_test(first: Iterable[Comparison], second: Iterable[Comparison], *, needs: Needs) -> dict[str, Any]:
+def paired_test(first: Iterable[Comparison], second: Iterable[Comparison], *, needs: str) -> dict[str, Any]:
     """Test whether one model is better than another on the same documents.
 
     Args:

@@ -18,7 +18,7 @@ from nlp_inference.tasks import Answered, SoftmaxTask
 from nlp_inference.transforms import Compose, PostTransform
 from nlp_inference.transforms.post import MinScore
 from nlp_training.batches.streams import in_chunks
-from nlp_training.metrics import document_metric
+from nlp_training.gold import document_metric
 
 if TYPE_CHECKING:
     from nlp_training.trainer import DocumentTrainer

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nlp_inference.tasks.base import Needs
-from nlp_training.metrics import document_metric
+from nlp_training.gold import document_metric
 
 _POINTS = 100
 
@@ -34,6 +33,7 @@ class ScoreDrop:
         before, after: from 0 to 1.
         documents: how many were predicted.
         labels: each label, the one that lost most first.
+        greater_is_better: direction of the score.
     """
 
     name: str
@@ -41,18 +41,20 @@ class ScoreDrop:
     after: float
     documents: int
     labels: tuple[LabelDrop, ...]
+    greater_is_better: bool = True
 
     @property
     def points(self) -> float:
         """What was lost, in points: hundredths of the score."""
-        return _POINTS * (self.before - self.after)
+        lost = self.before - self.after
+        return _POINTS * (lost if self.greater_is_better else -lost)
 
     def worst(self, count: int = 3) -> list[LabelDrop]:
         """The labels that lost most, if any lost."""
         return [one for one in self.labels[:count] if one.points > 0]
 
 
-def score_drop(before: Mapping[str, Any], after: Mapping[str, Any], *, needs: Needs) -> ScoreDrop:
+def score_drop(before: Mapping[str, Any], after: Mapping[str, Any], *, needs: str) -> ScoreDrop:
     """Compare what `evaluate_documents` says of both.
 
     Example:
@@ -63,10 +65,12 @@ def score_drop(before: Mapping[str, Any], after: Mapping[str, Any], *, needs: Ne
         >>> round(drop.points, 2), drop.worst()[0].label
         (0.5, 'CITY')
     """
-    name = document_metric(needs).best
+    metric = document_metric(needs)
+    name = metric.best
     labels = [
         LabelDrop(label, values["f1"], after["per_label"].get(label, {"f1": 0.0})["f1"], values["support"])
-        for label, values in before["per_label"].items()
+        for label, values in before.get("per_label", {}).items()
     ]
     labels.sort(key=lambda one: -one.points)
-    return ScoreDrop(name, before[name], after[name], before["coverage"]["documents"], tuple(labels))
+    documents = before["coverage"]["documents"]
+    return ScoreDrop(name, before[name], after[name], documents, tuple(labels), metric.greater_is_better(name))

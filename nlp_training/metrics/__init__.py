@@ -2,9 +2,10 @@
 
 from nlp_training.metrics.calibration import Calibration
 from nlp_training.metrics.categories import CategoryAccuracy
-from nlp_training.metrics.documents import DocumentMetric, document_metric
+from nlp_training.metrics.custom import Metric
+from nlp_training.metrics.documents import DocumentMetric
+from nlp_training.metrics.label_sets import LabelSetBootstrap, LabelSetF1
 from nlp_training.metrics.matching import SpanMatching
-from nlp_training.metrics.own import Metric
 from nlp_training.metrics.paired import McNemar, PairedBootstrap
 from nlp_training.metrics.ranking import LabelRanking
 from nlp_training.metrics.spans import SpanF1
@@ -15,11 +16,12 @@ __all__ = [
     "CategoryAccuracy",
     "DocumentMetric",
     "LabelRanking",
+    "LabelSetBootstrap",
+    "LabelSetF1",
     "McNemar",
     "Metric",
     "PairedBootstrap",
     "SpanF1",
     "SpanMatching",
     "TokenF1",
-    "document_metric",
 ]

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from nlp_training.metrics.bootstrap import interval, resampled_totals
 from nlp_training.metrics.counts import LabelCounts, fractions, tabulate
-from nlp_training.metrics.spans import span_feature, span_keys
+from nlp_training.metrics.spans import SpanKey, span_feature, span_keys
 
 RESAMPLES = 10_000
 
@@ -73,6 +73,8 @@ class McNemar(evaluate.Comparison):  # type: ignore[misc]  # evaluate is not typ
 class PairedBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is not typed
     """Paired bootstrap test of the F1 of exact spans of two models (Berg-Kirkpatrick et al., 2012).
 
+    A subclass that compares something else than spans replaces `feature` and `keys`.
+
     Works offline. Data sets are drawn from the documents with replacement. `p_value` is the share of them on which the
     better model leads by at least twice what it leads on all documents: how often luck alone would make as large a
     difference. It is one-sided, and never 0, as the documents themselves count as one of the data sets. `interval` is
@@ -86,25 +88,36 @@ class PairedBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is
     """
 
     def _info(self) -> evaluate.ComparisonInfo:
-        spans = [span_feature()]
+        annotations = [self.feature()]
+        names = ("predictions1", "predictions2", "references")
         return evaluate.ComparisonInfo(
-            description="Paired bootstrap test of span F1.",
+            description="Paired bootstrap test of F1.",
             citation=_PAIRED,
-            inputs_description="For each document the spans of each model and the gold spans.",
-            features=datasets.Features({"predictions1": spans, "predictions2": spans, "references": spans}),
+            inputs_description="For each document the annotations of each model and the gold annotations.",
+            features=datasets.Features(dict.fromkeys(names, annotations)),
         )
+
+    @staticmethod
+    def feature() -> Any:
+        """Return what `datasets` stores of one annotation."""
+        return span_feature()
+
+    @staticmethod
+    def keys(annotations: Sequence[Any]) -> set[SpanKey]:
+        """Return what makes an annotation of a document equal to another."""
+        return span_keys(annotations)
 
     def _compute(
         self,
         *,
-        predictions1: Sequence[Sequence[dict[str, Any]]],
-        predictions2: Sequence[Sequence[dict[str, Any]]],
-        references: Sequence[Sequence[dict[str, Any]]],
+        predictions1: Sequence[Sequence[Any]],
+        predictions2: Sequence[Sequence[Any]],
+        references: Sequence[Sequence[Any]],
         resamples: int = RESAMPLES,
         seed: int = 0,
     ) -> dict[str, Any]:
         answers = zip(predictions1, predictions2, references, strict=True)
-        table = tabulate(_count(*answer) for answer in answers)
+        table = tabulate(_count(*map(self.keys, one)) for one in answers)
         first, second = fractions(table.totals())["f1"].tolist()
         drawn = fractions(resampled_totals(table, resamples=resamples, seed=seed))["f1"]
         differences = drawn[:, 1] - drawn[:, 0]
@@ -122,10 +135,7 @@ class PairedBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is
         }
 
 
-def _count(
-    first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]], gold: Sequence[dict[str, Any]]
-) -> LabelCounts:
-    """The counts of two models, as if they were those of two labels; sorted, the first comes first."""
-    wanted = span_keys(gold)
-    found = {"first": span_keys(first), "second": span_keys(second)}
-    return {name: (len(spans & wanted), len(spans), len(wanted)) for name, spans in found.items()}
+def _count(first: set[SpanKey], second: set[SpanKey], gold: set[SpanKey]) -> LabelCounts:
+    """Count two models as if they were two labels; sorted by name, the first model comes first."""
+    found = {"first": first, "second": second}
+    return {name: (len(keys & gold), len(keys), len(gold)) for name, keys in found.items()}

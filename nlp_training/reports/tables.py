@@ -12,7 +12,7 @@ from nlp_inference import Document
 from nlp_training.config.tracking import describe_trackers
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
-from nlp_training.metrics.documents import OVERALL_SCORES
+from nlp_training.gold import gold_kinds
 
 if TYPE_CHECKING:
     from nlp_training.trainer import DocumentTrainer
@@ -77,9 +77,13 @@ def score_tables(metrics: Metrics) -> list[Table | Text]:
     return [table for table in tables if table.row_count]
 
 
+def _overall_scores() -> set[str]:
+    return {name for kind in gold_kinds() for name in kind.metric.names}
+
+
 def score_table(metrics: Metrics) -> Table:
     """The overall scores of each data set, the first with its 95 % interval."""
-    names = [name for name in _numbers(metrics) if name in OVERALL_SCORES]
+    names = [name for name in _numbers(metrics) if name in _overall_scores()]
     headings = (*names[:1], *(["95 % interval"] if names else []), *names[1:])
     table = _table_of_numbers("scores", "data", headings)
     for data, scores in metrics.items():
@@ -125,7 +129,7 @@ _DETAILS = {
 def detail_table(metrics: Metrics) -> Table:
     """What further metrics say of each data set, those of the user too; docs/metrics.md defines the others."""
     table = _table_of_numbers("more scores", "score", metrics)
-    own = [name for name in _numbers(metrics) if name not in OVERALL_SCORES]
+    own = [name for name in _numbers(metrics) if name not in _overall_scores()]
     found = [details(scores) | {name: scores[name] for name in own if name in scores} for scores in metrics.values()]
     for name in (*_DETAILS, *own):
         if any(name in one for one in found):

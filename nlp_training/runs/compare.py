@@ -8,7 +8,6 @@ from typing import Any
 
 from nlp_inference import Document, Task
 from nlp_inference.errors import InvalidSpecError
-from nlp_inference.tasks.base import Needs
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.evaluation import compare, paired_test
 from nlp_training.evaluation.prediction_files import PredictionFile, kept_predictions, read_predictions
@@ -112,12 +111,12 @@ def _paired(first: Run, second: Run) -> tuple[dict[str, Any], dict[str, str]]:
     return paired, reasons
 
 
-def _needs(run: Run) -> Needs | None:
+def _needs(run: Run) -> str | None:
     found = Task.find(run.task) if run.task is not None else None
     return getattr(found, "needs", None)
 
 
-def _test(first: PredictionFile, second: PredictionFile, *, needs: Needs) -> dict[str, Any] | str:
+def _test(first: PredictionFile, second: PredictionFile, *, needs: str) -> dict[str, Any] | str:
     try:
         documents = [[document for document, _ in read_predictions(file)] for file in (first, second)]
     except (InvalidDataError, OSError) as error:

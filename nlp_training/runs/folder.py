@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from nlp_inference.errors import ArtefactError, InvalidSpecError, NlpInferenceError
 from nlp_training.config.yaml_files import read_yaml
+from nlp_training.gold import gold_kinds
 from nlp_training.provenance.manifest import CONFIG_FILE, MANIFEST_FILE, RunManifest
 
 Status = Literal["finished", "failed", "interrupted", "running", "unfinished", "broken"]
@@ -17,8 +18,6 @@ Status = Literal["finished", "failed", "interrupted", "running", "unfinished", "
 _OF_A_RUN = (MANIFEST_FILE, CONFIG_FILE, "model")
 _INSIDE = frozenset({"model", "checkpoints", "logs", "predictions"})
 _DEPTH = 4
-_HEADLINES = ("f1", "accuracy")
-"""The `best` of each `DocumentMetric`; a task of the user's may have others, the first of which stands first."""
 
 
 class Score(NamedTuple):
@@ -174,7 +173,8 @@ def _read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _headline(scores: Mapping[str, Any]) -> Score | None:
-    for name in (*_HEADLINES, *scores):
+    headlines = dict.fromkeys(kind.metric.best for kind in gold_kinds())
+    for name in (*headlines, *scores):  # a custom task may have another score, of which the first one is taken
         if isinstance(value := scores.get(name), float):
             low_and_high = _inside(scores, "interval", name)
             ends = low_and_high if isinstance(low_and_high, list) and len(low_and_high) == 2 else None

@@ -23,7 +23,7 @@ from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation.prediction_files import PREDICTIONS, PredictionFile, forget_predictions
 from nlp_training.evaluation.temperature import calibrate
-from nlp_training.metrics import document_metric
+from nlp_training.gold import document_metric
 from nlp_training.provenance.manifest import Replay
 from nlp_training.provenance.pinned_data import pin_data, unpinned_lines
 from nlp_training.reports.html import report_link, write_report

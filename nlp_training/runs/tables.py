@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nlp_inference._utils.shorten import shorten
+from nlp_training.gold import greater_is_better
 from nlp_training.reports.tables import paired_table
 from nlp_training.runs.compare import Comparison
 from nlp_training.runs.folder import Run, Score
@@ -119,7 +120,8 @@ def _scores_table(found: Comparison, names: Sequence[str]) -> RenderableType:
         return Text("there are no scores")
     table = _table("scores (95 % interval)", "data and score", names)
     for (data, name), values in found.scores.items():
-        best = max(one[0] for one in values if one is not None)
+        known = [one[0] for one in values if one is not None]
+        best = max(known) if greater_is_better(name) else min(known)
         cells = [
             Text("–")
             if one is None

@@ -19,8 +19,8 @@ from rich.console import Console
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.config import RunConfig, save_config
 from nlp_training.config.search import SearchConfig
+from nlp_training.gold import document_metric
 from nlp_training.losses import Loss
-from nlp_training.metrics import document_metric
 from nlp_training.provenance.pinned_data import pin_data
 from nlp_training.runs.materials import Materials, Prepared
 from nlp_training.runs.run import RunResult, train
@@ -32,7 +32,7 @@ from nlp_training.search.space import suggest, values_of, with_values
 from nlp_training.search.study import SharedStudy, open_study
 from nlp_training.search.tables import importance_table, trial_record, trials_table
 from nlp_training.search.trainer import SearchTrainer
-from nlp_training.search.trial import chosen_metric
+from nlp_training.search.trial import chosen_score
 from nlp_training.trainer.arguments import training_arguments
 
 BEST_FILE = "best.yaml"
@@ -43,7 +43,7 @@ class SearchResult:
     """What a search found.
 
     Attributes:
-        metric: the score on the validation documents that was maximised.
+        metric: the score on the validation documents by which trials are compared.
         trials: see `trial_record`, the best first.
         importance: how much of the score's variance each key decides; empty where too few trials tell.
         config: the file with the best configuration.
@@ -96,10 +96,10 @@ def search(config: RunConfig, *, console: Console | None = None, overwrite: bool
     materials = Materials.of(config)
     prepared = materials.prepare(with_values(config, {}))
     check_space(config, config.search, prepared)
-    metric = chosen_metric(prepared)
-    with _quiet_optuna(), open_study(config) as study:
-        _try_all(study, config, materials, console=console, metric=metric)
-        return _conclude(study, config, metric, console, overwrite=overwrite)
+    score = chosen_score(prepared)
+    with _quiet_optuna(), open_study(config, greater_is_better=score.greater_is_better) as study:
+        _try_all(study, config, materials, console=console, metric=score.name)
+        return _conclude(study, config, score.name, console, overwrite=overwrite)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 from filelock import FileLock, ReadWriteLock, Timeout
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nlp_inference._utils.shorten import shorten
@@ -23,7 +24,7 @@ _BUSY_SECONDS = 60
 
 
 @contextmanager
-def open_study(config: RunConfig) -> Iterator["SharedStudy"]:
+def open_study(config: RunConfig, *, greater_is_better: bool = True) -> Iterator["SharedStudy"]:
     """The study of a configuration with a section `search`, new or as earlier starts of the search left it.
 
     Several processes of one machine may work on it at a time. Whoever finds itself alone knows that the trials which
@@ -40,12 +41,13 @@ def open_study(config: RunConfig) -> Iterator["SharedStudy"]:
     shared = None
     try:
         with lock.write_lock(blocking=False):
-            shared = SharedStudy(config, RDBStorage(url, engine_kwargs=options))
+            shared = SharedStudy(config, RDBStorage(url, engine_kwargs=options), greater_is_better=greater_is_better)
             shared.repeat_killed()
     except Timeout:  # others are at work
         pass
     with lock.read_lock():
-        yield shared or SharedStudy(config, RDBStorage(url, engine_kwargs=options))
+        storage = RDBStorage(url, engine_kwargs=options)
+        yield shared or SharedStudy(config, storage, greater_is_better=greater_is_better)
 
 
 class SharedStudy:
@@ -54,13 +56,14 @@ class SharedStudy:
     Args:
         config: the run, with a section `search`.
         storage: where the trials are.
+        greater_is_better: direction of the score.
 
     Attributes:
         options: with which whoever tries the trials opens the study, as `optuna.create_study` takes them.
         study: to look at it.
     """
 
-    def __init__(self, config: RunConfig, storage: RDBStorage) -> None:
+    def __init__(self, config: RunConfig, storage: RDBStorage, *, greater_is_better: bool = True) -> None:
         self.settings = _settings(config)
         self.seed = config.seed
         self.options: dict[str, Any] = {
@@ -68,7 +71,7 @@ class SharedStudy:
             "study_name": config.name,
             "sampler": RepeatableSampler(config.seed, startup_trials=self.settings.startup_trials),
             "pruner": _pruner(self.settings),
-            "direction": "maximize",
+            "direction": "maximize" if greater_is_better else "minimize",
             "load_if_exists": True,
         }
         with FileLock(config.folder / ".search.begin.lock"):
@@ -95,7 +98,8 @@ class SharedStudy:
         """The trials that came to an end: the best first, then those that were stopped, then those that failed."""
         rank = {TrialState.COMPLETE: 0, TrialState.PRUNED: 1, TrialState.FAIL: 2}
         ended = [trial for trial in counted_trials(self.study) if trial.state in rank]
-        return sorted(ended, key=lambda one: (rank[one.state], -(one.value or 0.0), one.number))
+        sign = -1 if self.study.direction == StudyDirection.MAXIMIZE else 1
+        return sorted(ended, key=lambda one: (rank[one.state], sign * (one.value or 0.0), one.number))
 
     def repeat_killed(self) -> None:
         """Have the trials tried again that seem to run; only for whoever works alone."""

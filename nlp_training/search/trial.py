@@ -10,7 +10,9 @@ from optuna import Trial, TrialPruned
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from nlp_training.config import RunConfig
-from nlp_training.metrics import document_metric
+from nlp_training.gold import document_metric
+from nlp_training.metrics import Metric
+from nlp_training.metrics.documents import Score
 from nlp_training.runs.materials import Materials, Prepared
 from nlp_training.search.errors import DivergedError
 from nlp_training.trainer.early_stopping import stop_early
@@ -30,6 +32,7 @@ class Watch(TrainerCallback):
     Args:
         trial: is told of every score.
         metric: the score of an evaluation that counts, without `eval_`.
+        greater_is_better: direction of that score.
         interval: of the best evaluation, if it has one.
         scores: of the evaluations so far.
 
@@ -40,6 +43,7 @@ class Watch(TrainerCallback):
 
     trial: Trial
     metric: str
+    greater_is_better: bool = True
     interval: list[float] | None = None
     scores: list[float] = field(default_factory=list)
 
@@ -70,18 +74,27 @@ class Watch(TrainerCallback):
         if self.trial.should_prune():
             raise TrialPruned(f"{self.metric} {self.scores[-1]:.4f}")
 
+    @property
+    def best(self) -> float:
+        """The best score so far."""
+        return max(self.scores) if self.greater_is_better else min(self.scores)
+
     def take(self, scores: Mapping[str, Any]) -> None:
         """Keep the scores of an evaluation."""
         score = float(scores[self.metric])
-        if not self.scores or score > max(self.scores):
-            self.interval = scores.get("interval", {}).get(self.metric)
+        known = self.best if self.scores else None
         self.scores.append(score)
+        if self.best != known:
+            self.interval = scores.get("interval", {}).get(self.metric)
 
 
-def chosen_metric(prepared: Prepared) -> str:
-    """The score by which a run chooses its weights."""
+def chosen_score(prepared: Prepared) -> Score:
+    """Return the score by which a run chooses its weights, with its direction."""
+    custom = [Metric.from_spec(spec) for spec in prepared.config.metrics]
+    metric = document_metric(prepared.processor.task.needs, custom)
     chosen = prepared.config.training.get("metric_for_best_model")
-    return str(chosen or document_metric(prepared.processor.task.needs).best).removeprefix("eval_")
+    name = str(chosen or metric.best).removeprefix("eval_")
+    return Score(name, metric.greater_is_better(name))
 
 
 def run_trial(
@@ -109,7 +122,8 @@ def run_trial(
     prepared = materials.prepare(config)
     training = prepared.config.training
     keeps_best = training["load_best_model_at_end"]
-    watch = Watch(trial, chosen_metric(prepared))
+    score = chosen_score(prepared)
+    watch = Watch(trial, score.name, score.greater_is_better)
     stopping = [stop_early(prepared.config.early_stopping)] if prepared.config.early_stopping else []
     unsaved = replace(prepared, config=prepared.config.model_copy(update={"early_stopping": None}))
     started = perf_counter()
@@ -122,4 +136,4 @@ def run_trial(
         trial.set_user_attr("seconds", perf_counter() - started)
         trial.set_user_attr("evaluations", len(watch.scores))
         trial.set_user_attr("interval", watch.interval)
-    return max(watch.scores) if keeps_best else watch.scores[-1]
+    return watch.best if keeps_best else watch.scores[-1]

@@ -50,11 +50,14 @@ def check_metric(metric: Metric, *, documents: Iterable[Document] = (), seed: in
         perfect = [_view(metric, (one.model_copy(update={"predicted": _certain(gold)}), gold)) for one, gold in pairs]
         bad = [_view(metric, (one.model_copy(update={"predicted": Annotation()}), gold)) for one, gold in pairs]
         best, worst = _score(metric, perfect), _score(metric, bad)
-    if isinstance(best, float) and isinstance(worst, float) and best < worst:
-        law = "perfect predictions have no lower score than bad ones"
-        raise failed(
-            metric, law, f"{best} and {worst}; greater is taken for better, so return the negative, or a mapping"
-        )
+    if (
+        isinstance(best, float)
+        and isinstance(worst, float)
+        and (worst > best if metric.greater_is_better else worst < best)
+    ):
+        law = "perfect predictions have no worse score than bad ones"
+        direction = "greater" if metric.greater_is_better else "smaller"
+        raise failed(metric, law, f"{best} and {worst}, but {direction} is better: set greater_is_better, or the sign")
 
 
 def _view(metric: Metric, pair: Pair) -> tuple[Any, Any]:

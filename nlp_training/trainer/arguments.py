@@ -15,7 +15,8 @@ from nlp_training.batches.streaming import stream_defaults
 from nlp_training.config import RunConfig
 from nlp_training.config.tracking import DEFAULT, choose_trackers
 from nlp_training.config.training_values import check_training_values
-from nlp_training.metrics import Metric, document_metric
+from nlp_training.gold import document_metric
+from nlp_training.metrics import Metric
 from nlp_training.trainer.early_stopping import early_stopping_arguments
 from nlp_training.trainer.machine import divide_step, loader_workers
 
@@ -179,7 +180,7 @@ def check_best_metric(
     name = args.metric_for_best_model
     if name is None or args.eval_strategy == "no":
         return
-    known = document_metric(processor.task.needs, own).scores
+    known = document_metric(processor.task.needs, own).names
     if isinstance(eval_dataset, Mapping):
         known = tuple(f"{one}_{score_name}" for one in eval_dataset for score_name in known)
     if name.removeprefix("eval_") not in known:

@@ -26,7 +26,8 @@ from nlp_training.data.errors import DataWarning
 from nlp_training.data.labels import with_labels
 from nlp_training.data.overlaps import DroppedSpan, flat_documents
 from nlp_training.evaluation.temperature import check_calibration
-from nlp_training.metrics import Metric, document_metric
+from nlp_training.gold import document_metric
+from nlp_training.metrics import Metric
 from nlp_training.provenance.environment import is_main_process
 from nlp_training.tracking import place_logs
 from nlp_training.trainer import DocumentTrainer

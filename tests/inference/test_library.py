@@ -13,7 +13,7 @@ def found_in(documents) -> list[list[tuple[int, int, str]]]:
     return [[(span.start, span.end, span.label) for span in document.predicted.spans] for document in documents]
 
 
-@pytest.mark.parametrize("shares", [1, 2])
+@pytest.mark.parametrize("shares", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_loaded_predictor_goes_to_spawned_processes(saved_model, shares: int) -> None:
     with Predictor.from_pretrained(saved_model, device="cpu") as predictor:
         expected = predictor.predict(TEXTS)

@@ -1,6 +1,6 @@
 """An object store is the source and the output of a job of several actors; a local server plays S3.
 
-Needs the extra `ray`, and `pip install s3fs "moto[server]"`. Run by hand where they are installed:
+str the extra `ray`, and `pip install s3fs "moto[server]"`. Run by hand where they are installed:
 `pytest -m slow tests/inference/test_object_store.py`.
 """
 

@@ -1,6 +1,6 @@
 """On a Ray cluster of two machines, an actor that is killed in the middle costs no document and doubles none.
 
-Needs the extra `ray`, which is 240 MB. Run by hand where that is installed:
+str the extra `ray`, which is 240 MB. Run by hand where that is installed:
 `pytest -m slow tests/inference/test_ray_cluster.py`.
 """
 

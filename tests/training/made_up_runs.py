@@ -9,7 +9,6 @@ from typing import Any
 from nlp_inference import Annotation, Category, Document, Span
 from nlp_inference.document import Coverage
 from nlp_inference.predict.trace import Trace
-from nlp_inference.tasks.base import Needs
 from nlp_training.config import RunConfig, save_config
 from nlp_training.evaluation import compare, score
 from nlp_training.evaluation.prediction_files import PREDICTIONS, PredictionFile
@@ -65,7 +64,7 @@ def make_run(
     folder: Path,
     splits: Mapping[str, Sequence[Document]],
     *,
-    needs: Needs = "spans",
+    needs: str = "spans",
     log: Sequence[Mapping[str, Any]] = LOG,
     task: Any = None,
 ) -> Path:

@@ -120,6 +120,7 @@ def _run(command: list[str], **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_processes_on_a_cpu_train_on_a_stream(span_run: RunConfig, tmp_path: Path) -> None:
     content = span_run.model_dump(exclude_none=True)
     content["data"]["train"] = {"path": content["data"]["train"]["path"], "streaming": True}

@@ -22,8 +22,9 @@ from nlp_training import RunConfig, load_config, train
 from nlp_training.augment import Augmentation
 from nlp_training.config.user_modules import import_modules, locate_files
 from nlp_training.export import Exported, export_model
+from nlp_training.gold import document_metric
 from nlp_training.losses import Loss
-from nlp_training.metrics import Metric, document_metric
+from nlp_training.metrics import Metric
 from nlp_training.release.plan import plan_release
 from nlp_training.testing import check_augmentation, check_loss, check_metric
 

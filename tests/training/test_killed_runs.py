@@ -139,7 +139,8 @@ MIDST = {
 }
 
 
-@pytest.mark.parametrize("strategy", ["random", pytest.param("group_by_length", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["random", "group_by_length"])
 def test_killed_in_the_midst_of_an_epoch_of_accumulated_batches(
     label_run: RunConfig, tmp_path: Path, strategy: str
 ) -> None:

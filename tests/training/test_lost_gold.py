@@ -4,17 +4,18 @@ import pytest
 
 from nlp_inference import Annotation, Category, Document, Processor, Span
 from nlp_inference.errors import InvalidDocumentError
-from nlp_training.data_report.lost_gold import Gold, compared, perfect_prediction
+from nlp_training.data_report.lost_gold import perfect_prediction
+from nlp_training.gold import Compared, gold_kind
 
 LABELS = ["PERSON", "CITY"]
 
 
-def lost_of(processor: Processor, text: str, *spans: tuple[int, int, str]) -> list[tuple[Gold, str]]:
+def lost_of(processor: Processor, text: str, *spans: tuple[int, int, str]) -> list[tuple[Compared, str]]:
     gold = Annotation(spans=tuple(Span(start=start, end=end, label=label) for start, end, label in spans))
     [encoded] = processor.encode([Document(id="a", raw_text=text, gold=gold)])
     predicted, lost = perfect_prediction(processor, encoded)
-    found = compared(predicted.predicted, "spans")
-    assert {one.gold for one in lost} == set(compared(gold, "spans")) - set(found)
+    found = gold_kind("spans").compared(predicted.predicted)
+    assert {one.gold for one in lost} == set(gold_kind("spans").compared(gold)) - set(found)
     return [(one.gold, one.cause) for one in lost]
 
 
@@ -34,7 +35,7 @@ def lost_of(processor: Processor, text: str, *spans: tuple[int, int, str]) -> li
 )
 def test_what_the_text_loses_is_blamed_on_the_transform_or_the_tokens(tokenizer, text, span, preprocess, cause):
     processor = Processor(tokenizer, {"token-classification": {"labels": LABELS}}, preprocess)
-    assert lost_of(processor, text, (*span, "CITY")) == [(Gold("CITY", *span), cause)]
+    assert lost_of(processor, text, (*span, "CITY")) == [(Compared("CITY", *span), cause)]
 
 
 @pytest.mark.parametrize(
@@ -49,14 +50,14 @@ def test_what_the_text_loses_is_blamed_on_the_transform_or_the_tokens(tokenizer,
 )
 def test_what_postprocessing_takes_is_blamed_on_the_step(tokenizer, postprocess, text, span, cause):
     processor = Processor(tokenizer, {"token-classification": {"labels": LABELS}}, postprocess=postprocess)
-    assert lost_of(processor, text, (*span, "CITY")) == [(Gold("CITY", *span), cause)]
+    assert lost_of(processor, text, (*span, "CITY")) == [(Compared("CITY", *span), cause)]
 
 
 def test_what_adjacent_spans_become_is_blamed_on_the_step(tokenizer):
     processor = Processor(tokenizer, {"token-classification": {"labels": LABELS}}, postprocess=["merge_adjacent"])
     assert lost_of(processor, "Ana Bo met Eva", (0, 3, "PERSON"), (4, 6, "PERSON"), (11, 14, "PERSON")) == [
-        (Gold("PERSON", 0, 3), "changed by merge_adjacent"),
-        (Gold("PERSON", 4, 6), "changed by merge_adjacent"),
+        (Compared("PERSON", 0, 3), "changed by merge_adjacent"),
+        (Compared("PERSON", 4, 6), "changed by merge_adjacent"),
     ]
 
 
@@ -64,15 +65,15 @@ def test_of_overlapping_spans_the_most_that_fit_side_by_side_are_kept(tokenizer)
     processor = Processor(tokenizer, {"token-classification": {"labels": LABELS}})
     spans = [(0, 14, "PERSON"), (0, 3, "PERSON"), (4, 6, "CITY"), (4, 6, "PERSON")]
     assert lost_of(processor, "Ana Bo met Eva", *spans) == [
-        (Gold("PERSON", 0, 14), "overlaps in a flat scheme"),
-        (Gold("PERSON", 4, 6), "overlaps in a flat scheme"),
+        (Compared("PERSON", 0, 14), "overlaps in a flat scheme"),
+        (Compared("PERSON", 4, 6), "overlaps in a flat scheme"),
     ]
 
 
 def test_a_span_of_an_unknown_label_is_lost_and_its_neighbours_are_not(tokenizer):
     processor = Processor(tokenizer, {"token-classification": {"labels": LABELS}})
     assert lost_of(processor, "Ana Bo", (0, 3, "PERSON"), (4, 6, "DOG")) == [
-        (Gold("DOG", 4, 6), "its label is not among those of the task")
+        (Compared("DOG", 4, 6), "its label is not among those of the task")
     ]
 
 
@@ -81,7 +82,7 @@ def test_what_no_window_reads_is_lost_and_what_several_read_is_not(tokenizer):
     text = "a b c d e f g h"
     cut = Processor(tokenizer, task, windows={"max_length": 6, "overlap": 0, "on_overflow": "truncate"})
     assert lost_of(cut, text, (0, 3, "CITY"), (10, 13, "CITY")) == [
-        (Gold("CITY", 10, 13), "beyond the window that is read")
+        (Compared("CITY", 10, 13), "beyond the window that is read")
     ]
     split = Processor(tokenizer, task, windows={"max_length": 6, "overlap": 2})
     assert lost_of(split, text, (0, 13, "CITY")) == []

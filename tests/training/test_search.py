@@ -132,7 +132,14 @@ def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(searched: Search
     assert quietly(killed).trials == resumed.trials  # it is done: nothing more is tried
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, KeyError("a mistake of the program"), ValueError("another")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt,
+        pytest.param(KeyError("a mistake of the program"), marks=pytest.mark.slow),
+        pytest.param(ValueError("another"), marks=pytest.mark.slow),
+    ],
+)
 def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(
     searched: Searched, tmp_path: Path, error: type[BaseException] | Exception
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from nlp_training.gold import greater_is_better
 from nlp_training.reports.html.charts import POINTS, Point, legend, line_chart
 
 _SCORES = ("f1", "precision", "recall", "accuracy", "macro_f1")
@@ -33,7 +34,7 @@ def curves(log: Sequence[Mapping[str, Any]], *, best: str | None) -> list[Curve]
         found.append(_curve("Loss", losses, from_zero=True, note=_thinned_note(losses)))
     scores = {score_name(name): points for name in _SCORES if (points := _points(log, f"eval_{name}"))}
     if scores:
-        reached = _best(_points(log, f"eval_{best}")) if best else None
+        reached = _best(_points(log, f"eval_{best}"), name=best) if best else None
         note = f"circle: best {score_name(best)}, {reached[1]:.4f} at epoch {reached[0]:g}" if best and reached else ""
         found.append(_curve("Validation scores", scores, best=reached, at_most=1.0, note=note))
     if rates := _points(log, "learning_rate"):
@@ -78,8 +79,9 @@ def _points(log: Sequence[Mapping[str, Any]], key: str) -> list[Point]:
     ]
 
 
-def _best(points: Sequence[Point]) -> Point | None:
-    return max(points, key=lambda point: point[1], default=None)
+def _best(points: Sequence[Point], *, name: str) -> Point | None:
+    choose = max if greater_is_better(name) else min
+    return choose(points, key=lambda point: point[1], default=None)
 
 
 def _thinned_note(lines: Mapping[str, Sequence[Point]]) -> str:

@@ -2,13 +2,12 @@
 
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nlp_inference import Annotation, Category, Document, Span
-from nlp_inference.tasks.base import Needs
-from nlp_training.metrics.matching import pair_by_place
+from nlp_training.gold import gold_kind
 
 EXAMPLES = 3
 """How many examples are kept of each kind and pair of labels: those with the highest scores, or else the first."""
@@ -19,28 +18,6 @@ LINES = 2
 
 LONGEST = 600
 """Characters of an excerpt at most."""
-
-WRONG_LABEL = "wrong label"
-WRONG_BOUNDARY = "wrong boundary"
-WRONG_BOTH = "wrong label and boundary"
-MISSED = "missed"
-SPURIOUS = "spurious"
-KINDS: Mapping[Needs, Mapping[str, str]] = {
-    "spans": {
-        WRONG_LABEL: "right characters, another label",
-        WRONG_BOUNDARY: "right label, other characters that overlap",
-        WRONG_BOTH: "another label, and other characters that overlap",
-        MISSED: "gold without a prediction of its own",
-        SPURIOUS: "a prediction without gold of its own",
-    },
-    "category": {
-        WRONG_LABEL: "another label than gold",
-        MISSED: "gold has a label, the prediction none",
-        SPURIOUS: "the prediction has a label, gold none",
-    },
-    "categories": {MISSED: "a gold label that was not predicted", SPURIOUS: "a predicted label that is not gold"},
-}
-"""The kinds of mistakes, and what each means."""
 
 
 class Labels(NamedTuple):
@@ -74,7 +51,7 @@ class Mistakes:
         examples: some of each kind and labels, most confident first.
     """
 
-    needs: Needs
+    needs: str
     documents: int = 0
     wrong_documents: int = 0
     kinds: defaultdict[str, Counter[Labels]] = field(default_factory=lambda: defaultdict(Counter))
@@ -85,48 +62,14 @@ class Mistakes:
         """Compare the prediction of a document with its gold."""
         found, gold = document.predicted or Annotation(), document.gold or Annotation()
         before = sum(map(Counter.total, self.kinds.values()))
-        if self.needs == "spans":
-            self._add_spans(document, set(found.spans), set(gold.spans))
-        elif self.needs == "category":
-            self._add_category(document, found.categories[:1], gold.categories[:1])
-        else:
-            self._add_categories(document, found.categories, gold.categories)
-        self.documents += 1
-        self.wrong_documents += sum(map(Counter.total, self.kinds.values())) > before
-
-    def _add_spans(self, document: Document, found: set[Span], gold: set[Span]) -> None:
-        spans = {(span.start, span.end, span.label): span for span in found}
-        wanted = {(span.start, span.end, span.label): span for span in gold}
-        for *_, label in spans.keys() & wanted.keys():
-            self.pairs[Labels(label, label)] += 1
-        found_rest, gold_rest = sorted(spans.keys() - wanted.keys()), sorted(wanted.keys() - spans.keys())
-        pairs = list(pair_by_place(found_rest, gold_rest))
-        for one, other in pairs:
-            self._add_mistake(document, _kind_of_pair(one, other), wanted[other], spans[one])
-        taken_found, taken_gold = {one for one, _ in pairs}, {other for _, other in pairs}
-        for key in gold_rest:
-            if key not in taken_gold:
-                self._add_mistake(document, MISSED, wanted[key], None)
-        for key in found_rest:
-            if key not in taken_found:
-                self._add_mistake(document, SPURIOUS, None, spans[key])
-
-    def _add_category(self, document: Document, found: tuple[Category, ...], gold: tuple[Category, ...]) -> None:
-        labels = Labels(gold[0].label if gold else None, found[0].label if found else None)
-        if labels.gold == labels.predicted:
-            self.pairs[labels] += labels.gold is not None
-        else:
-            kind = MISSED if not found else SPURIOUS if not gold else WRONG_LABEL
-            self._add_mistake(document, kind, gold[0] if gold else None, found[0] if found else None)
-
-    def _add_categories(self, document: Document, found: tuple[Category, ...], gold: tuple[Category, ...]) -> None:
-        named, wanted = {one.label: one for one in found}, {one.label: one for one in gold}
-        for label in named.keys() | wanted.keys():
-            if label in named and label in wanted:
+        for one in gold_kind(self.needs).find_mistakes(found, gold):
+            if one.name is None:
+                label = one.gold.label if one.gold is not None else None
                 self.pairs[Labels(label, label)] += 1
             else:
-                kind = SPURIOUS if label in named else MISSED
-                self._add_mistake(document, kind, wanted.get(label), named.get(label))
+                self._add_mistake(document, one.name, one.gold, one.predicted)
+        self.documents += 1
+        self.wrong_documents += sum(map(Counter.total, self.kinds.values())) > before
 
     def _add_mistake(
         self, document: Document, kind: str, gold: Span | Category | None, found: Span | Category | None
@@ -176,12 +119,6 @@ def examples_of(mistakes: Mistakes, kind: str, *, pairs: int) -> Iterator[tuple[
     counted = sorted(mistakes.kinds[kind].items(), key=lambda item: (-item[1], str(item[0])))
     for labels, count in counted[:pairs]:
         yield labels, count, mistakes.examples[kind, labels]
-
-
-def _kind_of_pair(one: tuple[int, int, str], other: tuple[int, int, str]) -> str:
-    if one[2] == other[2]:
-        return WRONG_BOUNDARY
-    return WRONG_LABEL if one[:2] == other[:2] else WRONG_BOTH
 
 
 def _annotation(one: Span | Category | None, start: int, end: int) -> Annotation:

@@ -11,22 +11,19 @@ from rich.text import Text
 
 from nlp_inference._utils.atomic_files import write_whole
 from nlp_inference.rendering import STYLE_SHEET, label_color, passage_html, visible, visible_line
-from nlp_inference.tasks.base import Needs
 from nlp_training.evaluation import share_read
 from nlp_training.evaluation.prediction_files import read_predictions
-from nlp_training.metrics import document_metric
+from nlp_training.gold import gold_kind
 from nlp_training.reports.html.charts import number_text, reliability_diagram, score_bar
 from nlp_training.reports.html.confusion import Confusion, confusion
 from nlp_training.reports.html.curves import Curve, curves, score_name
 from nlp_training.reports.html.facts import header_facts, manifest_facts
-from nlp_training.reports.html.mistakes import EXAMPLES, KINDS, Example, Labels, Mistakes, examples_of
+from nlp_training.reports.html.mistakes import EXAMPLES, Example, Labels, Mistakes, examples_of
 from nlp_training.reports.html.run_files import RunFiles, read_run
 from nlp_training.reports.html.speed import Times
 from nlp_training.reports.tables import details, interval_text
 
 REPORT_FILE = "report.html"
-PAIRS: Mapping[Needs, int] = {"spans": 6, "category": 20, "categories": 10}
-"""Pairs of labels whose mistakes are shown, of each kind: the most frequent."""
 
 
 class MistakeGroup(NamedTuple):
@@ -119,7 +116,7 @@ def render(run: RunFiles) -> str:
             curves=learning,
             needs=run.needs,
             passage_style=STYLE_SHEET,
-            limits={"pairs": PAIRS[run.needs or "spans"], "examples": EXAMPLES},
+            limits={"pairs": 0 if run.needs is None else gold_kind(run.needs).pairs_shown, "examples": EXAMPLES},
         )
     )
 
@@ -152,8 +149,9 @@ def _split(run: RunFiles, name: str) -> Split:
 
 def _kinds(mistakes: Mistakes) -> list[MistakeKind]:
     kinds = []
-    for name, meaning in KINDS[mistakes.needs].items():
-        groups = [MistakeGroup(*found) for found in examples_of(mistakes, name, pairs=PAIRS[mistakes.needs])]
+    gold = gold_kind(mistakes.needs)
+    for name, meaning in gold.mistakes.items():
+        groups = [MistakeGroup(*found) for found in examples_of(mistakes, name, pairs=gold.pairs_shown)]
         if groups:
             shown = sum(len(group.examples) for group in groups)
             counted = mistakes.kinds[name]
@@ -164,10 +162,7 @@ def _kinds(mistakes: Mistakes) -> list[MistakeKind]:
 def _headline(run: RunFiles) -> str | None:
     """The score that stands for the run: that of its task, or else the first number there is."""
     numbers = [name for scores in run.metrics.values() for name, value in scores.items() if isinstance(value, float)]
-    try:
-        best = document_metric(run.needs).best if run.needs is not None else None
-    except KeyError:
-        best = None
+    best = gold_kind(run.needs).metric.best if run.needs is not None else None
     return best if best in numbers else next(iter(numbers), None)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from nlp_inference import Task
 from nlp_inference.registry import split_spec
-from nlp_inference.tasks.base import Needs
 from nlp_training.config import RunConfig, load_config
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.evaluation.prediction_files import PredictionFile, kept_predictions
+from nlp_training.gold import GoldKind
 from nlp_training.provenance.manifest import MANIFEST_FILE, RunManifest
 
 
@@ -42,11 +42,13 @@ class RunFiles:
     saved_at: datetime
 
     @property
-    def needs(self) -> Needs | None:
-        """The kind of gold of its task; `None` if the task is not installed here."""
+    def needs(self) -> str | None:
+        """The kind of gold of its task; `None` if the task or the kind is not installed here."""
         name, _ = split_spec(self.config.processor.task, kind="task")
         task = Task.find(name)
-        return task.needs if task is not None and issubclass(task, Task) else None
+        if task is None or not issubclass(task, Task) or GoldKind.find(task.needs) is None:
+            return None
+        return task.needs
 
 
 def read_run(folder: str | Path) -> RunFiles:

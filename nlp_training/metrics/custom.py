@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from nlp_inference.document import Annotation, Document
 from nlp_inference.registry import Registered
@@ -14,9 +14,9 @@ Scores = float | Mapping[str, Any]
 class Metric(Registered, ABC):
     """A further score of predicted documents; a pydantic model, which the section `metrics` of a run names.
 
-    A number stands in the tables, in the curves and among what `metric_for_best_model` may name, where greater is taken
-    for better; a mapping stands in `metrics.json` under the name of the metric. An installed package offers metrics as
-    entry points of the group `nlp_training.metrics`.
+    A number is shown in the tables and curves, and `metric_for_best_model` may name it; `greater_is_better` states its
+    direction. A mapping is written to `metrics.json` under the name of the metric. An installed package offers metrics
+    as entry points of the group `nlp_training.metrics`.
 
     Example:
         >>> class Found(Metric):
@@ -31,6 +31,9 @@ class Metric(Registered, ABC):
     """
 
     kind = "metric"
+
+    greater_is_better: ClassVar[bool] = True
+    """Whether a greater number is the better one."""
 
     @abstractmethod
     def view(self, document: Document, gold: Annotation) -> tuple[Any, Any]:

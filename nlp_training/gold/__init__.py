@@ -1,0 +1,33 @@
+"""Kinds of gold, one file each: all that training has to know about what a task learns from.
+
+A task names its kind in `Task.needs`. The kind says which labels a document has, what is compared and with which
+metrics, what makes gold unusable, and which mistakes a report counts. Nothing else compares `Task.needs` with a name.
+"""
+
+from nlp_training.gold.base import (
+    Compared,
+    GoldKind,
+    Learnable,
+    Mistake,
+    document_metric,
+    gold_kind,
+    gold_kinds,
+    greater_is_better,
+)
+from nlp_training.gold.categories import Categories
+from nlp_training.gold.category import OneCategory
+from nlp_training.gold.spans import Spans
+
+__all__ = [
+    "Categories",
+    "Compared",
+    "GoldKind",
+    "Learnable",
+    "Mistake",
+    "OneCategory",
+    "Spans",
+    "document_metric",
+    "gold_kind",
+    "gold_kinds",
+    "greater_is_better",
+]

@@ -1,0 +1,154 @@
+"""What a kind of gold is, and how one is found by its name."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar, NamedTuple
+
+from nlp_inference.document import Annotation, Category, Span
+from nlp_inference.errors import InvalidSpecError
+from nlp_inference.registry import Registered
+from nlp_training.metrics import DocumentMetric, Metric
+from nlp_training.metrics.documents import OTHER_KEYS, Part, Score
+
+WRONG_LABEL = "wrong label"
+MISSED = "missed"
+SPURIOUS = "spurious"
+"""Names of kinds of mistakes that several kinds of gold count."""
+
+
+class Compared(NamedTuple):
+    """What evaluation compares of one annotation: its label, and its offsets if it is a span."""
+
+    label: str
+    start: int | None = None
+    end: int | None = None
+
+
+class Mistake(NamedTuple):
+    """A gold annotation and the prediction paired with it; `name` is `None` where the prediction is right."""
+
+    name: str | None
+    gold: Span | Category | None
+    predicted: Span | Category | None
+
+
+class Learnable(NamedTuple):
+    """The part of an annotation that a task can learn, `None` if there is none, and what is lost with its cause."""
+
+    annotation: Annotation | None
+    lost: list[tuple[Compared, str]]
+
+
+class GoldKind(Registered, ABC):
+    """A kind of gold annotation that tasks learn from and evaluation compares.
+
+    Subclasses register under their `name`, which tasks state in `Task.needs`. An installed package offers kinds as
+    entry points of the group `nlp_training.gold_kinds`.
+
+    Example:
+        >>> from nlp_training.gold import gold_kind
+        >>> gold = Annotation(categories=(Category(label="spam"),))
+        >>> gold_kind("category").labels(gold), gold_kind("spans").labels(gold)
+        (['spam'], [])
+    """
+
+    kind = "gold-kind"
+
+    noun: ClassVar[str]
+    """What its annotations are called in tables and messages, in the plural."""
+    metric: ClassVar[DocumentMetric]
+    """How predictions are compared with it, and in which direction each score is better."""
+    mistakes: ClassVar[Mapping[str, str]]
+    """The kinds of mistakes, each with its meaning, in the order of the report."""
+    has_spans: ClassVar[bool] = False
+    """Whether its annotations are ranges of the text, so that equal surfaces can be compared."""
+    pairs_shown: ClassVar[int]
+    """How many pairs of labels the report shows examples of, for each kind of mistake."""
+
+    @abstractmethod
+    def labels(self, gold: Annotation) -> list[str]:
+        """Return the label of each annotation of this kind, as often as it occurs.
+
+        They are the labels that a task takes from its training documents, and the strata of splits and of balanced
+        sampling.
+        """
+
+    @abstractmethod
+    def compared(self, annotation: Annotation) -> list[Compared]:
+        """Return what evaluation compares of an annotation."""
+
+    @abstractmethod
+    def problem(self, gold: Annotation) -> str | None:
+        """Say why a task cannot learn from this gold, as the end of the sentence "document ... "; `None` if it can."""
+
+    @abstractmethod
+    def learnable(self, gold: Annotation, *, labels: Collection[str] | None, flat: bool) -> Learnable:
+        """Divide gold into what a task can learn and what is lost.
+
+        Args:
+            gold: the gold of one document.
+            labels: the labels of the task; `None` if it has no fixed labels.
+            flat: whether the spans of the task must not overlap.
+        """
+
+    @abstractmethod
+    def find_mistakes(self, predicted: Annotation, gold: Annotation) -> Iterator[Mistake]:
+        """Pair predictions with gold; each prediction and each gold annotation is in exactly one pair."""
+
+
+def gold_kind(name: str) -> GoldKind:
+    """Find a kind of gold by its name, also in installed packages.
+
+    Raises:
+        UnknownTypeError: no such kind is registered.
+        InvalidSpecError: an installed package declares it but does not register it.
+
+    Example:
+        >>> gold_kind("spans").metric.best
+        'f1'
+    """
+    return GoldKind.from_spec(name)
+
+
+def gold_kinds() -> list[GoldKind]:
+    """Return every kind that is registered in this process, sorted by name."""
+    return [gold_kind(name) for name in sorted(GoldKind.members)]
+
+
+def greater_is_better(score: str) -> bool:
+    """Return the direction of a score by its name alone, for files of runs whose task is not known here.
+
+    A score that no registered kind has is better if it is greater, unless it is a loss.
+
+    Example:
+        >>> greater_is_better("f1"), greater_is_better("eval_loss")
+        (True, False)
+    """
+    name = score.removeprefix("eval_")
+    metrics = (kind.metric for kind in gold_kinds())
+    return next((one.greater_is_better(name) for one in metrics if name in one.names), not name.endswith("loss"))
+
+
+def document_metric(name: str, custom: Sequence[Metric] = ()) -> DocumentMetric:
+    """Return the metric of a kind of gold, with further custom metrics.
+
+    Raises:
+        UnknownTypeError: no such kind is registered.
+        InvalidSpecError: a custom metric has the name of another score.
+
+    Example:
+        >>> document_metric("category").best
+        'accuracy'
+    """
+    metric = gold_kind(name).metric
+    if not custom:
+        return metric
+    names = [one.name for one in custom]
+    taken = {*metric.names, *metric.further, *OTHER_KEYS}
+    for one in names:
+        if one in taken or names.count(one) > 1:
+            raise InvalidSpecError(f"metrics has {one!r}, which is the name of another score; rename it")
+    further = {one.name: Part(one.collect, one.view) for one in custom}
+    scores = tuple(Score(one.name, greater_is_better=one.greater_is_better) for one in custom)
+    return replace(metric, further={**metric.further, **further}, scores=(*metric.scores, *scores))
