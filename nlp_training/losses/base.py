@@ -1,23 +1,28 @@
 """What a loss is: a number for each target of a batch, and how much each of them counts."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import torch
 from pydantic import BeforeValidator, PlainSerializer, model_validator
 from torch import Tensor
 
+from nlp_inference import Processor
 from nlp_inference.registry import Registered
 from nlp_training.losses.class_weights import ClassWeights
 
-Extra = Literal["second_logits", "teacher_logits", "states"]
-"""What a loss may ask for beside the logits."""
+Pooling = Literal["mean", "first"]
+"""The mean of the tokens of a row, or its first token."""
+
+NEEDS = ("second_logits", "states", "teacher_logits")
+"""Names in `Loss.needs` with a meaning of their own; any other name is that of a model output."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Items:
-    """The targets of a batch that are not `IGNORED`, with what the model says of each.
+    """The targets of a batch that are not `IGNORED`, with the model outputs for each.
 
     Attributes:
         logits: `[items, classes]`, or `[items]` for a multi-label loss, of which every label of every row is an item.
@@ -25,7 +30,8 @@ class Items:
         class_weights: `[classes]`, or `None` where all classes count alike.
         second_logits: like `logits`, of a second forward pass with other dropout.
         teacher_logits: like `logits`, of the teacher.
-        states: `[items, hidden]`, the encoder's last hidden states: of the token, or of the whole row, pooled.
+        states: `[items, hidden]`, the last hidden states of the encoder: of the token, or pooled over the row.
+        outputs: other model outputs by name, each `[items, ...]`.
     """
 
     logits: Tensor
@@ -34,17 +40,47 @@ class Items:
     second_logits: Tensor | None = None
     teacher_logits: Tensor | None = None
     states: Tensor | None = None
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def asked_for(self, name: Extra) -> Tensor:
-        """What a loss asked for by `needs`.
+    def required(self, name: str) -> Tensor:
+        """Return a tensor that the loss names in `needs`.
 
         Raises:
-            ValueError: nobody gave it.
+            ValueError: it is missing.
         """
-        value: Tensor | None = getattr(self, name)
+        value: Tensor | None = getattr(self, name) if name in NEEDS else self.outputs.get(name)
         if value is None:
             raise ValueError(f"this loss reads {name!r}, which was not given; a loss names what it reads in `needs`")
         return value
+
+
+class TeacherModel(Protocol):
+    """A second model whose logits a loss compares with those of the trained model."""
+
+    def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return logits for a batch `[rows, tokens]`, on the device of the batch, without gradients."""
+
+
+class Mixing(NamedTuple):
+    """Which rows of a batch are mixed, and how.
+
+    Attributes:
+        share: the weight of the row itself, from 0.5 to 1.
+        partners: for each row the index of the other row.
+    """
+
+    share: float
+    partners: list[int]
+
+
+class RowMixer(Protocol):
+    """Mixes the rows of a batch before the forward pass."""
+
+    def draw(self, rows: int) -> Mixing | None:
+        """Draw how the next batch of `rows` rows is mixed; `None` if it is not."""
+
+    def mixed(self, inputs: Mapping[str, Tensor], mixing: Mixing) -> dict[str, Tensor]:
+        """Return the model inputs of the mixed rows."""
 
 
 class Loss(Registered, ABC):
@@ -58,12 +94,15 @@ class Loss(Registered, ABC):
 
     kind = "loss"
 
-    needs: ClassVar[frozenset[Extra]] = frozenset()
-    """What it reads beside the logits."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """What it reads beside the logits: `second_logits`, `states`, `teacher_logits`, or the name of a model output whose
+    first axes are those of the targets."""
     multi_label: ClassVar[bool] = False
     """Whether the targets are 0 and 1 for each label, and not the id of one class."""
     outermost: ClassVar[bool] = False
     """Whether it changes the rows that the model reads, so that no loss can add to it."""
+    reads_embeddings: ClassVar[bool] = False
+    """Whether it runs the embedding layer of the model by itself, which weights in shards do not allow."""
 
     @abstractmethod
     def values(self, items: Items) -> Tensor:
@@ -87,6 +126,35 @@ class Loss(Registered, ABC):
     def parts(self) -> tuple["Loss", ...]:
         """This loss and those that it adds to."""
         return (self,)
+
+    def state_pooling(self) -> Pooling:
+        """How the `states` of a row are pooled where each row has one target."""
+        return "mean"
+
+    def teacher_model(self, student: Processor, *, device: str) -> TeacherModel | None:  # noqa: ARG002 - most have none
+        """Load the model whose logits are the `teacher_logits`; `None` if the loss has none.
+
+        Args:
+            student: the processor that makes the batches.
+            device: where the teacher runs, such as `"cuda:0"`.
+
+        Raises:
+            InvalidSpecError: the teacher does not fit the student.
+        """
+        return None
+
+    def row_mixer(self, model: torch.nn.Module, *, seed: str, step: Callable[[], int]) -> RowMixer | None:  # noqa: ARG002
+        """Return what mixes the rows of batches for this loss; `None` if nothing does.
+
+        Args:
+            model: to be trained.
+            seed: of what is drawn; another one in every process.
+            step: returns the number of steps that were trained.
+
+        Raises:
+            InvalidSpecError: the model does not fit.
+        """
+        return None
 
 
 def _of_class_ids(loss: Loss) -> Loss:

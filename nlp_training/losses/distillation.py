@@ -11,7 +11,7 @@ from nlp_inference import Predictor, Processor
 from nlp_inference.encoding.tokenization import plain_backend
 from nlp_inference.errors import InvalidSpecError
 from nlp_training._utils.base_model import locate_base
-from nlp_training.losses.base import AddedLoss, ClassLoss, Extra, Items, Loss
+from nlp_training.losses.base import AddedLoss, ClassLoss, Items, Loss
 from nlp_training.losses.cross_entropy import CrossEntropy
 
 
@@ -38,7 +38,7 @@ class Distillation(AddedLoss):
     """
 
     name = "distillation"
-    needs: ClassVar[frozenset[Extra]] = frozenset({"teacher_logits"})
+    needs: ClassVar[frozenset[str]] = frozenset({"teacher_logits"})
 
     teacher: Annotated[str, Field(min_length=1)]
     temperature: Annotated[float, Field(gt=0)] = 2.0
@@ -50,9 +50,13 @@ class Distillation(AddedLoss):
         """What this adds to."""
         return self.loss
 
+    def teacher_model(self, student: Processor, *, device: str) -> "Teacher":
+        """Load the saved model that `teacher` names."""
+        return Teacher(self, student=student, device=device)
+
     def values(self, items: Items) -> Tensor:
         """`[items]`."""
-        teacher = (items.asked_for("teacher_logits") / self.temperature).log_softmax(dim=-1)
+        teacher = (items.required("teacher_logits") / self.temperature).log_softmax(dim=-1)
         student = (items.logits / self.temperature).log_softmax(dim=-1)
         divergence = (teacher.exp() * (teacher - student)).sum(dim=-1) * self.temperature**2
         soft = self.weights(items.targets, items.class_weights) * divergence

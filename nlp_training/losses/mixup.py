@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from inspect import signature
 from random import Random
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import Annotated, ClassVar, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from nlp_inference.errors import InvalidSpecError
-from nlp_training.losses.base import AddedLoss, ClassLoss, Items, Loss
+from nlp_training.losses.base import AddedLoss, ClassLoss, Items, Loss, Mixing
 from nlp_training.losses.cross_entropy import CrossEntropy
 
 
@@ -41,6 +41,7 @@ class Mixup(AddedLoss):
 
     name = "mixup"
     outermost: ClassVar[bool] = True
+    reads_embeddings: ClassVar[bool] = True
 
     alpha: Annotated[float, Field(gt=0)] = 0.2
     probability: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -56,6 +57,10 @@ class Mixup(AddedLoss):
                 )
         return self
 
+    def row_mixer(self, model: torch.nn.Module, *, seed: str, step: Callable[[], int]) -> "Mixer":
+        """Mix the embeddings of rows that are drawn from the seed and the step."""
+        return Mixer(self, model=model, seed=seed, step=step)
+
     def inner(self) -> Loss:
         """What is computed for both answers."""
         return self.loss
@@ -63,18 +68,6 @@ class Mixup(AddedLoss):
     def values(self, items: Items) -> Tensor:
         """`[items]`, for the answers of one of both rows."""
         return self.loss.values(items)
-
-
-class Mixing(NamedTuple):
-    """Which rows of a batch are mixed, and how.
-
-    Attributes:
-        share: how much of a mixed row is the row itself, from 0.5 to 1.
-        partners: for each row the other one.
-    """
-
-    share: float
-    partners: list[int]
 
 
 class Mixer:

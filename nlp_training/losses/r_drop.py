@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from nlp_training.losses.base import AddedLoss, ClassLoss, Extra, Items, Loss
+from nlp_training.losses.base import AddedLoss, ClassLoss, Items, Loss
 from nlp_training.losses.cross_entropy import CrossEntropy
 
 
@@ -32,7 +32,7 @@ class RDrop(AddedLoss):
     """
 
     name = "r_drop"
-    needs: ClassVar[frozenset[Extra]] = frozenset({"second_logits"})
+    needs: ClassVar[frozenset[str]] = frozenset({"second_logits"})
 
     alpha: Annotated[float, Field(gt=0)] = 1.0
     loss: ClassLoss = CrossEntropy()
@@ -43,7 +43,7 @@ class RDrop(AddedLoss):
 
     def values(self, items: Items) -> Tensor:
         """`[items]`."""
-        second = items.asked_for("second_logits")
+        second = items.required("second_logits")
         log_a, log_b = items.logits.log_softmax(dim=-1), second.log_softmax(dim=-1)
         divergence = ((log_a.exp() - log_b.exp()) * (log_a - log_b)).sum(dim=-1) / 2
         agreement = self.alpha * self.weights(items.targets, items.class_weights) * divergence

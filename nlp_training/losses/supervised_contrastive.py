@@ -1,12 +1,12 @@
 """Supervised contrastive loss: what has one label lies together, and apart from the rest."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from nlp_training.losses.base import AddedLoss, ClassLoss, Extra, Items, Loss
+from nlp_training.losses.base import AddedLoss, ClassLoss, Items, Loss, Pooling
 from nlp_training.losses.cross_entropy import CrossEntropy
 
 
@@ -36,20 +36,24 @@ class SupervisedContrastive(AddedLoss):
     """
 
     name = "supervised_contrastive"
-    needs: ClassVar[frozenset[Extra]] = frozenset({"states"})
+    needs: ClassVar[frozenset[str]] = frozenset({"states"})
 
     temperature: Annotated[float, Field(gt=0)] = 0.1
     mix: Annotated[float, Field(gt=0, le=1)] = 0.5
-    pooling: Literal["mean", "first"] = "mean"
+    pooling: Pooling = "mean"
     loss: ClassLoss = CrossEntropy()
 
     def inner(self) -> Loss:
         """What this adds to."""
         return self.loss
 
+    def state_pooling(self) -> Pooling:
+        """As the field `pooling` says."""
+        return self.pooling
+
     def values(self, items: Items) -> Tensor:
         """`[items]`."""
-        contrast = _contrast(items.asked_for("states"), items.targets, temperature=self.temperature)
+        contrast = _contrast(items.required("states"), items.targets, temperature=self.temperature)
         weighted = self.weights(items.targets, items.class_weights) * contrast
         return (1 - self.mix) * self.loss.values(items) + self.mix * weighted
 

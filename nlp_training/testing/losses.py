@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nlp_inference.testing._laws import attempt, check_name, failed
 from nlp_training.losses import Items, Loss
+from nlp_training.losses.base import NEEDS
 
 _CLASSES, _STATES = 4, 5
 _SIZES = (1, 2, 7)
@@ -56,11 +57,14 @@ def _items(loss: Loss, size: int, random: torch.Generator) -> Items:
         "states": torch.randn((size, _STATES), generator=random, dtype=torch.float64),
     }
     needs = {need for part in loss.parts() for need in part.needs}
+    known: dict[str, Any] = {name: value for name, value in draw.items() if name in needs}
+    others = sorted(needs.difference(NEEDS))
     targets = torch.arange(size) % (2 if loss.multi_label else _CLASSES - 1)
     return Items(
         torch.randn(shape, generator=random, dtype=torch.float64) * 2,
         targets.double() if loss.multi_label else targets,
-        **{name: value for name, value in draw.items() if name in needs},
+        outputs={name: torch.randn((size, _STATES), generator=random, dtype=torch.float64) for name in others},
+        **known,
     )
 
 
@@ -111,7 +115,8 @@ def _check_slope(loss: Loss, items: Items) -> None:
     inputs = [getattr(items, name).clone().requires_grad_() for name in names]
 
     def of(*moved: Tensor) -> Tensor:
-        return loss.values(replace(items, **dict(zip(names, moved, strict=True))))
+        changed: dict[str, Any] = dict(zip(names, moved, strict=True))
+        return loss.values(replace(items, **changed))
 
     if not of(*inputs).requires_grad:
         raise failed(loss, law, "its values do not depend on the model; compute them of the items with torch alone")
@@ -139,9 +144,8 @@ def _check_certainty(loss: Loss, random: torch.Generator) -> None:
     totals = {}
     for name, sign in (("right", 1.0), ("wrong", -1.0)):
         logits = (answer * sign * _CERTAIN).float().requires_grad_()
-        certain = replace(
-            items, logits=logits, **({"second_logits": logits} if items.second_logits is not None else {})
-        )
+        second = None if items.second_logits is None else logits
+        certain = replace(items, logits=logits, second_logits=second)
         values = _values(loss, _in_float(certain))
         totals[name] = float(values.detach().sum())
         (slope,) = torch.autograd.grad(values.sum(), logits, allow_unused=True)
@@ -160,14 +164,18 @@ def _is_finite(slope: Tensor | None) -> bool:
 def _in_float(items: Items) -> Items:
     names = [name for name in ("teacher_logits", "states") if getattr(items, name) is not None]
     targets = items.targets.float() if items.targets.is_floating_point() else items.targets
-    return replace(items, targets=targets, **{name: getattr(items, name).float() for name in names})
+    changed: dict[str, Any] = {name: getattr(items, name).float() for name in names}
+    outputs = {name: tensor.float() for name, tensor in items.outputs.items()}
+    return replace(items, targets=targets, outputs=outputs, **changed)
 
 
 def _tensors(items: Items) -> list[Tensor]:
     named = (items.logits, items.targets, items.second_logits, items.teacher_logits, items.states)
-    return [one for one in named if one is not None]
+    return [*(one for one in named if one is not None), *items.outputs.values()]
 
 
 def _reordered(items: Items, order: Tensor) -> Items:
     names = [name for name in (*_MOVING, "teacher_logits") if getattr(items, name) is not None]
-    return replace(items, targets=items.targets[order], **{name: getattr(items, name)[order] for name in names})
+    changed: dict[str, Any] = {name: getattr(items, name)[order] for name in names}
+    outputs = {name: tensor[order] for name, tensor in items.outputs.items()}
+    return replace(items, targets=items.targets[order], outputs=outputs, **changed)

@@ -57,7 +57,9 @@ def check_metric(metric: Metric, *, documents: Iterable[Document] = (), seed: in
     ):
         law = "perfect predictions have no worse score than bad ones"
         direction = "greater" if metric.greater_is_better else "smaller"
-        raise failed(metric, law, f"{best} and {worst}, but {direction} is better: set greater_is_better, or the sign")
+        raise failed(
+            metric, law, f"{best} and {worst}, but {direction} is better: set greater_is_better, or return the negative"
+        )
 
 
 def _view(metric: Metric, pair: Pair) -> tuple[Any, Any]:

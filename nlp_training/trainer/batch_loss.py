@@ -1,4 +1,4 @@
-"""A loss at work on batches: what it reads is asked of the models, and what has no target is left out."""
+"""Computes a loss for batches: collects what the loss reads, and leaves out positions without a target."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
@@ -15,9 +15,8 @@ from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.batches.sample_weights import SAMPLE_WEIGHT
 from nlp_training.batches.streams import document_chunks
-from nlp_training.losses import Distillation, Items, Loss, SupervisedContrastive
-from nlp_training.losses.distillation import Teacher
-from nlp_training.losses.mixup import Mixer, Mixup
+from nlp_training.losses import Items, Loss
+from nlp_training.losses.base import NEEDS
 
 Batch = Mapping[str, Tensor]
 
@@ -55,10 +54,9 @@ class BatchLoss:
         self._inputs = tuple(processor.layout.pad([]))  # what production gives to the model, and nothing else
         self._seed, self._step = seed, step
         self.take_model(model)
-        teachers = [part for part in loss.parts() if isinstance(part, Distillation)]
-        self.teacher = Teacher(teachers[0], student=processor, device=device) if teachers else None
-        contrasts = [part for part in loss.parts() if isinstance(part, SupervisedContrastive)]
-        self.pooling = contrasts[0].pooling if contrasts else "mean"
+        teachers = (part.teacher_model(processor, device=device) for part in loss.parts())
+        self.teacher = next((teacher for teacher in teachers if teacher is not None), None)
+        self.pooling = next((part.state_pooling() for part in loss.parts() if "states" in part.needs), "mean")
         self.class_weights = self._class_weights(processor, documents)
 
     def take_model(self, model: torch.nn.Module) -> None:
@@ -69,8 +67,8 @@ class BatchLoss:
         """
         if "second_logits" in self.needs:
             _check_dropout(model)
-        mixups = [part for part in self.loss.parts() if isinstance(part, Mixup)]
-        self.mixer = Mixer(mixups[0], model=model, seed=self._seed, step=self._step) if mixups else None
+        mixers = (part.row_mixer(model, seed=self._seed, step=self._step) for part in self.loss.parts())
+        self.mixer = next((mixer for mixer in mixers if mixer is not None), None)
 
     def _class_weights(self, processor: Processor, documents: Sequence[Document] | None) -> Tensor | None:
         rule = self.loss.class_weighting()
@@ -85,32 +83,34 @@ class BatchLoss:
         return torch.stack([self._item_weights(batch).sum() for batch in batches]).sum()
 
     def __call__(self, model: torch.nn.Module, batch: Batch, total_weight: Tensor | None = None) -> tuple[Tensor, Any]:
-        """The sum of the losses of all items over `total_weight`, `[]`, and what the model returned.
+        """Return the sum of the losses of all items divided by `total_weight`, `[]`, and the model outputs.
 
         Args:
             model: the model, as the Trainer wrapped it.
             batch: rows with `labels`.
-            total_weight: of the whole step that the batch is a part of; `None` takes that of the batch alone.
+            total_weight: of the complete step that the batch is a part of; `None` takes that of the batch alone.
         """
         labels, weights = _labels(batch), _sample_weights(batch)
         inputs = {name: batch[name] for name in self._inputs}
         mixing = None if self.mixer is None else self.mixer.draw(len(labels))
         if self.mixer is not None and mixing is not None:
             inputs = self.mixer.mixed(inputs, mixing)
-        answers, outputs = self._ask(model, inputs, by_row=labels.ndim == 1)
-        _check_shapes(self.loss, answers["logits"], labels)
-        value = self._sum(answers, labels, weights)
+        read, outputs = self._forward(model, inputs, by_row=labels.ndim == 1)
+        _check_shapes(self.loss, read["logits"], labels)
+        value = self._sum(read, labels, weights)
         if mixing is not None:
-            other = self._sum(answers, labels[mixing.partners], weights[mixing.partners])
+            other = self._sum(read, labels[mixing.partners], weights[mixing.partners])
             value = mixing.share * value + (1 - mixing.share) * other
         total = self.total_weight([batch]) if total_weight is None else total_weight
         return value / total.clamp(min=torch.finfo(value.dtype).tiny).to(value), outputs
 
-    def _sum(self, answers: Mapping[str, Tensor], labels: Tensor, weights: Tensor) -> Tensor:
+    def _sum(self, read: Mapping[str, Tensor], labels: Tensor, weights: Tensor) -> Tensor:
         """`[]`, the sum of the weighted losses of all targets that are not `IGNORED`."""
         kept = labels != IGNORED
-        answered = {name: tensor[kept] for name, tensor in answers.items()}
-        items = Items(targets=labels[kept], class_weights=self._weights_on(labels.device), **answered)
+        known = {name: tensor[kept] for name, tensor in read.items() if name in ("logits", *NEEDS)}
+        others = {name: tensor[kept] for name, tensor in read.items() if name not in known}
+        weights_of_classes = self._weights_on(labels.device)
+        items = Items(targets=labels[kept], class_weights=weights_of_classes, outputs=others, **known)
         return (self.loss.values(items) * weights[kept]).sum()
 
     def _item_weights(self, batch: Batch) -> Tensor:
@@ -121,23 +121,32 @@ class BatchLoss:
     def _weights_on(self, device: torch.device) -> Tensor | None:
         return None if self.class_weights is None else self.class_weights.to(device)
 
-    def _ask(self, model: torch.nn.Module, inputs: Batch, *, by_row: bool) -> tuple[dict[str, Tensor], Any]:
-        """What the loss reads, a row of it for each row of the batch, and what the model returned."""
+    def _forward(self, model: torch.nn.Module, inputs: Batch, *, by_row: bool) -> tuple[dict[str, Tensor], Any]:
+        """Return what the loss reads, `[rows, ...]` each, and the model outputs."""
         rows = len(inputs["attention_mask"])
         twice = "second_logits" in self.needs
-        asked = {name: torch.cat([one, one]) for name, one in inputs.items()} if twice else inputs
+        doubled = {name: torch.cat([one, one]) for name, one in inputs.items()} if twice else inputs
         with_states = {"output_hidden_states": True} if "states" in self.needs else {}
-        outputs = model(**asked, **with_states)
+        outputs = model(**doubled, **with_states)
         logits = _exact(outputs["logits"])
-        answers = {"logits": logits[:rows]}
+        read = {"logits": logits[:rows]}
         if twice:
-            answers["second_logits"] = logits[rows:]
+            read["second_logits"] = logits[rows:]
         if with_states:
             states = _exact(outputs["hidden_states"][-1][:rows])
-            answers["states"] = self._pooled(states, inputs["attention_mask"]) if by_row else states
+            read["states"] = self._pooled(states, inputs["attention_mask"]) if by_row else states
         if self.teacher is not None:
-            answers["teacher_logits"] = self.teacher.logits(inputs)
-        return answers, outputs
+            read["teacher_logits"] = self.teacher.logits(inputs)
+        read |= {name: self._output(outputs, name)[:rows] for name in self.needs.difference(NEEDS)}
+        return read, outputs
+
+    def _output(self, outputs: Mapping[str, Any], name: str) -> Tensor:
+        if not isinstance(outputs.get(name), Tensor):
+            raise InvalidSpecError(
+                f"the loss {self.loss.name!r} reads the model output {name!r}, but the model returns "
+                f"{', '.join(outputs)}; choose another loss, or a model that returns it"
+            )
+        return _exact(outputs[name])
 
     def _pooled(self, states: Tensor, mask: Tensor) -> Tensor:
         """`[rows, hidden]` of `[rows, tokens, hidden]`."""

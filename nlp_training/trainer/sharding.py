@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, TrainingArguments
 from transformers.training_args import ParallelMode
 
 from nlp_inference.errors import InvalidSpecError
-from nlp_training.losses import Loss, Mixup
+from nlp_training.losses import Loss
 
 
 def check_sharding(args: TrainingArguments) -> None:
@@ -59,20 +59,21 @@ def prepare_fsdp(args: TrainingArguments, accelerator: Accelerator, model: nn.Mo
 
 
 def check_sharded_loss(loss: Loss) -> None:
-    """Refuse a loss that asks a part of the model by itself, whose weights FSDP gathers for the whole model only.
+    """Refuse a loss that runs the embedding layer by itself: FSDP gathers weights for a complete forward pass only.
 
     Raises:
-        InvalidSpecError: it mixes embeddings.
+        InvalidSpecError: it reads embeddings.
 
     Example:
         >>> check_sharded_loss(Loss.from_spec("mixup"))
         Traceback (most recent call last):
         nlp_inference.errors.InvalidSpecError: the loss 'mixup' reads the word embeddings by themselves, and FSDP ...
     """
-    if any(isinstance(part, Mixup) for part in loss.parts()):
+    part = next((part for part in loss.parts() if part.reads_embeddings), None)
+    if part is not None:
         raise InvalidSpecError(
-            "the loss 'mixup' reads the word embeddings by themselves, and FSDP has only a piece of them in each "
-            "process; leave one of the two out, or train with configs/accelerate/ddp.yaml"
+            f"the loss {part.name!r} reads the word embeddings by themselves, and FSDP gives each process only a "
+            "shard of them; leave one of the two out, or train with configs/accelerate/ddp.yaml"
         )
 
 

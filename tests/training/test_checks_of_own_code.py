@@ -77,7 +77,7 @@ BROKEN_LOSSES = {
     "is a sign off": lambda self, items: -entropy(items),
     "draw nothing at random": lambda self, items: entropy(items) * torch.rand(()),
     "the order of the items does not matter": lambda self, items: entropy(items) * torch.arange(len(items.targets)),
-    "reads 'states', which was not given": lambda self, items: entropy(items) + items.asked_for("states").sum(),
+    "reads 'states', which was not given": lambda self, items: entropy(items) + items.required("states").sum(),
     "it changes nothing in place": lambda self, items: entropy(items) + items.logits.detach().mul_(1.5).sum() * 0,
     "weigh in `values` as in `weights`": lambda self, items: (
         entropy(items) if items.class_weights is None else entropy(items) * (1 + items.class_weights[items.targets])
@@ -181,7 +181,7 @@ BROKEN_SCORES = {
     r"write float\(": lambda predictions, references: len(predictions),
     "say what nothing to count means": lambda predictions, references: float("nan"),
     "in any order": lambda predictions, references: float(len(predictions[0])),
-    "return the negative, or a mapping": lambda predictions, references: (
+    "set greater_is_better, or return the negative": lambda predictions, references: (
         sum(one != other for one, other in zip(predictions, references, strict=True)) / len(references)
     ),
     "`score` changed": lambda predictions, references: float(predictions[0].clear() or 0),
