@@ -15,7 +15,7 @@ from nlp_training.batches.streaming import stream_defaults
 from nlp_training.config import RunConfig
 from nlp_training.config.tracking import DEFAULT, choose_trackers
 from nlp_training.config.training_values import check_training_values
-from nlp_training.gold import document_metric
+from nlp_training.gold import document_metric, greater_is_better
 from nlp_training.metrics import Metric
 from nlp_training.trainer.early_stopping import early_stopping_arguments
 from nlp_training.trainer.machine import divide_step, loader_workers
@@ -91,6 +91,9 @@ def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
     of_stream = stream_defaults(config) if config.data.train.streaming else {}
     values = {**_DEFAULTS, **of_stream, **config.training}
     values |= _strategies(values, has_validation=config.data.has_validation, best_metric=best_metric)
+    score = values.get("metric_for_best_model")
+    if score is not None and not _greater_is_better(config, score):
+        values.setdefault("greater_is_better", False)
     values.setdefault("use_cpu", not torch.accelerator.is_available())
     if config.early_stopping is not None:
         values |= early_stopping_arguments(values)
@@ -130,6 +133,13 @@ def _strategies(values: dict[str, Any], *, has_validation: bool, best_metric: st
         chosen["eval_steps"] = steps
         chosen["save_steps"] = values.get("save_steps", steps)
     return chosen
+
+
+def _greater_is_better(config: RunConfig, score: str) -> bool:
+    """The direction of a score: that of the custom metric of this name, or of the kind of gold that has the score."""
+    custom = (Metric.from_spec(spec) for spec in config.metrics)
+    name = score.removeprefix("eval_")
+    return next((one.greater_is_better for one in custom if one.name == name), greater_is_better(score))
 
 
 def _refuse_evaluation(values: dict[str, Any]) -> None:
