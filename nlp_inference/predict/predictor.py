@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from nlp_inference.integrations.pipeline import DocumentPipeline
 
 
+Single = str | Mapping[str, Any] | Document
+"""One text, a Document, or a mapping that describes one."""
+
+
 class Predictor:
     """Predicts Documents with a processor and a model.
 
@@ -163,23 +167,44 @@ class Predictor:
         return predictor
 
     @overload
+    def predict(  # type: ignore[overload-overlap]  # a str is an Iterable of str, too
+        self, items: Single, *, on_error: Literal["raise"] = "raise"
+    ) -> Document: ...
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self, items: Single, *, on_error: Literal["record"]
+    ) -> Document | FailedDocument: ...
+    @overload
     def predict(self, items: Iterable[Item], *, on_error: Literal["raise"] = "raise") -> list[Document]: ...
     @overload
     def predict(self, items: Iterable[Item], *, on_error: Literal["record"]) -> list[Document | FailedDocument]: ...
-    def predict(self, items: Iterable[Item], *, on_error: Literal["raise", "record"] = "raise") -> list[Any]:
-        """Predict texts or Documents; their order is kept.
+    def predict(self, items: Single | Iterable[Item], *, on_error: Literal["raise", "record"] = "raise") -> Any:
+        """Predict one text or Document, or several; the order is kept. A call of the predictor does the same.
 
         Args:
-            items: texts, Documents, or mappings such as `{"text": ..., "text_pair": ..., "id": ...}`, as `nlp-inference
-                predict` reads them: other keys become metadata. Without an id, a document's number is its id.
+            items: a text, a Document, or a mapping such as `{"text": ..., "text_pair": ..., "id": ...}`, as
+                `nlp-inference predict` reads them: other keys become metadata. Or a list of such; a document without an
+                id has its number as its id.
             on_error: `raise` stops at a document that fails; `record` puts a `FailedDocument` in its place.
+
+        Returns:
+            One Document for a single text, Document or mapping; a list otherwise.
 
         Raises:
             PredictionError: a document failed and `on_error` is `raise`.
-            InvalidInputError: `items` is a single text or document, `None`, or no collection; also a `TypeError`.
+            InvalidInputError: `items` is none of these; also a `TypeError`.
             InvalidSpecError: `on_error` is neither.
+
+        Example:
+            >>> predictor = Predictor.from_pretrained("org/model")  # doctest: +SKIP
+            >>> predictor("Ana lives in Rome").predicted.spans  # doctest: +SKIP
+            (Span(start=13, end=17, label='CITY', score=0.99),)
         """
+        if isinstance(items, str | Mapping | Document):
+            return next(self.stream([items], on_error=on_error))
         return list(self.stream(items, on_error=on_error))
+
+    __call__ = predict
 
     @overload
     def stream(
@@ -205,9 +230,8 @@ class Predictor:
                 next ones are predicted along, so that every result has the same bits as without skipping.
         """
         if isinstance(items, str | bytes | Mapping | Document):
-            raise InvalidInputError(
-                f"expected several texts, but got the single one {shorten(repr(items), width=60)}; put it in a list"
-            )
+            shown = shorten(repr(items), width=60)
+            raise InvalidInputError(f"expected several texts, but got the single one {shown}; put it in a list")
         if not isinstance(items, Iterable):
             raise InvalidInputError(f"expected several texts, but got {shorten(repr(items), width=60)}; give a list")
         if on_error not in ("raise", "record"):

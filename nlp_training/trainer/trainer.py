@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import PredictionOutput
 
 from nlp_inference import Document, Processor
 from nlp_inference.errors import InvalidSpecError
@@ -282,26 +283,47 @@ class DocumentTrainer(ServingTrainer):
                 keep.merge()
         return scores
 
-    def predict(  # type: ignore[override]  # Documents come back, no arrays
+    def predict(  # type: ignore[override]  # a Trainer's data set is of tensors, this one's is of Documents
         self,
         test_dataset: Documents,
         ignore_keys: list[str] | None = None,  # noqa: ARG002 - there are no outputs to gather
-        metric_key_prefix: str = "test",  # noqa: ARG002 - `evaluate` scores
-    ) -> list[Document]:
-        """Predict documents with the weights as they are now, as production would.
+        metric_key_prefix: str = "test",
+    ) -> PredictionOutput:
+        """Predict documents with the current weights, and score them if all of them have gold.
 
         Args:
-            test_dataset: documents; their gold is not looked at, and kept.
-            ignore_keys: not used.
-            metric_key_prefix: not used; `evaluate` scores.
+            test_dataset: documents.
+            ignore_keys: not used; there are no outputs to gather.
+            metric_key_prefix: what the names of the scores begin with.
+
+        Returns:
+            As of a `transformers.Trainer`: `predictions` are the documents with `predicted`, in their order, in every
+            process; `label_ids` is `None`, since the gold is in the documents; `metrics` are the scores, each under
+            `{metric_key_prefix}_{name}`, and empty if a document has no gold.
+        """
+        documents = self.predict_documents(test_dataset)
+        pairs = [(one.with_gold(None), one.gold) for one in documents if one.gold is not None]
+        metrics: dict[str, Any] = {}
+        if pairs and len(pairs) == len(documents):
+            needs = self.processor.task.needs
+            scores = score(compare(pairs, needs=needs, own=self.metrics), needs=needs, own=self.metrics)
+            metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
+        predictions: Any = documents
+        return PredictionOutput(predictions=predictions, label_ids=None, metrics=metrics)
+
+    def predict_documents(self, documents: Documents) -> list[Document]:
+        """Predict documents with the current weights, as production would.
+
+        Args:
+            documents: their gold is not read, and kept.
 
         Returns:
             The documents with `predicted`, in their order, in every process.
         """
         count = self.args.world_size
         with self.serving() as predictor:
-            predicted = predictor.predict(test_dataset[self.args.process_index :: count])
+            predicted = predictor.predict(documents[self.args.process_index :: count])
         if count == 1:
             return predicted
         shares: list[list[Document]] = gather_object([predicted])
-        return [shares[index % count][index // count] for index in range(len(test_dataset))]
+        return [shares[index % count][index // count] for index in range(len(documents))]

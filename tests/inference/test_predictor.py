@@ -151,12 +151,26 @@ def test_nothing_gives_nothing(rome):
     assert list(rome.stream(iter(()))) == []
 
 
-@pytest.mark.parametrize("single", ["Rome", b"Rome", {"raw_text": "Rome"}, Document(raw_text="Rome")])
-def test_a_single_text_is_refused(rome, single):
+@pytest.mark.parametrize("single", ["in Rome", {"raw_text": "in Rome"}, Document(raw_text="in Rome")])
+def test_a_single_text_gives_a_single_document(rome, single):
+    [expected] = rome.predict([single])
+    assert rome.predict(single) == rome(single) == expected
+    assert rome.predict(single, on_error="record") == expected
     with pytest.raises(TypeError, match=r"got the single one .*Rome.*; put it in a list"):
-        rome.predict(single)
-    with pytest.raises(TypeError, match="put it in a list"):
         rome.stream(single)
+
+
+def test_a_single_text_that_fails_raises_or_is_recorded(rome):
+    broken = {"text": 3, "id": "broken"}
+    with pytest.raises(PredictionError, match="broken"):
+        rome.predict(broken)
+    failed = rome.predict(broken, on_error="record")
+    assert (type(failed), failed.id) == (FailedDocument, "broken")
+
+
+def test_bytes_are_refused(rome):
+    with pytest.raises(TypeError, match=r"got the single one b'Rome'; put it in a list"):
+        rome.predict(b"Rome")
 
 
 def test_an_unknown_way_with_errors_is_refused(rome):

@@ -38,10 +38,14 @@ def test_after_an_evaluation_training_runs_under_autocast_and_evaluation_never_d
 def test_predict_gives_documents_in_their_order(span_run: RunConfig) -> None:
     trainer = _trainer(span_run)
     documents = load_splits(span_run)["test"]
-    predicted = trainer.predict(documents)
+    predicted = trainer.predict_documents(documents)
     assert [document.id for document in predicted] == [document.id for document in documents]
     assert all(isinstance(document.predicted, Annotation) for document in predicted)
     assert [document.gold for document in predicted] == [document.gold for document in documents]
+    output = trainer.predict(documents)
+    assert (output.predictions, output.label_ids) == (predicted, None)
+    assert output.metrics == {f"test_{name}": value for name, value in trainer.score_documents(documents).items()}
+    assert trainer.predict([document.with_gold(None) for document in documents], metric_key_prefix="x").metrics == {}
 
 
 @pytest.mark.parametrize("name", ["loss", "eval_loss", "f2", "accuracy"])
