@@ -26,6 +26,8 @@ from griffe import (
 )
 
 
+_NO_NEWS = re.compile(r"_\w+|Frozen|BaseModel|ABC|Registered")
+"""Bases that tell a reader nothing."""
 _EXAMPLE = re.compile(r"^( *)Example:$", re.MULTILINE)
 
 
@@ -39,7 +41,8 @@ class ReferencePages(Extension):
 
     def on_package(self, *, pkg: Module, **kwargs: Any) -> None:  # noqa: ARG002 - the signature of Griffe
         """Add `__init__` to the pydantic models of a package that define none."""
-        for model in list(_models(pkg)):
+        classes = list(_classes(pkg))
+        for model in (found for found in classes if "__init__" not in found.members and _is_model(found)):
             parameters = [
                 _parameter(name, attribute)
                 for parent in reversed([model, *model.mro()])
@@ -50,14 +53,16 @@ class ReferencePages(Extension):
             itself = Parameter("self", annotation=None, kind=ParameterKind.positional_or_keyword, default=None)
             init = Function("__init__", parameters=Parameters(itself, *by_name.values()), returns="None", parent=model)
             model.set_member("__init__", init)
+        for found in classes:
+            found.bases = [base for base in found.bases if not _NO_NEWS.fullmatch(str(base))]
 
 
-def _models(scope: Module | Class) -> Iterator[Class]:
+def _classes(scope: Module | Class) -> Iterator[Class]:
     for member in scope.members.values():
-        if isinstance(member, Class) and "__init__" not in member.members and _is_model(member):
+        if isinstance(member, Class):
             yield member
         if isinstance(member, Module | Class):
-            yield from _models(member)
+            yield from _classes(member)
 
 
 def _is_model(found: Class) -> bool:
@@ -77,5 +82,6 @@ def _parameter(name: str, attribute: Attribute) -> Parameter:
         annotation = inner.elements[0] if isinstance(inner, ExprTuple) else inner
     if isinstance(default, ExprCall) and default.canonical_path == "pydantic.Field":
         given = {word.name: word.value for word in default.arguments if isinstance(word, ExprKeyword)}
-        default = given.get("default", given.get("default_factory"))
+        factory = given.get("default_factory")
+        default = given.get("default", None if factory is None else ExprCall(factory, arguments=[]))
     return Parameter(name, annotation=annotation, kind=ParameterKind.keyword_only, default=default)

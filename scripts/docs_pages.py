@@ -96,7 +96,7 @@ def _cells(notebook: Path) -> Iterator[str]:
 def _commands() -> Iterator[str]:
     """Each command with its arguments and options."""
     yield "# Commands"
-    yield "Every command shows this text with `--help`. Options of one command are also options of its script in `scripts/`."
+    yield "Every command shows its help with `--help`."
     for name, app in (("nlp-inference", inference), ("nlp-training", training)):
         yield from _command(get_command(app), name, level=2)
 
