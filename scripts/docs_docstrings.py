@@ -1,7 +1,7 @@
 """Docstrings and signatures as the reference pages show them; an extension of Griffe, see mkdocs.yml.
 
-Griffe reads the source. It knows no pydantic, so this adds the `__init__` of each model with a parameter for each field.
-And it takes only `Examples:` for a section of examples, where the docstrings have `Example:`.
+Griffe reads the source and does not know pydantic, so this adds the `__init__` of each model, with a parameter for each
+field. Griffe reads `Examples:` as a section of examples, and the docstrings have `Example:`.
 """
 
 import re
@@ -24,7 +24,6 @@ from griffe import (
     ParameterKind,
     Parameters,
 )
-
 
 _NO_NEWS = re.compile(r"_\w+|Frozen|BaseModel|ABC|Registered")
 """Bases that tell a reader nothing."""
