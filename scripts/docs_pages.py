@@ -1,8 +1,9 @@
 """Pages of the documentation site that are not files of `docs/`; a hook of MkDocs, see mkdocs.yml.
 
-README, CONTRIBUTING, CHANGELOG and the notebooks become pages, and the reference of the commands is made from their help.
-Links are written for the repository, such as `docs/data.md` in README.md. On the site they lead to the page of that file;
-any other file of the repository that a page links to is copied to the site.
+README, CONTRIBUTING, CHANGELOG and the notebooks become pages, and the page of the commands is made from their help.
+
+Links are written for the repository, such as `docs/data.md` in README.md. On the site they lead to the page of that
+file, and any other file of the repository that a page links to is copied to the site.
 """
 
 import json

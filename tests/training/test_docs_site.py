@@ -11,6 +11,10 @@ import pytest
 
 import nlp_inference
 import nlp_training
+from nlp_inference import PostTransform, Task, Transform
+from nlp_training.augment import Augmentation
+from nlp_training.gold import GoldKind
+from nlp_training.losses import Loss
 
 pytest.importorskip("mkdocs", reason="needs the extra docs")
 pytest.importorskip("mkdocstrings", reason="needs the extra docs")
@@ -50,11 +54,24 @@ def test_the_site_loads_nothing_from_another_host(site):
     assert not [style for style in site.rglob("*.css") if re.search(r"url\(['\"]?(?:https?:)?//", style.read_text())]
 
 
-def test_the_reference_has_every_public_name(site):
+@pytest.fixture(scope="module")
+def anchors(site):
+    """What the reference pages document, by dotted names."""
     text = "".join(page.read_text() for page in (site / "reference").glob("*.html"))
-    anchors = set(re.findall(r'id="(nlp_[\w.]+)"', text))
+    return set(re.findall(r'id="(nlp_[\w.]+)"', text))
+
+
+def test_the_reference_has_every_public_name(anchors):
     names = [f"{package.__name__}.{name}" for package in (nlp_inference, nlp_training) for name in package.__all__]
     assert [name for name in names if name not in anchors] == []
+
+
+@pytest.mark.parametrize("kind", [Transform, PostTransform, Task, Loss, Augmentation, GoldKind])
+def test_the_reference_has_every_built_in_class(anchors, kind):
+    documented = {anchor.rpartition(".")[2] for anchor in anchors}
+    built_in = [one for one in kind.members.values() if one.__module__.startswith(("nlp_inference.", "nlp_training."))]
+    names = {one.__name__ for one in built_in if not one.__name__.startswith("_")}
+    assert names - documented == set()
 
 
 def test_the_reference_has_every_command(site):
