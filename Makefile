@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test coverage quickstart format clean
+.PHONY: test coverage docs examples quickstart format clean
 
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is `$(PYTHON) --version 2>&1`; Python 3.11 or newer is needed: make $(or $(MAKECMDGOALS),test) PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[train,quickstart,dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[train,quickstart,dev,docs]"
 	touch $@
 
 test: .venv/.installed
@@ -19,6 +19,14 @@ test: .venv/.installed
 
 coverage: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=term
+
+# Builds the documentation site in site/, from docs/, the docstrings and the notebooks, without the network.
+docs: .venv/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# Runs the notebooks of examples/ and stores their outputs.
+examples: .venv/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/run_examples.py --write
 
 quickstart: .venv/.installed
 	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no scripts/train.py configs/quickstart.yaml --overwrite
@@ -31,4 +39,4 @@ format: .venv/.installed
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv runs dist
+	rm -rf .venv runs dist site

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 from nlp_inference._utils.late_binding import bind
 
 if TYPE_CHECKING:
+    __version__: str
     from nlp_inference.architectures import CheckpointReport, load_checkpoint
+    from nlp_inference.backends.base import Backend
     from nlp_inference.document import Annotation, Category, Coverage, Document, FailedDocument, Relation, Span
     from nlp_inference.document.redaction import redact
+    from nlp_inference.encoding import EncodedDocument
+    from nlp_inference.golden import read_golden, record_golden, verify
     from nlp_inference.predict.predictor import Predictor
     from nlp_inference.processor import Processor
     from nlp_inference.tasks import (
@@ -25,12 +29,14 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Annotation": "document",
+    "Backend": "backends.base",
     "Category": "document",
     "CheckpointReport": "architectures",
     "Compose": "transforms",
     "Coverage": "document",
     "CrfTokenClassification": "tasks",
     "Document": "document",
+    "EncodedDocument": "encoding",
     "FailedDocument": "document",
     "PostTransform": "transforms",
     "Predictor": "predict.predictor",
@@ -43,17 +49,22 @@ _MODULES = {
     "TokenClassification": "tasks",
     "Transform": "transforms",
     "load_checkpoint": "architectures",
+    "read_golden": "golden",
+    "record_golden": "golden",
     "redact": "document.redaction",
+    "verify": "golden",
 }
 
 __all__ = [
     "Annotation",
+    "Backend",
     "Category",
     "CheckpointReport",
     "Compose",
     "Coverage",
     "CrfTokenClassification",
     "Document",
+    "EncodedDocument",
     "FailedDocument",
     "PostTransform",
     "Predictor",
@@ -66,11 +77,18 @@ __all__ = [
     "TokenClassification",
     "Transform",
     "load_checkpoint",
+    "read_golden",
+    "record_golden",
     "redact",
+    "verify",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from nlp_inference._utils.version import distribution_version
+
+        return distribution_version()
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from nlp_inference._utils.caller import without_torch_advice
@@ -80,7 +98,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 bind(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nlp_inference._utils.extras import require_installed
 
 if TYPE_CHECKING:
+    __version__: str
     from nlp_training.batches.collator import DocumentCollator
     from nlp_training.config import RunConfig, load_config
     from nlp_training.data import load_documents, read_jsonl
@@ -40,13 +41,17 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from nlp_inference._utils.version import distribution_version
+
+        return distribution_version()
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 _NEEDED = ("yaml", "torch", "accelerate", "datasets", "evaluate", "scipy", "sklearn", "jinja2", "markupsafe", "psutil")

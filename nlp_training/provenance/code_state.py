@@ -2,9 +2,9 @@
 
 import os
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from nlp_inference._utils.version import distribution_version
 from nlp_training.provenance.manifest import Checkout, CodeState
 
 MAX_DIFF_CHARACTERS = 1_000_000
@@ -23,14 +23,7 @@ def find_code() -> tuple[CodeState, Checkout | None, str]:
     here = None if library is None else _checkout(library)
     other = _checkout(project) if project is not None and project != library else None
     parts = [_changes(root, checkout) for root, checkout in ((library, here), (project, other)) if root and checkout]
-    return CodeState(version=_version(), checkout=here), other, "".join(parts)
-
-
-def _version() -> str:
-    try:
-        return version("nlp-inference")
-    except PackageNotFoundError:
-        return "unknown"
+    return CodeState(version=distribution_version(), checkout=here), other, "".join(parts)
 
 
 def _git(folder: Path, *words: str) -> str | None:

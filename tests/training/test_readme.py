@@ -18,23 +18,29 @@ from nlp_training.cli import app as training
 from nlp_training.data_report import check, judge
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "examples/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "docs" / "reference" / "index.md",
+]
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHELL = re.compile(r"^```(?:bash|sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(nlp-(?:inference|training) [a-z][^`]*)`")
 COMMANDS = {"nlp-inference": get_command(inference), "nlp-training": get_command(training)}
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if SNIPPET.search(page.read_text())], ids=lambda page: page.name
-)
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if SNIPPET.search(page.read_text())], ids=name_of)
 def test_the_snippets_run(page: Path, tmp_path: Path) -> None:
     script = "\n".join(SNIPPET.findall(page.read_text()))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_MODULES_CACHE": str(tmp_path / "modules")}
     command = [sys.executable, "-W", "error", "-c", script]
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    if page.name == "README.md":
+    if page == ROOT / "README.md":
         assert (tmp_path / "runs" / "pii" / "model" / "processor_config.json").is_file()
 
 
@@ -49,7 +55,7 @@ def test_the_commands_of_the_readme_exist() -> None:
         assert (ROOT / page).is_file()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_no_page_holds_a_placeholder(page: Path) -> None:
     assert not re.findall(r"[A-Z]+_ROWS|\bTODO\b|\bTBD\b|XXX", page.read_text())
 
@@ -70,7 +76,7 @@ def command_of(words: list[str]) -> click.Command:
     return command.commands.get(words[2] if len(words) > 2 else "list", command.commands["list"])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_commands_and_options_of_a_page_exist(page: Path) -> None:
     for words in (words for words in shell_lines(page) if words and words[0] in COMMANDS):
         command = command_of(words)
