@@ -39,6 +39,7 @@ ROOMS = {
     "nlp_training": (
         "_utils",
         "metrics",
+        "gold",
         "data",
         "config",
         "provenance",

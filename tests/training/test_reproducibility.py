@@ -131,7 +131,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "code.py").write_text("x = 1\n")
     git(folder, "add", "code.py")
     git(folder, "commit", "--quiet", "--message", "one")
-    monkeypatch.setattr(code_state.nlp_training, "__file__", str(folder / "code.py"))
+    monkeypatch.setattr(code_state, "__file__", str(folder / "code.py"))
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -171,7 +171,7 @@ def test_an_installed_package_is_in_no_checkout_but_the_project_is(
     (checkout / ".gitignore").write_text("site-packages\n")
     (checkout / "site-packages").mkdir()
     (checkout / "site-packages" / "package.py").touch()
-    monkeypatch.setattr(code_state.nlp_training, "__file__", str(checkout / "site-packages" / "package.py"))
+    monkeypatch.setattr(code_state, "__file__", str(checkout / "site-packages" / "package.py"))
     monkeypatch.chdir(checkout)
     code, project, changes = code_state.find_code()
     assert (code.source, code.commit) == ("package", None)
