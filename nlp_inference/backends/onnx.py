@@ -21,7 +21,7 @@ from nlp_inference._utils.foreign_errors import as_artefact_errors
 from nlp_inference._utils.forks import ForkSafeLock, generation
 from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.backends.labels import check_saved_labels
-from nlp_inference.backends.onnx_files import LIMITS_KEY, ROWS_APART_KEY, WEIGHTS_KEY, exported, onnx_file
+from nlp_inference.backends.onnx_files import LIMITS_KEY, ONNX, ROWS_APART_KEY, WEIGHTS_KEY, exported, onnx_file
 from nlp_inference.backends.onnx_loops import check_loops
 from nlp_inference.backends.rows import LEAST_TOKENS, rows_without_padding, stacked_outputs
 from nlp_inference.errors import ArtefactError, InvalidSpecError
@@ -62,7 +62,7 @@ class OnnxBackend:
         (1, 6, 3)
     """
 
-    name = "onnx"
+    name = ONNX.name
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class OnnxBackend:
         backend = cls.from_file(path, task=task, dtype=dtype, device=device, threads=threads)
         if fingerprint is not None:
             fingerprint.check_origin(backend.weights(), exported=path.name, source=str(folder))
-            warn_of_changes(fingerprint.runtime_changes("onnxruntime"), source=str(folder))
+            warn_of_changes(fingerprint.runtime_changes(ONNX.runtime), source=str(folder))
         check_saved_labels(folder, task=task)
         return backend
 

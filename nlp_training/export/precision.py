@@ -9,16 +9,13 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from nlp_training.export.fixed_scales import with_fixed_scales
-
-Int8Mode = Literal["dynamic", "static"]
-"""Where the scales of activations come from: each text itself, or training documents, once and for all."""
 
 _CONSTANT_WEIGHTS: dict[str, Any] = {"MatMulConstBOnly": True}
 """Products of two activations, as in attention, stay in float32."""
