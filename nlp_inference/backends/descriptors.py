@@ -30,6 +30,7 @@ GOLDEN_FILE = "golden.json"
 BUILT_IN = MappingProxyType(
     {
         "onnx": "nlp_inference.backends.onnx_files:ONNX",
+        "openvino": "nlp_inference.backends.openvino:OPENVINO",
         "torch": "nlp_inference.backends.torch_files:TORCH",
     }
 )

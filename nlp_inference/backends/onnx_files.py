@@ -18,15 +18,6 @@ from nlp_inference.backends.descriptors import (
 from nlp_inference.processor.fingerprint import Fingerprint
 from nlp_inference.tasks import Task
 
-WEIGHTS_KEY = "weights"
-"""Where a file's metadata names the weights that it was made of: SHA-256 by file name, in JSON."""
-
-LIMITS_KEY = "limits"
-"""Where it states the `ModelLimits` of the model, in JSON."""
-
-ROWS_APART_KEY = "rows_apart"
-"""Where it says, with `true`, that its outputs depend on padding, so that every row must run alone."""
-
 
 def _load(
     folder: Path,

@@ -83,10 +83,11 @@ def find_release(run: str | Path) -> Release:
     missing = [name for name in _NEEDED if name not in there]
     if missing:
         raise PublishError(f"{str(folder)!r} has no {', '.join(missing)}; publish a folder that nlp-training wrote")
-    _refuse_pickles(there)
     exported = {(name, dtype): files for name, files in _exported_files().items() for dtype in files.in_folder(folder)}
     weights = {path.name for path in find_weight_files(folder)}
-    weights |= {path for (_, dtype), files in exported.items() for path in files.paths(dtype)}
+    exports = {path for (_, dtype), files in exported.items() for path in files.paths(dtype)}
+    _refuse_pickles(name for name in there if name not in exports)  # backends read them as tensors, never as pickles
+    weights |= exports
     code = _custom_code(folder)
     records = {files.golden_file(dtype) for (_, dtype), files in exported.items()}
     wanted = {*_NEEDED, *_MAY_COME, *weights, *records, *code}
