@@ -95,7 +95,7 @@ def _quantized(model: openvino.Model, batches: Sequence[dict[str, NDArray[np.int
 
 def _nncf() -> Any:
     """NNCF without its telemetry, which would send the architecture and the settings of each quantisation."""
-    require_installed(("nncf",), extra="openvino-export")
+    require_installed(("nncf",), extra="nncf")
     with patch.dict(os.environ, {"NNCF_CI": "1"}):
         import nncf
     return nncf
