@@ -4,28 +4,27 @@ Sources: https://docs.openvino.ai/2026/openvino-workflow/model-preparation.html,
 https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html
 """
 
-from nlp_inference._utils.extras import require_installed
-
-require_installed(("openvino",), extra="openvino")
-
 import io
 import os
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from unittest.mock import patch
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
+from nlp_inference._utils.extras import require_installed
 from nlp_inference.backends.descriptors import BackendDescriptor
 from nlp_inference.backends.exported import export_metadata
 from nlp_inference.backends.openvino import METADATA, has_bfloat16
 from nlp_training._utils.library_messages import without_library_messages
 from nlp_training.export.base import Exporter, Int8Mode
 from nlp_training.export.graph import export_graph, save_graph
+
+if TYPE_CHECKING:
+    import openvino
 
 _LARGE = 4096
 """Values of a constant from which on it is worth half its size; smaller ones, such as biases, stay in float32."""
@@ -46,8 +45,10 @@ class OpenVinoExporter(Exporter):
         """Write the model in one precision; see `Exporter.write`.
 
         Raises:
-            MissingExtraError: `int8` is asked for, and NNCF is not installed.
+            MissingExtraError: NNCF is not installed, which `int8` needs.
         """
+        import openvino
+
         model = openvino.Core().read_model(self._graph())
         if dtype == "int8":
             model = _quantized(model, list(self.source.calibration_batches()))
@@ -72,7 +73,7 @@ class OpenVinoExporter(Exporter):
         return path
 
 
-def _quantized(model: openvino.Model, batches: Sequence[dict[str, NDArray[np.int64]]]) -> openvino.Model:
+def _quantized(model: "openvino.Model", batches: Sequence[dict[str, NDArray[np.int64]]]) -> "openvino.Model":
     """The same model with 8-bit weights and activations: post-training quantisation with smooth quantisation.
 
     Source: https://arxiv.org/abs/2211.10438 (Xiao et al., 2023)
@@ -101,11 +102,13 @@ def _nncf() -> Any:
     return nncf
 
 
-def _store_as_bfloat16(model: openvino.Model) -> None:
+def _store_as_bfloat16(model: "openvino.Model") -> None:
     """Keep large constants in bfloat16, the precision that they are multiplied in, so that the file has half the size.
 
     Results are the same to the last bit where the model runs in bfloat16.
     """
+    import openvino
+
     for constant in [one for one in model.get_ops() if one.get_type_name() == "Constant"]:
         if constant.get_element_type() != openvino.Type.f32 or constant.data.size < _LARGE:
             continue
