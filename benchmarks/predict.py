@@ -5,8 +5,8 @@
 The pipeline runs at batch sizes 1, 8 and 32, in fp32, and its best counts, for the Predictor of every precision. The
 bare limit is what no library can beat in this process in fp32: tokenise, sort, run batches of the same token budget,
 argmax; no Documents, no spans; once with the model as transformers loads it, and once with its linear layers packed as
-the Predictor packs them. With ONNX Runtime runs what `nlp-training export` wrote. Rounds are interleaved, and each
-figure is the median of its rounds.
+the Predictor packs them. ONNX Runtime and OpenVINO run what `nlp-training export` wrote for them. Rounds are
+interleaved, and each figure is the median of its rounds.
 
 "Outside" is the share of the time in which no batch is in the model's forward: once with one worker, where batches
 follow one another, and once as it runs, with batches side by side. Making a batch's arrays counts as outside, but not
@@ -28,11 +28,19 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, pipelin
 
 from nlp_inference import Predictor
 from nlp_inference._utils.quiet import quiet_libraries
-from nlp_inference.backends.onnx_files import exported
+from nlp_inference.backends.descriptors import find_backend
 from nlp_inference.backends.packing import packed
 from nlp_inference.predict.batching import token_budget_batches
 
-PRECISIONS = (("torch", "float32"), ("torch", "bfloat16"), ("onnx", "float32"), ("onnx", "int8"))
+PRECISIONS = (
+    ("torch", "float32"),
+    ("torch", "bfloat16"),
+    ("onnx", "float32"),
+    ("onnx", "int8"),
+    ("openvino", "float32"),
+    ("openvino", "bfloat16"),
+    ("openvino", "int8"),
+)
 WARM_UP = 64
 
 
@@ -67,14 +75,15 @@ def stock_pipeline(model: Path, batch_size: int) -> Callable[[list[str]], None]:
 
 
 def load_predictors(model: Path) -> dict[str, Predictor | None]:
-    """A Predictor for each precision, by name; `None` for what is not exported."""
-    there = exported(model)
-    return {
-        f"Predictor, {backend} {dtype}": Predictor.from_pretrained(model, device="cpu", backend=backend, dtype=dtype)
-        if backend == "torch" or dtype in there
-        else None
-        for backend, dtype in PRECISIONS
-    }
+    """A Predictor for each precision, by name; `None` for what is not exported or not installed."""
+    found: dict[str, Predictor | None] = {}
+    for backend, dtype in PRECISIONS:
+        descriptor = find_backend(backend)
+        there = descriptor.is_installed() and descriptor.holds(model, dtype=dtype)
+        found[f"Predictor, {backend} {dtype}"] = (
+            Predictor.from_pretrained(model, device="cpu", backend=backend, dtype=dtype) if there else None
+        )
+    return found
 
 
 def outside(predictor: Predictor, texts: list[str], rounds: int) -> tuple[str, str]:
@@ -98,7 +107,7 @@ def make_table(
         speed = (f"{documents / value:.0f}", f"{best / value:.2f}", f"{median['bare limit'] / value:.0%}")
         table.add_row(name, *speed, *(shares.get(name) or ()))
     for name in (name for name, share in shares.items() if share is None):
-        table.add_row(name, "not exported")
+        table.add_row(name, "not exported, or not installed")
     return table
 
 

@@ -51,7 +51,7 @@ def require_installed(modules: Sequence[str], *, extra: str) -> None:
         >>> require_installed(["json", "typing"], extra="train")
     """
     for module in modules:
-        if not _is_installed(module):
+        if not is_installed(module):
             raise _missing(module, extra)
 
 
@@ -85,7 +85,13 @@ def _missing(module: str, extra: str) -> MissingExtraError:
     )
 
 
-def _is_installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
+    """Whether a top-level module is installed. It is not imported.
+
+    Example:
+        >>> is_installed("json"), is_installed("no_such_module")
+        (True, False)
+    """
     if module in sys.modules:
         return sys.modules[module] is not None
     try:

@@ -3,8 +3,6 @@
 Source: https://onnxruntime.ai/docs/api/python/api_summary.html
 """
 
-import json
-import os
 import platform
 import threading
 from collections.abc import Callable, Mapping
@@ -16,16 +14,23 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from nlp_inference._utils.cores import available_cores, cpu_name
+from nlp_inference._utils.cores import cpu_name
 from nlp_inference._utils.foreign_errors import as_artefact_errors
 from nlp_inference._utils.forks import ForkSafeLock, generation
-from nlp_inference.architectures.input_limits import ModelLimits
-from nlp_inference.backends.labels import check_saved_labels
-from nlp_inference.backends.onnx_files import LIMITS_KEY, ROWS_APART_KEY, WEIGHTS_KEY, exported, onnx_file
+from nlp_inference.backends.exported import (
+    LIMITS_KEY,
+    QUANTIZATION_KEY,
+    ROWS_APART_KEY,
+    available_threads,
+    check_outputs,
+    load_exported,
+    read_limits,
+)
+from nlp_inference.backends.onnx_files import ONNX
 from nlp_inference.backends.onnx_loops import check_loops
 from nlp_inference.backends.rows import LEAST_TOKENS, rows_without_padding, stacked_outputs
-from nlp_inference.errors import ArtefactError, InvalidSpecError
-from nlp_inference.processor.fingerprint import Fingerprint, warn_of_changes
+from nlp_inference.errors import InvalidSpecError
+from nlp_inference.processor.fingerprint import Fingerprint
 from nlp_inference.tasks import Task
 
 _TOKEN_BUDGETS = {"cpu": 1024, "cuda": 32768}
@@ -62,7 +67,7 @@ class OnnxBackend:
         (1, 6, 3)
     """
 
-    name = "onnx"
+    name = ONNX.name
 
     def __init__(
         self,
@@ -80,20 +85,15 @@ class OnnxBackend:
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         self.pad_token_id = 0  # until a Predictor says what its processor pads with
         self.padding_matters = self.metadata.get(ROWS_APART_KEY) == "true"
-        self._scale_of_batch = self.metadata.get("quantization") == "dynamic"
-        self.limits = _limits(self.metadata)
+        self._scale_of_batch = self.metadata.get(QUANTIZATION_KEY) == "dynamic"
+        self.limits = read_limits(self.metadata)
         self._inputs = [one.name for one in session.get_inputs()]
         device = "cpu" if session.get_providers()[0] == _PROVIDERS["cpu"] else "cuda"
         self.threads = threads if device == "cpu" else 1
         self.token_budget = _INT8_TOKEN_BUDGET if (dtype, device) == ("int8", "cpu") else _TOKEN_BUDGETS[device]
         where = cpu_name() if device == "cpu" else f"a GPU of {platform.node()}"  # ONNX Runtime does not tell its name
         self.runs_on = f"{where}, onnxruntime {onnxruntime.__version__}"
-        missing = sorted(set(task.outputs) - {one.name for one in session.get_outputs()})
-        if missing:
-            raise ArtefactError(
-                f"the exported model has no output {missing[0]!r}, which the task {task.name!r} reads; export it "
-                "again: nlp-training export RUN"
-            )
+        check_outputs([one.name for one in session.get_outputs()], task=task)
         told = LIMITS_KEY in self.metadata  # by an exporter that knew whether padding matters
         self.probe_tolerance = _PROBE_TOLERANCE if (dtype, device, told) == ("float32", "cpu", False) else None
         if self._threads_here() == 1:
@@ -129,19 +129,14 @@ class OnnxBackend:
                 does not answer what the task reads, or `config.json` beside it names other labels than the task.
             InvalidSpecError: the precision is none of the three, or the device is not there.
         """
-        folder = Path(folder)
-        path = folder / onnx_file(dtype)
-        if not path.is_file():
-            raise ArtefactError(_missing(folder, dtype))
-        if fingerprint is not None:
-            fingerprint.check_settings(folder, source=str(folder))
-            fingerprint.check_export(path, source=str(folder))
-        backend = cls.from_file(path, task=task, dtype=dtype, device=device, threads=threads)
-        if fingerprint is not None:
-            fingerprint.check_origin(backend.weights(), exported=path.name, source=str(folder))
-            warn_of_changes(fingerprint.runtime_changes("onnxruntime"), source=str(folder))
-        check_saved_labels(folder, task=task)
-        return backend
+        return load_exported(
+            ONNX,
+            folder,
+            task=task,
+            dtype=dtype,
+            fingerprint=fingerprint,
+            open_file=partial(cls.from_file, task=task, dtype=dtype, device=device, threads=threads),
+        )
 
     @classmethod
     def from_file(
@@ -160,7 +155,7 @@ class OnnxBackend:
                 partial(_open_session, path, device=device),
                 task=task,
                 dtype=dtype,
-                threads=threads or _available_threads(),
+                threads=threads or available_threads(),
             )
 
     @property
@@ -171,15 +166,6 @@ class OnnxBackend:
     @rows_apart.setter
     def rows_apart(self, apart: bool) -> None:
         self.padding_matters = apart
-
-    def weights(self) -> dict[str, str]:
-        """SHA-256 of the weights that it was exported from, by file name, as the exported file says."""
-        try:
-            return dict(json.loads(self.metadata.get(WEIGHTS_KEY, "{}")))
-        except (ValueError, TypeError) as error:
-            raise ArtefactError(
-                f"the exported model does not say what it was made of: {error}; export it again"
-            ) from error
 
     def use_threads(self, count: int) -> None:
         """Compute on so many threads of the CPU where the calling thread calls `forward`."""
@@ -243,32 +229,3 @@ def _providers(device: str | None) -> list[Any]:
         )
     cpu = _PROVIDERS["cpu"]
     return [cpu] if kind == "cpu" else [(_PROVIDERS[kind], {"device_id": number or "0"}), cpu]
-
-
-def _available_threads() -> int:
-    """As torch counts them: what OpenMP is told, or the cores that this process may use."""
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if told.isdecimal() and int(told):
-        return int(told)
-    return available_cores()
-
-
-def _limits(metadata: Mapping[str, str]) -> ModelLimits:
-    """The limits that the exporter wrote into a file; older exports say nothing of them."""
-    said = metadata.get(LIMITS_KEY)
-    if said is None:
-        return ModelLimits()
-    found = json.loads(said)
-    if not isinstance(found, dict) or not set(found) <= set(ModelLimits._fields):
-        raise ArtefactError(f"the exported model has the limits {said:.80}; export it again: nlp-training export RUN")
-    numbers = {name: number for name, number in found.items() if type(number) is int and number > 0}
-    return ModelLimits(**numbers)
-
-
-def _missing(folder: Path, dtype: str) -> str:
-    there = exported(folder)
-    held = f"it holds {', '.join(map(onnx_file, there))}: say dtype={there[0]!r}" if there else "it holds none"
-    return (
-        f"{str(folder)!r} has no {onnx_file(dtype)}, and {held}; or export it where it was trained: "
-        f"nlp-training export RUN --dtype {dtype}"
-    )

@@ -1,27 +1,57 @@
-"""Where an artefact keeps its exported models; the names are those of optimum and transformers.js.
+"""The descriptor of ONNX Runtime, and where an artefact keeps the models for it; importing it does not import it.
 
+The names of the files are those of optimum and transformers.js.
 Source: https://huggingface.co/docs/transformers.js/guides/dtypes
 """
 
 from pathlib import Path
 from types import MappingProxyType
 
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference.backends.base import Backend
+from nlp_inference.backends.descriptors import (
+    FLOAT16_TOLERANCE,
+    FLOAT32_TOLERANCE,
+    INT8_TOLERANCE,
+    BackendDescriptor,
+    ExportedFiles,
+)
+from nlp_inference.processor.fingerprint import Fingerprint
+from nlp_inference.tasks import Task
 
-ONNX_FOLDER = "onnx"
-"""The folder of the exported models, in the artefact."""
 
-ONNX_STEMS = MappingProxyType({"float32": "model", "float16": "model_fp16", "int8": "model_int8"})
-"""The names of the exported models by precision."""
+def _load(
+    folder: Path,
+    *,
+    task: Task,
+    device: str | None,
+    dtype: str,
+    fingerprint: Fingerprint | None,
+    trust_remote_code: bool,
+) -> Backend:
+    from nlp_inference.backends.onnx import OnnxBackend
 
-WEIGHTS_KEY = "weights"
-"""Where a file's metadata names the weights that it was made of: SHA-256 by file name, in JSON."""
+    del trust_remote_code  # an exported model holds no code of a model class
+    return OnnxBackend.from_pretrained(folder, task=task, device=device, dtype=dtype, fingerprint=fingerprint)
 
-LIMITS_KEY = "limits"
-"""Where it states the `ModelLimits` of the model, in JSON."""
 
-ROWS_APART_KEY = "rows_apart"
-"""Where it says, with `true`, that its outputs depend on padding, so that every row must run alone."""
+FILES = ExportedFiles(
+    folder="onnx",
+    stems=MappingProxyType({"float32": "model", "float16": "model_fp16", "int8": "model_int8"}),
+    suffixes=(".onnx",),
+)
+
+ONNX = BackendDescriptor(
+    name="onnx",
+    library="ONNX Runtime",
+    modules=("onnxruntime",),
+    runtime="onnxruntime",
+    tolerances=MappingProxyType({"float32": FLOAT32_TOLERANCE, "float16": FLOAT16_TOLERANCE, "int8": INT8_TOLERANCE}),
+    load=_load,
+    exported=FILES,
+    exporter="nlp_training.export.onnx:OnnxExporter",
+    auto_rank=20,
+    auto_unseen=True,  # the base package installs it
+)
 
 
 def onnx_file(dtype: str) -> str:
@@ -34,27 +64,9 @@ def onnx_file(dtype: str) -> str:
         >>> onnx_file("int8")
         'onnx/model_int8.onnx'
     """
-    return f"{ONNX_FOLDER}/{_stem(dtype)}.onnx"
-
-
-def onnx_golden_file(dtype: str) -> str:
-    """Where the golden records of an exported model are in its artefact.
-
-    Example:
-        >>> onnx_golden_file("float32")
-        'onnx/model.golden.json'
-    """
-    return f"{ONNX_FOLDER}/{_stem(dtype)}.golden.json"
+    return ONNX.files(dtype)[0]
 
 
 def exported(folder: Path) -> list[str]:
     """The precisions that an artefact was exported in."""
-    return [dtype for dtype in ONNX_STEMS if (folder / onnx_file(dtype)).is_file()]
-
-
-def _stem(dtype: str) -> str:
-    if dtype not in ONNX_STEMS:
-        raise InvalidSpecError(
-            f"ONNX Runtime runs {', '.join(ONNX_STEMS)}, but got the precision {dtype!r}; give one of these"
-        )
-    return ONNX_STEMS[dtype]
+    return FILES.in_folder(folder)

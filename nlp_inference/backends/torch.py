@@ -30,6 +30,7 @@ from nlp_inference.backends.bf16 import warn_of_emulation
 from nlp_inference.backends.labels import check_labels
 from nlp_inference.backends.packing import packed
 from nlp_inference.backends.rows import LEAST_TOKENS, rows_without_padding, stacked_outputs
+from nlp_inference.backends.torch_files import TORCH
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
 from nlp_inference.hub import WEIGHT_FILES, artefact_folder
 from nlp_inference.processor.fingerprint import Fingerprint, warn_of_changes
@@ -60,7 +61,7 @@ class TorchBackend:
         (1, 6, 3)
     """
 
-    name = "torch"
+    name = TORCH.name
 
     def __init__(self, model: torch.nn.Module, *, task: Task) -> None:
         self.limits = model_limits(model)
@@ -199,7 +200,7 @@ def load_model(
                 trust_remote_code=trust_remote_code,
             )
     if fingerprint is not None:
-        changes = fingerprint.runtime_changes("torch") + changed_source(type(model), fingerprint.architecture)
+        changes = fingerprint.runtime_changes(TORCH.runtime) + changed_source(type(model), fingerprint.architecture)
         warn_of_changes(changes, source=source)
     _check_weights(report, source)
     check_labels(model.config.id2label, task=task, source=source)

@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from nlp_inference.cli._shared import NOT_CHECKED, Dtype, Loading, load_predictor, reading, stop
+from nlp_inference.cli._shared import NOT_CHECKED, Loading, load_predictor, reading, stop
 from nlp_inference.errors import NlpInferenceError
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ _SHOWN_DOCUMENTS = 5
 
 def check_invariance(loading: Loading, source: str, *, strict: bool, as_json: bool) -> typer.Exit:
     """Predict the lines of `source` in many ways, show what differs, and say with which status to exit."""
+    from nlp_inference.backends.descriptors import find_backend
     from nlp_inference.golden.invariance import run_invariance
 
     messages = Console(stderr=True, soft_wrap=True)
     predictor = load_predictor(loading, messages=messages, status=NOT_CHECKED)
     others = {}
-    if predictor.backend.dtype == Dtype.FLOAT32.value and predictor.backend.name == "torch":
-        narrow = replace(loading, dtype=Dtype.BFLOAT16)
-        others[Dtype.BFLOAT16.value] = load_predictor(narrow, messages=messages, status=NOT_CHECKED)
+    lower = find_backend(predictor.backend.name).lower_precision
+    if predictor.backend.dtype == "float32" and lower is not None:
+        others[lower] = load_predictor(replace(loading, dtype=lower), messages=messages, status=NOT_CHECKED)
     try:
         with reading(source) as read:
             items = list(read)

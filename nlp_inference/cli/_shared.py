@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -17,33 +16,47 @@ if TYPE_CHECKING:
     from nlp_inference.predict.predictor import Predictor
 
 
-class Dtype(StrEnum):
-    """Precision of the weights."""
-
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-    INT8 = "int8"
+AUTO = "auto"
+"""The backend that is chosen by what is installed and what the model has."""
 
 
-class BackendChoice(StrEnum):
-    """What runs a model."""
+def _backend(written: str) -> str:
+    from nlp_inference.backends.descriptors import backend_names
 
-    AUTO = "auto"
-    TORCH = "torch"
-    ONNX = "onnx"
+    names = [AUTO] if written == AUTO else [AUTO, *backend_names()]
+    if written not in names:
+        raise typer.BadParameter(f"{written!r} is not one of {', '.join(map(repr, names))}")
+    return written
+
+
+def _precision(written: str | None) -> str | None:
+    from nlp_inference.backends.descriptors import tolerances
+
+    known = [] if written is None else sorted({dtype for _, dtype in tolerances()})
+    if written is not None and written not in known:
+        raise typer.BadParameter(f"{written!r} is not one of {', '.join(map(repr, known))}")
+    return written
 
 
 Model = Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")]
 Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda:1; a GPU if there is one.")]
 Precision = Annotated[
-    Dtype | None,
+    str | None,
     typer.Option(
-        help="Precision of the weights; int8 is for ONNX Runtime. By default float32, or the one that was exported.",
+        callback=_precision,
+        metavar="float32|bfloat16|float16|int8",
+        help="Precision of the weights; int8 is for exported models. By default float32, or the one that was exported.",
         show_default=False,
     ),
 ]
-Backend = Annotated[BackendChoice, typer.Option(help="What runs the model; auto takes torch where it is installed.")]
+Backend = Annotated[
+    str,
+    typer.Option(
+        callback=_backend,
+        metavar="auto|torch|onnx|openvino",
+        help="What runs the model, a backend of an installed package too; auto takes torch where it is installed.",
+    ),
+]
 Revision = Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")]
 Trust = Annotated[
     bool,
@@ -83,10 +96,10 @@ class Loading:
 
     model: str
     device: str | None
-    dtype: Dtype | None
+    dtype: str | None
     revision: str
     trust_remote_code: bool
-    backend: BackendChoice = BackendChoice.AUTO
+    backend: str = AUTO
     token_budget: int | Literal["measured"] | None = None
     max_characters: int = MAX_CHARACTERS
 
@@ -101,9 +114,9 @@ def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED)
         with one_line_warnings(messages):
             return Predictor.from_pretrained(
                 loading.model,
-                backend=loading.backend.value,
+                backend=loading.backend,
                 device=loading.device,
-                dtype=None if loading.dtype is None else loading.dtype.value,
+                dtype=loading.dtype,
                 revision=loading.revision,
                 trust_remote_code=loading.trust_remote_code,
                 token_budget=loading.token_budget,

@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from nlp_inference.cli._shared import (
+    AUTO,
     NOT_CHECKED,
     Backend,
-    BackendChoice,
     Device,
     Loading,
     Model,
@@ -43,7 +43,7 @@ def drift(  # noqa: PLR0913 - each is an option of the command
         Path | None, typer.Option(help="In place of SOURCE: what Predictor.profile() counted, saved as JSON.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the report as JSON.")] = False,
-    backend: Backend = BackendChoice.AUTO,
+    backend: Backend = AUTO,
     device: Device = None,
     dtype: Precision = None,
     revision: Revision = "main",

@@ -15,8 +15,8 @@ from rich.console import Console
 from nlp_inference.cli._interrupt import stopping_between_records
 from nlp_inference.cli._progress import showing_progress
 from nlp_inference.cli._shared import (
+    AUTO,
     Backend,
-    BackendChoice,
     Device,
     Loading,
     Model,
@@ -106,7 +106,7 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     max_line_bytes: Annotated[
         int, typer.Option(min=1, help="A line or row of SOURCE with more bytes is recorded as failed.")
     ] = MAX_LINE_BYTES,
-    backend: Backend = BackendChoice.AUTO,
+    backend: Backend = AUTO,
     device: Device = None,
     dtype: Precision = None,
     revision: Revision = "main",
@@ -224,7 +224,7 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
         output_format=job.output_format,
         columns=job.columns,
         on_error=job.on_error.value,
-        backend=loading.backend.value,
+        backend=loading.backend,
         device=loading.device,
         dtype=_dtype_of(loading),
         revision=loading.revision,
@@ -341,6 +341,5 @@ class _Tally:
 def _dtype_of(loading: Loading) -> str:
     from nlp_inference.backends.choice import choose_backend, choose_dtype
 
-    dtype = None if loading.dtype is None else loading.dtype.value
-    backend = choose_backend(loading.model, backend=loading.backend.value, dtype=dtype)
-    return choose_dtype(loading.model, backend=backend, dtype=dtype)
+    backend = choose_backend(loading.model, backend=loading.backend, dtype=loading.dtype)
+    return choose_dtype(loading.model, backend=backend, dtype=loading.dtype)

@@ -11,11 +11,10 @@ from rich.text import Text
 
 from nlp_inference.cli._invariance import check_invariance
 from nlp_inference.cli._shared import (
+    AUTO,
     NOT_CHECKED,
     Backend,
-    BackendChoice,
     Device,
-    Dtype,
     Loading,
     Model,
     Precision,
@@ -47,7 +46,7 @@ def verify(  # noqa: PLR0913 - each is an option of the command
         bool, typer.Option("--strict", help="With --invariance: other windows and precisions must not differ either.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON, every value whole.")] = False,
-    backend: Backend = BackendChoice.AUTO,
+    backend: Backend = AUTO,
     device: Device = None,
     dtype: Precision = None,
     revision: Revision = "main",
@@ -72,23 +71,30 @@ def verify(  # noqa: PLR0913 - each is an option of the command
 
 
 def _replay(loading: Loading) -> "Verification":
-    from nlp_inference.backends.choice import backend_files, choose_backend, choose_dtype, exported_on_hub
+    from nlp_inference.backends.choice import (
+        backend_files,
+        choose_backend,
+        choose_dtype,
+        exported_on_hub,
+        runs_exports,
+    )
     from nlp_inference.golden import golden_file, read_golden
     from nlp_inference.golden import verify as verify_golden
     from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
 
     messages = Console(stderr=True, soft_wrap=True)
     try:
-        asked = None if loading.dtype is None else loading.dtype.value
-        chosen = choose_backend(loading.model, backend=loading.backend.value, dtype=asked)
-        if asked is None and chosen == "onnx" and not Path(loading.model).is_dir():
-            asked = exported_on_hub(artefact_folder(loading.model, files=SETTINGS_FILES, revision=loading.revision))
+        asked = loading.dtype
+        chosen = choose_backend(loading.model, backend=loading.backend, dtype=asked)
+        if asked is None and runs_exports(chosen) and not Path(loading.model).is_dir():
+            settings = artefact_folder(loading.model, files=SETTINGS_FILES, revision=loading.revision)
+            asked = exported_on_hub(settings, backend=chosen)
         dtype = choose_dtype(loading.model, backend=chosen, dtype=asked)
         files = (*SETTINGS_FILES, *backend_files(chosen, dtype=dtype))
         folder = artefact_folder(loading.model, files=files, needed=MODEL_NEEDS, revision=loading.revision)
         golden = read_golden(folder, name=golden_file(chosen, dtype))
         predictor = load_predictor(
-            replace(loading, model=str(folder), dtype=Dtype(dtype)), messages=messages, status=NOT_CHECKED
+            replace(loading, model=str(folder), backend=chosen, dtype=dtype), messages=messages, status=NOT_CHECKED
         )
         return verify_golden(predictor, golden)
     except NlpInferenceError as error:  # load_predictor says itself what it cannot load

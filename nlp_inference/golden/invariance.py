@@ -89,8 +89,8 @@ def run_invariance(
     """Predict the same documents in many ways, and compare each with every document predicted by itself.
 
     In float32 neither order nor batch size, padding or neighbours may change a span or a label, nor a score by more
-    than `TOLERANCES` says, and nor may the windows' offsets where a text fits one window. A longer text that is cut in
-    other places is read in another context, and another precision is other arithmetic: these are measured, not
+    than `tolerance_of` says, and nor may the windows' offsets where a text fits one window. A longer text that is cut
+    in other places is read in another context, and another precision is other arithmetic: these are measured, not
     required. So is everything if the predictor itself is not in float32.
 
     Args:

@@ -6,6 +6,7 @@ from random import Random
 
 from pydantic import ValidationError
 
+from nlp_inference.backends.descriptors import REFERENCE
 from nlp_inference.document import Document
 from nlp_inference.errors import ArtefactError
 from nlp_inference.golden.hostile import hostile_documents
@@ -144,7 +145,7 @@ def record_artefact(
             f"{count} golden records are too few to verify a model with, at least {MIN_RECORDS} are needed; take those "
             "of nlp_inference.golden.select_documents(validation, processor, own=...), which adds the hostile ones"
         )
-    predictor = Predictor.from_pretrained(folder, backend="torch", dtype=dtype, trust_remote_code=trust_remote_code)
+    predictor = Predictor.from_pretrained(folder, backend=REFERENCE, dtype=dtype, trust_remote_code=trust_remote_code)
     golden = record_golden(predictor, documents or select_documents([], predictor.processor))
     broken = next((record for record in golden.records if record.failed and record.origin != "hostile"), None)
     if broken is not None and broken.failed is not None:

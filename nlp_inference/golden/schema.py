@@ -7,14 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError, model_validator
 
 from nlp_inference._utils.saved_files import read_saved_file
-from nlp_inference.backends.onnx_files import onnx_golden_file
+from nlp_inference.backends.descriptors import GOLDEN_FILE, known_backend
 from nlp_inference.document import Annotation, Coverage, Document
 from nlp_inference.document.aligned_text import EditRecord
 from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import explain
-
-GOLDEN_FILE = "golden.json"
-"""Its name, beside the weights."""
 
 FORMAT_VERSION: Literal[2] = 2
 """Raised when an older library would misread a newer file; 2 keeps every logit."""
@@ -222,7 +219,8 @@ def golden_file(backend: str, dtype: str) -> str:
         >>> golden_file("torch", "bfloat16"), golden_file("onnx", "int8")
         ('golden.json', 'onnx/model_int8.golden.json')
     """
-    return onnx_golden_file(dtype) if backend == "onnx" else GOLDEN_FILE
+    descriptor = known_backend(backend)
+    return GOLDEN_FILE if descriptor is None else descriptor.golden_file(dtype)
 
 
 def read_golden(folder: str | Path, *, name: str = GOLDEN_FILE) -> GoldenFile:

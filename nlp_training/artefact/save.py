@@ -8,6 +8,7 @@ from typing import Any
 
 from nlp_inference import Document
 from nlp_inference.architectures.checkpoint_files import find_weight_files
+from nlp_inference.backends.descriptors import REFERENCE, find_backend
 from nlp_inference.backends.padding import PaddingWarning
 from nlp_inference.drift.profile import PROFILE_FILE
 from nlp_inference.golden import record_artefact
@@ -41,8 +42,9 @@ def save_artefact(
         model.save_pretrained(folder)
         trainer.processor.save_pretrained(folder)
         weights = find_weight_files(folder)
+        runtime = find_backend(REFERENCE).runtime
         fingerprint = Fingerprint.of(
-            trainer.processor, weights=weights, runtime="torch", folder=folder, model=type(model)
+            trainer.processor, weights=weights, runtime=runtime, folder=folder, model=type(model)
         )
         write_fingerprint(folder, fingerprint)
         (folder / REQUIREMENTS_FILE).write_text(inference_requirements(fingerprint), encoding="utf-8")

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.text import Text
 
 from nlp_inference import Predictor
+from nlp_inference.backends.descriptors import REFERENCE
 from nlp_inference.backends.padding import PaddingWarning
 from nlp_inference.golden import read_golden, verify
 from nlp_training.provenance.manifest import Replay
@@ -22,7 +23,7 @@ def replay_golden(model: Path) -> Replay:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PaddingWarning)  # it is in the result
-        predictor = Predictor.from_pretrained(model, backend="torch")
+        predictor = Predictor.from_pretrained(model, backend=REFERENCE)
     with predictor:
         found = verify(predictor, read_golden(model))
         return Replay(

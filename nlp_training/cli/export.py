@@ -1,4 +1,4 @@
-"""`nlp-training export`: a trained model for ONNX Runtime."""
+"""`nlp-training export`: a trained model for another backend, such as ONNX Runtime."""
 
 import json
 from enum import StrEnum
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
     from nlp_training.export import Exported, Refused
 
 
-class ExportDtype(StrEnum):
-    """Precision of an exported model."""
-
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
-    INT8 = "int8"
-
-
 class Int8Scales(StrEnum):
     """Where the scales of 8-bit activations come from."""
 
@@ -34,13 +26,22 @@ class Int8Scales(StrEnum):
 def export_run(
     run: Annotated[str, typer.Argument(help="The folder of a run, or its model folder.")],
     *,
+    backend: Annotated[str, typer.Option(metavar="onnx|openvino", help="What shall run the exported model.")] = "onnx",
     dtype: Annotated[
-        list[ExportDtype] | None,
-        typer.Option(help="A precision to export; once for each. All three, if none is given."),
+        list[str] | None,
+        typer.Option(
+            metavar="float32|bfloat16|float16|int8",
+            help="A precision to export; once for each. All that the backend runs here, if none is given.",
+        ),
     ] = None,
     int8_mode: Annotated[
-        Int8Scales, typer.Option(help="Scales of 8-bit activations: of each text, or of training documents.")
-    ] = Int8Scales.DYNAMIC,
+        Int8Scales | None,
+        typer.Option(
+            help="Scales of 8-bit activations: of each text, or of training documents. With onnx dynamic is the "
+            "default; openvino has static scales only.",
+            show_default=False,
+        ),
+    ] = None,
     max_drop: Annotated[float, typer.Option(min=0, help="Points that the score may fall.")] = 0.3,
     data: Annotated[
         str | None, typer.Option(help="Documents with gold to score on, in the place of the run's validation set.")
@@ -50,7 +51,7 @@ def export_run(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Say as JSON what was exported.")] = False,
 ) -> None:
-    """Export a model to ONNX, replay and score it, and keep what is as good. Exits with 1 if one is refused."""
+    """Export a model for another backend, replay and score it, keep what is as good. Exits with 1 if one is refused."""
     messages = Console(stderr=True, soft_wrap=True)
     with one_line_errors():
         from nlp_inference._utils.quiet import one_line_warnings, quiet_libraries
@@ -61,8 +62,9 @@ def export_run(
         with one_line_warnings(messages), messages.status("exporting"):
             found += export_model(
                 run,
-                dtypes=[each.value for each in dtype or ExportDtype],
-                int8_mode=int8_mode.value,
+                backend=backend,
+                dtypes=dtype or None,
+                int8_mode=None if int8_mode is None else int8_mode.value,
                 max_drop=max_drop,
                 data=None if data is None else source_fields(data),
                 trust_remote_code=trust_remote_code,
@@ -70,16 +72,17 @@ def export_run(
     if as_json:
         typer.echo(json.dumps([_as_json(one) for one in found], indent=2))
     else:
-        Console().print(_table(found), *_refusals(found), *_label_tables(found))
+        Console().print(_table(found, backend), *_refusals(found), *_label_tables(found))
     if not all(isinstance(one, Exported) for one in found):
         raise typer.Exit(1)
 
 
-def _table(found: "list[Exported | Refused]") -> Table:
+def _table(found: "list[Exported | Refused]", backend: str) -> Table:
+    from nlp_inference.backends.descriptors import find_backend
     from nlp_training.export import Exported
 
     name = next((one.score.name for one in found if one.score is not None), "score")
-    table = Table(title="exported to ONNX")
+    table = Table(title=f"exported to {find_backend(backend).library}")
     for heading in ("precision", "size", f"{name} of the weights", f"{name} exported", "points lost", ""):
         table.add_column(heading, justify="left" if heading in {"precision", ""} else "right")
     for one in found:

@@ -1,43 +1,32 @@
-"""An artefact's exported models: made, replayed, scored, and put beside the weights only if they are as good."""
+"""Export: write a model for a backend, replay and score it, and keep it beside the weights only if it is as good."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-import onnx
-from numpy.typing import NDArray
-
-from nlp_inference import Document, Predictor, Processor
-from nlp_inference.backends.onnx import OnnxBackend
-from nlp_inference.backends.onnx_files import ONNX_STEMS, onnx_file, onnx_golden_file
-from nlp_inference.backends.torch import load_model
+from nlp_inference import Document, Predictor
+from nlp_inference.backends.descriptors import REFERENCE, BackendDescriptor, ExportedFiles, find_backend
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_inference.golden import GoldenFile, Verification, read_golden, record_golden, require_verified, verify
 from nlp_inference.golden.schema import Origin
-from nlp_inference.predict.batching import token_budget_batches
 from nlp_inference.processor.fingerprint import Fingerprint
 from nlp_training.artefact.folder import SETTINGS_FILE, model_folder, write_fingerprint
 from nlp_training.config import load_config
 from nlp_training.config.user_modules import import_modules
 from nlp_training.data import load_documents
 from nlp_training.evaluation import evaluate_documents
-from nlp_training.export.graph import describe, export_graph, save_graph
-from nlp_training.export.precision import Int8Mode, to_float16, to_int8_dynamic, to_int8_static
+from nlp_training.export.base import ExportSource, Int8Mode, find_exporter
 from nlp_training.export.score import ScoreDrop, score_drop
 from nlp_training.trainer.build import load_splits
 
 MAX_DROP = 0.3
 """Points of the score that an exported model may lose."""
 
-CALIBRATION_DOCUMENTS = 256
-"""Training documents that the scales of activations are taken from (`int8_mode="static"`)."""
-
-_CALIBRATION_BUDGET = 1024
+DEFAULT_BACKEND = "onnx"
+"""What the base package can run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +64,26 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    """What all exports of an artefact are made of and compared with."""
+class _Reference:
+    """What the exports of an artefact are compared with."""
 
-    folder: Path
-    predictor: Predictor
-    weights: Mapping[str, str]
+    source: ExportSource
     golden: GoldenFile
     validation: Sequence[Document]
-    train: Sequence[Document]
     scores: Mapping[str, Any]
-
-    @property
-    def processor(self) -> Processor:
-        return self.predictor.processor
 
 
 def export_model(
     run: str | Path,
     *,
-    dtypes: Sequence[str] = tuple(ONNX_STEMS),
-    int8_mode: Int8Mode = "dynamic",
+    backend: str = DEFAULT_BACKEND,
+    dtypes: Sequence[str] | None = None,
+    int8_mode: Int8Mode | None = None,
     max_drop: float = MAX_DROP,
     data: str | Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
 ) -> Iterator[Exported | Refused]:
-    """Export a model to ONNX, one precision after the other.
+    """Export a model to a backend, one precision after the other.
 
     The weights must verify first. Then each exported model is replayed and scored: in float32 it must do what the
     golden records of the weights say; each gets golden records of its own, which it must repeat in batches too; and its
@@ -109,8 +92,9 @@ def export_model(
 
     Args:
         run: the folder of a run, or its `model` folder.
-        dtypes: precisions to export: `float32`, `float16`, `int8`.
-        int8_mode: where the scales of 8-bit activations come from.
+        backend: what shall run the exported model, such as `onnx` or `openvino`.
+        dtypes: precisions to export, such as `float32` and `int8`; `None` takes all that the backend runs here.
+        int8_mode: where the scales of 8-bit activations come from; `None` is the default of the backend.
         max_drop: points that the score may fall.
         data: documents with gold to score on, in the place of the run's validation documents.
         trust_remote_code: whether code that was saved with the model may run.
@@ -119,35 +103,50 @@ def export_model(
         What became of each precision.
 
     Raises:
-        ArtefactError: the model cannot be loaded, does not verify, or cannot be expressed in ONNX.
-        InvalidSpecError: there are no documents to score on, or none to calibrate with.
+        ArtefactError: the model cannot be loaded, does not verify, or cannot be expressed in the backend's format.
+        InvalidSpecError: nothing is exported to this backend, it does not run a precision, there are no documents to
+            score on, or none to calibrate with.
+        MissingExtraError: the backend or its exporter is not installed.
     """
-    source = _load(
-        model_folder(run),
-        data,
-        needs_train=int8_mode == "static" and "int8" in dtypes,
-        trust_remote_code=trust_remote_code,
-    )
-    with TemporaryDirectory(prefix=".export-", dir=source.folder.parent) as made:
-        plain = Path(made) / "plain.onnx"
-        save_graph(_graph(source, trust_remote_code=trust_remote_code), plain)
-        for dtype in dtypes:
-            path = Path(made) / Path(onnx_file(dtype)).name
-            mode = int8_mode if dtype == "int8" else ""
-            graph = _converted(plain, dtype, source, int8_mode=int8_mode)
-            describe(
-                graph,
-                weights=source.weights,
-                dtype=dtype,
-                quantization=mode,
-                limits=getattr(source.predictor.backend, "limits", None),
-                rows_apart=getattr(source.predictor.backend, "rows_apart", False),
-            )
-            save_graph(graph, path)
-            yield _judge(path, dtype, source, max_drop=max_drop)
+    descriptor = find_backend(backend)
+    exporter_class = find_exporter(descriptor)
+    descriptor.require()
+    wanted = exporter_class.precisions_here(descriptor) if dtypes is None else tuple(dtypes)
+    for dtype in wanted:
+        descriptor.check_precision(dtype)
+    mode = exporter_class.check_int8_mode(int8_mode)
+    needs_train = mode == "static" and "int8" in wanted
+    reference = _load(model_folder(run), data, needs_train=needs_train, trust_remote_code=trust_remote_code)
+    with TemporaryDirectory(prefix=".export-", dir=reference.source.folder.parent) as scratch:
+        exporter = exporter_class(reference.source, scratch=Path(scratch), int8_mode=mode)
+        made = Path(scratch) / "made"
+        for dtype in wanted:
+            paths = [made / name for name in _exported_files(descriptor).paths(dtype)]
+            paths[0].parent.mkdir(parents=True, exist_ok=True)
+            exporter.write(dtype, paths)
+            yield _judge(made, dtype, descriptor, reference, max_drop=max_drop)
 
 
-def _load(folder: Path, data: str | Mapping[str, Any] | None, *, needs_train: bool, trust_remote_code: bool) -> _Source:
+def _load(
+    folder: Path, data: str | Mapping[str, Any] | None, *, needs_train: bool, trust_remote_code: bool
+) -> _Reference:
+    splits, validation = _documents(folder, data, needs_train=needs_train)
+    require_verified(folder, trust_remote_code=trust_remote_code)
+    predictor = Predictor.from_pretrained(folder, backend=REFERENCE, trust_remote_code=trust_remote_code)
+    fingerprint = predictor.processor.fingerprint
+    if fingerprint is None:
+        raise ArtefactError(
+            f"the processor of {str(folder)!r} does not say which weights it was saved with, so that an export could "
+            "not be told from one of other weights; export the 'model' folder of a run"
+        )
+    source = ExportSource(folder, predictor, fingerprint.weights, splits.get("train", ()), trust_remote_code)
+    return _Reference(source, read_golden(folder), validation, evaluate_documents(predictor, validation))
+
+
+def _documents(
+    folder: Path, data: str | Mapping[str, Any] | None, *, needs_train: bool
+) -> tuple[Mapping[str, Sequence[Document]], Sequence[Document]]:
+    """The splits that the run was trained on, where they are needed, and the documents to score on."""
     configuration = folder / "training.yaml"
     splits: Mapping[str, Sequence[Document]] = {}
     if configuration.is_file():
@@ -163,71 +162,38 @@ def _load(folder: Path, data: str | Mapping[str, Any] | None, *, needs_train: bo
     if needs_train and not splits.get("train"):
         raise InvalidSpecError(
             f"{str(folder)!r} does not say what it was trained on, so that there is nothing to calibrate a static int8 "
-            "model with; export with --int8-mode dynamic"
+            "model with; export from the folder of the run, or to a backend that has --int8-mode dynamic"
         )
-    require_verified(folder, trust_remote_code=trust_remote_code)
-    predictor = Predictor.from_pretrained(folder, backend="torch", trust_remote_code=trust_remote_code)
-    fingerprint = predictor.processor.fingerprint
-    if fingerprint is None:
-        raise ArtefactError(
-            f"the processor of {str(folder)!r} does not say which weights it was saved with, so that an export could "
-            "not be told from one of other weights; export the 'model' folder of a run"
-        )
-    scores = evaluate_documents(predictor, validation)
-    golden = read_golden(folder)
-    return _Source(folder, predictor, fingerprint.weights, golden, validation, splits.get("train", ()), scores)
+    return splits, validation
 
 
-def _graph(source: _Source, *, trust_remote_code: bool) -> onnx.ModelProto:
-    processor = source.processor
-    model = load_model(
-        source.folder, task=processor.task, fingerprint=processor.fingerprint, trust_remote_code=trust_remote_code
-    )
-    return export_graph(model, processor)
-
-
-def _converted(plain: Path, dtype: str, source: _Source, *, int8_mode: Int8Mode) -> onnx.ModelProto:
-    scratch = plain.with_name("scratch.onnx")
-    if dtype == "float16":
-        return to_float16(onnx.load(plain))
-    if dtype == "int8" and int8_mode == "dynamic":
-        return to_int8_dynamic(plain, scratch)
-    if dtype == "int8":
-        return to_int8_static(plain, scratch, _calibration_batches(source))
-    return onnx.load(plain)
-
-
-def _calibration_batches(source: _Source) -> Iterator[dict[str, NDArray[np.int64]]]:
-    """Some training documents on the one route: as the predictor would read them."""
-    count = min(CALIBRATION_DOCUMENTS, len(source.train))
-    drawn = Random(0).sample(list(source.train), count)  # noqa: S311 - a sample
-    encoded = source.processor.encode([document.unannotated() for document in drawn])
-    rows = [row for one in encoded for row in source.processor.rows(one)]
-    for positions in token_budget_batches([len(row.input_ids) for row in rows], _CALIBRATION_BUDGET):
-        yield source.processor.layout.pad([rows[position] for position in positions])
-
-
-def _judge(path: Path, dtype: str, source: _Source, *, max_drop: float) -> Exported | Refused:
-    predictor = _predictor(path, dtype, source)
+def _judge(
+    made: Path, dtype: str, descriptor: BackendDescriptor, reference: _Reference, *, max_drop: float
+) -> Exported | Refused:
+    predictor = _predictor(made, dtype, descriptor, reference)
     if dtype == "float32":
-        same = verify(predictor, source.golden)
+        same = verify(predictor, reference.golden)
         if not same.ok:
             return Refused(dtype, f"it does not do what the golden records of the weights say: {same.first}", None)
-    golden = record_golden(predictor, _golden_documents(source.golden))
-    verification = verify(_predictor(path, dtype, source), golden)
+    golden = record_golden(predictor, _golden_documents(reference.golden))
+    verification = verify(_predictor(made, dtype, descriptor, reference), golden)
     if not verification.ok:
         return Refused(dtype, f"it does not repeat its own golden records: {verification.first}", None)
-    needs = source.processor.task.needs
-    score = score_drop(source.scores, evaluate_documents(predictor, source.validation), needs=needs)
+    needs = reference.source.processor.task.needs
+    score = score_drop(reference.scores, evaluate_documents(predictor, reference.validation), needs=needs)
     if score.points > max_drop:
         return Refused(dtype, f"{score.name} falls by {score.points:.2f} points, more than {max_drop:g}", score)
-    size = path.stat().st_size
-    return Exported(dtype, _keep(path, golden, dtype, source), size, score, verification)
+    size = sum((made / name).stat().st_size for name in _exported_files(descriptor).paths(dtype))
+    path = _keep(made, golden, dtype, descriptor, folder=reference.source.folder)
+    return Exported(dtype, path, size, score, verification)
 
 
-def _predictor(path: Path, dtype: str, source: _Source) -> Predictor:
-    backend = OnnxBackend.from_file(path, task=source.processor.task, dtype=dtype, device="cpu")
-    return Predictor(source.processor, backend, max_characters=None)
+def _predictor(made: Path, dtype: str, descriptor: BackendDescriptor, reference: _Reference) -> Predictor:
+    processor = reference.source.processor
+    backend = descriptor.load(
+        made, task=processor.task, device="cpu", dtype=dtype, fingerprint=None, trust_remote_code=False
+    )
+    return Predictor(processor, backend, max_characters=None)
 
 
 def _golden_documents(golden: GoldenFile) -> dict[Origin, list[Document]]:
@@ -237,14 +203,21 @@ def _golden_documents(golden: GoldenFile) -> dict[Origin, list[Document]]:
     return found
 
 
-def _keep(path: Path, golden: GoldenFile, dtype: str, source: _Source) -> Path:
+def _keep(made: Path, golden: GoldenFile, dtype: str, descriptor: BackendDescriptor, *, folder: Path) -> Path:
     """Put an exported model and its records beside the weights; it can be loaded once the fingerprint names it."""
-    target = source.folder / onnx_file(dtype)
-    target.parent.mkdir(exist_ok=True)
-    records = golden.write(path.parent, name=Path(onnx_golden_file(dtype)).name)
-    records.replace(source.folder / onnx_golden_file(dtype))
-    path.replace(target)
-    content = json.loads((source.folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+    files = _exported_files(descriptor)
+    (folder / files.folder).mkdir(exist_ok=True)
+    golden.write(made, name=files.golden_file(dtype)).replace(folder / files.golden_file(dtype))
+    content = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
     fingerprint = Fingerprint.model_validate(content["fingerprint"])
-    write_fingerprint(source.folder, fingerprint.with_export(target, runtime="onnxruntime"))
-    return target
+    for name in files.paths(dtype):
+        (made / name).replace(folder / name)
+        fingerprint = fingerprint.with_export(folder / name, runtime=descriptor.runtime)
+    write_fingerprint(folder, fingerprint)
+    return folder / files.paths(dtype)[0]
+
+
+def _exported_files(descriptor: BackendDescriptor) -> ExportedFiles:
+    if descriptor.exported is None:
+        raise InvalidSpecError(f"nothing is exported to the backend {descriptor.name!r}")
+    return descriptor.exported

@@ -1,10 +1,6 @@
 """A model of torch as an ONNX graph of any batch size and length."""
 
-import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +11,9 @@ from torch.export import Dim
 
 from nlp_inference import Processor, Task
 from nlp_inference.architectures.input_limits import ModelLimits
-from nlp_inference.backends.onnx_files import LIMITS_KEY, ROWS_APART_KEY, WEIGHTS_KEY
+from nlp_inference.backends.exported import export_metadata
 from nlp_inference.errors import ArtefactError
+from nlp_training._utils.library_messages import without_library_messages
 from nlp_training.export.attention import attention_as_operator
 
 OPSET = 23
@@ -47,7 +44,7 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
     names = list(batch)
     wrapped = _Named(model, task, names).eval()
     try:
-        with _quiet(), attention_as_operator(model):
+        with without_library_messages(), attention_as_operator(model):
             program = torch.onnx.export(
                 wrapped,
                 tuple(batch[name] for name in names),
@@ -94,12 +91,10 @@ def describe(
         rows_apart: whether its outputs depend on padding, so that every row must run alone.
     """
     opset = next(one.version for one in graph.opset_import if one.domain in ("", "ai.onnx"))
-    said = {"opset": str(opset), "dtype": dtype, "quantization": quantization, WEIGHTS_KEY: json.dumps(dict(weights))}
-    if limits is not None:
-        said[LIMITS_KEY] = json.dumps({name: found for name, found in limits._asdict().items() if found is not None})
-    if rows_apart:
-        said[ROWS_APART_KEY] = "true"
-    onnx.helper.set_model_props(graph, said)
+    said = export_metadata(
+        weights=weights, dtype=dtype, quantization=quantization, limits=limits, rows_apart=rows_apart
+    )
+    onnx.helper.set_model_props(graph, {"opset": str(opset), **said})
     graph.producer_name = "nlp-training export"
 
 
@@ -134,16 +129,3 @@ def _name_axes(graph: onnx.ModelProto) -> None:
                     f"the exported model reads {dimension.dim_value} {axis} of {value.name!r} and no other number; "
                     "serve it with torch"
                 )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch says of its own parts, such as of torchvision, which is not there."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

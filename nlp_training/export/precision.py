@@ -4,21 +4,17 @@ Weights are quantised to signed 8-bit numbers with a scale for each output (Jaco
 https://arxiv.org/abs/1712.05877), activations to unsigned ones; embeddings too, so that a file is a quarter as large.
 """
 
-import logging
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from nlp_training._utils.library_messages import without_library_messages
 from nlp_training.export.fixed_scales import with_fixed_scales
-
-Int8Mode = Literal["dynamic", "static"]
-"""Where the scales of activations come from: each text itself, or training documents, once and for all."""
 
 _CONSTANT_WEIGHTS: dict[str, Any] = {"MatMulConstBOnly": True}
 """Products of two activations, as in attention, stay in float32."""
@@ -45,7 +41,7 @@ def to_int8_dynamic(source: Path, target: Path) -> onnx.ModelProto:
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with _quiet():
+    with without_library_messages():  # that a graph could be prepared, which changes nothing here
         quantize_dynamic(
             source,
             target,
@@ -66,14 +62,3 @@ def to_int8_static(source: Path, target: Path, batches: Iterable[Mapping[str, ND
         batches: what the model reads, as the processor makes it.
     """
     return with_fixed_scales(to_int8_dynamic(source, target), batches)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what it logs of every file, to the root logger: that it could be prepared, which changes nothing here."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -12,7 +12,7 @@ import yaml
 from nlp_inference._utils.digests import file_digest
 from nlp_inference.architectures.checkpoint_files import PICKLE_SUFFIXES, find_weight_files
 from nlp_inference.architectures.model_code import sources_in
-from nlp_inference.backends.onnx_files import ONNX_FOLDER, ONNX_STEMS, exported, onnx_file, onnx_golden_file
+from nlp_inference.backends.descriptors import ExportedFiles, all_backends
 from nlp_inference.errors import PublishError
 from nlp_training.artefact.folder import model_folder
 
@@ -37,7 +37,6 @@ _MAY_COME = (
     "vocab.json",
     "vocab.txt",
 )
-_EXPORTS = frozenset(name for dtype in ONNX_STEMS for name in (onnx_file(dtype), onnx_golden_file(dtype)))
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _CODE_RUNS = frozenset({*PICKLE_SUFFIXES, ".pickle", ".joblib", ".h5", ".keras", ".npy", ".msgpack"})
 _SECRETS = {
@@ -55,7 +54,7 @@ class Release:
         folder: where the files are.
         files: those that are sent, by name; exported models are named as `onnx/model.onnx`.
         weights: those of `files` that are weights, exported ones too.
-        exports: the precisions of the exported models among `files`.
+        exports: backend and precision of each exported model among `files`.
         code: those of `files` that are the source of custom transforms, which the user asked to be saved.
         left_out: names of what else is there, and stays here.
     """
@@ -63,7 +62,7 @@ class Release:
     folder: Path
     files: dict[str, Path]
     weights: frozenset[str]
-    exports: tuple[str, ...]
+    exports: tuple[tuple[str, str], ...]
     code: frozenset[str]
     left_out: tuple[str, ...]
 
@@ -84,24 +83,32 @@ def find_release(run: str | Path) -> Release:
     missing = [name for name in _NEEDED if name not in there]
     if missing:
         raise PublishError(f"{str(folder)!r} has no {', '.join(missing)}; publish a folder that nlp-training wrote")
-    _refuse_pickles(there)
-    exports = tuple(exported(folder))
-    weights = {path.name for path in find_weight_files(folder)} | set(map(onnx_file, exports))
+    exported = {(name, dtype): files for name, files in _exported_files().items() for dtype in files.in_folder(folder)}
+    weights = {path.name for path in find_weight_files(folder)}
+    exports = {path for (_, dtype), files in exported.items() for path in files.paths(dtype)}
+    _refuse_pickles(name for name in there if name not in exports)  # backends read them as tensors, never as pickles
+    weights |= exports
     code = _custom_code(folder)
-    wanted = {*_NEEDED, *_MAY_COME, *weights, *map(onnx_golden_file, exports), *code}
+    records = {files.golden_file(dtype) for (_, dtype), files in exported.items()}
+    wanted = {*_NEEDED, *_MAY_COME, *weights, *records, *code}
     files = {name: path for name, path in there.items() if name in wanted and path.is_file()}
     _refuse_secrets({name: path for name, path in files.items() if name not in weights})
-    return Release(
-        folder, files, frozenset(weights), exports, frozenset(code), tuple(name for name in there if name not in files)
-    )
+    left_out = tuple(name for name in there if name not in files)
+    return Release(folder, files, frozenset(weights), tuple(exported), frozenset(code), left_out)
+
+
+def _exported_files() -> dict[str, ExportedFiles]:
+    """Where an artefact keeps exported models, by backend."""
+    return {one.name: one.exported for one in all_backends() if one.exported is not None}
 
 
 def _files_in(folder: Path) -> dict[str, Path]:
-    """What lies in a folder, by name; in the folder of the exported models, each file of it."""
+    """What lies in a folder, by name; in the folders of exported models, each file of them."""
     found = {path.name: path for path in sorted(folder.iterdir())}
-    if (exports := folder / ONNX_FOLDER).is_dir():
-        del found[ONNX_FOLDER]
-        found |= {f"{ONNX_FOLDER}/{path.name}": path for path in sorted(exports.iterdir())}
+    for name in sorted({files.folder for files in _exported_files().values()}):
+        if (exports := folder / name).is_dir():
+            del found[name]
+            found |= {f"{name}/{path.name}": path for path in sorted(exports.iterdir())}
     return found
 
 
@@ -112,7 +119,13 @@ def is_ours(name: str) -> bool:
         >>> is_ours("model-00001-of-00002.safetensors"), is_ours("golden.json"), is_ours("LICENSE")
         (True, True, False)
     """
-    return name in {*_NEEDED, *_MAY_COME, *_EXPORTS} or _WEIGHTS.fullmatch(name) is not None
+    exports = {
+        path
+        for files in _exported_files().values()
+        for dtype in files.stems
+        for path in (*files.paths(dtype), files.golden_file(dtype))
+    }
+    return name in {*_NEEDED, *_MAY_COME, *exports} or _WEIGHTS.fullmatch(name) is not None
 
 
 def sources_of_release(settings: bytes) -> frozenset[str]:

@@ -64,7 +64,8 @@ def plan_release(run: str | Path, repo_id: str, *, trust_remote_code: bool = Fal
         PublishError: the id is none; the model is not whole or holds what must not be published; its card is no model
             card; or it changed meanwhile.
         InvalidSpecError: its configuration cannot be read, or a module of it cannot be imported.
-        ArtefactError: the model cannot be loaded, or does not verify.
+        ArtefactError: the model or an export of it cannot be loaded, or does not verify.
+        MissingExtraError: the backend of an export is not installed, so that it cannot be verified.
     """
     _check_id(repo_id)
     release = find_release(run)
@@ -76,10 +77,10 @@ def plan_release(run: str | Path, repo_id: str, *, trust_remote_code: bool = Fal
         import_modules([one for one in modules if not is_file(one)])  # a file's code travels: it is trusted, or not
         contents[_CONFIGURATION] = published_configuration(configuration)
     golden.require_verified(release.folder, trust_remote_code=trust_remote_code)
-    for dtype in release.exports:
+    for backend, dtype in release.exports:
         Predictor.from_pretrained(
             release.folder,
-            backend="onnx",
+            backend=backend,
             dtype=dtype,
             device="cpu",
             verify=True,

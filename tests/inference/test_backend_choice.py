@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from nlp_inference.backends.choice import choose_backend, choose_dtype, exported_on_hub
-from nlp_inference.backends.onnx_files import ONNX_STEMS
+from nlp_inference.backends.onnx_files import FILES
 
 
 def exported(folder: Path, *dtypes: str) -> Path:
     (folder / "onnx").mkdir()
     for dtype in dtypes:
-        (folder / "onnx" / f"{ONNX_STEMS[dtype]}.onnx").touch()
+        (folder / "onnx" / f"{FILES.stems[dtype]}.onnx").touch()
     return folder
 
 
@@ -40,13 +40,13 @@ def test_a_folder_that_holds_only_the_int8_export_is_run_by_onnx(tmp_path: Path)
 
 @pytest.mark.parametrize(("dtypes", "expected"), CASES[:4])
 def test_on_the_hub_the_fingerprint_says_what_was_exported(tmp_path: Path, dtypes, expected: str) -> None:
-    exports = {f"{ONNX_STEMS[dtype]}.onnx": "0" * 64 for dtype in dtypes}
+    exports = {f"{FILES.stems[dtype]}.onnx": "0" * 64 for dtype in dtypes}
     settings = {"fingerprint": {"exports": exports}}
     (tmp_path / "processor_config.json").write_text(json.dumps(settings), encoding="utf-8")
-    assert exported_on_hub(tmp_path) == expected
+    assert exported_on_hub(tmp_path, backend="onnx") == expected
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"fingerprint": null}', '{"fingerprint": {"exports": []}}'])
 def test_settings_that_say_nothing_of_exports_say_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / "processor_config.json").write_text(content, encoding="utf-8")
-    assert exported_on_hub(tmp_path) is None
+    assert exported_on_hub(tmp_path, backend="onnx") is None

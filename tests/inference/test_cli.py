@@ -129,7 +129,7 @@ def test_without_its_extra_the_command_says_in_one_line_how_to_install_it(
     def absent(module: str, *, extra: str) -> None:
         raise MissingExtraError(f'{module!r} is not installed: pip install "nlp-inference[{extra}]"')
 
-    monkeypatch.setattr("nlp_inference.backends.choice.require", absent)
+    monkeypatch.setattr("nlp_inference.backends.descriptors.require", absent)
     result = runner.invoke(app, ["predict", str(saved_model), "-"], input="Rome\n")
     assert result.exit_code == 1
     [said] = result.stderr.splitlines()

@@ -29,7 +29,7 @@ from nlp_inference.golden.compare import first_difference
 from nlp_inference.golden.hostile import HOSTILE_TEXTS
 from nlp_inference.golden.outputs import numbers_of, whole_output
 from nlp_inference.golden.schema import GOLDEN_FILE, MAX_BYTES, STAGES, Failed, Final
-from nlp_inference.golden.tolerance import TOLERANCES, Tolerance
+from nlp_inference.golden.tolerance import Tolerance, tolerance_of
 from nlp_inference.transforms.base import Transform
 
 runner = CliRunner()
@@ -343,7 +343,7 @@ def test_categories_behind_the_best_may_change_places_only_where_scores_tell_no_
 
 def test_the_looser_tolerance_of_two_precisions_counts(saved_model: Path, golden: GoldenFile) -> None:
     verification = verify(Predictor.from_pretrained(saved_model, dtype="bfloat16"), golden)
-    assert verification.logits_within == TOLERANCES["torch", "bfloat16"].absolute
+    assert verification.logits_within == tolerance_of("torch", "bfloat16").absolute
     assert (verification.dtype, verification.recorded_dtype, verification.bit_for_bit) == ("bfloat16", "float32", 0)
     assert not [one for one in verification.differences if one.stage == "logits"]
     again = golden.model_copy(update={"dtype": "bfloat16"})

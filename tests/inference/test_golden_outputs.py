@@ -20,11 +20,11 @@ from nlp_inference.golden.outputs import (
     whole_output,
 )
 from nlp_inference.golden.schema import GoldenRecord, Output
-from nlp_inference.golden.tolerance import TOLERANCES, Tolerance
+from nlp_inference.golden.tolerance import Tolerance, tolerance_of
 
 Logits = NDArray[np.float32]
 
-FLOAT32 = TOLERANCES["torch", "float32"]
+FLOAT32 = tolerance_of("torch", "float32")
 TOKENS, LABELS = 512, 9
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from nlp_inference.golden import read_golden
 from nlp_inference.golden.invariance import run_invariance
 from nlp_training.cli import app as training
 from nlp_training.export import exporter
+from nlp_training.export import onnx as onnx_exporter
 from nlp_training.export.fixed_scales import with_fixed_scales
 from nlp_training.export.graph import OPSET, describe, export_graph, save_graph
 from nlp_training.export.precision import to_int8_dynamic
@@ -87,23 +89,34 @@ QUICK = ("bert", "deberta-v2", "modernbert")
         ("bert", "text"),
     ],
 )
-def test_every_architecture_answers_the_same_for_any_number_of_rows_and_tokens(architecture, kind, request, tmp_path):
+def test_every_architecture_has_the_same_outputs_for_any_rows_and_tokens(architecture, kind, request, tmp_path):
     processor = request.getfixturevalue(f"{kind}_processor")
     model = narrow_model(architecture, processor.task)
     graph = export_graph(model, processor)
     describe(graph, weights={"model.safetensors": "0" * 64}, dtype="float32")
-    backend = OnnxBackend.from_file(
-        save_graph(graph, tmp_path / "model.onnx"), task=processor.task, dtype="float32", device="cpu", threads=1
-    )
+    path = save_graph(graph, tmp_path / "model.onnx")
+    backends = [OnnxBackend.from_file(path, task=processor.task, dtype="float32", device="cpu", threads=1)]
+    if find_spec("openvino") is not None:
+        backends.append(converted_for_openvino(path, processor.task))
     for texts in (TEXTS, TEXTS[:1], TEXTS[2:3]):
         batch = processor(texts)
         with torch.inference_mode():
             expected = model(**{name: torch.from_numpy(array) for name, array in batch.items()})
-        answered = backend.forward(batch)
         read = batch["attention_mask"].astype(bool) if kind in ("token", "crf") else ...
-        np.testing.assert_allclose(answered["logits"][read], expected.logits.numpy()[read], atol=1e-5)
-        for name in processor.task.outputs[1:]:
-            np.testing.assert_allclose(answered[name], expected[name].numpy(), atol=1e-6)
+        for outputs in (backend.forward(batch) for backend in backends):
+            np.testing.assert_allclose(outputs["logits"][read], expected.logits.numpy()[read], atol=1e-5)
+            for name in processor.task.outputs[1:]:
+                np.testing.assert_allclose(outputs[name], expected[name].numpy(), atol=1e-6)
+
+
+def converted_for_openvino(path, task):
+    import openvino
+
+    from nlp_inference.backends.openvino import OpenVinoBackend
+
+    target = path.with_suffix(".xml")
+    openvino.save_model(openvino.Core().read_model(path), target, compress_to_fp16=False)
+    return OpenVinoBackend.from_file(target, task=task, dtype="float32", threads=1)
 
 
 def test_attention_is_one_operator_around_which_nothing_is_transposed(token_processor):
@@ -286,14 +299,14 @@ def worse(predictor, scores):
 
 def test_a_graph_that_answers_otherwise_is_refused_by_the_golden_records(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path / "model")
-    honest = exporter.export_graph
+    honest = onnx_exporter.export_graph
 
     def skewed(model, processor):
         with torch.no_grad():
             model.classifier.bias[0] += 1.0
         return honest(model, processor)
 
-    monkeypatch.setattr(exporter, "export_graph", skewed)
+    monkeypatch.setattr(onnx_exporter, "export_graph", skewed)
     [refused] = exporter.export_model(tmp_path / "model", dtypes=["float32"])
     assert "it does not do what the golden records of the weights say" in refused.reason
     assert "differs in 'logits'" in refused.reason
@@ -362,7 +375,7 @@ def test_auto_takes_what_the_artefact_holds(copy):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"backend": "tensorflow"}, "the backend is 'tensorflow'; write 'auto', 'torch' or 'onnx'"),
+        ({"backend": "tensorflow"}, "the backend is 'tensorflow'; write 'auto', 'onnx'.* or 'torch'"),
         ({"backend": "onnx", "dtype": "bfloat16"}, "but got the precision 'bfloat16'"),
         ({"backend": "onnx", "device": "tpu"}, "the device is 'tpu'"),
         ({"backend": "onnx", "device": "cuda:0"}, "install onnxruntime-gpu in the place of onnxruntime"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from nlp_inference.backends.choice import BackendName, choose_backend
+from nlp_inference.backends.choice import choose_backend
 from nlp_inference.document import Document, FailedDocument
 from nlp_inference.document.inputs import USUAL, Columns
 from nlp_inference.document.limits import MAX_CHARACTERS, MAX_LINE_BYTES
@@ -45,7 +45,7 @@ class Job:
     output_format: FileFormat = FileFormat.LINES
     columns: Columns = USUAL
     on_error: Literal["raise", "record"] = "record"
-    backend: BackendName = "auto"
+    backend: str = "auto"
     device: str | None = None
     dtype: str = "float32"
     revision: str = "main"
@@ -69,7 +69,7 @@ class PinnedModel:
 
     revision: str
     digest: str
-    backend: Literal["torch", "onnx"]
+    backend: str
 
 
 def pin_model(job: Job) -> PinnedModel:

@@ -1,0 +1,292 @@
+"""OpenVINO: models that `nlp-training export --backend openvino` wrote, on Intel and AMD CPUs.
+
+Importing this module does not import `openvino`.
+
+Source: https://docs.openvino.ai/2026/api/ie_python_api/api.html
+"""
+
+import threading
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp_inference._utils.cores import cpu_name
+from nlp_inference._utils.foreign_errors import as_artefact_errors
+from nlp_inference._utils.forks import ForkSafeLock, generation
+from nlp_inference.backends.base import Backend
+from nlp_inference.backends.descriptors import (
+    BFLOAT16_TOLERANCE,
+    FLOAT32_TOLERANCE,
+    INT8_TOLERANCE,
+    BackendDescriptor,
+    ExportedFiles,
+)
+from nlp_inference.backends.exported import (
+    ROWS_APART_KEY,
+    available_threads,
+    check_outputs,
+    load_exported,
+    read_limits,
+)
+from nlp_inference.backends.rows import LEAST_TOKENS, rows_without_padding, stacked_outputs
+from nlp_inference.errors import ArtefactError, InvalidSpecError
+from nlp_inference.processor.fingerprint import Fingerprint
+from nlp_inference.tasks import Task
+
+if TYPE_CHECKING:
+    import openvino
+
+METADATA = "nlp_inference"
+"""Under which key of a file's runtime information the exporter writes its metadata."""
+
+REFUSED_OPERATORS = frozenset({"Assign", "If", "Loop", "ReadValue", "TensorIterator"})
+"""Loops, which may run without end; branches, which may hold loops; variables, which keep values between batches."""
+
+_TOKEN_BUDGET = 1024
+_ARITHMETIC = MappingProxyType({"float32": "f32", "bfloat16": "bf16", "int8": "f32"})
+"""What is computed with where a model does not say otherwise. OpenVINO alone would take bfloat16 for float32 models."""
+
+_BFLOAT16 = "BF16"
+_OF_THIS_PROCESS = frozenset({"_compiled", "_compiling", "_local"})
+
+
+def _load(
+    folder: Path,
+    *,
+    task: Task,
+    device: str | None,
+    dtype: str,
+    fingerprint: Fingerprint | None,
+    trust_remote_code: bool,
+) -> Backend:
+    del trust_remote_code  # an exported model holds no code of a model class
+    return OpenVinoBackend.from_pretrained(folder, task=task, device=device, dtype=dtype, fingerprint=fingerprint)
+
+
+OPENVINO = BackendDescriptor(
+    name="openvino",
+    library="OpenVINO",
+    modules=("openvino",),
+    extra="openvino",
+    runtime="openvino",
+    tolerances=MappingProxyType({"float32": FLOAT32_TOLERANCE, "bfloat16": BFLOAT16_TOLERANCE, "int8": INT8_TOLERANCE}),
+    load=_load,
+    exported=ExportedFiles(
+        folder="openvino",
+        stems=MappingProxyType({"float32": "model", "bfloat16": "model_bf16", "int8": "model_int8"}),
+        suffixes=(".xml", ".bin"),
+    ),
+    exporter="nlp_training.export.openvino:OpenVinoExporter",
+    auto_rank=10,  # before ONNX Runtime: whoever exports to it and installs it wants its speed
+)
+
+
+class OpenVinoBackend:
+    """Runs an exported model with OpenVINO on a CPU.
+
+    A model whose outputs depend on padding runs each row of a batch alone; see `nlp_inference.backends.padding`. The
+    scales of int8 models are constants, so that their rows share batches.
+
+    Args:
+        path: the `.xml` file; the `.bin` file with its weights is beside it.
+        task: names the outputs to return.
+        dtype: the precision that was exported: `float32`, `bfloat16` or `int8`.
+        threads: of the CPU, to compute on.
+
+    Raises:
+        ArtefactError: the model has no output that the task reads, or operators that no exported model has.
+        InvalidSpecError: it is in bfloat16, which this CPU does not have.
+
+    Example:
+        >>> folder = artefact_folder("org/model", files=OPENVINO.files("int8"))  # doctest: +SKIP
+        >>> backend = OpenVinoBackend.from_pretrained(folder, task=task, dtype="int8")  # doctest: +SKIP
+        >>> backend.forward(processor(["Ana lives in Rome"]))["logits"].shape  # doctest: +SKIP
+        (1, 6, 3)
+    """
+
+    name = OPENVINO.name
+    token_budget = _TOKEN_BUDGET
+    probe_tolerance: float | None = None  # the exporter says whether padding matters
+
+    def __init__(self, path: Path, *, task: Task, dtype: str, threads: int = 1) -> None:
+        import openvino
+
+        self.path = path
+        self.dtype = dtype
+        self.threads = threads
+        self.pad_token_id = 0  # until a Predictor says what its processor pads with
+        self._outputs = list(task.outputs)
+        self._nothing_compiled()
+        if dtype == "bfloat16" and not has_bfloat16():
+            raise InvalidSpecError("this CPU has no bfloat16; load the model with dtype='float32' or 'int8'")
+        model = _read(path)
+        self.metadata = _metadata(model)
+        self.rows_apart = self.metadata.get(ROWS_APART_KEY) == "true"
+        self.limits = read_limits(self.metadata)
+        self._inputs = [one.get_any_name() for one in model.inputs]
+        check_outputs([name for one in model.outputs for name in one.get_names()], task=task)
+        self.runs_on = f"{cpu_name()}, openvino {openvino.__version__.partition('-')[0]}"
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        task: Task,
+        dtype: str = "float32",
+        device: str | None = None,
+        threads: int | None = None,
+        fingerprint: Fingerprint | None = None,
+    ) -> "OpenVinoBackend":
+        """Load the exported model of an artefact, ready to predict.
+
+        Args:
+            folder: the artefact.
+            task: what the model must be for.
+            dtype: which of the exported models: `float32`, `bfloat16` or `int8`.
+            device: `"cpu"` or `None`, which is the same.
+            threads: cores to use; `None` takes `OMP_NUM_THREADS`, as torch does, or all that this process may use.
+            fingerprint: what the processor says of the weights, and of what was exported of them; `None` checks
+                nothing.
+
+        Warns:
+            FingerprintWarning: it was exported with another version of OpenVINO.
+
+        Raises:
+            ArtefactError: there is no such file, it was exported from other weights, is not the one that was verified,
+                has operators that no exported model has, does not have the outputs that the task reads, or
+                `config.json` beside it names other labels than the task.
+            InvalidSpecError: the precision is none of the three, the CPU does not have it, or the device is another.
+        """
+        if device not in (None, "cpu"):
+            raise InvalidSpecError(f"the device is {device!r}; with OpenVINO write 'cpu'")
+        return load_exported(
+            OPENVINO,
+            folder,
+            task=task,
+            dtype=dtype,
+            fingerprint=fingerprint,
+            open_file=partial(cls.from_file, task=task, dtype=dtype, threads=threads),
+        )
+
+    @classmethod
+    def from_file(cls, path: Path, *, task: Task, dtype: str, threads: int | None = None) -> "OpenVinoBackend":
+        """Load one exported file and check nothing but that it fits the task; see `from_pretrained`."""
+        with as_artefact_errors(f"the exported model {str(path)!r}"):
+            backend = cls(path, task=task, dtype=dtype, threads=threads or available_threads())
+            backend._request()  # so that a model that cannot be compiled is refused now
+            return backend
+
+    @property
+    def padding_matters(self) -> bool:
+        """Whether the outputs depend on padding, so that each row runs alone."""
+        return self.rows_apart
+
+    def use_threads(self, count: int) -> None:
+        """Compute on so many threads of the CPU where the calling thread calls `forward`."""
+        self._local.count = count
+
+    def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
+        """Run one batch; see `Backend.forward`."""
+        inputs = {name: batch[name] for name in self._inputs}
+        if not self.rows_apart:
+            return self._run(inputs)
+        rows = rows_without_padding(inputs, least=LEAST_TOKENS, pad_token_id=self.pad_token_id)
+        return stacked_outputs([self._run(row) for row in rows])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_PROCESS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._nothing_compiled()
+
+    def _nothing_compiled(self) -> None:
+        self._compiled: dict[tuple[int, int], openvino.CompiledModel] = {}
+        self._compiling = ForkSafeLock()
+        self._local = threading.local()
+
+    def _run(self, inputs: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
+        outputs = self._request().infer({name: np.ascontiguousarray(array) for name, array in inputs.items()})
+        return {name: outputs[name] for name in self._outputs}
+
+    def _request(self) -> "openvino.InferRequest":
+        """The request of this thread: one runs one batch at a time."""
+        share = 1 if self.rows_apart else int(getattr(self._local, "count", self.threads))
+        key = generation(), max(1, self.threads // share)
+        requests: dict[tuple[int, int], openvino.InferRequest] = vars(self._local).setdefault("requests", {})
+        if key not in requests:
+            requests[key] = self._compile(key).create_infer_request()
+        return requests[key]
+
+    def _compile(self, key: tuple[int, int]) -> "openvino.CompiledModel":
+        """The model for so many batches at a time; the threads of a parent do not live on in what it forks."""
+        with self._compiling:
+            if key not in self._compiled:
+                _, streams = key
+                self._compiled[key] = _core().compile_model(
+                    _read(self.path),
+                    "CPU",
+                    {
+                        "INFERENCE_PRECISION_HINT": _ARITHMETIC[self.dtype],
+                        "INFERENCE_NUM_THREADS": self.threads,
+                        "NUM_STREAMS": streams,
+                        "ENABLE_CPU_PINNING": False,  # other processes share the cores
+                    },
+                )
+            return self._compiled[key]
+
+
+def has_bfloat16() -> bool:
+    """Whether OpenVINO computes in bfloat16 on this CPU, which needs AVX-512 BF16 or AMX.
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+    """
+    return _BFLOAT16 in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _core() -> "openvino.Core":
+    import openvino
+
+    return openvino.Core()
+
+
+def _read(path: Path) -> "openvino.Model":
+    """Read a model and nothing but its two files: this format names no other file, and holds no code.
+
+    `Core.read_model` goes by the contents and would take an ONNX file of this name too, which may name other files.
+
+    Raises:
+        ArtefactError: it cannot be read, or has an operator that no exported model has.
+    """
+    from openvino.frontend import FrontEndManager
+
+    reader = FrontEndManager().load_by_framework("ir")
+    try:
+        model: openvino.Model = reader.convert(reader.load(str(path)))
+    except RuntimeError as error:
+        cause = next((line for line in reversed(str(error).splitlines()) if line.strip()), "it is damaged")
+        raise ArtefactError(
+            f"the exported model {str(path)!r} cannot be read: {cause:.300}; export it again"
+        ) from error
+    refused = sorted({one.get_type_name() for one in model.get_ops()} & REFUSED_OPERATORS)
+    if refused:
+        raise ArtefactError(
+            f"the exported model {str(path)!r} holds the operator {refused[0]}, which may run without end or depend on "
+            "earlier batches, and which no model that nlp-training exports has; export it again, or run it with torch"
+        )
+    return model
+
+
+def _metadata(model: "openvino.Model") -> dict[str, str]:
+    if not model.has_rt_info(METADATA):
+        return {}
+    found = model.get_rt_info(METADATA)
+    values = found.value if hasattr(found, "value") else found
+    return {str(name): str(getattr(value, "value", value)) for name, value in dict(values).items()}

@@ -1,0 +1,153 @@
+"""What an exporter is: it writes the files of one backend, from the weights of an artefact."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from random import Random
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nlp_inference import Document, Predictor, Processor
+from nlp_inference.architectures.input_limits import ModelLimits
+from nlp_inference.backends.descriptors import BackendDescriptor
+from nlp_inference.backends.torch import load_model
+from nlp_inference.errors import InvalidSpecError
+from nlp_inference.predict.batching import token_budget_batches
+
+Int8Mode = Literal["dynamic", "static"]
+"""Where the scales of 8-bit activations come from: each text itself, or training documents, once and for all."""
+
+CALIBRATION_DOCUMENTS = 256
+"""Training documents that the scales of activations are taken from (`int8_mode="static"`)."""
+
+_CALIBRATION_BUDGET = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSource:
+    """What an exporter reads.
+
+    Args:
+        folder: the artefact.
+        predictor: of its weights.
+        weights: SHA-256 of the files of weights, by name.
+        train: the training documents, where the exporter needs them.
+        trust_remote_code: whether code that was saved with the model may run.
+    """
+
+    folder: Path
+    predictor: Predictor
+    weights: Mapping[str, str]
+    train: Sequence[Document] = ()
+    trust_remote_code: bool = False
+
+    @property
+    def processor(self) -> Processor:
+        """Makes the inputs of the model."""
+        return self.predictor.processor
+
+    @property
+    def limits(self) -> ModelLimits | None:
+        """How many tokens and positions the model has embeddings for."""
+        return getattr(self.predictor.backend, "limits", None)
+
+    @property
+    def rows_apart(self) -> bool:
+        """Whether the outputs of the model depend on padding, so that every row must run alone."""
+        return bool(getattr(self.predictor.backend, "rows_apart", False))
+
+    def model(self) -> torch.nn.Module:
+        """A new copy of the model, in float32, ready to predict."""
+        processor = self.processor
+        loaded: torch.nn.Module = load_model(
+            self.folder,
+            task=processor.task,
+            fingerprint=processor.fingerprint,
+            trust_remote_code=self.trust_remote_code,
+        )
+        return loaded
+
+    def calibration_batches(self) -> Iterator[dict[str, NDArray[np.int64]]]:
+        """Batches of some training documents, as a `Predictor` makes them; each input is `[rows, tokens]`."""
+        count = min(CALIBRATION_DOCUMENTS, len(self.train))
+        drawn = Random(0).sample(list(self.train), count)  # noqa: S311 - a sample
+        encoded = self.processor.encode([document.unannotated() for document in drawn])
+        rows = [row for one in encoded for row in self.processor.rows(one)]
+        for positions in token_budget_batches([len(row.input_ids) for row in rows], _CALIBRATION_BUDGET):
+            yield self.processor.layout.pad([rows[position] for position in positions])
+
+
+class Exporter(ABC):
+    """Writes the files of one backend. The descriptor of the backend names the subclass in `exporter`.
+
+    Args:
+        source: what to export.
+        scratch: a folder for files that are used meanwhile.
+        int8_mode: one of `int8_modes`.
+    """
+
+    int8_modes: ClassVar[tuple[Int8Mode, ...]] = ()
+    """Where the scales of 8-bit activations may come from, the default first; none if there are no such scales."""
+
+    def __init__(self, source: ExportSource, *, scratch: Path, int8_mode: Int8Mode | None) -> None:
+        self.source = source
+        self.scratch = scratch
+        self.int8_mode = int8_mode
+
+    @abstractmethod
+    def write(self, dtype: str, paths: Sequence[Path]) -> None:
+        """Write the files of one precision; the folder is there.
+
+        Args:
+            dtype: the precision, one of those that the descriptor names.
+            paths: the files to write, in the order of the descriptor's `exported.suffixes`.
+
+        Raises:
+            ArtefactError: the model cannot be expressed in this format.
+        """
+
+    @classmethod
+    def precisions_here(cls, descriptor: BackendDescriptor) -> tuple[str, ...]:
+        """The precisions that are exported where none is asked for: all that this machine can run."""
+        return tuple(descriptor.exported.stems) if descriptor.exported is not None else ()
+
+    @classmethod
+    def check_int8_mode(cls, mode: Int8Mode | None) -> Int8Mode | None:
+        """The mode that was asked for, or the default.
+
+        Raises:
+            InvalidSpecError: the exporter does not have it.
+        """
+        if mode is None:
+            return next(iter(cls.int8_modes), None)
+        if mode not in cls.int8_modes:
+            raise InvalidSpecError(
+                f"the int8 mode is {mode!r}, but this backend has {', '.join(cls.int8_modes) or 'none'}"
+            )
+        return mode
+
+
+def find_exporter(descriptor: BackendDescriptor) -> type[Exporter]:
+    """The exporter that a descriptor names.
+
+    Raises:
+        InvalidSpecError: nothing is exported to this backend.
+        MissingExtraError: a package that it needs is not installed.
+
+    Example:
+        >>> from nlp_inference.backends.descriptors import find_backend
+        >>> find_exporter(find_backend("onnx")).int8_modes
+        ('dynamic', 'static')
+    """
+    if descriptor.exported is None or descriptor.exporter is None:
+        raise InvalidSpecError(f"the backend {descriptor.name!r} runs the weights; nothing is exported to it")
+    module, attribute = descriptor.exporter.split(":")
+    found = getattr(import_module(module), attribute)
+    if not (isinstance(found, type) and issubclass(found, Exporter)):
+        raise InvalidSpecError(f"{descriptor.exporter!r} is no subclass of Exporter")
+    return found

@@ -1,0 +1,132 @@
+"""The exporter of OpenVINO: the ONNX graph, converted, and quantised by NNCF.
+
+Sources: https://docs.openvino.ai/2026/openvino-workflow/model-preparation.html,
+https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html
+"""
+
+import io
+import os
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+from unittest.mock import patch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp_inference._utils.extras import require_installed
+from nlp_inference.backends.descriptors import BackendDescriptor
+from nlp_inference.backends.exported import export_metadata
+from nlp_inference.backends.openvino import METADATA, has_bfloat16
+from nlp_training._utils.library_messages import without_library_messages
+from nlp_training.export.base import Exporter, Int8Mode
+from nlp_training.export.graph import export_graph, save_graph
+
+if TYPE_CHECKING:
+    import openvino
+
+_LARGE = 4096
+"""Values of a constant from which on it is worth half its size; smaller ones, such as biases, stay in float32."""
+
+
+class OpenVinoExporter(Exporter):
+    """Writes `openvino/model.xml` with its weights, and the same in bfloat16 and in 8 bits."""
+
+    int8_modes: ClassVar[tuple[Int8Mode, ...]] = ("static",)
+
+    @classmethod
+    def precisions_here(cls, descriptor: BackendDescriptor) -> tuple[str, ...]:
+        """All precisions; bfloat16 only where this CPU computes in it, because every export is replayed and scored."""
+        every = super().precisions_here(descriptor)
+        return tuple(dtype for dtype in every if dtype != "bfloat16" or has_bfloat16())
+
+    def write(self, dtype: str, paths: Sequence[Path]) -> None:
+        """Write the model in one precision; see `Exporter.write`.
+
+        Raises:
+            MissingExtraError: NNCF is not installed, which `int8` needs.
+        """
+        import openvino
+
+        model = openvino.Core().read_model(self._graph())
+        if dtype == "int8":
+            model = _quantized(model, list(self.source.calibration_batches()))
+        elif dtype == "bfloat16":
+            _store_as_bfloat16(model)
+        metadata = export_metadata(
+            weights=self.source.weights,
+            dtype=dtype,
+            quantization="static" if dtype == "int8" else "",
+            limits=self.source.limits,
+            rows_apart=self.source.rows_apart,
+        )
+        for name, value in metadata.items():
+            model.set_rt_info(value, [METADATA, name])
+        openvino.save_model(model, paths[0], compress_to_fp16=False)
+
+    def _graph(self) -> Path:
+        """The ONNX graph in float32, traced once."""
+        path = self.scratch / "plain.onnx"
+        if not path.exists():
+            save_graph(export_graph(self.source.model(), self.source.processor), path)
+        return path
+
+
+def _quantized(model: "openvino.Model", batches: Sequence[dict[str, NDArray[np.int64]]]) -> "openvino.Model":
+    """The same model with 8-bit weights and activations: post-training quantisation with smooth quantisation.
+
+    Source: https://arxiv.org/abs/2211.10438 (Xiao et al., 2023)
+
+    Args:
+        model: in float32.
+        batches: what the model reads, from which the scales are taken.
+    """
+    names = [one.get_any_name() for one in model.inputs]
+    with without_library_messages(), redirect_stdout(io.StringIO()):
+        nncf = _nncf()
+        quantized: openvino.Model = nncf.quantize(
+            model,
+            nncf.Dataset([{name: batch[name] for name in names} for batch in batches]),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(batches),
+        )
+    return quantized
+
+
+def _nncf() -> Any:
+    """NNCF without its telemetry, which would send the architecture and the settings of each quantisation."""
+    require_installed(("nncf",), extra="nncf")
+    with patch.dict(os.environ, {"NNCF_CI": "1"}):
+        import nncf
+    return nncf
+
+
+def _store_as_bfloat16(model: "openvino.Model") -> None:
+    """Keep large constants in bfloat16, the precision that they are multiplied in, so that the file has half the size.
+
+    Results are the same to the last bit where the model runs in bfloat16.
+    """
+    import openvino
+
+    for constant in [one for one in model.get_ops() if one.get_type_name() == "Constant"]:
+        if constant.get_element_type() != openvino.Type.f32 or constant.data.size < _LARGE:
+            continue
+        values = np.ascontiguousarray(constant.data)
+        tensor = openvino.Tensor(openvino.Type.bf16, openvino.Shape(list(values.shape)))
+        tensor.data.view(np.uint16)[...] = _bfloat16_bits(values)
+        widened = openvino.opset13.convert(openvino.op.Constant(tensor), "f32")
+        for reader in constant.output(0).get_target_inputs():
+            reader.replace_source_output(widened.output(0))
+    model.validate_nodes_and_infer_types()
+
+
+def _bfloat16_bits(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The upper halves of float32 numbers, rounded to the nearest, ties to even.
+
+    Example:
+        >>> [hex(bits) for bits in _bfloat16_bits(np.array([1.0, -2.0], dtype=np.float32))]
+        ['0x3f80', '0xc000']
+    """
+    bits = values.view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
