@@ -6,6 +6,8 @@ characters, words without spaces, and several windows. None of them has an unkno
 deletes: coverage reports both since then.
 """
 
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,20 @@ def test_law_3_an_earlier_artefact_can_be_read_as_the_present_format() -> None:
     assert encoded.words.ends.tolist() == [5]
     [encoded] = Processor.from_pretrained(FIXTURES / "token-classification").encode([Document(raw_text="Jose\u0301")])
     assert encoded.words.ends.tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("former", "present", "name"),
+    [
+        ("aligned_text", "document.aligned_text", "Edit"),
+        ("layout", "encoding.input_rows", "Row"),
+        ("mlflow_model", "integrations.mlflow_model", "_load_pyfunc"),
+    ],
+)
+def test_law_3_modules_that_saved_code_imports_keep_their_former_names(
+    former: str, present: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, f"nlp_inference.{former}", raising=False)
+    with pytest.warns(DeprecationWarning, match=f"nlp_inference.{former} is now nlp_inference.{present}"):
+        module = importlib.import_module(f"nlp_inference.{former}")
+    assert getattr(module, name) is getattr(importlib.import_module(f"nlp_inference.{present}"), name)
