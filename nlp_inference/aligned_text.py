@@ -1,4 +1,4 @@
-"""Former name of `nlp_inference.document.aligned_text`, which custom transforms that were saved with a model earlier import."""
+"""Former name of `nlp_inference.document.aligned_text`: custom transforms that were saved with models import it."""
 
 import warnings
 

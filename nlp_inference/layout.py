@@ -1,4 +1,4 @@
-"""Former name of `nlp_inference.encoding.input_rows`, which custom tasks that were saved with a model earlier import."""
+"""Former name of `nlp_inference.encoding.input_rows`: custom tasks that were saved with models import it."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Former name of `nlp_inference.integrations.mlflow_model`, which MLflow models that were saved earlier import."""
+"""Former name of `nlp_inference.integrations.mlflow_model`: MLflow models that were saved earlier import it."""
 
 import warnings
 

@@ -131,4 +131,4 @@ def test_hostile_repetition_takes_linear_time(spec, piece):
     document = Document(raw_text=piece * (60_000 // len(piece)) + "x")
     start = time.process_time()
     assert isinstance(Transform.from_spec(spec)(document).text, str)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 10  # quadratic time is minutes
