@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from nlp_inference import Document, Predictor, Processor
+from nlp_inference._utils.extras import require_installed
 from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.backends.descriptors import BackendDescriptor
 from nlp_inference.backends.torch import load_model
@@ -94,6 +96,9 @@ class Exporter(ABC):
     int8_modes: ClassVar[tuple[Int8Mode, ...]] = ()
     """Where the scales of 8-bit activations may come from, the default first; none if there are no such scales."""
 
+    packages: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """By precision, a package that only exporting needs; the extra that installs it has its name."""
+
     def __init__(self, source: ExportSource, *, scratch: Path, int8_mode: Int8Mode | None) -> None:
         self.source = source
         self.scratch = scratch
@@ -115,6 +120,16 @@ class Exporter(ABC):
     def precisions_here(cls, descriptor: BackendDescriptor) -> tuple[str, ...]:
         """The precisions that are exported where none is asked for: all that this machine can run."""
         return tuple(descriptor.exported.stems) if descriptor.exported is not None else ()
+
+    @classmethod
+    def require(cls, dtypes: Sequence[str]) -> None:
+        """Check that the packages are installed that these precisions need, beside those of the backend.
+
+        Raises:
+            MissingExtraError: one is not.
+        """
+        for module in (cls.packages[dtype] for dtype in dtypes if dtype in cls.packages):
+            require_installed((module,), extra=module)
 
     @classmethod
     def check_int8_mode(cls, mode: Int8Mode | None) -> Int8Mode | None:

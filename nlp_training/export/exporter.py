@@ -114,6 +114,7 @@ def export_model(
     wanted = exporter_class.precisions_here(descriptor) if dtypes is None else tuple(dtypes)
     for dtype in wanted:
         descriptor.check_precision(dtype)
+    exporter_class.require(wanted)
     mode = exporter_class.check_int8_mode(int8_mode)
     needs_train = mode == "static" and "int8" in wanted
     reference = _load(model_folder(run), data, needs_train=needs_train, trust_remote_code=trust_remote_code)

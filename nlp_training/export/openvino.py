@@ -6,16 +6,16 @@ https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantiz
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nlp_inference._utils.extras import require_installed
 from nlp_inference.backends.descriptors import BackendDescriptor
 from nlp_inference.backends.exported import export_metadata
 from nlp_inference.backends.openvino import METADATA, has_bfloat16
@@ -34,6 +34,7 @@ class OpenVinoExporter(Exporter):
     """Writes `openvino/model.xml` with its weights, and the same in bfloat16 and in 8 bits."""
 
     int8_modes: ClassVar[tuple[Int8Mode, ...]] = ("static",)
+    packages: ClassVar[Mapping[str, str]] = MappingProxyType({"int8": "nncf"})
 
     @classmethod
     def precisions_here(cls, descriptor: BackendDescriptor) -> tuple[str, ...]:
@@ -42,11 +43,7 @@ class OpenVinoExporter(Exporter):
         return tuple(dtype for dtype in every if dtype != "bfloat16" or has_bfloat16())
 
     def write(self, dtype: str, paths: Sequence[Path]) -> None:
-        """Write the model in one precision; see `Exporter.write`.
-
-        Raises:
-            MissingExtraError: NNCF is not installed, which `int8` needs.
-        """
+        """Write the model in one precision; see `Exporter.write`."""
         import openvino
 
         model = openvino.Core().read_model(self._graph())
@@ -96,7 +93,6 @@ def _quantized(model: "openvino.Model", batches: Sequence[dict[str, NDArray[np.i
 
 def _nncf() -> Any:
     """NNCF without its telemetry, which would send the architecture and the settings of each quantisation."""
-    require_installed(("nncf",), extra="nncf")
     with patch.dict(os.environ, {"NNCF_CI": "1"}):
         import nncf
     return nncf

@@ -319,3 +319,12 @@ def test_the_weights_that_a_file_was_made_of_are_in_its_metadata(exported: tuple
     said = model.get_rt_info(METADATA).value
     assert json.loads(said["weights"]) == fingerprint.weights
     assert (said["dtype"], said["quantization"]) == ("int8", "static")
+
+
+def test_int8_without_nncf_names_the_extra_before_anything_is_exported(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(MissingExtraError, match=r"nlp-inference\[nncf\]"):
+        list(export_model(trained, backend="openvino"))
+    assert not (trained / "openvino").exists()
