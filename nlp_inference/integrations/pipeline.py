@@ -12,7 +12,6 @@ from nlp_inference.document import Document
 from nlp_inference.document.inputs import Item
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.predict.predictor import Predictor
-from nlp_inference.tasks import TextClassification
 
 Answer = list[dict[str, Any]]
 """What is said of one text."""
@@ -76,14 +75,13 @@ class DocumentPipeline:
         return list(shaped) if isinstance(inputs, Sequence) else shaped
 
     def _names_one_label(self) -> bool:
-        task = self.predictor.processor.task
-        return (
-            isinstance(task, TextClassification) and task.top_k == 1 and not len(self.predictor.processor.postprocess)
-        )
+        processor = self.predictor.processor
+        return getattr(processor.task, "top_k", None) == 1 and not len(processor.postprocess)
 
     def _with_top_k(self, top_k: Any) -> Predictor:
         task = self.predictor.processor.task
-        if not isinstance(task, TextClassification) or not (top_k is None or (isinstance(top_k, int) and top_k > 0)):
+        is_count = top_k is None or (isinstance(top_k, int) and top_k > 0)
+        if "top_k" not in type(task).model_fields or not is_count:
             raise InvalidSpecError(f"top_k is {top_k!r} for {self.task}; it is for text-classification, None or 1, 2 …")
         processor = copy.copy(self.predictor.processor)
         processor.task = task.model_copy(update={"top_k": top_k})
