@@ -75,6 +75,22 @@ def choose_dtype(name_or_path: str | Path, *, backend: str, dtype: str | None) -
     return find_backend(backend).default_dtype(folder)
 
 
+def saved_dtype(folder: Path) -> str:
+    """The precision in which the weights of a folder were saved, as its `config.json` says; `float32` if it does not.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = (Path(folder) / "config.json").write_text('{"dtype": "bfloat16"}')
+        ...     saved_dtype(Path(folder))
+        'bfloat16'
+    """
+    with suppress(FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):  # loading says it better
+        config = json.loads(read_saved_file(folder / "config.json"))
+        return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    return "float32"
+
+
 def runs_exports(backend: str) -> bool:
     """Whether a backend runs exported models and not the weights, so that a model has precisions to choose from."""
     return find_backend(backend).exported is not None

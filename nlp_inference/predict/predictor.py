@@ -16,6 +16,7 @@ from nlp_inference.backends.choice import (
     exported_on_hub,
     load_backend,
     runs_exports,
+    saved_dtype,
 )
 from nlp_inference.backends.padding import check_padding, warn_of_padding
 from nlp_inference.document import Document, FailedDocument
@@ -115,7 +116,8 @@ class Predictor:
                 exported elsewhere and for `int8`; see `nlp_inference.backends.choice.choose_backend`.
             device: such as `"cpu"` or `"cuda:1"`; `None` takes a GPU if there is one.
             dtype: precision of the weights, such as `"float32"`, `"bfloat16"` or, for an exported model, `"int8"`;
-                `None` is `float32`, and for an exported model the first precision that was exported.
+                `None` is `float32`, in which runs are evaluated, and `auto` the precision in which the weights were
+                saved. For an exported model both mean the first precision that was exported.
             revision: branch, tag or commit on the Hub.
             token: for a private model on the Hub; `True` takes the one that `hf auth login` stored.
             cache_dir: where downloads are kept, in place of the Hub's own cache.
@@ -138,6 +140,8 @@ class Predictor:
             UnknownTypeError: it uses a transform or a task that is not installed, and whose code is not trusted.
             VerificationError: `verify` is set, and a golden record does not come out as it was recorded.
         """
+        as_saved = dtype == "auto"
+        dtype = None if as_saved else dtype
         chosen = choose_backend(name_or_path, backend=backend, dtype=dtype)
         fetch = partial(
             artefact_folder,
@@ -152,6 +156,8 @@ class Predictor:
             dtype, revision = exported_on_hub(settings, backend=chosen), settings.name  # the rest is of the same commit
         dtype = choose_dtype(name_or_path, backend=chosen, dtype=dtype)
         folder = fetch(files=(*SETTINGS_FILES, *backend_files(chosen, dtype=dtype)), revision=revision)
+        if as_saved and not runs_exports(chosen):
+            dtype = saved_dtype(folder)
         processor = Processor.from_pretrained(folder, trust_remote_code=trust_remote_code)
         model = load_backend(
             chosen,

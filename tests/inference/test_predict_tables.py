@@ -157,11 +157,17 @@ def test_a_predictor_takes_what_the_command_takes(predictor, saved_model, tmp_pa
     assert given[len(RECORDS)].id == written[len(RECORDS)]["id"] == "n"
 
 
-@pytest.mark.parametrize("items", [None, 5, "Rome", b"Rome", {"text": "Rome"}, Document(raw_text="Rome")])
+@pytest.mark.parametrize("items", [None, 5, b"Rome"])
 def test_what_is_no_collection_is_a_named_error(items, predictor):
     with pytest.raises(InvalidInputError, match="expected several texts, but got"):
         predictor.predict(items)
     with pytest.raises(TypeError):
+        predictor.stream(items)
+
+
+@pytest.mark.parametrize("items", ["Rome", {"text": "Rome"}, Document(raw_text="Rome")])
+def test_a_single_text_is_no_stream(items, predictor):
+    with pytest.raises(InvalidInputError, match="expected several texts, but got the single one"):
         predictor.stream(items)
 
 

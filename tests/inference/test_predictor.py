@@ -369,3 +369,12 @@ def test_a_model_of_other_labels_than_its_processor_is_refused(saved_model, toke
 
 def test_the_error_of_a_bad_document_is_also_a_value_error():
     assert issubclass(InvalidDocumentError, ValueError)
+
+
+def test_the_precision_auto_is_that_of_the_saved_weights(saved_model, tmp_path):
+    assert Predictor.from_pretrained(saved_model, dtype="auto").backend.dtype == "float32"
+    folder = shutil.copytree(saved_model, tmp_path / "half")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
+    assert Predictor.from_pretrained(folder, dtype="auto").backend.dtype == "bfloat16"
+    assert Predictor.from_pretrained(folder).backend.dtype == "float32"
