@@ -6,7 +6,7 @@ Source: https://docs.openvino.ai/2026/api/ie_python_api/api.html
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -52,7 +52,9 @@ _ARITHMETIC = MappingProxyType({"float32": "f32", "bfloat16": "bf16", "int8": "f
 """What is computed with where a model does not say otherwise. OpenVINO alone would take bfloat16 for float32 models."""
 
 _BFLOAT16 = "BF16"
-_OF_THIS_PROCESS = frozenset({"_compiled", "_compiling", "_local"})
+_OF_THIS_PROCESS = frozenset({"_compiled", "_local"})
+_COMPILING = ForkSafeLock()
+"""Held while any model is compiled and runs for the first time; see `OpenVinoBackend._compile`."""
 
 
 def _load(
@@ -208,12 +210,10 @@ class OpenVinoBackend:
 
     def _nothing_compiled(self) -> None:
         self._compiled: dict[tuple[int, int], openvino.CompiledModel] = {}
-        self._compiling = ForkSafeLock()
         self._local = threading.local()
 
     def _run(self, inputs: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
-        outputs = self._request().infer({name: np.ascontiguousarray(array) for name, array in inputs.items()})
-        return {name: outputs[name] for name in self._outputs}
+        return _outputs_of(self._request(), inputs, names=self._outputs)
 
     def _request(self) -> "openvino.InferRequest":
         """The request of this thread: one runs one batch at a time."""
@@ -225,11 +225,16 @@ class OpenVinoBackend:
         return requests[key]
 
     def _compile(self, key: tuple[int, int]) -> "openvino.CompiledModel":
-        """The model for so many batches at a time; the threads of a parent do not live on in what it forks."""
-        with self._compiling:
+        """The model for so many batches at a time; the threads of a parent do not live on in what it forks.
+
+        It runs once while no other thread compiles or runs a model for the first time. OpenVINO 2026.4 initializes
+        static variables when its tensors are first used, and releases the GIL meanwhile: two threads that do so at the
+        same time wait for each other without end.
+        """
+        with _COMPILING:
             if key not in self._compiled:
                 _, streams = key
-                self._compiled[key] = _core().compile_model(
+                compiled = _core().compile_model(
                     _read(self.path),
                     "CPU",
                     {
@@ -239,7 +244,17 @@ class OpenVinoBackend:
                         "ENABLE_CPU_PINNING": False,  # other processes share the cores
                     },
                 )
+                row = np.ones((1, LEAST_TOKENS), dtype=np.int64)
+                _outputs_of(compiled.create_infer_request(), dict.fromkeys(self._inputs, row), names=self._outputs)
+                self._compiled[key] = compiled
             return self._compiled[key]
+
+
+def _outputs_of(
+    request: "openvino.InferRequest", inputs: Mapping[str, NDArray[np.int64]], *, names: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    outputs = request.infer({name: np.ascontiguousarray(array) for name, array in inputs.items()})
+    return {name: outputs[name] for name in names}
 
 
 def has_bfloat16() -> bool:

@@ -133,6 +133,28 @@ def test_workers_and_threads_change_no_bit(exported: tuple[Path, Any], dtype: st
     np.testing.assert_allclose(outputs[0], outputs[2], atol=1e-5)
 
 
+def test_the_first_batches_of_several_threads_do_not_wait_for_each_other(exported: tuple[Path, Any]) -> None:
+    """Each in a fresh process, since only the first use of OpenVINO's tensors in a process can wait without end."""
+    code = f"""
+from nlp_inference import Predictor
+predictor = Predictor.from_pretrained({str(exported[0])!r}, backend="openvino")
+assert predictor.route.workers.count == 4
+print(len(predictor.predict(["Ana lives in Rome " * (1 + number % 7) for number in range(400)])))
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "4"}
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+            check=False,
+            timeout=300,
+        )
+        assert done.stdout.split() == ["400"], done.stderr
+
+
 def test_a_backend_can_be_pickled(exported: tuple[Path, Any]) -> None:
     predictor = Predictor.from_pretrained(exported[0], backend="openvino", dtype="int8")
     twin = pickle.loads(pickle.dumps(predictor.backend))  # noqa: S301 - its own
