@@ -51,7 +51,7 @@ def test_the_commands_of_the_readme_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for config in re.findall(r"configs/\w+\.yaml", readme):
         assert (ROOT / config).is_file()
-    for page in re.findall(r"\]\((docs/[^)]+)\)", readme):
+    for page in re.findall(r"\]\((docs/[^)#]+)(?:#[^)]*)?\)", readme):
         assert (ROOT / page).is_file()
 
 
