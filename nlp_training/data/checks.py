@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nlp_inference.document import Annotation, Document, Span
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.records import READ_FROM
-from nlp_training.gold import gold_kind
+
+if TYPE_CHECKING:
+    from nlp_training.gold import GoldKind
 
 
 class Problem(NamedTuple):
@@ -78,7 +80,7 @@ def find_problems(
             yield Problem("empty", name, f"{name}: the split is empty. Check its source, or leave the split out")
     if needs is not None and splits.get(train) and not any(_learnable(document, needs) for document in splits[train]):
         text = (
-            f"{train}: no document has {gold_kind(needs).noun}, so there is nothing to learn. Check the columns of the "
+            f"{train}: no document has {_kind_of(needs).noun}, so there is nothing to learn. Check the columns of the "
             "source"
         )
         yield Problem("nothing-to-learn", train, text)
@@ -93,8 +95,14 @@ def find_problems(
                 yield Problem(kind, name, text)
 
 
+def _kind_of(needs: str) -> "GoldKind":
+    from nlp_training.gold import gold_kind  # its metrics load datasets and torch
+
+    return gold_kind(needs)
+
+
 def _learnable(document: Document, needs: str) -> bool:
-    return document.gold is not None and bool(gold_kind(needs).labels(document.gold))
+    return document.gold is not None and bool(_kind_of(needs).labels(document.gold))
 
 
 def named(document: Document) -> str:
@@ -125,7 +133,7 @@ def _repeated_ids(documents: Sequence[Document], split: str) -> Iterator[Problem
 def _labels_of(gold: Annotation, needs: str | None) -> list[str]:
     """Return the labels of this kind of gold; those of spans and categories if the kind is not known."""
     if needs is not None:
-        return gold_kind(needs).labels(gold)
+        return _kind_of(needs).labels(gold)
     return [*(span.label for span in gold.spans), *(category.label for category in gold.categories)]
 
 
@@ -196,7 +204,7 @@ def _problems_of(document: Document, split: str, *, flat: bool, needs: str | Non
                 "them (data.overlapping_spans: outermost or longest does so), or choose a task for nested spans"
             )
             yield "overlap", text
-    problem = None if needs is None else gold_kind(needs).problem(document.gold)
+    problem = None if needs is None else _kind_of(needs).problem(document.gold)
     if problem is not None:
         yield "wrong-gold", f"{place} {problem}"
 
