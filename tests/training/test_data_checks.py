@@ -68,7 +68,7 @@ def test_sound_data_pass():
             {"train": [classed("a", "x", "y"), classed("b", "x")]},
             {"needs": "category"},
             (
-                "train: document 'a' needs exactly one label, and has 'x', 'y'. Mend it, or choose a task with "
+                "train: document 'a' needs exactly one label, and has 'x', 'y'. Correct it, or choose a task with "
                 "several labels"
             ),
         ),
