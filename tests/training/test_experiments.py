@@ -293,7 +293,9 @@ def test_what_is_unknown_is_refused_with_what_to_do(folder: Path, span_run: RunC
         train(run(span_run, [str(folder / "my_texts.py"), str(folder / "my_training.py")]))
     import_modules([str(folder / "my_training.py")])
     metric = Metric.from_spec("whole_documents")
-    with pytest.raises(InvalidSpecError, match="metrics has 'whole_documents', which is the name of another score; rename it"):
+    with pytest.raises(
+        InvalidSpecError, match="metrics has 'whole_documents', which is the name of another score; rename it"
+    ):
         document_metric("spans", [metric, metric])
 
 
