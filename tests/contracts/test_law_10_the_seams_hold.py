@@ -64,7 +64,7 @@ model: {{base: {base}}}
 data: {{train: {folder}/train.topics, validation: {folder}/validation.topics, test: {folder}/test.topics}}
 processor:
   preprocess: [toy-drop-hashes]
-  task: toy-topics
+  task: {{toy-topics: {{threshold: 0.4}}}}
   postprocess: [{{toy-at-most: 2}}]
 loss: toy-cross-entropy
 metrics: [toy-wrong-topics]
@@ -77,6 +77,7 @@ training:
   report_to: none
   metric_for_best_model: toy-wrong-topics
 """
+TEXTS = ["#piano", "football", "bread", "football and bread", "football and piano and bread", "nothing"]
 WORDS = {"sport": "football", "music": "piano", "food": "bread"}
 
 
@@ -146,28 +147,32 @@ def test_law_10_it_predicts_and_verifies_in_a_new_process(trained: RunResult, si
     for words in (["verify", str(trained.model)], ["predict", str(trained.model), "-"]):
         done = subprocess.run(
             [sys.executable, "-m", "nlp_inference.cli", *words],
-            input="#piano\n",
+            input="".join(f"{text}\n" for text in TEXTS),
             env=environment,
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
-    assert document["edits"] == [{"transform": "toy-drop-hashes", "version": 1, "edits": [[0, 1, ""]]}]
-    [alone] = Predictor.from_pretrained(trained.model).predict(["piano"])
-    assert document["predicted"]["categories"] == [one.model_dump() for one in alone.predicted.categories]
+    documents = [json.loads(line) for line in done.stdout.splitlines()]
+    assert documents[0]["edits"] == [{"transform": "toy-drop-hashes", "version": 1, "edits": [[0, 1, ""]]}]
+    here = Predictor.from_pretrained(trained.model).predict(TEXTS)
+    assert [one["predicted"] for one in documents] == [
+        one.predicted.model_dump(mode="json", exclude_defaults=True) for one in here
+    ]
+    assert any(one.predicted.categories for one in here)
 
 
 def test_law_10_it_is_exported(trained: RunResult) -> None:
     [exported] = export_model(trained.model, dtypes=("float32",), max_drop=100)
     assert isinstance(exported, Exported)
-    text = "football#"
     of_torch, of_onnx = (
-        Predictor.from_pretrained(trained.model, backend=backend).predict([text])[0].predicted
-        for backend in ("torch", "onnx")
+        Predictor.from_pretrained(trained.model, backend=backend).predict(TEXTS) for backend in ("torch", "onnx")
     )
-    assert [one.label for one in of_torch.categories] == [one.label for one in of_onnx.categories]
+    for one, other in zip(of_torch, of_onnx, strict=True):
+        assert [category.label for category in one.predicted.categories] == [
+            category.label for category in other.predicted.categories
+        ]
 
 
 def test_law_10_its_metric_says_which_direction_is_better(site: Path) -> None:
