@@ -17,7 +17,7 @@ def choose_backend(name_or_path: str | Path, *, backend: str, dtype: str | None)
     """Which backend to load a model with.
 
     `auto` goes through the backends by their `auto_rank` and takes the first one that is installed and whose model is
-    there: torch, whose predictions were scored; then OpenVINO; then ONNX Runtime. Of a model on the Hub it is not known
+    there: torch, whose predictions were scored; then ONNX Runtime; then OpenVINO. Of a model on the Hub it is not known
     what there is; there it takes torch if it is installed, and ONNX Runtime otherwise and for `int8`.
 
     Args:

@@ -195,16 +195,18 @@ print(predictor.backend.name, len(predictor.predict(["Ana lives in Rome"])))
     assert done.stdout.split() == ["openvino", "1"], done.stderr
 
 
-def test_auto_takes_torch_then_openvino_then_onnx(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (copy / "onnx").mkdir()
-    (copy / "onnx" / "model_int8.onnx").touch()
+def test_auto_takes_torch_then_onnx_then_openvino(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_backend(copy, backend="auto", dtype=None) == "torch"
     assert choose_backend(copy, backend="auto", dtype="int8") == "openvino"
     (copy / "model.safetensors").unlink()
     assert choose_backend(copy, backend="auto", dtype=None) == "openvino"
     assert choose_dtype(copy, backend="openvino", dtype=None) == "float32"
+    (copy / "onnx").mkdir()
+    (copy / "onnx" / "model_int8.onnx").touch()
+    assert choose_backend(copy, backend="auto", dtype="int8") == "onnx"
+    assert choose_backend(copy, backend="auto", dtype="float32") == "openvino"
     monkeypatch.setitem(sys.modules, "openvino", None)
-    assert choose_backend(copy, backend="auto", dtype=None) == "onnx"
+    assert choose_backend(copy, backend="auto", dtype="float32") == "onnx"
     with pytest.raises(MissingExtraError, match=r"nlp-inference\[openvino\]"):
         Predictor.from_pretrained(copy, backend="openvino")
 
