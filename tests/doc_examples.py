@@ -8,8 +8,13 @@ from types import ModuleType
 from nlp_inference.registry import Registered
 
 
+FORMER_NAMES = frozenset({"nlp_inference.aligned_text", "nlp_inference.layout", "nlp_inference.mlflow_model"})
+"""Modules that only warn and name the present module."""
+
+
 def modules_of(package: ModuleType) -> list[str]:
-    return sorted(found.name for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
+    found = {one.name for one in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")}
+    return sorted(found - FORMER_NAMES)
 
 
 def examples_of(module: ModuleType) -> list[doctest.DocTest]:

@@ -24,7 +24,7 @@ import torch
 import transformers.modeling_utils
 from rich.console import Console
 
-import nlp_training.artefact
+import nlp_training.artefact.save
 import nlp_training.runs.run
 from nlp_training import load_config, train
 from nlp_training._utils import complete_checkpoints as whole_checkpoints
@@ -82,7 +82,7 @@ PLACES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "remove": (whole_checkpoints, "rotate_checkpoints", remove_half),
     "finalize": (DocumentTrainer, "_finalize_training", nothing),
     "calibrate": (nlp_training.runs.run, "calibrate", nothing),
-    "artefact": (nlp_training.artefact, "model_card", nothing),
+    "artefact": (nlp_training.artefact.save, "model_card", nothing),
 }
 
 

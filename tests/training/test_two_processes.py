@@ -50,7 +50,7 @@ documents = load_documents(sys.argv[3])
 told = {}
 for count in (1, 2, 3, 7):  # fewer documents than processes, as many, and shares of unequal size
     scores = trained.evaluate(documents[:count])
-    predicted = trained.predict(documents[:count])
+    predicted = trained.predict_documents(documents[:count])
     told[count] = (scores["eval_f1"], scores["eval_coverage"]["documents"], [one.id for one in predicted])
 Path(sys.argv[2]).with_name("counts").joinpath(rank).write_text(repr(told))
 torch.distributed.destroy_process_group()  # else its threads may outlive the interpreter, which aborts then
