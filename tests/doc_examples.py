@@ -7,7 +7,6 @@ from types import ModuleType
 
 from nlp_inference.registry import Registered
 
-
 FORMER_NAMES = frozenset({"nlp_inference.aligned_text", "nlp_inference.layout", "nlp_inference.mlflow_model"})
 """Modules that only warn and name the present module."""
 
