@@ -20,13 +20,13 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import repo_folder_name
 
 from nlp_inference._utils.digests import file_digest
-from nlp_inference._utils.saved_files import check_saved_files
+from nlp_inference._utils.saved_files import SETTINGS_SUFFIXES, check_saved_files
 from nlp_inference.errors import ArtefactError
 
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 """Patterns of the files that hold a model's weights."""
 
-SETTINGS_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.py")
+SETTINGS_FILES = tuple(f"*{suffix}" for suffix in SETTINGS_SUFFIXES)
 """Patterns of everything else that an artefact may hold: settings, vocabularies, templates, custom code."""
 
 PROCESSOR_NEEDS = ("processor_config.json", "tokenizer.json")

@@ -20,6 +20,7 @@ from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nlp_inference._utils.cached import cached
+from nlp_inference._utils.named_objects import declaration, load_entry_point
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
 
@@ -251,14 +252,9 @@ def split_spec(spec: Any, *, kind: str) -> tuple[str, Any]:
 
 
 def _load(point: EntryPoint, kind: type[Registered]) -> None:
-    package = point.dist.name if point.dist is not None else "unknown"
-    declared = f"the installed package {package!r} declares the {kind.kind} {point.name!r} as {point.value!r}"
-    try:
-        point.load()
-    except Exception as error:
-        problem = f"which cannot be imported: {type(error).__name__}: {error}; repair or remove that package"
-        raise InvalidSpecError(f"{declared}, {problem}") from error
+    load_entry_point(point, kind=kind.kind)
     if point.name not in kind.members:
+        declared = declaration(point, kind=kind.kind)
         raise InvalidSpecError(
             f"{declared}, which registers no {kind.kind} of that name; name the entry point as the class does"
         )

@@ -1,11 +1,12 @@
 """Models of a few thousand weights."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nlp_inference import Task
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 LABELS = ("PERSON", "CITY")
 
@@ -33,3 +34,15 @@ def tiny_model(task: Task, vocab_size: int = 30522) -> "PreTrainedModel":
             if name.startswith(("classifier.weight", "span_head.", "crf.")):
                 torch.nn.init.normal_(weight, std=0.02 if name.startswith("crf.") else 1.0)
     return model.eval()
+
+
+def save_tiny_base(folder: Path, tokenizer: "PreTrainedTokenizerBase", **settings: Any) -> Path:
+    """Save a folder like that of a pretrained encoder, with one narrow layer, the same weights every time."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(BertConfig(num_hidden_layers=1, num_attention_heads=2, **settings)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -5,8 +5,9 @@ The top of the package says where each function is. It is imported on the first 
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib import import_module
 from typing import Any
+
+from nlp_inference._utils.named_objects import import_object
 
 _PLACES: dict[str, str] = {}
 
@@ -29,6 +30,5 @@ def bound(name: str) -> Callable[..., Any]:
         >>> bound("square_root")(9)
         3.0
     """
-    module, function = _PLACES[name].split(":")
-    found: Callable[..., Any] = getattr(import_module(module), function)
+    found: Callable[..., Any] = import_object(_PLACES[name])
     return found

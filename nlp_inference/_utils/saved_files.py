@@ -13,8 +13,8 @@ SETTINGS_BYTES = 512 * 2**20
 """Largest vocabulary, template, index or source file that is read; those of the largest tokenizers have 70 MB."""
 
 _CONFIGS = ("config.json", "processor_config.json", "tokenizer_config.json", "generation_config.json")
-_SETTINGS = (".json", ".txt", ".model", ".jinja", ".py")
-"""Suffixes of files that are not weights. Those of weights, which may have any size, depend on the backend."""
+SETTINGS_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".py")
+"""Suffixes of all files of an artefact except weights, which may have any size and depend on the backend."""
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -63,7 +63,7 @@ def check_saved_file(path: Path) -> None:
         kind = next((name for applies, name in _KINDS if applies(found.st_mode)), "a special file")
         raise ArtefactError(f"{str(path)!r} is {kind}, expected a regular file; save or fetch the model again")
     most = CONFIG_BYTES if path.name in _CONFIGS else SETTINGS_BYTES
-    if path.suffix in _SETTINGS and found.st_size > most:
+    if path.suffix in SETTINGS_SUFFIXES and found.st_size > most:
         raise ArtefactError(
             f"{str(path)!r} has {found.st_size} bytes, but at most {most} are read of such a file; save or fetch the "
             "model again, or move the file elsewhere if it is not part of the model"

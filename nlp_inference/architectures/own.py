@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import transformers
 from transformers import PreTrainedModel
 
+from nlp_inference._utils.named_objects import declaration, load_entry_point
 from nlp_inference.architectures.crf import AutoModelForCrfTokenClassification
 from nlp_inference.architectures.families import AutoHead
 from nlp_inference.architectures.spans import AutoModelForSpanClassification
@@ -66,13 +67,9 @@ def find_architecture(name: str) -> type[PreTrainedModel] | None:
     """
     if name not in _MEMBERS:
         for point in entry_points(group=GROUP, name=name):
-            declared = f"an installed package declares the architecture {name!r} as {point.value!r}"
-            try:
-                point.load()
-            except Exception as error:
-                problem = f"which cannot be imported: {type(error).__name__}: {error}; repair or remove that package"
-                raise InvalidSpecError(f"{declared}, {problem}") from error
+            load_entry_point(point, kind="architecture")
             if name not in _MEMBERS:
+                declared = declaration(point, kind="architecture")
                 raise InvalidSpecError(f"{declared}, which registers no such class; put @architecture before it")
     return _MEMBERS.get(name)
 

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from nlp_inference._utils.extras import is_installed, require
+from nlp_inference._utils.named_objects import declaration, import_object, load_entry_point
 from nlp_inference.backends.base import Backend
 from nlp_inference.errors import InvalidSpecError, MissingExtraError
 from nlp_inference.processor.fingerprint import Fingerprint
@@ -25,7 +25,7 @@ ENTRY_POINTS = "nlp_inference.backends"
 """The entry point group in which installed packages declare their descriptors."""
 
 GOLDEN_FILE = "golden.json"
-"""The golden records of the weights. An exported model has records of its own, beside it."""
+"""The golden records of the weights. The golden records of an exported model are next to its files."""
 
 BUILT_IN = MappingProxyType(
     {
@@ -58,7 +58,7 @@ logits from -13 to 10) were seen to move by 2e-5 with other kernels in float32, 
 bfloat16. Float32 has more room than that for deeper models and for GPUs that multiply in TF32. A softmax moves by half
 of what its logits move by at most.
 
-An int8 model has golden records of its own, made with itself; see `docs/onnx.md`. On one kind of CPU it repeats them to
+An int8 model has golden records that are recorded with it; see `docs/onnx.md`. On one kind of CPU it repeats them to
 the last bit. Elsewhere the last bit of a float32 sometimes decides which of two 8-bit numbers an activation becomes. A
 step of those is a 255th of the largest activation: two graphs of the same six layers, whose float32 logits lie 3e-5
 apart, were seen 0.4 apart in int8, in one case 1.0."""
@@ -78,6 +78,23 @@ class LoadBackend(Protocol):
         trust_remote_code: bool,
     ) -> Backend:
         """Load the model, ready to predict."""
+
+
+def load_class(
+    place: str,
+    folder: Path,
+    *,
+    task: Task,
+    device: str | None,
+    dtype: str,
+    fingerprint: Fingerprint | None,
+    trust_remote_code: bool,
+) -> Backend:
+    """Load a model with `from_pretrained` of the class at `place`, `module:Class`, which is imported now."""
+    backend: Backend = import_object(place).from_pretrained(
+        folder, task=task, device=device, dtype=dtype, fingerprint=fingerprint, trust_remote_code=trust_remote_code
+    )
+    return backend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +154,8 @@ class BackendDescriptor:
         exporter: `module:attribute` of the subclass of `nlp_training.export.base.Exporter` that writes them.
         auto_rank: place in the order in which `backend="auto"` looks for a backend that is installed and whose model is
             there, the smallest first; `None`: `auto` never takes it.
-        auto_unseen: whether `auto` may take it where nobody knows which models there are, as on the Hub, or where there
-            are none.
+        auto_unseen: whether `auto` may take it where it is unknown which models there are, as on the Hub, or where
+            there are none.
         lower_precision: a precision in which it runs the same files, for `nlp-inference verify --invariance`.
 
     Example:
@@ -161,7 +178,7 @@ class BackendDescriptor:
     lower_precision: str | None = None
 
     def files(self, dtype: str) -> tuple[str, ...]:
-        """Patterns of the files of an artefact that it needs beside the settings.
+        """Patterns of the files of an artefact that it needs in addition to the settings.
 
         Raises:
             InvalidSpecError: it does not run exported models of this precision.
@@ -243,8 +260,7 @@ def find_backend(name: str) -> BackendDescriptor:
 def known_backend(name: str) -> BackendDescriptor | None:
     """As `find_backend`, but `None` where there is no such backend: a `Predictor` takes any object as its backend."""
     if name in BUILT_IN:
-        module, attribute = BUILT_IN[name].split(":")
-        built_in: BackendDescriptor = getattr(import_module(module), attribute)
+        built_in: BackendDescriptor = import_object(BUILT_IN[name])
         return built_in
     return next((_load(point) for point in entry_points(group=ENTRY_POINTS, name=name)), None)
 
@@ -279,13 +295,7 @@ def tolerances() -> dict[tuple[str, str], Tolerance]:
 
 
 def _load(point: EntryPoint) -> BackendDescriptor:
-    package = point.dist.name if point.dist is not None else "unknown"
-    declared = f"the installed package {package!r} declares the backend {point.name!r} as {point.value!r}"
-    try:
-        found = point.load()
-    except Exception as error:
-        problem = f"which cannot be imported: {type(error).__name__}: {error}; repair or remove that package"
-        raise InvalidSpecError(f"{declared}, {problem}") from error
+    found = load_entry_point(point, kind="backend")
     if not isinstance(found, BackendDescriptor) or found.name != point.name:
-        raise InvalidSpecError(f"{declared}, which is no BackendDescriptor of that name")
+        raise InvalidSpecError(f"{declaration(point, kind='backend')}, which is no BackendDescriptor of that name")
     return found

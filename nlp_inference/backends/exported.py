@@ -172,7 +172,7 @@ def exported_paths(descriptor: BackendDescriptor, folder: Path, *, dtype: str) -
 
 
 def available_threads() -> int:
-    """As torch counts them: what OpenMP is told, or the cores that this process may use."""
+    """The value of `OMP_NUM_THREADS`, as in torch, or the number of cores that this process may use."""
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if told.isdecimal() and int(told):
         return int(told)

@@ -109,6 +109,7 @@ class OnnxBackend:
         device: str | None = None,
         threads: int | None = None,
         fingerprint: Fingerprint | None = None,
+        trust_remote_code: bool = False,  # noqa: ARG003 - as of the other backends
     ) -> "OnnxBackend":
         """Load the exported model of an artefact, ready to predict.
 
@@ -120,6 +121,7 @@ class OnnxBackend:
             threads: cores to use; `None` takes `OMP_NUM_THREADS`, as torch does, or all that this process may use.
             fingerprint: what the processor says of the weights, and of what was exported of them; `None` checks
                 nothing.
+            trust_remote_code: not used; an exported model holds no code of a model class.
 
         Warns:
             FingerprintWarning: it was exported with another version of ONNX Runtime.

@@ -4,35 +4,18 @@ The names of the files are those of optimum and transformers.js.
 Source: https://huggingface.co/docs/transformers.js/guides/dtypes
 """
 
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from nlp_inference.backends.base import Backend
 from nlp_inference.backends.descriptors import (
     FLOAT16_TOLERANCE,
     FLOAT32_TOLERANCE,
     INT8_TOLERANCE,
     BackendDescriptor,
     ExportedFiles,
+    load_class,
 )
-from nlp_inference.processor.fingerprint import Fingerprint
-from nlp_inference.tasks import Task
-
-
-def _load(
-    folder: Path,
-    *,
-    task: Task,
-    device: str | None,
-    dtype: str,
-    fingerprint: Fingerprint | None,
-    trust_remote_code: bool,
-) -> Backend:
-    from nlp_inference.backends.onnx import OnnxBackend
-
-    del trust_remote_code  # an exported model holds no code of a model class
-    return OnnxBackend.from_pretrained(folder, task=task, device=device, dtype=dtype, fingerprint=fingerprint)
-
 
 FILES = ExportedFiles(
     folder="onnx",
@@ -46,7 +29,7 @@ ONNX = BackendDescriptor(
     modules=("onnxruntime",),
     runtime="onnxruntime",
     tolerances=MappingProxyType({"float32": FLOAT32_TOLERANCE, "float16": FLOAT16_TOLERANCE, "int8": INT8_TOLERANCE}),
-    load=_load,
+    load=partial(load_class, "nlp_inference.backends.onnx:OnnxBackend"),
     exported=FILES,
     exporter="nlp_training.export.onnx:OnnxExporter",
     auto_rank=20,

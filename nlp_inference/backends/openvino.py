@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from nlp_inference._utils.cores import cpu_name
 from nlp_inference._utils.foreign_errors import as_artefact_errors
 from nlp_inference._utils.forks import ForkSafeLock, generation
-from nlp_inference.backends.base import Backend
 from nlp_inference.backends.descriptors import (
     BFLOAT16_TOLERANCE,
     FLOAT32_TOLERANCE,
     INT8_TOLERANCE,
     BackendDescriptor,
     ExportedFiles,
+    load_class,
 )
 from nlp_inference.backends.exported import (
     ROWS_APART_KEY,
@@ -56,20 +56,6 @@ _OF_THIS_PROCESS = frozenset({"_compiled", "_local"})
 _COMPILING = ForkSafeLock()
 """Held while any model is compiled and runs for the first time; see `OpenVinoBackend._compile`."""
 
-
-def _load(
-    folder: Path,
-    *,
-    task: Task,
-    device: str | None,
-    dtype: str,
-    fingerprint: Fingerprint | None,
-    trust_remote_code: bool,
-) -> Backend:
-    del trust_remote_code  # an exported model holds no code of a model class
-    return OpenVinoBackend.from_pretrained(folder, task=task, device=device, dtype=dtype, fingerprint=fingerprint)
-
-
 OPENVINO = BackendDescriptor(
     name="openvino",
     library="OpenVINO",
@@ -77,7 +63,7 @@ OPENVINO = BackendDescriptor(
     extra="openvino",
     runtime="openvino",
     tolerances=MappingProxyType({"float32": FLOAT32_TOLERANCE, "bfloat16": BFLOAT16_TOLERANCE, "int8": INT8_TOLERANCE}),
-    load=_load,
+    load=partial(load_class, "nlp_inference.backends.openvino:OpenVinoBackend"),
     exported=ExportedFiles(
         folder="openvino",
         stems=MappingProxyType({"float32": "model", "bfloat16": "model_bf16", "int8": "model_int8"}),
@@ -144,6 +130,7 @@ class OpenVinoBackend:
         device: str | None = None,
         threads: int | None = None,
         fingerprint: Fingerprint | None = None,
+        trust_remote_code: bool = False,  # noqa: ARG003 - as of the other backends
     ) -> "OpenVinoBackend":
         """Load the exported model of an artefact, ready to predict.
 
@@ -155,6 +142,7 @@ class OpenVinoBackend:
             threads: cores to use; `None` takes `OMP_NUM_THREADS`, as torch does, or all that this process may use.
             fingerprint: what the processor says of the weights, and of what was exported of them; `None` checks
                 nothing.
+            trust_remote_code: not used; an exported model holds no code of a model class.
 
         Warns:
             FingerprintWarning: it was exported with another version of OpenVINO.
@@ -162,7 +150,7 @@ class OpenVinoBackend:
         Raises:
             ArtefactError: there is no such file, it was exported from other weights, is not the one that was verified,
                 has operators that no exported model has, does not have the outputs that the task reads, or
-                `config.json` beside it names other labels than the task.
+                the `config.json` of the artefact names other labels than the task.
             InvalidSpecError: the precision is none of the three, the CPU does not have it, or the device is another.
         """
         if device not in (None, "cpu"):

@@ -1,6 +1,6 @@
 """What the commands of `nlp-inference` share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -23,17 +23,17 @@ AUTO = "auto"
 def _backend(written: str) -> str:
     from nlp_inference.backends.descriptors import backend_names
 
-    names = [AUTO] if written == AUTO else [AUTO, *backend_names()]
-    if written not in names:
-        raise typer.BadParameter(f"{written!r} is not one of {', '.join(map(repr, names))}")
-    return written
+    return written if written == AUTO else _one_of([AUTO, *backend_names()], written)
 
 
 def _precision(written: str | None) -> str | None:
     from nlp_inference.backends.descriptors import tolerances
 
-    known = [] if written is None else sorted({dtype for _, dtype in tolerances()})
-    if written is not None and written not in known:
+    return None if written is None else _one_of(sorted({dtype for _, dtype in tolerances()}), written)
+
+
+def _one_of(known: Sequence[str], written: str) -> str:
+    if written not in known:
         raise typer.BadParameter(f"{written!r} is not one of {', '.join(map(repr, known))}")
     return written
 

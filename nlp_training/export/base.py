@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from nlp_inference import Document, Predictor, Processor
 from nlp_inference._utils.extras import require_installed
+from nlp_inference._utils.named_objects import import_object
 from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.backends.descriptors import BackendDescriptor
 from nlp_inference.backends.torch import load_model
@@ -161,8 +161,7 @@ def find_exporter(descriptor: BackendDescriptor) -> type[Exporter]:
     """
     if descriptor.exported is None or descriptor.exporter is None:
         raise InvalidSpecError(f"the backend {descriptor.name!r} runs the weights; nothing is exported to it")
-    module, attribute = descriptor.exporter.split(":")
-    found = getattr(import_module(module), attribute)
+    found = import_object(descriptor.exporter)
     if not (isinstance(found, type) and issubclass(found, Exporter)):
         raise InvalidSpecError(f"{descriptor.exporter!r} is no subclass of Exporter")
     return found

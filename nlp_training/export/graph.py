@@ -15,6 +15,7 @@ from nlp_inference.backends.exported import export_metadata
 from nlp_inference.errors import ArtefactError
 from nlp_training._utils.library_messages import without_library_messages
 from nlp_training.export.attention import attention_as_operator
+from nlp_training.export.base import ExportSource
 
 OPSET = 23
 """Version of the ONNX operators: the first that has attention as one.
@@ -69,6 +70,14 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
         raise ArtefactError(f"{type(model).__name__} is larger than the 2 GiB of a file of ONNX; serve it with torch")
     _name_axes(graph)
     return graph
+
+
+def traced_graph(source: ExportSource, scratch: Path) -> Path:
+    """The graph of a model in float32, in a file of a scratch folder; traced by the first call for the folder."""
+    path = scratch / "plain.onnx"
+    if not path.exists():
+        save_graph(export_graph(source.model(), source.processor), path)
+    return path
 
 
 def describe(

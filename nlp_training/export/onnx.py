@@ -7,7 +7,7 @@ from typing import ClassVar
 import onnx
 
 from nlp_training.export.base import Exporter, Int8Mode
-from nlp_training.export.graph import describe, export_graph, save_graph
+from nlp_training.export.graph import describe, save_graph, traced_graph
 from nlp_training.export.precision import to_float16, to_int8_dynamic, to_int8_static
 
 
@@ -31,7 +31,7 @@ class OnnxExporter(Exporter):
         save_graph(graph, path)
 
     def _converted(self, dtype: str) -> onnx.ModelProto:
-        plain = self._plain()
+        plain = traced_graph(self.source, self.scratch)
         scratch = self.scratch / "int8.onnx"
         if dtype == "float16":
             return to_float16(onnx.load(plain))
@@ -40,10 +40,3 @@ class OnnxExporter(Exporter):
         if dtype == "int8":
             return to_int8_dynamic(plain, scratch)
         return onnx.load(plain)
-
-    def _plain(self) -> Path:
-        """The graph in float32, traced once."""
-        path = self.scratch / "plain.onnx"
-        if not path.exists():
-            save_graph(export_graph(self.source.model(), self.source.processor), path)
-        return path

@@ -21,7 +21,7 @@ from nlp_inference.backends.exported import export_metadata
 from nlp_inference.backends.openvino import METADATA, has_bfloat16
 from nlp_training._utils.library_messages import without_library_messages
 from nlp_training.export.base import Exporter, Int8Mode
-from nlp_training.export.graph import export_graph, save_graph
+from nlp_training.export.graph import traced_graph
 
 if TYPE_CHECKING:
     import openvino
@@ -46,7 +46,7 @@ class OpenVinoExporter(Exporter):
         """Write the model in one precision; see `Exporter.write`."""
         import openvino
 
-        model = openvino.Core().read_model(self._graph())
+        model = openvino.Core().read_model(traced_graph(self.source, self.scratch))
         if dtype == "int8":
             model = _quantized(model, list(self.source.calibration_batches()))
         elif dtype == "bfloat16":
@@ -61,13 +61,6 @@ class OpenVinoExporter(Exporter):
         for name, value in metadata.items():
             model.set_rt_info(value, [METADATA, name])
         openvino.save_model(model, paths[0], compress_to_fp16=False)
-
-    def _graph(self) -> Path:
-        """The ONNX graph in float32, traced once."""
-        path = self.scratch / "plain.onnx"
-        if not path.exists():
-            save_graph(export_graph(self.source.model(), self.source.processor), path)
-        return path
 
 
 def _quantized(model: "openvino.Model", batches: Sequence[dict[str, NDArray[np.int64]]]) -> "openvino.Model":

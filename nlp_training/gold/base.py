@@ -116,16 +116,19 @@ def gold_kinds() -> list[GoldKind]:
     return [gold_kind(name) for name in sorted(GoldKind.members)]
 
 
-def greater_is_better(score: str) -> bool:
-    """Return the direction of a score by its name alone, for files of runs whose task is not known here.
+def greater_is_better(score: str, custom: Sequence[Metric] = ()) -> bool:
+    """Return the direction of a score by its name, where the task is not known.
 
-    A score that no registered kind has is better if it is greater, unless it is a loss.
+    A score that neither a custom metric nor a registered kind has is better if it is greater, unless it is a loss.
 
     Example:
         >>> greater_is_better("f1"), greater_is_better("eval_loss")
         (True, False)
     """
     name = score.removeprefix("eval_")
+    for one in custom:
+        if one.name == name:
+            return one.greater_is_better
     metrics = (kind.metric for kind in gold_kinds())
     return next((one.greater_is_better(name) for one in metrics if name in one.names), not name.endswith("loss"))
 

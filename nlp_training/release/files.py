@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,11 +79,12 @@ def find_release(run: str | Path) -> Release:
         ArtefactError: there is no model, or its weights are not whole.
     """
     folder = model_folder(run)
-    there = _files_in(folder)
+    backends = _exported_files()
+    there = _files_in(folder, {files.folder for files in backends.values()})
     missing = [name for name in _NEEDED if name not in there]
     if missing:
         raise PublishError(f"{str(folder)!r} has no {', '.join(missing)}; publish a folder that nlp-training wrote")
-    exported = {(name, dtype): files for name, files in _exported_files().items() for dtype in files.in_folder(folder)}
+    exported = {(name, dtype): files for name, files in backends.items() for dtype in files.in_folder(folder)}
     weights = {path.name for path in find_weight_files(folder)}
     exports = {path for (_, dtype), files in exported.items() for path in files.paths(dtype)}
     _refuse_pickles(name for name in there if name not in exports)  # backends read them as tensors, never as pickles
@@ -102,13 +103,13 @@ def _exported_files() -> dict[str, ExportedFiles]:
     return {one.name: one.exported for one in all_backends() if one.exported is not None}
 
 
-def _files_in(folder: Path) -> dict[str, Path]:
+def _files_in(folder: Path, exports: Collection[str]) -> dict[str, Path]:
     """What lies in a folder, by name; in the folders of exported models, each file of them."""
     found = {path.name: path for path in sorted(folder.iterdir())}
-    for name in sorted({files.folder for files in _exported_files().values()}):
-        if (exports := folder / name).is_dir():
+    for name in sorted(exports):
+        if (folder / name).is_dir():
             del found[name]
-            found |= {f"{name}/{path.name}": path for path in sorted(exports.iterdir())}
+            found |= {f"{name}/{path.name}": path for path in sorted((folder / name).iterdir())}
     return found
 
 
@@ -119,13 +120,13 @@ def is_ours(name: str) -> bool:
         >>> is_ours("model-00001-of-00002.safetensors"), is_ours("golden.json"), is_ours("LICENSE")
         (True, True, False)
     """
-    exports = {
-        path
+    if name in {*_NEEDED, *_MAY_COME} or _WEIGHTS.fullmatch(name) is not None:
+        return True
+    return "/" in name and any(
+        name in (*files.paths(dtype), files.golden_file(dtype))
         for files in _exported_files().values()
         for dtype in files.stems
-        for path in (*files.paths(dtype), files.golden_file(dtype))
-    }
-    return name in {*_NEEDED, *_MAY_COME, *exports} or _WEIGHTS.fullmatch(name) is not None
+    )
 
 
 def sources_of_release(settings: bytes) -> frozenset[str]:

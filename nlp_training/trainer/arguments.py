@@ -92,7 +92,7 @@ def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
     values = {**_DEFAULTS, **of_stream, **config.training}
     values |= _strategies(values, has_validation=config.data.has_validation, best_metric=best_metric)
     score = values.get("metric_for_best_model")
-    if score is not None and not _greater_is_better(config, score):
+    if score is not None and not greater_is_better(score, [Metric.from_spec(spec) for spec in config.metrics]):
         values.setdefault("greater_is_better", False)
     values.setdefault("use_cpu", not torch.accelerator.is_available())
     if config.early_stopping is not None:
@@ -133,13 +133,6 @@ def _strategies(values: dict[str, Any], *, has_validation: bool, best_metric: st
         chosen["eval_steps"] = steps
         chosen["save_steps"] = values.get("save_steps", steps)
     return chosen
-
-
-def _greater_is_better(config: RunConfig, score: str) -> bool:
-    """The direction of a score: that of the custom metric of this name, or of the kind of gold that has the score."""
-    custom = (Metric.from_spec(spec) for spec in config.metrics)
-    name = score.removeprefix("eval_")
-    return next((one.greater_is_better for one in custom if one.name == name), greater_is_better(score))
 
 
 def _refuse_evaluation(values: dict[str, Any]) -> None:

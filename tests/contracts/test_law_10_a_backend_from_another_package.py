@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch
-from transformers import BertConfig, BertModel
+from tiny_models import save_tiny_base
+from toy_distributions import write_distribution
 
 from nlp_inference import Predictor, Processor
 from nlp_inference.backends.choice import choose_backend
@@ -99,14 +99,12 @@ def install(site: Path, descriptor: str = DESCRIPTOR) -> Path:
         "reversed_backend/describing.py": descriptor,
         "reversed_backend/running.py": RUNNING,
         "reversed_backend/exporting.py": EXPORTING,
-        "reversed_backend-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: reversed-backend\nVersion: 1.0\n",
-        "reversed_backend-1.0.dist-info/entry_points.txt": (
-            "[nlp_inference.backends]\nreversed = reversed_backend.describing:REVERSED\n"
-        ),
     }
     for name, content in files.items():
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_text(content, encoding="utf-8")
+    entry_points = "[nlp_inference.backends]\nreversed = reversed_backend.describing:REVERSED\n"
+    write_distribution(site, "reversed_backend", entry_points=entry_points)
     return site
 
 
@@ -141,11 +139,7 @@ def write_documents(path: Path, size: int) -> str:
 def model(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory, site: Path) -> Path:
     """A trained run, exported to the backend of the package by the command line."""
     folder = tmp_path_factory.mktemp("run")
-    narrow = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(BertConfig(**narrow)).save_pretrained(folder / "base")
-    tokenizer.save_pretrained(folder / "base")
+    save_tiny_base(folder / "base", tokenizer, hidden_size=16, intermediate_size=32)
     config = {
         "name": "spans",
         "output_dir": str(folder),

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from tiny_models import save_tiny_base
+from toy_distributions import write_distribution
 
 from nlp_inference import PostTransform, Predictor, Task, Transform
 
@@ -93,10 +95,7 @@ def topic_lines(count: int, seed: int) -> str:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("site")
     shutil.copytree(Path(__file__).with_name("toy_kinds"), folder / "toy_kinds")
-    info = folder / "toy_kinds-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-kinds\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    write_distribution(folder, "toy_kinds", entry_points=ENTRY_POINTS)
     members = [dict(kind.members) for kind in KINDS]
     sys.path.insert(0, str(folder))
     yield folder
@@ -110,14 +109,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def trained(site: Path, tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    import torch
-    from transformers import BertConfig, BertModel
-
     folder = tmp_path_factory.mktemp("toys")
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
-    BertModel(BertConfig(**sizes, hidden_dropout_prob=0.0)).save_pretrained(folder / "base")
-    tokenizer.save_pretrained(folder / "base")
+    save_tiny_base(folder / "base", tokenizer, hidden_size=32, intermediate_size=64, hidden_dropout_prob=0.0)
     for seed, (split, count) in enumerate({"train": 64, "validation": 24, "test": 24}.items()):
         (folder / f"{split}.topics").write_text(topic_lines(count, seed))
     (folder / "run.yaml").write_text(CONFIG.format(folder=folder, base=folder / "base"))

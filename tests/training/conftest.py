@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from made_up_records import label_records, span_records, write_jsonl, write_splits
-from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
+from tiny_models import save_tiny_base
+from transformers import PreTrainedTokenizerBase
 
 from nlp_training.config import RunConfig
 
@@ -15,21 +15,15 @@ from nlp_training.config import RunConfig
 @pytest.fixture(scope="session")
 def tiny_base(tokenizer: PreTrainedTokenizerBase, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like a pretrained encoder's, with the real tokenizer and a narrow layer."""
-    folder = tmp_path_factory.mktemp("base")
-    config = BertConfig(
+    return save_tiny_base(
+        tmp_path_factory.mktemp("base"),
+        tokenizer,
         hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=512,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

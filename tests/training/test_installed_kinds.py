@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from made_up_records import span_records
 from rich.console import Console
+from toy_distributions import write_distribution
 from typer.testing import CliRunner
 
 from nlp_inference import Predictor, Task
@@ -53,12 +54,11 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (site / "toy_kinds" / "__init__.py").write_text("")
     (site / "toy_kinds" / "tasks.py").write_text(TASK)
     (site / "toy_kinds" / "formats.py").write_text(FORMAT)
-    info = site / "toy_kinds-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-kinds\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[nlp_inference.tasks]\ntoy-tagging = toy_kinds.tasks:ToyTagging\n\n"
-        "[nlp_training.formats]\nbars = toy_kinds.formats:BARS\nbroken = toy_kinds.formats:read\n"
+    write_distribution(
+        site,
+        "toy_kinds",
+        entry_points="[nlp_inference.tasks]\ntoy-tagging = toy_kinds.tasks:ToyTagging\n\n"
+        "[nlp_training.formats]\nbars = toy_kinds.formats:BARS\nbroken = toy_kinds.formats:read\n",
     )
     monkeypatch.syspath_prepend(site)
     monkeypatch.setattr(Task, "members", dict(Task.members))

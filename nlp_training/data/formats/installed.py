@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 
+from nlp_inference._utils.named_objects import declaration, load_entry_point
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format
 
@@ -33,15 +34,10 @@ def installed_formats() -> Iterator[Format]:
 
 
 def _load(point: EntryPoint) -> Format:
-    package = point.dist.name if point.dist is not None else "unknown"
-    declared = f"the installed package {package!r} declares the format {point.name!r} as {point.value!r}"
-    try:
-        found = point.load()
-    except Exception as error:
-        problem = f"which cannot be imported: {type(error).__name__}: {error}; repair or remove that package"
-        raise InvalidDataError(f"{declared}, {problem}") from error
+    found = load_entry_point(point, kind="format", error_type=InvalidDataError)
     if not isinstance(found, Format) or found.name != point.name:
         raise InvalidDataError(
-            f"{declared}, which is {found!r:.80}; expected a nlp_training.data.formats.Format of that name"
+            f"{declaration(point, kind='format')}, which is {found!r:.80}; expected a nlp_training.data.formats.Format "
+            "of that name"
         )
     return found
