@@ -1,4 +1,4 @@
-"""Long texts: split them into windows that the model can read, and say which window answers for which token."""
+"""Long texts: split them into windows that the model can read, and join the outputs for windows again."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -118,3 +118,60 @@ def stitch(windows: Sequence[Window], outputs: Sequence[NDArray[np.float32]]) ->
             for window, output in zip(windows, outputs, strict=True)
         ]
     )
+
+
+Pooling = Literal["mean", "max", "first"]
+"""How the outputs for windows become those of the text.
+
+`mean` weights each window by the tokens that it owns, `max` takes the greatest value of each output, and `first` the
+outputs for the first window.
+"""
+
+
+def pool(windows: Sequence[Window], outputs: Sequence[NDArray[np.float32]], *, pooling: Pooling) -> NDArray[np.float32]:
+    """Combine outputs that describe complete windows into those of the text.
+
+    Args:
+        windows: the windows of one text.
+        outputs: for each window, an array; all have one shape.
+        pooling: see `Pooling`.
+
+    Returns:
+        An array of the shape of one window's outputs.
+
+    Example:
+        >>> windows = [Window(0, 6, 0, 5), Window(4, 10, 5, 10)]
+        >>> pool(windows, [np.float32([1, 0]), np.float32([0, 1])], pooling="mean").tolist()
+        [0.5, 0.5]
+    """
+    if len(windows) == 1 or pooling == "first":
+        return outputs[0]
+    stacked = np.stack(outputs)
+    if pooling == "max":
+        greatest: NDArray[np.float32] = stacked.max(axis=0)
+        return greatest
+    mean: NDArray[np.float32] = np.average(
+        stacked, axis=0, weights=[window.owned_end - window.owned_start for window in windows]
+    ).astype(np.float32)
+    return mean
+
+
+def central_window(windows: Sequence[Window], first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the window in which each range of tokens is farthest from an edge; the first of equals.
+
+    Args:
+        windows: the windows of one text.
+        first: `[ranges]`, the first token of each range.
+        last: `[ranges]`, its last token.
+
+    Returns:
+        `[ranges]`, indices of windows.
+
+    Example:
+        >>> windows = [Window(0, 6, 0, 5), Window(4, 10, 5, 10)]
+        >>> central_window(windows, np.array([4, 5]), np.array([4, 6])).tolist()
+        [0, 1]
+    """
+    begins, ends = (np.array(edge)[:, None] for edge in zip(*((one.start, one.end) for one in windows), strict=True))
+    central: NDArray[np.int64] = np.minimum(first - begins, ends - 1 - last).argmax(axis=0)
+    return central

@@ -30,6 +30,7 @@ from nlp_inference.predict.route import Begun, Route, one_ahead
 from nlp_inference.predict.token_budget import TokenBudget, choose_token_budget
 from nlp_inference.predict.trace import Trace
 from nlp_inference.processor import Processor
+from nlp_inference.tasks import DocumentOutputs
 
 if TYPE_CHECKING:
     from nlp_inference.integrations.pipeline import DocumentPipeline
@@ -287,6 +288,24 @@ class Predictor:
         pipeline: DocumentPipeline = bound("document_pipeline")(self)
         return pipeline
 
+    def model_outputs(self, documents: Iterable[Document]) -> Iterator[DocumentOutputs]:
+        """Run the model on documents and yield its outputs, from which `Processor.interpret_outputs` makes predictions.
+
+        They take much memory: read them one by one.
+
+        Args:
+            documents: in the batches of `stream`.
+
+        Raises:
+            PredictionError: a document cannot be encoded, or the model fails on it.
+        """
+        for chunk in look_ahead(documents):
+            started = [self._start(item, str(number)) for number, item in enumerate(chunk.items, chunk.begin)]
+            for trace in self.route.run_model(started, token_budget=self.token_budget):
+                if trace.model_outputs is None:
+                    raise _failure(trace).error() from trace.failure
+                yield trace.model_outputs
+
     def trace(self, items: Iterable[Item]) -> list[Trace]:
         """Show every stage of each document on its way, as `nlp_inference.golden` records and verifies it.
 
@@ -342,6 +361,8 @@ def _settle(result: Document | _Failure, *, record: bool) -> Document | FailedDo
 
 
 def _outcome(trace: Trace) -> "Document | _Failure":
-    if trace.final is not None:
-        return trace.final
+    return trace.final if trace.final is not None else _failure(trace)
+
+
+def _failure(trace: Trace) -> _Failure:
     return _Failure(trace.id, trace.failure or PredictionError("no prediction was made, and nothing said why"))

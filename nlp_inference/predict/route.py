@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import partial, wraps
 from itertools import chain
 from time import perf_counter
 from typing import NamedTuple, TypeVar
@@ -69,6 +69,23 @@ class Begun(NamedTuple):
             part.close()
 
 
+def _of_one_document(stage: Callable[["Route", Trace], Trace]) -> Callable[["Route", Trace], Trace]:
+    """Record what a stage raises as the failure of its document, so that other documents continue."""
+
+    @wraps(stage)
+    def recorded(route: "Route", trace: Trace) -> Trace:
+        if trace.failure is not None:
+            return trace
+        started = perf_counter()
+        try:
+            done = stage(route, trace)
+            return done._replace(seconds=done.seconds + perf_counter() - started)
+        except Exception as error:  # noqa: BLE001 - a document must not affect its neighbors, whatever it raises
+            return trace._replace(failure=error)
+
+    return recorded
+
+
 class Route:
     """Takes documents through every stage, so that one that fails does not take its neighbours down.
 
@@ -93,6 +110,18 @@ class Route:
         """
         return self.finish(self.begin(traces, token_budget=token_budget, keep_outputs=True))
 
+    def run_model(self, traces: Sequence[Trace], *, token_budget: int) -> list[Trace]:
+        """Encode documents and run the model on them, without decoding; see `follow`."""
+        begun = self.begin(traces, token_budget=token_budget, keep_outputs=True)
+        done = list(begun.traces)
+        try:
+            for complete in begun.answered():
+                for place, answers in complete.items():
+                    done[place] = begun.traces[place].with_answers(answers)
+        finally:
+            begun.close()
+        return done
+
     def begin(self, traces: Sequence[Trace], *, token_budget: int, keep_outputs: bool = False) -> "Begun":
         """Encode, and ask the model, which works beside what the caller does next; see `follow`.
 
@@ -112,7 +141,7 @@ class Route:
         try:
             for number, wave in enumerate(waves, 1):
                 for place, trace in zip(wave, self._encode([traces[place] for place in wave]), strict=True):
-                    begun.traces[place] = _attempt(self._with_rows, trace)
+                    begun.traces[place] = self._add_rows(trace)
                     left += [(place, row) for row in range(len(begun.traces[place].rows))]
                 batches = self._batches(left, begun.traces, min(token_budget, self._most_tokens))
                 left = batches.pop() if batches and number < len(waves) else []
@@ -143,7 +172,7 @@ class Route:
         """Complete some traces, and put them at their places."""
         for place, trace in zip(answered, self._decode(list(answered.values())), strict=True):
             kept = trace if keep_outputs else trace._replace(outputs=None)
-            done[place] = _attempt(self._postprocess, kept)
+            done[place] = self._postprocess(kept)
 
     @staticmethod
     def _batches(places: Sequence[Place], traces: Sequence[Trace], budget: int) -> list[list[Place]]:
@@ -158,18 +187,20 @@ class Route:
             with native_code():
                 encoded = self.processor.encode(documents)
         except Exception:  # noqa: BLE001 - whatever it was, it comes again for the document that caused it
-            return [_attempt(self._encode_one, trace) for trace in traces]
+            return [self._encode_one(trace) for trace in traces]
         sizes = [1 + _characters(document) for document in documents]
         a_character = (perf_counter() - started) / max(1, sum(sizes))
         made = iter(zip(encoded, sizes, strict=True))
         return [trace if trace.failure else _with_encoded(trace, *next(made), a_character) for trace in traces]
 
+    @_of_one_document
     def _encode_one(self, trace: Trace) -> Trace:
         documents = [] if trace.document is None else [trace.document]
         with native_code():
             return trace._replace(encoded=self.processor.encode(documents)[0])
 
-    def _with_rows(self, trace: Trace) -> Trace:
+    @_of_one_document
+    def _add_rows(self, trace: Trace) -> Trace:
         return trace if trace.encoded is None else trace._replace(rows=self.processor.rows(trace.encoded))
 
     def _timed_run(self, rows: Sequence[Row], *, whole: bool) -> _TimedBatch:
@@ -192,7 +223,7 @@ class Route:
         if len(rows) == 1 or tokens <= self._most_tokens:
             try:
                 with native_code():
-                    batch = self.backend.forward(self.processor.layout.pad(rows))
+                    batch = self.backend.forward(self.processor.collate(rows))
                 return [{name: array[index] for name, array in batch.items()} for index in range(len(rows))]
             except Exception as error:  # noqa: BLE001 - memory, an index, whatever a model or a device may raise
                 short = is_out_of_memory(error)
@@ -214,23 +245,25 @@ class Route:
         )
 
     def _decode(self, traces: Sequence[Trace]) -> list[Trace]:
-        """Decode what was answered; if one document makes that fail, each goes alone."""
-        answered = [answered for trace in traces if (answered := trace.answered) is not None]
+        """Decode documents together; if one of them fails, decode each alone."""
+        outputs = [one for trace in traces if (one := trace.model_outputs) is not None]
         started = perf_counter()
         try:
-            documents = iter(self.processor.interpret_outputs(answered))
-        except Exception:  # noqa: BLE001 - whatever it was, it comes again for the document that caused it
-            return [_attempt(self._decode_one, trace) for trace in traces]
-        share = (perf_counter() - started) / max(1, len(answered))
+            documents = iter(self.processor.interpret_outputs(outputs))
+        except Exception:  # noqa: BLE001 - the document that caused it fails again, alone
+            return [self._decode_one(trace) for trace in traces]
+        share = (perf_counter() - started) / max(1, len(outputs))
         return [
-            trace._replace(decoded=next(documents), seconds=trace.seconds + share) if trace.answered else trace
+            trace._replace(decoded=next(documents), seconds=trace.seconds + share) if trace.model_outputs else trace
             for trace in traces
         ]
 
+    @_of_one_document
     def _decode_one(self, trace: Trace) -> Trace:
-        answered = trace.answered
-        return trace if answered is None else trace._replace(decoded=self.processor.interpret_outputs([answered])[0])
+        outputs = trace.model_outputs
+        return trace if outputs is None else trace._replace(decoded=self.processor.interpret_outputs([outputs])[0])
 
+    @_of_one_document
     def _postprocess(self, trace: Trace) -> Trace:
         return trace if trace.decoded is None else trace._replace(final=self.processor.postprocess(trace.decoded))
 
@@ -265,15 +298,3 @@ def _with_encoded(trace: Trace, encoded: EncodedDocument, size: int, a_character
 
 def _characters(document: Document) -> int:
     return len(document.raw_text) + len(document.raw_text_pair or "")
-
-
-def _attempt(step: Callable[[Trace], Trace], trace: Trace) -> Trace:
-    """Take one document a step further, or say what it failed of, so that the others go on."""
-    if trace.failure is not None:
-        return trace
-    started = perf_counter()
-    try:
-        done = step(trace)
-        return done._replace(seconds=done.seconds + perf_counter() - started)
-    except Exception as error:  # noqa: BLE001 - a document must not take its neighbours down, whatever it breaks
-        return trace._replace(failure=error)

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 from nlp_inference.document import Document
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
-from nlp_inference.tasks import Answered, Arrays
+from nlp_inference.tasks import Arrays, DocumentOutputs
 
 
 class Trace(NamedTuple):
@@ -37,11 +37,11 @@ class Trace(NamedTuple):
     seconds: float = 0.0
 
     @property
-    def answered(self) -> Answered | None:
-        """What there is to decode."""
+    def model_outputs(self) -> DocumentOutputs | None:
+        """The outputs to decode; `None` where a stage failed or did not run."""
         if self.failure is not None or self.encoded is None or self.outputs is None:
             return None
-        return Answered(self.encoded, self.rows, self.outputs)
+        return DocumentOutputs(self.encoded, self.rows, self.outputs)
 
     def with_answers(self, answers: Iterable["Answer"]) -> Self:
         """The trace with the answers to its rows."""

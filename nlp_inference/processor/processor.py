@@ -21,7 +21,7 @@ from nlp_inference.processor.custom_code import describe_custom
 from nlp_inference.processor.fingerprint import Fingerprint, as_fingerprint
 from nlp_inference.processor.saving import SavedProcessor
 from nlp_inference.registry import Spec, explain
-from nlp_inference.tasks import Answered, Arrays, Task
+from nlp_inference.tasks import Arrays, DocumentOutputs, Task
 from nlp_inference.tasks.base import with_words_of_format_1
 from nlp_inference.transforms.base import PostTransform, Transform
 from nlp_inference.transforms.compose import Compose
@@ -119,12 +119,25 @@ class Processor(SavedProcessor):
         if isinstance(documents, str | Document):
             raise TypeError(f"a processor takes several documents, got the single {documents!r:.60}; put it in a list")
         items = [item if isinstance(item, Example) else as_document(item) for item in documents]
-        fresh = iter(self.examples([item for item in items if isinstance(item, Document)], labels=labels))
-        examples = [one for item in items for one in ([item] if isinstance(item, Example) else next(fresh))]
-        batch = self.layout.pad([example.row for example in examples])
-        if labels:
-            batch |= pad_targets([example.targets for example in examples])
-        return BatchFeature(batch, tensor_type=return_tensors)
+        encoded = iter(self.examples([item for item in items if isinstance(item, Document)], labels=labels))
+        examples = [one for item in items for one in ([item] if isinstance(item, Example) else next(encoded))]
+        targets = [example.targets for example in examples] if labels else ()
+        return self.collate([example.row for example in examples], targets, return_tensors=return_tensors)
+
+    def collate(
+        self, rows: Sequence[Row], targets: Sequence[Mapping[str, NDArray[Any]]] = (), *, return_tensors: str = "np"
+    ) -> BatchFeature:
+        """Stack rows, and targets if there are any, into one batch. Training and prediction make batches here.
+
+        Args:
+            rows: from `rows` or `examples`.
+            targets: one mapping for each row, for training.
+            return_tensors: `"np"` or `"pt"`.
+
+        Returns:
+            As `__call__`: model inputs `[rows, tokens]`, padded on the right, and the target arrays.
+        """
+        return BatchFeature({**self.layout.pad(rows), **pad_targets(targets)}, tensor_type=return_tensors)
 
     def examples(self, documents: Sequence[Document], *, labels: bool = False) -> list[list[Example]]:
         """What a model is given for each window of each document; with `labels`, what it is to answer too.
@@ -219,15 +232,15 @@ class Processor(SavedProcessor):
         Raises:
             PredictionError: an output holds NaN.
         """
-        return self.postprocess(self.interpret_outputs([Answered(encoded, rows, outputs)])[0])
+        return self.postprocess(self.interpret_outputs([DocumentOutputs(encoded, rows, outputs)])[0])
 
-    def interpret_outputs(self, answered: Sequence[Answered]) -> list[Document]:
-        """What the model's outputs say of each document before postprocessing; see `decode_outputs`."""
-        for one in answered:
+    def interpret_outputs(self, outputs: Sequence[DocumentOutputs]) -> list[Document]:
+        """Decode the model outputs of several documents, without postprocessing; see `decode_outputs`."""
+        for one in outputs:
             _check_numbers(one.outputs)
         documents = [
             one.encoded.document.with_predicted(predicted, coverage=one.encoded.coverage())
-            for one, predicted in zip(answered, self.task.decode_all(answered), strict=True)
+            for one, predicted in zip(outputs, self.task.decode_all(outputs), strict=True)
         ]
         for document in documents:
             _warn_of_imprecise_spans(document)

@@ -6,7 +6,7 @@ Every module of this package is imported with it, so that a task enters the regi
 from importlib import import_module
 from pkgutil import iter_modules
 
-from nlp_inference.tasks.base import Answered, Arrays, LostSpan, Task
+from nlp_inference.tasks.base import Arrays, DocumentOutputs, LostSpan, Task
 from nlp_inference.tasks.crf_token_classification import CrfTokenClassification
 from nlp_inference.tasks.span_classification import SpanClassification
 from nlp_inference.tasks.tag_scheme import TagScheme
@@ -15,9 +15,9 @@ from nlp_inference.tasks.text_classification import TextClassification
 from nlp_inference.tasks.token_classification import TokenClassification
 
 __all__ = [
-    "Answered",
     "Arrays",
     "CrfTokenClassification",
+    "DocumentOutputs",
     "LostSpan",
     "SoftmaxTask",
     "SpanClassification",

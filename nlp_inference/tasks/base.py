@@ -1,4 +1,4 @@
-"""What a task is: how gold becomes label ids, and beside it the inverse, how model outputs become an annotation."""
+"""The interface of a task: gold to targets for training, and model outputs to an annotation for prediction."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
+from nlp_inference.encoding.windows import Pooling, pool, stitch
 from nlp_inference.encoding.words import WordRule
 from nlp_inference.registry import Registered, Spec, split_spec
 
@@ -18,36 +19,45 @@ Arrays = Mapping[str, NDArray[Any]]
 DELETED = "deleted by preprocessing"
 EDGE_CHANGED = "its edge was changed by preprocessing"
 UNREAD = "no token of its own"
-"""Causes of `LostSpan` for which a transform may be to blame."""
+"""Causes of `LostSpan` that a transform may be responsible for."""
 
 
 class LostSpan(NamedTuple):
-    """A gold span that the task cannot give back, and why."""
+    """A gold span that the task cannot reproduce, and the cause."""
 
     span: Span
     cause: str
 
 
-class Answered(NamedTuple):
-    """A document and what a model answered.
+class DocumentOutputs(NamedTuple):
+    """The model outputs for a document.
 
     Attributes:
         encoded: the document.
-        rows: its input rows, one for each window; `row.content` is where the window's tokens stand.
+        rows: its input rows, one for each window; `row.content` is the position of the window's tokens in the row.
         outputs: for each row, the arrays that `Task.outputs` names, without the batch dimension. Axes over tokens may
-            go on behind the row, with padding.
+            be longer than the row, because of padding.
     """
 
     encoded: EncodedDocument
     rows: Sequence[Row]
     outputs: Sequence[Arrays]
 
+    def of_tokens(self, name: str) -> NDArray[Any]:
+        """Join an output with a row for each token over all windows, `[tokens, ...]`; see `stitch`."""
+        content = [output[name][row.content] for row, output in zip(self.rows, self.outputs, strict=True)]
+        return stitch(self.encoded.windows, content)
+
+    def of_text(self, name: str, pooling: Pooling) -> NDArray[Any]:
+        """Combine an output that describes a complete window over all windows, `[...]`; see `pool`."""
+        return pool(self.encoded.windows, [output[name] for output in self.outputs], pooling=pooling)
+
 
 class Task(Registered, ABC):
     """A kind of prediction. Subclasses are pydantic models: their fields are saved with the processor.
 
     A task needs no code elsewhere: it names the class of its model, makes targets for each window, and turns the
-    model's outputs for all windows of a document into an `Annotation` in raw coordinates.
+    model outputs for all windows of a document into an `Annotation` in raw coordinates.
     """
 
     kind = "task"
@@ -55,44 +65,46 @@ class Task(Registered, ABC):
     auto_model: ClassVar[str]
     """The class that loads its model, of transformers or of `nlp_inference.architectures`."""
     pipeline_tag: ClassVar[str]
-    """The task's name on the Hub."""
+    """The name of the task on the Hub."""
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
-    """The model outputs that `decode` reads; each has the rows of the batch as its first axis."""
+    """The model outputs that `decode` reads; the first axis of each is the rows of the batch."""
     needs: ClassVar[str]
-    """The kind of gold that it learns from, by its name: `spans`, `category`, ...; see `nlp_training.gold`."""
+    """The kind of gold that it learns from, by name: `spans`, `category`, ...; see `nlp_training.gold`."""
+    fitters: ClassVar[tuple[str, ...]] = ()
+    """What training fits to validation documents after the weights, by name; see `nlp_training.evaluation.fitting`."""
     flat: ClassVar[bool] = False
     """Whether gold spans must not overlap."""
     own_loss: ClassVar[bool] = False
-    """Whether only the loss of its model trains it: others read the id of one class for each row of logits."""
+    """Whether only the loss of its model can train it. The losses of `nlp_training.losses` train all other tasks."""
     pair_position: ClassVar[Literal["first", "second"]] = "second"
-    """Where the second text of a pair stands in the model's input."""
+    """Position of the text pair in the model input."""
 
     @property
     def word_rule(self) -> WordRule:
-        """What a word is: where its windows are cut, and what a span begins and ends with."""
+        """The definition of a word: windows are cut between words, and spans start and end at their edges."""
         return "unicode"
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Let a subclass that decodes otherwise do so for several documents too."""
+        """Replace an inherited `decode_all` where a subclass overrides only `decode`."""
         super().__pydantic_init_subclass__(**kwargs)
         if "decode" in vars(cls) and "decode_all" not in vars(cls):
             cls.decode_all = Task.decode_all  # type: ignore[method-assign]  # in the place of an inherited one
 
     @abstractmethod
     def model_settings(self) -> dict[str, Any]:
-        """What the configuration of this task's model must say, such as `id2label`."""
+        """Return what the config of this task's model must contain, such as `id2label`."""
 
     @abstractmethod
     def targets(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
-        """What a model is to answer for each window, from the document's gold.
+        """Return the training targets of each window, from the gold of the document.
 
         Args:
             encoded: the document.
-            rows: its input rows, one for each window; `row.content` is where the window's tokens stand.
+            rows: its input rows, one for each window; `row.content` is the position of the window's tokens in the row.
 
         Returns:
-            For each row named arrays, as its model's `forward` takes them, without the batch dimension. In a batch,
+            For each row named arrays, as the model's `forward` takes them, without the batch dimension. In a batch,
             arrays of different shapes are padded with `IGNORED`.
 
         Raises:
@@ -100,38 +112,39 @@ class Task(Registered, ABC):
         """
 
     def run(self, model: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Ask the model about a batch; a task whose model generates calls `model.generate` instead."""
+        """Run the model on a batch; a task whose model generates calls `model.generate` instead."""
         return model(**inputs)
 
-    def condense(self, row: Row, outputs: Arrays) -> Arrays:  # noqa: ARG002 - most outputs are not large
-        """What `decode` needs of the outputs for a row, which it takes in their place; for outputs that are large.
+    def condense(self, row: Row, outputs: Arrays) -> Arrays:  # noqa: ARG002 - most outputs are small
+        """Reduce the outputs for a row to what `decode` needs, for outputs that are large.
 
-        Called on the thread that ran the model, so that a chunk of documents need not hold all of its outputs.
+        `decode` receives the result in place of the outputs. Called on the thread that ran the model, so that a chunk
+        of documents does not keep all outputs in memory.
         """
         return outputs
 
     @abstractmethod
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
-        """The inverse of `targets`: what the outputs for each window say about the document, in raw coordinates.
+        """Turn the outputs for all windows of a document into its annotation, in raw coordinates.
 
-        The arguments are those of `Answered`.
+        This is the inverse of `targets`. The arguments are the attributes of `DocumentOutputs`.
         """
 
-    def decode_all(self, answered: Sequence[Answered]) -> list[Annotation]:
-        """What `decode` says of each of several documents; a task may find it for all of them at once."""
-        return [self.decode(*one) for one in answered]
+    def decode_all(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
+        """Decode several documents. Override it where decoding them together is faster than one by one."""
+        return [self.decode(*one) for one in outputs]
 
     @abstractmethod
     def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
-        """What a model that makes no mistake would answer for each row: the ceiling of this task."""
+        """Return the outputs for each row of a model that makes no mistake: the ceiling of this task."""
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:  # noqa: ARG002 - tasks without spans lose none
-        """The gold spans that even a perfect model would not give back exactly, with the cause."""
+        """Return the gold spans that even a perfect model would not reproduce exactly, with the cause."""
         return []
 
 
 def with_words_of_format_1(task: Task | Spec) -> Task | Spec:
-    """The specification of a task with the words of the tokenizer, if it leaves them open: they were the default."""
+    """Return the specification of a task with `words: tokenizer`, the default of format 1, unless it sets `words`."""
     if isinstance(task, Task):
         return task
     name, value = split_spec(task, kind=Task.kind)

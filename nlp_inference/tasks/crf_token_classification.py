@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
-from nlp_inference.tasks.base import Answered, Arrays
+from nlp_inference.tasks.base import Arrays, DocumentOutputs
 from nlp_inference.tasks.linear_chain import tag_chains
 from nlp_inference.tasks.token_classification import Tagged, TokenClassification
 
@@ -49,9 +49,9 @@ class CrfTokenClassification(TokenClassification):
         transitions = np.zeros((tags, tags), dtype=np.float32)
         return [{**output, "transitions": transitions} for output in super().perfect_outputs(encoded, rows)]
 
-    def _tag(self, logits: NDArray[np.float32], begins: Sequence[int], answered: Sequence[Answered]) -> Tagged:
+    def _tag(self, logits: NDArray[np.float32], begins: Sequence[int], outputs: Sequence[DocumentOutputs]) -> Tagged:
         scale, scheme = np.float32(1 / self.temperature), self.tag_scheme
-        moves = [scale * one.outputs[0]["transitions"] + scheme.forbidden for one in answered]
+        moves = [scale * one.outputs[0]["transitions"] + scheme.forbidden for one in outputs]
         starts, ends = (np.where(allowed, 0.0, -np.inf) for allowed in (scheme.starts, scheme.ends))
         found = tag_chains(np.split(scale * logits, begins[1:]), moves, starts=starts, ends=ends)
         tags, certain = zip(*found, strict=True)

@@ -11,7 +11,7 @@ from nlp_inference._utils.cached import cached
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
-from nlp_inference.encoding.windows import Window
+from nlp_inference.encoding.windows import Window, central_window
 from nlp_inference.encoding.words import WordRule
 from nlp_inference.tasks.base import Arrays, LostSpan, Task
 from nlp_inference.tasks.labels import check_labels, label_settings
@@ -153,7 +153,7 @@ def _answers(
     tokens, labels = condensed["spans"][:, :2] + windows[number].start, condensed["spans"][:, 2]
     kept = np.isin(tokens, units.tokens).all(axis=1)
     if len(windows) > 1:
-        kept &= _answering_window(windows, tokens[:, 0], tokens[:, 1]) == number
+        kept &= central_window(windows, tokens[:, 0], tokens[:, 1]) == number
     first, last = np.searchsorted(units.tokens, tokens[kept]).T
     certain = 1 / (1 + np.exp(-condensed["logits"][kept].astype(np.float64)))
     spans = zip(first.tolist(), (last + 1).tolist(), labels[kept].tolist(), strict=True)
@@ -164,12 +164,3 @@ def _windows_with(windows: Sequence[Window], units: Units, touched: UnitRange) -
     """The windows that read the first tokens of all of some units."""
     first, last = units.tokens[touched[0]], units.tokens[touched[1] - 1]
     return [number for number, window in enumerate(windows) if window.start <= first and last < window.end]
-
-
-def _answering_window(
-    windows: Sequence[Window], first: NDArray[np.int64], last: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """`[spans]`: the window in which each span, from token to token, is farthest from an edge; the first of equals."""
-    begins, ends = (np.array(edge)[:, None] for edge in zip(*((one.start, one.end) for one in windows), strict=True))
-    answering: NDArray[np.int64] = np.minimum(first - begins, ends - 1 - last).argmax(axis=0)
-    return answering

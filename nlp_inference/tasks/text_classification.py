@@ -1,7 +1,7 @@
 """One label for the whole text."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,9 @@ from pydantic import Field, field_validator
 from nlp_inference.document import Annotation, Category
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
+from nlp_inference.encoding.windows import Pooling
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.tasks.base import Answered, Arrays
+from nlp_inference.tasks.base import Arrays, DocumentOutputs
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
@@ -40,7 +41,7 @@ class TextClassification(SoftmaxTask):
     needs = "category"
 
     labels: tuple[str, ...]
-    pooling: Literal["mean", "max", "first"] = "mean"
+    pooling: Pooling = "mean"
     top_k: Annotated[int, Field(gt=0)] | None = 1
     temperature: Temperature = 1.0
 
@@ -67,16 +68,16 @@ class TextClassification(SoftmaxTask):
 
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """The best labels, best first."""
-        return self._annotate([Answered(encoded, rows, outputs)])[0]
+        return self._decode([DocumentOutputs(encoded, rows, outputs)])[0]
 
-    def decode_all(self, answered: Sequence[Answered]) -> list[Annotation]:
+    def decode_all(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
         """See `decode`; the labels of all documents are ranked as one array."""
-        return self._annotate(answered)
+        return self._decode(outputs)
 
-    def _annotate(self, answered: Sequence[Answered]) -> list[Annotation]:
-        if not answered:
+    def _decode(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
+        if not outputs:
             return []
-        logits = np.stack([self._pool(one.encoded, one.outputs) for one in answered])
+        logits = np.stack([one.of_text("logits", self.pooling) for one in outputs])
         scores = np.exp(log_softmax(logits, temperature=self.temperature))
         best = np.argsort(-scores, axis=1, kind="stable")[:, : self.top_k]
         ranked = zip(best.tolist(), np.take_along_axis(scores, best, axis=1).tolist(), strict=True)
@@ -88,16 +89,6 @@ class TextClassification(SoftmaxTask):
             )
             for both in ranked
         ]
-
-    def _pool(self, encoded: EncodedDocument, outputs: Sequence[Arrays]) -> NDArray[np.float32]:
-        logits = np.stack([output["logits"] for output in outputs])
-        pooled: NDArray[np.float32] = logits[0]
-        if len(logits) > 1 and self.pooling == "max":
-            pooled = logits.max(axis=0)
-        elif len(logits) > 1 and self.pooling == "mean":
-            owned = [window.owned_end - window.owned_start for window in encoded.windows]
-            pooled = np.average(logits, axis=0, weights=owned).astype(np.float32)
-        return pooled
 
     def _gold_id(self, encoded: EncodedDocument) -> int:
         document = encoded.document

@@ -13,10 +13,9 @@ from nlp_inference._utils.cached import cached
 from nlp_inference.document import Annotation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import IGNORED, Row
-from nlp_inference.encoding.windows import stitch
 from nlp_inference.encoding.words import WordRule
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.tasks.base import Answered, Arrays, LostSpan
+from nlp_inference.tasks.base import Arrays, DocumentOutputs, LostSpan
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.tag_scheme import OUTSIDE, SchemeName, TagScheme, UnitSpan
@@ -138,52 +137,51 @@ class TokenClassification(SoftmaxTask):
 
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """The spans of the best valid tag sequence over the whole document, in raw coordinates."""
-        return self._annotate([Answered(encoded, rows, outputs)])[0]
+        return self._decode([DocumentOutputs(encoded, rows, outputs)])[0]
 
-    def decode_all(self, answered: Sequence[Answered]) -> list[Annotation]:
+    def decode_all(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
         """See `decode`; the units of all documents are tagged as one array."""
-        return self._annotate(answered)
+        return self._decode(outputs)
 
-    def _annotate(self, answered: Sequence[Answered]) -> list[Annotation]:
-        units = [self._units(one.encoded) for one in answered]
-        with_units = [place for place, its in enumerate(units) if len(its.tokens)]
-        annotations = [Annotation()] * len(answered)
+    def _decode(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
+        units = [self._units(one.encoded) for one in outputs]
+        with_units = [index for index, its in enumerate(units) if len(its.tokens)]
+        annotations = [Annotation()] * len(outputs)
         if with_units:
-            found = self._find([answered[place] for place in with_units], [units[place] for place in with_units])
-            for place, spans in zip(with_units, found, strict=True):
-                raw = _raw_spans(answered[place].encoded, units[place], spans)
-                annotations[place] = Annotation(spans=tuple(raw))
+            found = self._find([outputs[index] for index in with_units], [units[index] for index in with_units])
+            for index, spans in zip(with_units, found, strict=True):
+                raw = _raw_spans(outputs[index].encoded, units[index], spans)
+                annotations[index] = Annotation(spans=tuple(raw))
         return annotations
 
-    def _find(self, answered: Sequence[Answered], units: Sequence[Units]) -> list[list[_Found]]:
-        """The spans of each document, none of which is without units."""
-        logits = np.concatenate([self._unit_logits(*both) for both in zip(answered, units, strict=True)])
+    def _find(self, outputs: Sequence[DocumentOutputs], units: Sequence[Units]) -> list[list[_Found]]:
+        """Return the spans of each document; every document has units."""
+        logits = np.concatenate([self._unit_logits(*both) for both in zip(outputs, units, strict=True)])
         logits[:, OUTSIDE] += np.float32(self.outside_bias)
         begins = [0, *accumulate(len(one.tokens) for one in units[:-1])]
-        tagged = self._tag(logits, begins, answered)
+        tagged = self._tag(logits, begins, outputs)
         spans = self.tag_scheme.decode(tagged.tags, begins=begins)
-        found: list[list[_Found]] = [[] for _ in answered]
+        found: list[list[_Found]] = [[] for _ in outputs]
         for (first, after, label), score in zip(spans, _means(tagged.confidence, spans), strict=True):
             place = bisect_right(begins, first) - 1
             found[place].append(_Found(first - begins[place], after - begins[place], label, score))
         return found
 
-    def _tag(self, logits: NDArray[np.float32], begins: Sequence[int], answered: Sequence[Answered]) -> Tagged:  # noqa: ARG002
-        """The best valid tags of documents.
+    def _tag(self, logits: NDArray[np.float32], begins: Sequence[int], outputs: Sequence[DocumentOutputs]) -> Tagged:  # noqa: ARG002
+        """Return the best valid tags of documents.
 
         Args:
-            logits: `[units, tags]`, of all documents one behind the other.
-            begins: where the units of each document begin.
-            answered: the documents.
+            logits: `[units, tags]`, of all documents, concatenated.
+            begins: the position of the first unit of each document.
+            outputs: of the documents.
         """
         scores = log_softmax(logits, temperature=self.temperature)
         tags = best_valid_tags(scores, self.tag_scheme, begins=begins)
         return Tagged(tags, np.exp(scores[np.arange(len(tags)), tags]))
 
-    def _unit_logits(self, answered: Answered, units: Units) -> NDArray[np.float32]:
-        """`[units, tags]` of a document, joined over its windows."""
-        content = [output["logits"][row.content] for row, output in zip(answered.rows, answered.outputs, strict=True)]
-        logits = stitch(answered.encoded.windows, content)
+    def _unit_logits(self, outputs: DocumentOutputs, units: Units) -> NDArray[np.float32]:
+        """Return `[units, tags]` of a document, joined over its windows."""
+        logits = outputs.of_tokens("logits")
         starts = units.tokens
         if self.aggregation == "first" or len(starts) == len(logits):
             first: NDArray[np.float32] = logits[starts]

@@ -19,7 +19,7 @@ from pydantic import (
 
 from nlp_inference.encoding.windows import WindowSettings
 from nlp_inference.errors import InvalidSpecError
-from nlp_inference.registry import explain
+from nlp_inference.registry import Spec, explain
 from nlp_training.config.search import EarlyStopping, SearchConfig
 from nlp_training.config.training_values import check_training_values
 from nlp_training.config.user_modules import locate_files
@@ -198,6 +198,9 @@ class RunConfig(_Section):
         early_stopping: when training ends before its last epoch, such as `{patience: 3}`; needs validation documents.
         search: what `nlp-training search` tries; not used by anything else.
         calibrate: whether to fit the task's temperature on the validation documents, after training.
+        fit: what else to fit on the validation documents after training, such as `[thresholds]`; see
+            `nlp_training.evaluation.Fitter`. `None` fits what the task fits by default, if there are validation
+            documents and the config does not set the same fields of the task; `[]` fits nothing.
         golden: the texts that are recorded with the model, to verify it with.
 
     Example:
@@ -225,6 +228,7 @@ class RunConfig(_Section):
     early_stopping: EarlyStopping | None = None
     search: SearchConfig | None = None
     calibrate: bool = False
+    fit: tuple[Spec, ...] | None = None
     golden: GoldenConfig = GoldenConfig()
 
     @property

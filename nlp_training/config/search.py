@@ -16,7 +16,19 @@ from pydantic import (
     model_validator,
 )
 
-FIXED = ("name", "output_dir", "seed", "cpu_threads", "data", "calibrate", "golden", "modules", "metrics", "search")
+FIXED = (
+    "name",
+    "output_dir",
+    "seed",
+    "cpu_threads",
+    "data",
+    "calibrate",
+    "fit",
+    "golden",
+    "modules",
+    "metrics",
+    "search",
+)
 """Sections that are the same in every trial, so that scores can be compared, and none is better by luck."""
 
 Choice = str | int | float | bool | None

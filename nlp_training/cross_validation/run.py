@@ -18,14 +18,14 @@ from nlp_training._utils.replacing import replacing_folder
 from nlp_training.config import RunConfig
 from nlp_training.cross_validation.folds import Fold, FoldSettings, make_folds
 from nlp_training.cross_validation.tables import folds_table, mean_table
-from nlp_training.evaluation import compare, score
-from nlp_training.evaluation.temperature import calibrate
+from nlp_training.evaluation import compare, fit_task, score
 from nlp_training.gold import document_metric
 from nlp_training.metrics import Metric
 from nlp_training.metrics.fold_interval import fold_interval
 from nlp_training.reports.tables import score_tables
 from nlp_training.runs.materials import Materials, Prepared, let_go
 from nlp_training.runs.run_folder import LOCK_FILE
+from nlp_training.trainer.build import fitters_of
 from nlp_training.trainer.progress import RichProgress
 
 POOLED = "all folds together"
@@ -132,8 +132,13 @@ def _train_fold(fold: Fold, prepared: Prepared, materials: Materials, console: C
         trainer.train()
     finally:
         progress.stop()
-    if config.calibrate:
-        calibrate(trainer, materials.validation or [], seed=config.seed)
+    validation = materials.validation or []
+    fit_task(
+        trainer,
+        fitters_of(config, trainer.processor.task, has_validation=bool(validation)),
+        validation,
+        seed=config.seed,
+    )
     with replacing_folder(fold.folder) as folder:
         tested = [materials.train[place] for place in fold.tested]
         scores = trainer.score_documents(tested, keep=fold.predictions_in(folder))

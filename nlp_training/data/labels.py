@@ -1,4 +1,4 @@
-"""A task's labels from the documents that it learns from."""
+"""Settings of a task that its config leaves open, such as its labels, from the training documents."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,8 +11,10 @@ from nlp_training.data.errors import InvalidDataError
 from nlp_training.gold import gold_kind
 
 
-def with_labels(spec: Spec, documents: Sequence[Document] | None) -> Task:
-    """Build a task; if its specification names no labels, it takes those of the documents, sorted.
+def complete_task(spec: Spec, documents: Sequence[Document] | None) -> Task:
+    """Build a task; what its specification leaves open is taken from the documents, such as their labels.
+
+    The kind of gold says which settings those are; see `GoldKind.learned_settings`.
 
     Raises:
         UnknownTypeError: there is no such task.
@@ -23,7 +25,7 @@ def with_labels(spec: Spec, documents: Sequence[Document] | None) -> Task:
         >>> from nlp_inference import Annotation, Category
         >>> gold = [Annotation(categories=(Category(label=label),)) for label in ("spam", "ham")]
         >>> documents = [Document(raw_text="...", gold=annotation) for annotation in gold]
-        >>> with_labels("text-classification", documents).labels
+        >>> complete_task("text-classification", documents).labels
         ('ham', 'spam')
     """
     if isinstance(spec, str):
@@ -34,17 +36,19 @@ def with_labels(spec: Spec, documents: Sequence[Document] | None) -> Task:
     task: Any = Task.find(name)
     if task is None:
         return Task.from_spec(spec)  # raises, with the names that are known
-    if not isinstance(settings, Mapping) or "labels" in settings or "labels" not in task.model_fields:
+    kind = gold_kind(task.needs)
+    learned = [field for field in kind.learned_settings if field in task.model_fields]
+    if not isinstance(settings, Mapping) or all(field in settings for field in learned):
         return Task.from_spec(spec)
     if documents is None:
+        missing = next(field for field in learned if field not in settings)
         raise InvalidSpecError(
-            f"data.train is streamed, so that nobody has seen its labels, and {name!r} names none; write all of them: "
-            f"processor.task: {{{name}: {{labels: [...]}}}}"
+            f"data.train is streamed, so its {missing} cannot be read before training, and {name!r} sets none; set "
+            f"them: processor.task: {{{name}: {{{missing}: [...]}}}}"
         )
-    kind = gold_kind(task.needs)
     golds = [document.gold for document in documents if document.gold is not None]
-    labels = sorted({label for gold in golds for label in kind.labels(gold)})
-    if not labels:
-        check_documents({"train": documents}, flat=False, needs=task.needs)  # says why, if it is not the task's doing
-        raise InvalidDataError(f"no training document has {kind.noun}, and {name!r} takes its labels from them")
-    return Task.from_spec({name: {**settings, "labels": labels}})
+    if not any(kind.labels(gold) for gold in golds):
+        check_documents({"train": documents}, flat=False, needs=task.needs)  # explains what is wrong with the data
+        raise InvalidDataError(f"no training document has {kind.noun}, and {name!r} takes its {learned[0]} from them")
+    found = kind.learn_settings(golds, settings)
+    return Task.from_spec({name: {**{field: found[field] for field in learned}, **settings}})

@@ -1,4 +1,4 @@
-"""Predictions compared with gold, the files that keep them, and calibration."""
+"""Predictions compared with gold, the files that keep them, and what is fitted after training."""
 
 from nlp_training.evaluation.evaluate import (
     compare,
@@ -10,11 +10,17 @@ from nlp_training.evaluation.evaluate import (
     score,
     share_read,
 )
+from nlp_training.evaluation.fitting import Fitter, choose_fitters, fit_task
+from nlp_training.evaluation.temperature import Temperature
 
 __all__ = [
+    "Fitter",
+    "Temperature",
+    "choose_fitters",
     "compare",
     "evaluate_documents",
     "evaluate_pair",
+    "fit_task",
     "of_all_processes",
     "paired_test",
     "predict_beside_gold",

@@ -81,7 +81,7 @@ class ExportSource:
         encoded = self.processor.encode([document.unannotated() for document in drawn])
         rows = [row for one in encoded for row in self.processor.rows(one)]
         for positions in token_budget_batches([len(row.input_ids) for row in rows], _CALIBRATION_BUDGET):
-            yield self.processor.layout.pad([rows[position] for position in positions])
+            yield dict(self.processor.collate([rows[position] for position in positions]))
 
 
 class Exporter(ABC):

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from nlp_inference.document import Annotation, Category, Span
 from nlp_inference.errors import InvalidSpecError
@@ -65,6 +65,18 @@ class GoldKind(Registered, ABC):
     """Whether its annotations are ranges of the text, so that equal surfaces can be compared."""
     pairs_shown: ClassVar[int]
     """How many pairs of labels the report shows examples of, for each kind of mistake."""
+
+    learned_settings: ClassVar[tuple[str, ...]] = ("labels",)
+    """Fields of a task that are taken from the training documents where the config leaves them open."""
+
+    def learn_settings(self, golds: Sequence[Annotation], settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Return the `learned_settings` of a task.
+
+        Args:
+            golds: the gold of the training documents.
+            settings: the fields that the config sets.
+        """
+        return {"labels": sorted({label for gold in golds for label in self.labels(gold)})}
 
     @abstractmethod
     def labels(self, gold: Annotation) -> list[str]:

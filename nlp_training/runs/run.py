@@ -21,8 +21,8 @@ from nlp_training.config import RunConfig
 from nlp_training.data_report.gold_limit import refuse_lost_gold
 from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
+from nlp_training.evaluation import fit_task
 from nlp_training.evaluation.prediction_files import PREDICTIONS, PredictionFile, forget_predictions
-from nlp_training.evaluation.temperature import calibrate
 from nlp_training.gold import document_metric
 from nlp_training.provenance.manifest import Replay
 from nlp_training.provenance.pinned_data import pin_data, unpinned_lines
@@ -33,7 +33,14 @@ from nlp_training.runs.resume import choose_checkpoint
 from nlp_training.runs.run_folder import run_folder
 from nlp_training.tracking import tracked
 from nlp_training.trainer import DocumentTrainer
-from nlp_training.trainer.build import Splits, build_checked_processor, build_trainer, load_splits, resolve_for
+from nlp_training.trainer.build import (
+    Splits,
+    build_checked_processor,
+    build_trainer,
+    fitters_of,
+    load_splits,
+    resolve_for,
+)
 from nlp_training.trainer.progress import RichProgress
 
 _LOOKED_AT = 1000
@@ -138,8 +145,8 @@ def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
         if trainer.interrupted:
             raise InterruptedRunError(_interruption(config, trainer))
         trainer.make_whole()
-        if config.calibrate:
-            calibrate(trainer, splits["validation"], seed=config.seed)
+        fitters = fitters_of(config, processor.task, has_validation="validation" in splits)
+        fit_task(trainer, fitters, splits.get("validation", []), seed=config.seed)
         metrics = score_splits(trainer, splits, config.folder)
         model = config.folder / "model"
         if is_main:

@@ -51,7 +51,7 @@ class BatchLoss:
         _check_loss_of(processor.task)
         self.loss = loss
         self.needs = frozenset(need for part in loss.parts() for need in part.needs)
-        self._inputs = tuple(processor.layout.pad([]))  # what production gives to the model, and nothing else
+        self._inputs = tuple(processor.collate([]))  # what production gives to the model, and nothing else
         self._seed, self._step = seed, step
         self.take_model(model)
         teachers = (part.teacher_model(processor, device=device) for part in loss.parts())

@@ -23,9 +23,9 @@ from nlp_training.config.user_modules import import_modules, is_from_file
 from nlp_training.data import check_documents, load_documents, with_made_splits
 from nlp_training.data.checks import Problem, find_unknown_labels
 from nlp_training.data.errors import DataWarning
-from nlp_training.data.labels import with_labels
+from nlp_training.data.labels import complete_task
 from nlp_training.data.overlaps import DroppedSpan, flat_documents
-from nlp_training.evaluation.temperature import check_calibration
+from nlp_training.evaluation import Fitter, choose_fitters
 from nlp_training.gold import document_metric
 from nlp_training.metrics import Metric
 from nlp_training.provenance.environment import is_main_process
@@ -83,7 +83,7 @@ def _warn_of_dropped_spans(split: str, how: str, dropped: list[DroppedSpan]) -> 
 
 
 def build_processor(config: RunConfig, train: list[Document] | None) -> Processor:
-    """The processor that the configuration describes, with the labels of the training documents if it names none.
+    """The processor that the configuration describes, whose task is completed from the training documents.
 
     Raises:
         InvalidSpecError: the configuration does not fit together, or the model could not read what the processor makes:
@@ -95,7 +95,7 @@ def build_processor(config: RunConfig, train: list[Document] | None) -> Processo
         warn_of_rebuilt_tokenizer(tokenizer, Path(file), source=config.model.base)
     with_pad_token(tokenizer, settings.pad_token)
     import_modules(config.modules)
-    task = with_labels(settings.task, train)
+    task = complete_task(settings.task, train)
     limits = _limits(config, task)
     windows = windows_within(settings.windows, tokenizer, limits)
     processor = Processor(tokenizer, task, settings.preprocess, settings.postprocess, windows)
@@ -152,9 +152,13 @@ def resolve_for(config: RunConfig, processor: Processor, *, has_validation: bool
     Raises:
         InvalidSpecError: it does not fit together.
     """
-    if config.calibrate:
-        check_calibration(processor.task, has_validation=has_validation)
+    fitters_of(config, processor.task, has_validation=has_validation)
     return resolve_config(config, processor=processor, best_metric=document_metric(processor.task.needs).best)
+
+
+def fitters_of(config: RunConfig, task: Task, *, has_validation: bool) -> tuple[Fitter, ...]:
+    """Return what the run fits to validation documents after training; see `choose_fitters`."""
+    return choose_fitters(task, config.fit, calibrate=config.calibrate, has_validation=has_validation)
 
 
 def build_model(config: RunConfig, task: Task) -> PreTrainedModel:

@@ -11,7 +11,7 @@ from tiny_models import tiny_model
 
 from nlp_inference import Annotation, Category, Document, Predictor
 from nlp_inference.backends.torch import TorchBackend
-from nlp_inference.tasks import Answered
+from nlp_inference.tasks import DocumentOutputs
 
 texts = st.lists(sentences | messy_texts, min_size=1, max_size=6)
 budgets = st.sampled_from([1, 24, 50, 100, 333, 4096])
@@ -69,7 +69,7 @@ def answered(processor, texts, seed):
         perfect = processor.task.perfect_outputs(with_gold, rows)
         drawn = [{name: random.normal(scale=2, size=array.shape) for name, array in one.items()} for one in perfect]
         outputs = [{name: array.astype(np.float32) for name, array in one.items()} for one in drawn]
-        found.append(Answered(encoded, rows, outputs))
+        found.append(DocumentOutputs(encoded, rows, outputs))
     return found
 
 

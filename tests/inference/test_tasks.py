@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from nlp_inference import Annotation, Document, Processor, TextClassification, TokenClassification
 from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
-from nlp_inference.tasks import Answered, Task
+from nlp_inference.tasks import DocumentOutputs, Task
 
 LABELS = ("PERSON", "CITY")
 TEXT = "Ana unbelievably lives in Rome"
@@ -242,6 +242,6 @@ def test_a_subclass_that_decodes_otherwise_does_so_on_the_route_too(token_proces
     encoded = token_processor.encode([document_of("Ana Rome", [])])[0]
     rows = token_processor.rows(encoded)
     logits = np.eye(len(plain.tag_scheme.tags), dtype=np.float32)[[0, 1, 3, 0]] * 30  # B-PERSON, B-CITY
-    answered = Answered(encoded, rows, [{"logits": logits}])
+    answered = DocumentOutputs(encoded, rows, [{"logits": logits}])
     found = [task.decode_all([answered] * 2) for task in (plain, OnlyCities(**plain.model_dump()))]
     assert [[span.label for span in both[1].spans] for both in found] == [["PERSON", "CITY"], ["CITY"]]

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,11 @@ from transformers import PreTrainedTokenizerBase
 from nlp_inference import Document, Predictor, Processor, TokenClassification, golden
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.errors import InvalidSpecError
+from nlp_inference.tasks import SpanClassification
 from nlp_training import RunConfig, load_documents, train
-from nlp_training.evaluation import evaluate_documents
-from nlp_training.evaluation.temperature import (
-    Answers,
-    best_temperature,
-    check_calibration,
-    fit_temperature,
-    with_temperature,
-)
+from nlp_training.evaluation import choose_fitters, evaluate_documents
+from nlp_training.evaluation.fitting import with_task
+from nlp_training.evaluation.temperature import Confidences, best_temperature, fit_temperature
 
 
 @pytest.fixture
@@ -72,7 +67,9 @@ def test_a_run_saves_scores_and_serves_with_its_temperature(
     validation = load_documents(span_run.data.validation)
     assert evaluate_documents(predictor, validation) == result.metrics["validation"]
     assert fit_temperature(predictor, validation, seed=span_run.seed) == temperature
-    before = Predictor(with_temperature(predictor.processor, 1.0), predictor.backend)
+    before = Predictor(
+        with_task(predictor.processor, predictor.processor.task.with_temperature(1.0)), predictor.backend
+    )
     plain = evaluate_documents(before, validation)
     assert plain["f1"] == result.metrics["validation"]["f1"]
     assert plain["calibration"] != result.metrics["validation"]["calibration"]
@@ -99,13 +96,13 @@ def test_categories_are_calibrated_and_the_tables_say_everything(
     assert "In brackets: 95 % intervals" in card
 
 
-def softmax_answers(logits: NDArray[np.float64], gold: NDArray[np.int64]) -> Callable[[float], Answers]:
+def softmax_answers(logits: NDArray[np.float64], gold: NDArray[np.int64]) -> Callable[[float], Confidences]:
     """The best class of each row, and how certain it is at a temperature."""
     best = logits.argmax(axis=1)
 
-    def answers(temperature: float) -> Answers:
+    def answers(temperature: float) -> Confidences:
         powers = np.exp(logits / temperature)
-        return Answers(powers.max(axis=1) / powers.sum(axis=1), (best == gold).astype(float))
+        return Confidences(powers.max(axis=1) / powers.sum(axis=1), (best == gold).astype(float))
 
     return answers
 
@@ -142,7 +139,9 @@ def test_spans_are_as_certain_as_they_are_right_though_their_tags_are_uncertain(
             for number in range(400)]  # fmt: skip
     documents = [Document(raw_text=text, gold=one) for text, one in zip(texts, gold, strict=True)]
     temperature = fit_temperature(predictor, documents)
-    scaled = evaluate_documents(Predictor(with_temperature(processor, temperature), predictor.backend), documents)
+    scaled = evaluate_documents(
+        Predictor(with_task(processor, processor.task.with_temperature(temperature)), predictor.backend), documents
+    )
     plain = evaluate_documents(predictor, documents)
     assert plain["calibration"]["ece"] > 0.3
     assert scaled["calibration"]["ece"] < 0.01
@@ -169,7 +168,7 @@ def test_more_answers_than_are_needed_are_not_asked_for(
     monkeypatch.setattr(
         "nlp_training.evaluation.temperature.best_temperature", lambda answers: seen.append(len(answers(1.0)[0]))
     )
-    for limit, value in (("ANSWERS", 10**6), ("ANSWERS", 8), ("KEPT_BYTES", 1)):
+    for limit, value in (("PREDICTIONS", 10**6), ("PREDICTIONS", 8), ("KEPT_BYTES", 1)):
         monkeypatch.setattr(f"nlp_training.evaluation.temperature.{limit}", value)
         fit_temperature(predictor, documents)
     every, few, fewest = seen
@@ -180,16 +179,21 @@ def test_more_answers_than_are_needed_are_not_asked_for(
 
 
 def test_calibration_without_validation_is_refused_before_training(label_run: RunConfig, console: Console) -> None:
-    with pytest.raises(InvalidSpecError, match=r"nothing to fit a temperature to; give data\.validation"):
+    with pytest.raises(
+        InvalidSpecError,
+        match=r"'temperature' is fitted to validation documents, and there are none; give data\.validation",
+    ):
         train(calibrated(label_run), console=console)
 
 
 def test_a_task_without_a_softmax_is_refused() -> None:
-    with pytest.raises(InvalidSpecError, match="the task 'ranking' makes its scores by no softmax"):
-        check_calibration(SimpleNamespace(name="ranking"), has_validation=True)
+    with pytest.raises(
+        InvalidSpecError, match="the scores of the task 'span-classification' are not probabilities of a softmax"
+    ):
+        choose_fitters(SpanClassification(labels=("CITY",)), calibrate=True, has_validation=True)
 
 
 def test_without_an_answer_the_temperature_stays(saved_model: Path, tmp_path: Path) -> None:
     empty = load_documents(str(write_jsonl(tmp_path / "empty.jsonl", [{"text": "", "spans": []}])))
-    with pytest.warns(UserWarning, match="no answer to any validation document; the temperature stays 1"):
+    with pytest.warns(UserWarning, match="predicts nothing for any validation document; the temperature stays 1"):
         assert fit_temperature(Predictor.from_pretrained(saved_model), empty) == 1

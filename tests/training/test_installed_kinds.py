@@ -15,7 +15,7 @@ from nlp_training.cli import app
 from nlp_training.config import GoldenConfig
 from nlp_training.data import InvalidDataError
 from nlp_training.data.formats import format_names, named_format
-from nlp_training.data.labels import with_labels
+from nlp_training.data.labels import complete_task
 
 TASK = """
 from nlp_inference.tasks import TokenClassification
@@ -119,4 +119,4 @@ def test_what_is_no_format_is_named_with_its_package() -> None:
 @pytest.mark.usefixtures("toys")
 def test_an_unknown_task_is_told_with_those_of_packages() -> None:
     with pytest.raises(UnknownTypeError, match=r"unknown task 'toy-taging'; did you mean 'toy-tagging'\?"):
-        with_labels("toy-taging", [])
+        complete_task("toy-taging", [])

@@ -1,0 +1,113 @@
+"""Fields of a task that are fitted to validation documents after the weights were trained, such as thresholds."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from accelerate.utils import broadcast_object_list
+
+from nlp_inference import Document, Predictor, Processor, Task
+from nlp_inference.errors import InvalidSpecError
+from nlp_inference.registry import Registered, Spec
+
+if TYPE_CHECKING:
+    from nlp_training.trainer import DocumentTrainer
+
+
+class Fitter(Registered, ABC):
+    """Fits some fields of a task to validation documents.
+
+    Subclasses register under their `name`. `Task.fitters` names those that run by default, the section `fit` of a run
+    those that run instead. An installed package offers fitters as entry points of the group `nlp_training.fitters`.
+    """
+
+    kind = "fitter"
+
+    fields: ClassVar[tuple[str, ...]]
+    """The fields of the task that it sets. By default it does not run where the config sets one of them."""
+
+    @abstractmethod
+    def check(self, task: Task) -> None:
+        """Check that the task has what is fitted.
+
+        Raises:
+            InvalidSpecError: it does not.
+        """
+
+    @abstractmethod
+    def fit(self, predictor: Predictor, documents: Sequence[Document], *, seed: int) -> Task:
+        """Return the task of the predictor with fitted fields.
+
+        Args:
+            predictor: of the trained weights.
+            documents: with gold, and not those of training, whose scores are too certain.
+            seed: of the documents that are drawn, where not all are needed.
+        """
+
+
+def choose_fitters(
+    task: Task, names: Sequence[Spec] | None = None, *, calibrate: bool = False, has_validation: bool
+) -> tuple[Fitter, ...]:
+    """Return what is fitted after training, in order: a temperature comes first, because it changes all scores.
+
+    Args:
+        task: as the config describes it.
+        names: specifications of fitters; `None` takes those of the task whose fields the config leaves open.
+        calibrate: whether to fit a temperature too.
+        has_validation: whether there are validation documents; without them nothing is fitted by default.
+
+    Raises:
+        InvalidSpecError: a fitter does not suit the task, or there are no documents to fit it to.
+        UnknownTypeError: there is no such fitter.
+
+    Example:
+        >>> from nlp_inference.tasks import TextClassification
+        >>> choose_fitters(TextClassification(labels=("spam", "ham")), calibrate=True, has_validation=True)
+        (Temperature(),)
+    """
+    default = [one for one in map(Fitter.from_spec, task.fitters) if not task.model_fields_set.intersection(one.fields)]
+    chosen = list(map(Fitter.from_spec, names)) if names is not None else default if has_validation else []
+    if calibrate and all(one.name != "temperature" for one in chosen):
+        chosen.append(Fitter.from_spec("temperature"))
+    for one in chosen:
+        one.check(task)
+    if chosen and not has_validation:
+        raise InvalidSpecError(
+            f"{chosen[0].name!r} is fitted to validation documents, and there are none; give data.validation, or "
+            "remove `calibrate` and `fit` from the config"
+        )
+    return tuple(sorted(chosen, key=lambda one: one.name != "temperature"))
+
+
+def fit_task(
+    trainer: "DocumentTrainer", fitters: Sequence[Fitter], documents: Sequence[Document], *, seed: int
+) -> Task:
+    """Fit the task to the current weights. The trainer evaluates and saves with the result from then on.
+
+    Every process must call this; the main process predicts.
+
+    Args:
+        trainer: has trained.
+        fitters: see `choose_fitters`.
+        documents: validation documents with gold.
+        seed: of the documents that are drawn.
+
+    Returns:
+        The fitted task.
+    """
+    for fitter in fitters:
+        fields: list[dict[str, Any] | None] = [None]
+        if trainer.is_world_process_zero():
+            with trainer.serving() as predictor:
+                fields = [fitter.fit(predictor, documents, seed=seed).model_dump()]
+        task = type(trainer.processor.task).from_value(broadcast_object_list(fields)[0])
+        trainer.processor = trainer.processing_class = with_task(trainer.processor, task)
+    return trainer.processor.task
+
+
+def with_task(processor: Processor, task: Task) -> Processor:
+    """Return the same processor with another task of the same labels."""
+    other = copy(processor)
+    other.task = task
+    return other
