@@ -36,14 +36,7 @@ class Answers(GoldKind):
         main=Part(AnswerF1, _texts),
         further={"calibration": Part(Calibration, _confidence)},
         paired=AnswerBootstrap,
-        scores=(
-            Score("f1"),
-            Score("exact_match"),
-            Score("character_f1"),
-            Score("answerable_f1"),
-            Score("answerable_exact_match"),
-            Score("unanswerable_accuracy"),
-        ),
+        scores=(Score("f1"), Score("exact_match")),
     )
     mistakes: ClassVar[Mapping[str, str]] = {
         WRONG_ANSWER: "another answer than the accepted ones",
