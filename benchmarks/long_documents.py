@@ -101,7 +101,7 @@ def with_windows(predictor: Predictor, window: int | None) -> Predictor:
     return predictor.with_processor(other)
 
 
-COLUMNS = ("", "documents", "a minute", "× best pipeline", "at edges", "readable", "elsewhere", "false positives")
+COLUMNS = ("", "documents", "per minute", "× best pipeline", "at edges", "readable", "elsewhere", "false positives")
 
 
 def main(
