@@ -240,7 +240,7 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
 def _predict(job: _Job, loading: Loading, messages: Console) -> None:
     from nlp_inference._utils.quiet import one_line_warnings
     from nlp_inference.files.reading import open_source
-    from nlp_inference.files.resuming import held_against
+    from nlp_inference.files.resuming import checked_against
 
     tally = _Tally()
     with ExitStack() as stack:
@@ -260,7 +260,7 @@ def _predict(job: _Job, loading: Loading, messages: Console) -> None:
             messages, size=opened.size, read=opened.read, known=results.written, hidden=job.show
         )
         advance = stack.enter_context(progress)
-        items = held_against(opened.items, results.records(), output=str(job.output)) if job.resume else opened.items
+        items = checked_against(opened.items, results.records(), output=str(job.output)) if job.resume else opened.items
         go_on = stack.enter_context(stopping_between_records())
         for result in predictor.stream(items, on_error=job.on_error.value, skip=results.written):
             go_on()

@@ -174,7 +174,7 @@ class TestSources:
     def test_a_hub_id_that_is_not_in_the_cache_cannot_be_fetched_offline(self, tmp_path, monkeypatch):
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-        with pytest.raises(ArtefactError, match=r"(?s)'org/absent' is no file or folder here.*'main'.*HF_HUB_OFFLINE"):
+        with pytest.raises(ArtefactError, match=r"(?s)'org/absent' is not a local folder.*'main'.*HF_HUB_OFFLINE"):
             load_checkpoint(Net(), "org/absent")
 
     @pytest.mark.parametrize(

@@ -122,15 +122,15 @@ def test_a_complete_output_is_not_gone_on_with(saved_model: Path, source: Path, 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ("model", r"begun with something else: model [0-9a-f]{64} -> [0-9a-f]{64}; go on with what it was begun with"),
+        ("model", r"started with other settings: model [0-9a-f]{64} -> [0-9a-f]{64}; resume it with the original settings"),
         pytest.param(
-            "dtype", r"begun with something else: dtype float32 -> bfloat16;", marks=pytest.mark.extra, id="dtype"
+            "dtype", r"started with other settings: dtype float32 -> bfloat16;", marks=pytest.mark.extra, id="dtype"
         ),
-        ("budget", r"begun with something else: token_budget 1024 -> 77;"),
-        ("keys", r"begun with something else: text_column None -> body;"),
+        ("budget", r"started with other settings: token_budget 1024 -> 77;"),
+        ("keys", r"started with other settings: text_column None -> body;"),
         ("text", r"record 1 of '.*' has another text than the source: it was begun with another source"),
         ("ids", r"record 1 of '.*' has the id '0', but the source 'new': it was begun with another source"),
-        ("fewer", r"holds more records than the source items, which are 0"),
+        ("fewer", r"has more records than the source, which has 0 items"),
         ("damaged", r"out.jsonl.progress.json' is damaged; predict anew with --overwrite"),
     ],
 )

@@ -51,7 +51,7 @@ def test_columns_delimiter_and_encoding_are_options(tmp_path):
     ("content", "options", "said"),
     [
         ("comment,topic\na,b", {}, "has no column 'text', only 'comment', 'topic'; name the columns with --text-"),
-        ("comment;topic\na;b", {}, "The only column holds ';': is that the delimiter? Set --delimiter ';'"),
+        ("comment;topic\na;b", {}, "The only column contains ';': is that the delimiter? Set --delimiter ';'"),
         ("text\na", {"columns": Columns(None, "key")}, "has no column 'key', only 'text'"),
         ("text,text\na,b", {}, "has the column 'text' twice"),
         ("", {}, "is empty; its first line must name the columns"),
@@ -84,7 +84,7 @@ def test_a_row_that_cannot_be_read_is_a_failed_item_between_its_neighbors(row, s
 
 @pytest.mark.parametrize("options", [{"delimiter": ";"}, {"encoding": "cp1252"}])
 def test_options_of_tables_are_refused_elsewhere(options, tmp_path):
-    with pytest.raises(InvalidSpecError, match="is for CSV and TSV"):
+    with pytest.raises(InvalidSpecError, match="applies to CSV and TSV"):
         items_of(tmp_path / "a.txt", "Rome", **options)
     assert items_of(tmp_path / "a.txt", "text\nRome", file_format="csv", **options) == [{"raw_text": "Rome"}]
 
@@ -126,7 +126,7 @@ def test_predictions_are_not_written_as_csv(name, tmp_path):
     (tmp_path / "a.txt").write_text("Rome")
     result = runner.invoke(app, ["predict", "no-model", str(tmp_path / "a.txt"), "-o", str(tmp_path / name)])
     assert result.exit_code == 1
-    assert "predictions are not written as CSV or TSV" in result.stderr
+    assert "predictions cannot be written as CSV or TSV" in result.stderr
 
 
 @pytest.fixture(scope="module")

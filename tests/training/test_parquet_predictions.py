@@ -85,7 +85,7 @@ def test_a_torn_file_and_an_empty_folder_are_errors(tmp_path: Path) -> None:
         pass
     (tmp_path / "folder").mkdir()
     asked = open_source(str(tmp_path / "folder"), file_format=FileFormat.PARQUET)
-    with pytest.raises(SourceError, match=r"holds no \*.parquet; name a file, or a folder of them"), asked:
+    with pytest.raises(SourceError, match=r"has no \*.parquet files; pass a parquet file, or a folder of them"), asked:
         pass
 
 

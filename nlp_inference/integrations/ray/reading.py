@@ -22,7 +22,7 @@ from nlp_inference.files.compression import CODECS
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.json_lines import TooLongLine, bounded_lines
 from nlp_inference.files.parquet import rows_at_once
-from nlp_inference.files.reading import open_source, whole_lines
+from nlp_inference.files.reading import checked_lines, open_source
 from nlp_inference.files.records import holds_objects, read_items
 from nlp_inference.integrations.ray.plan import Shard
 
@@ -88,7 +88,7 @@ class ShardItems:
     def _compressed_lines(self) -> Iterator[bytes | TooLongLine]:
         codec = CODECS[self.shard.file.file_format]
         with self._opened() as file:
-            lines = whole_lines(codec.reader(file), name=self.shard.file.path, max_bytes=self.max_line_bytes)
+            lines = checked_lines(codec.reader(file), name=self.shard.file.path, max_bytes=self.max_line_bytes)
             for number, line in enumerate(lines, 1):
                 self._place = f"{self.shard.file.name}:{number}"
                 yield line
