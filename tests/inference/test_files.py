@@ -77,7 +77,7 @@ def test_keys_can_be_named_and_what_has_the_usual_names_is_kept_as_metadata(tmp_
     assert isinstance(without, UnreadableItem)
     assert (without.id, str(without.cause)) == (
         "x",
-        f"{path}:3: no 'body' among the keys ['number', 'text']; name the key that holds the text: --text-column",
+        f"{path}:3: no 'body' among the keys ['number', 'text']; name the key that contains the text: --text-column",
     )
 
 
@@ -88,7 +88,10 @@ def test_a_file_that_breaks_off_gives_what_came_before_and_says_where(suffix, da
     whole = COMPRESS[suffix]("\n".join(lines).encode())
     path.write_bytes(whole[:-1] if damage == "torn" else b"Rome\n" * 9)
     read = []
-    with open_source(str(path)) as opened, pytest.raises(SourceError, match=r"beyond line \d+: .* it is truncated, or its suffix is wrong"):
+    with (
+        open_source(str(path)) as opened,
+        pytest.raises(SourceError, match=r"beyond line \d+: .* it is truncated, or its suffix is wrong"),
+    ):
         read.extend(opened.items)
     assert read == lines[: len(read)]
 

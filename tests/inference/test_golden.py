@@ -414,7 +414,9 @@ def test_fewer_than_32_records_are_refused_where_they_are_recorded_and_where_the
     documents = [Document(id=str(number), raw_text="Ana") for number in range(31)]
     with pytest.raises(ArtefactError, match=r"31 golden records are too few .* at least 32 .*select_documents"):
         record_artefact(folder, {"file": documents})
-    with pytest.raises(ArtefactError, match=r"has 2 golden records, which are too few .* 32 .*record_artefact\(folder\)"):
+    with pytest.raises(
+        ArtefactError, match=r"has 2 golden records, which are too few .* 32 .*record_artefact\(folder\)"
+    ):
         require_verified(folder)
     another = Document(id="31", raw_text="Bo")
     (folder / GOLDEN_FILE).unlink()
@@ -438,7 +440,7 @@ def test_a_file_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> N
     failed = Failed(stage="edits", error="PatternTimeoutError")
     record = GoldenRecord(id="a", origin="file", raw_text="a" * MAX_BYTES, failed=failed)
     golden = GoldenFile(format_version=2, backend="torch", dtype="float32", records=(record,))
-    with pytest.raises(ArtefactError, match=r"1 golden records take 167\d+ bytes, but 16777216 .* golden\.file"):
+    with pytest.raises(ArtefactError, match=r"1 golden records take 167\d+ bytes; the limit is 16777216. .* golden\.file"):
         golden.write(tmp_path)
     assert not (tmp_path / GOLDEN_FILE).exists()
 
@@ -486,7 +488,7 @@ def _logits(record: dict[str, Any]) -> dict[str, Any]:
         (lambda one: one["ids"].update(ids=["1"]), "records.0.ids.ids.0: Input should be a valid integer"),
         (lambda one: one.update(id=TEXTS[1]), "two records have the id"),
         (lambda one: one["final"]["annotation"]["spans"][0].update(start=-1), "greater than or equal to 0"),
-        (lambda one: one.pop("logits"), "has no 'logits', and does not say what failed"),
+        (lambda one: one.pop("logits"), "has no 'logits', and does not state a failure"),
         (lambda one: one.update(raw_text="\ud800"), "is not a file of golden records"),
         (lambda one: _logits(one).update(numbers="AAAA"), r"has \d+ numbers of 4 bytes, but got 3 bytes"),
         (lambda one: _logits(one).update(numbers="Ana?"), "records.0.logits.0.logits.numbers: .* base64"),

@@ -103,7 +103,7 @@ def _depends_on_the_padded_length(logits: NDArray[np.float32], batch: Batch) -> 
 FAULTS: dict[str, tuple[Fault, set[str], set[str]]] = {
     "neighbours": (
         _depends_on_the_row_above,
-        {"batches: usual size", "batches: large", "neighbors: short", "neighbours: long"},
+        {"batches: usual size", "batches: large", "neighbors: short", "neighbors: long"},
         {"batches: one row"},
     ),
     "place": (

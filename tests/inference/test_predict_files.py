@@ -122,7 +122,10 @@ def test_a_complete_output_is_not_gone_on_with(saved_model: Path, source: Path, 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ("model", r"started with other settings: model [0-9a-f]{64} -> [0-9a-f]{64}; resume it with the original settings"),
+        (
+            "model",
+            r"started with other settings: model [0-9a-f]{64} -> [0-9a-f]{64}; resume it with the original settings",
+        ),
         pytest.param(
             "dtype", r"started with other settings: dtype float32 -> bfloat16;", marks=pytest.mark.extra, id="dtype"
         ),
