@@ -66,7 +66,7 @@ def too_long(location: str, size: int, most: int | None) -> UnreadableItem:
     allowed = "" if most is None else f"; the limit is {most}"
     return UnreadableItem(
         location,
-        TooLargeError(f"{location} has {size} bytes{allowed}. Split it, or raise max_line_bytes (--max-line-bytes)"),
+        TooLargeError(f"{location} has {size} bytes{allowed}. Split it, or increase max_line_bytes (--max-line-bytes)"),
     )
 
 

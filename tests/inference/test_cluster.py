@@ -292,7 +292,7 @@ def test_no_machine_that_is_large_enough() -> None:
         (["-", "-o", "out"], 2, "reads files and writes a folder"),
         (["in.jsonl"], 2, "reads files and writes a folder"),
         (["in.jsonl", "-o", "out", "--token-budget", "measured"], 2, "one --token-budget for all machines"),
-        (["in.jsonl", "-o", "out", "--resume", "--overwrite"], 2, "--resume does not go with --overwrite"),
+        (["in.jsonl", "-o", "out", "--resume", "--overwrite"], 2, "--resume cannot be combined with --overwrite"),
     ],
 )
 def test_the_command_refuses_what_a_cluster_cannot_do(monkeypatch, arguments, status, said) -> None:

@@ -205,7 +205,7 @@ def test_predict_counts_the_documents_that_were_not_read_whole(saved_model, tmp_
     (model / config.name).write_text(json.dumps(settings), encoding="utf-8")
     result = CliRunner().invoke(app, ["predict", str(model), str(source)])
     assert result.exit_code == 0, result.output
-    said = "2 document(s) were not read whole, 1 of them cut off; each says what was not read"
+    said = "2 document(s) were not read completely, 1 of them truncated; the coverage of each states what was not read"
     assert result.stderr.splitlines()[-1] == said
     read = [json.loads(line)["coverage"]["read"] for line in result.stdout.splitlines()]
     assert read == [3, 3, 4, 22 * 5]

@@ -440,7 +440,9 @@ def test_a_file_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> N
     failed = Failed(stage="edits", error="PatternTimeoutError")
     record = GoldenRecord(id="a", origin="file", raw_text="a" * MAX_BYTES, failed=failed)
     golden = GoldenFile(format_version=2, backend="torch", dtype="float32", records=(record,))
-    with pytest.raises(ArtefactError, match=r"1 golden records take 167\d+ bytes; the limit is 16777216. .* golden\.file"):
+    with pytest.raises(
+        ArtefactError, match=r"1 golden records take 167\d+ bytes; the limit is 16777216. .* golden\.file"
+    ):
         golden.write(tmp_path)
     assert not (tmp_path / GOLDEN_FILE).exists()
 

@@ -101,7 +101,7 @@ def _depends_on_the_padded_length(logits: NDArray[np.float32], batch: Batch) -> 
 
 
 FAULTS: dict[str, tuple[Fault, set[str], set[str]]] = {
-    "neighbours": (
+    "neighbors": (
         _depends_on_the_row_above,
         {"batches: usual size", "batches: large", "neighbors: short", "neighbors: long"},
         {"batches: one row"},
@@ -270,7 +270,7 @@ def test_the_command_shows_a_table_and_fails_only_where_it_is_asked_to_be_strict
     shown = _verify(saved_model, "--invariance", texts_file, status=0)
     for variant in [*VARIANTS, "bfloat16"]:
         assert variant in shown
-    assert "differs, and may" in shown
+    assert "differs (allowed)" in shown
     assert shown.rstrip().endswith("\ninvariant")
     strict = _verify(saved_model, "--invariance", texts_file, "--strict", status=1)
     assert "window offsets: longer texts: the documents '6'" in strict
@@ -281,7 +281,7 @@ def test_the_command_shows_a_table_and_fails_only_where_it_is_asked_to_be_strict
 def test_the_flag_and_the_file_of_texts_go_together(saved_model: Path, arguments: list[str]) -> None:
     result = runner.invoke(app, ["verify", str(saved_model), *arguments], env={"COLUMNS": "200"})
     assert result.exit_code == 2
-    assert "give both or neither" in result.output
+    assert "pass both or neither" in result.output
 
 
 def test_the_command_writes_json(saved_model: Path, texts_file: str) -> None:

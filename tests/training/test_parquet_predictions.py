@@ -66,7 +66,11 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
     [
         ({"body": ["a"]}, Columns(), "has no column 'text', only 'body'; name the columns with --text-column"),
         ({"text": ["a"]}, Columns(id="key"), "has no column 'key', only 'text'; name the columns"),
-        ({"text": [["a"]]}, Columns(), "the column 'text' of .* has the type list<.*>; a text or an id must be a string"),
+        (
+            {"text": [["a"]]},
+            Columns(),
+            "the column 'text' of .* has the type list<.*>; a text or an id must be a string",
+        ),
     ],
 )
 def test_columns_that_do_not_fit_are_an_error(
