@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nlp_inference.architectures.checkpoint_report import CheckpointReport, Mismatch
     from nlp_inference.architectures.checkpoints import load_checkpoint
     from nlp_inference.architectures.crf import AutoModelForCrfTokenClassification
-    from nlp_inference.architectures.own import architecture
+    from nlp_inference.architectures.custom_architectures import architecture
     from nlp_inference.architectures.spans import AutoModelForSpanClassification
 
 _MODULES = {
@@ -20,7 +20,7 @@ _MODULES = {
     "AutoModelForSpanClassification": "spans",
     "CheckpointReport": "checkpoint_report",
     "Mismatch": "checkpoint_report",
-    "architecture": "own",
+    "architecture": "custom_architectures",
     "load_checkpoint": "checkpoints",
 }
 

@@ -22,9 +22,9 @@ from nlp_inference.architectures.bounded_building import bounded_building
 from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.architectures.checkpoint_tensors import read_headers
 from nlp_inference.architectures.config_sizes import check_config_sizes
+from nlp_inference.architectures.custom_architectures import runs_saved_code, saved_architecture
 from nlp_inference.architectures.model_code import changed_source, check_sources
 from nlp_inference.architectures.model_limits import model_limits
-from nlp_inference.architectures.own import runs_saved_code, saved_architecture
 from nlp_inference.architectures.padding_families import mixes_padding
 from nlp_inference.backends.bf16 import warn_of_emulation
 from nlp_inference.backends.labels import check_labels

@@ -179,9 +179,9 @@ BROKEN = [
     (Quadratic(), "its time grows with the length of the input, and no faster"),
     (Exponential(), "its time grows with the length of the input, and no faster.*a again and again"),
     (FirstTextsOnly(), "a text pair is treated like a text"),
-    (MinScore(threshold=0.5), "is no Transform"),
-    (Lowercase, "is no Transform"),
-    ("lowercase", "is no Transform"),
+    (MinScore(threshold=0.5), "is not a Transform"),
+    (Lowercase, "is not a Transform"),
+    ("lowercase", "is not a Transform"),
 ]
 
 

@@ -71,7 +71,7 @@ def test_documents_that_fail_are_told_and_not_counted(profiled: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "said"),
     [
-        (["MODEL", "-"], "", "the profile now is of 0 documents"),
+        (["MODEL", "-"], "", "the profile now has 0 documents"),
         (["MODEL", "no-such-file"], None, "no-such-file"),
         (["MODEL", "--profile", "no-such.json"], None, "cannot read the profile 'no-such.json'"),
         (["BARE", "-"], "Hi\n", "profile.json"),

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForTokenClassification, BertConfig
 from nlp_inference import CrfTokenClassification, Predictor, Processor, SpanClassification
 from nlp_inference.architectures import AutoModelForCrfTokenClassification, AutoModelForSpanClassification, crf, spans
 from nlp_inference.architectures.crf import LinearChainCrf
-from nlp_inference.architectures.own import architecture
+from nlp_inference.architectures.custom_architectures import architecture
 from nlp_inference.architectures.spans import SpanHead, span_loss
 from nlp_inference.backends.torch import model_class
 from nlp_inference.errors import ArtefactError, InvalidSpecError

@@ -164,7 +164,7 @@ def test_an_output_of_something_else_is_not_gone_on_with(
 @pytest.mark.parametrize(
     ("prepare", "options", "message"),
     [
-        ("file", [], "there is already '.*out.jsonl'; go on with it with --resume, or replace it with --overwrite"),
+        ("file", [], "'.*out.jsonl' already exists; resume it with --resume, or replace it with --overwrite"),
         ("folder", [], "'.*out.jsonl' is a folder; name a file, or pass --output-format parquet"),
         ("", ["-o", "DIR/none/out.jsonl"], "the folder '.*none' does not exist; create it, or use another one"),
         ("", ["--resume", "--overwrite"], "--resume cannot be combined with --overwrite or --show"),

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from nlp_inference import PostTransform, Task, Transform, registry
-from nlp_inference.architectures import own
 from nlp_training.augment import Augmentation
 from nlp_training.data.formats import installed
 from nlp_training.gold import GoldKind
