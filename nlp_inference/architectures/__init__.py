@@ -1,6 +1,6 @@
-"""Torch modules that the Hub does not have, and the loading of weights into any module.
+"""Torch modules that transformers does not have, and the loading of weights into any module.
 
-Names are loaded when they are first used, and torch with them: what is saved of model classes is read without it.
+Names are loaded on first use, and torch with them, so that metadata of saved model classes can be read without torch.
 """
 
 from importlib import import_module

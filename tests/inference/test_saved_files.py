@@ -183,7 +183,7 @@ def test_sizes_of_a_stranger_are_compared_with_the_weights_before_anything_is_bu
 
 def test_as_many_layers_as_the_absolute_bound_allows_are_still_more_than_the_weights_hold(artefact: Path) -> None:
     change(artefact, num_hidden_layers=50_000)
-    with pytest.raises(ArtefactError, match=r"num_hidden_layers is 50000, but the weights \(\d+ tensors\) hold"):
+    with pytest.raises(ArtefactError, match=r"num_hidden_layers is 50000, but the weights \(\d+ tensors\) allow"):
         Predictor.from_pretrained(artefact, backend="torch")
 
 

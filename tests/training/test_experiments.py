@@ -130,7 +130,7 @@ def test_files_are_used_by_name_and_what_production_needs_travels(trained: Any, 
     plan = plan_release(result.model, "org/experiment", trust_remote_code=True)
     assert plan.release.code == {"my_texts.py", "my_model.py"}
     custom_architectures._MEMBERS.clear()
-    with pytest.raises(ArtefactError, match="is a GatedTagger, a class that transformers does not have; install"):
+    with pytest.raises(ArtefactError, match="is a GatedTagger, which is not a class of transformers; install"):
         Predictor.from_pretrained(result.model)
 
 

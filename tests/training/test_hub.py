@@ -437,7 +437,7 @@ def test_what_is_fetched_again_is_checked_again(
         ("task", {"tokenizer.json", "tokenizer_config.json"}, r"has no processor_config\.json"),
         ("task", {"processor_config.json", "tokenizer_config.json"}, r"has no tokenizer\.json"),
         ("predict", SENT - {"config.json"}, r"has no config\.json"),
-        ("predict", SENT - {"model.safetensors"}, "holds no weights"),
+        ("predict", SENT - {"model.safetensors"}, "has no weights"),
     ],
 )
 def test_a_cache_that_others_filled_in_part_is_not_loaded(

@@ -31,15 +31,15 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class ShardReport(BaseModel):
-    """What became of a shard.
+    """The result of a shard.
 
     Args:
         shard: its number.
-        records: how many documents were answered, those that failed included.
-        failed: how many of them failed.
-        begin, end: from where to where it was read, in the unit of the shard; of lines, whole ones.
-        parts: names of the files with its records, in their order.
-        error: why it could not be read to its end, or its documents not be answered; then there are no parts.
+        records: number of records, including those of failed documents.
+        failed: number of failed documents.
+        begin, end: the range that was read, in the unit of the shard; complete lines for a file of lines.
+        parts: names of the files with its records, in order.
+        error: the reason why it could not be read or predicted completely; then there are no parts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,14 +54,14 @@ class ShardReport(BaseModel):
 
 
 class Summary(BaseModel):
-    """What a complete job wrote; the content of `_SUCCESS`.
+    """The summary of a complete job, which is the content of `_SUCCESS`.
 
     Args:
-        records: how many documents were answered, those that failed included.
-        failed: how many of them failed.
-        parts: how many files hold them.
-        shards: how many shards there were.
-        resumed: how many of those were done by an earlier run.
+        records: number of records, including those of failed documents.
+        failed: number of failed documents.
+        parts: number of part files.
+        shards: number of shards.
+        resumed: number of shards that an earlier run completed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
