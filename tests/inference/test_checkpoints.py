@@ -321,7 +321,7 @@ class TestIndex:
 
     def test_a_shard_that_is_not_there_is_named(self, tmp_path):
         (as_shards(tmp_path) / "2.safetensors").unlink()
-        with pytest.raises(ArtefactError, match=r"names 2 files, but 2\.safetensors is not beside it"):
+        with pytest.raises(ArtefactError, match=r"names 2 files, but 2\.safetensors is missing"):
             load_checkpoint(Net(), tmp_path)
 
     def test_a_shard_that_lacks_what_the_index_promises(self, tmp_path):

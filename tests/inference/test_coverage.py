@@ -171,10 +171,7 @@ def test_the_repr_of_a_prediction_says_what_was_read(partly_read):
 
 
 def test_a_drawn_prediction_says_what_was_not_read_and_marks_it_in_both_texts(partly_read):
-    note = (
-        "The model did not see everything: 6 of 14 characters were not read, in 2 places; "
-        "reading stopped before the end of the text."
-    )
+    note = "The model did not see everything: 6 of 14 characters were not read, in 2 places; the text was truncated."
     html = document_html(partly_read)
     assert note in html
     marked = re.findall(r'<span class="nlpi-unread">(.*?)</span>', html)
