@@ -205,7 +205,7 @@ def test_exact_current_spans_around_a_deletion(span, current_span):
         ([Edit(0, 2, ""), Edit(1, 3, "")], "without overlap"),
         ([Edit(2, 1, "x")], "reversed"),
         ([Edit(1, 1, "x"), Edit(1, 1, "y")], "repeats an insertion"),
-        ([Edit(2, 9, "")], "only 3 characters"),
+        ([Edit(2, 9, "")], "the text has 3 characters"),
         ([Edit(-1, 1, "x")], "starts before"),
         ([Edit(2, 1, "")], "reversed"),
         ([Edit(-1, 0, "")], "is reversed or outside the text of 3 characters"),

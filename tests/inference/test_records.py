@@ -68,7 +68,7 @@ def test_a_byte_order_mark_inside_a_file_is_part_of_its_text():
         ('{"txt": "Hi"}', "in:1", r"no 'text' among the keys \['txt'\]"),
         ('{"txt": "Hi", "id": 3}', "3", "in:1: no 'text'"),
         ('{"text": null}', "in:1", "no 'text'"),
-        ('{"text": "a", "b": 1, "metadata": {"b": 2}}', "in:1", r"the keys \['b'\] stand in the object and in its"),
+        ('{"text": "a", "b": 1, "metadata": {"b": 2}}', "in:1", r"the keys \['b'\] are in the object and in its"),
     ],
     ids=range(9),
 )
