@@ -336,7 +336,7 @@ BROKEN_POST = [
     (ForgetsTheDocument(), "it returned None, expected a Document"),
     (Alternates(), "the same prediction gives the same result, whatever came before it"),
     (QuadraticInSpans(), "its time grows with the length of the input, and no faster"),
-    (Lowercase(), "is no PostTransform"),
+    (Lowercase(), "is not a PostTransform"),
 ]
 
 

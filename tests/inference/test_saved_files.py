@@ -122,7 +122,7 @@ def test_a_file_that_is_larger_than_any_saved_one_is_not_read(artefact: Path, na
 def test_a_file_that_grows_while_it_is_read_is_read_to_its_bound_only(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_bytes(b" " * 11)
-    with pytest.raises(ArtefactError, match="larger than the 10 bytes"):
+    with pytest.raises(ArtefactError, match="larger than the limit of 10 bytes"):
         _saved_files.read_saved_file(path, most=10)
     assert _saved_files.read_saved_file(path, most=11) == b" " * 11
 
