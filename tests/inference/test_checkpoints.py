@@ -298,7 +298,7 @@ class TestIndex:
         saved(tmp_path, weights(), "secret.safetensors")
         saved(tmp_path / "model" / "sub", weights(), "1.safetensors")
         save_shards(tmp_path / "model", weights(), weight_map={"body.weight": name})
-        with pytest.raises(ArtefactError, match=r"'body\.weight' is in .*the plain name of a \.safetensors file"):
+        with pytest.raises(ArtefactError, match=r"'body\.weight' to .*the plain name of a \.safetensors file"):
             load_checkpoint(Net(), tmp_path / "model")
 
     @pytest.mark.parametrize(

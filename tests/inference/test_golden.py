@@ -457,7 +457,7 @@ def test_a_file_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> N
         (b'{"backend": "torch", "dtype": "float32", "records": []}', "records: Tuple should have at least 1 item"),
         (b'{"backend": "torch", "dtype": "float32", "records": []}', "format_version: Field required"),
         (b'{"format_version": 3, "backend": "torch", "dtype": "float32", "records": []}', "format_version: .* be 2"),
-        (b" " * (16 * 2**20 + 1), "larger than the 16777216 bytes"),
+        (b" " * (16 * 2**20 + 1), "larger than the limit of 16777216 bytes"),
     ],
     ids=[
         "nothing",
