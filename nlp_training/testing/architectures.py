@@ -12,7 +12,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from nlp_inference import Annotation, Category, Document, Span, Task
-from nlp_inference.architectures.own import find_architecture
+from nlp_inference.architectures.custom_architectures import find_architecture
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import IGNORED, Row, pad_targets
 from nlp_inference.encoding.windows import Window

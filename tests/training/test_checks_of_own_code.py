@@ -281,7 +281,7 @@ def test_a_model_class_without_a_name_or_an_encoder_is_caught() -> None:
 
     with pytest.raises(CheckFailedError, match="put @architecture before the class"):
         check_architecture(Nameless, config=small(), task=TAGGING)
-    with pytest.raises(InvalidSpecError, match="transformers has a class 'BertModel' itself"):
+    with pytest.raises(InvalidSpecError, match="transformers already has a class 'BertModel'"):
         architecture(type("BertModel", (CheckedTagger,), {}))
     with pytest.raises(InvalidSpecError, match=r"is no subclass of transformers\.PreTrainedModel"):
         architecture(nn.Linear)

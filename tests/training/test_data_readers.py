@@ -108,7 +108,7 @@ def test_records_are_read_one_by_one(in_folder):
     ("record", "message"),
     [
         ('{"text": "a"', "not valid JSON: "),
-        ('{"text": "a", "score": NaN}', "NaN is no JSON number"),
+        ('{"text": "a", "score": NaN}', "NaN is not a JSON number"),
         ('["text"]', "the line holds ['text']; write one JSON object a line"),
         ("3", "the line holds 3; "),
         ("[" * 100_000, "the JSON is nested too deeply"),
@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_named_by_file_and_line(in_folder, record, messag
 
 def test_bytes_that_are_no_utf8_are_named(in_folder):
     Path("train.jsonl").write_bytes(b'{"text": "a"}\n{"text": "Zo\xeb"}\n')
-    with pytest.raises(InvalidDocumentError, match=r"^train\.jsonl:2: byte 12 of the line is no UTF-8"):
+    with pytest.raises(InvalidDocumentError, match=r"^train\.jsonl:2: byte 12 of the line is not UTF-8"):
         list(read_jsonl("train.jsonl"))
 
 

@@ -378,7 +378,7 @@ def test_auto_takes_what_the_artefact_holds(copy):
         ({"backend": "tensorflow"}, "the backend is 'tensorflow'; write 'auto', 'onnx'.* or 'torch'"),
         ({"backend": "onnx", "dtype": "bfloat16"}, "but got the precision 'bfloat16'"),
         ({"backend": "onnx", "device": "tpu"}, "the device is 'tpu'"),
-        ({"backend": "onnx", "device": "cuda:0"}, "install onnxruntime-gpu in the place of onnxruntime"),
+        ({"backend": "onnx", "device": "cuda:0"}, "install onnxruntime-gpu instead of onnxruntime"),
     ],
 )
 def test_what_onnx_runtime_cannot_do_is_said(exported, options, said):

@@ -172,7 +172,7 @@ def test_a_cas_of_inception_counts_utf_16():
         ("a.conll", None, "Ana B-PER\nRome\n", "a.conll:2: 'Rome' has 1 columns, the lines above have 2"),
         ("a.conll", None, "Ana O\nRome LOC\n", "a.conll:2: tag 1 is 'LOC'"),
         ("a.conll", "conll-documents", "Ana O\n", "a.conll:1: 1 sentences before any -DOCSTART- line"),
-        ("a.conll", None, b"Ana O\nMalm\xf6 O\n", "a.conll:2: byte 4 of the line is no UTF-8"),
+        ("a.conll", None, b"Ana O\nMalm\xf6 O\n", "a.conll:2: byte 4 of the line is not UTF-8"),
         ("a.conllu", None, "1\tAna\n", "a.conllu:1: 2 columns; CoNLL-U has 10"),
         ("a.csv", None, 'text,label\nhi,a\n"x\ny",b,c\n', "a.csv:3: 3 cells for 2 columns"),
         ("a.csv", None, "text,score\nhi,much\n", "a.csv:2: score is 'much'; write a number"),

@@ -86,7 +86,7 @@ def test_weights_in_shards_come_with_their_index_and_no_stray_shard(model: Path)
     sent = set(find_release(model).files)
     assert sent == {*ALWAYS - {"model.safetensors"}, index.name, "model-00001-of-00001.safetensors"}
     index.unlink()
-    with pytest.raises(ArtefactError, match="holds no weights"):
+    with pytest.raises(ArtefactError, match="has no weights"):
         find_release(model)
 
 

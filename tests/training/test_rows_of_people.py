@@ -34,7 +34,7 @@ def test_another_delimiter_is_named_and_set(delimiter):
     write("a.csv", f"comment{delimiter}topic", f'"Late again{delimiter} no refund"{delimiter}delivery')
     with pytest.raises(InvalidDataError) as error:
         load_documents({"path": "a.csv", "columns": COLUMNS})
-    assert f"The only column holds {delimiter!r}: is that the delimiter? Set delimiter: {delimiter!r}" in str(
+    assert f"The only column contains {delimiter!r}: is that the delimiter? Set delimiter: {delimiter!r}" in str(
         error.value
     )
     found = load_documents({"path": "a.csv", "columns": COLUMNS, "delimiter": delimiter})
