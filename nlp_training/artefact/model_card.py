@@ -14,7 +14,7 @@ from nlp_training._utils.base_model import is_packaged
 from nlp_training.config import RunConfig
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
-from nlp_training.reports.tables import interval_text
+from nlp_training.reports.score_tables import interval_text
 
 _BODY = """
 # {name}

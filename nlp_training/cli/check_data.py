@@ -38,8 +38,8 @@ def check_data(
         from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training import load_config
         from nlp_training.data_report.check import check_data as check
+        from nlp_training.data_report.data_check_tables import data_check_report
         from nlp_training.data_report.judge import Bounds
-        from nlp_training.data_report.tables import data_check_report
 
         quiet_libraries()
         bounds = Bounds(min_ceiling=min_ceiling, max_leakage=max_leakage, rare=rare)

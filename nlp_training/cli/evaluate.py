@@ -41,7 +41,7 @@ def evaluate(
         from nlp_training import load_documents
         from nlp_training.artefact.folder import model_or_hub_id
         from nlp_training.evaluation import evaluate_pair
-        from nlp_training.reports.tables import paired_table, score_tables
+        from nlp_training.reports.score_tables import paired_table, score_tables
 
         quiet_libraries()
         names = [model_or_hub_id(name) for name in (model, against) if name is not None]

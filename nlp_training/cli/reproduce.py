@@ -29,7 +29,7 @@ def reproduce_run(
         from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training.provenance.environment import is_main_process
         from nlp_training.runs.reproduce import reproduce
-        from nlp_training.runs.reproduce_tables import comparison_tables
+        from nlp_training.runs.reproduction_tables import reproduction_tables
 
         quiet_libraries()
         with ExitStack() as stack:
@@ -42,7 +42,7 @@ def reproduce_run(
         if as_json:
             sys.stdout.write(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
         else:
-            Console().print(*comparison_tables(found), sep="\n")
+            Console().print(*reproduction_tables(found), sep="\n")
             if not found.identical and output_dir is None:
                 errors.print("the repetition was not kept; to look into it: --output-dir DIR", highlight=False)
     if not found.identical:

@@ -45,7 +45,7 @@ def list_runs(
         import json
 
         from nlp_training.runs import find_runs
-        from nlp_training.runs.tables import runs_table
+        from nlp_training.runs.run_tables import runs_table
 
         found = find_runs(folder)
         found.sort(key=_order(sort, found))
@@ -96,7 +96,7 @@ def compare(
 
         from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training.runs import compare_runs
-        from nlp_training.runs.tables import comparison_tables
+        from nlp_training.runs.run_tables import comparison_tables
 
         quiet_libraries()
         found = compare_runs(folders)

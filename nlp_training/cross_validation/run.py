@@ -16,14 +16,14 @@ from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_inference.files.records import to_json_line
 from nlp_training._utils.replacing import replacing_folder
 from nlp_training.config import RunConfig
+from nlp_training.cross_validation.fold_tables import folds_table, mean_table
 from nlp_training.cross_validation.folds import Fold, FoldSettings, make_folds
-from nlp_training.cross_validation.tables import folds_table, mean_table
 from nlp_training.evaluation import compare, score
 from nlp_training.evaluation.temperature import calibrate
 from nlp_training.gold import document_metric
 from nlp_training.metrics import Metric
 from nlp_training.metrics.fold_interval import fold_interval
-from nlp_training.reports.tables import score_tables
+from nlp_training.reports.score_tables import score_tables
 from nlp_training.runs.materials import Materials, Prepared, let_go
 from nlp_training.runs.run_folder import LOCK_FILE
 from nlp_training.trainer.progress import RichProgress

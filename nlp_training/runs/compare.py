@@ -18,7 +18,7 @@ _NO_SETTINGS = ("name", "output_dir")
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class RunComparison:
     """What is different among runs.
 
     Attributes:
@@ -52,7 +52,7 @@ class Comparison:
         }
 
 
-def compare_runs(folders: Sequence[str | Path]) -> Comparison:
+def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     """Compare runs by their folders.
 
     Args:
@@ -66,7 +66,7 @@ def compare_runs(folders: Sequence[str | Path]) -> Comparison:
         raise InvalidSpecError(f"got {len(folders)} run; give at least two to compare")
     runs = tuple(read_run(folder) for folder in folders)
     paired, not_paired = _paired(*runs) if len(runs) == 2 else ({}, {})
-    return Comparison(runs, _different_settings(runs), _scores(runs), paired, not_paired)
+    return RunComparison(runs, _different_settings(runs), _scores(runs), paired, not_paired)
 
 
 def _different_settings(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:

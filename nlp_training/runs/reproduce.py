@@ -9,8 +9,8 @@ from nlp_training.config import load_config
 from nlp_training.provenance.environment import world_size
 from nlp_training.provenance.manifest import CONFIG_FILE, DataPrint, RunManifest
 from nlp_training.provenance.pinned_data import pin_data
-from nlp_training.runs.differences import Comparison, compare_runs, data_rows
 from nlp_training.runs.record import data_prints
+from nlp_training.runs.reproduction import Reproduction, compare_with_original, data_rows
 from nlp_training.runs.run import train
 from nlp_training.trainer.build import load_splits
 
@@ -21,7 +21,7 @@ class NotComparableError(NlpInferenceError):
 
 def reproduce(
     run: str | Path, *, output_dir: str | Path, console: Console | None = None, stays: bool = True
-) -> Comparison:
+) -> Reproduction:
     """Train a run again from its `config.yaml`, and compare weights, processor and scores.
 
     Paths in the configuration are read from the working directory, as they were by the run. No tracker is told.
@@ -49,7 +49,7 @@ def reproduce(
     config = pin_data(config)
     _check_data(old, data_prints(config, load_splits(config)))
     train(config, console=console, stays=stays)
-    return compare_runs(run, config.folder)
+    return compare_with_original(run, config.folder)
 
 
 def _check_repeatable(old: RunManifest, run: Path) -> None:

@@ -27,7 +27,7 @@ from nlp_training.gold import document_metric
 from nlp_training.provenance.manifest import Replay
 from nlp_training.provenance.pinned_data import pin_data, unpinned_lines
 from nlp_training.reports.html import report_link, write_report
-from nlp_training.reports.tables import lost_gold_lines, score_tables, setup_table
+from nlp_training.reports.score_tables import lost_gold_lines, score_tables, setup_table
 from nlp_training.runs.record import InterruptedRunError, data_prints, recorded
 from nlp_training.runs.resume import choose_checkpoint
 from nlp_training.runs.run_folder import run_folder

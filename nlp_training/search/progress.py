@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from nlp_training.search.tables import short_names, shown_value
+from nlp_training.search.trial_tables import short_names, shown_value
 
 
 class TrialProgress(TrainerCallback):

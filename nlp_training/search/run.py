@@ -30,9 +30,9 @@ from nlp_training.search.errors import FailedTrialError, SearchError
 from nlp_training.search.progress import TrialProgress
 from nlp_training.search.space import suggest, values_of, with_values
 from nlp_training.search.study import SharedStudy, open_study
-from nlp_training.search.tables import importance_table, trial_record, trials_table
 from nlp_training.search.trainer import SearchTrainer
 from nlp_training.search.trial import chosen_score
+from nlp_training.search.trial_tables import importance_table, trial_record, trials_table
 from nlp_training.trainer.arguments import training_arguments
 
 BEST_FILE = "best.yaml"

@@ -19,9 +19,9 @@ from nlp_training.provenance import pinned_data
 from nlp_training.provenance.manifest import DataPrint, RunManifest
 from nlp_training.provenance.pinned_data import pin_data, unpinned_lines
 from nlp_training.reports.html.facts import manifest_facts
-from nlp_training.runs.differences import data_rows
 from nlp_training.runs.materials import Materials
 from nlp_training.runs.record import data_prints
+from nlp_training.runs.reproduction import data_rows
 from nlp_training.search.run import search
 
 ONE, TWO = "1" * 40, "2" * 40

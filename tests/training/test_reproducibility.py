@@ -22,8 +22,8 @@ from nlp_training.config import GoldenConfig, save_config
 from nlp_training.data.fingerprint import documents_sha256
 from nlp_training.provenance import code_state
 from nlp_training.provenance.manifest import Checkout, CodeState, DataPrint, Hardware, Replay, RunManifest
-from nlp_training.runs.differences import Row, compare_runs, explain_rows
 from nlp_training.runs.record import RunRecord
+from nlp_training.runs.reproduction import Row, compare_with_original, explain_rows
 from nlp_training.trainer import DocumentTrainer
 
 
@@ -301,11 +301,11 @@ def test_what_differs_is_named_with_what_may_explain_it(
 ) -> None:
     manifest_of().save(tmp_path / "before")
     manifest_of(**changes).save(tmp_path / "now")
-    found = compare_runs(tmp_path / "before", tmp_path / "now")
+    found = compare_with_original(tmp_path / "before", tmp_path / "now")
     assert not found.identical
     assert [row.name for row in found.rows if not row.same] == differing
     assert any(explanation in line for line in found.explanations)
-    assert compare_runs(tmp_path / "now", tmp_path / "now").identical
+    assert compare_with_original(tmp_path / "now", tmp_path / "now").identical
 
 
 def test_what_another_machine_decided_otherwise_is_named(finished: Path, tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_what_another_machine_decided_otherwise_is_named(finished: Path, tmp_pat
     training = content.training | {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
     save_config(content.model_copy(update={"training": training, "output_dir": "elsewhere"}), other / "config.yaml")
     change_manifest(other, metrics="0" * 64)
-    found = compare_runs(finished, other)
+    found = compare_with_original(finished, other)
     assert [row.name for row in found.rows if row.kind == "configuration"] == [
         "training.per_device_train_batch_size",
         "training.gradient_accumulation_steps",

@@ -14,8 +14,8 @@ from nlp_inference import Annotation, Document, Span
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_training.cli import app
 from nlp_training.provenance.manifest import RunManifest
-from nlp_training.runs import Comparison, compare_runs, find_runs, read_run
-from nlp_training.runs.tables import comparison_tables, runs_table
+from nlp_training.runs import RunComparison, compare_runs, find_runs, read_run
+from nlp_training.runs.run_tables import comparison_tables, runs_table
 
 MANIFEST = {
     "id": "a",
@@ -211,7 +211,7 @@ def test_no_word_of_a_key_is_cut_and_a_reason_is_said_once(tmp_path: Path) -> No
     runs = tuple(read_run(write_run(tmp_path / name)) for name in ("one", "other"))
     settings = {key: (16, "word " * 20), "data.train.path": ("/a/long/folder/" * 5, None)}
     reason = "their documents, or the gold of these, are not the same"
-    found = Comparison(runs, settings, {}, {}, {"validation": reason, "test": reason})
+    found = RunComparison(runs, settings, {}, {}, {"validation": reason, "test": reason})
     text = shown(comparison_tables(found))
     assert [line.split()[1] for line in text.splitlines() if "training." in line or "per_device" in line] == [
         "training.",

@@ -15,6 +15,7 @@ from nlp_training.data.formats.base import Format, ReadOptions
 from nlp_training.data.formats.brat import BRAT
 from nlp_training.data.formats.conll import CONLL, CONLL_DOCUMENTS
 from nlp_training.data.formats.conllu import CONLLU, CONLLU_DOCUMENTS
+from nlp_training.data.formats.csv_and_tsv import CSV, TSV
 from nlp_training.data.formats.doccano import DOCCANO, DOCCANO_CHARACTERS
 from nlp_training.data.formats.installed import installed_format, installed_format_names, installed_formats
 from nlp_training.data.formats.json_lines import JSONL, read_jsonl, write_jsonl
@@ -23,7 +24,6 @@ from nlp_training.data.formats.parquet import PARQUET
 from nlp_training.data.formats.parts import Part, leave_out
 from nlp_training.data.formats.prodigy import PRODIGY
 from nlp_training.data.formats.spacy import SPACY
-from nlp_training.data.formats.tables import CSV, TSV
 from nlp_training.data.formats.uima_cas import UIMA_CAS
 from nlp_training.data.formats.webanno_tsv import WEBANNO_TSV
 

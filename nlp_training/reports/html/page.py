@@ -21,7 +21,7 @@ from nlp_training.reports.html.facts import header_facts, manifest_facts
 from nlp_training.reports.html.mistakes import EXAMPLES, Example, Labels, Mistakes, examples_of
 from nlp_training.reports.html.run_files import RunFiles, read_run
 from nlp_training.reports.html.speed import Times
-from nlp_training.reports.tables import details, interval_text
+from nlp_training.reports.score_tables import details, interval_text
 
 REPORT_FILE = "report.html"
 

@@ -7,12 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nlp_inference._utils.digests import short_digest
-from nlp_training.runs.differences import Comparison
+from nlp_training.runs.reproduction import Reproduction
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
-def comparison_tables(comparison: Comparison) -> list[RenderableType]:
+def reproduction_tables(comparison: Reproduction) -> list[RenderableType]:
     """What came out, what differs, and what may explain it."""
     table = Table(
         "", "", "run", "here", "", title="the run and its repetition", title_justify="left", box=None, pad_edge=False
@@ -31,7 +31,7 @@ def comparison_tables(comparison: Comparison) -> list[RenderableType]:
     return lines
 
 
-def _differing(comparison: Comparison) -> list[str]:
+def _differing(comparison: Reproduction) -> list[str]:
     return [row.name for row in comparison.rows if row.kind == "result" and not row.same]
 
 

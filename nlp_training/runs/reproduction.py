@@ -31,7 +31,7 @@ class Row(BaseModel):
         return self.before == self.now
 
 
-class Comparison(BaseModel):
+class Reproduction(BaseModel):
     """What a run and its repetition have in common.
 
     Args:
@@ -47,7 +47,7 @@ class Comparison(BaseModel):
     explanations: tuple[str, ...] = ()
 
 
-def compare_runs(before: Path, now: Path) -> Comparison:
+def compare_with_original(before: Path, now: Path) -> Reproduction:
     """Compare two finished runs by their manifests.
 
     Args:
@@ -68,7 +68,7 @@ def compare_runs(before: Path, now: Path) -> Comparison:
         *_result_rows(old, new),
     )
     identical = all(row.same for row in rows if row.kind == "result")
-    return Comparison(identical=identical, rows=rows, explanations=() if identical else tuple(explain_rows(rows)))
+    return Reproduction(identical=identical, rows=rows, explanations=() if identical else tuple(explain_rows(rows)))
 
 
 def data_rows(before: Mapping[str, DataPrint], now: Mapping[str, DataPrint]) -> list[Row]:

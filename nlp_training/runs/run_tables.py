@@ -9,8 +9,8 @@ from rich.text import Text
 
 from nlp_inference._utils.shorten import shorten
 from nlp_training.gold import greater_is_better
-from nlp_training.reports.tables import paired_table
-from nlp_training.runs.compare import Comparison
+from nlp_training.reports.score_tables import paired_table
+from nlp_training.runs.compare import RunComparison
 from nlp_training.runs.folder import Run, Score
 
 _STYLES = {
@@ -75,7 +75,7 @@ def _between(score: Score) -> str:
     return "" if score.interval is None else f" ({score.interval[0]:.3f}–{score.interval[1]:.3f})"
 
 
-def comparison_tables(found: Comparison) -> Group:
+def comparison_tables(found: RunComparison) -> Group:
     """Settings that differ, scores with the best of each highlighted, and the paired tests."""
     names = [run.name for run in found.runs]
     parts: list[RenderableType] = [_settings_table(found, names), _scores_table(found, names)]
@@ -87,7 +87,7 @@ def comparison_tables(found: Comparison) -> Group:
     return Group(*parts)
 
 
-def _settings_table(found: Comparison, names: Sequence[str]) -> RenderableType:
+def _settings_table(found: RunComparison, names: Sequence[str]) -> RenderableType:
     if not found.settings:
         return Text("the settings are the same")
     table = _table("settings that differ", "key", names)
@@ -115,7 +115,7 @@ def _broken_at_dots(key: str) -> str:
     return "\n".join(lines)[:-1]
 
 
-def _scores_table(found: Comparison, names: Sequence[str]) -> RenderableType:
+def _scores_table(found: RunComparison, names: Sequence[str]) -> RenderableType:
     if not found.scores:
         return Text("there are no scores")
     table = _table("scores (95 % interval)", "data and score", names)
