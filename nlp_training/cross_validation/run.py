@@ -24,7 +24,7 @@ from nlp_training.gold import document_metric
 from nlp_training.metrics import Metric
 from nlp_training.metrics.fold_interval import fold_interval
 from nlp_training.reports.score_tables import score_tables
-from nlp_training.runs.materials import Materials, Prepared, let_go
+from nlp_training.runs.materials import Materials, Prepared, free_accelerator_memory
 from nlp_training.runs.run_folder import LOCK_FILE
 from nlp_training.trainer.progress import RichProgress
 
@@ -114,7 +114,7 @@ def _train_folds(
         scores.append(known or _train_fold(fold, prepared, materials, console))
         name = f"{fold.folder.name} of {len(folds)}"
         console.print(f"{name}: {best} {scores[-1][best]:.4f}" + (", from an earlier start" if known else ""))
-        let_go()
+        free_accelerator_memory()
     return scores
 
 
@@ -127,7 +127,7 @@ def _train_fold(fold: Fold, prepared: Prepared, materials: Materials, console: C
         training["save_strategy"] = "no"
     rmtree(fold.folder, ignore_errors=True)  # checkpoints, or a fold of another configuration
     own = replace(prepared, config=config)
-    trainer = materials.trainer(own, places=fold.trained, training=training, callbacks=[progress])
+    trainer = materials.trainer(own, indices=fold.trained, training=training, callbacks=[progress])
     try:
         trainer.train()
     finally:

@@ -1,4 +1,4 @@
-"""Runs in a terminal of 80 columns."""
+"""Console tables of runs, for a terminal of 80 columns."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ _LONGEST_KEY = 28
 
 
 def runs_table(runs: Sequence[Run]) -> Table:
-    """A run takes as many lines as it has data sets, and at least three."""
+    """Build a table of runs. A run has one line per data set, and at least three."""
     table = Table(show_lines=True)
     table.add_column("run", overflow="fold", max_width=20)
     table.add_column("began (UTC)", no_wrap=True)
@@ -52,7 +52,7 @@ def _local(moment: datetime) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them.
+    """Format seconds in two units at most.
 
     Example:
         >>> duration(42.4), duration(303), duration(7322)
@@ -76,7 +76,7 @@ def _between(score: Score) -> str:
 
 
 def comparison_tables(found: RunComparison) -> Group:
-    """Settings that differ, scores with the best of each highlighted, and the paired tests."""
+    """Build tables of different settings, of scores with the best one highlighted, and of paired tests."""
     names = [run.name for run in found.runs]
     parts: list[RenderableType] = [_settings_table(found, names), _scores_table(found, names)]
     for data, result in found.paired.items():
@@ -89,7 +89,7 @@ def comparison_tables(found: RunComparison) -> Group:
 
 def _settings_table(found: RunComparison, names: Sequence[str]) -> RenderableType:
     if not found.settings:
-        return Text("the settings are the same")
+        return Text("all settings are the same")
     table = _table("settings that differ", "key", names)
     for key, values in found.settings.items():
         table.add_row(
@@ -100,7 +100,7 @@ def _settings_table(found: RunComparison, names: Sequence[str]) -> RenderableTyp
 
 
 def _broken_at_dots(key: str) -> str:
-    """A long key in lines, so that no word of it is cut.
+    """Break a long key at its dots, so that no word is cut.
 
     Example:
         >>> print(_broken_at_dots("training.per_device_train_batch_size"))

@@ -9,8 +9,8 @@ from rich.console import Console
 from transformers import Trainer
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, MLflowCallback, TensorBoardCallback
 
-from nlp_training._utils.afterwards import told_if_it_fails
 from nlp_training._utils.complete_checkpoints import step_of
+from nlp_training._utils.report_failure import report_failure
 from nlp_training.config import RunConfig
 from nlp_training.tracking import mlflow, tensorboard
 from nlp_training.tracking.results import Metrics, flat_scores
@@ -102,7 +102,7 @@ def tracked(
 
 def _told_of(tracker: _KeptOpen, console: Console) -> AbstractContextManager[None]:
     name = type(tracker.tracker).__name__.removesuffix("Callback")
-    return told_if_it_fails(console, f"{name} was not told how the run ended", advice="the run's folder has all of it")
+    return report_failure(console, f"{name} was not told how the run ended", advice="the run's folder has all of it")
 
 
 def _log_results(tracker: Any, config: RunConfig, metrics: Metrics, trainer: Trainer) -> None:

@@ -89,7 +89,9 @@ def test_a_commit_is_read_and_no_other(hub: Hub, reader: Client, offline: Client
         reader("texts", {"path": name, "revision": ONE}, streaming=streaming)
     reader("texts", {"path": name, "revision": two}, streaming=False)  # now the cache has this one
     assert offline("texts", {"path": name, "revision": two}, streaming=streaming) == ["new"]
-    message = rf"the Hub did not give its commit {one}, and the cache of datasets has {two} in its place; load it where"
+    message = (
+        rf"the Hub did not return its commit {one}, and the cache of datasets contains {two} instead; load it where"
+    )
     with pytest.raises(ClientError, match=message):
         offline("texts", {"path": name, "revision": one}, streaming=streaming)
 

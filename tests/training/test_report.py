@@ -295,7 +295,7 @@ def test_a_run_whose_report_cannot_be_written_has_finished_all_the_same(
     said = StringIO()
     train(span_run, console=Console(file=said, width=80))
     assert (
-        "the report could not be written: KeyError: 'a score that nobody knows'; the run is whole; to try again: "
+        "the report could not be written: KeyError: 'a score that nobody knows'; the run is complete; to try again: "
         f"nlp-training report {span_run.folder}\n"
     ) in said.getvalue()
     assert RunManifest.load(span_run.folder).status == "finished"

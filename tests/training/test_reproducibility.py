@@ -16,7 +16,7 @@ import nlp_training.runs.reproduce as reproduce_module
 from nlp_inference._utils.digests import file_digest
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_training import RunConfig, load_config, load_documents, train
-from nlp_training._utils.complete_checkpoints import is_whole, last_whole, mark_whole, remove_after
+from nlp_training._utils.complete_checkpoints import is_whole, last_complete, mark_whole, remove_after
 from nlp_training.cli import app
 from nlp_training.config import GoldenConfig, save_config
 from nlp_training.data.fingerprint import documents_sha256
@@ -216,19 +216,19 @@ def test_a_checkpoint_of_which_something_is_missing_is_not_whole(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     first, second, third = (checkpoint(tmp_path, step) for step in (9, 10, 100))
-    assert last_whole(tmp_path) == third
+    assert last_complete(tmp_path) == third
     damage(third)
     assert not is_whole(third)
-    assert last_whole(tmp_path) == second
+    assert last_complete(tmp_path) == second
     assert remove_after(tmp_path, second) == [third]
     assert sorted(tmp_path.iterdir()) == [second, first]
 
 
 def test_a_checkpoint_without_the_best_weights_is_none_to_go_on_from(tmp_path: Path) -> None:
     first, _, third = checkpoint(tmp_path, 1, best=1), checkpoint(tmp_path, 2, best=2), checkpoint(tmp_path, 3, best=2)
-    assert last_whole(tmp_path) == third
+    assert last_complete(tmp_path) == third
     shutil.rmtree(tmp_path / "checkpoint-2")
-    assert last_whole(tmp_path) == first
+    assert last_complete(tmp_path) == first
 
 
 def test_a_run_that_changed_does_not_go_on(span_run: RunConfig, tmp_path: Path, console: Console) -> None:
@@ -241,7 +241,7 @@ def test_a_run_that_changed_does_not_go_on(span_run: RunConfig, tmp_path: Path, 
     ):
         train(changed, console=console, resume=True)
     both = run.model_copy(update={"training": training | {"resume_from_checkpoint": True}})
-    with pytest.raises(InvalidSpecError, match="leave one of both out"):
+    with pytest.raises(InvalidSpecError, match="use only one of them"):
         train(both, console=console, resume=True)
     write_jsonl(tmp_path / "test.jsonl", span_records("other", 7))
     with pytest.raises(InvalidSpecError, match="changed: the documents of test; undo it"):
@@ -274,25 +274,25 @@ def manifest_of(**changes: Any) -> RunManifest:
     ("changes", "differing", "explanation"),
     [
         ({"weights": {"model.safetensors": "v"}}, ["model.safetensors"], "nothing that was recorded differs"),
-        ({"metrics": "n", "initial_weights": "b"}, ["initial weights", "metrics"], "began with other weights"),
-        ({"metrics": "n", "packages": {"torch": "2.14.0"}}, ["torch", "metrics"], "may compute otherwise: torch"),
+        ({"metrics": "n", "initial_weights": "b"}, ["initial weights", "metrics"], "began with different weights"),
+        ({"metrics": "n", "packages": {"torch": "2.14.0"}}, ["torch", "metrics"], "may change results: torch"),
         (
             {
                 "metrics": "n",
                 "hardware": Hardware(system="Linux x86_64", cpu="a CPU", vector="AVX2", cores=2, threads=1),
             },
             ["threads", "metrics"],
-            "threads 2 -> 1: sums are added in another order",
+            "threads 2 -> 1: floating-point sums have a different order",
         ),
         (
             {"metrics": "n", "code": CodeState(version="1", checkout=Checkout(commit="b", dirty=False))},
             ["commit", "metrics"],
-            "the code is not the same (commit): compare the commits",
+            "the code differs (commit): compare the commits",
         ),
         (
             {"metrics": "n", "modules": {"ideas.py": "0" * 64}},
             ["ideas.py", "metrics"],
-            "the code is not the same (ideas.py): compare the commits, code.diff and code.modules of both runs",
+            "the code differs (ideas.py): compare the commits, code.diff and code.modules of both runs",
         ),
     ],
 )
@@ -346,7 +346,7 @@ def test_nobody_is_sent_to_a_repetition_that_is_removed(finished: Path, monkeypa
     assert done.exit_code == 1
     assert "report file:" not in done.stderr
     assert not any(line.startswith("model ") for line in done.stderr.splitlines())
-    assert done.stderr.endswith("the repetition was not kept; to look into it: --output-dir DIR\n")
+    assert done.stderr.endswith("the repetition was not kept; to keep it, pass --output-dir DIR\n")
 
 
 def _finish_otherwise(record: RunRecord, _: Path, *, verification: Replay | None = None) -> None:
@@ -394,20 +394,20 @@ def test_a_run_with_another_end_is_told(finished: Path, monkeypatch: pytest.Monk
     done = CliRunner().invoke(app, ["reproduce", str(finished)], env={"COLUMNS": "200"})
     assert done.exit_code == 1
     assert "different: model.safetensors" in done.stdout
-    assert "other versions or variables may compute otherwise: python" in done.stdout
+    assert "different versions or environment variables may change results: python" in done.stdout
     stub_training(monkeypatch, finished)
     done = CliRunner().invoke(app, ["reproduce", str(finished)], env={"COLUMNS": "200"})
     assert done.exit_code == 0
-    assert "identical: weights, processor and scores are the same to the last bit" in done.stdout
+    assert "identical: weights, processor and scores are equal bit for bit" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"status": "running"}, "is 'running', and has no end to compare with"),
-        ({"from_checkpoint": "checkpoint-5"}, "went on from 'checkpoint-5'"),
+        ({"status": "running"}, "is 'running' and has no results to compare with"),
+        ({"from_checkpoint": "checkpoint-5"}, "started from 'checkpoint-5'"),
         ({"world_size": 2}, "accelerate launch --num_processes 2 -m nlp_training.cli reproduce"),
-        ({"data": {"train": DataPrint(documents=1, sha256="ab")}}, "train had 1 documents, sha256 ab, and has 16"),
+        ({"data": {"train": DataPrint(documents=1, sha256="ab")}}, "train had 1 documents, sha256 ab, and now has 16"),
     ],
 )
 def test_what_cannot_be_compared_is_told_before_training(

@@ -352,6 +352,6 @@ def test_the_command_trains_the_best_values_and_says_everything_as_json(
 def test_a_search_does_not_replace_the_model_of_another_run(searched: Searched, span_run: RunConfig) -> None:
     (span_run.folder / "model").mkdir(parents=True)
     (span_run.folder / "model" / "model.safetensors").write_text("weights")
-    with pytest.raises(OutputError, match="already holds a model"):
+    with pytest.raises(OutputError, match="already contains a model"):
         quietly(searched(trials=1, train_best=True))
     assert [path.name for path in span_run.folder.iterdir()] == ["model"]

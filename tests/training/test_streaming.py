@@ -271,7 +271,7 @@ def test_repeated_ids_are_found_among_the_ids_that_are_kept(monkeypatch: pytest.
         return list(read_units(units, ReadOptions()))
 
     assert len(read("a", "b", "c", "d", "a")) == 5
-    with pytest.raises(InvalidDocumentError, match="line 3: the id 'a' is already that of line 0"):
+    with pytest.raises(InvalidDocumentError, match="line 3: line 0 already has the id 'a'"):
         read("a", "b", "c", "a")
 
 

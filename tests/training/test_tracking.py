@@ -228,7 +228,7 @@ def test_trackers_are_chosen_as_in_transformers(report_to: object, chosen: list[
 
 def test_a_tracker_that_is_unknown_or_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        InvalidSpecError, match=r"training\.report_to names 'tensorbord'; choose none, all or of .*wandb"
+        InvalidSpecError, match=r"training\.report_to names 'tensorbord'; expected none, all, or any of .*wandb"
     ):
         choose_trackers("tensorbord")
     monkeypatch.setattr("nlp_training.config.tracking.get_available_reporting_integrations", list)
