@@ -166,7 +166,7 @@ def test_a_hub_that_cannot_be_reached(load, monkeypatch):
         raise ConnectionError("Couldn't reach 'someone/something' on the Hub")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
-    message = r"someone/something \[train\] cannot be loaded: ConnectionError: Couldn't reach .* give a local file"
+    message = r"someone/something \[train\] cannot be loaded: ConnectionError: Couldn't reach .* use a local file"
     with pytest.raises(InvalidDataError, match=message):
         load("someone/something")
 

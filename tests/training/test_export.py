@@ -308,7 +308,7 @@ def test_a_graph_that_answers_otherwise_is_refused_by_the_golden_records(trained
 
     monkeypatch.setattr(onnx_exporter, "export_graph", skewed)
     [refused] = exporter.export_model(tmp_path / "model", dtypes=["float32"])
-    assert "it does not do what the golden records of the weights say" in refused.reason
+    assert "it does not match the golden records of the weights" in refused.reason
     assert "differs in 'logits'" in refused.reason
     assert not (tmp_path / "model" / "onnx").exists()
 

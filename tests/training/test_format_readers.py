@@ -188,7 +188,7 @@ def test_a_cas_of_inception_counts_utf_16():
             "set/a.txt",
             "brat",
             "right by drug xx failure",
-            "the annotation says 'left  failure'; offsets count code points",
+            "the annotation contains 'left  failure'; offsets count code points",
         ),
         ("set/b.txt", "brat", "", "set/a.ann: the .txt file with the text is missing"),
     ],
@@ -246,7 +246,7 @@ def test_convert_splits():
         (["a.jsonl", "a.jsonl"], "'a.jsonl' already exists; choose another path, or pass --overwrite"),
         (["a.jsonl", "a.conll"], "conll cannot store its metadata"),
         (["a.jsonl", "a.conll", "--drop", "meta"], "cannot drop 'meta'; the parts are id,"),
-        (["a.jsonl", "b.jsonl", "--group-by", "text"], "--group-by is for --split"),
+        (["a.jsonl", "b.jsonl", "--group-by", "text"], "--group-by requires --split"),
         (["b.jsonl", "c.jsonl"], "the file 'b.jsonl' does not exist"),
     ],
 )

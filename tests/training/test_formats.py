@@ -165,7 +165,7 @@ def test_words_without_a_space_between_are_for_conllu():
         ("conllu", {"raw_text": " ", "gold": None}, "conllu cannot store a text without words"),
         ("conllu", {"raw_text": "a\nb", "gold": None}, "several lines; write jsonl or conllu-documents"),
         ("conllu", {"metadata": {"page": 3}}, "conllu cannot store its metadata: {'page': 3} would be read as"),
-        ("conllu", {"gold": Annotation(spans=(Span(start=0, end=4, label="A"),))}, "0:4 'A' does not begin and end"),
+        ("conllu", {"gold": Annotation(spans=(Span(start=0, end=4, label="A"),))}, "0:4 'A' does not start and end"),
         (
             "conllu",
             {"gold": Annotation(spans=(Span(start=0, end=3, label="A"), Span(start=0, end=9, label="B")))},

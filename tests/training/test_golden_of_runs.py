@@ -75,7 +75,7 @@ def test_a_file_of_golden_texts_that_cannot_be_read_is_named_before_training(
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (["Ana"] * 4097, r"choose 41\d\d texts, the hostile ones among them, but 4096 are recorded at most"),
+        (["Ana"] * 4097, r"select 41\d\d texts, including the fixed ones, but at most 4096 can be recorded"),
         (["a" * 150_000, "b" * 50_001], "own.jsonl' holds 200001 characters, but 200000 are recorded at most"),
         (
             ['{"text": "Rome", "text_pair": "It is in Rome that Ana met Bo"}'],

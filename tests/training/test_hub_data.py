@@ -90,7 +90,7 @@ def test_a_commit_is_read_and_no_other(hub: Hub, reader: Client, offline: Client
     reader("texts", {"path": name, "revision": two}, streaming=False)  # now the cache has this one
     assert offline("texts", {"path": name, "revision": two}, streaming=streaming) == ["new"]
     message = (
-        rf"the Hub did not return its commit {one}, and the cache of datasets contains {two} instead; load it where"
+        rf"the Hub did not return its commit {one}, and the cache of datasets contains {two} instead; load it with"
     )
     with pytest.raises(ClientError, match=message):
         offline("texts", {"path": name, "revision": one}, streaming=streaming)
@@ -323,7 +323,7 @@ def test_a_streamed_run_has_one_commit_until_its_end_and_when_it_is_repeated(
     manifest.model_copy(update={"data": {**manifest.data, "train": DataPrint(commit=two)}}).save(folder)
     refused = run("reproduce", str(folder))
     assert refused["exit"] == 2
-    told = f"train had streamed documents, commit {two}, and has streamed documents, commit {one}; get them back"
+    told = f"train had streamed documents, commit {two}, and now has streamed documents, commit {one}; restore them"
     assert told in refused["err"]
 
     assert run("train", str(config), "--overwrite")["exit"] == 0

@@ -72,7 +72,7 @@ def test_what_is_missing_is_named(model: Path, name: str) -> None:
 
 
 def test_a_folder_without_a_model_is_none(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match=r"there is no model in .* give the folder of a run"):
+    with pytest.raises(ArtefactError, match=r"there is no model in .* pass the folder of a finished run"):
         find_release(tmp_path)
     with pytest.raises(ArtefactError, match="there is no model in 'no/where'"):
         find_release("no/where")

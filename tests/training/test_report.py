@@ -309,9 +309,12 @@ def test_a_run_with_categories_only_has_a_report(label_run: RunConfig) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda run: (run / "model" / "metrics.json").unlink(), "holds no model/training.yaml with model/metrics.json"),
+        (
+            lambda run: (run / "model" / "metrics.json").unlink(),
+            "contains no model/training.yaml with model/metrics.json",
+        ),
         (lambda run: (run / "model" / "metrics.json").write_text("{"), "metrics.json is damaged"),
-        (lambda run: (run / "model" / "metrics.json").write_text("[]"), "holds list, expected dict"),
+        (lambda run: (run / "model" / "metrics.json").write_text("[]"), "contains list, expected dict"),
         (lambda run: (run / "predictions" / "test.jsonl").write_text("{}\n"), r"test.jsonl:1: "),
     ],
 )

@@ -219,9 +219,9 @@ def test_folders_are_guessed_where_they_are_certain(name, content):
     ("name", "content", "said"),
     [
         ("a.ann", "T1\tPER 0 3\tAna\n", r"for brat pass the folder, as in \{path: \., format: brat\}"),
-        ("a.xmi", "<xmi:XMI>", "name uima-cas"),
+        ("a.xmi", "<xmi:XMI>", "set the format to uima-cas"),
         ("a.xlsx", "PK", "save it as CSV"),
-        ("a.txt", "Ana lives in Rome\n", "name it, as in"),
+        ("a.txt", "Ana lives in Rome\n", "set the format, as in"),
         ("a.jsonl", '{"data": {"text": "Ana"}, "annotations": []}', "set the format to label-studio"),
         (
             "a.jsonl",

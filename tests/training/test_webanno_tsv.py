@@ -111,7 +111,7 @@ def test_layers_that_are_read_and_what_is_not():
         (["#Text=Ana", "1-1\t0-3\tAna"], "a.tsv:6: 0 cells, but the header names 1 columns or more"),
         (["#Text=Ana", "1-1\t0-4\tAna\t_"], "a.tsv:6: the offset 4 is inside a character or outside the text of 3"),
         (["#Text=Ana", "1-1\t0-2\tAna\t_"], "a.tsv:6: the text at 0-2 is 'An', not 'Ana'"),
-        (["#Text=Ana", "1-1\t0-3\tAna\t_", "1-1.1\t3-3\t\tX"], "a.tsv:7: 'X' marks no character"),
+        (["#Text=Ana", "1-1\t0-3\tAna\t_", "1-1.1\t3-3\t\tX"], "a.tsv:7: 'X' is an empty span"),
         (
             ["#Text=Ana", "1-1\t0-3\tAna\t_", "", "#Text=x", "2-1\t2-3\tx\t_"],
             "a.tsv:9: the sentence begins at 2, inside the previous sentence",
