@@ -27,7 +27,7 @@ def golden_documents(
     All checks that need no model are done here, before the training rather than after it.
 
     Raises:
-        InvalidSpecError: the user's file cannot be read, there are too many or too long texts, or one cannot be encoded.
+        InvalidSpecError: the user's file cannot be read, texts are too many or too long, or one cannot be encoded.
     """
     own = [] if config.golden.file is None else list(_read_texts(Path(config.golden.file)))
     chosen = select_documents(validation, processor, records=config.golden.records, seed=config.seed, own=own)

@@ -150,16 +150,16 @@ class SplitMeasures:
         }
 
     def lost_by_cause(self) -> dict[str, int]:
-        """How much gold is lost of each cause, the most frequent first."""
+        """Return the number of lost annotations by cause, the most frequent first."""
         return causes(self.lost)
 
     def changed_shares(self) -> list[str]:
-        """The share of documents that each transform changed, for reading."""
+        """Return the formatted share of documents that each transform changed."""
         return [f"{name} {percent(count, self.documents)}" for name, count in self.changed.most_common()]
 
 
 def _texts_read(encoded: EncodedDocument) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
-    """Each text of a document, its tokens and their places in it."""
+    """Yield each text of a document with its tokens and their offsets."""
     document = encoded.document
     yield document.text, encoded.token_ids, encoded.offsets
     if document.text_pair is not None and encoded.pair_ids is not None and encoded.pair_offsets is not None:

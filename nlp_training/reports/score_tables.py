@@ -57,7 +57,7 @@ def lost_gold_lines(report: Mapping[str, SplitMeasures], *, shown: int = 3) -> l
     for name, split in report.items():
         if split.lost:
             causes = ", ".join(f"{cause} {count}" for cause, count in split.lost_by_cause().items())
-            share = f"{len(split.lost)} of {split.annotations} gold annotations cannot be given back exactly"
+            share = f"{len(split.lost)} of {split.annotations} gold annotations cannot be predicted exactly"
             lines.append(Text(f"{name}: {share} ({causes})", style="yellow"))
             lines.extend(Text(f"  {one}") for one in split.lost[:shown])
     return lines

@@ -1,4 +1,4 @@
-"""Every law of a model class, checked on a small model with random weights."""
+"""Checks of a custom model class with a small model with random weights."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,18 +26,18 @@ _TOLERANCE = 1e-4
 def check_architecture(
     model_class: type[PreTrainedModel], *, config: PretrainedConfig, task: Task, seed: int = 0
 ) -> None:
-    """Run every law of a model class on one of your own.
+    """Check all laws of a custom model class.
 
-    The laws: it is known by its name; it answers what its task reads, in the right shape; a row does not depend on its
-    neighbours nor on padding; the same input gives the same bits; saved and loaded, it answers the same bit for bit;
-    its encoder comes from a base checkpoint; it gives a finite loss, of which every weight has a finite slope; and
-    targets that are ignored do not count.
+    The laws: it is registered by its name; it returns the outputs that its task reads, in the right shape; a row does
+    not depend on other rows or on padding; the same input gives bit-for-bit equal outputs, also after saving and
+    loading; its encoder is loaded from a base checkpoint; its loss is finite and has finite gradients for every weight;
+    and ignored targets do not count.
 
     Args:
-        model_class: with `@architecture` before it.
-        config: of a small model of this class, such as `BertConfig(hidden_size=16, num_hidden_layers=1, ...)`.
-        task: that the model is for.
-        seed: of weights and inputs.
+        model_class: a class decorated with `@architecture`.
+        config: the configuration of a small model, such as `BertConfig(hidden_size=16, num_hidden_layers=1, ...)`.
+        task: the task of the model.
+        seed: the seed of weights and inputs.
 
     Raises:
         CheckFailedError: a law is broken; the message names it and what happened.
@@ -49,7 +49,7 @@ def check_architecture(
     with torch.random.fork_rng(), _quiet():
         torch.manual_seed(seed)
         model = attempt(model_class, "it is made from its configuration", model_class, config).eval()
-        _make_lively(model)
+        _enlarge_weights(model)
         short, long = (torch.randint(5, config.vocab_size, (1, length)) for length in (_SHORT, _LONG))
         _check_answers(model, task, short, long, labels=len(task.model_settings()["id2label"]))
         _check_saving(model, task, long)
@@ -59,7 +59,7 @@ def check_architecture(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Saving and loading are part of the check, and nothing to report."""
+    """Suppress log lines and progress bars of saving and loading."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -71,8 +71,8 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _make_lively(model: PreTrainedModel) -> None:
-    """Larger weights than those of a fresh model, whose answers hardly depend on the input."""
+def _enlarge_weights(model: PreTrainedModel) -> None:
+    """Enlarge the weights, because the outputs of a new model hardly depend on the input."""
     for weight in model.parameters():
         if weight.ndim > 1:
             torch.nn.init.normal_(weight, std=weight.shape[-1] ** -0.5)
@@ -111,7 +111,7 @@ def _check_answers(model: PreTrainedModel, task: Task, short: Tensor, long: Tens
         ("a row does not depend on its neighbours", torch.cat([padded, long.flip(1)]), mask),
     ):
         for one, other in zip(alone, _outputs(model, task, ids, masks), strict=True):
-            part = other[tuple(map(slice, one.shape))]  # without the neighbour, and without padding
+            part = other[tuple(map(slice, one.shape))]  # without the other row and padding
             gap = float((one - part).abs().max()) if one.shape == part.shape else float("inf")
             if not gap <= _TOLERANCE:
                 raise failed(

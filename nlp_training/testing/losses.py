@@ -1,4 +1,4 @@
-"""Every law of a loss, checked on random items in double precision and on ones that models get wrong for certain."""
+"""Checks of a custom loss on random items in double precision and on confident predictions."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,21 +15,21 @@ _SIZES = (1, 2, 7)
 _CERTAIN = 100.0
 _WEIGHTS = (0.5, 2.0, 1.0, 0.25)
 _MOVING = ("logits", "second_logits", "states")
-"""What depends on the weights of the model, so that a loss has a slope there."""
+"""The inputs that depend on the weights of the model, for which a loss has gradients."""
 
 
 def check_loss(loss: Loss, *, seed: int = 0) -> None:
-    """Run every law of a loss of a run on one of your own.
+    """Check all laws of a custom loss.
 
-    The laws: it is registered by its name, survives JSON and can be pickled; it reads nothing but what `needs` names;
-    it gives one finite number for each item, and one weight that is not negative; its slope is the one of its values,
-    by finite differences in double precision, and finite where the model is certain; the same items give the same
-    values, whatever came before; their order does not matter; it changes nothing in place; a model that is right has no
-    greater loss than one that is wrong; and where it weighs classes, only the proportions of their weights count.
+    The laws: it is registered by its name, survives JSON and can be pickled; it reads only what `needs` names; it
+    returns one finite value and one weight that is not negative for each item; its gradients match finite differences
+    in double precision, and are finite for confident predictions; the same items give the same values, independently of
+    earlier calls; their order does not matter; it changes nothing in place; a correct model has no greater loss than a
+    wrong one; and if it weights classes, only the ratios of the class weights matter.
 
     Args:
-        loss: an object of your own class.
-        seed: of the random items.
+        loss: an instance of the custom class.
+        seed: the seed of the random items.
 
     Raises:
         CheckFailedError: a law is broken; the message names it and what happened.

@@ -108,7 +108,7 @@ def test_folds_that_are_done_are_not_trained_again(
     assert len(trained) == 3
     other = run.model_copy(update={"training": {**run.training, "learning_rate": 0.001}})
     with pytest.raises(
-        OutputError, match=r"fold-1' holds a completed fold of another configuration.*2 of 2.*--overwrite"
+        OutputError, match=r"fold-1' contains a completed fold of another configuration.*2 of 2.*--overwrite"
     ):
         quietly(other, FoldSettings(folds=2))
     assert len(trained) == 3

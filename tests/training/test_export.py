@@ -283,7 +283,7 @@ def test_a_lower_score_is_refused_and_leaves_nothing(trained, tmp_path, monkeypa
     monkeypatch.setattr(exporter, "evaluate_documents", lambda one, documents: worse(one, honest(one, documents)))
     result = CliRunner().invoke(training, ["export", str(tmp_path / "model"), "--dtype", "int8"])
     assert result.exit_code == 1
-    assert "int8 refused: f1 falls by" in " ".join(result.stdout.split())
+    assert "int8 refused: f1 drops by" in " ".join(result.stdout.split())
     assert "PERSON" in result.stdout
     assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

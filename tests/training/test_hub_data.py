@@ -162,7 +162,7 @@ def test_every_split_is_pinned_and_each_name_asked_for_once(label_run: RunConfig
     assert revisions(pinned) == {"train": ONE, "validation": ONE, **others}
     assert names.asked == [("org/set", None), ("org/set", "v1"), ("org/none", "main")]
     assert [line.partition(",")[0] for line in unpinned_lines(pinned.data)] == [
-        "data.unknown: the Hub does not say which commit of org/none this is"
+        "data.unknown: the commit of org/none is unknown, so the data may change"
     ]
     names.asked.clear()
     assert pin_data(pinned) == pinned
@@ -261,7 +261,7 @@ def test_another_commit_is_other_data() -> None:
     [row] = data_rows({"train": DataPrint(commit=ONE)}, {"train": DataPrint(commit=TWO)})
     assert not row.same
     assert (row.before, row.now) == (f"streamed documents, commit {ONE}", f"streamed documents, commit {TWO}")
-    with pytest.raises(ValueError, match="give either a sha256 or a commit"):
+    with pytest.raises(ValueError, match="set either sha256 or commit"):
         DataPrint(documents=3)
     assert DataPrint.model_validate_json('{"sha256": "ab", "documents": 3}') == DataPrint(sha256="ab", documents=3)
 

@@ -219,7 +219,7 @@ def test_a_lower_score_is_refused_and_leaves_nothing(
     honest = exporter.evaluate_documents
     monkeypatch.setattr(exporter, "evaluate_documents", lambda one, documents: worse(one, honest(one, documents)))
     [refused] = export_model(tmp_path / "model", backend="openvino", dtypes=["float32"])
-    assert "f1 falls by" in refused.reason
+    assert "f1 drops by" in refused.reason
     assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
 
 

@@ -92,7 +92,7 @@ def test_weights_in_shards_come_with_their_index_and_no_stray_shard(model: Path)
 
 def test_a_token_is_not_published(model: Path) -> None:
     (model / "training.yaml").write_text(f"training:\n  hub_token: hf_{'a1B2' * 9}\n")
-    with pytest.raises(PublishError, match=r"'training\.yaml' holds what looks like a token of the Hub"):
+    with pytest.raises(PublishError, match=r"'training\.yaml' contains what looks like a token of the Hub"):
         find_release(model)
 
 

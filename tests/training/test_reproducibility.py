@@ -105,8 +105,8 @@ def _fail(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "has no run.json; give the folder of a run"),
-        ("{", "is no manifest of a run"),
+        (None, "has no run.json; pass the folder of a run"),
+        ("{", "is not the manifest of a run"),
         ('{"schema_version": 2}', "schema_version: Input should be 1"),
     ],
 )
@@ -148,7 +148,7 @@ def test_what_was_changed_and_what_is_new_is_kept(checkout: Path) -> None:
     (checkout / "été.py").touch()
     code, _, changes = code_state.find_code()
     assert code.dirty is True
-    assert changes.startswith(f"# checkout: what was changed since commit {code.commit}\n# untracked: été.py\n")
+    assert changes.startswith(f"# checkout: changes since commit {code.commit}\n# untracked: été.py\n")
     assert changes.endswith("-x = 1\n+x = 2\n")
 
 
@@ -161,7 +161,7 @@ def test_a_long_diff_is_cut_and_says_so(checkout: Path, monkeypatch: pytest.Monk
     _, _, changes = code_state.find_code()
     lines = changes.splitlines()[1:]
     assert lines[:2] == ["# untracked: a", "# untracked: and 2 more"]
-    assert lines[2].startswith("# cut: 10 of ")
+    assert lines[2].startswith("# truncated: 10 of ")
     assert lines[3:] == ["diff --git"]
 
 

@@ -128,7 +128,7 @@ def test_a_run_tells_what_it_is(runs: Path) -> None:
     assert read_run(runs / "no-room").problem == "RuntimeError: the disk is full"
     assert "metrics.json" not in str(read_run(runs / "going").problem)
     assert "metrics.json is not JSON: Expecting" in str(read_run(runs / "torn").problem)
-    assert "no manifest of a run" in str(read_run(runs / "searched").problem)
+    assert "not the manifest of a run" in str(read_run(runs / "searched").problem)
 
 
 def test_what_is_no_run_is_named(runs: Path) -> None:

@@ -40,7 +40,7 @@ class Frame(NamedTuple):
 
 
 def ticks(low: float, high: float, *, about: int = 5) -> list[float]:
-    """Return round numbers that cover a range, in steps of 1, 2 or 5 times a power of ten (Heckbert, Graphics Gems, 1990).
+    """Return round numbers that cover a range: steps of 1, 2 or 5 times 10^n (Heckbert, Graphics Gems, 1990).
 
     Example:
         >>> ticks(0.0, 0.48), ticks(0.93, 0.99, about=4)
