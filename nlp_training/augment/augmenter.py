@@ -50,7 +50,8 @@ class Augmenter:
     """A function that applies augmentations to training documents.
 
     The result depends on the seed, the epoch, and the id of the document, or its text if it has no id. It does not
-    depend on other documents, the order, the batch size or the number of workers, so a resumed run reads the same texts.
+    depend on other documents, the order, the batch size or the number of workers, so a resumed run reads
+    the same texts.
 
     Args:
         specs: augmentations, or their specifications in YAML, in the order of application.

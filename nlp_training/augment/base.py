@@ -1,4 +1,4 @@
-"""The base classes of augmentations, which propose random edits of a training document. Moving the gold is done here."""
+"""The base classes of augmentations, which propose random edits of a training document and move its gold."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right

@@ -61,7 +61,7 @@ class ShuffleSentences(Augmentation):
 
 
 def sentence_places(document: Document) -> list[Place]:
-    """Return the offsets of each sentence of the raw text, without the white space between; gold spans are not split."""
+    """Return the offsets of each sentence of the raw text without white space between; gold spans are not split."""
     text, covered = document.raw_text, covered_characters(document)
     gaps = [
         (start, end)

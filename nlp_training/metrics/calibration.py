@@ -41,7 +41,7 @@ class Calibration(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typ
         return evaluate.MetricInfo(
             description="Expected calibration error and Brier score.",
             citation=_CITATION,
-            inputs_description="For each document the confidences of its predictions, and 1 for each correct one, else 0.",
+            inputs_description="For each document the confidences of its predictions, and for each 1 if correct, or 0.",
             features=datasets.Features(features),
         )
 

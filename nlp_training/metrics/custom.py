@@ -37,7 +37,7 @@ class Metric(Registered, ABC):
 
     @abstractmethod
     def view(self, document: Document, gold: Annotation) -> tuple[Any, Any]:
-        """Return the prediction and the reference of a document for `score`. All of them are kept, so they should be small.
+        """Return the prediction and the reference of a document for `score`. They should be small because all are kept.
 
         Args:
             document: the document with `predicted` and without gold.

@@ -12,9 +12,9 @@ from nlp_training.metrics.bootstrap import CONFIDENCE
 def fold_interval(scores: Sequence[float], *, confidence: float = CONFIDENCE) -> list[float]:
     """Return the corrected t interval of the mean (Nadeau and Bengio, 2003, https://doi.org/10.1023/A:1024068626366).
 
-    Student's interval, `mean ± t · s · sqrt(1/k)` with `k - 1` degrees of freedom, assumes independent scores. It is too
-    narrow because the models of any two folds share most of their training documents. The correction adds the ratio of
-    tested to trained documents: `mean ± t · s · sqrt(1/k + 1/(k - 1))`. No exact interval is known (Bengio and
+    Student's interval, `mean ± t · s · sqrt(1/k)` with `k - 1` degrees of freedom, assumes independent scores. It is
+    too narrow because the models of any two folds share most of their training documents. The correction adds the ratio
+    of tested to trained documents: `mean ± t · s · sqrt(1/k + 1/(k - 1))`. No exact interval is known (Bengio and
     Grandvalet, 2004, https://jmlr.org/papers/v5/grandvalet04a.html).
 
     Args:

@@ -30,9 +30,9 @@ class SpanMatching(evaluate.Metric):  # type: ignore[misc]  # evaluate is not ty
     """The four span scores of SemEval-2013 task 9.1, with their counts.
 
     Works offline. Each found span is paired with at most one gold span that shares a character with it: one with the
-    same boundaries and label, or else with the same boundaries, or else the first unpaired one. For `type` it is the one
-    with the same label and the nearest boundaries, or else the first. A found span without a partner is `spurious`, a
-    gold span without a partner is `missed`.
+    same boundaries and label, or else with the same boundaries, or else the first unpaired one. For `type` it is the
+    one with the same label and the nearest boundaries, or else the first. A found span without a partner is `spurious`,
+    a gold span without a partner is `missed`.
 
     Precision is `(correct + partial / 2) / (correct + incorrect + partial + spurious)`; recall has `missed` instead of
     `spurious`.

@@ -40,7 +40,7 @@ def _git(folder: Path, *words: str) -> str | None:
 
 
 def _root(path: Path, *, tracked: bool = False) -> Path | None:
-    """Return the checkout of a path; with `tracked`, only if it tracks the file, unlike that of an installed package."""
+    """Return the checkout of a path; with `tracked`, only if it tracks the file, unlike for an installed package."""
     folder = path.parent if path.is_file() else path
     if tracked and _git(folder, "ls-files", "--error-unmatch", path.name) is None:
         return None

@@ -71,7 +71,8 @@ def search(config: RunConfig, *, console: Console | None = None, overwrite: bool
 
     A search that was stopped for any reason continues when it is started again: finished trials count, and interrupted
     trials are repeated. Test sets are not loaded before `train_best`. A failed trial is recorded, and the search
-    continues. Several processes of one machine can search together: start the same command in each, with its own device.
+    continues. Several processes of one machine can search together: start the same command in each, with its own
+    device.
 
     Args:
         config: a configuration with the section `search`.

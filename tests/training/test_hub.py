@@ -264,10 +264,10 @@ def test_a_private_model_is_told_only_to_those_who_may_see_it(
     [
         ("other/tiny", {}, r"your token may not write to 'other/tiny'; use one with write access"),
         ("org/open", {"token": READER}, r"your token may not write to 'org/open'"),
-        ("org/open", {"token": UNKNOWN}, r"the Hub does not know your token; log in with `hf auth login`"),
+        ("org/open", {"token": UNKNOWN}, r"the Hub does not accept your token; log in with `hf auth login`"),
         ("org/open", {"private": True}, r"'org/open' is already public, .* make it private on .*/org/open/settings"),
-        ("or g/tiny", {}, r"'or g/tiny' is no Hub id; write it as org/model"),
-        ("tiny", {}, r"'tiny' is no Hub id; write it as org/model"),
+        ("or g/tiny", {}, r"'or g/tiny' is not a Hub id; write org/model"),
+        ("tiny", {}, r"'tiny' is not a Hub id; write org/model"),
         ("org/open", {"create_pr": True, "revision": "next"}, r"against 'main', but the revision is 'next'"),
     ],
 )

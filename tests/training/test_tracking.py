@@ -98,7 +98,8 @@ def test_a_tracker_that_is_out_of_reach_at_the_end_is_named_and_the_run_has_fini
     shown = console()
     train(short(span_run, num_train_epochs=1), console=shown)
     assert (
-        "TensorBoard did not record the end of the run: OSError: no route to host; the run's folder contains all results\n"
+        "TensorBoard did not record the end of the run: OSError: no route to host; "
+        "the run's folder contains all results\n"
     ) in shown.file.getvalue()
     assert RunManifest.load(span_run.folder).status == "finished"
 
