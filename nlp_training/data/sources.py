@@ -271,7 +271,7 @@ def _read_dataset(
     else:
         split = source.split or default_split
         where, options = f"{path} [{split}]", {"name": source.name, "revision": source.revision, "split": split}
-    asked = Rows(
+    request = Rows(
         loader or path,
         where,
         options,
@@ -284,7 +284,7 @@ def _read_dataset(
     )
     reading = options_of_reading
     for document in read_rows(
-        asked, on_error=reading.on_error, notes=reading.notes, skip_blank=reading.skip_blank_labels
+        request, on_error=reading.on_error, notes=reading.notes, skip_blank=reading.skip_blank_labels
     ):
         if loader is None and document.id is not None and not document.id.startswith(f"{where} row "):
             # Ids of Hub data sets start from 0 in each split; the split makes them unique in the data set.

@@ -102,14 +102,14 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def percent(part: int, whole: int) -> str:
+def percent(part: int, total: int) -> str:
     """Format a share as a percentage.
 
     Example:
         , percent(0, 0), percent(1, 100_000)
         ('33.3 %', '0.0 %', '<0.1 %')
     """
-    share = 100 * part / max(whole, 1)
+    share = 100 * part / max(total, 1)
     return "<0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"
 
 

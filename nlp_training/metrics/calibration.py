@@ -50,23 +50,23 @@ class Calibration(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typ
     ) -> dict[str, Any]:
         confidences = [score for scores in predictions for score in scores]
         rights = [right for of_document in references for right in of_document]
-        answers = list(zip(confidences, rights, strict=True))
-        if not answers:
+        scored = list(zip(confidences, rights, strict=True))
+        if not scored:
             return {"answers": 0, "ece": None, "brier": None, "bins": []}
-        bins = _bins(answers)
+        bins = _bins(scored)
         gaps = fsum(one["answers"] * abs(one["confidence"] - one["right"]) for one in bins)
         return {
-            "answers": len(answers),
-            "ece": gaps / len(answers),
-            "brier": fsum((confidence - right) ** 2 for confidence, right in answers) / len(answers),
+            "answers": len(scored),
+            "ece": gaps / len(scored),
+            "brier": fsum((confidence - right) ** 2 for confidence, right in scored) / len(scored),
             "bins": bins,
         }
 
 
-def _bins(answers: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
+def _bins(scored: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
     """Return number, mean confidence and accuracy of the predictions in each bin that is not empty."""
     members: dict[int, list[tuple[float, int]]] = {}
-    for confidence, right in answers:
+    for confidence, right in scored:
         number = min(
             BINS, max(1, ceil(confidence * BINS))
         )  # bins include their upper edge, the first also its lower one

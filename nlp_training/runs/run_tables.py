@@ -58,10 +58,10 @@ def duration(seconds: float) -> str:
         >>> duration(42.4), duration(303), duration(7322)
         ('42 s', '5 min 3 s', '2 h 2 min')
     """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    return f"{total // 60} min {total % 60} s" if total < 3600 else f"{total // 3600} h {total % 3600 // 60} min"
 
 
 def _score_lines(run: Run) -> Iterator[Text]:

@@ -74,7 +74,7 @@ def _view(metric: Metric, pair: Pair) -> tuple[Any, Any]:
         raise failed(metric, "`view` gives a prediction and a reference", f"it gave {seen!r:.100}", on=pair)
     law = "what it sees of a document can be pickled"
     if attempt(metric, law, pickle.loads, attempt(metric, law, pickle.dumps, seen)) != seen:
-        raise failed(metric, law, f"{seen!r:.100} came back as something else; give tuples, lists, numbers and strings")
+        raise failed(metric, law, f"{seen!r:.100} is not restored; return tuples, lists, numbers and strings")
     return seen
 
 

@@ -119,7 +119,7 @@ def _rows(
     last: int | None = None,
 ) -> str:
     """Return the lines of the words. White space around a sentence is kept only inside of documents."""
-    whole = first is None
+    is_sentence = first is None
     first, last = first or 0, len(places) if last is None else last
     text, rows = document.raw_text, []
     for index in range(first, last):
@@ -127,9 +127,9 @@ def _rows(
         following = places[index + 1][0] if index + 1 < len(places) else len(text)
         is_last = index + 1 == last
         misc = {} if tags is None else {"ner": tags[index - first]}
-        if not (whole and is_last):
+        if not (is_sentence and is_last):
             misc |= _space_after(text[end:following], at_end=index + 1 == len(places))
-        if not whole and not index and start:
+        if not is_sentence and not index and start:
             misc["SpacesBefore"] = _escape(text[:start])
         pairs = "|".join(f"{key}={value}" for key, value in sorted(misc.items(), key=lambda pair: pair[0].lower()))
         rows.append("\t".join([str(index - first + 1), text[start:end], *["_"] * 7, pairs or "_"]))

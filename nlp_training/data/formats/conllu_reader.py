@@ -63,7 +63,7 @@ def read_conllu(lines: Iterable[Line], path: Path | str) -> Iterator[Unit]:
         if document is not None:
             metadata[DOCUMENT] = document
         name = sentence.comments.get("sent_id")
-        yield _unit([sentence], path, name=name, metadata=metadata, whole=False)
+        yield _unit([sentence], path, name=name, metadata=metadata, is_document=False)
 
 
 def read_conllu_documents(lines: Iterable[Line], path: Path | str) -> Iterator[Unit]:
@@ -81,15 +81,15 @@ def read_conllu_documents(lines: Iterable[Line], path: Path | str) -> Iterator[U
 def _document_unit(sentences: list[Sentence], path: Path | str) -> Unit:
     comments = sentences[0].comments
     metadata = {key.removeprefix("meta::"): value for key, value in comments.items() if key.startswith("meta::")}
-    return _unit(sentences, path, name=sentences[0].new_document or None, metadata=metadata, whole=True)
+    return _unit(sentences, path, name=sentences[0].new_document or None, metadata=metadata, is_document=True)
 
 
 def _unit(
-    sentences: list[Sentence], path: Path | str, *, name: str | None, metadata: dict[str, str], whole: bool
+    sentences: list[Sentence], path: Path | str, *, name: str | None, metadata: dict[str, str], is_document: bool
 ) -> Unit:
     place = f"{path}:{sentences[0].line}"
     fields: dict[str, object] = {"id": name, "metadata": {**metadata, READ_FROM: place}}
-    return Unit(place, partial(_make, sentences, path, place, fields, whole=whole))
+    return Unit(place, partial(_make, sentences, path, place, fields, is_document=is_document))
 
 
 def _sentences(lines: Iterable[Line]) -> Iterator[Sentence]:
@@ -114,16 +114,16 @@ def _sentences(lines: Iterable[Line]) -> Iterator[Sentence]:
 
 
 def _make(
-    sentences: list[Sentence], path: Path | str, place: str, fields: dict[str, object], *, whole: bool
+    sentences: list[Sentence], path: Path | str, place: str, fields: dict[str, object], *, is_document: bool
 ) -> Document:
     text, gap, last = "", "", ""
     spans: list[Span] = []
     annotated = False
     for sentence in sentences:
         tokens = _tokens(sentence, path)
-        text += gap + (tokens[0].before if whole else "")
+        text += gap + (tokens[0].before if is_document else "")
         with located(f"{path}:{tokens[0].line}"):
-            content, offsets = _locate(tokens, sentence.comments.get("text"), exact=not whole)
+            content, offsets = _locate(tokens, sentence.comments.get("text"), exact=not is_document)
             if any(token.tag is not None for token in tokens):
                 annotated = True
                 places = [(len(text) + start, len(text) + end) for start, end in offsets]
@@ -131,7 +131,7 @@ def _make(
         text += content
         gap = " " if tokens[-1].after is None else tokens[-1].after
         last = tokens[-1].after or ""
-    if whole:
+    if is_document:
         text += last
     with located(place):
         gold = Annotation(spans=tuple(spans)) if annotated else None

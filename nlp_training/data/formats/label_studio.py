@@ -190,8 +190,8 @@ def _regions(document: Document, annotation: Annotation) -> Iterator[dict[str, A
         }
     for at, (_, chosen) in enumerate(groupby(annotation.categories, lambda category: category.score)):
         first, *rest = chosen
-        whole = {"id": f"c{at}", "from_name": "choice", "to_name": "text", "type": "choices"}
-        yield {**whole, "value": {"choices": [first.label, *(other.label for other in rest)]}, **_score(first)}
+        base = {"id": f"c{at}", "from_name": "choice", "to_name": "text", "type": "choices"}
+        yield {**base, "value": {"choices": [first.label, *(other.label for other in rest)]}, **_score(first)}
     together = defaultdict(list)
     for link in annotation.relations:
         together[link.head, link.tail, link.score].append(link)
@@ -201,8 +201,8 @@ def _regions(document: Document, annotation: Annotation) -> Iterator[dict[str, A
     for name, number in annotation.values.items():
         yield {"id": f"v-{name}", "from_name": name, "to_name": "text", "type": "number", "value": {"number": number}}
     if annotation.generated:
-        whole = {"id": "g", "from_name": "answer", "to_name": "text", "type": "textarea"}
-        yield {**whole, "value": {"text": [*annotation.generated]}}
+        base = {"id": "g", "from_name": "answer", "to_name": "text", "type": "textarea"}
+        yield {**base, "value": {"text": [*annotation.generated]}}
 
 
 def _score(item: Span | Category | Relation) -> dict[str, float]:

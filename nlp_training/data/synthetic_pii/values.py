@@ -248,4 +248,4 @@ _MAKERS: dict[str, Callable[[Persona, str], tuple[str, str | None]]] = {
     "ID_NUMBER": Persona.id_number,
 }
 LABELS: tuple[str, ...] = tuple(_MAKERS)
-"""The labels of the made-up documents."""
+"""The labels of the generated documents."""

@@ -178,7 +178,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "shown": lambda text: visible_line(str(text)),
-        "whole": lambda text: visible(str(text)),
+        "visible": lambda text: visible(str(text)),
         "number": number_text,
         "score": "{:.4f}".format,
         "percent": "{:.1%}".format,
