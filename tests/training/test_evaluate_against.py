@@ -106,7 +106,7 @@ def test_metrics_of_a_runs_own_are_computed_if_its_file_is_named(
     shutil.copy(config, tmp_path / "trained" / "training.yaml")
     said = CliRunner().invoke(app, ["evaluate", str(tmp_path / "trained"), data, "--json"])
     assert json.loads(said.stdout) == {"scores": plain["scores"]}
-    assert "not computed: found_count; --config" in said.stderr
+    assert "not computed: found_count; to compute them, pass --config" in said.stderr
 
 
 def test_models_of_different_tasks_are_not_compared(saved_model: Path, text_processor: Processor, data: str) -> None:

@@ -27,7 +27,7 @@ from nlp_inference.golden import read_golden
 from nlp_inference.golden.invariance import run_invariance
 from nlp_training.cli import app as training
 from nlp_training.export import exporter
-from nlp_training.export import onnx as onnx_exporter
+from nlp_training.export import graph as export_graphs
 from nlp_training.export.fixed_scales import with_fixed_scales
 from nlp_training.export.graph import OPSET, describe, export_graph, save_graph
 from nlp_training.export.precision import to_int8_dynamic
@@ -299,14 +299,14 @@ def worse(predictor, scores):
 
 def test_a_graph_that_answers_otherwise_is_refused_by_the_golden_records(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path / "model")
-    honest = onnx_exporter.export_graph
+    honest = export_graphs.export_graph
 
     def skewed(model, processor):
         with torch.no_grad():
             model.classifier.bias[0] += 1.0
         return honest(model, processor)
 
-    monkeypatch.setattr(onnx_exporter, "export_graph", skewed)
+    monkeypatch.setattr(export_graphs, "export_graph", skewed)
     [refused] = exporter.export_model(tmp_path / "model", dtypes=["float32"])
     assert "it does not match the golden records of the weights" in refused.reason
     assert "differs in 'logits'" in refused.reason

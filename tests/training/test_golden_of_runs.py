@@ -79,7 +79,7 @@ def test_a_file_of_golden_texts_that_cannot_be_read_is_named_before_training(
         (["a" * 150_000, "b" * 50_001], "own.jsonl' contains 200001 characters, but at most 200000 can be recorded"),
         (
             ['{"text": "Rome", "text_pair": "It is in Rome that Ana met Bo"}'],
-            r"golden\.file chooses .* leaves",
+            r"golden\.file selects .* leaves",
         ),
     ],
     ids=["too many", "too long", "not to be encoded"],
