@@ -162,7 +162,7 @@ def test_every_split_is_pinned_and_each_name_asked_for_once(label_run: RunConfig
     assert revisions(pinned) == {"train": ONE, "validation": ONE, **others}
     assert names.asked == [("org/set", None), ("org/set", "v1"), ("org/none", "main")]
     assert [line.partition(",")[0] for line in unpinned_lines(pinned.data)] == [
-        "data.unknown: the commit of org/none is unknown, so the data may change"
+        "data.unknown: the commit of org/none is unknown"
     ]
     names.asked.clear()
     assert pin_data(pinned) == pinned
