@@ -161,7 +161,7 @@ def test_the_same_seed_divides_alike_and_another_does_not(run: RunConfig) -> Non
 def test_too_few_folds_or_documents_are_refused(run: RunConfig) -> None:
     with pytest.raises(InvalidSpecError, match="folds is 1"):
         quietly(run, FoldSettings(folds=1))
-    with pytest.raises(InvalidDataError, match="would be empty: 12 documents"):
+    with pytest.raises(InvalidDataError, match="would be empty: there are 12 documents"):
         quietly(run, FoldSettings(folds=13))
 
 
