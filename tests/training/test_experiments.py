@@ -246,7 +246,7 @@ def test_files_import_what_lies_beside_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("x = 1\nraise ValueError('no')\n", r"idea\.py:2: ValueError: no; mend the file"),
+        ("x = 1\nraise ValueError('no')\n", r"idea\.py:2: ValueError: no; fix the file"),
         ("x = 1\n\ndef broken(:\n", r"idea\.py:3: SyntaxError"),
         ("import not_there\n", r"idea\.py:1: ModuleNotFoundError"),
         (IDEA.format("1").replace("'idea'", "'lowercase'"), r"idea\.py:2: InvalidSpecError: the transform name"),
@@ -261,11 +261,11 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path: Path, source: str, 
 def test_files_that_cannot_be_modules_are_named(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     one, other = write(tmp_path / "idea.py", ""), write(tmp_path / "other" / "idea.py", "")
-    with pytest.raises(InvalidSpecError, match=r"two files 'idea\.py', which cannot be told apart"):
+    with pytest.raises(InvalidSpecError, match=r"two files 'idea\.py', which have the same name"):
         import_modules([one, other])
-    with pytest.raises(InvalidSpecError, match=r"'none\.py', but there is no such file, neither beside"):
+    with pytest.raises(InvalidSpecError, match=r"'none\.py', but this file is neither next to"):
         import_modules(["none.py"])
-    with pytest.raises(InvalidSpecError, match="name the file by letters"):
+    with pytest.raises(InvalidSpecError, match="use only letters"):
         import_modules([write(tmp_path / "my-idea.py", "")])
 
 

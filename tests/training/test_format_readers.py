@@ -176,21 +176,21 @@ def test_a_cas_of_inception_counts_utf_16():
         ("a.conllu", None, "1\tAna\n", "a.conllu:1: 2 columns; CoNLL-U has 10"),
         ("a.csv", None, 'text,label\nhi,a\n"x\ny",b,c\n', "a.csv:3: 3 cells for 2 columns"),
         ("a.csv", None, "text,score\nhi,much\n", "a.csv:2: score is 'much'; write a number"),
-        ("a.csv", None, "text,text\nhi,a\n", "a.csv: the column 'text' is there twice"),
+        ("a.csv", None, "text,text\nhi,a\n", "a.csv: the column 'text' occurs twice"),
         ("a.csv", None, "", "a.csv is empty"),
         ("a.jsonl", "doccano", '{"text": "hi", "label": [[0, "x", "A"]]}', "a.jsonl:1: its annotation cannot be read"),
         ("a.jsonl", "prodigy", '\n{"text": "hi", "spans": [{"start": 0}]}', "a.jsonl:2: spans, label or accept cannot"),
         ("a.json", "label-studio", '[{"data": {"image": "x"}}]', "a.json task 1: the task cannot be read"),
-        ("a.json", "label-studio", "{}", "a.json holds dict; Label Studio exports a list"),
-        ("a.json", "uima-cas", "[]", "a.json: this is no CAS as JSON"),
-        ("set/a.txt", "brat", "", "set/a.ann:1: 0 4 does not lie in the text of 0 characters"),
+        ("a.json", "label-studio", "{}", "a.json contains dict; Label Studio exports a list"),
+        ("a.json", "uima-cas", "[]", "a.json: this is not a CAS as JSON"),
+        ("set/a.txt", "brat", "", "set/a.ann:1: 0 4 is outside the text of 0 characters"),
         (
             "set/a.txt",
             "brat",
             "right by drug xx failure",
-            "the annotation says 'left  failure'; offsets count code points",
+            "the annotation contains 'left  failure'; offsets count code points",
         ),
-        ("set/b.txt", "brat", "", "set/a.ann: there is no .txt file"),
+        ("set/b.txt", "brat", "", "set/a.ann: the .txt file with the text is missing"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_file_and_line(name, known_as, content, message):
@@ -242,12 +242,12 @@ def test_convert_splits():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.jsonl", "a.bin"], "the format of 'a.bin' is not known by its suffix; name it with --to"),
-        (["a.jsonl", "a.jsonl"], "there is already 'a.jsonl'; write elsewhere, or give --overwrite"),
-        (["a.jsonl", "a.conll"], "conll cannot carry its metadata"),
-        (["a.jsonl", "a.conll", "--drop", "meta"], "cannot leave out 'meta'; the parts are id,"),
-        (["a.jsonl", "b.jsonl", "--group-by", "text"], "--group-by is for --split"),
-        (["b.jsonl", "c.jsonl"], "there is no file 'b.jsonl'"),
+        (["a.jsonl", "a.bin"], "the suffix of 'a.bin' does not determine its format; name the format with --to"),
+        (["a.jsonl", "a.jsonl"], "'a.jsonl' already exists; choose another path, or pass --overwrite"),
+        (["a.jsonl", "a.conll"], "conll cannot store its metadata"),
+        (["a.jsonl", "a.conll", "--drop", "meta"], "cannot drop 'meta'; the parts are id,"),
+        (["a.jsonl", "b.jsonl", "--group-by", "text"], "--group-by requires --split"),
+        (["b.jsonl", "c.jsonl"], "the file 'b.jsonl' does not exist"),
     ],
 )
 def test_what_cannot_be_converted(arguments, message):

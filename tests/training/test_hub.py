@@ -262,12 +262,12 @@ def test_a_private_model_is_told_only_to_those_who_may_see_it(
 @pytest.mark.parametrize(
     ("repo_id", "options", "message"),
     [
-        ("other/tiny", {}, r"your token may not write to 'other/tiny'; take one with write access"),
+        ("other/tiny", {}, r"your token may not write to 'other/tiny'; use one with write access"),
         ("org/open", {"token": READER}, r"your token may not write to 'org/open'"),
-        ("org/open", {"token": UNKNOWN}, r"the Hub does not know your token; log in with `hf auth login`"),
-        ("org/open", {"private": True}, r"'org/open' is public already, .* make it private on .*/org/open/settings"),
-        ("or g/tiny", {}, r"'or g/tiny' is no Hub id; write it as org/model"),
-        ("tiny", {}, r"'tiny' is no Hub id; write it as org/model"),
+        ("org/open", {"token": UNKNOWN}, r"the Hub does not accept your token; log in with `hf auth login`"),
+        ("org/open", {"private": True}, r"'org/open' is already public, .* make it private on .*/org/open/settings"),
+        ("or g/tiny", {}, r"'or g/tiny' is not a Hub id; write org/model"),
+        ("tiny", {}, r"'tiny' is not a Hub id; write org/model"),
         ("org/open", {"create_pr": True, "revision": "next"}, r"against 'main', but the revision is 'next'"),
     ],
 )
@@ -340,7 +340,7 @@ def test_a_cut_upload_publishes_nothing(
     hub.forget(second / "model.safetensors")
     hub.faults = faults
     with pytest.raises(
-        ClientError, match=f"(?s)PublishError: .*({message}).*one commit: the Hub has all of it or nothing"
+        ClientError, match=f"(?s)PublishError: .*({message}).*one atomic commit: the Hub has all of it or nothing"
     ):
         writer("publish", str(second), "org/cut")
     assert (repo.refs, len(repo.commits)) == (before, commits)
