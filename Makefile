@@ -1,4 +1,4 @@
-# `make test` and `make quickstart` need Python 3.11 or newer and nothing else; both make .venv if need be.
+# `make test` and `make quickstart` need only Python 3.11 or newer; both create .venv if necessary.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -20,11 +20,11 @@ test: .venv/.installed
 coverage: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=term
 
-# Builds the documentation site in site/, from docs/, the docstrings and the notebooks, without the network.
+# Build the documentation site in site/ from docs/, the docstrings and the notebooks, without the network.
 docs: .venv/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-# Runs the notebooks of examples/ and stores their outputs.
+# Run the notebooks of examples/ and store their outputs.
 examples: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/run_examples.py --write
 

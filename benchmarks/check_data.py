@@ -1,10 +1,10 @@
-"""Seconds of one core that the search for near-duplicates takes, beside comparing every pair.
+"""Compare the CPU seconds of the near-duplicate search with comparing every pair.
 
     python benchmarks/check_data.py [--texts 100000] [--pairs 2000]
 
-Made-up utterances of some sixty characters, one in twenty of them an earlier one with a word changed. Comparing every
-pair is exact and needs no signatures, but its time grows with the square of the number of texts: it is measured on
-`--pairs` texts, and estimated for `--texts` by that square. What either finds among those texts is told, too.
+The texts are generated utterances of about sixty characters; one in twenty is an earlier one with a changed word.
+Comparing every pair is exact, but its time grows with the square of the number of texts: it is measured on `--pairs`
+texts and extrapolated to `--texts`. The table also shows what each method finds among the first `--pairs` texts.
 """
 
 import argparse
@@ -21,8 +21,8 @@ WORDS = "where is my new card please why was the transfer to another account dec
 CHUNK = 256
 
 
-def made_up_texts(*, count: int, seed: int) -> list[str]:
-    """Utterances of eleven words, of which one is of its own."""
+def generated_texts(*, count: int, seed: int) -> list[str]:
+    """Generate utterances of eleven words, one of which is unique."""
     rng = random.Random(seed)
     words = WORDS.split()
     texts: list[str] = []
@@ -35,7 +35,7 @@ def made_up_texts(*, count: int, seed: int) -> list[str]:
 
 
 def search(texts: list[str]) -> set[int]:
-    """The positions of the texts that are almost an earlier one, by the search of `check-data`."""
+    """Return the positions of the texts that are near-duplicates of an earlier one, found by `check-data`."""
     near = NearDuplicates(texts.__getitem__)
     for start in range(0, len(texts), CHUNK):
         chunk = texts[start : start + CHUNK]
@@ -44,7 +44,7 @@ def search(texts: list[str]) -> set[int]:
 
 
 def every_pair(texts: list[str]) -> set[int]:
-    """The same by comparing every pair."""
+    """Return the same positions by comparing every pair."""
     sets = [shingles(text) for text in texts]
     return {
         later
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=100_000)
     parser.add_argument("--pairs", type=int, default=2_000)
     arguments = parser.parse_args()
-    texts = made_up_texts(count=arguments.texts, seed=0)
+    texts = generated_texts(count=arguments.texts, seed=0)
     few = texts[: arguments.pairs]
     started = time.process_time()
     found = search(texts)

@@ -1,12 +1,11 @@
-"""Short texts a second of `Predictor` beside `transformers.pipeline` and sentence-transformers, on one encoder.
+"""Compare short texts per second of `Predictor`, `transformers.pipeline` and sentence-transformers, with one encoder.
 
     python benchmarks/classify.py
 
-The texts are made up, as long as those of Banking77: 12 words in the mean, 1.2 tokens a word. The model is MiniLM with
-a new head for 77 labels: what it says is of no use, and takes the time that it takes. All compute in fp32 on the CPU
-but where the name says otherwise; int8 is ONNX Runtime. The pipelines read fewer texts, for time, and their texts a
-second count. `encode` of sentence-transformers sorts by length itself, and gets a linear head. Rounds are interleaved;
-medians.
+The texts are generated with the lengths of Banking77: 12 words on average, 1.2 tokens per word. The model is MiniLM
+with an untrained head for 77 labels, which is enough to measure time. All run in fp32 on the CPU unless the name states
+otherwise; int8 is ONNX Runtime. The pipelines read fewer texts to save time, and their texts per second are compared.
+`encode` of sentence-transformers sorts by length itself and gets a linear head. Rounds are interleaved; medians.
 """
 
 import shutil
@@ -42,17 +41,17 @@ Classify = Callable[[list[str]], list[str]]
 
 
 def plain_word(word: str) -> bool:
-    """Letters, and a stop after them."""
+    """Return whether a word consists of ASCII letters and optional punctuation at its edges."""
     return word.isascii() and word.strip(".,?!").isalpha()
 
 
 def export_int8(folder: Path, texts: Sequence[str], *, mode: Int8Mode) -> Path:
-    """A copy of a saved model in int8, without the score that `nlp-training export` asks for.
+    """Copy a saved model in int8, without the score check of `nlp-training export`.
 
     Args:
-        folder: the model.
-        texts: whose activations decide the scales, where they are static.
-        mode: of the scales.
+        folder: folder of the model.
+        texts: calibration texts for static scales.
+        mode: static or dynamic scales.
     """
     copy = shutil.copytree(folder, folder.with_name(f"{folder.name}-{mode}"))
     processor = Processor.from_pretrained(copy)
@@ -70,19 +69,19 @@ def export_int8(folder: Path, texts: Sequence[str], *, mode: Int8Mode) -> Path:
 
 
 def ours(folder: Path, dtype: str) -> Classify:
-    """The best label of each text."""
+    """Return a function that predicts the best label of each text."""
     predictor = Predictor.from_pretrained(folder, device="cpu", dtype=dtype)
     return lambda texts: [document.predicted.categories[0].label for document in predictor.predict(texts)]
 
 
 def stock_pipeline(folder: Path, batch_size: int) -> Classify:
-    """`transformers.pipeline` as a user would call it."""
+    """Return a function that calls `transformers.pipeline` as a user would."""
     stock = pipeline("text-classification", model=str(folder), device="cpu")
-    return lambda texts: [answer["label"] for answer in stock(texts, batch_size=batch_size)]
+    return lambda texts: [found["label"] for found in stock(texts, batch_size=batch_size)]
 
 
 def encode_and_head(batch_size: int) -> Classify:
-    """The sentence embedding of the same encoder, and a linear head on it, as setfit predicts."""
+    """Return a function that applies a linear head to the sentence embeddings of the same encoder, as setfit does."""
     from sentence_transformers import SentenceTransformer
 
     encoder = SentenceTransformer(str(MODEL_DIR), device="cpu")
@@ -97,7 +96,7 @@ def encode_and_head(batch_size: int) -> Classify:
 
 
 def make_table(title: str, rates: dict[str, float]) -> Table:
-    """Texts a second, and how many times those of the best peer of each kind."""
+    """Return a table of texts per second, and their ratio to the best baseline of each kind."""
     table = Table(title=title)
     for column in ("", "documents / s", f"× best {PIPELINE}", f"× best {PEER}"):
         table.add_column(column, justify="left" if not column else "right")
@@ -110,13 +109,13 @@ def make_table(title: str, rates: dict[str, float]) -> Table:
 
 
 def main(
-    documents: Annotated[int, typer.Option(help="How many texts.")] = 10_000,
-    pipeline_documents: Annotated[int, typer.Option(help="How many of them the pipelines read.")] = 2_000,
-    rounds: Annotated[int, typer.Option(help="How often each is measured.")] = 3,
+    documents: Annotated[int, typer.Option(help="Number of texts.")] = 10_000,
+    pipeline_documents: Annotated[int, typer.Option(help="Number of texts for the pipelines.")] = 2_000,
+    rounds: Annotated[int, typer.Option(help="Number of measurements of each.")] = 3,
 ) -> None:
     """Measure and print the table."""
     quiet_libraries()
-    warnings.filterwarnings("ignore")  # of the pipeline, about its own use
+    warnings.filterwarnings("ignore")  # the pipeline warns about how it is called
     texts = make_texts(documents, words_mean=12, words_sigma=0.5, words_max=70, keep=plain_word)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
@@ -134,15 +133,15 @@ def main(
             **peers,
         }
         parts = {name: texts[:pipeline_documents] if name.startswith(PIPELINE) else texts for name in classifiers}
-        answers = {name: classify(texts[:WARM_UP]) for name, classify in classifiers.items()}
+        labels = {name: classify(texts[:WARM_UP]) for name, classify in classifiers.items()}
         runs = {name: lambda _, name=name: classifiers[name](parts[name]) for name in classifiers}
         seconds = rounds_in_turn(runs, rounds)
         words = sum(len(text.split()) for text in texts) / documents
         console = Console(width=120)
         read = len(parts[f"{PIPELINE}, batch 1"])
-        title = f"{documents:,} documents, {words:.0f} words in the mean; the pipelines read {read:,} of them"
+        title = f"{documents:,} documents, {words:.0f} words on average; the pipelines read {read:,} of them"
         console.print(make_table(title, {name: len(parts[name]) / value for name, value in seconds.items()}))
-        same = [one == other for one, other in zip(answers["Predictor"], answers["pipeline, batch 1"], strict=True)]
+        same = [one == other for one, other in zip(labels["Predictor"], labels["pipeline, batch 1"], strict=True)]
         console.print(f"the same label as the pipeline in fp32: {sum(same)} of {len(same)}", highlight=False)
 
 

@@ -1,20 +1,19 @@
-"""What serving takes: disk, distributions, seconds to the first prediction and memory, beside transformers with torch.
+"""Compare disk, distributions, start time and memory of serving with those of transformers with torch.
 
     nlp-training export runs/quickstart --dtype int8
     python benchmarks/footprint.py --model runs/quickstart/model
 
-Two fresh virtual environments are made. One gets this package as a stranger would install it, from the last commit of
-the checkout, and predicts with ONNX Runtime in int8; the other gets transformers and torch and predicts with
-`transformers.pipeline`. Versions are those of constraints.txt. Each then predicts one text in new processes, in turns,
-after one that is not counted. Counted is
+Two new virtual environments are created. One installs this package from the last commit of the checkout and predicts
+with ONNX Runtime in int8; the other installs transformers and torch and predicts with `transformers.pipeline`. Versions
+are those of constraints.txt. Each then predicts one text in new processes, alternately, after one warm-up. Measured are
 
-- the size of the files that were installed, without pip and setuptools, which a new environment holds anyway, and with
-  them (Python 3.12 and later give pip only);
-- distributions, this package among them, without pip and setuptools;
-- wall time from before the interpreter starts until the prediction is there, and CPU time of the same;
-- resident memory at its most (`ru_maxrss`).
+- the size of the installed files, without pip and setuptools, which a new environment contains anyway, and with
+  them (Python 3.12 and later install pip only);
+- the number of distributions, including this package, without pip and setuptools;
+- wall time from before the interpreter starts until the prediction exists, and its CPU time;
+- peak resident memory (`ru_maxrss`).
 
-A line for the index other than plain PyPI belongs in pip's own configuration (`PIP_INDEX_URL`).
+To use an index other than PyPI, configure pip (`PIP_INDEX_URL`).
 """
 
 import json
@@ -47,13 +46,13 @@ found = pipeline("token-classification", sys.argv[1], aggregation_strategy="simp
 MEASURED = """
 import json, resource, sys, time
 {predict}
-told = {{
+measured = {{
     "ended": time.time(),
     "cpu": time.process_time(),
     "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
     "found": len(found),
 }}
-print("MEASURED", json.dumps(told))
+print("MEASURED", json.dumps(measured))
 """
 TOOLS = frozenset({"pip", "setuptools"})
 COUNT = """
@@ -70,7 +69,7 @@ DECIMALS = {"seconds": 2, "CPU seconds": 2}
 
 
 def install(folder: Path, requirements: list[str]) -> Path:
-    """A new virtual environment with what is asked for; returns its Python."""
+    """Create a virtual environment with the requirements and return its Python."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / "bin" / "python"
     quietly = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -79,7 +78,7 @@ def install(folder: Path, requirements: list[str]) -> Path:
 
 
 def installed(python: Path) -> dict[str, float]:
-    """Size and number of what an environment holds."""
+    """Return size and number of the distributions in an environment."""
     sizes = json.loads(subprocess.run([python, "-c", COUNT], capture_output=True, text=True, check=True).stdout)
     ours = {name: size for name, size in sizes.items() if name.lower() not in TOOLS}
     return {
@@ -98,14 +97,14 @@ def start(python: Path, *, which: str, model: Path) -> dict[str, float]:
     )
     if done.returncode:
         sys.exit(done.stderr)
-    told = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("MEASURED"))[9:])
-    assert told["found"], "the model finds something in the text"
-    return {"seconds": told["ended"] - begun, "CPU seconds": told["cpu"], "resident MB": told["memory"]}
+    measured = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("MEASURED"))[9:])
+    assert measured["found"], "the model must find a span in the text"
+    return {"seconds": measured["ended"] - begun, "CPU seconds": measured["cpu"], "resident MB": measured["memory"]}
 
 
 def table(measured: dict[str, dict[str, float]]) -> Table:
-    """A line for each measure, with its limit and the ratio to the peer."""
-    shown = Table(title="what serving takes")
+    """Return a table with the limit of each measure and the ratio to the baseline."""
+    shown = Table(title="footprint of serving")
     for name in ("", OURS, "limit", PEER, "peer / ours"):
         shown.add_column(name, justify="right")
     for name, limit in LIMITS.items():
@@ -117,16 +116,14 @@ def table(measured: dict[str, dict[str, float]]) -> Table:
 
 
 def main(
-    model: Annotated[Path, typer.Option(help="An artefact with onnx/model_int8.onnx and weights.")],
-    rounds: Annotated[int, typer.Option(help="Process starts of each; medians are shown.")] = 11,
-    folder: Annotated[
-        Path | None, typer.Option(help="Where the environments are kept, and used again if there.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where every figure is written, as JSON.")] = None,
+    model: Annotated[Path, typer.Option(help="Artefact with onnx/model_int8.onnx and weights.")],
+    rounds: Annotated[int, typer.Option(help="Process starts of each; medians are printed.")] = 11,
+    folder: Annotated[Path | None, typer.Option(help="Folder in which the environments are kept and reused.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for all figures.")] = None,
 ) -> None:
-    """Measure both and print the table; the exit status is 1 if a limit is not kept."""
-    with tempfile.TemporaryDirectory() as passing:
-        kept = folder or Path(passing)
+    """Measure both and print the table; the exit status is 1 if a limit is exceeded."""
+    with tempfile.TemporaryDirectory() as temporary:
+        kept = folder or Path(temporary)
         pythons = {}
         for name, which in (("ours", OURS), ("peer", PEER)):
             python = kept.absolute() / name / "bin" / "python"
@@ -134,8 +131,8 @@ def main(
         starts: dict[str, list[dict[str, float]]] = {which: [] for which in pythons}
         for number in range(rounds + 1):
             for which, python in pythons.items():
-                told = start(python, which=which, model=model.absolute())
-                starts[which] += [told] if number else []
+                started = start(python, which=which, model=model.absolute())
+                starts[which] += [started] if number else []
         measured = {
             which: installed(python)
             | {name: statistics.median(one[name] for one in starts[which]) for name in starts[which][0]}
@@ -144,9 +141,9 @@ def main(
     Console().print(table(measured))
     if out is not None:
         out.write_text(json.dumps({"medians": measured, "starts": starts}, indent=2), encoding="utf-8")
-    broken = [name for name, limit in LIMITS.items() if limit is not None and measured[OURS][name] >= limit]
-    if broken:
-        sys.exit(f"over the limit: {', '.join(broken)}")
+    exceeded = [name for name, limit in LIMITS.items() if limit is not None and measured[OURS][name] >= limit]
+    if exceeded:
+        sys.exit(f"limit exceeded: {', '.join(exceeded)}")
 
 
 if __name__ == "__main__":

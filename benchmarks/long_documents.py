@@ -1,17 +1,16 @@
-"""Long documents a minute of `Predictor` beside `transformers.pipeline` with `stride`, and the spans at window edges.
+"""Compare `Predictor` and `transformers.pipeline` with `stride` on long documents: speed, and spans at window edges.
 
     python benchmarks/long_documents.py --model runs/quickstart/model
 
-A document is 3,000 words of made-up sentences, some with an e-mail address or a telephone number; only sentences that
-preprocessing leaves as they are, and that both read exactly right when they read them alone. Both read windows of as
-many tokens, with the same overlap, in fp32 but where the name says otherwise; int8 is ONNX Runtime, if the model is
-exported: `nlp-training export`. Each round reads other documents, the pipelines the first of them, and the
-median of the seconds counts.
+A document has 3,000 words of generated sentences, some with an e-mail address or a telephone number. The sentences are
+those that preprocessing does not change, and that both predict correctly when alone. Both use windows of the same
+length, with the same overlap, in fp32 unless the name states otherwise; int8 is ONNX Runtime, if the model is exported
+with `nlp-training export`. Each round reads other documents, the pipelines the first of them; seconds are medians.
 
-A span is at an edge if it straddles or touches a place where a window of either begins or ends, or from where another
-window of ours answers. All are counted over the same spans, those of the documents that the pipelines read. "Readable"
-are those at edges that our Predictor finds in the middle of a window, so that the model knows them. A model that was
-trained on short texts knows less late in a window: `--window` takes shorter ones.
+A span is at an edge if it straddles or touches a position where a window of either begins or ends, or where the
+Predictor switches to the next window. All are counted over the same spans, those of the documents that the pipelines
+read. "Readable" are the spans at edges that the Predictor finds in the middle of a window. A model that was trained on
+short texts is less accurate late in a window: `--window` sets shorter windows.
 """
 
 import warnings
@@ -36,7 +35,7 @@ Read = Callable[[Sequence[str]], list[Spans]]
 
 
 def ours(predictor: Predictor) -> Read:
-    """What the Predictor finds."""
+    """Return a function that predicts spans with the Predictor."""
     return lambda texts: [
         {(span.start, span.end, span.label) for span in document.predicted.spans}
         for document in predictor.predict(texts)
@@ -44,7 +43,7 @@ def ours(predictor: Predictor) -> Read:
 
 
 def stock_pipeline(model: Path, *, window: int, overlap: int, batch_size: int) -> Read:
-    """What `transformers.pipeline` finds, with our windows."""
+    """Return a function that predicts spans with `transformers.pipeline`, with the same windows."""
     tokenizer = AutoTokenizer.from_pretrained(model, model_max_length=window)
     stock = pipeline(
         "token-classification",
@@ -61,21 +60,21 @@ def stock_pipeline(model: Path, *, window: int, overlap: int, batch_size: int) -
 
 
 def easy(made: Sequence[Planted], processor: Processor, readers: Sequence[Read]) -> list[Planted]:
-    """Those that preprocessing leaves as they are, and that every reader reads right."""
+    """Return the texts that preprocessing does not change and that every reader predicts correctly."""
     texts = [one.text for one in made]
-    answers = zip(*(read(texts) for read in readers), strict=True)
-    right = (one for one, found in zip(made, answers, strict=True) if all(spans == one.spans for spans in found))
+    predictions = zip(*(read(texts) for read in readers), strict=True)
+    right = (one for one, found in zip(made, predictions, strict=True) if all(spans == one.spans for spans in found))
     return [one for one in right if processor.preprocess(Document(raw_text=one.text)).text == one.text]
 
 
-def right_of(asked: Sequence[Spans], answers: Sequence[Spans]) -> str:
-    """How many of the spans were found exactly."""
-    right = sum(len(spans & found) for spans, found in zip(asked, answers, strict=True))
-    return f"{right:,} of {sum(map(len, asked)):,}"
+def found_of(planted: Sequence[Spans], predictions: Sequence[Spans]) -> str:
+    """Format how many of the spans were found exactly."""
+    right = sum(len(spans & found) for spans, found in zip(planted, predictions, strict=True))
+    return f"{right:,} of {sum(map(len, planted)):,}"
 
 
 def counter(documents: Sequence[Planted], predictor: Predictor) -> Callable[[Sequence[Spans]], list[str]]:
-    """Counts what was found of the planted spans of these documents, and what was named beside them."""
+    """Return a function that counts the planted spans that were found, and all other predicted spans."""
     edges = [at_edges(document, predictor.processor) for document in documents]
     near: list[Spans] = [set(one) for one in edges]
     middle = [(number, span, text) for number, one in enumerate(edges) for span, text in one.items()]
@@ -85,15 +84,15 @@ def counter(documents: Sequence[Planted], predictor: Predictor) -> Callable[[Seq
             readable[number].add(span)
     far = [document.spans - at for document, at in zip(documents, near, strict=True)]
 
-    def count(answers: Sequence[Spans]) -> list[str]:
-        more = sum(len(found - document.spans) for document, found in zip(documents, answers, strict=True))
-        return [*(right_of(asked, answers) for asked in (near, readable, far)), f"{more:,}"]
+    def count(predictions: Sequence[Spans]) -> list[str]:
+        more = sum(len(found - document.spans) for document, found in zip(documents, predictions, strict=True))
+        return [*(found_of(spans, predictions) for spans in (near, readable, far)), f"{more:,}"]
 
     return count
 
 
 def with_windows(predictor: Predictor, window: int | None) -> Predictor:
-    """The same Predictor with windows of another length, and the same overlap."""
+    """Return the Predictor with another window length and the same overlap."""
     if window is None:
         return predictor
     known = predictor.processor
@@ -102,22 +101,22 @@ def with_windows(predictor: Predictor, window: int | None) -> Predictor:
     return predictor.with_processor(other)
 
 
-COLUMNS = ("", "documents", "a minute", "× best pipeline", "at edges", "readable", "elsewhere", "others named")
+COLUMNS = ("", "documents", "per minute", "× best pipeline", "at edges", "readable", "elsewhere", "false positives")
 
 
 def main(
     model: Annotated[Path, typer.Option(help="A folder that training wrote.")] = Path("runs/quickstart/model"),
-    documents: Annotated[int, typer.Option(help="How many texts, in all rounds.")] = 1_000,
-    pipeline_documents: Annotated[int, typer.Option(help="How many of them the pipelines read.")] = 100,
-    words: Annotated[int, typer.Option(help="Of a document.")] = 3_000,
-    window: Annotated[int | None, typer.Option(help="Tokens of a window; the model's own if it is left out.")] = None,
-    rounds: Annotated[int, typer.Option(help="Over how many rounds they are shared out.")] = 5,
+    documents: Annotated[int, typer.Option(help="Number of texts in all rounds.")] = 1_000,
+    pipeline_documents: Annotated[int, typer.Option(help="Number of texts for the pipelines.")] = 100,
+    words: Annotated[int, typer.Option(help="Words of a document.")] = 3_000,
+    window: Annotated[int | None, typer.Option(help="Tokens of a window; default: that of the model.")] = None,
+    rounds: Annotated[int, typer.Option(help="Number of rounds that share the texts.")] = 5,
 ) -> None:
     """Measure and print the table."""
     if not model.is_dir():
-        raise typer.BadParameter(f"there is no model in {model}; make one with: make quickstart")
+        raise typer.BadParameter(f"no model in {model}; create one with: make quickstart")
     quiet_libraries()
-    warnings.filterwarnings("ignore")  # of the pipeline, about its own use
+    warnings.filterwarnings("ignore")  # the pipeline warns about how it is called
     predictor = with_windows(Predictor.from_pretrained(model, device="cpu", backend="torch"), window)
     processor = predictor.processor
     narrow = {
@@ -142,22 +141,22 @@ def main(
     share = {name: (pipeline_documents if name.startswith(PIPELINE) else documents) // rounds for name in readers}
     begins = [number * (documents // rounds) for number in range(rounds)]
     common = share[f"{PIPELINE}, batch 1"]
-    answers: dict[str, list[Spans]] = {name: [] for name in readers}
+    predictions: dict[str, list[Spans]] = {name: [] for name in readers}
 
     def read(name: str, number: int) -> None:
         part = made[begins[number] :][: share[name]]
-        answers[name] += readers[name]([document.text for document in part])[:common]
+        predictions[name] += readers[name]([document.text for document in part])[:common]
 
     seconds = rounds_in_turn({name: lambda number, name=name: read(name, number) for name in readers}, rounds)
     rates = {name: share[name] / value for name, value in seconds.items()}
     best = max(rate for name, rate in rates.items() if name.startswith(PIPELINE))
     count = counter([document for begin in begins for document in made[begin:][:common]], predictor)
-    table = Table(title=f"documents of {words:,} words; windows of {window} tokens that share {overlap}")
+    table = Table(title=f"documents of {words:,} words; windows of {window} tokens with overlap {overlap}")
     for column in COLUMNS:
         table.add_column(column, justify="left" if not column else "right")
     for name, rate in rates.items():
         figures = (f"{rounds * share[name]:,}", f"{60 * rate:.0f}", f"{rate / best:.2f}")
-        table.add_row(name, *figures, *count(answers[name]))
+        table.add_row(name, *figures, *count(predictions[name]))
     Console(width=130).print(table)
 
 

@@ -1,4 +1,4 @@
-"""The peer of benchmarks/train.py: a plain Trainer script, as the documentation of transformers shows it."""
+"""Baseline of benchmarks/train.py: a plain Trainer script as in the documentation of transformers."""
 
 import json
 import sys
@@ -61,7 +61,7 @@ def accuracy(trainer, features, _names):
 
 
 def main(name, data, seed, batches):
-    """`defaults` are those of Trainer: random batches of 16 in fp32; `tuned` groups by length and computes in bf16."""
+    """Train with `defaults` (of Trainer: random batches of 16 in fp32) or `tuned` (grouped by length, bf16)."""
     quiet_libraries()
     set_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)

@@ -1,8 +1,8 @@
-"""Plant one skew at a time in a saved model, verify it, and print which stage was blamed: the table of docs/parity.md.
+"""Plant one error at a time in a saved model, verify it, and print the reported stage: the table of docs/parity.md.
 
     python benchmarks/planted_skews.py
 
-The model is a tiny one that tells tokens apart by their ids, so it needs seconds and the quickstart extra.
+The model is tiny and distinguishes tokens by their ids, so this takes seconds. It needs the extra `quickstart`.
 """
 
 import json
@@ -39,7 +39,7 @@ Plant = Callable[[Path], AbstractContextManager[Any] | None]
 
 
 class Skew(NamedTuple):
-    """What is planted, where, the stage that has to be blamed for it, and how it is planted in an artefact."""
+    """Planted error: description, location, the stage that must be reported, and the function that plants it."""
 
     what: str
     where: str
@@ -49,7 +49,7 @@ class Skew(NamedTuple):
 
 
 def make_artefact(folder: Path) -> None:
-    """Save a processor with every kind of setting, a model whose decisions are clear, and their golden records."""
+    """Save a processor with every kind of setting, a model with confident predictions, and their golden records."""
     steps = ["fix_encoding", "strip_html", {"normalize_unicode": "NFKC"}, _digits("[0-9]"), "collapse_whitespace"]
     processor = Processor(
         AutoTokenizer.from_pretrained(MODEL_DIR),
@@ -68,7 +68,7 @@ def _digits(pattern: str) -> dict[str, Any]:
 
 
 def clear_model(processor: Processor) -> BertForTokenClassification:
-    """A narrow BERT that tags a token O, B-PERSON or B-CITY by its id: in doubt or not, but clear in any precision."""
+    """Return a narrow BERT that tags a token O, B-PERSON or B-CITY by its id, with the same tags in any precision."""
     narrow = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     vocabulary = len(processor.tokenizer)
     config = BertConfig(vocab_size=vocabulary, **narrow, **processor.task.model_settings())
@@ -103,8 +103,8 @@ def _in_processor(change: Callable[[dict[str, Any]], Any]) -> Plant:
     return plant
 
 
-def _step(kind: str, place: int, spec: Any) -> Plant:
-    return _in_processor(lambda saved: saved[kind].__setitem__(place, spec))
+def _step(kind: str, index: int, spec: Any) -> Plant:
+    return _in_processor(lambda saved: saved[kind].__setitem__(index, spec))
 
 
 def _in_windows(**settings: Any) -> Plant:
@@ -121,7 +121,7 @@ def _in_task(**settings: Any) -> Plant:
 
 
 def _retagged(**settings: Any) -> Plant:
-    """Change the task, and the model's configuration with it, so that they fit each other."""
+    """Change the task and the model's configuration consistently."""
 
     def plant(folder: Path) -> None:
         _in_task(**settings)(folder)
@@ -188,7 +188,7 @@ def _reverse_late_tokens(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _another_unicode_table(_: Path) -> AbstractContextManager[Any]:
-    """Unicode 3.2, the other table that every Python has."""
+    """Use Unicode 3.2, the second table that every Python contains."""
     return mock.patch.object(unicode_transforms, "unicodedata", unicodedata.ucd_3_2_0)
 
 
@@ -207,11 +207,11 @@ def _mask_over_the_padding(_: Path) -> AbstractContextManager[Any]:
 
 
 _PROCESSOR, _TOKENIZER, _MODEL = "`processor_config.json`", "`tokenizer.json`", "`config.json`"
-_WEIGHTS, _BACKEND, _PLACES = "`model.safetensors`", "the backend", "bert.embeddings.position_embeddings.weight"
+_WEIGHTS, _BACKEND, _POSITIONS = "`model.safetensors`", "the backend", "bert.embeddings.position_embeddings.weight"
 
 SKEWS = (
     Skew("a regular expression: `[0-9]` becomes `\\d`", _PROCESSOR, "edits", _step("preprocess", 3, _digits(r"\d"))),
-    Skew("two transforms in the other order", _PROCESSOR, "edits", _in_processor(_swap_steps)),
+    Skew("two transforms are swapped", _PROCESSOR, "edits", _in_processor(_swap_steps)),
     Skew("NFKC becomes NFC", _PROCESSOR, "edits", _step("preprocess", 2, "normalize_unicode")),
     Skew("another Unicode table: 3.2", "the interpreter", "edits", _another_unicode_table),
     Skew("a newer version of one transform", "the library", "edits", _newer_transform),
@@ -227,14 +227,14 @@ SKEWS = (
         "ids",
         _in_tokenizer(lambda saved: saved["normalizer"].update(strip_accents=False), strip_accents=False),
     ),
-    Skew("two words of the vocabulary change places", _TOKENIZER, "ids", _in_tokenizer(_swap_two_words)),
+    Skew("two words of the vocabulary are swapped", _TOKENIZER, "ids", _in_tokenizer(_swap_two_words)),
     Skew("windows overlap by 10 tokens, not 12", _PROCESSOR, "windows", _in_windows(overlap=10)),
     Skew("windows of 48 tokens, not 64", _PROCESSOR, "windows", _in_windows(max_length=48)),
     Skew("long texts are truncated, not split", _PROCESSOR, "windows", _in_windows(on_overflow="truncate")),
     Skew("one weight", _WEIGHTS, "logits", _in_weights("classifier.weight", 3, 7, more=0.25)),
-    Skew("one weight, a little, of place 40", _WEIGHTS, "logits", _in_weights(_PLACES, 40, 5, more=0.02)),
-    Skew("two labels of token 40 change places", _BACKEND, "logits", _in_logits(_swap_two_labels)),
-    Skew("the tokens behind the 40th in reverse order", _BACKEND, "logits", _in_logits(_reverse_late_tokens)),
+    Skew("one weight, slightly, at position 40", _WEIGHTS, "logits", _in_weights(_POSITIONS, 40, 5, more=0.02)),
+    Skew("two labels of token 40 are swapped", _BACKEND, "logits", _in_logits(_swap_two_labels)),
+    Skew("the tokens after the 40th are reversed", _BACKEND, "logits", _in_logits(_reverse_late_tokens)),
     Skew("another activation function", _MODEL, "logits", _in_model(hidden_act="relu")),
     Skew("the order of the labels", f"{_PROCESSOR} and {_MODEL}", "decoded", _retagged(labels=["CITY", "PERSON"])),
     Skew("the order of the labels, in one of the files", _PROCESSOR, REFUSED, _in_task(labels=["CITY", "PERSON"])),
@@ -256,17 +256,16 @@ SKEWS = (
 
 
 def replay(skew: Skew, artefact: Path, folder: Path) -> Verification:
-    """Plant a skew in a copy of `artefact` at `folder`, and verify it."""
+    """Plant an error in a copy of `artefact` at `folder`, and verify it."""
     shutil.copytree(artefact, folder)
-    not_probed = mock.patch(
-        "nlp_inference.predict.predictor.check_padding"
-    )  # else rows of such a model run alone, which is right
+    # Otherwise the rows of such a model run alone, which gives correct predictions.
+    not_probed = mock.patch("nlp_inference.predict.predictor.check_padding")
     with skew.plant(folder) or nullcontext(), not_probed:
         return verify(Predictor.from_pretrained(folder, device="cpu", dtype=skew.dtype), read_golden(folder))
 
 
 def blame(skew: Skew, artefact: Path, folder: Path) -> str:
-    """Plant a skew, and say which stage verification blames."""
+    """Plant an error and return the stage that verification reports."""
     try:
         first = replay(skew, artefact, folder).first
     except ArtefactError:
@@ -275,8 +274,8 @@ def blame(skew: Skew, artefact: Path, folder: Path) -> str:
 
 
 def table(blamed: dict[str, str]) -> str:
-    """The table of docs/parity.md: what was planted, where, and the stage that was blamed."""
-    lines = ["| planted | in | blamed |", "| --- | --- | --- |"]
+    """Return the table of docs/parity.md: the planted error, its location, and the reported stage."""
+    lines = ["| planted error | in | reported stage |", "| --- | --- | --- |"]
     for skew in SKEWS:
         stage = blamed[skew.what]
         lines.append(f"| {skew.what} | {skew.where} | {stage if ' ' in stage else f'**{stage}**'} |")
@@ -292,7 +291,7 @@ def main() -> int:
     print(table(blamed))
     wrong = [skew for skew in SKEWS if blamed[skew.what] != skew.blamed]
     for skew in wrong:
-        print(f"{skew.what}: blamed on {blamed[skew.what]}, not on {skew.blamed}", file=sys.stderr)
+        print(f"{skew.what}: reported {blamed[skew.what]}, expected {skew.blamed}", file=sys.stderr)
     return 1 if wrong else 0
 
 

@@ -1,16 +1,16 @@
-"""Documents a second of `Predictor` beside `transformers.pipeline` and the bare limit, with one model in one run.
+"""Compare documents per second of `Predictor`, `transformers.pipeline` and the bare limit, with one model in one run.
 
     python benchmarks/predict.py --model runs/quickstart/model
 
-The pipeline runs at batch sizes 1, 8 and 32, in fp32, and its best counts, for the Predictor of every precision. The
-bare limit is what no library can beat in this process in fp32: tokenise, sort, run batches of the same token budget,
-argmax; no Documents, no spans; once with the model as transformers loads it, and once with its linear layers packed as
-the Predictor packs them. ONNX Runtime and OpenVINO run what `nlp-training export` wrote for them. Rounds are
-interleaved, and each figure is the median of its rounds.
+The pipeline runs at batch sizes 1, 8 and 32, in fp32, and every precision of the Predictor is compared with its best.
+The bare limit is the minimal work in this process in fp32: tokenize, sort, run batches of the same token budget,
+argmax; no Documents, no spans. It is measured with the model as transformers loads it, and with linear layers packed as
+in the Predictor. ONNX Runtime and OpenVINO run the exports of `nlp-training export`. Rounds are interleaved, and each
+figure is the median of its rounds.
 
-"Outside" is the share of the time in which no batch is in the model's forward: once with one worker, where batches
-follow one another, and once as it runs, with batches side by side. Making a batch's arrays counts as outside, but not
-while another batch is in its forward.
+"Outside" is the share of the time in which no batch is in the model's forward pass: once with one worker, where batches
+run sequentially, and once with the default, where batches run in parallel. Creating the arrays of a batch counts as
+outside, unless another batch is in its forward pass.
 """
 
 import statistics
@@ -47,7 +47,7 @@ WARM_UP = 64
 def bare_limit(
     model: Path, token_budget: int, *, prepare: Callable[[torch.nn.Module], torch.nn.Module]
 ) -> Callable[[list[str]], None]:
-    """Tokenise, sorted batches, forward, argmax."""
+    """Return a function that tokenizes, sorts into batches, runs the model and takes the argmax."""
     tokenizer = AutoTokenizer.from_pretrained(model)
     network = prepare(AutoModelForTokenClassification.from_pretrained(model, dtype="float32").eval())
 
@@ -65,7 +65,7 @@ def bare_limit(
 
 
 def stock_pipeline(model: Path, batch_size: int) -> Callable[[list[str]], None]:
-    """`transformers.pipeline` as a user would call it."""
+    """Return a function that calls `transformers.pipeline` as a user would."""
     stock = pipeline("token-classification", model=str(model), aggregation_strategy="simple", device="cpu")
 
     def run(texts: list[str]) -> None:
@@ -75,19 +75,19 @@ def stock_pipeline(model: Path, batch_size: int) -> Callable[[list[str]], None]:
 
 
 def load_predictors(model: Path) -> dict[str, Predictor | None]:
-    """A Predictor for each precision, by name; `None` for what is not exported or not installed."""
+    """Load a Predictor for each precision, by name; `None` if it is not exported or not installed."""
     found: dict[str, Predictor | None] = {}
     for backend, dtype in PRECISIONS:
         descriptor = find_backend(backend)
-        there = descriptor.is_installed() and descriptor.holds(model, dtype=dtype)
+        available = descriptor.is_installed() and descriptor.holds(model, dtype=dtype)
         found[f"Predictor, {backend} {dtype}"] = (
-            Predictor.from_pretrained(model, device="cpu", backend=backend, dtype=dtype) if there else None
+            Predictor.from_pretrained(model, device="cpu", backend=backend, dtype=dtype) if available else None
         )
     return found
 
 
 def outside(predictor: Predictor, texts: list[str], rounds: int) -> tuple[str, str]:
-    """The share of the time outside the forward, with one worker and as it runs."""
+    """Return the share of the time outside the forward pass, with one worker and with the default."""
     alone = predictor.with_processor(predictor.processor, workers=1)
     alone.predict(texts[:WARM_UP])  # one worker gets all threads
     shares = [[share_outside(one, texts) for _ in range(rounds)] for one in (alone, predictor)]
@@ -98,7 +98,7 @@ def outside(predictor: Predictor, texts: list[str], rounds: int) -> tuple[str, s
 def make_table(
     title: str, documents: int, median: Mapping[str, float], shares: Mapping[str, tuple[str, str] | None]
 ) -> Table:
-    """A line for each that was measured, and for each precision that was not."""
+    """Return a table with a line for each measurement and each precision that is not available."""
     best = min(value for name, value in median.items() if name.startswith("pipeline"))
     table = Table(title=title)
     for column in ("", "documents / s", "× best pipeline", "of the bare limit", "outside, 1 worker", "outside"):
@@ -113,14 +113,14 @@ def make_table(
 
 def main(
     model: Annotated[Path, typer.Option(help="A folder that training wrote.")] = Path("runs/quickstart/model"),
-    documents: Annotated[int, typer.Option(help="How many texts.")] = 512,
-    rounds: Annotated[int, typer.Option(help="How often each is measured.")] = 5,
+    documents: Annotated[int, typer.Option(help="Number of texts.")] = 512,
+    rounds: Annotated[int, typer.Option(help="Number of measurements of each.")] = 5,
 ) -> None:
     """Measure and print the table."""
     if not model.is_dir():
-        raise typer.BadParameter(f"there is no model in {model}; make one with: make quickstart")
+        raise typer.BadParameter(f"no model in {model}; create one with: make quickstart")
     quiet_libraries()
-    warnings.filterwarnings("ignore")  # of the pipeline, about its own use
+    warnings.filterwarnings("ignore")  # the pipeline warns about how it is called
     texts = make_texts(documents)
     predictors = load_predictors(model)
     usable = {name: predictor for name, predictor in predictors.items() if predictor is not None}
@@ -139,7 +139,7 @@ def main(
     }
     words = sum(len(text.split()) for text in texts) / documents
     Console(width=120).print(
-        make_table(f"{documents} documents, {words:.0f} words in the mean", documents, median, shares)
+        make_table(f"{documents} documents, {words:.0f} words on average", documents, median, shares)
     )
 
 

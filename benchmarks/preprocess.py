@@ -1,12 +1,12 @@
-"""Characters per second of a chain of six regular expressions: with alignment, without (`re.sub`), and in two peers.
+"""Compare characters per second of six regular expressions: with alignment, with `re.sub`, and in two other libraries.
 
     python benchmarks/preprocess.py [--input texts.jsonl] [--rounds 9]  # with medkit-lib and edsnlp installed
 
-One process, the same texts, the contenders in turn within every round, median of the rounds. Ours takes each text as a
-Document and ends when the map between raw and current text is made; `re.sub` keeps no offsets at all, so it is the
-limit; medkit's RegexpReplacer keeps them in its segments. The normaliser of edsnlp keeps them in its tokens, and can do
-five of the six: it leaves out links, tags, entities and spaces, and straightens quotes, but replaces nothing; the time
-in which it tokenises is part of it.
+One process, the same texts, interleaved rounds, median of the rounds. This library processes each text as a Document
+and creates the map between raw and current text. `re.sub` keeps no offsets, so it is the upper limit. medkit's
+RegexpReplacer keeps them in its segments. The normalizer of edsnlp keeps them in its tokens and supports five of the
+six patterns: it removes links, tags, entities and spaces, and straightens quotes, but replaces nothing; its time
+includes tokenization.
 """
 
 import argparse
@@ -36,7 +36,7 @@ Run = Callable[[str], str]
 
 
 def generated_texts(*, count: int, seed: int) -> list[str]:
-    """HTML-ish messages of some hundred characters each."""
+    """Generate messages with HTML of a few hundred characters each."""
     rng = random.Random(seed)
     sentence = "please see the recipe “here” it takes about boil water&nbsp;then add salt and wait for the pasta"
     words = sentence.split()
@@ -48,13 +48,13 @@ def generated_texts(*, count: int, seed: int) -> list[str]:
 
 
 def read_texts(path: Path) -> list[str]:
-    """The "text" of every record of a JSON Lines file."""
+    """Return the "text" of every record of a JSON Lines file."""
     with path.open(encoding="utf-8", newline="\n") as lines:
         return [json.loads(line)["text"] for line in lines if line.strip()]
 
 
 def ours() -> Run:
-    """The chain as Documents, the map between both texts included."""
+    """Return a function that runs the chain on Documents, including the map between both texts."""
     chain = Compose([ReplaceRegex(pattern=pattern, replacement=replacement) for pattern, replacement in RULES])
 
     def run(text: str) -> str:
@@ -66,7 +66,7 @@ def ours() -> Run:
 
 
 def plain() -> Run:
-    """`re.sub`, one after the other, no offsets."""
+    """Return a function that applies `re.sub` for each pattern, without offsets."""
     compiled = [(re.compile(pattern), replacement) for pattern, replacement in RULES]
 
     def run(text: str) -> str:
@@ -78,7 +78,7 @@ def plain() -> Run:
 
 
 def medkit() -> Run | None:
-    """medkit's RegexpReplacer, if it is installed."""
+    """Return a function that uses medkit's RegexpReplacer, if it is installed."""
     try:
         from medkit.core.text import Segment, Span
         from medkit.text.preprocessing import RegexpReplacer
@@ -96,7 +96,7 @@ def medkit() -> Run | None:
 
 
 def edsnlp() -> Run | None:
-    """edsnlp's normaliser with what it has of these rules, if it is installed."""
+    """Return a function that uses edsnlp's normalizer with the patterns it supports, if it is installed."""
     try:
         import edsnlp as eds
         from edsnlp.matchers.utils import get_text
@@ -112,7 +112,7 @@ def edsnlp() -> Run | None:
 
 
 def seconds(run: Run, texts: list[str]) -> float:
-    """Processor-bound wall time of one pass over all texts."""
+    """Return the wall time of one pass over all texts."""
     start = time.perf_counter()
     for text in texts:
         run(text)
@@ -120,7 +120,7 @@ def seconds(run: Run, texts: list[str]) -> float:
 
 
 def measure(contenders: dict[str, Run | None], *, texts: list[str], rounds: int) -> dict[str, float]:
-    """Characters per second of every contender that is installed: the median of rounds that take turns."""
+    """Return the characters per second of every installed contender: the median of interleaved rounds."""
     characters = sum(map(len, texts))
     times: dict[str, list[float]] = {name: [] for name, run in contenders.items() if run is not None}
     for _ in range(rounds):
@@ -133,7 +133,7 @@ def measure(contenders: dict[str, Run | None], *, texts: list[str], rounds: int)
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--input", type=Path, help='JSON Lines with "text"; generated texts if left out')
+    parser.add_argument("--input", type=Path, help='JSON Lines with "text"; default: generated texts')
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     texts = read_texts(arguments.input) if arguments.input else generated_texts(count=800, seed=0)
@@ -151,7 +151,7 @@ def main() -> None:
             table.add_row(name, f"not installed (pip install {name})")
     differing = sum(contenders[limit](text) != contenders[us](text) for text in texts)
     Console().print(table)
-    print(f"texts on which ours and re.sub differ: {differing}")
+    print(f"texts on which nlp_inference and re.sub differ: {differing}")
 
 
 if __name__ == "__main__":

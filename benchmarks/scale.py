@@ -1,10 +1,10 @@
-"""What a million, and a billion, documents cost: core seconds a document here, times the price of a core.
+"""Estimate the cost of a million and a billion documents: core seconds per document times the price of a core.
 
     python benchmarks/scale.py --model runs/quickstart/model --price 0.03 --price 0.012
 
 The Predictor runs on all cores, as an actor does on its share of a machine. Core seconds are the CPU time of this
-process, threads and all, so that other work on the machine does not count; the wall clock tells what one would wait.
-Reading and writing files are part of it. Rounds follow one another, and the figures are of the round of median cost.
+process with all its threads, so other work on the machine does not count. Reading and writing files is included. The
+figures are medians over the rounds.
 """
 
 import json
@@ -32,7 +32,7 @@ MILLION, BILLION, HOUR = 10**6, 10**9, 3600
 
 
 def run_shards(predictor: Predictor, source: Path, output: Path) -> None:
-    """What the actors of a job do, one shard after the other in this process."""
+    """Do the work of the actors of a job, shard by shard in this process."""
     files = source_files(str(source))
     plan = Plan(model="", backend="", dtype="", output_format=FileFormat.LINES, files=files)
     parts = PartFiles(str(output), file_format=FileFormat.LINES)
@@ -41,7 +41,7 @@ def run_shards(predictor: Predictor, source: Path, output: Path) -> None:
 
 
 def measure(predictor: Predictor, documents: int, rounds: int) -> tuple[float, float]:
-    """Core seconds and seconds of the clock a document."""
+    """Return core seconds and wall seconds per document."""
     with TemporaryDirectory() as folder:
         source = Path(folder, "in.jsonl")
         source.write_text("".join(json.dumps({"text": text}) + "\n" for text in make_texts(documents)))
@@ -56,30 +56,30 @@ def measure(predictor: Predictor, documents: int, rounds: int) -> tuple[float, f
 
 def main(
     model: Annotated[Path, typer.Option(help="A folder that training wrote.")] = Path("runs/quickstart/model"),
-    price: Annotated[list[float], typer.Option(help="Of a core for an hour, in any currency.")] = [0.03, 0.012],  # noqa: B006 - typer's
-    hours: Annotated[float, typer.Option(help="In which a billion documents are to be done.")] = 24,
-    documents: Annotated[int, typer.Option(help="How many texts a round.")] = 512,
-    rounds: Annotated[int, typer.Option(help="How often it is measured.")] = 5,
+    price: Annotated[list[float], typer.Option(help="Price of a core hour, in any currency.")] = [0.03, 0.012],  # noqa: B006 - typer's
+    hours: Annotated[float, typer.Option(help="Hours available for a billion documents.")] = 24,
+    documents: Annotated[int, typer.Option(help="Number of texts per round.")] = 512,
+    rounds: Annotated[int, typer.Option(help="Number of measurements.")] = 5,
     dtype: Annotated[str, typer.Option(help="Precision of the weights.")] = "float32",
     backend: Annotated[str, typer.Option(help="auto, torch or onnx.")] = "auto",
 ) -> None:
     """Measure and print the table."""
     if not model.is_dir():
-        raise typer.BadParameter(f"there is no model in {model}; make one with: make quickstart")
+        raise typer.BadParameter(f"no model in {model}; create one with: make quickstart")
     quiet_libraries()
     predictor = Predictor.from_pretrained(model, device="cpu", backend=backend, dtype=dtype)
     core_seconds, seconds = measure(predictor, documents, rounds)
-    table = Table(title=f"{predictor.backend.name} {dtype}: {1 / core_seconds:.0f} documents a core second")
+    table = Table(title=f"{predictor.backend.name} {dtype}: {1 / core_seconds:.0f} documents per core second")
     for column in ("", "a million", "a billion"):
         table.add_column(column, justify="left" if not column else "right")
     each = core_seconds / HOUR
     table.add_row("core hours", f"{each * MILLION:,.2f}", f"{each * BILLION:,.0f}")
     for one in price:
-        table.add_row(f"at {one} a core hour", f"{each * MILLION * one:,.3f}", f"{each * BILLION * one:,.0f}")
+        table.add_row(f"at {one} per core hour", f"{each * MILLION * one:,.3f}", f"{each * BILLION * one:,.0f}")
     table.add_row(f"cores for {hours:g} h", "", f"{each * BILLION / hours:,.0f}")
     console = Console()
     console.print(table)
-    console.print(f"the clock, {os.cpu_count()} cores: {1 / seconds:.0f} documents a second", highlight=False)
+    console.print(f"wall clock, {os.cpu_count()} cores: {1 / seconds:.0f} documents per second", highlight=False)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmarks of prediction share: texts, peers, fresh models, rounds in turn, time outside the forward."""
+"""Helpers of the prediction benchmarks: texts, untrained models, interleaved rounds, time outside the forward pass."""
 
 import random
 import statistics
@@ -17,12 +17,12 @@ from nlp_inference import Predictor, Processor, Task
 from nlp_inference.backends.base import Backend
 from nlp_training.data import generate_documents
 
-LETTERS_MAX = 8  # of the usual words: no text of 200 is longer than the 512 tokens that a pipeline reads
+LETTERS_MAX = 8  # so that no text of 200 words is longer than the 512 tokens that a pipeline reads
 TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 
 
 def usual_word(word: str) -> bool:
-    """Not a long one, as an address on the web is, which falls into many tokens."""
+    """Return whether a word is short, unlike URLs, which have many tokens."""
     return len(word) <= LETTERS_MAX
 
 
@@ -34,10 +34,10 @@ def make_texts(
     words_max: int = WORDS_MAX,
     keep: Callable[[str], bool] = usual_word,
 ) -> list[str]:
-    """Texts of log-normal length, `words_mean` words in the mean, joined of the words of made-up documents."""
+    """Return texts of log-normal length (`words_mean` words on average), joined from words of generated documents."""
     rng = random.Random(0)
-    made_up = generate_documents(split="test", size=2000)
-    words = [word for document in made_up for word in document.raw_text.split() if keep(word)]
+    generated = generate_documents(split="test", size=2000)
+    words = [word for document in generated for word in document.raw_text.split() if keep(word)]
     texts = []
     for _ in range(documents):
         length = drawn_length(rng, mean=words_mean, sigma=words_sigma, longest=words_max)
@@ -47,7 +47,7 @@ def make_texts(
 
 
 def save_untrained(folder: Path, processor: Processor, *, tiny: bool = False) -> None:
-    """A model for the task of a processor that predicts at random: MiniLM with a new head, or a tiny one."""
+    """Save an untrained model for the task of a processor: MiniLM with a new head, or a tiny one."""
     task = processor.task
     classes = (AutoModelForSequenceClassification, AutoModelForTokenClassification)
     model_class = next(one for one in classes if one.__name__ == task.auto_model)
@@ -61,16 +61,16 @@ def save_untrained(folder: Path, processor: Processor, *, tiny: bool = False) ->
 
 
 def new_processor(task: Task, *, preprocess: Sequence[str] = ()) -> Processor:
-    """A processor with MiniLM's tokenizer."""
+    """Return a processor with MiniLM's tokenizer."""
     return Processor(AutoTokenizer.from_pretrained(MODEL_DIR), task, preprocess)
 
 
 def rounds_in_turn(runs: Mapping[str, Callable[[int], object]], rounds: int) -> dict[str, float]:
-    """Call all, one after the other, and again: the median of the seconds of each.
+    """Call all functions in interleaved rounds and return the median seconds of each.
 
     Args:
-        runs: what to call with the number of the round, by name.
-        rounds: how often.
+        runs: functions by name, called with the number of the round.
+        rounds: number of rounds.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds):
@@ -82,13 +82,13 @@ def rounds_in_turn(runs: Mapping[str, Callable[[int], object]], rounds: int) -> 
 
 
 def share_outside(predictor: Predictor, texts: Sequence[str]) -> float:
-    """The share of a prediction's time in which no batch was in the model's forward."""
+    """Return the share of a prediction's time in which no batch was in the model's forward pass."""
     with _forwards(predictor.backend) as intervals:
         started = time.perf_counter()
         predictor.predict(texts)
         total = time.perf_counter() - started
     inside = until = 0.0
-    for begin, end in sorted(intervals):  # they overlap where batches run side by side
+    for begin, end in sorted(intervals):  # intervals overlap if batches run in parallel
         inside += max(0.0, end - max(begin, until))
         until = max(until, end)
     return 1 - inside / total
@@ -96,7 +96,7 @@ def share_outside(predictor: Predictor, texts: Sequence[str]) -> float:
 
 @contextmanager
 def _forwards(backend: Backend) -> Iterator[list[tuple[float, float]]]:
-    """When each call of the model began and ended."""
+    """Record the start and end of each forward pass."""
     intervals: list[tuple[float, float]] = []
     forward = backend.forward
 
@@ -111,4 +111,4 @@ def _forwards(backend: Backend) -> Iterator[list[tuple[float, float]]]:
     try:
         yield intervals
     finally:
-        del backend.forward  # the method of the class is there again
+        del backend.forward  # restores the method of the class

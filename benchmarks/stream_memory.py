@@ -1,10 +1,9 @@
-"""How much memory a training takes whose documents are streamed, and one that reads them all into memory.
+"""Compare the memory of a training with streamed documents and with documents in memory.
 
     python benchmarks/stream_memory.py
 
-Documents are made up and written to a file, 20,000 and 200,000 of them. A process of its own each time trains a small
-model on every document once, and says how much memory it took at most (`ru_maxrss`), and how much before it had read
-the documents.
+Files of 20,000 and 200,000 generated documents are written. For each, a separate process trains a small model on every
+document once and prints its peak memory (`ru_maxrss`), and the memory before it read the documents.
 """
 
 import argparse
@@ -21,7 +20,7 @@ BATCH = 64
 
 
 def write_documents(path: Path, *, count: int) -> None:
-    """Documents of 5 to 60 words with one of two labels."""
+    """Write documents of 5 to 60 words with one of two labels."""
     rng = Random(0)
     with path.open("w", encoding="utf-8") as file:
         for _ in range(count):
@@ -31,7 +30,7 @@ def write_documents(path: Path, *, count: int) -> None:
 
 
 def measure(path: Path, *, count: int, streaming: bool, workdir: Path) -> None:
-    """Train on every document once, and print the megabytes before and at most."""
+    """Train on every document once, and print the megabytes before training and at the peak."""
     import torch
     from transformers import AutoTokenizer, BertConfig, BertModel
 
@@ -84,14 +83,14 @@ def main() -> None:
         path, count, kind = arguments.measure
         measure(Path(path), count=int(count), streaming=kind == "streamed", workdir=arguments.workdir)
         return
-    print("| documents | file, MB | streamed, MB at most | in memory, MB at most |")
+    print("| documents | file, MB | streamed, peak MB | in memory, peak MB |")
     print("| ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as folder:
         for count in arguments.counts:
             path = Path(folder) / f"{count}.jsonl"
             write_documents(path, count=count)
-            most = [_run(path, count, kind, folder) for kind in ("streamed", "in-memory")]
-            print(f"| {count:,} | {path.stat().st_size / 1e6:.0f} | {most[0]} | {most[1]} |", flush=True)
+            peaks = [_run(path, count, kind, folder) for kind in ("streamed", "in-memory")]
+            print(f"| {count:,} | {path.stat().st_size / 1e6:.0f} | {peaks[0]} | {peaks[1]} |", flush=True)
 
 
 def _run(path: Path, count: int, kind: str, folder: str) -> str:
@@ -99,8 +98,8 @@ def _run(path: Path, count: int, kind: str, folder: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
-    before, most = next(line for line in done.stdout.splitlines() if line.startswith("MEGABYTES")).split()[1:]
-    return f"{most} ({before} before)"
+    before, peak = next(line for line in done.stdout.splitlines() if line.startswith("MEGABYTES")).split()[1:]
+    return f"{peak} ({before} before)"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Memory and time of `nlp-inference predict` on files from a thousand to a million documents.
+"""Measure memory and time of `nlp-inference predict` on files of a thousand to a million documents.
 
     python benchmarks/stream_predict.py --model runs/quickstart/model            # 1,000, 10,000 and 100,000 documents
-    python benchmarks/stream_predict.py --tiny   # with a model that takes next to no time: what grows beside it
+    python benchmarks/stream_predict.py --tiny   # a model that takes almost no time, to show all other costs
     python benchmarks/stream_predict.py --million --plot docs/images/stream_predict.svg
 
-Each file is predicted by a process of its own, through what the command does: JSON Lines in, JSON Lines out, with
-records of failed documents and a progress note. After a warm-up, wall and CPU time are taken, and the resident memory
-ten times a second; `steady` is the median of the second half of a run, `peak` what the kernel counted. All files begin
-with the same documents, of the same length in the mean.
+Each file is predicted by its own process, in the same way as the command does: JSON Lines in, JSON Lines out, with
+records of failed documents and a progress file. Wall and CPU time are measured after a warm-up, and the resident memory
+ten times per second; `steady` is the median of the second half of a run, `peak` the maximum reported by the kernel. All
+files begin with the same documents and have the same average length.
 """
 
 import json
@@ -27,14 +27,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-WORDS_MEAN, WORDS_SIGMA, WORDS_MAX = 3.0, 0.6, 120  # of the logarithm: 24 words in the mean
-FEW_SPANS = 0.22  # the bias of the tiny model, which answers at random, with which it finds some three spans a text
+WORDS_MEAN, WORDS_SIGMA, WORDS_MAX = 3.0, 0.6, 120  # of the logarithm: 24 words on average
+FEW_SPANS = 0.22  # bias with which the tiny, random model predicts about three spans per text
 SAMPLES_A_SECOND, WARM_UP = 10, 256
 MEGABYTE = 1e6
 
 
 def write_documents(path: Path, *, count: int) -> None:
-    """Documents of log-normal length, joined of made-up ones; one in a thousand is no document."""
+    """Write documents of log-normal length, joined from generated words; one in a thousand is invalid."""
     from nlp_training.data import generate_documents
 
     rng = Random(0)
@@ -48,7 +48,7 @@ def write_documents(path: Path, *, count: int) -> None:
 
 
 def measure(model: str, path: Path, output: Path) -> None:
-    """Predict a file and print what it took, as JSON."""
+    """Predict a file and print the measurements as JSON."""
     from nlp_inference import Predictor
     from nlp_inference.files.formats import FileFormat
     from nlp_inference.files.provenance import Provenance
@@ -77,12 +77,12 @@ def measure(model: str, path: Path, output: Path) -> None:
     ended.set()
     sampling.join()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
-    told = {"documents": done[0], "wall": wall, "cpu": cpu, "peak": peak, "samples": samples}
-    print("MEASURED", json.dumps(told))
+    measured = {"documents": done[0], "wall": wall, "cpu": cpu, "peak": peak, "samples": samples}
+    print("MEASURED", json.dumps(measured))
 
 
 def save_tiny(folder: Path) -> str:
-    """A model that takes next to no time, in a folder."""
+    """Save a model that takes almost no time to run, and return its folder."""
     from side_by_side import new_processor, save_untrained
 
     from nlp_inference import TokenClassification
@@ -93,7 +93,7 @@ def save_tiny(folder: Path) -> str:
 
 
 def run(model: str, count: int, folder: Path) -> dict:
-    """Measure in a new process."""
+    """Measure one size in a new process."""
     path, output = folder / f"{count}.jsonl", folder / f"{count}.out.jsonl"
     if not path.exists():
         write_documents(path, count=count)
@@ -104,18 +104,18 @@ def run(model: str, count: int, folder: Path) -> dict:
     with output.open("rb") as file:
         assert sum(1 for _ in file) == count, "one record for each document"
     output.unlink()
-    told = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("MEASURED"))[9:])
-    second_half = [megabytes for documents, megabytes in told["samples"] if documents >= count / 2]
-    return {**told, "steady": statistics.median(second_half or [told["peak"]])}
+    measured = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("MEASURED"))[9:])
+    second_half = [megabytes for documents, megabytes in measured["samples"] if documents >= count / 2]
+    return {**measured, "steady": statistics.median(second_half or [measured["peak"]])}
 
 
 def table(runs: dict[int, list[dict]]) -> Table:
-    """A line for each size; the times are medians of the rounds."""
+    """Return a table with a line for each size; times are medians of the rounds."""
     shown = Table(title="nlp-inference predict")
     for name in ("documents", "s", "CPU s", "documents / s", "s × linear", "CPU s × linear", "steady MB", "peak MB"):
         shown.add_column(name, justify="right")
     first = min(runs)
-    linear = {}  # what a document takes in the smallest file
+    linear = {}  # time per document in the smallest file
     for count, rounds in runs.items():
         wall, cpu, steady, peak = (
             statistics.median(one[name] for one in rounds) for name in ("wall", "cpu", "steady", "peak")
@@ -129,25 +129,25 @@ def table(runs: dict[int, list[dict]]) -> Table:
 
 
 def plot(runs: dict[int, list[dict]]) -> str:
-    """Resident memory over the share of the documents that are done, a line for each size, as SVG."""
+    """Plot resident memory over the share of finished documents, one line per size, as SVG."""
     width, height, left, bottom = 640, 300, 60, 40
-    colours = ("#1b6ca8", "#d1495b", "#2e8b57", "#8d5fa8")
+    colors = ("#1b6ca8", "#d1495b", "#2e8b57", "#8d5fa8")
     top = max(megabytes for rounds in runs.values() for one in rounds for _, megabytes in one["samples"]) * 1.1
 
-    def place(share: float, megabytes: float) -> str:
+    def point(share: float, megabytes: float) -> str:
         return f"{left + share * (width - left - 20):.1f},{(height - bottom) * (1 - megabytes / top):.1f}"
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">',
         "<style>text {font: 12px sans-serif}</style>",
         '<rect width="100%" height="100%" fill="white"/>',
-        f'<path d="M{place(0, top)} L{place(0, 0)} L{place(1, 0)}" fill="none" stroke="#444"/>',
+        f'<path d="M{point(0, top)} L{point(0, 0)} L{point(1, 0)}" fill="none" stroke="#444"/>',
     ]
     for share in (0, 0.25, 0.5, 0.75, 1):
-        x, y = place(share, 0).split(",")
+        x, y = point(share, 0).split(",")
         parts.append(f'<text x="{x}" y="{float(y) + 16:.1f}" text-anchor="middle">{share:.0%}</text>')
     parts += [
-        f'<text x="{left - 6}" y="{float(place(0, level).split(",")[1]) + 4}" text-anchor="end">{level:.0f}</text>'
+        f'<text x="{left - 6}" y="{float(point(0, level).split(",")[1]) + 4}" text-anchor="end">{level:.0f}</text>'
         for level in (top * step / 4 for step in range(4))
     ]
     parts.append(f'<text x="{width / 2}" y="{height - 6}" text-anchor="middle">documents done</text>')
@@ -155,28 +155,26 @@ def plot(runs: dict[int, list[dict]]) -> str:
     for number, (count, rounds) in enumerate(runs.items()):
         samples = rounds[0]["samples"]
         thinned = samples[:: max(1, len(samples) // 400)]
-        points = " ".join(place(documents / count, megabytes) for documents, megabytes in thinned)
-        colour = colours[number % len(colours)]
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        points = " ".join(point(documents / count, megabytes) for documents, megabytes in thinned)
+        color = colors[number % len(colors)]
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="1.5"/>')
         y = height - bottom - 12 - 16 * number
-        parts.append(f'<text x="{width - 150}" y="{y}" fill="{colour}">{count:,} documents</text>')
+        parts.append(f'<text x="{width - 150}" y="{y}" fill="{color}">{count:,} documents</text>')
     return "\n".join([*parts, "</svg>\n"])
 
 
 def main(
     model: Annotated[str, typer.Option(help="A folder that training wrote.")] = "runs/quickstart/model",
-    counts: Annotated[list[int], typer.Option("--count", help="Documents of a file; give it several times.")] = [  # noqa: B006
+    counts: Annotated[list[int], typer.Option("--count", help="Documents of a file; can be repeated.")] = [  # noqa: B006
         1_000,
         10_000,
         100_000,
     ],
     *,
     tiny: Annotated[bool, typer.Option("--tiny", help="A tiny model in place of --model.")] = False,
-    million: Annotated[bool, typer.Option("--million", help="Also a million documents.")] = False,
-    rounds: Annotated[
-        int, typer.Option(help="How often each size but the largest is measured, one after the other.")
-    ] = 3,
-    plot_file: Annotated[Path | None, typer.Option("--plot", help="Draw the memory as SVG into this file.")] = None,
+    million: Annotated[bool, typer.Option("--million", help="Also measure a million documents.")] = False,
+    rounds: Annotated[int, typer.Option(help="Number of measurements of each size except the largest.")] = 3,
+    plot_file: Annotated[Path | None, typer.Option("--plot", help="SVG file for a plot of the memory.")] = None,
     measured: Annotated[Path | None, typer.Option("--measure", hidden=True)] = None,
     output: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:

@@ -1,8 +1,9 @@
-"""Our part of benchmarks/train.py: a run whose training is timed by what it does, and whose padding is counted.
+"""Train a run for benchmarks/train.py and measure the time of its parts and its padding.
 
     python benchmarks/timed_training.py CONFIG key=value ...   # prints one line of JSON at the end
 
-What the peers do not do is taken off, from the seconds and from the share outside: evaluations, checkpoints, the log.
+Evaluations, checkpoints and logging, which the baselines do not have, are subtracted from the seconds and the share
+outside.
 """
 
 import json
@@ -25,7 +26,7 @@ RUNNING = []
 
 
 def timed(name, function):
-    """Count the seconds of a function under a name, but not twice where one that is timed calls another."""
+    """Count the seconds of a function under a name, without counting nested timed calls twice."""
 
     def measured(*args, **kwargs):
         if RUNNING:
@@ -42,7 +43,7 @@ def timed(name, function):
 
 
 def ending_training(finalize):
-    """What comes after the last step is not in the seconds that Trainer says of training."""
+    """Freeze the counts at the last step, because Trainer's training seconds end there."""
 
     def ended(*args, **kwargs):
         OF_TRAINING.update(SECONDS)
@@ -54,7 +55,7 @@ def ending_training(finalize):
 def with_timed_step(create):
     def created(trainer):
         optimizer = create(trainer)
-        optimizer.step = timed("optimiser", optimizer.step)
+        optimizer.step = timed("optimizer", optimizer.step)
         return optimizer
 
     return created
@@ -75,7 +76,7 @@ def main(config, overrides):
     quiet_libraries()
     DocumentTrainer.compute_loss = timed("forward", DocumentTrainer.compute_loss)
     Accelerator.backward = timed("backward", Accelerator.backward)
-    Accelerator.clip_grad_norm_ = timed("optimiser", Accelerator.clip_grad_norm_)
+    Accelerator.clip_grad_norm_ = timed("optimizer", Accelerator.clip_grad_norm_)
     DocumentTrainer.create_optimizer = with_timed_step(DocumentTrainer.create_optimizer)
     for name in ("evaluate", "_save_checkpoint", "log"):
         setattr(DocumentTrainer, name, timed("taken off", getattr(DocumentTrainer, name)))
@@ -85,7 +86,7 @@ def main(config, overrides):
     result = train(load_config(config, overrides), console=Console(file=sys.stderr))
     log = json.loads((result.model / "training_log.json").read_text())
     seconds = next(entry["train_runtime"] for entry in log if "train_runtime" in entry)
-    within = sum(OF_TRAINING[part] for part in ("forward", "backward", "optimiser"))
+    within = sum(OF_TRAINING[part] for part in ("forward", "backward", "optimizer"))
     training = seconds - OF_TRAINING.get("taken off", 0)
     measured = {
         "seconds": seconds,

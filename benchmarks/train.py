@@ -1,15 +1,15 @@
-"""Score and training time of our configurations beside plain Trainer scripts, one after the other in one run.
+"""Compare score and training time of this library's configurations with plain Trainer scripts, in one run.
 
     python benchmarks/train.py wnut17 --data FOLDER     # FOLDER/wnut17.{train,dev,test}.jsonl
     python benchmarks/train.py banking77 --data FOLDER  # FOLDER/banking77.{train,test}.jsonl
-    python benchmarks/train.py mixed                    # made-up documents of mixed lengths, written for the run
+    python benchmarks/train.py mixed                    # generated documents of mixed lengths, written for the run
 
-The peers are what the documentation of transformers shows: the same base weights, words labelled at their first token,
+The baselines follow the documentation of transformers: the same base weights, words labeled at their first token,
 batches of 16, learning rate 2e-4 and 3 epochs; seqeval's micro F1, or accuracy. One has Trainer's defaults (random
-batches, fp32), the other groups by length and computes in bf16. Each runs in a process of its own, with all cores.
-Seconds are those of `Trainer.train()`; ours without evaluations, checkpoints and the log, which the peers do not have.
-Padding is the share of tokens that are none; "outside" is the share of the seconds outside forward, backward and
-optimiser, clipping of gradients being the optimiser's. What each training gave is told at once on stderr.
+batches, fp32), the other groups by length and computes in bf16. Each runs in its own process, with all cores.
+Seconds are those of `Trainer.train()`; for this library without evaluations, checkpoints and logging, which the
+baselines do not have. Padding is the share of padding tokens. "Outside" is the share of the seconds outside forward,
+backward and optimizer, which includes gradient clipping. The result of each training is printed to stderr when it ends.
 """
 
 import json
@@ -32,12 +32,12 @@ Result = dict[str, Any]
 
 
 class Benchmark(NamedTuple):
-    """A data set, and how ours is trained on it.
+    """Data set and the configuration that is trained on it.
 
     Attributes:
-        config: our configuration, with these overrides.
-        splits: the keys of `data` by the names of the files.
-        score: what is compared.
+        config: this library's configuration, used with `overrides`.
+        splits: keys of `data` by split in the file names.
+        score: the metric to compare.
     """
 
     config: str
@@ -56,7 +56,7 @@ BENCHMARKS = {
         (
             "data.validation=null",
             "processor.task.token-classification.words=whitespace",  # the texts are tokens joined by spaces
-            "processor.windows.max_length=512",  # as the peers read them
+            "processor.windows.max_length=512",  # as in the baselines
             "golden.records=0",
             "training.num_train_epochs=3",
             "training.learning_rate=2.0e-4",
@@ -67,7 +67,7 @@ BENCHMARKS = {
 
 
 def run_ours(name: str, data: Path, seed: int, overrides: list[str]) -> Result:
-    """Train our configuration in a process of its own."""
+    """Train this library's configuration in its own process."""
     benchmark = BENCHMARKS[name]
     sources = [f"data.{key}={data / name}.{split}.jsonl" for split, key in benchmark.splits.items()]
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def run_ours(name: str, data: Path, seed: int, overrides: list[str]) -> Result:
 
 
 def run_peer(name: str, data: Path, seed: int, batches: str) -> Result:
-    """Train a plain script in a process of its own."""
+    """Train a plain script in its own process."""
     result = _last_line([ROOT / "benchmarks/peer_trainer.py", name, data, seed, batches])
     return {**result, "training_seconds": result["seconds"]}
 
@@ -94,7 +94,7 @@ def _last_line(command: list[Any]) -> Result:
 def train_in_turn(
     name: str, data: Path, seeds: int, defaults_seeds: int, overrides: list[str]
 ) -> dict[str, list[Result]]:
-    """Peers and ours for one seed after the other, each told of as it ends."""
+    """Train the baselines and this library seed by seed, and print each result to stderr."""
     results: dict[str, list[Result]] = {PLAIN: [], TUNED: [], OURS: []}
     for seed in range(42, 42 + seeds):
         for who, runs in results.items():
@@ -113,18 +113,20 @@ def train_in_turn(
 
 def main(
     name: Annotated[str, typer.Argument(help="wnut17, banking77 or mixed.")],
-    data: Annotated[Path | None, typer.Option(help="Folder with NAME.train.jsonl and its like; not for mixed.")] = None,
-    seeds: Annotated[int, typer.Option(help="How many seeds, from 42 on; peers and ours in turn.")] = 1,
+    data: Annotated[Path | None, typer.Option(help="Folder with NAME.train.jsonl and so on; not for mixed.")] = None,
+    seeds: Annotated[int, typer.Option(help="Number of seeds, starting at 42.")] = 1,
     defaults_seeds: Annotated[
-        int | None, typer.Option(min=1, help="For how many of them the slowest peer trains too; all if it is left out.")
+        int | None, typer.Option(min=1, help="Number of seeds for the slowest baseline; default: all.")
     ] = None,
-    override: Annotated[list[str] | None, typer.Option(help="key=value for our configuration.")] = None,
+    override: Annotated[list[str] | None, typer.Option(help="key=value for this library's configuration.")] = None,
 ) -> None:
-    """Run all and print the table."""
+    """Run all trainings and print the table."""
     if name not in BENCHMARKS:
-        raise typer.BadParameter(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
+        raise typer.BadParameter(f"unknown benchmark {name!r}; choose one of {', '.join(BENCHMARKS)}")
     if (data is None) != (name == "mixed"):
-        raise typer.BadParameter("mixed makes its own documents, and takes no --data; the others need it")
+        raise typer.BadParameter(
+            "--data is required, except for mixed, which generates its documents; pass or remove it"
+        )
     with tempfile.TemporaryDirectory() if data is None else nullcontext(data) as folder:
         if data is None:
             write_mixed(Path(folder))
@@ -133,12 +135,12 @@ def main(
 
 
 def as_table(name: str, results: dict[str, list[Result]], seeds: int) -> Table:
-    """Scores, speed beside the first peer's, padding and time outside."""
+    """Return a table of scores, speed relative to the first baseline, padding and time outside."""
     table = Table(title=f"{name}: {'span F1' if BENCHMARKS[name].score == 'f1' else 'accuracy'}, {seeds} seed(s)")
     for column in ("", "dev", "test", "documents per second", "padding", "outside"):
         table.add_column(column, justify="left" if not column else "right")
     for who, runs in results.items():
-        speeds = [  # of the seeds for which all were trained
+        speeds = [  # only the seeds for which all were trained
             peer["training_seconds"] / one["training_seconds"] for peer, one in zip(results[PLAIN], runs, strict=False)
         ]
         table.add_row(
@@ -151,7 +153,7 @@ def as_table(name: str, results: dict[str, list[Result]], seeds: int) -> Table:
 
 
 def _spread(scores: list[float | None]) -> str:
-    """Mean, and standard deviation over the seeds."""
+    """Format mean and standard deviation over the seeds."""
     known = [100 * score for score in scores if score is not None]
     if not known:
         return "–"

@@ -1,4 +1,4 @@
-"""A model class of one's own; its source travels with the model. configs/experiment.yaml names this file."""
+"""Custom model class whose source is saved with the model. configs/experiment.yaml names this file."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from nlp_inference.architectures import architecture
 
 @architecture
 class GatedTagger(BertPreTrainedModel):
-    """A tagger that closes a gate on what its states need not say."""
+    """Token classifier that multiplies its hidden states by a learned gate."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config)
@@ -28,7 +28,7 @@ class GatedTagger(BertPreTrainedModel):
         token_type_ids: Tensor | None = None,
         labels: Tensor | None = None,
     ) -> TokenClassifierOutput:
-        """Logits of each token, and the loss if there are labels."""
+        """Return the logits of each token, and the loss if there are labels."""
         found: Any = self.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
         states = found.last_hidden_state
         logits = self.classifier(states * torch.sigmoid(self.gate(states)))

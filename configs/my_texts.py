@@ -1,4 +1,4 @@
-"""A transform of one's own; its source travels with the model. configs/experiment.yaml names this file."""
+"""Custom transform whose source is saved with the model. configs/experiment.yaml names this file."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A loss, an augmentation and a metric, which only training knows. configs/experiment.yaml names this file."""
+"""Custom loss, augmentation and metric, which only training uses. configs/experiment.yaml names this file."""
 
 from collections.abc import Iterable, Sequence
 from random import Random
@@ -15,41 +15,41 @@ from nlp_training.metrics import Metric
 
 
 class Tempered(Loss):
-    """Cross entropy of logits that are divided by a temperature."""
+    """Cross entropy of logits divided by a temperature."""
 
     name = "tempered"
 
     temperature: float = 2.0
 
     def values(self, items: Items) -> Tensor:
-        """`-log softmax(logits / temperature)[target]` of each item."""
+        """Return `-log softmax(logits / temperature)[target]` of each target."""
         return cross_entropy(items.logits / self.temperature, items.targets, reduction="none")
 
 
 class AddCitations(Augmentation):
-    """Put a citation behind the text, as the transform `drop_citations` removes it."""
+    """Append a citation to the text, which the transform `drop_citations` removes."""
 
     name = "add_citations"
 
     def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Iterable[Edit]:
-        """Return the edit that adds it."""
+        """Return the edit that adds the citation."""
         end = len(document.raw_text)
         return [Edit(end, end, f" [{rng.randint(1, 99)}]")]
 
 
 class WholeDocuments(Metric):
-    """The share of documents in which every span is right, and none is spurious."""
+    """The share of documents in which every span is correct and none is spurious."""
 
     name = "whole_documents"
 
     def view(self, document: Document, gold: Annotation) -> tuple[Any, Any]:
-        """The spans of each."""
-        return _places(document.predicted or Annotation()), _places(gold)
+        """Return the predicted and the gold spans."""
+        return _positions(document.predicted or Annotation()), _positions(gold)
 
     def score(self, predictions: Sequence[Any], references: Sequence[Any]) -> float:
-        """The share of pairs that are equal."""
+        """Return the share of equal pairs."""
         return sum(one == other for one, other in zip(predictions, references, strict=True)) / len(references)
 
 
-def _places(annotation: Annotation) -> list[tuple[int, int, str]]:
+def _positions(annotation: Annotation) -> list[tuple[int, int, str]]:
     return sorted((span.start, span.end, span.label) for span in annotation.spans)

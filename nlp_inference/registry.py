@@ -1,13 +1,13 @@
-"""Names and classes of everything that is saved as JSON, and the short specifications that name them.
+"""Registries of the classes that are saved by name, and the specifications that build their objects.
 
 A specification is one of:
 
-- `collapse_whitespace`: the name alone, every field at its default;
+- `collapse_whitespace`: the name alone, with the default of every field;
 - `{normalize_unicode: NFKC}`: the name and the value of its first field;
 - `{replace_regex: {pattern: "x+", replacement: x}}`: the name and its fields.
 
-A specification from a stranger runs no code of the stranger: it can only name what is registered, by this package or
-by one that is installed.
+A specification from an untrusted source runs no code of that source: it can only name classes that this package or
+another installed package registers.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,22 +25,22 @@ from nlp_inference._utils.shorten import shorten
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
 
 Spec = str | Mapping[str, Any]
-"""What YAML and JSON hold in place of a registered object."""
+"""The form of a registered object in YAML and JSON."""
 
-_OWN = "nlp_inference"
+_THIS_PACKAGE = "nlp_inference"
 _SHOWN_PROBLEMS = 5
 _SHOWN_CHARACTERS = 200
-_OF_ARTEFACTS = "transformers_modules"
-"""The package in which transformers keeps the code that came with models."""
+_CUSTOM_CODE_PACKAGE = "transformers_modules"
+"""The package into which transformers imports the custom code of saved models."""
 
 
 class Registered(BaseModel):
-    """Base of the kinds of things that are saved by name: transforms, post-transforms, tasks.
+    """Base of the classes that are saved by name: transforms, post-transforms, tasks.
 
-    A direct subclass that sets `kind` opens a registry; every concrete class below it that sets `name` enters it. An
-    installed package is asked for a name that is not known yet, if it declares the name as an entry point of the kind's
-    group, such as `nlp_inference.transforms`, `nlp_inference.post_transforms` or `nlp_training.losses`. Code that came
-    with a model enters no registry, so that no other model can name it.
+    A direct subclass that sets `kind` creates a registry. Every concrete subclass of it that sets `name` is registered
+    under that name. An unknown name is looked up in the entry points of installed packages, in the group of the kind,
+    such as `nlp_inference.transforms`, `nlp_inference.post_transforms` or `nlp_training.losses`. Custom code that was
+    saved with a model is not registered, so that no other model can name it.
 
     Example:
         >>> class Animal(Registered):
@@ -55,12 +55,12 @@ class Registered(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached,))
 
     kind: ClassVar[str]
-    """What the members of this registry are called in messages."""
+    """What messages call a member of this registry."""
     name: ClassVar[str]
     """The name under which this class is saved."""
     members: ClassVar[dict[str, type["Registered"]]]
     opened_by: ClassVar[str]
-    """The package whose entry points offer members of this registry, as `nlp_inference.transforms` does."""
+    """The package that defines this registry: the prefix of its entry point group, as in `nlp_inference.transforms`."""
     _auto_class: ClassVar[str | None] = None
 
     @classmethod
@@ -73,18 +73,18 @@ class Registered(BaseModel):
             known = cls.members.get(cls.name)
             if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise InvalidSpecError(
-                    f"the {cls.kind} name {cls.name!r} belongs to {known.__module__}.{known.__qualname__}; "
-                    f"give {cls.__module__}.{cls.__qualname__} another name"
+                    f"the {cls.kind} name {cls.name!r} is already registered by {known.__module__}."
+                    f"{known.__qualname__}; give {cls.__module__}.{cls.__qualname__} another name"
                 )
             cls.members[cls.name] = cls
 
     @classmethod
     def from_spec(cls, spec: "Spec | Registered") -> Self:
-        """Build the object that a specification describes; an object of this kind is returned as it is.
+        """Build the object that a specification describes; return an object of this kind unchanged.
 
         Raises:
             UnknownTypeError: the name is not registered.
-            InvalidSpecError: the shape or a field does not fit.
+            InvalidSpecError: the form of the specification or one of its fields is invalid.
         """
         if isinstance(spec, cls):
             return spec
@@ -94,12 +94,12 @@ class Registered(BaseModel):
             known = {*cls.members, *(point.name for point in cls.entry_points())}
             raise UnknownTypeError(f"unknown {cls.kind} {name!r}; {_suggestion(name, known)}")
         if not issubclass(member, cls):
-            raise InvalidSpecError(f"{name!r} is a {member.__name__}, but a {cls.__name__} was expected")
+            raise InvalidSpecError(f"{name!r} is a {member.__name__}; expected a {cls.__name__}")
         return member.from_value(value)
 
     @classmethod
     def find(cls, name: str) -> type["Registered"] | None:
-        """The class of this kind that is registered as `name`, by an installed package too; `None` if there is none.
+        """Return the class of this kind that is registered as `name`, or `None`; installed packages are included.
 
         Raises:
             InvalidSpecError: an installed package declares the name, but does not register it or cannot be imported.
@@ -111,41 +111,41 @@ class Registered(BaseModel):
 
     @classmethod
     def entry_points(cls, name: str | None = None) -> tuple[EntryPoint, ...]:
-        """What installed packages declare in the group of this kind, under `name` or under any."""
+        """Return the entry points of this kind's group that installed packages declare, all or those called `name`."""
         plural = cls.kind.replace("-", "_") + ("es" if cls.kind.endswith("s") else "s")
         group = f"{cls.opened_by}.{plural}"
         return tuple(entry_points(group=group) if name is None else entry_points(group=group, name=name))
 
     @classmethod
     def is_custom(cls) -> bool:
-        """Whether the class is not of this library."""
-        return cls.__module__.partition(".")[0] != _OWN
+        """Return whether the class is defined outside this library."""
+        return cls.__module__.partition(".")[0] != _THIS_PACKAGE
 
     @classmethod
     def declared_by(cls) -> Distribution | None:
-        """The installed package that declares this class as an entry point, if there is one."""
+        """Return the installed package that declares this class as an entry point, or `None`."""
         return next((point.dist for point in cls.entry_points(cls.name) if point.dist is not None), None)
 
     @classmethod
     def register_for_auto_class(cls) -> None:
-        """Let the source of this class travel with the processors that use it, as in transformers.
+        """Save the source of this class with every processor that uses it, as in transformers.
 
-        `Processor.save_pretrained` then copies the file that defines the class, and what it imports relatively, beside
-        `processor_config.json`. It runs only where `Processor.from_pretrained(..., trust_remote_code=True)` is called.
+        `Processor.save_pretrained` then copies the file that defines the class, and its relative imports, next to
+        `processor_config.json`. The copy runs only with `Processor.from_pretrained(..., trust_remote_code=True)`.
         """
         cls._auto_class = "Processor"
 
     @classmethod
     def came_with_a_model(cls) -> bool:
-        """Whether the class was defined by code that a saved model brought along."""
-        return cls.__module__.partition(".")[0] == _OF_ARTEFACTS
+        """Return whether the class is defined by custom code that was saved with a model."""
+        return cls.__module__.partition(".")[0] == _CUSTOM_CODE_PACKAGE
 
     @classmethod
     def from_value(cls, value: Any) -> Self:
-        """Build an object of this very class from what stands after its name in a specification.
+        """Build an object of exactly this class from the value that follows its name in a specification.
 
         Raises:
-            InvalidSpecError: a field does not fit.
+            InvalidSpecError: a field is invalid.
         """
         if isinstance(value, Mapping):
             fields = dict(value)
@@ -155,7 +155,7 @@ class Registered(BaseModel):
             fields = {next(iter(cls.model_fields)): value}
         else:
             raise InvalidSpecError(
-                f"{cls.kind} {cls.name!r} takes no value, but got {value!r}; write {cls.name!r} alone"
+                f"{cls.kind} {cls.name!r} has no fields, but got {value!r}; write {cls.name!r} alone"
             )
         try:
             return cls.model_validate(fields)
@@ -163,7 +163,7 @@ class Registered(BaseModel):
             raise InvalidSpecError(f"{cls.kind} {cls.name!r}: {explain(error, cls)}") from error
 
     def to_spec(self) -> str | dict[str, Any]:
-        """The shortest specification that builds this object again."""
+        """Return the shortest specification that builds an equal object."""
         fields = self.model_dump(mode="json", exclude_defaults=True)
         if not fields:
             return self.name
@@ -174,7 +174,7 @@ class Registered(BaseModel):
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say in one line what is wrong with the fields given to `model`, and which keys are known where one is not."""
+    """Describe in one line the invalid fields of `model`, with the known keys next to each unknown one."""
     problems = []
     details = error.errors(include_url=False)
     for detail in details[:_SHOWN_PROBLEMS]:
@@ -189,52 +189,52 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     return "; ".join(problems)
 
 
-def _keys_at(model: type[BaseModel], place: Iterable[str | int]) -> list[str]:
-    """The keys that are known where an error of pydantic is, such as those of `data.train.columns`."""
-    kinds: list[Any] = [model]
-    for step in place:
-        kinds = [inside for kind in kinds for inside in _inside(kind, step)] or kinds
-    found = [one for kind in kinds for one in _arms(kind) if _is_model(one)]
-    return list(dict.fromkeys(field.alias or name for one in found for name, field in one.model_fields.items()))
+def _keys_at(model: type[BaseModel], location: Iterable[str | int]) -> list[str]:
+    """Return the valid keys at the location of a pydantic error, such as the keys of `data.train.columns`."""
+    types: list[Any] = [model]
+    for step in location:
+        types = [child for parent in types for child in _child_types(parent, step)] or types
+    models = [member for parent in types for member in _union_members(parent) if _is_model(member)]
+    return list(dict.fromkeys(field.alias or name for one in models for name, field in one.model_fields.items()))
 
 
-def _inside(kind: Any, step: str | int) -> Iterator[Any]:
-    """The types of what is under a key or at an index; nothing under what only names an alternative of a union."""
-    for arm in _arms(kind):
-        values = get_args(arm)
-        origin = get_origin(arm)
-        if _is_model(arm):
-            yield from (field.annotation for name, field in arm.model_fields.items() if step in {name, field.alias})
+def _child_types(parent: Any, step: str | int) -> Iterator[Any]:
+    """Yield the types under a key or an index; nothing if the step only names a member of a union."""
+    for member in _union_members(parent):
+        arguments = get_args(member)
+        origin = get_origin(member)
+        if _is_model(member):
+            yield from (field.annotation for name, field in member.model_fields.items() if step in {name, field.alias})
         elif isinstance(origin, type) and issubclass(origin, Mapping):
-            yield values[1]
+            yield arguments[1]
         elif isinstance(origin, type) and issubclass(origin, Iterable) and isinstance(step, int):
-            is_row = issubclass(origin, tuple) and Ellipsis not in values
-            yield values[step] if is_row and step < len(values) else values[0]
+            is_fixed_tuple = issubclass(origin, tuple) and Ellipsis not in arguments
+            yield arguments[step] if is_fixed_tuple and step < len(arguments) else arguments[0]
 
 
-def _arms(kind: Any) -> list[Any]:
-    """The alternatives of a type, without annotations."""
-    if get_origin(kind) is Annotated:
-        return _arms(get_args(kind)[0])
-    if get_origin(kind) in {Union, UnionType}:
-        return [arm for one in get_args(kind) for arm in _arms(one)]
-    return [kind]
+def _union_members(annotation: Any) -> list[Any]:
+    """Return the members of a union, or the type itself, without `Annotated` metadata."""
+    if get_origin(annotation) is Annotated:
+        return _union_members(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        return [member for argument in get_args(annotation) for member in _union_members(argument)]
+    return [annotation]
 
 
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _shown(value: Any) -> str:
-    """What came, which may be a whole file of a stranger's."""
+    """Return the repr of an input, shortened because it may be an entire file."""
     return shorten(repr(value), width=_SHOWN_CHARACTERS)
 
 
 def split_spec(spec: Any, *, kind: str) -> tuple[str, Any]:
-    """The name in a specification of a `kind`, and what stands after it, or `None`.
+    """Split a specification of a `kind` into its name and the value that follows it, or `None`.
 
     Raises:
-        InvalidSpecError: this is no specification.
+        InvalidSpecError: `spec` is not a specification.
 
     Example:
         >>> split_spec({"min_score": 0.5}, kind="post-transform"), split_spec("lowercase", kind="transform")
@@ -256,7 +256,7 @@ def _load(point: EntryPoint, kind: type[Registered]) -> None:
     if point.name not in kind.members:
         declared = declaration(point, kind=kind.kind)
         raise InvalidSpecError(
-            f"{declared}, which registers no {kind.kind} of that name; name the entry point as the class does"
+            f"{declared}, which registers no {kind.kind} of that name; use the name of the class for the entry point"
         )
 
 

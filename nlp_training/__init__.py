@@ -1,7 +1,7 @@
-"""Everything that is needed to train, and nothing that production installs: data, metrics, the trainer, runs.
+"""Training: data, metrics, the trainer, runs. Production does not install this package.
 
-Names are loaded when they are first used. Without the `train` extra the import of this package, and so of each of its
-modules, raises a `MissingExtraError` with the pip command.
+Names are loaded on first use. Without the `train` extra, importing this package or any of its modules raises a
+`MissingExtraError` with the pip command.
 """
 
 from importlib import import_module
@@ -55,6 +55,6 @@ def __dir__() -> list[str]:
 
 
 _NEEDED = ("yaml", "torch", "accelerate", "datasets", "evaluate", "scipy", "sklearn", "jinja2", "markupsafe", "psutil")
-"""Modules of the `train` extra that more than one sub-package imports; `export` also needs onnx and onnxscript."""
+"""Modules of the `train` extra that several sub-packages import; `export` also needs onnx and onnxscript."""
 
 require_installed(_NEEDED, extra="train")

@@ -1,7 +1,7 @@
-"""Docstrings and signatures as the reference pages show them; an extension of Griffe, see mkdocs.yml.
+"""Griffe extension that adapts docstrings and signatures for the reference pages; see mkdocs.yml.
 
-Griffe reads the source and does not know pydantic, so this adds the `__init__` of each model, with a parameter for each
-field. Griffe reads `Examples:` as a section of examples, and the docstrings have `Example:`.
+Griffe reads the source without pydantic, so this adds an `__init__` to each model, with a parameter for each field.
+Griffe expects `Examples:` as the section of examples, but the docstrings use `Example:`.
 """
 
 import re
@@ -25,21 +25,21 @@ from griffe import (
     Parameters,
 )
 
-_NO_NEWS = re.compile(r"_\w+|Frozen|BaseModel|ABC|Registered")
-"""Bases that tell a reader nothing."""
+_HIDDEN_BASES = re.compile(r"_\w+|Frozen|BaseModel|ABC|Registered")
+"""Base classes that the reference does not show."""
 _EXAMPLE = re.compile(r"^( *)Example:$", re.MULTILINE)
 
 
 class ReferencePages(Extension):
-    """Prepare docstrings and pydantic models."""
+    """Adapt docstrings and pydantic models."""
 
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:  # noqa: ARG002 - the signature of Griffe
-        """Mark the examples of a docstring as a section of examples."""
+        """Rename the section `Example:` to `Examples:`."""
         if obj.docstring is not None:
             obj.docstring.value = _EXAMPLE.sub(r"\1Examples:", obj.docstring.value)
 
     def on_package(self, *, pkg: Module, **kwargs: Any) -> None:  # noqa: ARG002 - the signature of Griffe
-        """Add `__init__` to the pydantic models of a package that define none."""
+        """Add `__init__` to pydantic models without one, and hide uninformative bases."""
         classes = list(_classes(pkg))
         for model in (found for found in classes if "__init__" not in found.members and _is_model(found)):
             parameters = [
@@ -49,11 +49,13 @@ class ReferencePages(Extension):
                 if isinstance(attribute, Attribute) and _is_field(attribute)
             ]
             by_name = {parameter.name: parameter for parameter in parameters}
-            itself = Parameter("self", annotation=None, kind=ParameterKind.positional_or_keyword, default=None)
-            init = Function("__init__", parameters=Parameters(itself, *by_name.values()), returns="None", parent=model)
+            self_parameter = Parameter("self", annotation=None, kind=ParameterKind.positional_or_keyword, default=None)
+            init = Function(
+                "__init__", parameters=Parameters(self_parameter, *by_name.values()), returns="None", parent=model
+            )
             model.set_member("__init__", init)
         for found in classes:
-            found.bases = [base for base in found.bases if not _NO_NEWS.fullmatch(str(base))]
+            found.bases = [base for base in found.bases if not _HIDDEN_BASES.fullmatch(str(base))]
 
 
 def _classes(scope: Module | Class) -> Iterator[Class]:
@@ -80,7 +82,7 @@ def _parameter(name: str, attribute: Attribute) -> Parameter:
         inner = annotation.slice
         annotation = inner.elements[0] if isinstance(inner, ExprTuple) else inner
     if isinstance(default, ExprCall) and default.canonical_path == "pydantic.Field":
-        given = {word.name: word.value for word in default.arguments if isinstance(word, ExprKeyword)}
-        factory = given.get("default_factory")
-        default = given.get("default", None if factory is None else ExprCall(factory, arguments=[]))
+        options = {option.name: option.value for option in default.arguments if isinstance(option, ExprKeyword)}
+        factory = options.get("default_factory")
+        default = options.get("default", None if factory is None else ExprCall(factory, arguments=[]))
     return Parameter(name, annotation=annotation, kind=ParameterKind.keyword_only, default=default)

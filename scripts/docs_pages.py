@@ -1,9 +1,9 @@
-"""Pages of the documentation site that are not files of `docs/`; a hook of MkDocs, see mkdocs.yml.
+"""MkDocs hook for pages of the site that are not files in `docs/`; see mkdocs.yml.
 
-README, CONTRIBUTING, CHANGELOG and the notebooks become pages, and the page of the commands is made from their help.
+README, CONTRIBUTING, CHANGELOG and the notebooks become pages, and the page of commands is generated from their help.
 
-Links are written for the repository, such as `docs/data.md` in README.md. On the site they lead to the page of that
-file, and any other file of the repository that a page links to is copied to the site.
+Links are written for the repository, such as `docs/data.md` in README.md. On the site they point to the page of that
+file. Any other linked file of the repository is copied to the site.
 """
 
 import json
@@ -28,7 +28,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "examples/README.md": "examples/index.md",
 }
-"""Pages by the files that they are made from; the notebooks are added to them."""
+"""Page for each source file; the notebooks are added at build time."""
 COMMANDS = "reference/commands.md"
 EXTERNAL = re.compile(r"[a-z]+:|//|#")
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
@@ -36,7 +36,7 @@ FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add the pages, and the files of the repository that pages link to."""
+    """Add the generated pages and the linked files of the repository."""
     texts = {page: (ROOT / source).read_text(encoding="utf-8") for source, page in PAGES.items()}
     for notebook in sorted((ROOT / "examples").glob("*.ipynb")):
         page = f"examples/{notebook.stem}.md"
@@ -55,7 +55,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - a hook
-    """Let links lead to pages of the site."""
+    """Convert links to pages of the site."""
 
     def on_site(link: re.Match[str]) -> str:
         before, target, after = link.groups()
@@ -75,14 +75,14 @@ def _links(markdown: str) -> list[str]:
 
 
 def _source(target: str, page: str) -> str:
-    """The file of the repository that a link on a page means."""
+    """Return the repository file that a link on a page points to."""
     by_page = {made: source for source, made in PAGES.items()}
     folder = posixpath.dirname(by_page.get(page, f"docs/{page}"))
     return posixpath.normpath(posixpath.join(folder, target.partition("#")[0]))
 
 
 def _cells(notebook: Path) -> Iterator[str]:
-    """A notebook as Markdown: its texts, its code and what the code printed."""
+    """Yield a notebook as Markdown: its texts, its code and its outputs."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     for number, cell in enumerate(cells):
         source = "".join(cell["source"])
@@ -95,7 +95,7 @@ def _cells(notebook: Path) -> Iterator[str]:
 
 
 def _commands() -> Iterator[str]:
-    """Each command with its arguments and options."""
+    """Yield each command with its arguments and options."""
     yield "# Commands"
     yield "Every command shows its help with `--help`."
     for name, app in (("nlp-inference", inference), ("nlp-training", training)):

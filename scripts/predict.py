@@ -1,7 +1,7 @@
 """Predict a file on all GPUs of a machine: `accelerate launch scripts/predict.py MODEL SOURCE OUTPUT`.
 
-Each process predicts a stretch of the documents on a device of its own; the first then joins what they wrote, in the
-order of the source. All documents are in memory; for more than that: docs/scale.md.
+Each process predicts a range of the documents on its own device. The first process then joins the outputs in the order
+of the source. All documents are held in memory; for larger files see docs/scale.md.
 """
 
 import shutil
@@ -20,24 +20,24 @@ from nlp_inference.files.records import to_json_line
 
 
 def numbered(item: Item, number: int) -> Item:
-    """An item without an id gets its number in the source, as if one process had read all of it."""
+    """Return the item; without an id, its number in the source becomes the id, as with a single process."""
     if isinstance(item, str):
         return {"id": str(number), "raw_text": item}
     return {"id": str(number), **item} if isinstance(item, Mapping) else item
 
 
 def main(
-    model: Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")],
-    source: Annotated[str, typer.Argument(help="As of nlp-inference predict.")],
-    output: Annotated[Path, typer.Argument(help="Where to write JSON Lines.")],
+    model: Annotated[str, typer.Argument(help="Model folder or Hub id.")],
+    source: Annotated[str, typer.Argument(help="Source file, as for nlp-inference predict.")],
+    output: Annotated[Path, typer.Argument(help="Output file in JSON Lines.")],
 ) -> None:
-    """Predict the share of this process, and join the shares."""
+    """Predict the share of this process and join the shares."""
     quiet_libraries()
     processes = PartialState()
     with open_source(source) as opened:
         items = [numbered(item, number) for number, item in enumerate(opened.items)]
     shares = [output.with_name(f"{output.name}.{number}") for number in range(processes.num_processes)]
-    with processes.main_process_first():  # which downloads, if it must
+    with processes.main_process_first():  # so that only one process downloads
         predictor = Predictor.from_pretrained(model, device=str(processes.device))
     with (
         processes.split_between_processes(items) as share,
@@ -47,10 +47,10 @@ def main(
             file.write(to_json_line(result) + "\n")
     processes.wait_for_everyone()
     if processes.is_main_process:
-        with output.open("wb") as whole:
+        with output.open("wb") as joined:
             for path in shares:
                 with path.open("rb") as part:
-                    shutil.copyfileobj(part, whole)
+                    shutil.copyfileobj(part, joined)
                 path.unlink()
     processes.destroy_process_group()
 

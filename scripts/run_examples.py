@@ -1,4 +1,4 @@
-"""Run the notebooks of examples/, and store what they print with `--write`."""
+"""Run the notebooks of examples/; `--write` stores their outputs."""
 
 import os
 import tempfile
@@ -14,9 +14,7 @@ _SECONDS = 900
 
 
 def main(
-    notebooks: Annotated[
-        list[Path] | None, typer.Argument(help="Notebooks; all of examples/ if none is given.")
-    ] = None,
+    notebooks: Annotated[list[Path] | None, typer.Argument(help="Notebooks; default: all of examples/.")] = None,
     *,
     write: Annotated[bool, typer.Option("--write", help="Store the outputs in the notebooks.")] = False,
 ) -> None:
@@ -29,7 +27,7 @@ def main(
 
 
 def run_notebook(path: Path) -> nbformat.NotebookNode:
-    """Return a notebook with the outputs of its cells: only what they print and return.
+    """Run a notebook and return it with the printed and returned outputs of its cells.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell fails.

@@ -1,4 +1,4 @@
-"""Load the model of `make quickstart` in a fresh process and show it at work on messy text."""
+"""Load the model of `make quickstart` in a new process and show its predictions on messy text."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +13,9 @@ MESSY_TEXTS = Path(__file__).with_name("messy_texts.txt")
 
 
 def main(
-    model: Annotated[Path, typer.Argument(help="The folder that training wrote.")] = Path("runs/quickstart/model"),
+    model: Annotated[Path, typer.Argument(help="Model folder.")] = Path("runs/quickstart/model"),
 ) -> None:
-    """Predict messy texts, show what was found on the raw text, and the raw text redacted."""
+    """Predict messy texts and show the spans on the raw text and the redacted text."""
     console = Console()
     quiet_libraries()
     predictor = Predictor.from_pretrained(model)

@@ -1,4 +1,4 @@
-"""Files that are there with all that is in them, or not at all."""
+"""Atomic writing of files."""
 
 import os
 from pathlib import Path
@@ -6,13 +6,13 @@ from uuid import uuid4
 
 
 def write_whole(path: Path, text: str, *, shared: bool = False) -> None:
-    """Write a file so that nobody ever reads half of it, whenever the process dies.
+    """Write a file atomically, so that no reader sees a partial file even if the process dies.
 
     Args:
-        path: of the file; its folder is made.
-        text: all that is to be in it.
-        shared: whether other processes may write it at the same time. The last one wins; what one leaves that dies
-            meanwhile is not taken away by the next.
+        path: the file; its folder is created.
+        text: the complete content.
+        shared: whether other processes may write it at the same time. The last one wins; the temporary file of a
+            process that dies is not removed.
 
     Example:
         >>> from tempfile import TemporaryDirectory

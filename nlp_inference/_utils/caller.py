@@ -13,9 +13,9 @@ _ADVICE = "PyTorch was not found"
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
-    """Issue a warning at the line outside this library and transformers that led here.
+    """Issue a warning at the innermost line outside this library and transformers.
 
-    Python's default filter then shows it once per line of the caller.
+    The default filter of Python then shows it once per line of the caller.
 
     Args:
         message: text of the warning.
@@ -37,10 +37,10 @@ def warn_caller(message: str, category: type[Warning]) -> None:
 
 @contextmanager
 def without_torch_advice() -> Iterator[None]:
-    """Drop the line by which transformers recommends PyTorch when this library imports it where there is none.
+    """Suppress the advice of transformers to install PyTorch when this library imports it without torch.
 
-    A service without torch is a supported installation. No logging level or environment variable is changed, and other
-    records pass. If other code imported transformers before, this does nothing.
+    An installation without torch is supported. No logging level or environment variable is changed, and other log
+    records pass. If transformers is already imported, this does nothing.
     """
     if "transformers" in sys.modules or ("torch" not in sys.modules and find_spec("torch") is not None):
         yield

@@ -1,4 +1,4 @@
-"""The cores of this machine, and what they are called."""
+"""The number and the name of the CPU cores of this machine."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def available_cores() -> int:
-    """The cores that this process may use.
+    """Return the number of cores that are available to this process.
 
     Example:
         >>> available_cores() >= 1
@@ -18,7 +18,7 @@ def available_cores() -> int:
 
 @cache
 def cpu_name() -> str:
-    """What the processor is called, as Linux says, or the kind that it is of.
+    """Return the name of the CPU that Linux reports, or its architecture.
 
     Example:
         >>> bool(cpu_name())
@@ -28,6 +28,6 @@ def cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    parts = [f"{key} {told[key]}" for key in ("CPU implementer", "CPU part") if key in told]  # what ARM has for a name
-    return told.get("model name") or platform.processor() or ", ".join([platform.machine(), *parts])
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    parts = [f"{key} {fields[key]}" for key in ("CPU implementer", "CPU part") if key in fields]  # ARM has no name
+    return fields.get("model name") or platform.processor() or ", ".join([platform.machine(), *parts])

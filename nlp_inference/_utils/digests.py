@@ -12,11 +12,11 @@ from nlp_inference.errors import ArtefactError
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _DIGITS = 12
-"""How many digits of a digest a message shows."""
+"""Number of digits of a digest in a message."""
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of what a file holds. It is always read: the name of a blob in the Hub's cache proves nothing.
+    """Return the SHA-256 of a file, which is always read: the name of a blob in the Hub cache proves nothing.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -31,7 +31,7 @@ def file_digest(path: Path) -> str:
 
 
 def short_digest(value: object) -> str:
-    """What a message shows of a value: the first digits of a digest, and anything else as it is.
+    """Shorten a digest for a message; return the string of any other value.
 
     Example:
         >>> short_digest("ab" * 32), short_digest("1.2.3")
@@ -42,15 +42,15 @@ def short_digest(value: object) -> str:
 
 
 def source_digest(cls: type) -> str:
-    """The SHA-256 of the source that defines `cls`.
+    """Return the SHA-256 of the source that defines `cls`.
 
-    What counts is the module that defines the class, since its functions and constants decide as much as the class
-    does, and the modules of the base classes that are its own: those below `Transform`, `PostTransform` or `Task`.
-    What a module imports does not count. Comments, docstrings and formatting do not change the digest, and neither
-    does, rare changes of its grammar apart, the version of Python.
+    The digest covers the entire module of the class, because its functions and constants affect the class, and the
+    modules of its base classes below `Transform`, `PostTransform` or `Task`. Imports of a module are not covered.
+    Comments, docstrings, formatting and (except for rare changes of the grammar) the version of Python do not change
+    the digest.
 
     Raises:
-        ArtefactError: the source cannot be read, as of a class that was typed at a prompt.
+        ArtefactError: the source cannot be read, as for a class that was defined at a prompt.
 
     Example:
         >>> from nlp_inference.transforms import CollapseWhitespace, Lowercase
@@ -70,7 +70,7 @@ def source_digest(cls: type) -> str:
 
 @lru_cache(maxsize=256)
 def module_digest(source: str) -> str:
-    """The SHA-256 of what the source of a module says, without comments, docstrings and formatting.
+    """Return the SHA-256 of the source of a module, without comments, docstrings and formatting.
 
     Example:
         >>> module_digest("x = 1  # one") == module_digest("x=1") != module_digest("x = 2")
@@ -81,7 +81,7 @@ def module_digest(source: str) -> str:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = node.body[_has_docstring(node) :]
         for name, value in list(ast.iter_fields(node)):
-            if value == [] or name == "ctx":  # dumped by some versions of Python only
+            if value == [] or name == "ctx":  # only some versions of Python dump these
                 delattr(node, name)
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Optional dependencies: one clear message with the pip command, instead of a bare ImportError."""
+"""Optional dependencies: an error message with the pip command instead of a bare ImportError."""
 
 import importlib
 import json
@@ -16,7 +16,7 @@ _UNKNOWN_SOURCE = " @ git+URL-OF-THE-REPOSITORY"
 
 
 def require(module: str, *, extra: str) -> ModuleType:
-    """Import `module` or say which extra of this distribution brings it.
+    """Import `module`, or raise an error that names the extra of this distribution that installs it.
 
     Args:
         module: dotted name of the module, such as `"torch"`.
@@ -41,11 +41,11 @@ def require_installed(modules: Sequence[str], *, extra: str) -> None:
     """Check that top-level modules are installed, without importing them.
 
     Args:
-        modules: their names.
+        modules: the names of the modules.
         extra: name of the extra in `pyproject.toml` that installs all of them.
 
     Raises:
-        MissingExtraError: one of them is not installed.
+        MissingExtraError: a module is not installed.
 
     Example:
         >>> require_installed(["json", "typing"], extra="train")
@@ -56,10 +56,10 @@ def require_installed(modules: Sequence[str], *, extra: str) -> None:
 
 
 def install_command(*extras: str) -> str:
-    """The command that installs this distribution with extras, from where it was installed.
+    """Return the command that installs this distribution with extras, from the source of the current installation.
 
     Args:
-        extras: their names in `pyproject.toml`.
+        extras: the names of the extras in `pyproject.toml`.
 
     Source: https://packaging.python.org/en/latest/specifications/direct-url/
 
@@ -80,13 +80,11 @@ def exit_on_missing_extra() -> Iterator[None]:
 
 
 def _missing(module: str, extra: str) -> MissingExtraError:
-    return MissingExtraError(
-        f"{module!r} is not installed and is needed here. Install it with: {install_command(extra)}"
-    )
+    return MissingExtraError(f"{module!r} is required but not installed. Install it with: {install_command(extra)}")
 
 
 def is_installed(module: str) -> bool:
-    """Whether a top-level module is installed. It is not imported.
+    """Return whether a top-level module is installed, without importing it.
 
     Example:
         >>> is_installed("json"), is_installed("no_such_module")
@@ -101,7 +99,7 @@ def is_installed(module: str) -> bool:
 
 
 def _installed_from() -> str:
-    """Nothing for a package index; otherwise ` @ ` and the URL of the repository, folder or archive."""
+    """Return ` @ ` and the URL of the repository, folder or archive; an empty string for a package index."""
     try:
         recorded = distribution(_DISTRIBUTION).read_text("direct_url.json")
     except PackageNotFoundError:

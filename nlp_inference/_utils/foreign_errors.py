@@ -1,4 +1,4 @@
-"""Errors of other libraries: those of reading saved files as one that names the file, and those of lack of memory."""
+"""Errors of other libraries: conversion to errors that name the file, and detection of out-of-memory errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,16 +8,16 @@ from nlp_inference.errors import ArtefactError, NlpInferenceError
 
 @contextmanager
 def as_artefact_errors(what: str) -> Iterator[None]:
-    """Raise whatever a library raises in this block as an `ArtefactError`; what this library raises stays as it is.
+    """Convert the errors of other libraries in this block to `ArtefactError`; errors of this library are unchanged.
 
-    A panic in the Rust code of `tokenizers` or `safetensors` is no `Exception`, and would pass every `except Exception`
-    on its way up. Source: https://pyo3.rs/main/doc/pyo3/panic/struct.panicexception
+    A panic in the Rust code of `tokenizers` or `safetensors` is not an `Exception`, so `except Exception` does not
+    catch it. Source: https://pyo3.rs/main/doc/pyo3/panic/struct.panicexception
 
     Args:
-        what: what is being read, to begin the message with.
+        what: the object that is read, for the beginning of the message.
 
     Raises:
-        ArtefactError: something in the block failed.
+        ArtefactError: the block raised an error.
 
     Example:
         >>> with as_artefact_errors("tokenizer.json of 'model'"):
@@ -39,10 +39,10 @@ _NO_MEMORY = ("out of memory", "allocate memory", "bad_alloc", "alloc_failed")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a backend had not the memory for what it was asked.
+    """Return whether a backend ran out of memory.
 
-    torch on a GPU says `CUDA out of memory`, on a CPU `DefaultCPUAllocator: can't allocate memory`, cuBLAS
-    `CUBLAS_STATUS_ALLOC_FAILED`, ONNX Runtime `Failed to allocate memory` or `std::bad_alloc`.
+    The messages are `CUDA out of memory` (torch on a GPU), `DefaultCPUAllocator: can't allocate memory` (torch on a
+    CPU), `CUBLAS_STATUS_ALLOC_FAILED` (cuBLAS), and `Failed to allocate memory` or `std::bad_alloc` (ONNX Runtime).
 
     Example:
         >>> is_out_of_memory(RuntimeError("CUDA out of memory. ...")), is_out_of_memory(KeyError("a"))

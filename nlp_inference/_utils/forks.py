@@ -1,8 +1,8 @@
-"""Forks: what other threads hold when a process is forked stays held in the child, where nobody releases it.
+"""Fork safety: prevention of deadlocks in a forked process.
 
-Only the thread that forks lives on in the child. A lock that another thread held, in Python or in a native library
-(oneDNN's cache of primitives, a tokenizer, ONNX Runtime), is never released there, and the child waits forever. So a
-fork waits until no thread is inside `native_code()`, and the locks of this library are new in the child.
+Only the thread that forks continues in the child. A lock that another thread held, in Python or in a native library
+(the primitive cache of oneDNN, a tokenizer, ONNX Runtime), is never released there, so that the child waits forever.
+Therefore a fork waits until no thread is inside `native_code()`, and the locks of this library are new in the child.
 
 Source: https://docs.python.org/3/library/os.html#os.register_at_fork
 """
@@ -16,7 +16,7 @@ from weakref import WeakSet
 from nlp_inference.errors import ForkedProcessError
 
 LONGEST_WAIT = 60.0
-"""Seconds that a fork waits for the native code of other threads; after that the child refuses to predict."""
+"""Seconds that a fork waits for the native code of other threads; after that, the child cannot predict."""
 
 
 class ForkSafeLock:
@@ -41,27 +41,27 @@ class ForkSafeLock:
         self._lock.release()
 
     def renew(self) -> None:
-        """Forget who held it; called in the child."""
+        """Replace the lock by a free one; called in the child."""
         self._lock = threading.Lock()
 
 
 class _State:
-    """What this process knows of its threads and forks."""
+    """State of the threads and forks of this process."""
 
     def __init__(self) -> None:
         self.locks: WeakSet[ForkSafeLock] = WeakSet()
-        self.forks = 0  # between the first process and this one
+        self.forks = 0  # number of forks between the first process and this one
         self.incomplete = False  # whether native code was running when this process was forked
         self.begin()
 
     def begin(self) -> None:
         self.changed = threading.Condition()
-        self.inside = 0  # threads in native code
-        self.forking = 0  # threads that wait to fork, or do
+        self.inside = 0  # number of threads in native code
+        self.forking = 0  # number of threads that fork or wait to fork
 
     @property
     def depth(self) -> int:
-        """How many times this thread is inside."""
+        """The nesting depth of `native_code` in this thread."""
         return getattr(_THREAD, "depth", 0)
 
 
@@ -70,16 +70,16 @@ _STATE = _State()
 
 
 def generation() -> int:
-    """The number of forks between the first process and this one, as far as this module has seen them.
+    """Return the number of forks between the first process and this one since `register` was called.
 
-    Threads, and what belongs to them, are those of one generation. A process id may come again, this number does not.
+    Threads and their resources belong to one generation. A process id may be reused, this number is not.
     """
     register()
     return _STATE.forks
 
 
 def check_fork() -> None:
-    """Raise an error if this process cannot predict because of how it was forked.
+    """Raise an error if this process was forked in a state in which it cannot predict.
 
     Raises:
         ForkedProcessError: native code was running in another thread of the parent, and did not end in time.
@@ -94,7 +94,7 @@ def check_fork() -> None:
 
 @contextmanager
 def native_code() -> Iterator[None]:
-    """Hold off forks of this process by other threads; a fork in progress is waited for. May be nested."""
+    """Delay forks of this process by other threads while the block runs, after a fork in progress. May be nested."""
     state, depth = _STATE, _STATE.depth
     if not depth:
         with state.changed:
@@ -112,9 +112,9 @@ def native_code() -> Iterator[None]:
 
 
 def register() -> None:
-    """Have forks wait, from the first lock or Predictor on; nothing happens when this module is imported."""
+    """Register the fork hooks once, for the first lock or Predictor; importing this module has no effect."""
     with suppress(IndexError):
-        _HOOKS.pop()()  # by one thread only
+        _HOOKS.pop()()  # pop is atomic, so only one thread registers
 
 
 def _register_at_fork() -> None:
@@ -126,7 +126,7 @@ _HOOKS = [_register_at_fork]
 
 
 def _before() -> None:
-    """Wait until no other thread is in native code. A thread that forks is in Python code itself."""
+    """Wait until no other thread is in native code. The thread that forks is itself in Python code."""
     with _STATE.changed:
         _STATE.forking += 1
         _STATE.inside -= int(_STATE.depth > 0)

@@ -1,6 +1,7 @@
-"""Functions of upper rooms that methods of lower ones offer, such as `Document._repr_html_`.
+"""Late binding of functions of higher-level packages that lower-level methods call, as in `Document._repr_html_`.
 
-The top of the package says where each function is. It is imported on the first call, so that imports run downward only.
+The package `__init__` binds the functions by name. They are imported on the first call, so that imports run downward
+only.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,16 +10,16 @@ from typing import Any
 
 from nlp_inference._utils.named_objects import import_object
 
-_PLACES: dict[str, str] = {}
+_PATHS: dict[str, str] = {}
 
 
-def bind(places: Mapping[str, str]) -> None:
-    """Say where functions are.
+def bind(paths: Mapping[str, str]) -> None:
+    """Bind names to functions.
 
     Args:
-        places: `module:function` by name.
+        paths: `module:function` by name.
     """
-    _PLACES.update(places)
+    _PATHS.update(paths)
 
 
 @cache
@@ -30,5 +31,5 @@ def bound(name: str) -> Callable[..., Any]:
         >>> bound("square_root")(9)
         3.0
     """
-    found: Callable[..., Any] = import_object(_PLACES[name])
+    found: Callable[..., Any] = import_object(_PATHS[name])
     return found

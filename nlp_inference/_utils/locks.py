@@ -1,4 +1,4 @@
-"""Exclusive locks: one process at a time writes an output, and the lock of a process that died is free."""
+"""Exclusive locks, with which one process at a time writes an output; a process that dies releases its lock."""
 
 import errno
 import os
@@ -20,13 +20,13 @@ _UNSUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 _OWNER_BYTES = 4096
 
 _held: set[int] = set()
-"""Descriptors of the locks of this process."""
+"""File descriptors of the locks of this process."""
 
 if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int) -> None:
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # no process can read a locked byte: lock one after the content
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # a locked byte cannot be read, so lock one after the content
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
 else:
@@ -40,10 +40,10 @@ class LockOwner(BaseModel):
     """The process that holds a lock, as the lock file describes it.
 
     Args:
-        pid: of the process.
-        host: name of its machine.
-        since: when it acquired the lock, in UTC.
-        purpose: what it does, such as `training`.
+        pid: the process id.
+        host: the name of its machine.
+        since: the time at which it acquired the lock, in UTC.
+        purpose: the purpose of the process, such as `training`.
 
     Example:
         >>> print(LockOwner(pid=7, host="gpu-3", since="2025-11-29T10:00:00Z", purpose="training"))
@@ -61,18 +61,18 @@ class LockOwner(BaseModel):
 
 @contextmanager
 def exclusive_lock(path: Path, *, purpose: str) -> Iterator[None]:
-    """Hold a lock file while the block runs; never wait for another process.
+    """Hold a lock file while the block runs; fail immediately if another process holds it.
 
-    The operating system holds the lock (`flock`, on Windows `msvcrt.locking`), not the existence of the file: the lock
-    of a process that died, however it died, is free. Forked children do not inherit it. On a file system without locks
-    the block runs without one, after a warning; on a network file system the lock is as good as that system's.
+    The lock is a lock of the operating system (`flock`, on Windows `msvcrt.locking`), not the existence of the file, so
+    a process that dies in any way releases it. Forked children do not inherit it. On a file system without locks, the
+    block runs without a lock after a warning; on a network file system the guarantees are those of that system.
 
     Args:
         path: the lock file; it is created, with its folder, and removed afterwards.
-        purpose: what the process does, for the message that others get.
+        purpose: the purpose of this process, for the message in other processes.
 
     Raises:
-        OutputLockedError: another process, or another thread of this one, holds the lock; the message names it.
+        OutputLockedError: another process, or another thread of this process, holds the lock; the message names it.
         OSError: the lock file cannot be created.
 
     Example:
@@ -92,13 +92,13 @@ def exclusive_lock(path: Path, *, purpose: str) -> Iterator[None]:
         _write_owner(descriptor, purpose)
         yield
     finally:
-        if descriptor in _held:  # this is not a forked child
+        if descriptor in _held:  # false in a forked child
             _held.remove(descriptor)
             _release(path, descriptor)
 
 
 def _acquire(path: Path) -> int:
-    """Open and lock the file. Its last owner may remove it in between: then the next file of that name is tried."""
+    """Open and lock the file; try again if its last owner removes it in between."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -108,7 +108,7 @@ def _acquire(path: Path) -> int:
         except OSError as error:
             if error.errno in _UNSUPPORTED:
                 warnings.warn(
-                    f"{str(path)!r} is on a file system without locks: no other process may write there meanwhile",
+                    f"{str(path)!r} is on a file system without locks: no other process must write there meanwhile",
                     stacklevel=4,
                 )
                 return descriptor
@@ -123,7 +123,7 @@ def _acquire(path: Path) -> int:
 
 
 def _release(path: Path, descriptor: int) -> None:
-    if sys.platform == "win32":  # an open file cannot be removed there
+    if sys.platform == "win32":  # Windows cannot remove an open file
         os.close(descriptor)
         with suppress(OSError):
             path.unlink()
@@ -135,7 +135,7 @@ def _release(path: Path, descriptor: int) -> None:
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
-    """Whether the open file still has this path."""
+    """Return whether the open file still has this path."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -150,7 +150,7 @@ def _write_owner(descriptor: int, purpose: str) -> None:
 
 
 def _owner(path: Path) -> str:
-    """What the lock file says of its owner; it has said nothing yet for a moment after it was locked."""
+    """Return the owner in the lock file, which is empty for a moment after it is locked."""
     try:
         with path.open("rb") as file:
             return str(LockOwner.model_validate_json(file.read(_OWNER_BYTES)))
@@ -160,7 +160,7 @@ def _owner(path: Path) -> str:
 
 @cache
 def _release_in_children() -> None:
-    """Close the descriptors in forked children, which share the lock: a child may outlive its parent."""
+    """Close the descriptors in forked children, which share the lock and may outlive their parent."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_close_all)
 

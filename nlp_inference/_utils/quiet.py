@@ -1,4 +1,4 @@
-"""For commands that talk to a person: no walls of log from the libraries, and warnings on a line each."""
+"""Output of commands: no log messages of other libraries, and one line per warning."""
 
 import os
 import warnings
@@ -9,12 +9,12 @@ from rich.console import Console
 
 
 def quiet_imports() -> None:
-    """Before transformers is imported: it says at once that there is no torch, also where none is needed."""
+    """Silence transformers before it is imported, because it warns on import if torch is not installed."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
 def quiet_libraries() -> None:
-    """Let transformers report errors only, without bars of its own; a library user keeps the libraries' settings."""
+    """Let transformers report only errors, without progress bars; called by commands only, not by the library."""
     import transformers
     from transformers.utils.logging import disable_progress_bar
 
@@ -24,9 +24,9 @@ def quiet_libraries() -> None:
 
 @contextmanager
 def one_line_warnings(messages: Console) -> Iterator[None]:
-    """Show the warnings that come up without the lines of code that Python puts around them."""
+    """Show warnings on one line each, without the source line that Python adds."""
 
-    def show(  # as `warnings.showwarning` is called, by position
+    def show(  # the positional signature of `warnings.showwarning`
         message: Warning | str, category: type[Warning], _file: str, _line: int, *_: object
     ) -> None:
         text = f"{category.__name__}: {' '.join(str(message).split())}"

@@ -1,4 +1,4 @@
-"""Files of a saved model, which may come from a stranger: regular files of bounded size, and nothing else."""
+"""Checks of the files of a saved model, which may be untrusted: regular files of bounded size only."""
 
 import stat
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ CONFIG_BYTES = 32 * 2**20
 """Largest `config.json`, `processor_config.json` or other configuration file that is read."""
 
 SETTINGS_BYTES = 512 * 2**20
-"""Largest vocabulary, template, index or source file that is read; those of the largest tokenizers have 70 MB."""
+"""Largest vocabulary, template, index or source file that is read; the largest tokenizers have 70 MB."""
 
 _CONFIGS = ("config.json", "processor_config.json", "tokenizer_config.json", "generation_config.json")
 SETTINGS_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".py")
@@ -26,17 +26,17 @@ _KINDS = (
 
 
 def check_saved_files(folder: Path, patterns: Iterable[str]) -> None:
-    """Check every file that loading may open, before any is opened. Files that do not exist pass.
+    """Check every file that loading may open, before any file is opened. Files that do not exist are skipped.
 
-    A device such as `/dev/zero` never ends and a named pipe blocks whoever opens it, whatever library that is. Symbolic
-    links are followed, as the cache of the Hub consists of them.
+    A device such as `/dev/zero` never ends, and a named pipe blocks every library that opens it. Symbolic links are
+    followed, because the Hub cache consists of them.
 
     Args:
         folder: the saved model.
-        patterns: names of files, which may hold wildcards, or paths of single files in sub-folders.
+        patterns: names of files, which may contain wildcards, or paths of single files in subfolders.
 
     Raises:
-        ArtefactError: one is not a regular file, or larger than any that was saved.
+        ArtefactError: a file is not a regular file, or exceeds the size limit.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -65,21 +65,21 @@ def check_saved_file(path: Path) -> None:
     most = CONFIG_BYTES if path.name in _CONFIGS else SETTINGS_BYTES
     if path.suffix in SETTINGS_SUFFIXES and found.st_size > most:
         raise ArtefactError(
-            f"{str(path)!r} has {found.st_size} bytes, but at most {most} are read of such a file; save or fetch the "
-            "model again, or move the file elsewhere if it is not part of the model"
+            f"{str(path)!r} has {found.st_size} bytes; the limit of such a file is {most}. Save or fetch the model "
+            "again, or remove the file from the folder if it is not part of the model"
         )
 
 
 def read_saved_file(path: Path, *, most: int = CONFIG_BYTES) -> bytes:
-    """Read a whole regular file of bounded size.
+    """Read a complete regular file of bounded size.
 
     Args:
         path: the file.
-        most: bytes that are read at most.
+        most: size limit in bytes.
 
     Raises:
-        FileNotFoundError: it does not exist.
-        ArtefactError: it is not a regular file, is larger, or cannot be read.
+        FileNotFoundError: the file does not exist.
+        ArtefactError: the file is not a regular file, is larger, or cannot be read.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -99,6 +99,6 @@ def read_saved_file(path: Path, *, most: int = CONFIG_BYTES) -> bytes:
         raise ArtefactError(f"{str(path)!r} cannot be read: {error.strerror}; save or fetch the model again") from error
     if len(content) > most:
         raise ArtefactError(
-            f"{str(path)!r} is larger than the {most} bytes that are read of such a file; save or fetch the model again"
+            f"{str(path)!r} is larger than the limit of {most} bytes for such a file; save or fetch the model again"
         )
     return content

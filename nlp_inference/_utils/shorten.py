@@ -1,8 +1,8 @@
-"""What a message shows of a long value."""
+"""Shortening of long values in messages."""
 
 
 def shorten(shown: str, *, width: int) -> str:
-    """What fits into `width` characters.
+    """Shorten a string to `width` characters.
 
     Example:
         >>> shorten("Ana lives in Rome", width=12), shorten("Ana", width=12)

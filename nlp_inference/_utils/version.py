@@ -1,4 +1,4 @@
-"""The version of the installed distribution, which holds both packages."""
+"""The version of the installed distribution, which contains both packages."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -6,7 +6,7 @@ DISTRIBUTION = "nlp-inference"
 
 
 def distribution_version() -> str:
-    """Return the version in the metadata of the distribution; `unknown` if it runs from a tree that is not installed.
+    """Return the version of the installed distribution, or `unknown` if it is not installed.
 
     Example:
         >>> isinstance(distribution_version(), str)

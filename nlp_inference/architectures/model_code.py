@@ -1,4 +1,4 @@
-"""The source of a user's model class: which files define it, and whether they are those that a model was saved with."""
+"""The source of a custom model class: the files that define it, and the check of these files after saving."""
 
 import hashlib
 import json
@@ -14,16 +14,16 @@ from nlp_inference._utils.saved_files import read_saved_file
 from nlp_inference.errors import ArtefactError
 
 _LIBRARIES = frozenset({"torch", "transformers"})
-"""What a model class of theirs does is decided by their version, which the fingerprint holds too."""
+"""Libraries whose model classes depend on their version, which the fingerprint also records."""
 
 
 def with_imports(source: Path) -> list[Path]:
-    """A file and those that it imports relatively, directly or not."""
+    """Return a file and its direct and indirect relative imports."""
     return [source, *map(Path, dict.fromkeys(get_relative_import_files(source)))]
 
 
 def sources_in(folder: Path) -> list[Path]:
-    """The files of an artefact that define the model class which its `config.json` names, if it came with its source.
+    """Return the source files of the model class that `config.json` of an artefact names, if they were saved with it.
 
     Raises:
         ArtefactError: `config.json` cannot be read.
@@ -38,10 +38,10 @@ def sources_in(folder: Path) -> list[Path]:
 
 
 def class_digest(model: type) -> str | None:
-    """The SHA-256 of the source of a model class, without comments and formatting; see `module_digest`.
+    """Return the SHA-256 of the source of a model class, without comments and formatting; see `module_digest`.
 
-    What counts is the file that defines it, and what that imports relatively. `None` for a class of torch or
-    transformers, and for one whose source cannot be read.
+    The digest covers the file that defines the class, and its relative imports. It is `None` for a class of torch or
+    transformers, and for a class whose source cannot be read.
 
     Example:
         >>> from transformers import BertModel
@@ -55,29 +55,29 @@ def class_digest(model: type) -> str | None:
 
 
 def check_sources(folder: Path, saved: str | None, *, source: str) -> None:
-    """Compare the code of a model class with that which the model was saved with, before it runs.
+    """Compare the code of a model class with the code at the time of saving, before it runs.
 
     Args:
         folder: the artefact.
-        saved: what `class_digest` said when it was saved; `None` checks nothing.
-        source: of the model, for the message.
+        saved: the saved result of `class_digest`; `None` checks nothing.
+        source: the location of the model, for the message.
 
     Raises:
-        ArtefactError: it is other code, or there is none.
+        ArtefactError: the code differs, or is missing.
     """
     files = sources_in(folder)
     found = _digest(files)
     if saved is not None and found != saved:
         named = ", ".join(repr(path.name) for path in files) or "no file"
         raise ArtefactError(
-            f"the code of the model class of {source!r} ({named}) is not what was saved with it, and was not run: its "
-            f"digest is {short_digest(found)}, but processor_config.json names {short_digest(saved)}; fetch the model "
-            "again, or save it with the class as it is now"
+            f"the code of the model class of {source!r} ({named}) is not the code that was saved with it, and was not "
+            f"run: its digest is {short_digest(found)}, but processor_config.json names {short_digest(saved)}; fetch "
+            "the model again, or save it with the current class"
         )
 
 
 def changed_source(model: type, saved: str | None) -> list[str]:
-    """Name a class that is not what it was when a model was saved with it, as `Fingerprint.changes` does."""
+    """Describe the change of a class since a model was saved with it, in the form of `Fingerprint.changes`."""
     found = class_digest(model)
     if None in (saved, found) or saved == found:
         return []
@@ -85,7 +85,7 @@ def changed_source(model: type, saved: str | None) -> list[str]:
 
 
 def _digest(files: Iterable[Path]) -> str | None:
-    """Of what the files say, whatever they are called; `None` if there is none, or one is no Python."""
+    """Return the digest of the files, independent of their names; `None` if there is no file or one is not Python."""
     try:
         parts = sorted({module_digest(path.read_text(encoding="utf-8")) for path in files})
     except (OSError, SyntaxError, ValueError):

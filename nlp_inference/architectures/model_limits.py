@@ -1,4 +1,4 @@
-"""The limits of a torch model, read off its modules: how many tokens its embeddings know, and how many positions."""
+"""The limits of a torch model, computed from its modules: the size of its vocabulary, and its number of positions."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from transformers import PreTrainedConfig
 from nlp_inference.architectures.input_limits import ModelLimits
 
 _POSITIONS = frozenset({"position_embeddings", "position_embedding", "wpe", "embed_positions", "positions_embed"})
-"""What families call the embeddings of absolute positions."""
+"""Attribute names of the absolute position embeddings in different families."""
 
 
 def model_limits(model: nn.Module) -> ModelLimits:
-    """The limits of a model, on any device, also `meta`.
+    """Return the limits of a model on any device, including `meta`.
 
-    Models with relative or rotary positions have no table of positions; what their configuration says is then what they
-    were trained for.
+    Models with relative or rotary positions have no table of positions; their configuration then states the number of
+    positions for which they were trained.
 
     Example:
         >>> from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
@@ -43,8 +43,8 @@ def _vocabulary(model: nn.Module) -> int | None:
 
 
 def _positions(module: nn.Module) -> list[int]:
-    """The numbers of positions that a module can look up."""
-    children = {**module._modules, **module._buffers}  # noqa: SLF001 - direct ones only, by name
+    """Return the sizes of the position tables of a module."""
+    children = {**module._modules, **module._buffers}  # noqa: SLF001 - direct children by name
     return [
         found
         for name in _POSITIONS & children.keys()
@@ -53,7 +53,7 @@ def _positions(module: nn.Module) -> list[int]:
 
 
 def _rows(table: Any, *, position_ids: Any) -> int | None:
-    """The positions of a table: some of its rows are never used, as those up to that of padding in RoBERTa."""
+    """Return the usable positions of a table; RoBERTa, for example, does not use the rows up to the padding row."""
     if isinstance(table, torch.Tensor):
         return table.shape[-2] if table.dim() >= 2 else None
     weight = getattr(table, "weight", None)
@@ -66,5 +66,5 @@ def _rows(table: Any, *, position_ids: Any) -> int | None:
 
 
 def _grows(table: Any) -> bool:
-    """Whether it makes its sinusoids longer when they are needed."""
+    """Return whether the table extends its sinusoids on demand."""
     return hasattr(table, "make_weights")

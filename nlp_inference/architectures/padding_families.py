@@ -1,16 +1,17 @@
-"""Families of transformers whose outputs depend on padding, whatever the attention mask says."""
+"""Families of transformers whose outputs depend on padding despite the attention mask."""
 
 from torch import nn
 
 _MIXING = frozenset({"bigbird_pegasus", "canine", "convbert", "fnet", "funnel", "nystromformer", "reformer", "yoso"})
-"""By `model_type`: pooling or convolution over neighboring tokens, a Fourier transform or landmarks over all."""
+"""Values of `model_type` of families with pooling or convolution over neighboring tokens, or with a Fourier transform
+or landmarks over all tokens."""
 
 
 def mixes_padding(model: nn.Module) -> bool:
-    """Whether a model is of a family that is known to mix padding into its outputs.
+    """Return whether a model belongs to a family that is known to mix padding into its outputs.
 
-    Other families are tested when they are loaded; see `nlp_inference.backends.padding`. BigBird belongs to them with
-    block-sparse attention, which it has for long rows only.
+    Other families are tested after loading; see `nlp_inference.backends.padding`. BigBird mixes padding only with
+    block-sparse attention, which it uses for long rows only.
 
     Example:
         >>> from transformers import BertConfig, BertModel

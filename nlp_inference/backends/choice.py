@@ -1,4 +1,4 @@
-"""Which backend runs a model, which of its files that needs, and how it is loaded."""
+"""Choice of the backend and the precision of a model, and loading of the backend."""
 
 import json
 from contextlib import suppress
@@ -14,20 +14,21 @@ from nlp_inference.tasks import Task
 
 
 def choose_backend(name_or_path: str | Path, *, backend: str, dtype: str | None) -> str:
-    """Which backend to load a model with.
+    """Return the name of the backend that loads a model.
 
-    `auto` goes through the backends by their `auto_rank` and takes the first one that is installed and whose model is
-    there: torch, whose predictions were scored; then ONNX Runtime; then OpenVINO. Of a model on the Hub it is not known
-    what there is; there it takes torch if it is installed, and ONNX Runtime otherwise and for `int8`.
+    `auto` tries the backends in the order of their `auto_rank` and chooses the first one that is installed and whose
+    files the folder contains: torch, whose predictions were scored; then ONNX Runtime; then OpenVINO. The files of a
+    model on the Hub are not known in advance; there `auto` chooses torch if it is installed, and ONNX Runtime otherwise
+    and for `int8`.
 
     Args:
-        name_or_path: a folder or a Hub id, of which nothing is fetched yet.
-        backend: what the user asked for.
-        dtype: the precision that the user asked for; `None` is whichever the model has, see `choose_dtype`.
+        name_or_path: a folder or a Hub id, which is not downloaded.
+        backend: the name of a backend, or `auto`.
+        dtype: the requested precision; `None` accepts any precision that the model has, see `choose_dtype`.
 
     Raises:
-        InvalidSpecError: there is no such backend, or `auto` knows none that runs this precision.
-        MissingExtraError: the backend is not installed, and the folder holds nothing for another one.
+        InvalidSpecError: the backend does not exist, or `auto` finds none that runs this precision.
+        MissingExtraError: the backend is not installed, and the folder has no files for another one.
 
     Example:
         >>> choose_backend("org/model", backend="auto", dtype="int8")
@@ -38,32 +39,32 @@ def choose_backend(name_or_path: str | Path, *, backend: str, dtype: str | None)
     folder = _folder(name_or_path)
     able = [one for one in _auto_order() if dtype is None or dtype in one.tolerances]
     installed = [one for one in able if one.is_installed()]
-    for wanted in (dtype, None):  # a backend of which another precision is there says which one that is
+    for wanted in (dtype, None):  # loading another precision then fails with a message that names the available ones
         if found := next((one for one in installed if one.holds(folder, dtype=wanted)), None):
             return found.name
     usual = next((one for one in able if one.auto_unseen), None)
     if usual is None:
         raise InvalidSpecError(
-            f"the precision is {dtype!r}, which no backend of {AUTO!r} runs; they run "
+            f"the precision is {dtype!r}, which no backend of {AUTO!r} runs; use one of "
             f"{', '.join(dict.fromkeys(one for descriptor in _auto_order() for one in descriptor.tolerances))}"
         )
     if not usual.is_installed():
         raise MissingExtraError(
-            f"{usual.modules[0]!r} is not installed, and {str(name_or_path)!r} holds no exported model, which would "
-            f"need none. Install it with: {install_command(usual.extra or usual.name)}, or export the model where it "
-            "was trained: nlp-training export RUN"
+            f"{usual.modules[0]!r} is not installed, and {str(name_or_path)!r} has no exported model, which would run "
+            f"without it. Install it with: {install_command(usual.extra or usual.name)}, or export the model where "
+            "it was trained: nlp-training export RUN"
         )
     return usual.name
 
 
 def choose_dtype(name_or_path: str | Path, *, backend: str, dtype: str | None) -> str:
-    """Which precision to load a model in.
+    """Return the precision in which to load a model.
 
     Args:
-        name_or_path: a folder, or a Hub id, of which nothing may be fetched yet.
-        backend: what runs the model.
-        dtype: the precision that the user asked for, which is taken; `None` takes the first one that the folder was
-            exported in, where the backend runs exported models, and `float32` otherwise.
+        name_or_path: a folder, or a Hub id, which is not downloaded.
+        backend: the name of the backend.
+        dtype: the requested precision, which is returned. `None` selects the first precision to which the model was
+            exported if the backend runs exported models, and `float32` otherwise.
 
     Example:
         >>> choose_dtype("org/model", backend="torch", dtype=None)
@@ -76,7 +77,7 @@ def choose_dtype(name_or_path: str | Path, *, backend: str, dtype: str | None) -
 
 
 def saved_dtype(folder: Path) -> str:
-    """The precision in which the weights of a folder were saved, as its `config.json` says; `float32` if it does not.
+    """Return the precision of the saved weights that `config.json` states, or `float32` if it states none.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -85,33 +86,35 @@ def saved_dtype(folder: Path) -> str:
         ...     saved_dtype(Path(folder))
         'bfloat16'
     """
-    with suppress(FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):  # loading says it better
+    # Loading the model reports an invalid config.json with a better message.
+    with suppress(FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):
         config = json.loads(read_saved_file(folder / "config.json"))
         return str(config.get("dtype") or config.get("torch_dtype") or "float32")
     return "float32"
 
 
 def runs_exports(backend: str) -> bool:
-    """Whether a backend runs exported models and not the weights, so that a model has precisions to choose from."""
+    """Return whether a backend runs exported models, which have several precisions, rather than the weights."""
     return find_backend(backend).exported is not None
 
 
 def exported_on_hub(settings: Path, *, backend: str) -> str | None:
-    """The first precision that a model was exported in, as the fingerprint in its `processor_config.json` says.
+    """Return the first precision to which a model was exported, from the fingerprint in `processor_config.json`.
 
     Args:
         settings: a folder with the settings of the model, such as a download without the exported files.
-        backend: what runs the model.
+        backend: the name of the backend.
     """
     files = find_backend(backend).exported
-    with suppress(FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):  # the processor says it better
+    # Loading the processor reports an invalid processor_config.json with a better message.
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         named = json.loads(read_saved_file(settings / "processor_config.json"))["fingerprint"]["exports"]
         return next(iter(files.named_by(named)), None) if files is not None else None
     return None
 
 
 def backend_files(backend: str, *, dtype: str) -> tuple[str, ...]:
-    """Patterns of the files that a backend needs of an artefact, beside its settings."""
+    """Return patterns of the artefact files that a backend needs in addition to the settings."""
     return find_backend(backend).files(dtype)
 
 
@@ -128,17 +131,17 @@ def load_backend(
     """Load the model of an artefact.
 
     Args:
-        backend: the name of what runs it.
+        backend: the name of the backend.
         folder: the artefact.
-        task: what the model must be for.
+        task: the task that the model must fit.
         device: such as `"cpu"` or `"cuda:1"`; `None` lets the backend choose.
         dtype: the precision.
-        fingerprint: what the processor says of the files it was saved with; `None` checks nothing.
+        fingerprint: the processor's record of the files with which it was saved; `None` checks nothing.
         trust_remote_code: whether the code of a model class that was saved with the weights may run.
 
     Raises:
         MissingExtraError: the backend is not installed.
-        ArtefactError: the model cannot be loaded, or is not the one that the processor was saved with.
+        ArtefactError: the model cannot be loaded, or is not the one with which the processor was saved.
     """
     descriptor = find_backend(backend)
     descriptor.require()

@@ -1,4 +1,4 @@
-"""Descriptors of backends: one for each, found by name, from this package or from an installed one."""
+"""Descriptors of the backends of this package and of installed packages, found by name."""
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
@@ -16,16 +16,16 @@ from nlp_inference.processor.fingerprint import Fingerprint
 from nlp_inference.tasks import Task
 
 AUTO = "auto"
-"""The name that lets `choose_backend` choose."""
+"""The backend name for which `choose_backend` makes the choice."""
 
 REFERENCE = "torch"
-"""The backend that runs the weights as the evaluation of training scored them."""
+"""The backend that the evaluation during training uses."""
 
 ENTRY_POINTS = "nlp_inference.backends"
 """The entry point group in which installed packages declare their descriptors."""
 
 GOLDEN_FILE = "golden.json"
-"""The golden records of the weights. The golden records of an exported model are next to its files."""
+"""File of the golden records of the weights. The golden records of an exported model are next to its files."""
 
 BUILT_IN = MappingProxyType(
     {
@@ -34,13 +34,13 @@ BUILT_IN = MappingProxyType(
         "torch": "nlp_inference.backends.torch_files:TORCH",
     }
 )
-"""Where the descriptors of this package are, as `module:attribute`. These modules import no backend."""
+"""The descriptors of this package, as `module:attribute`. These modules import no backend."""
 
 _logger = logging.getLogger(__name__)
 
 
 class Tolerance(NamedTuple):
-    """Two logits agree if they differ by `absolute + relative * |recorded|` at most, two scores by `score` at most."""
+    """The greatest allowed differences: of logits `absolute + relative * |recorded|`, of scores `score`."""
 
     absolute: float
     relative: float
@@ -51,21 +51,23 @@ FLOAT32_TOLERANCE = Tolerance(1e-3, 1e-3, 1e-3)
 FLOAT16_TOLERANCE = Tolerance(3e-2, 2e-2, 5e-2)
 BFLOAT16_TOLERANCE = Tolerance(2.5e-1, 5e-2, 2e-1)
 INT8_TOLERANCE = Tolerance(1.0, 5e-2, 3e-1)
-"""Whole numbers, spans and labels have none. Why these: one rounding costs 2^-24, 2^-11 or 2^-8 of a value in float32,
-float16 or bfloat16 (IEEE 754-2019, https://doi.org/10.1109/IEEESTD.2019.8766229; bfloat16 keeps 8 bits of significand),
-and some layers add some tens of them, in an order that differs from machine to machine. Six layers (all-MiniLM-L6-v2,
-logits from -13 to 10) were seen to move by 2e-5 with other kernels in float32, by 0.02 in float16 and by 0.16 in
-bfloat16. Float32 has more room than that for deeper models and for GPUs that multiply in TF32. A softmax moves by half
-of what its logits move by at most.
+"""Tolerances by precision. Integers, spans and labels must be equal.
 
-An int8 model has golden records that are recorded with it; see `docs/onnx.md`. On one kind of CPU it repeats them to
-the last bit. Elsewhere the last bit of a float32 sometimes decides which of two 8-bit numbers an activation becomes. A
-step of those is a 255th of the largest activation: two graphs of the same six layers, whose float32 logits lie 3e-5
-apart, were seen 0.4 apart in int8, in one case 1.0."""
+One rounding changes a value by a factor of up to 2^-24, 2^-11 or 2^-8 in float32, float16 or bfloat16 (IEEE 754-2019,
+https://doi.org/10.1109/IEEESTD.2019.8766229; bfloat16 has 8 bits of significand). Each layer accumulates some tens of
+roundings, in an order that differs between machines. With other kernels, the logits (-13 to 10) of six layers
+(all-MiniLM-L6-v2) changed by 2e-5 in float32, 0.02 in float16 and 0.16 in bfloat16. The float32 tolerance is larger, to
+allow for deeper models and for GPUs that multiply in TF32. A softmax changes by at most half of the change of its
+logits.
+
+An int8 model has its own golden records; see `docs/onnx.md`. One kind of CPU reproduces them bit for bit. On another
+CPU, the last bit of a float32 can decide which of two 8-bit numbers an activation becomes, and one step between them is
+1/255 of the largest activation. Two graphs of the same six layers, whose float32 logits differ by 3e-5, differed by 0.4
+in int8, and in one case by 1.0."""
 
 
 class LoadBackend(Protocol):
-    """Loads the model of an artefact; see `load_backend`."""
+    """Callable that loads the model of an artefact; see `load_backend`."""
 
     def __call__(
         self,
@@ -81,7 +83,7 @@ class LoadBackend(Protocol):
 
 
 def load_class(
-    place: str,
+    class_path: str,
     folder: Path,
     *,
     task: Task,
@@ -90,8 +92,8 @@ def load_class(
     fingerprint: Fingerprint | None,
     trust_remote_code: bool,
 ) -> Backend:
-    """Load a model with `from_pretrained` of the class at `place`, `module:Class`, which is imported now."""
-    backend: Backend = import_object(place).from_pretrained(
+    """Import the class at `class_path`, `module:Class`, and load a model with its `from_pretrained`."""
+    backend: Backend = import_object(class_path).from_pretrained(
         folder, task=task, device=device, dtype=dtype, fingerprint=fingerprint, trust_remote_code=trust_remote_code
     )
     return backend
@@ -99,13 +101,13 @@ def load_class(
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedFiles:
-    """Where an artefact keeps the models that were exported to a backend.
+    """File names of the exported models of a backend in an artefact.
 
     Args:
-        folder: in the artefact.
-        stems: names of the files without suffixes, by precision; the first one that an artefact has is the default.
-        suffixes: of the files of one model, that of the main file first. The names of files must not be those of
-            another backend, because the fingerprint of an artefact names exported files without their folder.
+        folder: subfolder of the artefact.
+        stems: file names without suffixes, by precision; the first one that an artefact contains is the default.
+        suffixes: suffixes of the files of one model, that of the main file first. File names must differ from those of
+            other backends, because the fingerprint of an artefact names exported files without their folder.
 
     Example:
         >>> files = ExportedFiles(folder="onnx", stems={"int8": "model_int8"}, suffixes=(".onnx",))
@@ -118,44 +120,43 @@ class ExportedFiles:
     suffixes: tuple[str, ...]
 
     def paths(self, dtype: str) -> tuple[str, ...]:
-        """The files of a model, relative to the artefact, the main file first."""
+        """Return the files of a model, relative to the artefact, the main file first."""
         return tuple(f"{self.folder}/{self.stems[dtype]}{suffix}" for suffix in self.suffixes)
 
     def golden_file(self, dtype: str) -> str:
-        """The golden records of a model, relative to the artefact."""
+        """Return the file of the golden records of a model, relative to the artefact."""
         return f"{self.folder}/{self.stems[dtype]}.golden.json"
 
     def in_folder(self, folder: Path) -> list[str]:
-        """The precisions that an artefact was exported in."""
+        """Return the precisions of the exported models in an artefact."""
         return [dtype for dtype in self.stems if all((folder / path).is_file() for path in self.paths(dtype))]
 
     def named_by(self, exports: Collection[str]) -> list[str]:
-        """The precisions whose main files are among the exports that a fingerprint names."""
+        """Return the precisions whose main files are among the exports that a fingerprint names."""
         return [dtype for dtype in self.stems if Path(self.paths(dtype)[0]).name in exports]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackendDescriptor:
-    """All that the library knows of a backend. Importing a descriptor must not import the backend's packages.
+    """Complete description of a backend. Importing a descriptor must not import the packages of the backend.
 
     An installed package adds a backend by declaring its descriptor in the entry point group `nlp_inference.backends`,
     under the name of the backend.
 
     Args:
-        name: in options, golden records and this library's tables.
-        library: in messages.
+        name: the name in options, golden records and the tables of this library.
+        library: the name in messages.
         modules: top-level modules that must be installed.
         extra: the extra of this distribution that installs them; `None` if the base package or another package does.
         runtime: the distribution whose version the fingerprint records.
-        tolerances: by precision: every precision that the backend runs.
+        tolerances: the tolerance of every precision that the backend runs.
         load: loads the model of an artefact.
-        weights: patterns of the files that it reads where it runs the weights themselves.
-        exported: where its models are where it runs exported ones.
+        weights: patterns of the weight files, for a backend that runs the weights directly.
+        exported: names of the exported files, for a backend that runs exported models.
         exporter: `module:attribute` of the subclass of `nlp_training.export.base.Exporter` that writes them.
-        auto_rank: place in the order in which `backend="auto"` looks for a backend that is installed and whose model is
-            there, the smallest first; `None`: `auto` never takes it.
-        auto_unseen: whether `auto` may take it where it is unknown which models there are, as on the Hub, or where
-            there are none.
+        auto_rank: rank in the order in which `backend="auto"` tries the backends, the smallest first; `None` excludes
+            the backend from `auto`.
+        auto_unseen: whether `auto` may choose it if the files of the model are unknown, as on the Hub, or missing.
         lower_precision: a precision in which it runs the same files, for `nlp-inference verify --invariance`.
 
     Example:
@@ -178,10 +179,10 @@ class BackendDescriptor:
     lower_precision: str | None = None
 
     def files(self, dtype: str) -> tuple[str, ...]:
-        """Patterns of the files of an artefact that it needs in addition to the settings.
+        """Return patterns of the artefact files that the backend needs in addition to the settings.
 
         Raises:
-            InvalidSpecError: it does not run exported models of this precision.
+            InvalidSpecError: the backend does not run exported models of this precision.
         """
         if self.exported is None:
             return self.weights
@@ -189,7 +190,7 @@ class BackendDescriptor:
         return (*self.exported.paths(dtype), self.exported.golden_file(dtype))
 
     def golden_file(self, dtype: str) -> str:
-        """The golden records that it replays, relative to the artefact; raises as `files` does."""
+        """Return the file of its golden records, relative to the artefact; raises the errors of `files`."""
         if self.exported is None:
             return GOLDEN_FILE
         self.check_precision(dtype)
@@ -203,35 +204,35 @@ class BackendDescriptor:
         """
         if self.exported is not None and dtype not in self.exported.stems:
             known = ", ".join(self.exported.stems)
-            raise InvalidSpecError(f"{self.library} runs {known}, but got the precision {dtype!r}; give one of these")
+            raise InvalidSpecError(f"{self.library} runs {known}, but got the precision {dtype!r}; use one of these")
 
     def holds(self, folder: Path | None, *, dtype: str | None = None) -> bool:
-        """Whether an artefact has a model for this backend.
+        """Return whether an artefact has a model for this backend.
 
         Args:
-            folder: the artefact; `None` is one of which nothing is known.
-            dtype: precision of the model; `None` is any.
+            folder: the artefact; `None` if its files are unknown.
+            dtype: precision of the model; `None` accepts any.
         """
         if folder is None:
             return self.auto_unseen
         if self.exported is None:
             return any(next(folder.glob(pattern), None) for pattern in self.weights)
-        there = self.exported.in_folder(folder)
-        return bool(there) if dtype is None else dtype in there
+        available = self.exported.in_folder(folder)
+        return bool(available) if dtype is None else dtype in available
 
     def default_dtype(self, folder: Path) -> str:
-        """The first precision that an artefact was exported in, and `float32` for a backend that runs the weights."""
+        """Return the first precision of the exported models; `float32` if there is none or the weights are run."""
         return next(iter(self.exported.in_folder(folder) if self.exported is not None else ()), "float32")
 
     def is_installed(self) -> bool:
-        """Whether its packages are installed. None of them is imported."""
+        """Return whether its packages are installed, without importing them."""
         return all(map(is_installed, self.modules))
 
     def require(self) -> None:
         """Import its packages.
 
         Raises:
-            MissingExtraError: one is not installed.
+            MissingExtraError: a package is not installed.
         """
         for module in self.modules:
             if self.extra is not None:
@@ -241,10 +242,11 @@ class BackendDescriptor:
 
 
 def find_backend(name: str) -> BackendDescriptor:
-    """The descriptor of a backend: one of this package, or one that an installed package declares.
+    """Return the descriptor of a backend of this package or of an installed package.
 
     Raises:
-        InvalidSpecError: there is no such backend, or what an installed package declares is no descriptor of this name.
+        InvalidSpecError: the backend does not exist, or the object that an installed package declares is not a
+            descriptor with this name.
 
     Example:
         >>> find_backend("torch").golden_file("bfloat16")
@@ -258,7 +260,7 @@ def find_backend(name: str) -> BackendDescriptor:
 
 
 def known_backend(name: str) -> BackendDescriptor | None:
-    """As `find_backend`, but `None` where there is no such backend: a `Predictor` takes any object as its backend."""
+    """Return the descriptor of a backend, or `None` for an unknown name, as of a custom backend of a `Predictor`."""
     if name in BUILT_IN:
         built_in: BackendDescriptor = import_object(BUILT_IN[name])
         return built_in
@@ -266,7 +268,7 @@ def known_backend(name: str) -> BackendDescriptor | None:
 
 
 def backend_names() -> list[str]:
-    """The names of all backends, those that installed packages declare among them, sorted.
+    """Return the sorted names of all backends, including those that installed packages declare.
 
     Example:
         >>> {"onnx", "openvino", "torch"} <= set(backend_names())
@@ -276,7 +278,7 @@ def backend_names() -> list[str]:
 
 
 def all_backends() -> Iterable[BackendDescriptor]:
-    """The descriptors of all backends, by name. One that cannot be imported is logged and left out."""
+    """Yield the descriptors of all backends, sorted by name. One that cannot be imported is logged and skipped."""
     for name in backend_names():
         try:
             yield find_backend(name)
@@ -285,7 +287,7 @@ def all_backends() -> Iterable[BackendDescriptor]:
 
 
 def tolerances() -> dict[tuple[str, str], Tolerance]:
-    """The tolerances of all backends, by backend and precision.
+    """Return the tolerances of all backends, by backend and precision.
 
     Example:
         >>> tolerances()["torch", "float32"].absolute
@@ -297,5 +299,5 @@ def tolerances() -> dict[tuple[str, str], Tolerance]:
 def _load(point: EntryPoint) -> BackendDescriptor:
     found = load_entry_point(point, kind="backend")
     if not isinstance(found, BackendDescriptor) or found.name != point.name:
-        raise InvalidSpecError(f"{declaration(point, kind='backend')}, which is no BackendDescriptor of that name")
+        raise InvalidSpecError(f"{declaration(point, kind='backend')}, which is not a BackendDescriptor of that name")
     return found

@@ -1,4 +1,4 @@
-"""What backends of exported models share: what an exported file says of itself, and the checks of loading one."""
+"""Metadata of exported files, and the checks on loading them that all backends of exported models share."""
 
 import json
 import os
@@ -16,16 +16,16 @@ from nlp_inference.processor.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.tasks import Task
 
 WEIGHTS_KEY = "weights"
-"""Where the metadata of a file names the weights that it was made of: SHA-256 by file name, in JSON."""
+"""Metadata key of the weights that were exported: SHA-256 by file name, in JSON."""
 
 LIMITS_KEY = "limits"
-"""Where it states the `ModelLimits` of the model, in JSON."""
+"""Metadata key of the `ModelLimits` of the model, in JSON."""
 
 ROWS_APART_KEY = "rows_apart"
-"""Where it says, with `true`, that its outputs depend on padding, so that every row must run alone."""
+"""Metadata key whose value is `true` if the outputs depend on padding, so that every row must run alone."""
 
 QUANTIZATION_KEY = "quantization"
-"""Where it says where the scales of 8-bit activations come from: `dynamic`, `static` or nothing."""
+"""Metadata key of the kind of quantization of the activations: `dynamic`, `static` or empty."""
 
 
 class _Exported(Backend, Protocol):
@@ -45,60 +45,63 @@ def export_metadata(
     limits: ModelLimits | None = None,
     rows_apart: bool = False,
 ) -> dict[str, str]:
-    """What an exported file says of itself.
+    """Return the metadata of an exported file.
 
     Args:
-        weights: SHA-256 of the weights that it was made of, by file name.
-        dtype: its precision.
-        quantization: `dynamic` or `static`, if it has 8-bit activations.
-        limits: of the model that it was made of.
-        rows_apart: whether its outputs depend on padding, so that every row must run alone.
+        weights: SHA-256 of the exported weights, by file name.
+        dtype: the precision of the exported model.
+        quantization: `dynamic` or `static` if it has 8-bit activations.
+        limits: the input limits of the model.
+        rows_apart: whether the outputs depend on padding, so that every row must run alone.
 
     Example:
         >>> export_metadata(weights={"model.safetensors": "5f2c"}, dtype="int8", quantization="static")
         {'dtype': 'int8', 'quantization': 'static', 'weights': '{"model.safetensors": "5f2c"}'}
     """
-    said = {"dtype": dtype, QUANTIZATION_KEY: quantization, WEIGHTS_KEY: json.dumps(dict(weights))}
+    metadata = {"dtype": dtype, QUANTIZATION_KEY: quantization, WEIGHTS_KEY: json.dumps(dict(weights))}
     if limits is not None:
-        said[LIMITS_KEY] = json.dumps({name: found for name, found in limits._asdict().items() if found is not None})
+        known = {name: value for name, value in limits._asdict().items() if value is not None}
+        metadata[LIMITS_KEY] = json.dumps(known)
     if rows_apart:
-        said[ROWS_APART_KEY] = "true"
-    return said
+        metadata[ROWS_APART_KEY] = "true"
+    return metadata
 
 
 def read_limits(metadata: Mapping[str, str]) -> ModelLimits:
-    """The limits that the exporter wrote into a file; older exports say nothing of them.
+    """Read the limits from the metadata of an exported file; older exports have none.
 
     Raises:
-        ArtefactError: what it says are no limits.
+        ArtefactError: the value is not a JSON object of limits.
     """
-    said = metadata.get(LIMITS_KEY)
-    if said is None:
+    text = metadata.get(LIMITS_KEY)
+    if text is None:
         return ModelLimits()
-    found = json.loads(said)
+    found = json.loads(text)
     if not isinstance(found, dict) or not set(found) <= set(ModelLimits._fields):
-        raise ArtefactError(f"the exported model has the limits {said:.80}; export it again: nlp-training export RUN")
+        raise ArtefactError(f"the exported model has the limits {text:.80}; export it again: nlp-training export RUN")
     numbers = {name: number for name, number in found.items() if type(number) is int and number > 0}
     return ModelLimits(**numbers)
 
 
 def read_weights(metadata: Mapping[str, str]) -> dict[str, str]:
-    """SHA-256 of the weights that a file was exported from, by file name, as the file says.
+    """Read the SHA-256 of the exported weights, by file name, from the metadata of an exported file.
 
     Raises:
-        ArtefactError: it does not say so.
+        ArtefactError: the value is not a JSON object.
     """
     try:
         return dict(json.loads(metadata.get(WEIGHTS_KEY, "{}")))
     except (ValueError, TypeError) as error:
-        raise ArtefactError(f"the exported model does not say what it was made of: {error}; export it again") from error
+        raise ArtefactError(
+            f"the exported model does not state the weights it was exported from: {error}; export it again"
+        ) from error
 
 
 def check_outputs(outputs: Collection[str], *, task: Task) -> None:
     """Check that an exported model has all outputs that a task reads.
 
     Raises:
-        ArtefactError: one is missing.
+        ArtefactError: an output is missing.
     """
     if missing := sorted(set(task.outputs) - set(outputs)):
         raise ArtefactError(
@@ -119,19 +122,19 @@ def load_exported(
     """Load the exported model of an artefact, with all checks that do not depend on its format.
 
     Args:
-        descriptor: of the backend.
+        descriptor: the descriptor of the backend.
         folder: the artefact.
-        task: what the model must be for.
-        dtype: which of the exported models.
-        fingerprint: what the processor says of the weights, and of what was exported of them; `None` checks nothing.
+        task: the task that the model must fit.
+        dtype: the precision of the exported model.
+        fingerprint: the processor's record of the weights and of their exports; `None` checks nothing.
         open_file: opens the main file.
 
     Warns:
-        FingerprintWarning: it was exported with another version of the package that runs it.
+        FingerprintWarning: the model was exported with another version of the package that runs it.
 
     Raises:
-        ArtefactError: there is no such file, it was exported from other weights, is not the one that was verified, or
-            `config.json` beside it names other labels than the task.
+        ArtefactError: the file does not exist, was exported from other weights, is not the one that was verified, or
+            `config.json` of the artefact names other labels than the task.
         InvalidSpecError: the backend does not run this precision.
     """
     folder = Path(folder)
@@ -149,31 +152,31 @@ def load_exported(
 
 
 def exported_paths(descriptor: BackendDescriptor, folder: Path, *, dtype: str) -> Sequence[Path]:
-    """The files of an exported model, the main one first.
+    """Return the files of an exported model, the main file first.
 
     Raises:
-        ArtefactError: one is missing; the message names the precisions that are there.
+        ArtefactError: a file is missing; the message names the available precisions.
         InvalidSpecError: the backend does not run this precision.
     """
     descriptor.check_precision(dtype)
     files = descriptor.exported
     if files is None:
-        raise InvalidSpecError(f"the backend {descriptor.name!r} runs the weights, and no exported models")
+        raise InvalidSpecError(f"the backend {descriptor.name!r} runs the weights, not exported models")
     missing = next((name for name in files.paths(dtype) if not (folder / name).is_file()), None)
     if missing is None:
         return [folder / name for name in files.paths(dtype)]
-    there = files.in_folder(folder)
-    names = ", ".join(files.paths(one)[0] for one in there)
-    held = f"it holds {names}: say dtype={there[0]!r}" if there else "it holds none"
+    available = files.in_folder(folder)
+    names = ", ".join(files.paths(one)[0] for one in available)
+    hint = f"it has {names}: pass dtype={available[0]!r}" if available else "it has no other exported model"
     raise ArtefactError(
-        f"{str(folder)!r} has no {missing}, and {held}; or export it where it was trained: "
+        f"{str(folder)!r} has no {missing}; {hint}, or export it where it was trained: "
         f"nlp-training export RUN --backend {descriptor.name} --dtype {dtype}"
     )
 
 
 def available_threads() -> int:
-    """The value of `OMP_NUM_THREADS`, as in torch, or the number of cores that this process may use."""
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if told.isdecimal() and int(told):
-        return int(told)
+    """Return the value of `OMP_NUM_THREADS`, as torch does, or the number of cores available to this process."""
+    value = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if value.isdecimal() and int(value):
+        return int(value)
     return available_cores()

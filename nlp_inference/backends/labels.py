@@ -1,4 +1,4 @@
-"""Whether a model answers with the labels that its processor decodes; for every backend."""
+"""Check that a model predicts the labels that its processor decodes; for every backend."""
 
 import json
 from collections.abc import Mapping
@@ -10,19 +10,19 @@ from nlp_inference.errors import ArtefactError
 from nlp_inference.tasks import Task
 
 _UNNAMED = {0: "LABEL_0", 1: "LABEL_1"}
-"""What transformers takes, and does not save, where a configuration names no labels."""
+"""Default labels of transformers, which it does not save in the configuration."""
 
 
 def check_labels(id2label: Mapping[int, str], *, task: Task, source: str) -> None:
     """Compare the labels of a model with those of its task, if the task has any.
 
     Args:
-        id2label: what each number stands for that the model answers with.
-        task: what decodes the answers.
-        source: where the model is, for the message.
+        id2label: the labels of the model's output indices.
+        task: the task that decodes the outputs.
+        source: the location of the model, for the message.
 
     Raises:
-        ArtefactError: they differ.
+        ArtefactError: the labels differ.
 
     Example:
         >>> from nlp_inference import TextClassification
@@ -39,12 +39,12 @@ def check_labels(id2label: Mapping[int, str], *, task: Task, source: str) -> Non
 
 
 def check_saved_labels(folder: Path, *, task: Task) -> None:
-    """Compare the labels that `config.json` of a folder names, as transformers reads them, with those of its task.
+    """Compare the labels in the `config.json` of a folder, as transformers reads them, with those of its task.
 
-    An exported model needs no `config.json`; where there is none, nothing is compared.
+    An exported model needs no `config.json`; without one, nothing is compared.
 
     Raises:
-        ArtefactError: they differ, or it cannot be read.
+        ArtefactError: the labels differ, or the file cannot be read.
     """
     path = folder / "config.json"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""ONNX Runtime: models that `nlp-training export` wrote; numpy in, numpy out, no torch.
+"""ONNX Runtime backend for models that `nlp-training export` wrote. It needs no torch.
 
 Source: https://onnxruntime.ai/docs/api/python/api_summary.html
 """
@@ -35,30 +35,32 @@ from nlp_inference.tasks import Task
 
 _TOKEN_BUDGETS = {"cpu": 1024, "cuda": 32768}
 _INT8_TOKEN_BUDGET = 512
-"""On a CPU integer products gain nothing by larger batches, and small ones are shared out more evenly."""
+"""Smaller on a CPU, where integer products gain nothing from larger batches and small ones balance the load better."""
 
 _SLOWER_ON_A_CPU = ["SkipLayerNormFusion"]
-"""Its kernel takes four times as long as the addition and the normalisation that it stands for."""
+"""The fused kernel is four times slower than the addition and the normalization that it replaces."""
 
 _PROBE_TOLERANCE = 1e-4
-"""Relative difference of outputs in float32 that is more than another order of summation makes."""
+"""Relative difference of float32 outputs that is larger than the effect of another order of summation."""
 
-_OF_THIS_PROCESS = frozenset({"_sessions", "_opening", "_share"})
+_PROCESS_STATE = frozenset({"_sessions", "_opening", "_share"})
+"""Attributes that cannot be pickled."""
+
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxBackend:
-    """Runs an exported model with ONNX Runtime.
+    """Backend that runs an exported model with ONNX Runtime.
 
-    Where the model finds the scale of its 8-bit activations as it runs ("dynamic" quantisation), one scale would stand
-    for a whole batch, and a prediction would depend on its neighbours. Such a model runs each row alone, without
-    padding, on one thread; batches run side by side. So does one whose outputs depend on padding.
+    Dynamic quantization computes one scale of the 8-bit activations per batch, so that a prediction would depend on its
+    neighbors. A dynamically quantized model therefore runs each row alone, without padding, on one thread, and several
+    batches run in parallel. A model whose outputs depend on padding runs in the same way.
 
     Args:
-        open_session: opens the model on so many threads; each number of them needs a session of its own.
+        open_session: opens the model with a number of threads; each number of threads needs a separate session.
         task: names the outputs to return.
-        dtype: the precision that was exported: `float32`, `float16` or `int8`.
-        threads: of the CPU, to compute on.
+        dtype: the precision of the export: `float32`, `float16` or `int8`.
+        threads: number of CPU threads.
 
     Example:
         >>> folder = artefact_folder("org/model", files=("onnx/model_int8.onnx",))  # doctest: +SKIP
@@ -80,22 +82,24 @@ class OnnxBackend:
         self.dtype = dtype
         self._open = open_session
         self._outputs = list(task.outputs)
-        self._no_sessions()
+        self._reset_sessions()
         session = open_session(1)
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
-        self.pad_token_id = 0  # until a Predictor says what its processor pads with
+        self.pad_token_id = 0  # replaced by check_padding
         self.padding_matters = self.metadata.get(ROWS_APART_KEY) == "true"
-        self._scale_of_batch = self.metadata.get(QUANTIZATION_KEY) == "dynamic"
+        self._dynamic_scales = self.metadata.get(QUANTIZATION_KEY) == "dynamic"
         self.limits = read_limits(self.metadata)
         self._inputs = [one.name for one in session.get_inputs()]
         device = "cpu" if session.get_providers()[0] == _PROVIDERS["cpu"] else "cuda"
         self.threads = threads if device == "cpu" else 1
         self.token_budget = _INT8_TOKEN_BUDGET if (dtype, device) == ("int8", "cpu") else _TOKEN_BUDGETS[device]
-        where = cpu_name() if device == "cpu" else f"a GPU of {platform.node()}"  # ONNX Runtime does not tell its name
-        self.runs_on = f"{where}, onnxruntime {onnxruntime.__version__}"
+        # ONNX Runtime does not expose the name of the GPU.
+        device_name = cpu_name() if device == "cpu" else f"a GPU of {platform.node()}"
+        self.runs_on = f"{device_name}, onnxruntime {onnxruntime.__version__}"
         check_outputs([one.name for one in session.get_outputs()], task=task)
-        told = LIMITS_KEY in self.metadata  # by an exporter that knew whether padding matters
-        self.probe_tolerance = _PROBE_TOLERANCE if (dtype, device, told) == ("float32", "cpu", False) else None
+        # An exporter that writes limits also writes whether padding matters, so that no probe is needed.
+        has_limits = LIMITS_KEY in self.metadata
+        self.probe_tolerance = _PROBE_TOLERANCE if (dtype, device, has_limits) == ("float32", "cpu", False) else None
         if self._threads_here() == 1:
             self._sessions[generation(), 1] = session
 
@@ -109,27 +113,27 @@ class OnnxBackend:
         device: str | None = None,
         threads: int | None = None,
         fingerprint: Fingerprint | None = None,
-        trust_remote_code: bool = False,  # noqa: ARG003 - as of the other backends
+        trust_remote_code: bool = False,  # noqa: ARG003 - the signature of all backends
     ) -> "OnnxBackend":
         """Load the exported model of an artefact, ready to predict.
 
         Args:
             folder: the artefact.
-            task: what the model must be for.
-            dtype: which of the exported files: `float32`, `float16` or `int8`.
-            device: such as `"cpu"` or `"cuda:1"`; `None` takes a GPU if there is one that ONNX Runtime can use.
-            threads: cores to use; `None` takes `OMP_NUM_THREADS`, as torch does, or all that this process may use.
-            fingerprint: what the processor says of the weights, and of what was exported of them; `None` checks
-                nothing.
-            trust_remote_code: not used; an exported model holds no code of a model class.
+            task: the task that the model must fit.
+            dtype: the precision of the exported file: `float32`, `float16` or `int8`.
+            device: such as `"cpu"` or `"cuda:1"`; `None` uses a GPU if ONNX Runtime can use one.
+            threads: number of CPU threads; `None` uses `OMP_NUM_THREADS`, as torch does, or all cores that are
+                available to this process.
+            fingerprint: the processor's record of the weights and of their exports; `None` checks nothing.
+            trust_remote_code: not used, because an exported model contains no model code.
 
         Warns:
-            FingerprintWarning: it was exported with another version of ONNX Runtime.
+            FingerprintWarning: the model was exported with another version of ONNX Runtime.
 
         Raises:
-            ArtefactError: there is no such file, it was exported from other weights, is not the one that was verified,
-                does not answer what the task reads, or `config.json` beside it names other labels than the task.
-            InvalidSpecError: the precision is none of the three, or the device is not there.
+            ArtefactError: the file does not exist, was exported from other weights, is not the one that was verified,
+                lacks an output that the task reads, or its `config.json` names other labels than the task.
+            InvalidSpecError: the precision is none of the three, or the device is not available.
         """
         return load_exported(
             ONNX,
@@ -150,7 +154,7 @@ class OnnxBackend:
         device: str | None = None,
         threads: int | None = None,
     ) -> "OnnxBackend":
-        """Load one exported file and check nothing but that it fits the task; see `from_pretrained`."""
+        """Load one exported file and check only that it fits the task; see `from_pretrained`."""
         with as_artefact_errors(f"the exported model {str(path)!r}"):
             check_loops(path)
             return cls(
@@ -163,14 +167,14 @@ class OnnxBackend:
     @property
     def rows_apart(self) -> bool:
         """Whether each row of a batch runs alone, without padding."""
-        return self._scale_of_batch or self.padding_matters
+        return self._dynamic_scales or self.padding_matters
 
     @rows_apart.setter
     def rows_apart(self, apart: bool) -> None:
         self.padding_matters = apart
 
     def use_threads(self, count: int) -> None:
-        """Compute on so many threads of the CPU where the calling thread calls `forward`."""
+        """Set the number of CPU threads of the `forward` calls that the calling thread makes."""
         self._share.count = count
 
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
@@ -185,13 +189,13 @@ class OnnxBackend:
         return stacked_outputs([dict(zip(self._outputs, one, strict=True)) for one in outputs])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_PROCESS}
+        return {name: value for name, value in self.__dict__.items() if name not in _PROCESS_STATE}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._no_sessions()
+        self._reset_sessions()
 
-    def _no_sessions(self) -> None:
+    def _reset_sessions(self) -> None:
         self._sessions: dict[tuple[int, int], onnxruntime.InferenceSession] = {}
         self._opening = ForkSafeLock()
         self._share = threading.local()
@@ -200,7 +204,7 @@ class OnnxBackend:
         return 1 if self.rows_apart else int(getattr(self._share, "count", self.threads))
 
     def _session(self) -> onnxruntime.InferenceSession:
-        """The session of this thread's share; the threads of a parent do not live on in what it forks."""
+        """Return a session with this thread's thread count, in this process: threads do not survive a fork."""
         key = generation(), self._threads_here()
         if key not in self._sessions:
             with self._opening:
@@ -212,22 +216,22 @@ class OnnxBackend:
 def _open_session(path: Path, threads: int, *, device: str | None) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # no other was looked into for loops
-    options.log_severity_level = 3  # errors are raised; its warnings are about nodes that it leaves on the CPU
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # check_loops reads no other format
+    options.log_severity_level = 3  # errors are raised; warnings only report nodes that stay on the CPU
     providers = _providers(device)
     slower = _SLOWER_ON_A_CPU if providers == [_PROVIDERS["cpu"]] else []
     return onnxruntime.InferenceSession(path, options, providers=providers, disabled_optimizers=slower)
 
 
 def _providers(device: str | None) -> list[Any]:
-    there = onnxruntime.get_available_providers()
-    kind, _, number = (device or ("cuda" if _PROVIDERS["cuda"] in there else "cpu")).partition(":")
+    available = onnxruntime.get_available_providers()
+    kind, _, number = (device or ("cuda" if _PROVIDERS["cuda"] in available else "cpu")).partition(":")
     if kind not in _PROVIDERS or not (number.isdecimal() or not number):
-        raise InvalidSpecError(f"the device is {device!r}; with ONNX Runtime write 'cpu', 'cuda' or such as 'cuda:1'")
-    if _PROVIDERS[kind] not in there:
+        raise InvalidSpecError(f"the device is {device!r}; ONNX Runtime supports 'cpu', 'cuda' or 'cuda:1' (an index)")
+    if _PROVIDERS[kind] not in available:
         raise InvalidSpecError(
-            f"the device is {device!r}, but the ONNX Runtime that is installed has {', '.join(there)}; "
-            "install onnxruntime-gpu in the place of onnxruntime"
+            f"the device is {device!r}, but the installed ONNX Runtime has {', '.join(available)}; "
+            "install onnxruntime-gpu instead of onnxruntime"
         )
     cpu = _PROVIDERS["cpu"]
     return [cpu] if kind == "cpu" else [(_PROVIDERS[kind], {"device_id": number or "0"}), cpu]

@@ -1,6 +1,6 @@
-"""The descriptor of ONNX Runtime, and where an artefact keeps the models for it; importing it does not import it.
+"""Descriptor of the ONNX Runtime backend. This module does not import ONNX Runtime.
 
-The names of the files are those of optimum and transformers.js.
+The file names follow optimum and transformers.js.
 Source: https://huggingface.co/docs/transformers.js/guides/dtypes
 """
 
@@ -38,10 +38,10 @@ ONNX = BackendDescriptor(
 
 
 def onnx_file(dtype: str) -> str:
-    """Where an exported model is in its artefact.
+    """Return the path of an exported model, relative to its artefact.
 
     Raises:
-        InvalidSpecError: it is a precision that is not exported.
+        InvalidSpecError: ONNX models are not exported to this precision.
 
     Example:
         >>> onnx_file("int8")
@@ -51,5 +51,5 @@ def onnx_file(dtype: str) -> str:
 
 
 def exported(folder: Path) -> list[str]:
-    """The precisions that an artefact was exported in."""
+    """Return the precisions of the exported models in an artefact."""
     return FILES.in_folder(folder)

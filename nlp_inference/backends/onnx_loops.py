@@ -1,7 +1,7 @@
-"""Whether an ONNX file holds loops, told from its bytes, without the `onnx` package and before anything runs.
+"""Detection of loops in an ONNX file from its bytes, without the `onnx` package and before the model runs.
 
-Only the few fields that lead to nodes are read, of the protobuf messages of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
-in the encoding of https://protobuf.dev/programming-guides/encoding/
+Only the fields that lead to nodes are read. Message definitions: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+Encoding: https://protobuf.dev/programming-guides/encoding/
 """
 
 import mmap
@@ -11,10 +11,10 @@ from pathlib import Path
 from nlp_inference.errors import ArtefactError
 
 LOOPS = frozenset({"Loop", "Scan", "SequenceMap", "BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"})
-"""Operators that run a graph again and again: those of ONNX, and of ONNX Runtime's own domain."""
+"""Operators that run a graph repeatedly, in the domains of ONNX and of ONNX Runtime."""
 
 MOST_NODES = 1_000_000
-"""Of a graph, after each call of a function is replaced by the function: ONNX Runtime does that when it loads it."""
+"""Greatest number of nodes of a graph after its functions are inlined, which ONNX Runtime does on loading."""
 
 _DEPTH = 64
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -30,12 +30,12 @@ Span = tuple[int, int]
 
 
 def check_loops(path: Path) -> None:
-    """Refuse an ONNX file that holds a loop, in the graph, a branch of it, or a function.
+    """Reject an ONNX file that contains a loop in its graph, in a branch or in a function.
 
-    A loop can take 2**60 turns, and ONNX Runtime would not come back. What `nlp-training export` writes has none.
+    A loop can have 2**60 iterations, so that ONNX Runtime would never return. `nlp-training export` writes no loops.
 
     Raises:
-        ArtefactError: it holds one, calls functions more often than any model does, or is damaged.
+        ArtefactError: the file contains a loop, has more nodes than `MOST_NODES`, or is damaged.
     """
     if not path.stat().st_size:
         raise ArtefactError(f"the exported model {str(path)!r} is empty; export it again: nlp-training export RUN")
@@ -47,18 +47,18 @@ def check_loops(path: Path) -> None:
     called = {operator for operators in counts.values() for operator in operators}
     if found := sorted(called & LOOPS):
         raise ArtefactError(
-            f"the exported model {str(path)!r} holds the operator {found[0]}, which may run without end, and which no "
-            "model that nlp-training exports has; export it again, or run the model with torch"
+            f"the exported model {str(path)!r} contains the operator {found[0]}, which may run forever and which "
+            "nlp-training never exports; export it again, or run the model with torch"
         )
     if _nodes_after_inlining(counts) > MOST_NODES:
         raise ArtefactError(
-            f"the exported model {str(path)!r} has more than {MOST_NODES} nodes once its functions are put in place, "
+            f"the exported model {str(path)!r} has more than {MOST_NODES} nodes after its functions are inlined, "
             "which no exported model has; export it again"
         )
 
 
 def _operators(content: mmap.mmap) -> dict[str, dict[str, int]]:
-    """How often each operator is used by each function; the graph itself has the name `""`."""
+    """Count the operators of each function; the graph itself has the name `""`."""
     counts: dict[str, dict[str, int]] = {"": {}}
     stack: list[tuple[str, Span, str, int]] = [("model", (0, len(content)), "", 0)]
     while stack:
@@ -80,7 +80,7 @@ def _operators(content: mmap.mmap) -> dict[str, dict[str, int]]:
 
 
 def _nodes_after_inlining(counts: dict[str, dict[str, int]]) -> int:
-    """Nodes of the graph with all functions in place; those that call each other in a circle have no end."""
+    """Count the nodes of the graph after inlining; recursive functions give more than `MOST_NODES`."""
     sizes: dict[str, int] = {}
     for _ in range(len(counts) + 1):
         grown = {
@@ -94,7 +94,7 @@ def _nodes_after_inlining(counts: dict[str, dict[str, int]]) -> int:
 
 
 def _fields(content: mmap.mmap, span: Span) -> Iterator[tuple[int, Span]]:
-    """The number and the span of every field of a message that is itself a message, text or bytes."""
+    """Yield the number and the span of every length-delimited field of a message (a message, text or bytes)."""
     position, end = span
     while position < end:
         key, position = _varint(content, position, end)
@@ -108,13 +108,13 @@ def _fields(content: mmap.mmap, span: Span) -> Iterator[tuple[int, Span]]:
         elif wire == _BYTES:
             length, position = _varint(content, position, end)
             if length > end - position:
-                raise ValueError(f"a field of {length} bytes is longer than what holds it")
+                raise ValueError(f"a field of {length} bytes is longer than the message that contains it")
             yield number, (position, position + length)
             position += length
         else:
             raise ValueError(f"a field has the wire type {wire}")
     if position > end:
-        raise ValueError("a field is longer than what holds it")
+        raise ValueError("a field is longer than the message that contains it")
 
 
 def _varint(content: mmap.mmap, position: int, end: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""OpenVINO: models that `nlp-training export --backend openvino` wrote, on Intel and AMD CPUs.
+"""OpenVINO backend for models that `nlp-training export --backend openvino` wrote, on Intel and AMD CPUs.
 
 Importing this module does not import `openvino`.
 
@@ -42,19 +42,21 @@ if TYPE_CHECKING:
     import openvino
 
 METADATA = "nlp_inference"
-"""Under which key of a file's runtime information the exporter writes its metadata."""
+"""Key in the runtime information of a file under which the exporter writes its metadata."""
 
 REFUSED_OPERATORS = frozenset({"Assign", "If", "Loop", "ReadValue", "TensorIterator"})
-"""Loops, which may run without end; branches, which may hold loops; variables, which keep values between batches."""
+"""Loops, which may run forever; branches, which may contain loops; variables, which keep values between batches."""
 
 _TOKEN_BUDGET = 1024
 _ARITHMETIC = MappingProxyType({"float32": "f32", "bfloat16": "bf16", "int8": "f32"})
-"""What is computed with where a model does not say otherwise. OpenVINO alone would take bfloat16 for float32 models."""
+"""Precision hint of each exported precision. By default, OpenVINO would run float32 models in bfloat16."""
 
 _BFLOAT16 = "BF16"
-_OF_THIS_PROCESS = frozenset({"_compiled", "_local"})
+_PROCESS_STATE = frozenset({"_compiled", "_local"})
+"""Attributes that cannot be pickled."""
+
 _COMPILING = ForkSafeLock()
-"""Held while any model is compiled and runs for the first time; see `OpenVinoBackend._compile`."""
+"""Lock that is held while a model is compiled and runs for the first time; see `OpenVinoBackend._compile`."""
 
 OPENVINO = BackendDescriptor(
     name="openvino",
@@ -75,20 +77,20 @@ OPENVINO = BackendDescriptor(
 
 
 class OpenVinoBackend:
-    """Runs an exported model with OpenVINO on a CPU.
+    """Backend that runs an exported model with OpenVINO on a CPU.
 
     A model whose outputs depend on padding runs each row of a batch alone; see `nlp_inference.backends.padding`. The
-    scales of int8 models are constants, so that their rows share batches.
+    scales of int8 models are constants, so that their rows can share batches.
 
     Args:
-        path: the `.xml` file; the `.bin` file with its weights is beside it.
+        path: the `.xml` file; the `.bin` file with its weights is next to it.
         task: names the outputs to return.
-        dtype: the precision that was exported: `float32`, `bfloat16` or `int8`.
-        threads: of the CPU, to compute on.
+        dtype: the precision of the export: `float32`, `bfloat16` or `int8`.
+        threads: number of CPU threads.
 
     Raises:
-        ArtefactError: the model has no output that the task reads, or operators that no exported model has.
-        InvalidSpecError: it is in bfloat16, which this CPU does not have.
+        ArtefactError: the model lacks an output that the task reads, or contains a refused operator.
+        InvalidSpecError: the precision is bfloat16, which this CPU does not have.
 
     Example:
         >>> folder = artefact_folder("org/model", files=OPENVINO.files("int8"))  # doctest: +SKIP
@@ -99,7 +101,7 @@ class OpenVinoBackend:
 
     name = OPENVINO.name
     token_budget = _TOKEN_BUDGET
-    probe_tolerance: float | None = None  # the exporter says whether padding matters
+    probe_tolerance: float | None = None  # the metadata of the file states whether padding matters
 
     def __init__(self, path: Path, *, task: Task, dtype: str, threads: int = 1) -> None:
         import openvino
@@ -107,9 +109,9 @@ class OpenVinoBackend:
         self.path = path
         self.dtype = dtype
         self.threads = threads
-        self.pad_token_id = 0  # until a Predictor says what its processor pads with
+        self.pad_token_id = 0  # replaced by check_padding
         self._outputs = list(task.outputs)
-        self._nothing_compiled()
+        self._reset_compiled()
         if dtype == "bfloat16" and not has_bfloat16():
             raise InvalidSpecError("this CPU has no bfloat16; load the model with dtype='float32' or 'int8'")
         model = _read(path)
@@ -130,31 +132,31 @@ class OpenVinoBackend:
         device: str | None = None,
         threads: int | None = None,
         fingerprint: Fingerprint | None = None,
-        trust_remote_code: bool = False,  # noqa: ARG003 - as of the other backends
+        trust_remote_code: bool = False,  # noqa: ARG003 - the signature of all backends
     ) -> "OpenVinoBackend":
         """Load the exported model of an artefact, ready to predict.
 
         Args:
             folder: the artefact.
-            task: what the model must be for.
-            dtype: which of the exported models: `float32`, `bfloat16` or `int8`.
-            device: `"cpu"` or `None`, which is the same.
-            threads: cores to use; `None` takes `OMP_NUM_THREADS`, as torch does, or all that this process may use.
-            fingerprint: what the processor says of the weights, and of what was exported of them; `None` checks
-                nothing.
-            trust_remote_code: not used; an exported model holds no code of a model class.
+            task: the task that the model must fit.
+            dtype: the precision of the exported model: `float32`, `bfloat16` or `int8`.
+            device: `"cpu"` or `None`, which are equivalent.
+            threads: number of CPU threads; `None` uses `OMP_NUM_THREADS`, as torch does, or all cores that are
+                available to this process.
+            fingerprint: the processor's record of the weights and of their exports; `None` checks nothing.
+            trust_remote_code: not used, because an exported model contains no model code.
 
         Warns:
-            FingerprintWarning: it was exported with another version of OpenVINO.
+            FingerprintWarning: the model was exported with another version of OpenVINO.
 
         Raises:
-            ArtefactError: there is no such file, it was exported from other weights, is not the one that was verified,
-                has operators that no exported model has, does not have the outputs that the task reads, or
-                the `config.json` of the artefact names other labels than the task.
-            InvalidSpecError: the precision is none of the three, the CPU does not have it, or the device is another.
+            ArtefactError: the file does not exist, was exported from other weights, is not the one that was verified,
+                contains a refused operator, lacks an output that the task reads, or `config.json` of the artefact
+                names other labels than the task.
+            InvalidSpecError: the precision is none of the three or not supported by the CPU, or the device is another.
         """
         if device not in (None, "cpu"):
-            raise InvalidSpecError(f"the device is {device!r}; with OpenVINO write 'cpu'")
+            raise InvalidSpecError(f"the device is {device!r}; OpenVINO supports 'cpu' only")
         return load_exported(
             OPENVINO,
             folder,
@@ -166,10 +168,10 @@ class OpenVinoBackend:
 
     @classmethod
     def from_file(cls, path: Path, *, task: Task, dtype: str, threads: int | None = None) -> "OpenVinoBackend":
-        """Load one exported file and check nothing but that it fits the task; see `from_pretrained`."""
+        """Load one exported file and check only that it fits the task; see `from_pretrained`."""
         with as_artefact_errors(f"the exported model {str(path)!r}"):
             backend = cls(path, task=task, dtype=dtype, threads=threads or available_threads())
-            backend._request()  # so that a model that cannot be compiled is refused now
+            backend._request()  # a model that cannot be compiled fails here
             return backend
 
     @property
@@ -178,7 +180,7 @@ class OpenVinoBackend:
         return self.rows_apart
 
     def use_threads(self, count: int) -> None:
-        """Compute on so many threads of the CPU where the calling thread calls `forward`."""
+        """Set the number of CPU threads of the `forward` calls that the calling thread makes."""
         self._local.count = count
 
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
@@ -190,13 +192,13 @@ class OpenVinoBackend:
         return stacked_outputs([self._run(row) for row in rows])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_PROCESS}
+        return {name: value for name, value in self.__dict__.items() if name not in _PROCESS_STATE}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._nothing_compiled()
+        self._reset_compiled()
 
-    def _nothing_compiled(self) -> None:
+    def _reset_compiled(self) -> None:
         self._compiled: dict[tuple[int, int], openvino.CompiledModel] = {}
         self._local = threading.local()
 
@@ -204,7 +206,7 @@ class OpenVinoBackend:
         return _outputs_of(self._request(), inputs, names=self._outputs)
 
     def _request(self) -> "openvino.InferRequest":
-        """The request of this thread: one runs one batch at a time."""
+        """Return the inference request of this thread; a request runs one batch at a time."""
         share = 1 if self.rows_apart else int(getattr(self._local, "count", self.threads))
         key = generation(), max(1, self.threads // share)
         requests: dict[tuple[int, int], openvino.InferRequest] = vars(self._local).setdefault("requests", {})
@@ -213,11 +215,11 @@ class OpenVinoBackend:
         return requests[key]
 
     def _compile(self, key: tuple[int, int]) -> "openvino.CompiledModel":
-        """The model for so many batches at a time; the threads of a parent do not live on in what it forks.
+        """Compile the model for a number of parallel batches in this process: threads do not survive a fork.
 
-        It runs once while no other thread compiles or runs a model for the first time. OpenVINO 2026.4 initializes
-        static variables when its tensors are first used, and releases the GIL meanwhile: two threads that do so at the
-        same time wait for each other without end.
+        The model then runs once, while no other thread compiles or runs a model for the first time. OpenVINO 2026.4
+        initializes static variables when its tensors are first used and releases the GIL meanwhile, so that two threads
+        that do this at the same time deadlock.
         """
         with _COMPILING:
             if key not in self._compiled:
@@ -246,7 +248,7 @@ def _outputs_of(
 
 
 def has_bfloat16() -> bool:
-    """Whether OpenVINO computes in bfloat16 on this CPU, which needs AVX-512 BF16 or AMX.
+    """Return whether OpenVINO computes in bfloat16 on this CPU, which requires AVX-512 BF16 or AMX.
 
     Raises:
         ImportError: OpenVINO is not installed.
@@ -261,12 +263,13 @@ def _core() -> "openvino.Core":
 
 
 def _read(path: Path) -> "openvino.Model":
-    """Read a model and nothing but its two files: this format names no other file, and holds no code.
+    """Read a model from its two files; the IR format refers to no other file and contains no code.
 
-    `Core.read_model` goes by the contents and would take an ONNX file of this name too, which may name other files.
+    `Core.read_model` detects the format from the contents and would also read an ONNX file with this name, which can
+    refer to other files.
 
     Raises:
-        ArtefactError: it cannot be read, or has an operator that no exported model has.
+        ArtefactError: the model cannot be read, or contains a refused operator.
     """
     from openvino.frontend import FrontEndManager
 
@@ -281,8 +284,8 @@ def _read(path: Path) -> "openvino.Model":
     refused = sorted({one.get_type_name() for one in model.get_ops()} & REFUSED_OPERATORS)
     if refused:
         raise ArtefactError(
-            f"the exported model {str(path)!r} holds the operator {refused[0]}, which may run without end or depend on "
-            "earlier batches, and which no model that nlp-training exports has; export it again, or run it with torch"
+            f"the exported model {str(path)!r} contains the operator {refused[0]}, which may run forever or depend on "
+            "earlier batches and which nlp-training never exports; export it again, or run it with torch"
         )
     return model
 

@@ -1,8 +1,8 @@
-"""Linear layers with their weights laid out once as the CPU multiplies them, where PyTorch does it at each call.
+"""Linear layers whose weights are converted once to the blocked layout of oneDNN, which PyTorch does at each call.
 
-On a CPU most of an encoder's time is in its linear layers. oneDNN multiplies faster by weights in its own blocked
-layout, and applies a GELU while the product is still in the cache. The arithmetic is that of the model's own
-precision: only the order of summation differs, as it does between two CPUs.
+On a CPU, an encoder spends most of its time in linear layers. oneDNN multiplies faster by weights in its blocked
+layout, and applies a GELU while the product is still in the cache. The precision of the model does not change: only the
+order of summation differs, as it does between two CPUs.
 """
 
 import copy
@@ -14,25 +14,25 @@ from torch import nn
 from transformers.activations import GELUActivation
 
 _ONEDNN: Any = torch.ops.mkldnn
-"""What `torch.compile` makes of a linear layer on a CPU; it has no public name, so each layer is tried on a probe."""
+"""Operators that `torch.compile` uses for CPU linear layers. They are private, so each layer is tested on a probe."""
 _PROBE_SHAPE = (1, 3)
 _CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 _KEPT_SHAPES = 256
 _TOLERANCES = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
-"""Greatest difference, relative to the greatest output, by which a packed layer may differ from its original."""
+"""Greatest allowed difference between a packed layer and its original, relative to the greatest output."""
 
 
 class PackedLinear(nn.Module):
-    """A linear layer, and the GELU after it if there is one, in oneDNN's layout; for inference only.
+    """A linear layer in the layout of oneDNN, optionally with the GELU that follows it; for inference only.
 
     Args:
-        linear: the layer to take the weights of.
+        linear: the layer that provides the weights.
         gelu: whether the exact GELU follows (Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415).
     """
 
     def __init__(self, linear: nn.Linear, *, gelu: bool = False) -> None:
         super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias  # some models look at their precision
+        self.weight, self.bias = linear.weight, linear.bias  # some models read their precision
         self._blocked = _ONEDNN._reorder_linear_weight(linear.weight.detach(), None)  # noqa: SLF001 - as the compiler does
         self.activation, self.algorithm = ("gelu", "none") if gelu else ("none", "")
 
@@ -44,37 +44,37 @@ class PackedLinear(nn.Module):
         return outputs
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the blocked weights, which no other machine need have."""
+        """Omit the blocked weights, whose layout depends on the machine."""
         return {name: value for name, value in self.__dict__.items() if name != "_blocked"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)  # type: ignore[no-untyped-call]  # it has no types in torch
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # untyped in torch
         self._blocked = _ONEDNN._reorder_linear_weight(self.weight.detach(), None)  # noqa: SLF001 - as the compiler does
 
 
 def packed(model: nn.Module) -> nn.Module:
-    """A model that shares the tensors of `model` but for its linear layers, which are packed where that can be done.
+    """Return a copy of `model` with packed linear layers, which shares all other tensors with it.
 
-    The model itself stays as it is, so that it can go on training. Where nothing can be packed (a GPU, another
-    precision, a PyTorch without oneDNN) it is returned itself.
+    The original model is not changed, so that its training can continue. If nothing can be packed (a GPU, another
+    precision, a PyTorch without oneDNN), the original is returned.
     """
     layers = [layer for layer in model.modules() if type(layer) is nn.Linear]
     if not layers or not all(map(_packable, layers)):
         return model
-    _bound_caches()
+    _limit_caches()
     tensors: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     twin = copy.deepcopy(model, tensors)
     _pack_children(twin)
     return twin
 
 
-def _bound_caches() -> None:
-    """Let oneDNN keep fewer of the programs that it makes for each shape of a product, unless the user said how many.
+def _limit_caches() -> None:
+    """Reduce the number of primitives that oneDNN caches, one for each shape of a product, unless the user set it.
 
-    Each takes some 0.5 MB, and batches of texts have hundreds of shapes: of 1024, which is its own bound, a process
-    grows by hundreds of MB. These variables are read when oneDNN first multiplies, and hold for the whole process. See
-    https://oneapi-src.github.io/oneDNN/v2/dev_guide_primitive_cache.html; the second is that of the layer between it
-    and PyTorch, https://github.com/intel/ideep, which keeps what it made likewise.
+    A primitive takes about 0.5 MB, and batches of texts have hundreds of shapes: with the default of 1024 a process
+    grows by hundreds of MB. oneDNN reads the variables at its first product, for the entire process. See
+    https://oneapi-src.github.io/oneDNN/v2/dev_guide_primitive_cache.html. The second variable is that of
+    https://github.com/intel/ideep, the layer between oneDNN and PyTorch, which has a similar cache.
     """
     for name in _CACHES:
         os.environ.setdefault(name, str(_KEPT_SHAPES))
@@ -94,7 +94,7 @@ def _packed_alone(module: nn.Module) -> PackedLinear | None:
 
 
 def _packed_with_activation(module: nn.Module) -> PackedLinear | None:
-    """A block of a linear layer and the exact GELU, such as BERT's `Intermediate`, as one layer."""
+    """Return a block of a linear layer and the exact GELU, such as BERT's `Intermediate`, as one layer, or `None`."""
     children = list(module.children())
     linear = next((child for child in children if type(child) is nn.Linear), None)
     activations = [child for child in children if _is_exact_gelu(child)]
@@ -105,24 +105,24 @@ def _packed_with_activation(module: nn.Module) -> PackedLinear | None:
 
 
 def _is_exact_gelu(module: nn.Module) -> bool:
-    """Whether it is the exact GELU by its class: on a probe, approximations of it can look the same."""
+    """Return whether the class is the exact GELU; a probe cannot distinguish it from approximations."""
     return isinstance(module, GELUActivation) or (isinstance(module, nn.GELU) and module.approximate == "none")
 
 
 def _if_equal(original: nn.Module, linear: nn.Linear, *, gelu: bool) -> PackedLinear | None:
-    """The packed layer, if on a probe it answers what the original does."""
+    """Return the packed layer if its outputs on a probe equal those of the original, or `None`."""
     generator = torch.Generator().manual_seed(0)
     probe = torch.randn((*_PROBE_SHAPE, linear.in_features), generator=generator).to(linear.weight.dtype)
     try:
         with torch.no_grad():
             expected = original(probe)
             replacement = PackedLinear(linear, gelu=gelu)
-            answer = replacement(probe)
-            difference = (expected - answer).abs().max()
+            actual = replacement(probe)
+            difference = (expected - actual).abs().max()
             scale = expected.abs().max().clamp(min=1e-6)
-    except Exception:  # noqa: BLE001 - a module may expect anything, and oneDNN refuse anything: then it stays as it is
+    except Exception:  # noqa: BLE001 - the module or oneDNN may reject the probe; the module then stays unpacked
         return None
-    return replacement if expected.shape == answer.shape and difference <= _TOLERANCES[probe.dtype] * scale else None
+    return replacement if expected.shape == actual.shape and difference <= _TOLERANCES[probe.dtype] * scale else None
 
 
 def _packable(layer: nn.Linear) -> bool:

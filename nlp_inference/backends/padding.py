@@ -1,4 +1,4 @@
-"""Whether the outputs of a model depend on padding; if so, its rows run one at a time."""
+"""Detection of models whose outputs depend on padding, which must run one row at a time."""
 
 import warnings
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from nlp_inference.encoding.input_rows import InputLayout, Row
 from nlp_inference.errors import ArtefactError
 
 _CONTENT_TOKENS = (3, 12, 61)
-"""Of the rows that are tried: of different lengths, so that the shorter ones are padded beside the longest."""
+"""Lengths of the probe rows. They differ, so that the shorter rows are padded."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 class PaddingWarning(UserWarning):
-    """The outputs of a model depend on padding, so that its rows run one at a time, which is slower."""
+    """The outputs of a model depend on padding, so its rows run one at a time, which is slower."""
 
 
 class _RunsRowsApart(Protocol):
@@ -31,20 +31,20 @@ class _RunsRowsApart(Protocol):
 
 
 def check_padding(backend: Backend, layout: InputLayout, *, highest_id: int) -> None:
-    """Run some rows alone and side by side; if they differ, make the backend run each row of a batch alone.
+    """Run some rows alone and as one batch; if the outputs differ, make the backend run each row of a batch alone.
 
-    Families such as Funnel, FNet or ConvBERT mix padding into the outputs, whatever the attention mask says. What is
-    compared is the model itself, so that classes of which this library knows nothing are covered too. A backend is
-    checked once. One that cannot run rows alone, or whose arithmetic is too coarse to tell (half precision, 8 bits), is
+    Families such as Funnel, FNet or ConvBERT mix padding into the outputs despite the attention mask. The check runs
+    the model itself, so that it also covers classes that are unknown to this library. A backend is checked once. A
+    backend that cannot run rows alone, or whose precision is too low for the comparison (half precision, 8 bits), is
     not checked.
 
     Args:
-        backend: runs the model.
+        backend: the backend of the model.
         layout: builds the rows.
         highest_id: the highest token id of the tokenizer.
 
     Raises:
-        ArtefactError: the model cannot run such rows.
+        ArtefactError: the model fails on these rows.
     """
     if not hasattr(backend, "rows_apart"):
         return
@@ -64,7 +64,7 @@ def check_padding(backend: Backend, layout: InputLayout, *, highest_id: int) -> 
         first_line = str(error).strip().partition("\n")[0][:300]
         raise ArtefactError(
             f"the model fails on rows of {', '.join(str(len(row.input_ids)) for row in rows)} tokens: "
-            f"{type(error).__name__}: {first_line}; check that tokenizer and model belong together"
+            f"{type(error).__name__}: {first_line}; check that the tokenizer and the model belong together"
         ) from error
     able.rows_apart = any(
         _differ(one, {name: array[index] for name, array in together.items()}, tolerance)
@@ -73,22 +73,22 @@ def check_padding(backend: Backend, layout: InputLayout, *, highest_id: int) -> 
 
 
 def warn_of_padding(backend: Backend, *, source: str) -> None:
-    """Say that rows run one at a time because the outputs of the model depend on padding.
+    """Warn that rows run one at a time if the outputs of the model depend on padding.
 
     Warns:
-        PaddingWarning: they do.
+        PaddingWarning: the outputs depend on padding.
     """
     if getattr(backend, "padding_matters", False):
         warnings.warn(
-            f"the outputs of the model {source!r} depend on padding, so that its rows run one at a time: predictions "
-            "are right, but batches are no faster than single texts",
+            f"the outputs of the model {source!r} depend on padding, so its rows run one at a time: predictions are "
+            "correct, but batches are no faster than single texts",
             PaddingWarning,
             stacklevel=3,
         )
 
 
 def _probe_rows(layout: InputLayout, *, highest_id: int) -> list[Row]:
-    """Rows of random tokens, with the highest id among them, as many as a row may have at most."""
+    """Return rows of random tokens, including the highest id, none longer than the model allows."""
     random = np.random.default_rng(0)
     capacity = layout.capacity(None)
     lengths = [length for length in _CONTENT_TOKENS if length < capacity] + [min(capacity, _CONTENT_TOKENS[-1] + 36)]
@@ -97,10 +97,10 @@ def _probe_rows(layout: InputLayout, *, highest_id: int) -> list[Row]:
     return [layout.row(content, None) for content in contents]
 
 
-def _differ(alone: Arrays, beside: Arrays, tolerance: float) -> bool:
+def _differ(alone: Arrays, batched: Arrays, tolerance: float) -> bool:
     for name, array in alone.items():
         one = array[0].astype(np.float64)
-        other = beside[name][tuple(map(slice, one.shape))].astype(np.float64)
+        other = batched[name][tuple(map(slice, one.shape))].astype(np.float64)
         if one.shape != other.shape or not np.allclose(one, other, rtol=0, atol=tolerance * np.abs(one).max(initial=0)):
             return True
     return False

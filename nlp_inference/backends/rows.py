@@ -1,4 +1,4 @@
-"""Rows of a batch run one at a time, without padding, for models whose outputs depend on it."""
+"""Splitting of a batch into single rows without padding, for models whose outputs depend on padding."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_TOKENS = 16
-"""Of a row of a model that pools tokens, such as Funnel, which fails on rows of two: shorter ones are padded to it."""
+"""Minimum row length. Models that pool tokens fail on shorter rows; Funnel, for example, on rows of two tokens."""
 
 
 def rows_without_padding(
     inputs: Mapping[str, NDArray[np.int64]], *, least: int = 1, pad_token_id: int = 0
 ) -> Iterator[dict[str, NDArray[np.int64]]]:
-    """Each row of a batch as a batch of one row, up to its last token.
+    """Yield each row of a batch as a batch of one row that ends with its last token.
 
     Args:
         inputs: each `[rows, tokens]`.
-        least: tokens of a row; shorter ones are padded to it, whatever stands beside them.
-        pad_token_id: what `input_ids` are padded with; every other input is padded with zeros.
+        least: minimum number of tokens of a row; shorter rows are padded to this length.
+        pad_token_id: padding value of `input_ids`; every other input is padded with zeros.
 
     Example:
         >>> batch = {"attention_mask": np.array([[1, 1, 0], [1, 1, 1]])}
@@ -40,7 +40,7 @@ def rows_without_padding(
 
 
 def stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Stack arrays of one row each, and pad the shorter ones with zeros.
+    """Stack arrays of one row each and pad the shorter ones with zeros.
 
     Example:
         >>> stacked([np.array([[1]]), np.array([[2, 3]])]).tolist()
@@ -54,5 +54,5 @@ def stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 
 def stacked_outputs(outputs: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """The outputs of rows that ran alone, as those of one batch; see `stacked`."""
+    """Combine the outputs of rows that ran alone into the outputs of one batch; see `stacked`."""
     return {name: stacked([one[name] for one in outputs]) for name in outputs[0]}

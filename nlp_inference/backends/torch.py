@@ -1,4 +1,4 @@
-"""PyTorch: the models of transformers, and any module that is called like one."""
+"""PyTorch backend for the models of transformers and for modules with the same call signature."""
 
 from nlp_inference._utils.extras import require_installed
 
@@ -22,9 +22,9 @@ from nlp_inference.architectures.bounded_building import bounded_building
 from nlp_inference.architectures.checkpoint_files import find_weight_files
 from nlp_inference.architectures.checkpoint_tensors import read_headers
 from nlp_inference.architectures.config_sizes import check_config_sizes
+from nlp_inference.architectures.custom_architectures import runs_saved_code, saved_architecture
 from nlp_inference.architectures.model_code import changed_source, check_sources
 from nlp_inference.architectures.model_limits import model_limits
-from nlp_inference.architectures.own import runs_saved_code, saved_architecture
 from nlp_inference.architectures.padding_families import mixes_padding
 from nlp_inference.backends.bf16 import warn_of_emulation
 from nlp_inference.backends.labels import check_labels
@@ -39,21 +39,21 @@ from nlp_inference.tasks import Task
 _CPU_TOKEN_BUDGET = 1024
 _GPU_TOKEN_BUDGET = 32768
 _PROBE_TOLERANCES = {"cpu": 1e-4, "cuda": 1e-2}
-"""Relative difference of outputs in float32 that is more than another order of summation, or TF32 on a GPU, makes."""
+"""Relative difference of float32 outputs that is larger than the effect of the summation order, or of TF32 on a GPU."""
 
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.*")
-_READ_BESIDE = (*_ADAPTER_FILES, "generation_config.json")
-"""What transformers opens beside `config.json` and the weights, if it is there."""
+_OPTIONAL_FILES = (*_ADAPTER_FILES, "generation_config.json")
+"""Files that transformers reads in addition to `config.json` and the weights, if they exist."""
 
 
 class TorchBackend:
-    """Runs a `torch.nn.Module` without gradients.
+    """Backend that runs a `torch.nn.Module` without gradients.
 
-    Where the outputs of a model depend on padding, its rows run one at a time; see `nlp_inference.backends.padding`.
+    If the outputs of a model depend on padding, its rows run one at a time; see `nlp_inference.backends.padding`.
 
     Args:
-        model: called with the batch as keywords; returns a mapping of named tensors.
-        task: asks the model, and names the outputs to return.
+        model: called with the batch as keyword arguments; returns a mapping of named tensors.
+        task: runs the model and names the outputs to return.
 
     Example:
         >>> backend = TorchBackend.from_pretrained("org/model", task=task)  # doctest: +SKIP
@@ -71,7 +71,7 @@ class TorchBackend:
         self.token_budget = _CPU_TOKEN_BUDGET if self.device.type == "cpu" else _GPU_TOKEN_BUDGET
         self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         self.rows_apart = mixes_padding(model)
-        self.pad_token_id = 0  # until a Predictor says what its processor pads with
+        self.pad_token_id = 0  # replaced by check_padding
         self.dtype = str(next((one.dtype for one in model.parameters()), torch.float32)).removeprefix("torch.")
         self.probe_tolerance = _PROBE_TOLERANCES.get(self.device.type) if self.dtype == "float32" else None
 
@@ -97,22 +97,22 @@ class TorchBackend:
 
         Args:
             name_or_path: a folder or a Hub id.
-            task: what the model must be for.
-            device: such as `"cuda:1"`; `None` takes a GPU if there is one.
+            task: the task that the model must fit.
+            device: such as `"cuda:1"`; `None` uses a GPU if there is one.
             dtype: precision of the weights.
             revision: branch, tag or commit on the Hub.
             hub_options: `token`, `cache_dir` and `local_files_only`, as in transformers.
-            fingerprint: what the processor says of the weights it was saved with; `None` checks nothing.
+            fingerprint: the processor's record of the weights with which it was saved; `None` checks nothing.
             trust_remote_code: whether the code of a model class that was saved with the weights may run.
 
         Warns:
             FingerprintWarning: the weights were saved with another version of torch.
-            PrecisionWarning: they are to be bfloat16 on a CPU that has none.
+            PrecisionWarning: the precision is bfloat16, which this CPU emulates.
 
         Raises:
-            ArtefactError: the saved model is not one of this task, or not the one of the fingerprint; or beside it lies
-                an adapter that the fingerprint does not name.
-            CheckpointMismatchError: the saved weights are not all of the model's.
+            ArtefactError: the saved model does not fit the task or the fingerprint, or the folder contains an adapter
+                that the fingerprint does not name.
+            CheckpointMismatchError: the saved weights do not contain all weights of the model.
         """
         model = load_model(
             name_or_path,
@@ -135,9 +135,9 @@ class TorchBackend:
         return f"{name} ({self.device}), torch {torch.__version__}"
 
     def use_threads(self, count: int) -> None:
-        """Compute on so many threads of the CPU where the calling thread calls `forward`."""
+        """Set the number of CPU threads of the `forward` calls that the calling thread makes."""
         if self.device.type == "cpu":
-            torch.get_num_threads()  # else a new thread takes the number of the process, whatever it is told
+            torch.get_num_threads()  # without this call, a new thread ignores set_num_threads
             torch.set_num_threads(count)
 
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
@@ -157,7 +157,7 @@ class TorchBackend:
         tensor = torch.from_numpy(array)
         if self.device.type != "cuda":
             return tensor.to(self.device)
-        return tensor.pin_memory().to(self.device, non_blocking=True)  # from pageable memory a copy waits for the GPU
+        return tensor.pin_memory().to(self.device, non_blocking=True)  # a copy from pageable memory waits for the GPU
 
 
 def load_model(
@@ -170,29 +170,29 @@ def load_model(
     fingerprint: Fingerprint | None = None,
     trust_remote_code: bool = False,
 ) -> Any:
-    """The model of `task`, ready to predict on a CPU; arguments, warnings and errors are those of `from_pretrained`."""
+    """Load the model of `task` on the CPU; arguments, warnings and errors are those of `from_pretrained`."""
     files = ("config.json", *WEIGHT_FILES, *(["*.py"] if trust_remote_code else []))
     folder, source = (
         artefact_folder(name_or_path, files=files, revision=revision, **(hub_options or {})),
         str(name_or_path),
     )
     with as_artefact_errors(f"the model of {source!r}"):
-        check_saved_files(folder, _READ_BESIDE)
+        check_saved_files(folder, _OPTIONAL_FILES)
         config = json.loads(read_saved_file(folder / "config.json"))
         if not trust_remote_code:
-            _refuse_detours(config)
+            _refuse_indirections(config)
         auto_model = model_class(task)
-        own: Any = saved_architecture(config, auto_model=auto_model, trusted=trust_remote_code, source=source)
+        custom: Any = saved_architecture(config, auto_model=auto_model, trusted=trust_remote_code, source=source)
         weights, adapters = find_weight_files(folder), _adapters_in(folder)
         _refuse_adapters(adapters, {} if fingerprint is None else fingerprint.weights)
         if fingerprint is not None:
             fingerprint.check_weights([*weights, *adapters], source=source)
-            if trust_remote_code and own is None and runs_saved_code(auto_model):
+            if trust_remote_code and custom is None and runs_saved_code(auto_model):
                 check_sources(folder, fingerprint.architecture, source=source)
         shapes = [tensor.shape for tensor in read_headers(weights, prefixes={}).values()]
         check_config_sizes(config, source=source, shapes=shapes)
         with bounded_building(shapes, source=source):
-            model, report = (own or auto_model).from_pretrained(
+            model, report = (custom or auto_model).from_pretrained(
                 folder,
                 dtype=dtype,
                 output_loading_info=True,
@@ -208,7 +208,7 @@ def load_model(
 
 
 def model_class(task: Task) -> Any:
-    """The class that loads the model of `task`: one of this library's architectures, or of transformers."""
+    """Return the class that loads the model of `task`, from `nlp_inference.architectures` or from transformers."""
     return getattr(architectures, task.auto_model, None) or getattr(transformers, task.auto_model)
 
 
@@ -217,29 +217,29 @@ def _adapters_in(folder: Path) -> list[Path]:
 
 
 def _refuse_adapters(adapters: Sequence[Path], weights: Collection[str]) -> None:
-    """Where peft is installed, transformers changes the weights by an adapter that lies beside them, and says nothing.
+    """Reject adapters that the fingerprint does not name: if peft is installed, transformers applies them silently.
 
     Source: https://huggingface.co/docs/transformers/peft
     """
-    strange = [path.name for path in adapters if path.name not in weights]
-    if strange:
+    unknown = [path.name for path in adapters if path.name not in weights]
+    if unknown:
         raise ArtefactError(
-            f"beside the weights lies an adapter ({', '.join(strange)}), which would change them on machines that have "
-            "peft, and on no others; take it away, or merge it into the weights before the model is saved: "
+            f"the folder of the weights contains an adapter ({', '.join(unknown)}), which would change the model only "
+            "on machines that have peft; remove it, or merge it into the weights before the model is saved: "
             "model = model.merge_and_unload()"
         )
 
 
-def _refuse_detours(config: Any) -> None:
-    """A configuration can name other weights, a pickle even, and code on the Hub that computes the attention."""
+def _refuse_indirections(config: Any) -> None:
+    """Reject a configuration that names other weights, such as a pickle, or attention code on the Hub."""
     for one in config if isinstance(config, list) else ():
-        _refuse_detours(one)
+        _refuse_indirections(one)
     for key, value in config.items() if isinstance(config, dict) else ():
-        _refuse_detours(value)
+        _refuse_indirections(value)
         if (key.endswith("_implementation") and "/" in str(value)) or key == "transformers_weights":
             raise ArtefactError(
-                f"config.json says that {key} is {value!r:.80}, which is code from the Hub, or weights that are not "
-                "model.safetensors; take the key out, or if you trust this model, load it with trust_remote_code=True"
+                f"config.json sets {key} to {value!r:.80}, which is code from the Hub, or weights that are not "
+                "model.safetensors; remove the key, or if you trust this model, load it with trust_remote_code=True"
             )
 
 
@@ -248,6 +248,6 @@ def _check_weights(report: Mapping[str, Any], name_or_path: str | Path) -> None:
     if any(problems.values()):
         found = "; ".join(f"{name.replace('_', ' ')}: {', '.join(keys[:5])}" for name, keys in problems.items() if keys)
         raise CheckpointMismatchError(
-            f"the weights in {str(name_or_path)!r} are not those of the whole model ({found}), so that it would "
-            "predict at random; save the model after training it"
+            f"the weights in {str(name_or_path)!r} do not match the model ({found}), so its predictions would be "
+            "random; save the complete model after training it"
         )

@@ -1,4 +1,4 @@
-"""The descriptor of PyTorch, which runs the weights themselves; importing it does not import torch."""
+"""Descriptor of the PyTorch backend, which runs the weights directly. This module does not import torch."""
 
 from functools import partial
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""The command `nlp-inference`: one module a sub-command."""
+"""The command `nlp-inference`, with one module per subcommand."""
 
 import typer
 
@@ -7,7 +7,7 @@ from nlp_inference.cli.drift import drift
 from nlp_inference.cli.predict import predict
 from nlp_inference.cli.verify import verify
 
-app = typer.Typer(no_args_is_help=True, help="Predict with models that nlp-training made.", callback=quiet_imports)
+app = typer.Typer(no_args_is_help=True, help="Predict with models that nlp-training trained.", callback=quiet_imports)
 app.command()(drift)
 app.command()(predict)
 app.command()(verify)

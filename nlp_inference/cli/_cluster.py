@@ -1,4 +1,4 @@
-"""`nlp-inference predict --engine ray`: a job on many machines, and how far it is."""
+"""`nlp-inference predict --engine ray`: a distributed job with a progress bar."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def predict_on_cluster(job: "Job", *, resume: bool, overwrite: bool, messages: Console) -> None:
-    """Run a job, and show on a terminal how many documents and shards are done.
+    """Run a job, and show the progress in documents and shards on a terminal.
 
     Raises:
-        NlpInferenceError: as `run_on_ray`.
+        NlpInferenceError: see `run_on_ray`.
     """
     from nlp_inference._utils.quiet import quiet_libraries
     from nlp_inference.integrations.ray.parts import ShardReport

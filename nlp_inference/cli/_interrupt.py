@@ -1,7 +1,7 @@
-"""Ctrl-C between two records: libraries turn a KeyboardInterrupt in their midst into errors of their own.
+"""Handling of Ctrl-C between two records.
 
-pydantic makes it a `PydanticSerializationError`, for one; raised so while a document is predicted, it would be recorded
-as the document's failure.
+Libraries can turn a `KeyboardInterrupt` into another error, such as a `PydanticSerializationError` of pydantic, which
+would be recorded as the failure of the current document.
 """
 
 import os
@@ -10,33 +10,33 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_ASK = b"stopping when the documents under way are predicted; Ctrl-C again stops at once\n"
+_NOTICE = b"stopping after the current documents; press Ctrl-C again to stop immediately\n"
 
 
 @contextmanager
 def stopping_between_records() -> Iterator[Callable[[], None]]:
-    """Give what to call before each record is written: after Ctrl-C, it raises `KeyboardInterrupt`.
+    """Yield a function to call before each record is written, which raises `KeyboardInterrupt` after Ctrl-C.
 
-    A second Ctrl-C raises it wherever the program is. Outside the main thread nothing changes.
+    A second Ctrl-C raises it immediately. Outside the main thread, the signal handler is not changed.
     """
-    asked = threading.Event()
+    requested = threading.Event()
 
-    def ask(*_: object) -> None:
-        if asked.is_set():
+    def request_stop(*_: object) -> None:
+        if requested.is_set():
             raise KeyboardInterrupt
-        asked.set()
-        os.write(2, _ASK)  # a handler must not use what it may have interrupted
+        requested.set()
+        os.write(2, _NOTICE)  # a signal handler must not use objects that it may have interrupted
 
     def check() -> None:
-        if asked.is_set():
+        if requested.is_set():
             raise KeyboardInterrupt
 
-    usual = signal.getsignal(signal.SIGINT)
-    mine = threading.current_thread() is threading.main_thread() and usual is signal.default_int_handler
-    if mine:
-        signal.signal(signal.SIGINT, ask)
+    previous = signal.getsignal(signal.SIGINT)
+    replaces = threading.current_thread() is threading.main_thread() and previous is signal.default_int_handler
+    if replaces:
+        signal.signal(signal.SIGINT, request_stop)
     try:
         yield check
     finally:
-        if mine:
-            signal.signal(signal.SIGINT, usual)
+        if replaces:
+            signal.signal(signal.SIGINT, previous)

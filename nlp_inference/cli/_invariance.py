@@ -1,4 +1,4 @@
-"""What `nlp-inference verify --invariance MODEL FILE` does."""
+"""Implementation of `nlp-inference verify --invariance MODEL FILE`."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ _SHOWN_DOCUMENTS = 5
 
 
 def check_invariance(loading: Loading, source: str, *, strict: bool, as_json: bool) -> typer.Exit:
-    """Predict the lines of `source` in many ways, show what differs, and say with which status to exit."""
+    """Predict the lines of `source` under several conditions, show the differences, and return the exit status."""
     from nlp_inference.backends.descriptors import find_backend
     from nlp_inference.golden.invariance import run_invariance
 
@@ -42,20 +42,20 @@ def check_invariance(loading: Loading, source: str, *, strict: bool, as_json: bo
 
 
 def _report(report: "InvarianceReport", model: str, *, strict: bool) -> Group:
-    title = f"{model}, {report.backend} in {report.dtype}: each variant beside every document by itself"
+    title = f"{model}, {report.backend} in {report.dtype}: each variant compared with documents predicted alone"
     table = Table(title=title, title_justify="left")
     table.add_column("variant")
-    for name in ("documents", "differ", "only alone", "only here", "other label", "score moved"):
+    for name in ("documents", "differ", "only alone", "only variant", "other label", "score change"):
         table.add_column(name, justify="right")
     table.add_column("")
     lines = []
     for one in report.variants:
-        fault = not one.same and (one.required or strict)
+        is_failure = not one.same and (one.required or strict)
         counts = (one.documents, len(one.differing), one.only_baseline, one.only_variant, one.other_label)
-        verdict = "same" if one.same else "DIFFERS" if one.required else "differs, and may"
-        style = "red" if fault else "" if one.same else "yellow"
+        verdict = "same" if one.same else "DIFFERS" if one.required else "differs (allowed)"
+        style = "red" if is_failure else "" if one.same else "yellow"
         table.add_row(one.variant, *map(str, counts), f"{one.largest_score_difference:.1e}", verdict, style=style)
-        if fault:
+        if is_failure:
             lines.append(Text(f"{one.variant}: {_which(one)}", style="red"))
     passed = not lines
     lines.append(Text("invariant" if passed else "not invariant", style="bold green" if passed else "bold red"))
@@ -64,7 +64,7 @@ def _report(report: "InvarianceReport", model: str, *, strict: bool) -> Group:
 
 def _which(one: "VariantResult") -> str:
     if not one.differing:
-        return f"a score moved by {one.largest_score_difference:.1e}, more than {one.scores_within:g}"
+        return f"a score changed by {one.largest_score_difference:.1e}, more than {one.scores_within:g}"
     more = len(one.differing) - _SHOWN_DOCUMENTS
     shown = ", ".join(map(repr, one.differing[:_SHOWN_DOCUMENTS]))
     return f"the documents {shown}" + (f" and {more} more, see --json" if more > 0 else "")

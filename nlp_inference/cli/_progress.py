@@ -1,4 +1,4 @@
-"""How far a prediction is, on a line of a terminal: documents, their rate, and the time left where the end is known."""
+"""Progress line on a terminal: documents, their rate, and the remaining time if the size of the source is known."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,14 +24,14 @@ _SECONDS_APART = 0.1
 def showing_progress(
     console: Console, *, size: int | None, read: Callable[[], int], known: int = 0, hidden: bool = False
 ) -> Iterator[Callable[[], None]]:
-    """Show a line while the block runs, on a terminal only, and give what to call after each document.
+    """Show a progress line while the block runs, on a terminal only; yield a function to call after each document.
 
     Args:
-        console: where to.
-        size: how much there is to read, in any unit; `None` if nobody knows, and then no time left is shown.
-        read: tells how much has been read.
-        known: documents that were there before this run.
-        hidden: show nothing.
+        console: the console for the line.
+        size: size of the source in any unit; `None` if it is unknown, and then no remaining time is shown.
+        read: returns the size of the part that has been read.
+        known: number of documents from an earlier run.
+        hidden: whether to show nothing.
     """
     columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.fields[documents]:,} documents"), _Rate()]
     columns += [TimeElapsedColumn()] if size is None else [BarColumn(), TimeRemainingColumn(elapsed_when_finished=True)]
@@ -54,7 +54,7 @@ def showing_progress(
 
 
 class _Rate(ProgressColumn):
-    """Documents a second, of this run."""
+    """Documents per second in this run."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.fields['rate']:,.1f}/s", style="progress.data.speed")

@@ -1,4 +1,4 @@
-"""What the commands of `nlp-inference` share."""
+"""Options and helpers that the commands of `nlp-inference` share."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 
 
 AUTO = "auto"
-"""The backend that is chosen by what is installed and what the model has."""
+"""The name that chooses the backend from the installed packages and the files of the model."""
 
 
-def _backend(written: str) -> str:
+def _backend(value: str) -> str:
     from nlp_inference.backends.descriptors import backend_names
 
-    return written if written == AUTO else _one_of([AUTO, *backend_names()], written)
+    return value if value == AUTO else _one_of([AUTO, *backend_names()], value)
 
 
-def _precision(written: str | None) -> str | None:
+def _precision(value: str | None) -> str | None:
     from nlp_inference.backends.descriptors import tolerances
 
-    return None if written is None else _one_of(sorted({dtype for _, dtype in tolerances()}), written)
+    return None if value is None else _one_of(sorted({dtype for _, dtype in tolerances()}), value)
 
 
-def _one_of(known: Sequence[str], written: str) -> str:
-    if written not in known:
-        raise typer.BadParameter(f"{written!r} is not one of {', '.join(map(repr, known))}")
-    return written
+def _one_of(known: Sequence[str], value: str) -> str:
+    if value not in known:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, known))}")
+    return value
 
 
-Model = Annotated[str, typer.Argument(help="A folder that training wrote, or a Hub id.")]
-Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda:1; a GPU if there is one.")]
+Model = Annotated[str, typer.Argument(help="The 'model' folder of a training run, or a Hub id.")]
+Device = Annotated[str | None, typer.Option(help="Device such as cpu or cuda:1. Default: a GPU if there is one.")]
 Precision = Annotated[
     str | None,
     typer.Option(
         callback=_precision,
         metavar="float32|bfloat16|float16|int8",
-        help="Precision of the weights; int8 is for exported models. By default float32, or the one that was exported.",
+        help="Precision of the model; int8 requires an exported model. Default: float32, or the exported precision.",
         show_default=False,
     ),
 ]
@@ -54,24 +54,22 @@ Backend = Annotated[
     typer.Option(
         callback=_backend,
         metavar="auto|torch|onnx|openvino",
-        help="What runs the model, a backend of an installed package too; auto takes torch where it is installed.",
+        help="Backend that runs the model, also one of an installed package; auto uses torch if it is installed.",
     ),
 ]
 Revision = Annotated[str, typer.Option(help="Branch, tag or commit on the Hub.")]
 Trust = Annotated[
     bool,
-    typer.Option(
-        "--trust-remote-code", help="Run code that was saved with the model, if it needs any. Read it before you do."
-    ),
+    typer.Option("--trust-remote-code", help="Allow code that was saved with the model to run. Read the code first."),
 ]
 
 
-def _token_budget(written: str) -> int | str:
-    if written == "measured":
-        return written
-    if not written.isdecimal() or not int(written):
-        raise typer.BadParameter(f"{written!r} is neither a number of tokens from 1 on, nor measured")
-    return int(written)
+def _token_budget(value: str) -> int | str:
+    if value == "measured":
+        return value
+    if not value.isdecimal() or not int(value):
+        raise typer.BadParameter(f"{value!r} is neither a positive number of tokens nor 'measured'")
+    return int(value)
 
 
 TokenBudgetOption = Annotated[
@@ -79,20 +77,20 @@ TokenBudgetOption = Annotated[
     typer.Option(
         parser=_token_budget,
         metavar="N|measured",
-        help="Tokens of a batch; `measured` tries several for some seconds, and remembers what is fast here.",
+        help="Tokens of a batch; `measured` tests several sizes for some seconds and caches the fastest one.",
     ),
 ]
 
 FAILED = 1
-"""Exit status of a command that could not do what it was asked."""
+"""Exit status of a command that failed."""
 
 NOT_CHECKED = 2
-"""Exit status of a check that could not be made; 1 is for one that was made and found something."""
+"""Exit status of a check that could not run; status 1 is for a check that found a difference."""
 
 
 @dataclass(frozen=True)
 class Loading:
-    """Which model a command loads, and how; see `Predictor.from_pretrained`."""
+    """The model that a command loads, and its options; see `Predictor.from_pretrained`."""
 
     model: str
     device: str | None
@@ -105,7 +103,7 @@ class Loading:
 
 
 def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED) -> "Predictor":
-    """Load a model, or say on one line why it cannot be loaded and exit with `status`."""
+    """Load a model, or print the error on one line and exit with `status`."""
     from nlp_inference._utils.quiet import one_line_warnings, quiet_libraries
     from nlp_inference.predict.predictor import Predictor
 
@@ -122,13 +120,13 @@ def load_predictor(loading: Loading, *, messages: Console, status: int = FAILED)
                 token_budget=loading.token_budget,
                 max_characters=loading.max_characters,
             )
-    except (NlpInferenceError, OSError, ImportError, ValueError, RuntimeError) as error:  # what transformers raises
+    except (NlpInferenceError, OSError, ImportError, ValueError, RuntimeError) as error:  # transformers raises these
         raise stop(error, messages, doing=f"cannot load the model {loading.model!r}: ", status=status) from error
 
 
 @contextmanager
 def reading(source: str) -> Iterator[Iterator["Item"]]:
-    """The items of a file, or of standard input if `source` is `-`."""
+    """Open the items of a file, or of standard input if `source` is `-`."""
     from nlp_inference.files.reading import open_source
 
     with open_source(source) as opened:
@@ -136,7 +134,7 @@ def reading(source: str) -> Iterator[Iterator["Item"]]:
 
 
 def stop(error: Exception, messages: Console, *, doing: str = "", status: int = FAILED) -> typer.Exit:
-    """Say on one line what happened, as libraries' messages run over several, and give the exit with `status`."""
+    """Print an error on one line, because messages of libraries have several, and return the exit with `status`."""
     line = f"{doing}{type(error).__name__}: {' '.join(str(error).split())}"
     messages.print(line, style="red", highlight=False, markup=False)
     return typer.Exit(status)

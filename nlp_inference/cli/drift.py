@@ -1,4 +1,4 @@
-"""`nlp-inference drift`: are the texts of today like those of training?"""
+"""`nlp-inference drift`: comparison of current documents with the training documents."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,11 +36,11 @@ def drift(  # noqa: PLR0913 - each is an option of the command
     model: Model,
     source: Annotated[
         str | None,
-        typer.Argument(help="What to predict and compare: texts or JSON Lines, as `predict` reads them; - for stdin."),
+        typer.Argument(help="Documents to predict and compare: texts or JSON Lines, as for `predict`; - for stdin."),
     ] = None,
     *,
     profile: Annotated[
-        Path | None, typer.Option(help="In place of SOURCE: what Predictor.profile() counted, saved as JSON.")
+        Path | None, typer.Option(help="Instead of SOURCE: a saved JSON file of Predictor.profile().")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the report as JSON.")] = False,
     backend: Backend = AUTO,
@@ -49,11 +49,11 @@ def drift(  # noqa: PLR0913 - each is an option of the command
     revision: Revision = "main",
     trust_remote_code: Trust = False,
 ) -> None:
-    """Compare the documents of SOURCE with those that MODEL was trained on; the exit status is 1 if a feature moved.
+    """Compare the documents of SOURCE with the training documents of MODEL; the exit status is 1 if a feature moved.
 
-    The measure is the population stability index: from 0.1 on watch a feature, from 0.25 on it moved. With few
-    documents, where chance alone gives more, the thresholds are raised to what chance gives. The exit status is 2 if
-    nothing could be compared, such as with a model that has no profile or cannot be loaded.
+    The measure is the population stability index: a feature with 0.1 or more needs attention, with 0.25 or more it has
+    moved. With few documents, the thresholds are increased to the index that chance alone gives. The exit status is 2
+    if nothing could be compared, for example because the model has no profile or cannot be loaded.
     """
     from nlp_inference.drift import compare_profiles, load_profile
     from nlp_inference.drift.profile import PROFILE_FILE
@@ -61,7 +61,7 @@ def drift(  # noqa: PLR0913 - each is an option of the command
 
     messages = Console(stderr=True, soft_wrap=True)
     if (source is None) == (profile is None):
-        raise typer.BadParameter("give either SOURCE, texts to predict, or --profile, what was counted before")
+        raise typer.BadParameter("pass either SOURCE, documents to predict, or --profile, a saved profile")
     try:
         before = load_profile(artefact_folder(model, files=SETTINGS_FILES, revision=revision) / PROFILE_FILE)
         if profile is not None:
@@ -88,13 +88,13 @@ def _profile_of(source: str, predictor: "Predictor", messages: Console) -> "Prof
         failed = [result for result in results if isinstance(result, FailedDocument)]
     if failed:
         first = f"{failed[0].id!r}: {failed[0].message}"
-        messages.print(f"{len(failed)} document(s) failed and are not counted, first {first}", style="yellow")
+        messages.print(f"{len(failed)} document(s) failed and are not counted, the first: {first}", style="yellow")
     return predictor.profile()
 
 
 def _table(report: "DriftReport") -> Table:
-    table = Table(title=f"{report.documents_now} documents beside {report.documents_before} of training")
-    for name in ("feature", "PSI", "by chance", "", "what moved most: training -> now"):
+    table = Table(title=f"{report.documents_now} documents compared with {report.documents_before} training documents")
+    for name in ("feature", "PSI", "by chance", "", "largest changes: training -> now"):
         table.add_column(name, justify="right" if name in {"PSI", "by chance"} else "left")
     for one in report.features:
         shares = [(change.name, f"{change.was:.0%}", f"{change.now:.0%}") for change in one.bins]

@@ -39,18 +39,18 @@ if TYPE_CHECKING:
 from nlp_inference.predict.predictor import Predictor
 
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
+"""Exit status after Ctrl-C, as in shells: 128 plus the number of the signal."""
 
 
 class OnError(StrEnum):
-    """What to do with a document that fails."""
+    """The treatment of a document that fails."""
 
     RAISE = "raise"
     RECORD = "record"
 
 
 class Engine(StrEnum):
-    """Where it is predicted."""
+    """The place of the computation: this process or a Ray cluster."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -58,7 +58,7 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True)
 class _Job:
-    """What is read and written, and how."""
+    """The source, the output, and the options of reading and writing them."""
 
     source: str
     output: Path | None
@@ -78,7 +78,7 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     source: Annotated[
         str,
         typer.Argument(
-            help="A UTF-8 file of texts, one a line, or of JSON Lines; a .csv or .tsv file; each also .gz, .bz2 or "
+            help="A UTF-8 file of texts, one per line, or of JSON Lines; a .csv or .tsv file; each also .gz, .bz2 or "
             ".xz; a .parquet file or a folder of them; or - for standard input. A line that begins with {, and each "
             'line of a .jsonl file, must be a JSON object such as {"id": "7", "text": "Hi"}.'
         ),
@@ -86,19 +86,21 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     *,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", help="Write to this file: JSON Lines, also .gz, .bz2 or .xz, or .parquet."),
+        typer.Option("--output", "-o", help="Output file: JSON Lines, also .gz, .bz2 or .xz, or .parquet."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an OUTPUT that is not complete.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
-    show: Annotated[bool, typer.Option("--show", help="Highlight what was found, in place of JSON Lines.")] = False,
-    on_error: Annotated[OnError, typer.Option(help="Stop at a document that fails, or go on.")] = OnError.RECORD,
-    input_format: Annotated[FileFormat | None, typer.Option(help="Of SOURCE, in place of its suffix.")] = None,
-    output_format: Annotated[FileFormat | None, typer.Option(help="Of OUTPUT, in place of its suffix.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Key or column of the text, in place of `text`.")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Key or column of the id, in place of `id`.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Between the cells of a .csv or .tsv SOURCE.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an incomplete OUTPUT.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing OUTPUT.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show highlighted predictions instead of JSON Lines.")] = False,
+    on_error: Annotated[
+        OnError, typer.Option(help="Stop at a document that fails, or record it and continue.")
+    ] = OnError.RECORD,
+    input_format: Annotated[FileFormat | None, typer.Option(help="Format of SOURCE. Default: by its suffix.")] = None,
+    output_format: Annotated[FileFormat | None, typer.Option(help="Format of OUTPUT. Default: by its suffix.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Key or column of the text. Default: `text`.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Key or column of the id. Default: `id`.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Delimiter of a .csv or .tsv SOURCE.")] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Of a .csv or .tsv SOURCE, such as cp1252; UTF-8 if it is not given.")
+        str | None, typer.Option(help="Encoding of a .csv or .tsv SOURCE, such as cp1252. Default: UTF-8.")
     ] = None,
     max_characters: Annotated[
         int, typer.Option(min=1, help="A document with more characters is recorded as failed.")
@@ -116,10 +118,10 @@ def predict(  # noqa: PLR0913 - each is an option of the command
         Engine, typer.Option(help="Predict in this process, or on the Ray cluster of RAY_ADDRESS into a folder OUTPUT.")
     ] = Engine.LOCAL,
 ) -> None:
-    """Predict each line of SOURCE. In a terminal the findings are highlighted, elsewhere JSON Lines are written.
+    """Predict each line of SOURCE. Predictions are highlighted in a terminal, otherwise written as JSON Lines.
 
-    The exit status is 0 if every document has a record, also one that says that it failed; 1 if the command had to
-    stop; 2 if it was called wrongly; 130 after Ctrl-C. What was written stays, and --resume goes on from there.
+    The exit status is 0 if every document has a record, including records of failed documents; 1 if the command
+    failed; 2 if its arguments are invalid; 130 after Ctrl-C. Written records are kept, and --resume continues there.
     """
     from nlp_inference.files.records import Columns
 
@@ -148,56 +150,54 @@ def predict(  # noqa: PLR0913 - each is an option of the command
         with _locked(path):
             _check_output(job, overwrite=overwrite)
             _predict(job, loading, messages)
-    except BrokenPipeError:  # the reader, such as `head`, has enough; typer ends the command in silence
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe; typer ends the command silently
         raise
     except (NlpInferenceError, OSError) as error:
-        left = stop(error, messages)
+        exit_ = stop(error, messages)
         if not isinstance(error, OutputLockedError):
-            _tell_how_to_go_on(path, messages)
-        raise left from error
+            _print_resume_hint(path, messages)
+        raise exit_ from error
     except KeyboardInterrupt as error:
         messages.print("interrupted", style="yellow")
-        _tell_how_to_go_on(path, messages)
+        _print_resume_hint(path, messages)
         raise typer.Exit(INTERRUPTED) from error
 
 
 @contextmanager
 def _locked(output: Path | None) -> Iterator[None]:
-    """The lock of the output, if there is one that can be locked."""
+    """Hold the lock of the output, if there is an output that can be locked."""
     from nlp_inference.files.resuming import locked_output
 
     with nullcontext() if output is None or not output.parent.is_dir() else locked_output(output):
         yield
 
 
-def _tell_how_to_go_on(output: Path | None, messages: Console) -> None:
+def _print_resume_hint(output: Path | None, messages: Console) -> None:
     from nlp_inference.files.resuming import progress_file
 
     if output is not None and progress_file(output).is_file():
-        messages.print(f"{output} holds what was predicted so far, whole; go on with --resume", markup=False)
+        messages.print(f"{output} contains all predictions so far; continue with --resume", markup=False)
 
 
 def _check_output(job: _Job, *, overwrite: bool) -> None:
-    """Refuse before anything is loaded what would lose something, or fail at the end."""
+    """Reject, before the model is loaded, options that would lose data or fail at the end."""
     output = job.output
     if output is None:
         if job.resume or overwrite or job.output_format is not FileFormat.LINES:
-            raise typer.BadParameter(
-                "--resume, --overwrite and --output-format are about a file: name it with --output"
-            )
+            raise typer.BadParameter("--resume, --overwrite and --output-format apply to a file: name it with --output")
         return
     if job.resume and (overwrite or job.show):
-        raise typer.BadParameter("--resume goes with neither --overwrite nor --show")
+        raise typer.BadParameter("--resume cannot be combined with --overwrite or --show")
     if job.source != "-" and output.exists() and Path(job.source).exists() and output.samefile(job.source):
         raise typer.BadParameter(f"{str(output)!r} is also the source, which would be lost; write to another file")
     if not output.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {str(output.parent)!r}; make it, or write elsewhere")
+        raise typer.BadParameter(f"the folder {str(output.parent)!r} does not exist; create it, or use another one")
     if output.is_dir() and job.output_format is not FileFormat.PARQUET:
-        raise typer.BadParameter(f"{str(output)!r} is a folder; name a file, or give --output-format parquet")
-    holds = any(output.iterdir()) if output.is_dir() else output.is_file() and output.stat().st_size
-    if holds and not (overwrite or job.resume):
+        raise typer.BadParameter(f"{str(output)!r} is a folder; name a file, or pass --output-format parquet")
+    has_content = any(output.iterdir()) if output.is_dir() else output.is_file() and output.stat().st_size
+    if has_content and not (overwrite or job.resume):
         raise typer.BadParameter(
-            f"there is already {str(output)!r}; go on with it with --resume, or replace it with --overwrite"
+            f"{str(output)!r} already exists; resume it with --resume, or replace it with --overwrite"
         )
 
 
@@ -205,11 +205,13 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
     if output is None or job.source == "-" or job.show:
         raise typer.BadParameter("--engine ray reads files and writes a folder: name it with --output, without --show")
     if job.resume and overwrite:
-        raise typer.BadParameter("--resume does not go with --overwrite")
+        raise typer.BadParameter("--resume cannot be combined with --overwrite")
     if job.delimiter is not None or job.encoding is not None:
-        raise typer.BadParameter("--engine ray reads no CSV, for which --delimiter and --encoding are")
-    if isinstance(loading.token_budget, str):  # measured: each machine would find another
-        raise typer.BadParameter("--engine ray has one --token-budget for all machines: measure on one, and give it")
+        raise typer.BadParameter("--delimiter and --encoding apply to CSV, which --engine ray does not read")
+    if isinstance(loading.token_budget, str):  # each machine would measure another number
+        raise typer.BadParameter(
+            "--engine ray uses one --token-budget for all machines: measure it on one machine, and pass the number"
+        )
     from nlp_inference._utils.extras import require
     from nlp_inference.cli._cluster import predict_on_cluster
 
@@ -219,7 +221,7 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
     wanted = Job(
         loading.model,
         job.source,
-        output,  # as it was written: a Path would take one of the slashes of s3://
+        output,  # unchanged, because a Path would remove one of the slashes of s3://
         input_format=job.input_format,
         output_format=job.output_format,
         columns=job.columns,
@@ -240,7 +242,7 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
 def _predict(job: _Job, loading: Loading, messages: Console) -> None:
     from nlp_inference._utils.quiet import one_line_warnings
     from nlp_inference.files.reading import open_source
-    from nlp_inference.files.resuming import held_against
+    from nlp_inference.files.resuming import checked_against
 
     tally = _Tally()
     with ExitStack() as stack:
@@ -260,10 +262,10 @@ def _predict(job: _Job, loading: Loading, messages: Console) -> None:
             messages, size=opened.size, read=opened.read, known=results.written, hidden=job.show
         )
         advance = stack.enter_context(progress)
-        items = held_against(opened.items, results.records(), output=str(job.output)) if job.resume else opened.items
-        go_on = stack.enter_context(stopping_between_records())
+        items = checked_against(opened.items, results.records(), output=str(job.output)) if job.resume else opened.items
+        check_interrupt = stack.enter_context(stopping_between_records())
         for result in predictor.stream(items, on_error=job.on_error.value, skip=results.written):
-            go_on()
+            check_interrupt()
             tally.add(result)
             results.write(result)
             advance()
@@ -284,13 +286,13 @@ def _writing(job: _Job, predictor: "Predictor") -> Iterator["ResultFile"]:
         with job.output.open("w", encoding="utf-8", newline="\n") as text:
             yield _Screen(text, show=True)
     else:
-        if isinstance(sys.stdout, io.TextIOWrapper):  # what replaces it, such as a notebook's, takes any text
+        if isinstance(sys.stdout, io.TextIOWrapper):  # replacements, as in a notebook, accept any text
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         yield _Screen(sys.stdout, show=job.show)
 
 
 class _Screen:
-    """Where results are shown, or written as lines that someone else keeps."""
+    """Output to a text stream: highlighted for a terminal, or as JSON Lines."""
 
     written = 0
 
@@ -299,11 +301,11 @@ class _Screen:
         self._console = Console(file=text) if show else None
 
     def records(self) -> Iterator[Mapping[str, Any]]:
-        """There is nothing to go on with."""
+        """Return no records, because a stream cannot be resumed."""
         return iter(())
 
     def write(self, result: "Document | FailedDocument") -> None:
-        """Show a result, or write its line."""
+        """Show a result, or write it as a line."""
         if self._console is not None:
             self._console.print(result)
         else:
@@ -312,29 +314,29 @@ class _Screen:
             self._text.write(to_json_line(result) + "\n")
 
     def close(self, *, failed: bool) -> None:
-        """It stays open for whoever opened it."""
+        """Do nothing, because the caller closes the stream."""
 
 
 class _Tally:
-    """Counts the documents that need a second look."""
+    """Counter of the documents that failed or were not read completely."""
 
     def __init__(self) -> None:
-        self._failed = self._not_whole = self._truncated = 0
+        self._failed = self._incomplete = self._truncated = 0
 
     def add(self, result: "Document | FailedDocument") -> None:
         if not isinstance(result, Document):
             self._failed += 1
         elif result.coverage is not None:
-            self._not_whole += not result.coverage.complete
+            self._incomplete += not result.coverage.complete
             self._truncated += result.coverage.truncated
 
     def lines(self) -> Iterator[str]:
         if self._failed:
             yield f"{self._failed} document(s) failed; each is recorded in the output with its id"
-        if self._not_whole:
+        if self._incomplete:
             yield (
-                f"{self._not_whole} document(s) were not read whole, {self._truncated} of them cut off; "
-                "each says what was not read"
+                f"{self._incomplete} document(s) were not read completely, {self._truncated} of them truncated; "
+                "the coverage of each states what was not read"
             )
 
 

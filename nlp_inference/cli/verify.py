@@ -1,4 +1,4 @@
-"""`nlp-inference verify`: does the model predict here what it predicted when it was recorded?"""
+"""`nlp-inference verify`: replay of the golden records of a model on this machine."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,13 +39,13 @@ def verify(  # noqa: PLR0913 - each is an option of the command
         bool,
         typer.Option(
             "--invariance",
-            help="Instead: predict the lines of SOURCE in other orders, batches, paddings, windows and precisions.",
+            help="Instead, predict the lines of SOURCE in other orders, batches, paddings, windows and precisions.",
         ),
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="With --invariance: other windows and precisions must not differ either.")
+        bool, typer.Option("--strict", help="With --invariance: other windows and precisions must also be equal.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON, every value whole.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON, with complete values.")] = False,
     backend: Backend = AUTO,
     device: Device = None,
     dtype: Precision = None,
@@ -59,7 +59,7 @@ def verify(  # noqa: PLR0913 - each is an option of the command
     """
     loading = Loading(model, device, dtype, revision, trust_remote_code, backend)
     if invariance != (source is not None):
-        raise typer.BadParameter("--invariance and SOURCE, a file of texts, go together: give both or neither")
+        raise typer.BadParameter("--invariance requires SOURCE, a file of texts, and the reverse: pass both or neither")
     if source is not None:
         raise check_invariance(loading, source, strict=strict, as_json=as_json)
     verification = _replay(loading)
@@ -84,12 +84,12 @@ def _replay(loading: Loading) -> "Verification":
 
     messages = Console(stderr=True, soft_wrap=True)
     try:
-        asked = loading.dtype
-        chosen = choose_backend(loading.model, backend=loading.backend, dtype=asked)
-        if asked is None and runs_exports(chosen) and not Path(loading.model).is_dir():
+        requested = loading.dtype
+        chosen = choose_backend(loading.model, backend=loading.backend, dtype=requested)
+        if requested is None and runs_exports(chosen) and not Path(loading.model).is_dir():
             settings = artefact_folder(loading.model, files=SETTINGS_FILES, revision=loading.revision)
-            asked = exported_on_hub(settings, backend=chosen)
-        dtype = choose_dtype(loading.model, backend=chosen, dtype=asked)
+            requested = exported_on_hub(settings, backend=chosen)
+        dtype = choose_dtype(loading.model, backend=chosen, dtype=requested)
         files = (*SETTINGS_FILES, *backend_files(chosen, dtype=dtype))
         folder = artefact_folder(loading.model, files=files, needed=MODEL_NEEDS, revision=loading.revision)
         golden = read_golden(folder, name=golden_file(chosen, dtype))
@@ -97,16 +97,16 @@ def _replay(loading: Loading) -> "Verification":
             replace(loading, model=str(folder), backend=chosen, dtype=dtype), messages=messages, status=NOT_CHECKED
         )
         return verify_golden(predictor, golden)
-    except NlpInferenceError as error:  # load_predictor says itself what it cannot load
+    except NlpInferenceError as error:  # load_predictor reports its own errors
         raise stop(error, messages, doing=f"cannot verify {loading.model!r}: ", status=NOT_CHECKED) from error
 
 
 def _report(verification: "Verification", model: str) -> Group:
-    with_what = f"{verification.backend} in {verification.dtype}"
-    table = Table(title=f"{verification.records} golden records of {model}, with {with_what}", title_justify="left")
+    backend = f"{verification.backend} in {verification.dtype}"
+    table = Table(title=f"{verification.records} golden records of {model}, with {backend}", title_justify="left")
     table.add_column("stage")
     table.add_column("same", justify="right")
-    table.add_column("differ first here", justify="right")
+    table.add_column("first difference", justify="right")
     for stage, same, differ in verification.by_stage():
         table.add_row(stage, str(same), str(differ or ""), style="red" if differ else "")
     return Group(table, *_verdict(verification))
@@ -119,9 +119,9 @@ def _verdict(verification: "Verification") -> list[Text]:
             numbers += (
                 f"; logits differ by {verification.largest_deviation:.1e} at most (allowed: "
                 f"{verification.logits_within:g} for {verification.recorded_backend} in {verification.recorded_dtype} "
-                f"beside {verification.backend} in {verification.dtype})"
+                f"and {verification.backend} in {verification.dtype})"
             )
-        failing = f"; {verification.failing} fail as they did when recorded" if verification.failing else ""
+        failing = f"; {verification.failing} fail as recorded" if verification.failing else ""
         return [Text(f"verified: {numbers}{failing}", style="bold green")]
     first = verification.first
     ordered = sorted(verification.differences, key=lambda difference: difference is not first)

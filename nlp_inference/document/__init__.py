@@ -1,4 +1,4 @@
-"""The Document: raw text, annotations, the alignment of raw and current text, redaction."""
+"""The Document: raw text, annotations, alignment of the raw and the current text, redaction."""
 
 from nlp_inference.document.annotation import Annotation, Category, Coverage, Relation, Span
 from nlp_inference.document.document import Document, FailedDocument, as_document

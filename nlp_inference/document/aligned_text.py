@@ -1,8 +1,7 @@
-"""A text that remembers the text it came from: edits, their replay, and the map between both texts.
+"""Aligned text: the raw text, the edits on it, their replay, and the map between the raw and the current text.
 
-Everything here is pure: strings and integers in, strings and integers out. Offsets are code points, ends are
-exclusive. An `Edit` replaces `before[start:end]`; a record holds the edits of one transform, in the coordinates of
-the text before that transform.
+Offsets are code points, ends are exclusive. An `Edit` replaces `before[start:end]`; a record contains the edits of one
+transform, in the coordinates of the text before that transform.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,25 +26,25 @@ class Edit(NamedTuple):
 
 
 Range = tuple[int, int]
-"""Start and end of a part of a text, in code points; the end is exclusive."""
+"""Start and exclusive end of a part of a text, in code points."""
 
 FindDeleted = Callable[[str, Sequence[Edit]], Iterable[Range]]
-"""A function of a text and of edits on it that returns the ranges of the text that the edits removed; see
+"""A function of a text and its edits that returns the ranges of the text that the edits removed; see
 `nlp_inference.document.deletions`."""
 
 make_edit: Callable[[tuple[int, int, str]], Edit] = partial(tuple.__new__, Edit)
-"""An Edit of a triple, at C speed: `Edit(*triple)` and `Edit._make` run Python code for every edit."""
+"""Convert a triple to an Edit at C speed: `Edit(*triple)` and `Edit._make` run Python code for every edit."""
 
 
 class Cuts:
-    """A text cut into what stays and what one and the same replacement takes the place of.
+    """A text that is split into kept pieces and pieces that have the same replacement.
 
-    It is an iterable of Edits, and much cheaper than a list of those: nothing here runs Python code for every edit.
+    It is an iterable of Edits, but much cheaper than a list, because it runs no Python code per edit.
 
     Args:
-        pieces: kept, replaced, kept, ..., replaced, kept, as splitting by a pattern in one group gives them. Joined
+        pieces: kept, replaced, kept, ..., replaced, kept, as returned by splitting with a pattern in one group. Joined,
             they are the text.
-        replacement: what every second piece becomes.
+        replacement: the replacement of every second piece.
 
     Example:
         >>> list(Cuts(["a", "  ", "b"], replacement=" "))
@@ -63,14 +62,14 @@ class Cuts:
         return map(make_edit, zip(starts, ends, repeat(self.replacement), strict=False))
 
     def bounds(self) -> tuple[list[int], list[int]]:
-        """Where what is replaced starts, and where it ends."""
+        """Return the starts and the ends of the replaced pieces."""
         bounds = list(accumulate(map(len, self.pieces)))
         return bounds[:-1:2], bounds[1::2]
 
 
 @dataclass(frozen=True)
 class EditRecord:
-    """What one transform did to a text: its name, its version and its edits, in order and without overlap."""
+    """The edits of one transform, in order and without overlap, with its name and version."""
 
     transform: str
     version: int
@@ -78,14 +77,14 @@ class EditRecord:
 
     @classmethod
     def of_cuts(cls, transform: str, version: int, cuts: Cuts) -> Self:
-        """The record of `cuts`, kept as columns; its `edits` are made when they are first asked for."""
+        """Return the record of `cuts`, stored as columns; its `edits` are created on first access."""
         record = cls.__new__(cls)
         columns = (*cuts.bounds(), cuts.replacement)
         record.__dict__.update({"transform": transform, "version": version, "_columns": columns})
         return record
 
     def __getattr__(self, name: str) -> Any:
-        """Make the `edits` out of the columns; Python asks here for what is not there."""
+        """Create the `edits` from the columns on first access."""
         if name != "edits" or "_columns" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         starts, ends, replacement = self.__dict__["_columns"]
@@ -93,7 +92,7 @@ class EditRecord:
         return edits
 
     def bounds(self) -> tuple[Sequence[int], Sequence[int]]:
-        """Return where the edits start, and where they end."""
+        """Return the starts and the ends of the edits."""
         if "_columns" in self.__dict__:
             starts, ends, _ = self.__dict__["_columns"]
             return starts, ends
@@ -107,11 +106,11 @@ class EditRecord:
 
     @property
     def count(self) -> int:
-        """How many edits there are."""
+        """The number of edits."""
         return len(self.__dict__["_columns"][0]) if "_columns" in self.__dict__ else len(self.edits)
 
     def moves(self) -> Moves:
-        """The edits as columns, without those that replace one character by one: they move nothing."""
+        """Return the edits as columns, without those that replace one character by one and so shift nothing."""
         if "_columns" not in self.__dict__:
             moving = [edit for edit in self.edits if not edit[1] - edit[0] == len(edit[2]) == 1]
             return [edit[0] for edit in moving], [edit[1] for edit in moving], [len(edit[2]) for edit in moving]
@@ -127,7 +126,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     """Return `text` with every edit applied.
 
     Raises:
-        InvalidEditError: the edits are out of order, overlap, or reach outside the text.
+        InvalidEditError: the edits are out of order, overlap, or extend beyond the text.
 
     Example:
         >>> apply_edits("a  b", [Edit(1, 3, " ")])
@@ -147,15 +146,15 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
         position = end
         insertion = end if start == end else -1
     if position > len(text):
-        raise InvalidEditError(f"an edit ends at {position}, but the text has only {len(text)} characters")
+        raise InvalidEditError(f"an edit ends at {position}, but the text has {len(text)} characters")
     pieces.append(text[position:])
     return "".join(pieces)
 
 
 class AlignedText:
-    """A raw text, the edit records on it, the current text they lead to, and the map between the two.
+    """A raw text, its edit records, the resulting current text, and the map between the two texts.
 
-    Immutable: applying a transform's edits gives a new one.
+    The object is immutable: applying edits returns a new one.
 
     Example:
         >>> text = AlignedText("<b>Ana</b>").edit("strip_html", 1, [Edit(0, 3, ""), Edit(6, 10, "")])
@@ -179,7 +178,7 @@ class AlignedText:
             raw: the raw text.
             records: the edits on it.
             current: the result of the replay, if it is known.
-            finders: for the last of the records, the functions that say which characters the edits deleted.
+            finders: the functions that find the deletions of the last records.
         """
         self.raw = raw
         self.records = records
@@ -195,29 +194,29 @@ class AlignedText:
         return _replayed, (self.raw, self.records, self.current)
 
     def steps(self) -> Iterator[tuple[EditRecord, FindDeleted | None]]:
-        """Return each record with the function that says what its edits deleted, or None if that is not known."""
+        """Return each record with the function that finds its deletions, or `None` if that is unknown."""
         unknown = repeat(None, len(self.records) - len(self._finders))
         return zip(self.records, chain(unknown, self._finders), strict=True)
 
     def edit(
         self, transform: str, version: int, edits: Iterable[Edit], *, find_deleted: FindDeleted | None = None
     ) -> "AlignedText":
-        """Apply the edits of one transform. Edits that change nothing leave no trace.
+        """Apply the edits of one transform. Edits that change nothing are not recorded.
 
         Args:
-            transform: its name.
-            version: its version.
+            transform: the name of the transform.
+            version: the version of the transform.
             edits: in order and without overlap, in code points of the current text.
-            find_deleted: the function that says which ranges the edits deleted; see `nlp_inference.document.deletions`.
+            find_deleted: the function that finds the deleted ranges; see `nlp_inference.document.deletions`.
 
         Raises:
-            InvalidEditError: the edits are out of order, overlap, or reach outside the current text.
+            InvalidEditError: the edits are out of order, overlap, or extend beyond the current text.
             TooLargeError: the text would become too long, or has too many edits; see `nlp_inference.document.limits`.
         """
         if isinstance(edits, Cuts):
             _check_cuts(transform, edits, self.current)
             replaced = edits.pieces[1::2]
-            if edits.replacement not in replaced and "" not in replaced:  # neither to drop nor to check one by one
+            if edits.replacement not in replaced and "" not in replaced:  # every cut changes something
                 return self._cut(transform, version, edits, find_deleted)
         proposed = tuple(edits)
         if not proposed:
@@ -226,7 +225,7 @@ class AlignedText:
         changes = tuple([edit for edit in proposed if current[edit[0] : edit[1]] != edit[2]])
         try:
             if len(changes) < len(proposed):
-                _check_bounds(proposed, len(current))  # a slice of offsets that fit no text may look like no change
+                _check_bounds(proposed, len(current))  # a slice with invalid offsets can look like no change
             if not changes:
                 return self
             removed = sum(map(itemgetter(1), changes)) - sum(map(itemgetter(0), changes))
@@ -238,7 +237,7 @@ class AlignedText:
         return self._with_record(EditRecord(transform, version, changes), edited, find_deleted)
 
     def _cut(self, transform: str, version: int, cuts: Cuts, find_deleted: FindDeleted | None) -> "AlignedText":
-        """Apply cuts that insert nothing and all change something: there is no order or overlap to check."""
+        """Apply cuts that all change something; they need no check of order or overlap."""
         if len(cuts.pieces) == 1:
             return self
         count = len(cuts.pieces) // 2
@@ -251,31 +250,31 @@ class AlignedText:
         return AlignedText(self.raw, (*self.records, record), current=current, finders=finders)
 
     def _check_growth(self, transform: str, length: int, count: int) -> None:
-        """Refuse `count` edits that lead to a text of `length` characters, before they are applied."""
+        """Check the limits of `count` edits that give a text of `length` characters, before they are applied."""
         self.check_length(transform, length)
         edits = count + sum(record.count for record in self.records)
         if edits > growth_limit(len(self.raw)):
             raise TooLargeError(
-                f"transform {transform!r} brings the edits of a text of {len(self.raw)} characters to {edits}; at most "
-                f"{growth_limit(len(self.raw))} are allowed. Use fewer transforms, or split the document"
+                f"transform {transform!r} increases the edits of a text of {len(self.raw)} characters to {edits}; the "
+                f"limit is {growth_limit(len(self.raw))}. Use fewer transforms, or split the document"
             )
 
     def check_length(self, transform: str, length: int) -> None:
-        """Refuse a text of `length` characters that `transform` would make.
+        """Check that `transform` may produce a text of `length` characters.
 
         Raises:
-            TooLargeError: it is longer than `nlp_inference.document.limits.growth_limit` allows for this raw text.
+            TooLargeError: the length exceeds `nlp_inference.document.limits.growth_limit` of this raw text.
         """
         most = growth_limit(len(self.raw))
         if length > most:
             raise TooLargeError(
-                f"transform {transform!r} would make {length} characters of a text of {len(self.raw)} characters; at "
-                f"most {most} are allowed. Correct the transforms of the model, or split the document"
+                f"transform {transform!r} would expand a text of {len(self.raw)} characters to {length} characters; "
+                f"the limit is {most}. Correct the transforms of the model, or split the document"
             )
 
     @cached
     def alignment(self) -> Alignment:
-        """The composed map of all records, made when it is first asked for."""
+        """The composed map of all records, computed on first access."""
         alignment = Alignment()
         for record in self.records:
             alignment = alignment.then(record.moves())
@@ -284,11 +283,11 @@ class AlignedText:
     def to_raw(self, start: int, end: int) -> tuple[int, int]:
         """Map the span `start:end` of the current text to the raw text.
 
-        A position inside a replaced stretch widens to the whole stretch. A span of only inserted characters widens to
-        the raw character before it, or else after it.
+        A position inside a replaced range widens to the entire range. A span of inserted characters only widens to the
+        raw character before it or, at the start of the text, after it.
 
         Raises:
-            InvalidEditError: the span is reversed or reaches outside the current text.
+            InvalidEditError: the span is reversed or extends beyond the current text.
         """
         _check_span(start, end, len(self.current), "current")
         raw_start, raw_end = self.alignment.to_raw(start, end)
@@ -300,7 +299,7 @@ class AlignedText:
         """Map the span `start:end` of the raw text to the current text; deleted characters map to an empty span.
 
         Raises:
-            InvalidEditError: the span is reversed or reaches outside the raw text.
+            InvalidEditError: the span is reversed or extends beyond the raw text.
         """
         _check_span(start, end, len(self.raw), "raw")
         return self.alignment.to_current(start, end)
@@ -313,8 +312,8 @@ def _replayed(raw: str, records: tuple[EditRecord, ...], current: str) -> Aligne
 def _check_cuts(transform: str, cuts: Cuts, text: str) -> None:
     if "".join(cuts.pieces) != text or len(cuts.pieces) % 2 == 0:
         raise InvalidEditError(
-            f"transform {transform!r}: {len(cuts.pieces)} pieces that are not the text; cut it into kept, replaced, "
-            "kept, ..., kept, so that joined they are the text that was given"
+            f"transform {transform!r}: the {len(cuts.pieces)} pieces are not the text; split it into kept, replaced, "
+            "kept, ..., kept, so that the joined pieces are the input text"
         )
 
 
@@ -322,11 +321,11 @@ def _check_bounds(edits: Iterable[Edit], length: int) -> None:
     for start, end, replacement in edits:
         if not 0 <= start <= end <= length:
             raise InvalidEditError(
-                f"edit {(start, end, replacement)!r} is reversed or does not lie in the text of {length} characters; "
-                "propose offsets of the text that was given"
+                f"edit {(start, end, replacement)!r} is reversed or outside the text of {length} characters; "
+                "propose offsets of the input text"
             )
 
 
 def _check_span(start: int, end: int, length: int, which: str) -> None:
     if not 0 <= start <= end <= length:
-        raise InvalidEditError(f"span {(start, end)!r} does not lie in the {which} text of {length} characters")
+        raise InvalidEditError(f"span {(start, end)!r} is reversed or outside the {which} text of {length} characters")

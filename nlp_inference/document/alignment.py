@@ -1,4 +1,4 @@
-"""The map between a raw text and the current text. Pure: integers in, integers out; ends are exclusive."""
+"""The map between the offsets of a raw text and of the current text; ends are exclusive."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from itertools import accumulate, repeat
 from operator import add, sub
 
 Moves = tuple[Sequence[int], Sequence[int], Sequence[int]]
-"""Edits as columns: starts, ends and sizes of replacements, without those of one character for one character."""
+"""Edits as columns (starts, ends, sizes of replacements), without replacements of one character by one."""
 
 
 class Alignment:
-    """The map between a raw text and the current text, as the sorted stretches in which they differ.
+    """The map between a raw text and the current text, as the sorted ranges in which they differ.
 
-    Stretch `i` says that `raw[raw_starts[i]:raw_ends[i]]` became `current[starts[i]:ends[i]]`; everything between two
-    stretches is the same in both. A one-for-one character replacement moves nothing and needs no stretch.
-    Mapping a span takes two binary searches.
+    In range `i`, `raw[raw_starts[i]:raw_ends[i]]` became `current[starts[i]:ends[i]]`; the text between two ranges is
+    equal in both. A replacement of one character by one shifts nothing and needs no range. Mapping a span takes two
+    binary searches.
     """
 
     __slots__ = ("ends", "raw_ends", "raw_starts", "starts")
@@ -32,15 +32,15 @@ class Alignment:
         self.ends = ends
 
     def to_raw(self, start: int, end: int) -> tuple[int, int]:
-        """Map a span of the current text to the raw text; inside a stretch it widens to the whole stretch."""
+        """Map a span of the current text to the raw text; inside a range it widens to the entire range."""
         return _map_span(self.starts, self.ends, self.raw_starts, self.raw_ends, start, end)
 
     def to_current(self, start: int, end: int) -> tuple[int, int]:
-        """Map a span of the raw text to the current text; what was deleted becomes an empty span at its place."""
+        """Map a span of the raw text to the current text; deleted text maps to an empty span at its position."""
         return _map_span(self.raw_starts, self.raw_ends, self.starts, self.ends, start, end)
 
     def then(self, moves: Moves) -> "Alignment":
-        """Compose with edits on the current text: what overlaps, stretches and edits alike, becomes one stretch."""
+        """Compose with edits on the current text; overlapping ranges and edits become one range."""
         edit_starts, edit_ends, sizes = moves
         if not edit_starts:
             return self
@@ -56,16 +56,16 @@ class Alignment:
 
 
 def _merge(changes: Sequence[tuple[int, int, int, int]]) -> Alignment:
-    """Make one alignment of stretches and edits, both in the coordinates of the text between, in order.
+    """Merge ordered ranges and edits, both in the coordinates of the text between them, into one alignment.
 
-    A change is its start, its end, how much longer it is in the raw text, and how much longer in the new text. Changes
-    share a stretch where they overlap, and where an insertion or a deletion is at the place of a deletion.
+    A change has a start, an end, its additional length in the raw text, and its additional length in the new text.
+    Changes share a range if they overlap, or if an insertion or a deletion is at the position of a deletion.
     """
     raw_starts: list[int] = []
     raw_ends: list[int] = []
     starts: list[int] = []
     ends: list[int] = []
-    opened = reach = -1  # of the present stretch; the first one is a dummy
+    opened = reach = -1  # start and end of the current range; the first one is a dummy
     raw_shift = shift = 0
     for start, end, raw_growth, growth in changes:
         if start < reach or end == opened:
@@ -92,12 +92,12 @@ def _map_span(
     start: int,
     end: int,
 ) -> tuple[int, int]:
-    index = bisect_right(ends, start)  # the first stretch that ends after `start`
+    index = bisect_right(ends, start)  # the first range that ends after `start`
     if index < len(starts) and starts[index] <= start and (start < end or starts[index] < start):
         other_start = other_starts[index]
     else:
         other_start = start + (other_ends[index - 1] - ends[index - 1] if index else 0)
-    index = bisect_left(starts, end) - 1  # the last stretch that starts before `end`
+    index = bisect_left(starts, end) - 1  # the last range that starts before `end`
     if index >= 0 and ends[index] >= end and (start < end or ends[index] > end):
         other_end = other_ends[index]
     else:

@@ -1,4 +1,4 @@
-"""What is known or predicted about a text: spans, categories, relations, and how much of the text the model read.
+"""Annotations of a text (spans, categories, relations), and the coverage of a prediction.
 
 Every offset is in code points of the raw text, end exclusive.
 """
@@ -12,13 +12,13 @@ from nlp_inference.document.offsets import OffsetMap, unit_offset
 
 
 class Frozen(BaseModel):
-    """An immutable record that refuses unknown keys."""
+    """An immutable record that rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached,))
 
 
 class Span(Frozen):
-    """A labelled stretch of the raw text: `raw_text[start:end]`."""
+    """A labeled range of the raw text: `raw_text[start:end]`."""
 
     start: Annotated[int, Field(ge=0)]
     end: int
@@ -32,9 +32,9 @@ class Span(Frozen):
         return self
 
     def to_utf16(self, text: str) -> tuple[int, int]:
-        """Start and end in UTF-16 code units of the raw text, as JavaScript, Java and C# count.
+        """Return start and end in UTF-16 code units of the raw text, as in JavaScript, Java and C#.
 
-        For many spans of one document, `Document.to_offsets` reads the text once.
+        For many spans of one document, `Document.to_offsets` is faster, because it reads the text once.
 
         Args:
             text: the raw text.
@@ -49,7 +49,7 @@ class Span(Frozen):
         return unit_offset(text, self.start, "utf-16"), unit_offset(text, self.end, "utf-16")
 
     def to_utf8(self, text: str) -> tuple[int, int]:
-        """Start and end in bytes of the raw text in UTF-8, as Go and Rust count; see `to_utf16`.
+        """Return start and end in UTF-8 bytes of the raw text, as in Go and Rust; see `to_utf16`.
 
         Example:
             >>> Span(start=2, end=11, label="PERSON").to_utf8("😀 Ana Lopez")
@@ -59,10 +59,10 @@ class Span(Frozen):
 
     @classmethod
     def from_utf16(cls, text: str, *, start: int, end: int, label: str, score: float | None = None) -> Self:
-        """The span whose start and end are given in UTF-16 code units of the raw text.
+        """Build a span from a start and an end in UTF-16 code units of the raw text.
 
         Raises:
-            InvalidDocumentError: an offset lies outside the text or inside a character.
+            InvalidDocumentError: an offset is outside the text or inside a character.
 
         Example:
             >>> Span.from_utf16("😀 Ana Lopez", start=3, end=12, label="PERSON")
@@ -73,20 +73,19 @@ class Span(Frozen):
 
     @classmethod
     def from_utf8(cls, text: str, *, start: int, end: int, label: str, score: float | None = None) -> Self:
-        """The span whose start and end are given in bytes of the raw text in UTF-8; see `from_utf16`."""
+        """Build a span from a start and an end in UTF-8 bytes of the raw text; see `from_utf16`."""
         start, end = OffsetMap(text, "utf-8").to_code_points([start, end])
         return cls(start=start, end=end, label=label, score=score)
 
 
 Strategy = Literal["score", "longest"]
-"""What makes one span better than another."""
+"""The criterion by which spans are ranked."""
 
 
 def priority(span: Span, strategy: Strategy) -> tuple[float | int | str, ...]:
-    """Return a key that sorts better spans first; no score is worse than any score.
+    """Return a key that sorts better spans first; a span without score is worse than any span with a score.
 
-    Ties go to the longer span (to the better score with `longest`), then to the one that starts first, then to the
-    label that sorts first.
+    Ties are resolved by the greater length (by the better score with `longest`), then by the start, then by the label.
     """
     score = float("inf") if span.score is None else -span.score
     length = span.start - span.end
@@ -102,7 +101,7 @@ class Category(Frozen):
 
 
 class Relation(Frozen):
-    """A labelled, directed link between two spans of the same annotation, by their positions in `spans`."""
+    """A labeled, directed link between two spans of the same annotation, by their indices in `spans`."""
 
     head: int
     tail: int
@@ -111,7 +110,7 @@ class Relation(Frozen):
 
 
 class Annotation(Frozen):
-    """What is said about a document: by people (`Document.gold`) or by a model (`Document.predicted`)."""
+    """The annotation of a document by people (`Document.gold`) or by a model (`Document.predicted`)."""
 
     spans: tuple[Span, ...] = ()
     categories: tuple[Category, ...] = ()
@@ -121,24 +120,23 @@ class Annotation(Frozen):
 
 
 class Coverage(Frozen):
-    """What the model read of a document.
+    """The part of a document that the model read.
 
     Args:
-        characters: code points of the raw text, and of the text pair if there is one.
-        read: how many of them lie in no unread, deleted or unknown range.
+        characters: number of code points of the raw text and of the text pair, if there is one.
+        read: number of code points that are in no unread, deleted or unknown range.
         windows: number of input rows of the document.
-        truncated: whether reading stopped before the last token.
-        unread: ranges `(start, end)` of the raw text, white space excluded, that preprocessing kept but that no token
+        truncated: whether the windows end before the last token.
+        unread: ranges `(start, end)` of the raw text, without white space, that preprocessing kept but that no token
             in a window covers.
         unread_pair: the same for the text pair.
         deleted: ranges of the raw text that contain letters or digits and that preprocessing removed, so that the model
             did not see them.
         deleted_pair: the same for the text pair.
-        unknown: ranges of the raw text under an unknown token (`[UNK]`): the model saw that something is there, but not
-            what.
+        unknown: ranges of the raw text under an unknown token (`[UNK]`), whose contents the model did not see.
         unknown_pair: the same for the text pair.
-        imprecise: ranges of the raw text that one edit rewrote as a unit although they are long: a span that touches
-            one covers all of it. Their characters count as read.
+        imprecise: long ranges of the raw text that one edit rewrote as a unit: a span that touches such a range covers
+            all of it. Their characters count as read.
     """
 
     characters: Annotated[int, Field(ge=0)]

@@ -1,6 +1,6 @@
-"""Which characters of a raw text preprocessing removed, so that the model did not see them.
+"""Detection of raw characters that preprocessing removed, so that the model did not see them.
 
-Source of the classes of characters: Unicode Standard Annex #44, https://www.unicode.org/reports/tr44/
+Source of the character classes: Unicode Standard Annex #44, https://www.unicode.org/reports/tr44/
 """
 
 import unicodedata
@@ -19,13 +19,13 @@ TAG_LETTERS = r"\U000E0030-\U000E0039\U000E0041-\U000E005A\U000E0061-\U000E007A"
 """Invisible letters and digits, which can hide a message."""
 
 _MAX_GAP = 3
-"""A diff keeps characters that two texts share by chance: so few between two deletions are part of the deletion."""
+"""Greatest gap between two deletions that are joined, because a diff keeps characters that match by chance."""
 
 MAX_UNIT = 64
-"""Edits that replace more characters than these by more than these are reported as imprecise."""
+"""Edits that replace more characters than this by more characters than this are reported as imprecise."""
 
 _MAX_SHRINK = 4
-"""Mojibake takes up to four characters for one."""
+"""Mojibake has up to four characters for one."""
 
 
 def has_content(text: str) -> bool:
@@ -41,8 +41,8 @@ def has_content(text: str) -> bool:
 def deleted_ranges(aligned: AlignedText) -> tuple[Range, ...]:
     """Return the ranges of the raw text that contain letters or digits and that the edits removed.
 
-    Each transform says which of the characters that it removed are content (`Transform.find_deleted`); edits of an
-    unknown transform are judged by `find_lost`. The ranges are sorted and disjoint, without white space at their ends.
+    Each transform reports which removed characters are content (`Transform.find_deleted`); `find_lost` decides for the
+    edits of an unknown transform. The ranges are sorted and disjoint, without white space at their ends.
 
     Example:
         >>> deleted_ranges(AlignedText("Ana Silva").edit("drop", 1, [Edit(3, 9, "")]))
@@ -59,9 +59,9 @@ def deleted_ranges(aligned: AlignedText) -> tuple[Range, ...]:
 
 
 def imprecise_ranges(aligned: AlignedText) -> tuple[Range, ...]:
-    """Return the ranges of the raw text that one edit rewrote as a unit, although both sides are long.
+    """Return the ranges of the raw text that one edit rewrote as a unit although both sides are long.
 
-    A span that touches such a range covers all of it, which may be far more than what the model saw.
+    A span that touches such a range covers all of it, which may be much more than the model saw.
     """
     found: list[Range] = []
     before = _Before(aligned)
@@ -73,17 +73,17 @@ def imprecise_ranges(aligned: AlignedText) -> tuple[Range, ...]:
 
 
 def keeps_content(_text: str, _edits: Sequence[Edit]) -> Iterable[Range]:
-    """Return nothing: what a transform uses that removes no letter or digit without an equivalent."""
+    """Return no ranges, for transforms that remove no letter or digit without an equivalent."""
     return ()
 
 
 def find_lost(text: str, edits: Sequence[Edit]) -> Iterable[Range]:
-    """Return the ranges of `text` whose letters or digits do not come back in the replacements of `edits`.
+    """Return the ranges of `text` whose letters or digits are missing from the replacements of `edits`.
 
-    This is the rule for transforms that do not say themselves what they delete. Case, accents and compatibility forms
-    do not matter. An ASCII letter or digit must be in the replacement. Other letters may be rewritten as different
-    characters, as a transliteration or a repair of mojibake does: they count as lost if the replacement has no letter
-    or digit, or fewer than a quarter as many.
+    This is the rule for transforms that do not report their deletions. Case, accents and compatibility forms are
+    ignored. An ASCII letter or digit must be in the replacement. Other letters may be replaced by different characters,
+    as in a transliteration or a repair of mojibake: they count as lost if the replacement has no letter or digit, or
+    fewer than a quarter as many.
 
     Example:
         >>> list(find_lost("top secret", [Edit(3, 10, "")])), list(find_lost("ROME", [Edit(0, 4, "rome")]))
@@ -91,8 +91,8 @@ def find_lost(text: str, edits: Sequence[Edit]) -> Iterable[Range]:
     """
     if _fold("".join([text[start:end] for start, end, _ in edits])) == _fold("".join(map(itemgetter(2), edits))):
         return ()
-    lost = [(start, end) for start, end, new in edits if not _comes_back(text, start, end, new)]
-    return _without_chance(text, lost)
+    lost = [(start, end) for start, end, new in edits if not _is_kept(text, start, end, new)]
+    return _join_close(text, lost)
 
 
 def find_replaced(text: str, edits: Sequence[Edit]) -> Iterator[Range]:
@@ -109,7 +109,7 @@ def find_replaced(text: str, edits: Sequence[Edit]) -> Iterator[Range]:
 
 
 def merge_ranges(ranges: Iterable[Range]) -> list[Range]:
-    """Return the union of `ranges`, sorted and disjoint; empty ranges are dropped.
+    """Return the union of `ranges`, sorted and disjoint, without empty ranges.
 
     Example:
         >>> merge_ranges([(4, 6), (0, 2), (5, 9), (3, 3)])
@@ -125,7 +125,7 @@ def merge_ranges(ranges: Iterable[Range]) -> list[Range]:
 
 
 class _Before:
-    """The text before each record, and its map to the raw text; both are made only as far as they are needed."""
+    """The text before each record, and its map to the raw text; both are computed as far as needed."""
 
     def __init__(self, aligned: AlignedText) -> None:
         self._records = aligned.records
@@ -159,21 +159,21 @@ def _trimmed(text: str, ranges: Iterable[Range]) -> tuple[Range, ...]:
     return tuple([one for one in trimmed if one[0] < one[1]])
 
 
-def _comes_back(text: str, start: int, end: int, new: str) -> bool:
-    left = _letters(text[start:end])
-    if not left:
+def _is_kept(text: str, start: int, end: int, new: str) -> bool:
+    removed = _letters(text[start:end])
+    if not removed:
         return True
-    there = _letters(new)
-    if left in there:
+    inserted = _letters(new)
+    if removed in inserted:
         return True
-    known = Counter(character for character in left if character.isascii())
-    if not known - Counter(there) and there and len(left) <= _MAX_SHRINK * len(there):
+    ascii_letters = Counter(character for character in removed if character.isascii())
+    if not ascii_letters - Counter(inserted) and inserted and len(removed) <= _MAX_SHRINK * len(inserted):
         return True
     return not new.isascii() and split_repair(text, start, end, new) is not None
 
 
-def _without_chance(text: str, lost: Sequence[Range]) -> Iterator[Range]:
-    """Join deletions that only a few characters of the same word separate."""
+def _join_close(text: str, lost: Sequence[Range]) -> Iterator[Range]:
+    """Join deletions that are separated only by a few characters of the same word."""
     pending: Range | None = None
     for start, end in lost:
         if pending is not None and start - pending[1] <= _MAX_GAP and not _has_space(text[pending[1] : start]):
@@ -195,7 +195,7 @@ def _letters(text: str) -> str:
 
 
 def _fold(text: str) -> str:
-    """Case, accents and compatibility forms do not matter."""
+    """Remove differences of case, accents and compatibility forms."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFKD", text.casefold())
 
 

@@ -1,4 +1,4 @@
-"""The Document: a text as it arrived, what was done to it, and what is known or predicted about it.
+"""The Document: a raw text, the edits of preprocessing, and the gold and predicted annotations.
 
 Every offset in a Document is in code points of `raw_text` (or `raw_text_pair`), end exclusive.
 """
@@ -31,43 +31,44 @@ def _encodable(text: str) -> str:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
             raise ValueError(
-                f"lone surrogate {text[error.start]!a} at character {error.start}, which no encoding can carry; "
+                f"lone surrogate {text[error.start]!a} at character {error.start}, which cannot be encoded; "
                 "repair it with: text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
             ) from error
     return text
 
 
 Text = Annotated[str, AfterValidator(_encodable)]
-"""A string that UTF-8 can carry."""
+"""A string that can be encoded in UTF-8."""
 
 
 def _without_loss(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
     try:
         json.dumps(metadata, allow_nan=False)
     except ValueError as error:
-        raise ValueError(f"{error}; JSON has finite numbers only, write null or a string in their place") from error
+        raise ValueError(f"{error}; JSON has finite numbers only, write null or a string instead") from error
     return metadata
 
 
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_without_loss)]
-"""What JSON can hold: a NaN or an infinity would silently become null."""
+"""A JSON object; NaN and infinity are rejected, because they would silently become null."""
 
 
 class Document(Frozen):
     """A text, the edits that preprocessing made to it, and its gold and predicted annotation.
 
     Args:
-        raw_text: the text as it arrived; it never changes.
-        raw_text_pair: the second text of a pair (question, hypothesis), with edits of its own.
-        id: any name that is unique in its data set.
-        gold: what people say. `None` means not annotated, an empty `Annotation` means that there is nothing to find.
-        predicted: what a model says, in the same terms. `None` means not predicted.
-        metadata: anything that JSON can hold; carried along untouched.
-        edits, edits_pair: records of what preprocessing did; their replay on the raw text gives `text`.
-        coverage: what the model read, when there is a prediction.
+        raw_text: the original text; it never changes.
+        raw_text_pair: the text pair (question, hypothesis), with separate edits.
+        id: a name that is unique in its data set.
+        gold: the human annotation. `None` means not annotated, an empty `Annotation` means that there is nothing to
+            find.
+        predicted: the annotation by a model, in the same form. `None` means not predicted.
+        metadata: any JSON object; it is never changed.
+        edits, edits_pair: records of the edits of preprocessing; their replay on the raw text gives `text`.
+        coverage: the part of the text that the model read, if there is a prediction.
 
     Raises:
-        pydantic.ValidationError: an offset lies outside the text, a key is unknown, or the text holds lone surrogates.
+        pydantic.ValidationError: an offset is outside the text, a key is unknown, or the text contains lone surrogates.
 
     Example:
         >>> gold = Annotation(spans=(Span(start=13, end=17, label="CITY"),))
@@ -103,33 +104,33 @@ class Document(Frozen):
 
     @cached
     def aligned_pair(self) -> AlignedText:
-        """The same of the second text; of an empty text if there is none."""
+        """The same for the text pair, or for an empty text if there is none."""
         return AlignedText(self.raw_text_pair or "", self.edits_pair)
 
     @property
     def text(self) -> str:
-        """The current text: what preprocessing made of `raw_text`."""
+        """The current text: `raw_text` after preprocessing."""
         return self.aligned.current
 
     @property
     def text_pair(self) -> str | None:
-        """The current second text, if there is one."""
+        """The current text pair, or `None`."""
         return None if self.raw_text_pair is None else self.aligned_pair.current
 
     def surface(self, span: Span) -> str:
-        """The characters of the raw text that `span` covers."""
+        """Return the characters of the raw text that `span` covers."""
         return self.raw_text[span.start : span.end]
 
     def to_offsets(self, unit: OffsetUnit) -> dict[str, Any]:
-        """The document as JSON has it, with every offset in another unit: spans, edits, and ranges of the coverage.
+        """Return the document as JSON, with the offsets of spans, edits and coverage ranges in another unit.
 
-        The numbers `characters` and `read` of the coverage stay code points.
+        The numbers `characters` and `read` of the coverage remain code points.
 
         Args:
-            unit: `utf-16` for JavaScript, Java and C#, `utf-8` for bytes, `codepoint` for offsets as they are.
+            unit: `utf-16` for JavaScript, Java and C#, `utf-8` for bytes, `codepoint` for unchanged offsets.
 
         Returns:
-            The fields of the document, and `offsets`, the unit. `from_offsets` reads it again.
+            The fields of the document, and the unit as `offsets`. `from_offsets` is the inverse.
 
         Example:
             >>> document = Document(raw_text="😀 Ana", gold={"spans": [{"start": 2, "end": 5, "label": "PERSON"}]})
@@ -142,10 +143,10 @@ class Document(Frozen):
 
     @classmethod
     def from_offsets(cls, content: Mapping[str, Any]) -> Self:
-        """The document that `to_offsets` gave.
+        """Build a document from the result of `to_offsets`.
 
         Raises:
-            InvalidDocumentError: an offset lies outside its text or inside a character, or the object does not describe
+            InvalidDocumentError: an offset is outside its text or inside a character, or the object does not describe
                 a Document.
         """
         fields = dict(content)
@@ -154,11 +155,11 @@ class Document(Frozen):
             return cls.model_validate(converted(fields, unit, back=True))
         except (KeyError, TypeError, AttributeError, ValidationError) as error:
             raise InvalidDocumentError(
-                f"expected what Document.to_offsets gives, got another object: {error}"
+                f"expected the result of Document.to_offsets, got another object: {error}"
             ) from error
 
     def with_aligned(self, aligned: AlignedText, aligned_pair: AlignedText | None = None) -> Self:
-        """The same document after further edits: `aligned` must stem from this document's raw text."""
+        """Return a copy with other edits; `aligned` must have the raw text of this document."""
         update: dict[str, Any] = {"edits": aligned.records}
         if aligned_pair is not None:
             update["edits_pair"] = aligned_pair.records
@@ -169,23 +170,23 @@ class Document(Frozen):
         return copy
 
     def with_gold(self, gold: Annotation | None) -> Self:
-        """The same document with this gold annotation.
+        """Return a copy with this gold annotation.
 
         Raises:
-            InvalidDocumentError: an offset lies outside the raw text.
+            InvalidDocumentError: an offset is outside the raw text.
         """
         return self._with_annotation("gold", gold)
 
     def with_predicted(self, predicted: Annotation | None, *, coverage: Coverage | None = None) -> Self:
-        """The same document with this prediction and what was read for it.
+        """Return a copy with this prediction and its coverage.
 
         Raises:
-            InvalidDocumentError: an offset lies outside the raw text.
+            InvalidDocumentError: an offset is outside the raw text.
         """
         return self._with_annotation("predicted", predicted).model_copy(update={"coverage": coverage})
 
     def as_it_arrived(self) -> Self:
-        """The same document without edits."""
+        """Return a copy without edits."""
         if not self.edits and not self.edits_pair:
             return self
         copy = self.model_copy(update={"edits": (), "edits_pair": ()})
@@ -194,7 +195,7 @@ class Document(Frozen):
         return copy
 
     def unannotated(self) -> Self:
-        """The same document as a server would receive it: no gold, no prediction, no edits."""
+        """Return a copy as a server would receive it, without gold, prediction and edits."""
         return self.as_it_arrived().model_copy(update={"gold": None, "predicted": None, "coverage": None})
 
     def _with_annotation(self, name: str, annotation: Annotation | None) -> Self:
@@ -214,7 +215,7 @@ class Document(Frozen):
 
 
 class FailedDocument(BaseModel):
-    """Stands in the place of a Document that could not be predicted, and says which one and why."""
+    """Replacement of a Document that could not be predicted, with its id and the error."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -224,10 +225,10 @@ class FailedDocument(BaseModel):
 
 
 def as_document(item: "str | Mapping[str, Any] | Document", *, default_id: str | None = None) -> Document:
-    """Make a Document of a text or of a JSON object; a Document is returned as it is.
+    """Convert a text or a JSON object to a Document; return a Document unchanged, except for a missing id.
 
     Raises:
-        InvalidDocumentError: the text holds lone surrogates, or the object does not describe a Document.
+        InvalidDocumentError: the text contains lone surrogates, or the object does not describe a Document.
 
     Example:
         >>> as_document("Hello", default_id="0").id
@@ -261,4 +262,7 @@ def _check_annotation(name: str, annotation: Annotation, length: int) -> None:
             )
     for relation in annotation.relations:
         if not (0 <= relation.head < len(annotation.spans) and 0 <= relation.tail < len(annotation.spans)):
-            raise ValueError(f"{name} relation {relation!r} names a span that is not among {len(annotation.spans)}")
+            raise ValueError(
+                f"{name} relation {relation!r} refers to a span that does not exist; there are "
+                f"{len(annotation.spans)} spans"
+            )

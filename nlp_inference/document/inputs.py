@@ -1,4 +1,4 @@
-"""What a Predictor is given: items, what to call them, and how many are read ahead of the model."""
+"""Inputs of a Predictor: items, their ids, and chunks that are read ahead of the model."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -9,11 +9,11 @@ from nlp_inference.errors import InvalidDocumentError, TooLargeError
 
 
 class UnreadableItem(NamedTuple):
-    """Stands in a source for what could not be read, so that what comes after it can be.
+    """Replacement of an item that could not be read, so that the following items can be read.
 
     Args:
-        id: what to call it, such as `mails.jsonl:17`.
-        cause: why it could not be read.
+        id: the id of its record, such as `mails.jsonl:17`.
+        cause: the error.
     """
 
     id: str
@@ -27,15 +27,15 @@ _KEYS = {
     "raw_text": ("raw_text", "text", "text_a", "context"),
     "raw_text_pair": ("raw_text_pair", "text_pair", "text_b"),
 }
-"""Where the texts of a mapping are looked for, the first that is not null."""
+"""Keys of the texts in a mapping, of which the first that is not null is used."""
 
 
 class Columns(NamedTuple):
-    """Which key of a record, or column of a table, holds what; `None` means the usual names.
+    """Keys of a record, or columns of a table; `None` means the default names.
 
     Args:
-        text: of the text, in place of `text`.
-        id: of the id, in place of `id`.
+        text: the key of the text, in place of `text`.
+        id: the key of the id, in place of `id`.
     """
 
     text: str | None = None
@@ -46,18 +46,18 @@ USUAL = Columns()
 
 
 def document_fields(record: Mapping[str, Any], *, columns: Columns = USUAL) -> dict[str, Any]:
-    """The fields of a Document that a mapping describes; no key is lost.
+    """Return the fields of the Document that a mapping describes; every key is used.
 
-    `nlp-inference predict` reads objects and rows with it, and a Predictor mappings.
+    `nlp-inference predict` reads objects and rows with this function, and a Predictor reads mappings.
 
     Args:
-        record: contains the text as `text`, `raw_text`, `text_a` or `context`; it may contain a text pair as
+        record: contains the text as `text`, `raw_text`, `text_a` or `context`, and optionally a text pair as
             `text_pair`, `raw_text_pair`, `text_b` or, with a `context`, `question`, an `id`, and other fields of a
-            Document. Other keys become metadata.
-        columns: which keys hold the text and the id, in place of the usual ones.
+            Document. Unknown keys become metadata.
+        columns: the keys of the text and the id, if they are not the default ones.
 
     Raises:
-        InvalidDocumentError: there is no text, or a key stands in the mapping and in its metadata.
+        InvalidDocumentError: there is no text, or a key is both in the mapping and in its metadata.
 
     Example:
         >>> document_fields({"id": 7, "text": "Hi", "lang": "en"})
@@ -75,14 +75,14 @@ def document_fields(record: Mapping[str, Any], *, columns: Columns = USUAL) -> d
     fields: dict[str, Any] = {"id": as_id(record[id_key])} if record.get(id_key) is not None else {}
     fields |= {field: record[key] for field, key in sources.items() if key is not None}
     rest = {key: value for key, value in record.items() if key != id_key and key not in sources.values()}
-    own = Document.model_fields.keys() - {*_KEYS, "id"}
-    fields |= {key: rest.pop(key) for key in [*rest] if key in own}
+    other_fields = Document.model_fields.keys() - {*_KEYS, "id"}
+    fields |= {key: rest.pop(key) for key in [*rest] if key in other_fields}
     unclaimed = {key: value for key, value in rest.items() if key not in _KEYS or value is not None}
     metadata = fields.get("metadata", {})
-    if unclaimed and isinstance(metadata, Mapping):  # anything else is refused as a Document's metadata
-        twice = sorted(key for key in unclaimed if key in metadata)
-        if twice:
-            raise InvalidDocumentError(f"the keys {twice!r} stand in the object and in its metadata; give each once")
+    if unclaimed and isinstance(metadata, Mapping):  # Document rejects metadata that is not a mapping
+        repeated = sorted(key for key in unclaimed if key in metadata)
+        if repeated:
+            raise InvalidDocumentError(f"the keys {repeated!r} are in the object and in its metadata; write each once")
         fields["metadata"] = {**unclaimed, **metadata}
     return fields
 
@@ -92,59 +92,59 @@ def _no_text(record: Mapping[str, Any], columns: Columns) -> str:
     null = next((key for key in keys if key in record), None)
     if null is not None:
         return f"no {null!r}: its value is null; write a string, which may be empty"
-    mend = (
+    hint = (
         'write {"text": ...} or {"raw_text": ...}'
         if columns.text is None
-        else "name the key that holds the text: --text-column"
+        else "name the key that contains the text: --text-column"
     )
-    return f"no {columns.text or 'text'!r} among the keys {sorted(map(str, record))!r}; {mend}"
+    return f"no {columns.text or 'text'!r} among the keys {sorted(map(str, record))!r}; {hint}"
 
 
 def as_id(given: Any) -> Any:
-    """An id as a Document takes it: numbers are names too, null is none."""
+    """Convert a number to an id; return any other value unchanged."""
     return str(given) if isinstance(given, int | float) and not isinstance(given, bool) else given
 
 
 def read_item(item: Item, *, number: str, max_characters: int | None = None) -> Document:
-    """Make a Document of an item.
+    """Convert an item to a Document.
 
     Args:
-        item: to read.
+        item: the item.
         number: the id of an item that has none.
-        max_characters: of the text and its pair together; `None` means no limit.
+        max_characters: limit of the text and its text pair together; `None` means no limit.
 
     Raises:
-        InvalidDocumentError: the item describes no Document.
+        InvalidDocumentError: the item does not describe a Document.
         TooLargeError: its texts are too long.
     """
     if isinstance(item, UnreadableItem):
         raise item.cause
     if not isinstance(item, str | Mapping | Document):
         raise InvalidDocumentError(
-            f"item {number} is {shorten(repr(item), width=60)}, a {type(item).__name__}; give a text, a Document or a "
+            f"item {number} is {shorten(repr(item), width=60)}, a {type(item).__name__}; pass a text, a Document or a "
             'mapping such as {"text": ...}'
         )
     document = as_document(document_fields(item) if isinstance(item, Mapping) else item, default_id=number)
     length = len(document.raw_text) + len(document.raw_text_pair or "")
     if max_characters is not None and length > max_characters:
         raise TooLargeError(
-            f"document {document.id!r} has {length} characters; at most {max_characters} are allowed. Split it, or "
-            "raise max_characters (--max-characters)"
+            f"document {document.id!r} has {length} characters; the limit is {max_characters}. Split it, or increase "
+            "max_characters (--max-characters)"
         )
     return document
 
 
 LOOK_AHEAD_DOCUMENTS = 1024
 LOOK_AHEAD_CHARACTERS = 2_000_000
-"""How much is read ahead of the model, to make batches of like length: the bound of a stream's memory."""
+"""Limits of a chunk that is read ahead to build batches of similar length; they bound the memory of a stream."""
 
 
 class Chunk(NamedTuple):
     """Items that are predicted together.
 
     Args:
-        begin: number of the first one in the stream.
-        items: in the order of the stream.
+        begin: the index of the first item in the stream.
+        items: the items, in the order of the stream.
     """
 
     begin: int
@@ -152,7 +152,7 @@ class Chunk(NamedTuple):
 
 
 def look_ahead(items: Iterable[Item]) -> Iterator[Chunk]:
-    """Cut a stream into chunks of bounded size, up to where the stream fails; the same items give the same chunks."""
+    """Split a stream into chunks of bounded size, including the items before an error; chunks are deterministic."""
     chunk: list[Item] = []
     begin = characters = 0
     try:
@@ -162,7 +162,7 @@ def look_ahead(items: Iterable[Item]) -> Iterator[Chunk]:
             if len(chunk) == LOOK_AHEAD_DOCUMENTS or characters >= LOOK_AHEAD_CHARACTERS:
                 yield Chunk(begin, chunk)
                 begin, chunk, characters = begin + len(chunk), [], 0
-    except Exception:  # the source broke: what it gave before is still answered
+    except Exception:  # the items before the error are still predicted
         if chunk:
             yield Chunk(begin, chunk)
         raise
@@ -171,25 +171,25 @@ def look_ahead(items: Iterable[Item]) -> Iterator[Chunk]:
 
 
 def item_name(item: Item, number: str) -> str:
-    """What to call an item that may not even be a document: the id that it was given, or its number."""
+    """Return the id of an item, which may not be a valid document, or its number."""
     given = as_id(item.get("id")) if isinstance(item, Mapping) else getattr(item, "id", None)
     return given if isinstance(given, str) else number
 
 
 def writable(text: str) -> str:
-    """Lone surrogates, which no UTF-8 file can hold, as their escapes."""
+    """Escape lone surrogates, which cannot be encoded in UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _characters(item: Item) -> int:
-    """Those of the texts and of everything else that is kept with them."""
+    """Count the characters of the texts and of the data that is kept with them."""
     if isinstance(item, Document):
         return len(item.raw_text) + len(item.raw_text_pair or "") + _size(item.metadata)
     return _size(item) if isinstance(item, str | Mapping) else 0
 
 
 def _size(value: Any) -> int:
-    """Characters and values in strings, mappings and lists, up to the number that fills a chunk."""
+    """Count the characters and values in strings, mappings and lists, up to the number that fills a chunk."""
     size, waiting = 0, [value]
     while waiting and size < LOOK_AHEAD_CHARACTERS:
         one = waiting.pop()

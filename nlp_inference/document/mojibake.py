@@ -1,4 +1,4 @@
-"""Where text that was decoded with the wrong encoding lies in its repair: character by character, in linear time.
+"""Character-by-character alignment of mojibake (text decoded with the wrong encoding) with its repair, in linear time.
 
 Source: https://ftfy.readthedocs.io/en/latest/encodings.html
 """
@@ -21,19 +21,19 @@ _ENCODINGS = (
     "macroman",
     "cp437",
 )
-"""Those that ftfy tries; the `sloppy` ones are its own."""
+"""The encodings that ftfy tries; it defines the `sloppy` ones."""
 
 _ROUNDS = 3
 
 
 def split_repair(before: str, start: int, end: int, repaired: str) -> Iterator[Edit] | None:
-    """Divide the repair of `before[start:end]` into an edit for each character, or return None if it is something else.
+    """Split the repair of `before[start:end]` into one edit per character; return `None` if it is not such a repair.
 
     Args:
         before: the text before the repair.
-        start: where the mojibake begins.
-        end: where it ends.
-        repaired: what it became.
+        start: start of the mojibake.
+        end: end of the mojibake.
+        repaired: the repaired text.
 
     Example:
         >>> import ftfy
@@ -50,8 +50,8 @@ def split_repair(before: str, start: int, end: int, repaired: str) -> Iterator[E
 
 
 def _lengths(before: str, start: int, repaired: str) -> list[int] | None:
-    """How many characters of `before` each of the repaired ones was; `None` if one is none of its wrong forms."""
-    usual: dict[str, str] = {}  # most characters were decoded the same way each time
+    """Return the number of characters of `before` for each repaired one; `None` if one has no known wrong form."""
+    usual: dict[str, str] = {}  # most characters have the same wrong form each time
     lengths: list[int] = []
     for character in repaired:
         form = usual.get(character)
@@ -72,7 +72,7 @@ def _changes(before: str, edit: Edit) -> bool:
 
 @lru_cache(maxsize=65536)
 def _forms(character: str) -> tuple[str, ...]:
-    """What a character looks like after one to three rounds of wrong decoding, the longest first."""
+    """Return the forms of a character after one to three rounds of wrong decoding, the longest first."""
     if character.isascii():
         return ()
     forms: dict[str, None] = {}
@@ -84,7 +84,7 @@ def _forms(character: str) -> tuple[str, ...]:
 
 
 def _wrong(text: str) -> Iterator[str]:
-    """Decode `text` wrongly in every way, also with the no-break space that became a space, and as a C1 control."""
+    """Yield all wrong decodings of `text`, also with the no-break space as a space, and as a C1 control."""
     import ftfy.bad_codecs  # noqa: F401 - registers the sloppy encodings
 
     encoded = text.encode()

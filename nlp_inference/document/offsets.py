@@ -1,7 +1,7 @@
-"""Offsets in the units of other languages: UTF-16 code units (JavaScript, Java, C#), UTF-8 bytes (Go, Rust).
+"""Conversion of offsets to UTF-16 code units (JavaScript, Java, C#) and UTF-8 bytes (Go, Rust).
 
-In Python and in a Document an offset counts code points. A character outside the Basic Multilingual Plane, such as most
-emoji, is one code point, two UTF-16 code units and four bytes of UTF-8; see chapter 2.5 of the Unicode standard,
+In Python and in a Document, an offset counts code points. A character outside the Basic Multilingual Plane, such as
+most emoji, is one code point, two UTF-16 code units and four bytes of UTF-8; see chapter 2.5 of the Unicode standard,
 https://www.unicode.org/versions/latest/.
 """
 
@@ -15,19 +15,19 @@ from nlp_inference.document.aligned_text import apply_edits, make_edit
 from nlp_inference.errors import InvalidDocumentError
 
 OffsetUnit = Literal["codepoint", "utf-16", "utf-8"]
-"""What an offset counts."""
+"""The unit of an offset."""
 
 _CODECS = {"codepoint": ("utf-32-le", 4), "utf-16": ("utf-16-le", 2), "utf-8": ("utf-8", 1)}
 _LARGER_FROM = {"codepoint": (), "utf-16": (0x10000,), "utf-8": (0x80, 0x800, 0x10000)}
-"""The code points from which on a character takes one unit more."""
+"""The code points from which a character has one more unit."""
 
 
 class OffsetMap:
-    """The map between code points of a text and the units of an encoding; made in one pass, each lookup is immediate.
+    """The map between code points of a text and the units of an encoding, computed in one pass over the text.
 
     Args:
         text: the text.
-        unit: what the other offsets count.
+        unit: the unit of the other offsets.
 
     Example:
         >>> offsets = OffsetMap("😀 Ana", "utf-16")
@@ -37,7 +37,7 @@ class OffsetMap:
 
     def __init__(self, text: str, unit: OffsetUnit) -> None:
         if unit not in _CODECS:
-            raise ValueError(f"unknown offsets {unit!r}; known: {', '.join(_CODECS)}")
+            raise ValueError(f"unknown offset unit {unit!r}; expected one of {', '.join(_CODECS)}")
         self.unit = unit
         self._before: NDArray[np.int64] | None = None  # `[characters + 1]`, units before each code point
         self._length = len(text)
@@ -49,19 +49,19 @@ class OffsetMap:
             self._before = np.append(0, sizes.cumsum())
 
     def to_unit(self, offsets: Sequence[int]) -> list[int]:
-        """Offsets in code points as offsets in the unit.
+        """Convert offsets in code points to offsets in the unit.
 
         Raises:
-            InvalidDocumentError: an offset lies outside the text.
+            InvalidDocumentError: an offset is outside the text.
         """
         self._check(offsets, self._length)
         return list(offsets) if self._before is None else self._before[np.array(offsets, dtype=np.int64)].tolist()
 
     def to_code_points(self, offsets: Sequence[int]) -> list[int]:
-        """Offsets in the unit as offsets in code points.
+        """Convert offsets in the unit to offsets in code points.
 
         Raises:
-            InvalidDocumentError: an offset lies outside the text or inside a character.
+            InvalidDocumentError: an offset is outside the text or inside a character.
         """
         before = self._before
         if before is None:
@@ -69,10 +69,10 @@ class OffsetMap:
             return list(offsets)
         self._check(offsets, int(before[-1]))
         found: list[int] = np.searchsorted(before, np.array(offsets, dtype=np.int64)).tolist()
-        for offset, place in zip(offsets, found, strict=True):
-            if before[place] != offset:
+        for offset, index in zip(offsets, found, strict=True):
+            if before[index] != offset:
                 raise InvalidDocumentError(
-                    f"the {self.unit} offset {offset} lies inside character {place - 1}; expected an offset that "
+                    f"the {self.unit} offset {offset} is inside character {index - 1}; expected an offset that "
                     f"counts {self.unit} units of this text"
                 )
         return found
@@ -80,24 +80,24 @@ class OffsetMap:
     def _check(self, offsets: Sequence[int], length: int) -> None:
         wrong = next((offset for offset in offsets if not 0 <= offset <= length), None)
         if wrong is not None:
-            raise InvalidDocumentError(f"offset {wrong} lies outside the text, which ends at {length}")
+            raise InvalidDocumentError(f"offset {wrong} is outside the text, which ends at {length}")
 
 
 def unit_offset(text: str, offset: int, unit: OffsetUnit) -> int:
-    """One offset in code points as an offset in the unit; the text before it is read."""
+    """Convert one offset in code points to an offset in the unit, reading only the text before it."""
     codec, size = _CODECS[unit]
     if not 0 <= offset <= len(text):
-        raise InvalidDocumentError(f"offset {offset} lies outside the text, which ends at {len(text)}")
+        raise InvalidDocumentError(f"offset {offset} is outside the text, which ends at {len(text)}")
     return offset if text.isascii() else len(text[:offset].encode(codec)) // size
 
 
 def converted(content: Mapping[str, Any], unit: OffsetUnit, *, back: bool = False) -> dict[str, Any]:
-    """The fields of a Document, as JSON has them, with every offset in the unit.
+    """Return the JSON fields of a Document with every offset in another unit.
 
     Args:
-        content: what `Document.model_dump(mode="json")` gives; nothing of it is changed.
-        unit: what offsets are to count, or with `back` what they count.
-        back: whether offsets are to be code points again.
+        content: the result of `Document.model_dump(mode="json")`, which is not modified.
+        unit: the new unit of the offsets, or with `back` their current unit.
+        back: whether to convert the offsets back to code points.
     """
     fields = dict(content)
     text = OffsetMap(fields["raw_text"], unit)
@@ -129,7 +129,7 @@ def _pairs(pairs: Sequence[Sequence[int]], offsets: OffsetMap, *, back: bool) ->
 
 
 def _edits(text: str, records: Sequence[Mapping[str, Any]], unit: OffsetUnit, *, back: bool) -> list[dict[str, Any]]:
-    """Edit records; those of a transform are offsets of the text before it."""
+    """Convert edit records, whose offsets refer to the text before each transform."""
     found: list[dict[str, Any]] = []
     for record in records:
         edits = [tuple(edit) for edit in record["edits"]]

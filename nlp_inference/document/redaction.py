@@ -1,4 +1,4 @@
-"""The raw text with everything that was found in it replaced."""
+"""Redaction: replacement of the predicted spans in the raw text."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -14,11 +14,11 @@ from nlp_inference.document.deletions import TAG_LETTERS, merge_ranges
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 
 FIELDS = ("end", "entity", "index", "label", "length", "start", "surface")
-"""What a template can name."""
+"""The fields of a template."""
 
 
 UNREAD = "UNREAD"
-"""The label under which text is masked that the model did not see."""
+"""The label that masks text that the model did not see."""
 
 Unseen = Literal["mask", "refuse", "keep"]
 
@@ -28,29 +28,30 @@ def redact(
 ) -> str:
     """Replace the predicted spans in the raw text, and the text that the model did not see.
 
-    The model does not see what no token covers, what preprocessing deleted (comments and attribute values of HTML, the
-    matches of a pattern, masked addresses), and what lies under unknown tokens: `Coverage.not_seen`. No prediction says
-    whether such text may pass, so that by default it is masked under the label `UNREAD`. White space, punctuation and
-    invisible characters always pass.
+    The model does not see text that no token covers, that preprocessing deleted (comments and attribute values of HTML,
+    the matches of a pattern, masked addresses), or that is under unknown tokens: `Coverage.not_seen`. Whether such text
+    is sensitive is unknown, so by default it is masked under the label `UNREAD`. White space, punctuation and invisible
+    characters are never masked.
 
-    Spans that overlap are replaced once, from the start of the first to the end of the last, under the label of the
-    best scored one; with equal scores or none, of the longest, then the first. Spans that only touch are replaced each.
+    Overlapping spans are replaced once, from the start of the first to the end of the last, under the label of the span
+    with the best score; with equal scores or none, of the longest, then the first. Adjacent spans are replaced
+    separately.
 
     Args:
         document: a document with a prediction.
-        template: what to put in place of a span. It can name `{label}`; `{index}`, the number of the replacement in the
+        template: the replacement of a span. Its fields are `{label}`; `{index}`, the number of the replacement in the
             text, from 1; `{entity}`, the number of its surface among the surfaces of its label, from 1, so that equal
-            surfaces get equal numbers; `{surface}`, the replaced characters; `{start}`, `{end}` and `{length}` of what
-            is replaced, in raw characters. Write `{{` and `}}` for braces.
-        allow_truncated: whether to return a text that the model read only the beginning of. The rest is text that the
-            model did not see, so that `unseen` applies to it.
-        unseen: what to do with text that the model did not see and that no span covers. `"mask"` replaces it as if it
-            were a span with the label `UNREAD`; where a span covers a part of it, only the rest is masked. `"refuse"`
-            raises an error. `"keep"` leaves it in the result.
+            surfaces get equal numbers; `{surface}`, the replaced characters; `{start}`, `{end}` and `{length}` of the
+            replaced text, in raw characters. Write `{{` and `}}` for braces.
+        allow_truncated: whether to return a text of which the model read only the beginning. `unseen` applies to the
+            rest of the text.
+        unseen: the treatment of text that the model did not see and that no span covers. `"mask"` replaces it as if it
+            were a span with the label `UNREAD`; if a span covers a part of it, only the rest is masked. `"refuse"`
+            raises an error. `"keep"` keeps it in the result.
 
     Raises:
-        InvalidDocumentError: the document has no prediction, or a prediction without coverage (then only `"keep"`
-            works), or reading it was cut off, or text was not seen and is refused.
+        InvalidDocumentError: the document has no prediction, a prediction without coverage (which only `"keep"`
+            allows), was truncated, or contains unseen text that is refused.
         InvalidSpecError: the template is malformed or names an unknown field.
 
     Example:
@@ -65,12 +66,12 @@ def redact(
     """
     if document.predicted is None:
         raise InvalidDocumentError(
-            f"document {document.id!r} has no prediction to redact; make one with Predictor.predict first"
+            f"document {document.id!r} has no prediction to redact; call Predictor.predict first"
         )
     if document.coverage is not None and document.coverage.truncated and not allow_truncated:
         raise InvalidDocumentError(
-            f"document {document.id!r} was cut off, so that its rest would stand there unread and unredacted; "
-            "read long texts in windows (on_overflow: split), or say allow_truncated=True"
+            f"document {document.id!r} was truncated, so its rest would be returned unread and unredacted; "
+            "read long texts in windows (on_overflow: split), or pass allow_truncated=True"
         )
     spans = _unions(document.predicted.spans)
     hidden = [] if unseen == "keep" else _hidden(document, spans)
@@ -78,7 +79,7 @@ def redact(
         start, end = hidden[0]
         raise InvalidDocumentError(
             f"document {document.id!r}: the model did not see {len(hidden)} range(s) of the raw text, the first at "
-            f"{start}:{end}, so that they cannot be redacted; mask them with unseen='mask', or keep them with 'keep'"
+            f"{start}:{end}, so they cannot be redacted; mask them with unseen='mask', or keep them with 'keep'"
         )
     spans += [Span(start=start, end=end, label=UNREAD) for start, end in hidden]
     pieces: list[str] = []
@@ -90,24 +91,24 @@ def redact(
 
 
 def _hidden(document: Document, spans: Sequence[Span]) -> list[Range]:
-    """What the model did not see, no span covers, and is more than white space, punctuation and invisible characters.
+    """Return the unseen, uncovered ranges that are not only white space, punctuation and invisible characters.
 
     Raises:
-        InvalidDocumentError: the document does not say what the model saw.
+        InvalidDocumentError: the document has no coverage.
     """
     harmless, text = _harmless(), document.raw_text
     return [part for part in _uncovered(_not_seen(document), spans) if not harmless.fullmatch(text, *part)]
 
 
 def _not_seen(document: Document) -> list[Range]:
-    """The ranges of the raw text that the model did not see, merged.
+    """Return the merged ranges of the raw text that the model did not see.
 
     Raises:
-        InvalidDocumentError: the document does not say.
+        InvalidDocumentError: the document has no coverage.
     """
     if document.coverage is None:
         raise InvalidDocumentError(
-            f"document {document.id!r} has a prediction without coverage, so that it is not known what the model did "
+            f"document {document.id!r} has a prediction without coverage, so it is unknown which text the model did "
             "not see; predict it with Predictor.predict, or pass unseen='keep' to redact the spans only"
         )
     length = len(document.raw_text)
@@ -115,7 +116,7 @@ def _not_seen(document: Document) -> list[Range]:
 
 
 def _uncovered(ranges: Iterable[Range], spans: Sequence[Span]) -> list[Range]:
-    """What of the ranges no span covers; both are sorted, and neither overlap among themselves."""
+    """Return the parts of the ranges that no span covers; both arguments are sorted and without overlap."""
     parts: list[Range] = []
     index = 0
     for start, end in ranges:
@@ -146,7 +147,7 @@ def _start(span: Span) -> int:
 def _replacements(
     document: Document, spans: Sequence[Span], parts: list[tuple[str, str | None]]
 ) -> Iterator[tuple[Span, str]]:
-    """What is replaced, from left to right, and by what."""
+    """Yield each span and its replacement, from left to right."""
     entities: dict[str, dict[str, int]] = {}
     for index, span in enumerate(spans, start=1):
         surface = document.surface(span)
@@ -171,10 +172,10 @@ def _unions(spans: tuple[Span, ...]) -> list[Span]:
 
 
 def _parse(template: str) -> list[tuple[str, str | None]]:
-    """Take a template apart: literal texts, each with the field after it.
+    """Split a template into literal texts, each with the field after it.
 
-    Only bare names are allowed. Templates may come with a model, and `str.format` would let them read attributes and
-    pad to any width.
+    Only bare names are allowed, because a template may come with a model, and `str.format` would let it read attributes
+    and pad to any width.
     """
     try:
         parsed = list(Formatter().parse(template))
@@ -186,7 +187,7 @@ def _parse(template: str) -> list[tuple[str, str | None]]:
         if field is not None and (field not in FIELDS or form or conversion):
             extra = f"!{conversion}" if conversion else f":{form}" if form else ""
             raise InvalidSpecError(
-                f"template {template!r} holds {'{' + field + extra + '}'!r}; it can hold "
+                f"template {template!r} contains {'{' + field + extra + '}'!r}; the fields are "
                 + ", ".join(f"{{{known}}}" for known in FIELDS)
             )
     return [(literal, field) for literal, field, _, _ in parsed]

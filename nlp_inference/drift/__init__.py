@@ -1,4 +1,4 @@
-"""What a predictor saw, as counts, and whether what it sees now is still like that."""
+"""Drift detection: profiles of predicted documents, and their comparison."""
 
 from nlp_inference.drift.profile import Profile, load_profile
 from nlp_inference.drift.recorder import ProfileRecorder

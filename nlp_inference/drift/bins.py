@@ -1,4 +1,4 @@
-"""The bins of the histograms: fixed, so that any two profiles can be added and compared."""
+"""The fixed bins of the histograms, so that any two profiles can be added and compared."""
 
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class Bins(NamedTuple):
-    """Names of bins, and where each but the first begins; the first holds what is exactly nothing.
+    """Names of bins, and the start of each except the first, which contains the value 0 only.
 
     Example:
         >>> SHARES.of(np.array([0.0, 0.005, 0.01, 1.0])).tolist()
@@ -21,18 +21,18 @@ class Bins(NamedTuple):
     begins: NDArray[np.float64]
 
     def of(self, values: NDArray[Any]) -> NDArray[np.intp]:
-        """The bin of each value, in the shape of `values`."""
+        """Return the bin index of each value, in the shape of `values`."""
         return np.searchsorted(self.begins, values, side="right")
 
     def histogram(self, values: NDArray[Any]) -> NDArray[np.intp]:
-        """`[..., values]` to `[..., bins]`: how many values of each row lie in each bin."""
+        """Count the values of each row in each bin: `[..., values]` to `[..., bins]`."""
         size = len(self.names)
         rows = values.reshape(-1, values.shape[-1])
         cells = self.of(rows) + size * np.arange(len(rows))[:, None]
         return np.bincount(cells.ravel(), minlength=size * len(rows)).reshape(*values.shape[:-1], size)
 
 
-_MORE_THAN_NOTHING = float(np.nextafter(0, 1))
+_SMALLEST = float(np.nextafter(0, 1))
 _POWERS = [2**power for power in range(21)]
 _PERCENT = (1, 2, 5, 10, 20, 50)
 _RATES = (1, 2, 4, 8, 16, 32)
@@ -45,12 +45,12 @@ LENGTHS = Bins(
 
 SHARES = Bins(
     ("0%", "<1%", *(f"{low}-{high}%" for low, high in pairwise(_PERCENT)), "50%+"),
-    np.array([_MORE_THAN_NOTHING, *(percent / 100 for percent in _PERCENT)]),
+    np.array([_SMALLEST, *(percent / 100 for percent in _PERCENT)]),
 )
-"""Shares of a document."""
+"""Shares of a document, from 0 to 1."""
 
 RATES = Bins(
     ("0", "<1", *(f"{low}-{high}" for low, high in pairwise(_RATES)), "32+"),
-    np.array([_MORE_THAN_NOTHING, *_RATES]),
+    np.array([_SMALLEST, *_RATES]),
 )
 """Predicted spans per 1,000 characters."""

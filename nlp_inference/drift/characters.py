@@ -1,4 +1,4 @@
-"""What kinds of characters texts are made of, counted for many texts at once."""
+"""Counts of character classes, for many texts at once."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -39,15 +39,15 @@ _PATTERNS = {
 }
 
 CHARACTER_CLASSES = tuple(_PATTERNS)
-"""By Unicode's general categories (https://www.unicode.org/reports/tr44/), letters by script
-(https://www.unicode.org/reports/tr24/); the first that fits a character is its class."""
+"""Classes by Unicode general category (https://www.unicode.org/reports/tr44/), and of letters by script
+(https://www.unicode.org/reports/tr24/); a character belongs to the first class that matches."""
 
 _CODE_POINTS = 0x110000
 _UNKNOWN = 255
 
 
 def count_character_classes(texts: Sequence[str]) -> NDArray[np.intp]:
-    """How many characters of each class are in each text.
+    """Count the characters of each class in each text.
 
     Returns:
         `[texts, classes]`, the classes in the order of `CHARACTER_CLASSES`.
@@ -76,7 +76,7 @@ def _classes(code_points: NDArray[np.uint32]) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=1)
 def _table() -> NDArray[np.uint8]:
-    """The class of every code point that was seen before; filled as they come, always with the same values."""
+    """Return the cache of classes by code point; concurrent writes are safe because the values are deterministic."""
     return np.full(_CODE_POINTS, _UNKNOWN, dtype=np.uint8)
 
 

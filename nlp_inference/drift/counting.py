@@ -1,4 +1,4 @@
-"""Documents with their predictions to a profile, many at a time: what is binned are whole arrays."""
+"""Computation of the profile of many predicted documents at once, with array operations."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from nlp_inference.drift.profile import Counts, Profile
 from nlp_inference.encoding import EncodedDocument
 
 Served = tuple[Document, EncodedDocument]
-"""A document with its prediction, and what its model read."""
+"""A document with its prediction, and its encoding."""
 
 _NOTHING = Annotation()
 
@@ -24,7 +24,7 @@ def profile_documents(served: Sequence[Served], *, unknown_id: int | None, trans
     Args:
         served: each document with its prediction, and its encoding.
         unknown_id: the id of the vocabulary's unknown token, if it has one.
-        transforms: names of the transforms that may change a text; those that changed none are counted too.
+        transforms: names of the transforms that may change a text, including those that change none.
     """
     documents = [document for document, _ in served]
     texts = [document.raw_text + (document.raw_text_pair or "") for document in documents]
@@ -50,7 +50,7 @@ def profile_documents(served: Sequence[Served], *, unknown_id: int | None, trans
 def _count_tokens(
     encoded: Sequence[EncodedDocument], unknown_id: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """`[documents]` each: how many tokens, and how many of them are unknown, those of second texts included."""
+    """Return the numbers of tokens and of unknown tokens, each `[documents]`, including those of text pairs."""
     pieces = [
         ids for one in encoded for ids in ((one.token_ids,) if one.pair_ids is None else (one.token_ids, one.pair_ids))
     ]
@@ -78,7 +78,7 @@ def _histogram(bins: Bins, values: NDArray[np.number]) -> Counts:
 
 
 def _histograms(bins: Bins, values: NDArray[np.number]) -> list[Counts]:
-    """`[rows, documents]` to the bins of each row that are not empty."""
+    """Count `[rows, documents]` in bins, and return the non-empty bins of each row."""
     return [
         {name: count for name, count in zip(bins.names, row, strict=True) if count}
         for row in bins.histogram(values).tolist()

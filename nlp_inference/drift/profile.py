@@ -1,4 +1,4 @@
-"""A profile: what a predictor was given and what it answered, as counts of documents. No text is in it."""
+"""Profile of the inputs and predictions of a predictor, as counts of documents without any text."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,31 +11,31 @@ from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import explain
 
 PROFILE_FILE = "profile.json"
-"""Where an artefact keeps the profile of its training documents."""
+"""The file in an artefact that contains the profile of its training documents."""
 
 Counts = dict[str, NonNegativeInt]
 
 
 class Profile(BaseModel):
-    """Counts of documents, by what was given and what was predicted. Profiles of different documents can be added.
+    """Counts of documents by properties of their texts and predictions. Profiles of different documents can be added.
 
-    What is binned is a property of each document, so that documents, which are drawn independently of one another, are
-    what is counted; characters and tokens of one document are not independent.
+    The profile counts documents, because documents are independent samples; the characters and tokens of one document
+    are not.
 
     Args:
-        documents: how many.
-        characters: documents by their raw characters, in bins by powers of two; both texts of a pair together.
+        documents: number of documents.
+        characters: documents by their raw characters, in bins by powers of two, including text pairs.
         tokens: documents by their tokens after preprocessing, in the same bins.
-        unknown_tokens: documents by the share of their tokens that the vocabulary does not know.
-        character_classes: for each class of characters, documents by the class's share of their raw characters.
-        changed: for each transform, how many documents it changed.
-        truncated: documents that were not read to the end.
+        unknown_tokens: documents by the share of unknown tokens.
+        character_classes: for each character class, documents by the share of the class in their raw characters.
+        changed: for each transform, the number of documents that it changed.
+        truncated: number of truncated documents.
         span_rate: documents by predicted spans per 1,000 raw characters.
-        labels: for each label, how many documents have a predicted span of it.
-        categories: for each label, how many documents have it as their first predicted category.
+        labels: for each label, the number of documents with a predicted span of this label.
+        categories: for each label, the number of documents whose first predicted category it is.
 
     Raises:
-        pydantic.ValidationError: the counts are not those of the same documents.
+        pydantic.ValidationError: a count exceeds the number of documents.
 
     Example:
         >>> one = Profile(documents=2, changed={"strip_html": 1})
@@ -63,7 +63,7 @@ class Profile(BaseModel):
     def _counts_the_same_documents(self) -> Self:
         most = max([self.truncated, *self.changed.values(), *self.labels.values(), *map(_total, self._histograms())])
         if most > self.documents:
-            raise ValueError(f"{most} documents are counted in one place, but there are {self.documents}")
+            raise ValueError(f"a count is {most}, but there are {self.documents} documents")
         return self
 
     def _histograms(self) -> list[Counts]:
@@ -71,7 +71,7 @@ class Profile(BaseModel):
         return [*alone, *self.character_classes.values()]
 
     def __add__(self, other: "Profile") -> "Profile":
-        """The profile of the documents of both."""
+        """Return the profile of the documents of both profiles."""
         mine, theirs = self.character_classes, other.character_classes
         return Profile(
             documents=self.documents + other.documents,
@@ -87,7 +87,7 @@ class Profile(BaseModel):
         )
 
     def distributions(self) -> dict[str, Counts]:
-        """Each feature by a name for people, as documents in bins that every document is in one of."""
+        """Return the bins of each feature, by its display name; every document is in one bin of each feature."""
         documents = self.documents
         counted = {"truncated": self.truncated}
         counted |= {f"changed by {name}": count for name, count in self.changed.items()}
@@ -103,15 +103,15 @@ class Profile(BaseModel):
         }
 
     def save(self, path: str | Path) -> None:
-        """Write it as JSON, for `load_profile` and `nlp-inference drift --profile`."""
+        """Write the profile as JSON, for `load_profile` and `nlp-inference drift --profile`."""
         Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def load_profile(path: str | Path) -> Profile:
-    """Read what `Profile.save` wrote.
+    """Read a file of `Profile.save`.
 
     Raises:
-        ArtefactError: there is no such file, or it holds no profile.
+        ArtefactError: the file does not exist, or contains no valid profile.
     """
     try:
         content = read_saved_file(Path(path))
@@ -121,7 +121,7 @@ def load_profile(path: str | Path) -> Profile:
         return Profile.model_validate_json(content)
     except ValidationError as error:
         raise ArtefactError(
-            f"{str(path)!r} is no profile of this version of nlp-inference: {explain(error, Profile)}"
+            f"{str(path)!r} is not a profile of this version of nlp-inference: {explain(error, Profile)}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Accumulates the profile of what is served, cheaply: many documents at a time."""
+"""Efficient accumulation of the profile of predicted documents."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,11 +13,10 @@ _CHARACTERS_AT_ONCE = 250_000
 
 
 class ProfileRecorder:
-    """Counts documents as they are served. May be called from several threads.
+    """Counter of predicted documents, which may be called from several threads.
 
-    The newest documents, 256 of them or 250,000 characters, wait in memory to be counted together; of the others only
-    counts are kept. A document that cannot be counted was predicted all the same: it is left out, and the first one is
-    told by a `RuntimeWarning`.
+    Up to 256 documents or 250,000 characters wait in memory to be counted together; of all others only counts are kept.
+    A document that cannot be counted is skipped, with a `RuntimeWarning` for the first one; its prediction is valid.
 
     Args:
         unknown_id: the id of the vocabulary's unknown token, if it has one.
@@ -50,7 +49,7 @@ class ProfileRecorder:
         self._count(waiting)
 
     def profile(self) -> Profile:
-        """What was counted so far; what another thread counts at this moment comes with the next call."""
+        """Return the counts so far; documents that another thread is counting are included in the next call."""
         with self._lock:
             waiting = self._take_waiting()
         self._count(waiting)
@@ -62,29 +61,29 @@ class ProfileRecorder:
         return waiting
 
     def _count(self, waiting: Sequence[Served]) -> None:
-        """Count outside the lock, so that no other thread waits for it."""
+        """Count outside the lock, so that no other thread waits."""
         if waiting:
             counted = self._profile_of(waiting)
             with self._lock:
                 self._counted += counted
 
     def _profile_of(self, served: Sequence[Served]) -> Profile:
-        """The profile of all that can be counted: if something fails, each half goes by itself."""
+        """Return the profile of all documents that can be counted; after an error, each half is counted separately."""
         try:
             return profile_documents(served, unknown_id=self._unknown_id, transforms=self._transforms)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the predictions were made and must be handed out
+        except Exception as error:  # noqa: BLE001 - an error of the profile must not lose predictions
             if len(served) == 1:
-                self._tell(served[0], error)
+                self._warn(served[0], error)
                 return self._nothing()
         middle = len(served) // 2
         return self._profile_of(served[:middle]) + self._profile_of(served[middle:])
 
-    def _tell(self, served: Served, error: Exception) -> None:
+    def _warn(self, served: Served, error: Exception) -> None:
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"the document {served[0].id!r} was predicted, but is not counted in the profile of what is served: "
-                f"{type(error).__name__}: {error}; others that fail so are left out in silence",
+                f"the document {served[0].id!r} was predicted, but is not counted in the drift profile: "
+                f"{type(error).__name__}: {error}; later failures are skipped silently",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -93,7 +92,7 @@ class ProfileRecorder:
         return Profile(changed=dict.fromkeys(self._transforms, 0))
 
     def __getstate__(self) -> dict[str, Any]:
-        """A predictor can be pickled, a lock cannot."""
+        """Omit the lock, which cannot be pickled."""
         return {name: value for name, value in vars(self).items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

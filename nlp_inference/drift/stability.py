@@ -1,11 +1,11 @@
-"""Whether two profiles are of the same kind of documents: the population stability index of each feature.
+"""Comparison of two profiles by the population stability index (PSI) of each feature.
 
-PSI: N. Siddiqi, Credit Risk Scorecards (Wiley, 2006), who gives the thresholds 0.1 and 0.25; it is the symmetric
-divergence of S. Kullback and R. Leibler (Annals of Mathematical Statistics 22, 1951).
+PSI: N. Siddiqi, Credit Risk Scorecards (Wiley, 2006), with the thresholds 0.1 and 0.25; it is the symmetric divergence
+of S. Kullback and R. Leibler (Annals of Mathematical Statistics 22, 1951).
 
-Noise: without drift the PSI of B bins, times n·m/(n+m) for samples of n and m, is close to chi-square with B-1 degrees
-of freedom, so that its mean is about (B-1)(1/n+1/m): B. Yurdakul, Statistical Properties of Population Stability
-Index (dissertation 3208, Western Michigan University, 2018). A threshold below what chance gives is raised to it.
+Noise: without drift, the PSI of B bins times n·m/(n+m), for samples of n and m, is close to chi-square with B-1 degrees
+of freedom, so its mean is about (B-1)(1/n+1/m): B. Yurdakul, Statistical Properties of Population Stability
+Index (dissertation 3208, Western Michigan University, 2018). A threshold below the noise is increased to the noise.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ from nlp_inference.drift.profile import Counts, Profile
 from nlp_inference.errors import InvalidDocumentError
 
 WATCH, MOVED = 0.1, 0.25
-"""Siddiqi's thresholds: below the first nothing moved, from the second on it did."""
+"""Siddiqi's thresholds: below the first a feature is stable, from the second on it has moved."""
 
 FALSE_ALARMS = 0.01
-"""How often a report of documents that did not drift may name a feature, by chance, as moved."""
+"""Probability that a report of documents without drift contains a feature that has moved by chance."""
 
 _SMOOTHING = 0.5
 
@@ -31,7 +31,7 @@ _SEVERITY: tuple[Verdict, ...] = ("moved", "watch", "stable")
 
 
 class BinChange(NamedTuple):
-    """A bin, its share of the documents in both profiles, and what it adds to the index."""
+    """A bin, its share of the documents in both profiles, and its contribution to the index."""
 
     name: str
     was: float
@@ -40,14 +40,14 @@ class BinChange(NamedTuple):
 
 
 class FeatureDrift(BaseModel):
-    """How far one feature moved.
+    """The drift of one feature.
 
     Args:
         feature: its name.
         index: its population stability index.
-        noise: the index that chance does not reach without drift, at these numbers of documents and bins.
-        verdict: `moved` from 0.25 or the noise on, whichever is greater, and `watch` from 0.1.
-        bins: those that are not empty, the one that moved most first.
+        noise: the index that chance does not reach without drift, for these numbers of documents and bins.
+        verdict: `moved` from 0.25 or the noise, whichever is greater, and `watch` from 0.1 or the noise.
+        bins: the non-empty bins, the one with the greatest contribution first.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,7 +60,7 @@ class FeatureDrift(BaseModel):
 
 
 class DriftReport(BaseModel):
-    """What moved between two profiles, the feature that moved most first."""
+    """The drift between two profiles, the feature with the greatest drift first."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -75,10 +75,10 @@ class DriftReport(BaseModel):
 
 
 def compare_profiles(before: Profile, now: Profile) -> DriftReport:
-    """Say which features moved. A feature whose documents all lie in one bin, the same in both, is left out.
+    """Compare the features of two profiles. A feature whose documents are all in the same bin of both is skipped.
 
     Raises:
-        InvalidDocumentError: one of the profiles is of no documents.
+        InvalidDocumentError: a profile has no documents.
 
     Example:
         >>> before = Profile(documents=1000, changed={"strip_html": 100})
@@ -88,9 +88,9 @@ def compare_profiles(before: Profile, now: Profile) -> DriftReport:
     """
     for profile, which in ((before, "before"), (now, "now")):
         if not profile.documents:
-            raise InvalidDocumentError(f"the profile {which} is of 0 documents; give one of at least 1")
-    then, here = _naming_all_of(now, before).distributions(), _naming_all_of(before, now).distributions()
-    pairs = {name: (counts, here[name]) for name, counts in then.items() if any(counts.values()) and name in here}
+            raise InvalidDocumentError(f"the profile {which} has 0 documents; pass a profile of at least 1 document")
+    old, new = _with_names_of(now, before).distributions(), _with_names_of(before, now).distributions()
+    pairs = {name: (counts, new[name]) for name, counts in old.items() if any(counts.values()) and name in new}
     varied = {name: pair for name, pair in pairs.items() if any(pair[1].values()) and len(_occupied(*pair)) > 1}
     features = [_feature_drift(name, *pair, tests=len(varied)) for name, pair in varied.items()]
     features.sort(key=lambda one: (_SEVERITY.index(one.verdict), -one.index))
@@ -98,9 +98,9 @@ def compare_profiles(before: Profile, now: Profile) -> DriftReport:
 
 
 def stability_index(before: Mapping[str, int], now: Mapping[str, int]) -> float:
-    """The population stability index of two samples in the same bins, at least one document in each sample.
+    """Return the population stability index of two samples in the same bins, with at least one document each.
 
-    Half a document is added to each bin that one of the samples has documents in, so that an empty one has a logarithm.
+    Half a document is added to each bin that is non-empty in one of the samples, so that the logarithm is defined.
 
     Example:
         >>> round(stability_index({"a": 50, "b": 50}, {"a": 90, "b": 10}), 3)
@@ -112,10 +112,10 @@ def stability_index(before: Mapping[str, int], now: Mapping[str, int]) -> float:
 
 
 def chance_limit(*, before: int, now: int, bins: int, probability: float) -> float:
-    """The index that samples of one population exceed with `probability` only, by chance.
+    """Return the index that samples of one population exceed only with `probability`, by chance.
 
-    The chi-square quantile is exact for two bins, and else that of E. B. Wilson and M. M. Hilferty (PNAS 17, 1931),
-    right to 8 %, on the side of caution where chances are small, for probabilities from 0.00001 on.
+    The chi-square quantile is exact for two bins. Otherwise it is that of E. B. Wilson and M. M. Hilferty (PNAS 17,
+    1931), which is accurate to 8 % for probabilities from 0.00001 on, and conservative for small probabilities.
 
     Example:
         >>> round(chance_limit(before=1000, now=50, bins=8, probability=0.001), 2)
@@ -146,10 +146,10 @@ def _changes(before: Mapping[str, int], now: Mapping[str, int]) -> list[BinChang
     totals = [sum(counts.values()) + _SMOOTHING * len(names) for counts in (before, now)]
     changes = []
     for name in names:
-        was, here = before.get(name, 0), now.get(name, 0)
-        share_before, share_now = (was + _SMOOTHING) / totals[0], (here + _SMOOTHING) / totals[1]
+        old, new = before.get(name, 0), now.get(name, 0)
+        share_before, share_now = (old + _SMOOTHING) / totals[0], (new + _SMOOTHING) / totals[1]
         contribution = (share_now - share_before) * log(share_now / share_before)
-        changes.append(BinChange(name, was / sum(before.values()), here / sum(now.values()), contribution))
+        changes.append(BinChange(name, old / sum(before.values()), new / sum(now.values()), contribution))
     return changes
 
 
@@ -157,8 +157,8 @@ def _occupied(*samples: Mapping[str, int]) -> list[str]:
     return list(dict.fromkeys(name for counts in samples for name, count in counts.items() if count))
 
 
-def _naming_all_of(other: Profile, profile: Profile) -> Profile:
-    """The same profile, where what only `other` names is counted 0 times."""
+def _with_names_of(other: Profile, profile: Profile) -> Profile:
+    """Return `profile` with a count of 0 for the names that only `other` has."""
     return profile.model_copy(
         update={
             name: {**dict.fromkeys(getattr(other, name), 0), **getattr(profile, name)} for name in ("changed", "labels")

@@ -1,1 +1,1 @@
-"""Files larger than memory: read an item at a time, written a block at a time, gone on with after a kill."""
+"""Reading and writing of files that are larger than memory, with resumption after a kill."""

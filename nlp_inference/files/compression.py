@@ -1,8 +1,8 @@
-"""Compressed lines: read as a stream, written as members that are each whole.
+"""Compressed lines, which are read as a stream and written in complete members.
 
-A gzip, bzip2 or xz file may be several compressed files, "members", one after the other, and readers take them as one
+A gzip, bzip2 or xz file may consist of several concatenated compressed files, "members", which readers treat as one
 (gzip: https://www.rfc-editor.org/rfc/rfc1952#section-2.2; xz: https://tukaani.org/xz/xz-file-format.txt, section 2).
-So a file that is written member by member is whole after each, and can be cut after any.
+A file that is written member by member is therefore complete after each member, and can be truncated after each.
 """
 
 import bz2
@@ -18,14 +18,14 @@ from nlp_inference.document.limits import MAX_DICTIONARY_BYTES
 from nlp_inference.files.formats import FileFormat
 
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
-"""What reading a file that breaks off, or is none of its kind, may raise."""
+"""Exceptions of reading a file that is truncated or not in the expected format."""
 
 _READ_AT_ONCE = 1 << 20
 _BUFFER = 1 << 16
 
 
 class Decompressor(Protocol):
-    """Reads one member."""
+    """Decompressor of one member."""
 
     @property
     def eof(self) -> bool:
@@ -33,20 +33,20 @@ class Decompressor(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """What came after its end."""
+        """The data after the end of the member."""
 
     def decompress(self, data: bytes, /) -> bytes:
-        """The next part of what was compressed."""
+        """Decompress the next part."""
 
 
 class Codec(NamedTuple):
-    """How bytes are compressed.
+    """Functions of a compression format.
 
     Args:
-        member: bytes to one member; the same bytes always give the same.
-        decompressor: a new reader of one member.
-        reader: a file to what was compressed, of all members in their order. It decompresses no more at a time than is
-            asked of it, so that a small file that holds a huge line does not fill the memory.
+        member: compresses bytes to one member, deterministically.
+        decompressor: creates a decompressor of one member.
+        reader: wraps a compressed file in a file of the decompressed contents of all members. It decompresses no more
+            than is read, so that a small file with a huge line does not fill the memory.
     """
 
     member: Callable[[bytes], bytes]
@@ -55,10 +55,10 @@ class Codec(NamedTuple):
 
 
 class _Xz(io.RawIOBase):
-    """An .xz file, decompressed with a limit on the memory that its header asks for; `lzma.LZMAFile` has none.
+    """Reader of an .xz file that limits the memory that the file header requests; `lzma.LZMAFile` has no limit.
 
     Args:
-        file: may hold several streams, with padding between them.
+        file: may contain several streams, with padding between them.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -66,11 +66,11 @@ class _Xz(io.RawIOBase):
         self._stream: lzma.LZMADecompressor | None = None
 
     def readable(self) -> bool:
-        """Yes."""
+        """Return `True`."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer as far as one step goes; 0 at the end."""
+        """Fill the buffer from one decompression step and return the number of bytes; 0 at the end."""
         while True:
             if self._stream is None:
                 if not self._next_stream():
@@ -87,7 +87,7 @@ class _Xz(io.RawIOBase):
                 return len(part)
 
     def _next_stream(self) -> bool:
-        """Skip the padding between streams; whether there is another one."""
+        """Skip the padding between streams and return whether there is another stream."""
         while self._fill():
             self._rest = self._rest.lstrip(b"\0")
             if self._rest:
@@ -95,24 +95,24 @@ class _Xz(io.RawIOBase):
         return False
 
     def _fill(self) -> bool:
-        """Read on if nothing is left of what was read; whether there is more."""
+        """Read more data if the last read is used up, and return whether there is any."""
         if not self._rest:
             self._rest = self._file.read(_READ_AT_ONCE)
         return bool(self._rest)
 
 
 class _OneReadAtATime(io.RawIOBase):
-    """A decompressed file of which each read is one step, so that what comes before a damaged place is not lost."""
+    """Reader with one decompression step per read, so that the data before a damaged position is not lost."""
 
     def __init__(self, file: "gzip.GzipFile | bz2.BZ2File") -> None:
         self._file = file
 
     def readable(self) -> bool:
-        """Yes."""
+        """Return `True`."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer as far as one step goes; 0 at the end."""
+        """Fill the buffer from one decompression step and return the number of bytes; 0 at the end."""
         part = self._file.read1(len(buffer))
         buffer[: len(part)] = part
         return len(part)
@@ -136,19 +136,19 @@ CODECS = {
 
 
 class Member(NamedTuple):
-    """A whole member of a file, and where it ends.
+    """A complete member of a file.
 
     Args:
-        content: what was compressed.
-        end: offset in bytes after it.
+        content: the decompressed bytes.
+        end: the offset of its end in the file, in bytes.
     """
 
     content: bytes
     end: int
 
 
-def whole_members(path: Path, codec: Codec) -> Iterator[Member]:
-    """The members of a file, up to the first that is torn or damaged; only one at a time is in memory.
+def complete_members(path: Path, codec: Codec) -> Iterator[Member]:
+    """Yield the members of a file before the first truncated or damaged one; only one is in memory at a time.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -156,7 +156,7 @@ def whole_members(path: Path, codec: Codec) -> Iterator[Member]:
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder) / "torn.gz"
         ...     _ = path.write_bytes(codec.member(b"whole") + codec.member(b"torn")[:-1])
-        ...     [member.content for member in whole_members(path, codec)]
+        ...     [member.content for member in complete_members(path, codec)]
         [b'whole']
     """
     with path.open("rb") as file:

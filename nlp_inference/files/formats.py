@@ -1,4 +1,4 @@
-"""Which format a file is in: by its suffix, or as the user says."""
+"""File formats of sources and outputs, and their detection by the file suffix."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,7 +7,7 @@ from nlp_inference.errors import InvalidSpecError
 
 
 class FileFormat(StrEnum):
-    """What predict reads and writes; of a source, lines may also be texts, and CSV and TSV are only read."""
+    """Formats that predict reads and writes. The lines of a source may be raw texts; CSV and TSV are only read."""
 
     LINES = "jsonl"
     GZIP = "jsonl.gz"
@@ -27,17 +27,17 @@ _BY_SUFFIX = {
     ".tsv": FileFormat.TSV,
 }
 DELIMITERS = {FileFormat.CSV: ",", FileFormat.TSV: "\t"}
-"""Between the cells of the formats that are tables of text."""
+"""Default delimiters of the delimited formats."""
 
 _COMPRESSED = (FileFormat.GZIP, FileFormat.BZIP2, FileFormat.XZ)
 _UNKNOWN = (".zst", ".zip", ".lz4", ".7z", ".br")
 
 
 def format_of(path: str | Path) -> FileFormat:
-    """The format of a file by its suffix: lines, unless it is the suffix of something else.
+    """Return the format of a file by its suffix; an unknown suffix means lines.
 
     Raises:
-        InvalidSpecError: the suffix is of a compression that the standard library of Python 3.11 does not have.
+        InvalidSpecError: the suffix is of a compression that the standard library of Python 3.11 does not support.
 
     Example:
         >>> format_of("mails.jsonl.gz"), format_of("mails.txt")
@@ -46,14 +46,14 @@ def format_of(path: str | Path) -> FileFormat:
     suffix = Path(path).suffix.lower()
     if suffix in _UNKNOWN:
         raise InvalidSpecError(
-            f"{str(path)!r} is compressed in a way that is not known here; take .gz, .bz2 or .xz, or a pipe such as "
+            f"the compression of {str(path)!r} is not supported; use .gz, .bz2 or .xz, or a pipe such as "
             "`zstd -dc FILE | nlp-inference predict MODEL - -o OUTPUT`"
         )
     return _BY_SUFFIX.get(suffix, FileFormat.LINES)
 
 
 def table_in(path: str | Path) -> FileFormat | None:
-    """CSV or TSV, if a file is a compressed one by its suffixes.
+    """Return CSV or TSV if the suffixes of a file are those of compressed CSV or TSV, or `None`.
 
     Example:
         >>> table_in("mails.csv.gz"), table_in("mails.jsonl.gz")
@@ -65,16 +65,16 @@ def table_in(path: str | Path) -> FileFormat | None:
 
 
 def check_written(path: str | Path, chosen: FileFormat) -> None:
-    """Refuse a format of an output that is only read.
+    """Check that a format can be written.
 
     Raises:
-        InvalidSpecError: it is one.
+        InvalidSpecError: the format is CSV or TSV.
 
     Example:
         >>> check_written("found.jsonl", FileFormat.LINES)
     """
     if chosen in DELIMITERS or table_in(path) is not None:
         raise InvalidSpecError(
-            f"predictions are not written as CSV or TSV, as {str(path)!r} says; name the output *.jsonl, *.jsonl.gz or "
-            "*.parquet"
+            f"predictions cannot be written as CSV or TSV, but the output is {str(path)!r}; name it *.jsonl, "
+            "*.jsonl.gz or *.parquet"
         )

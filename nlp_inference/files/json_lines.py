@@ -1,4 +1,4 @@
-"""One line of JSON Lines: bytes to text, text to a value; the same rules for training and for production."""
+"""Decoding and parsing of JSON Lines, with the same rules for training and for production."""
 
 import json
 from collections.abc import Iterator
@@ -12,28 +12,28 @@ _SKIPPED_AT_ONCE = 1 << 20
 
 
 class TooLongLine(NamedTuple):
-    """Stands in the place of a line that was skipped.
+    """Replacement of a line that was skipped.
 
     Args:
-        size: its bytes, with its line feed.
+        size: size of the line in bytes, including its line feed.
     """
 
     size: int
 
 
 class LineReader(Protocol):
-    """A binary file that gives at most `size` bytes of its next line, or all of it if `size` is negative."""
+    """A binary file that reads at most `size` bytes of its next line, or the entire line if `size` is negative."""
 
     def readline(self, size: int = -1, /) -> bytes:
-        """The line with its line feed, or empty at the end."""
+        """Return the line with its line feed, or an empty one at the end."""
 
 
 def bounded_lines(file: LineReader, *, max_bytes: int | None) -> Iterator[bytes | TooLongLine]:
-    r"""The lines of a file, of which no more than one line of `max_bytes` is in memory.
+    r"""Yield the lines of a file, with at most one line of `max_bytes` in memory.
 
     Args:
-        file: read from where it is.
-        max_bytes: of a line without its line feed; a longer one is skipped. `None` means no limit.
+        file: read from its current position.
+        max_bytes: size limit of a line without its line feed; a longer one is skipped. `None` means no limit.
 
     Yields:
         Each line with its line feed, or a `TooLongLine` in its place.
@@ -55,10 +55,10 @@ def bounded_lines(file: LineReader, *, max_bytes: int | None) -> Iterator[bytes 
 
 
 def decode_line(line: str | bytes) -> str:
-    r"""A line as text, without its line feed or carriage return and line feed.
+    r"""Decode a line and remove its line feed, or its carriage return and line feed.
 
     Raises:
-        InvalidDocumentError: the bytes are no UTF-8.
+        InvalidDocumentError: the bytes are not UTF-8.
 
     Example:
         >>> decode_line(b"caf\xc3\xa9\r\n")
@@ -68,16 +68,16 @@ def decode_line(line: str | bytes) -> str:
         content = line.decode("utf-8") if isinstance(line, bytes) else line
     except UnicodeDecodeError as error:
         raise InvalidDocumentError(
-            f"byte {error.start} of the line is no UTF-8 ({error.reason}); save the text as UTF-8"
+            f"byte {error.start} of the line is not UTF-8 ({error.reason}); save the text as UTF-8"
         ) from error
     return content.removesuffix("\n").removesuffix("\r")
 
 
 def parse_json(content: str) -> Any:
-    """The value of one line of JSON, a byte order mark before it or not (https://www.rfc-editor.org/rfc/rfc8259).
+    """Parse one line of JSON (https://www.rfc-editor.org/rfc/rfc8259), with or without a byte order mark.
 
     Raises:
-        InvalidDocumentError: it is no JSON, such as `NaN`, or nested too deeply.
+        InvalidDocumentError: the line is not valid JSON, such as `NaN`, or nested too deeply.
 
     Example:
         >>> parse_json('{"text": "Hi"}')
@@ -92,4 +92,4 @@ def parse_json(content: str) -> Any:
 
 
 def _refuse_constant(constant: str) -> Never:
-    raise ValueError(f"{constant} is no JSON number")
+    raise ValueError(f"{constant} is not a JSON number")

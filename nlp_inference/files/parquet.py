@@ -1,8 +1,7 @@
-"""Parquet (https://parquet.apache.org/docs/file-format): a document a row, read and written in row groups.
+"""Parquet (https://parquet.apache.org/docs/file-format): one document per row, read and written in row groups.
 
-The end of a parquet file says where everything in it is, so a file that breaks off cannot be read and none can be gone
-on with. Predictions are therefore written as a folder of parts, which readers of parquet take for one file: each part
-is whole when it gets its name.
+The index of a parquet file is at its end, so a truncated file cannot be read or continued. Predictions are therefore
+written as a folder of parts, which parquet readers treat as one file. A part is complete when it gets its final name.
 """
 
 import os
@@ -24,14 +23,14 @@ _EXTRA = "parquet"
 _ROWS_READ_AT_ONCE = 1024
 _BYTES_AT_ONCE = 64 << 20
 _BOMB_BYTES, _BOMB_RATIO = 1 << 30, 100
-"""A column of a row group of more bytes, compressed by more than this ratio, is refused."""
+"""A column of a row group is rejected if it has more bytes and a greater compression ratio than these."""
 
 ROWS_OF_A_GROUP = 2_000
 CHARACTERS_OF_A_GROUP = 8_000_000
-"""What waits in memory to be written."""
+"""Limits of the rows that wait in memory to be written."""
 
 ROWS_OF_A_PART = 20_000
-"""What is lost at most when the process dies."""
+"""Rows of a part, and the greatest loss if the process dies."""
 
 PART_PATTERN = "part-*.parquet"
 _UNFINISHED = ".unfinished.parquet"
@@ -42,22 +41,22 @@ _TEXTS = {"raw_text": ("raw_text", "text"), "raw_text_pair": ("raw_text_pair", "
 def open_parquet(source: str, *, columns: Columns, max_row_bytes: int | None = MAX_LINE_BYTES) -> Iterator[OpenSource]:
     """Open a parquet file, or a folder of them in the order of their names; see `open_source`.
 
-    Columns of strings, numbers and booleans besides the text and the id become metadata; others are left out.
+    Other columns of strings, numbers and booleans become metadata; columns of other types are skipped.
 
     Args:
         source: path of the file or the folder.
-        columns: which columns hold the text and the id.
-        max_row_bytes: of the strings of a row; a longer one is an `UnreadableItem`.
+        columns: the columns that contain the text and the id.
+        max_row_bytes: size limit of the strings of a row; a longer row is an `UnreadableItem`.
     """
     parquet = require("pyarrow.parquet", extra=_EXTRA)
     path = Path(source)
     files = sorted(path.glob("[!._]*.parquet")) if path.is_dir() else [path]
     if not files:
-        raise SourceError(f"the folder {source!r} holds no *.parquet; name a file, or a folder of them")
+        raise SourceError(f"the folder {source!r} has no *.parquet files; pass a parquet file, or a folder of them")
     try:
         size = sum(parquet.read_metadata(file).num_rows for file in files)
     except require("pyarrow", extra=_EXTRA).ArrowException as error:
-        raise SourceError(f"{source!r} is no whole parquet file: {_line(error)}") from error
+        raise SourceError(f"{source!r} is not a complete parquet file: {_line(error)}") from error
     read = [0]
     rows = _rows(files, read, source=source, columns=columns, max_row_bytes=max_row_bytes)
     yield OpenSource(rows, size, lambda: read[0])
@@ -74,8 +73,12 @@ def _rows(
                 names = [*fields.values(), *_plain(table.schema_arrow, arrow.types, claimed=fields.values())]
                 for row, size in _bounded_rows(file, table, names, most=max_row_bytes):
                     read[0] += 1
-                    place = f"{source}:{read[0]}"
-                    yield too_long(place, size, max_row_bytes) if row is None else _item(row, fields, place=place)
+                    location = f"{source}:{read[0]}"
+                    yield (
+                        too_long(location, size, max_row_bytes)
+                        if row is None
+                        else _item(row, fields, location=location)
+                    )
         except (arrow.ArrowException, OSError) as error:
             if isinstance(error, SourceError):
                 raise
@@ -85,9 +88,9 @@ def _rows(
 def _bounded_rows(
     file: Path, plain: Any, names: list[str], *, most: int | None
 ) -> Iterator[tuple[dict[str, Any] | None, int]]:
-    """Each row and the bytes of its strings; no row if those are too many.
+    """Yield each row, or `None` if its strings are too large, and the size of its strings in bytes.
 
-    Strings are read as dictionaries: one that is repeated a million times is in memory once.
+    Strings are read as dictionaries, so that a string that is repeated a million times is in memory once.
     """
     arrow, parquet = require("pyarrow", extra=_EXTRA), require("pyarrow.parquet", extra=_EXTRA)
     schema = plain.schema_arrow
@@ -107,15 +110,15 @@ def _bounded_rows(
 
 
 def rows_at_once(group: Any, file: object, names: Collection[str] | None = None) -> int:
-    """How many rows of a row group are decoded at a time, so that they take bounded memory.
+    """Return the number of rows of a row group that can be decoded at a time in bounded memory.
 
     Args:
-        group: its metadata.
-        file: that it is in, for the message.
+        group: the metadata of the row group.
+        file: the file, for the message.
         names: the columns that are read; `None` means all.
 
     Raises:
-        SourceError: a column is a decompression bomb: one page of it, which is decompressed as a unit, may be huge.
+        SourceError: a column is a decompression bomb: one of its pages, which are decompressed as units, may be huge.
     """
     size = 0
     for number in range(group.num_columns):
@@ -127,14 +130,14 @@ def rows_at_once(group: Any, file: object, names: Collection[str] | None = None)
         if column.total_uncompressed_size > _BOMB_BYTES and column.total_uncompressed_size / compressed > _BOMB_RATIO:
             raise SourceError(
                 f"the column {column.path_in_schema!r} of {str(file)!r} has {column.total_uncompressed_size} bytes, "
-                f"compressed to {compressed}: that is no text. Write the file anew, with other row groups"
+                f"compressed to {compressed}, which is not plausible for text. Rewrite the file with smaller row groups"
             )
     rows: int = max(1, min(_ROWS_READ_AT_ONCE, _BYTES_AT_ONCE * group.num_rows // max(1, size)))
     return rows
 
 
 def _sizes(batch: Any, strings: list[str]) -> list[int]:
-    """The bytes of the strings of each row."""
+    """Return the size of the strings of each row in bytes."""
     compute = require("pyarrow.compute", extra=_EXTRA)
     totals = [0] * batch.num_rows
     for name in strings:
@@ -150,7 +153,7 @@ def _is_string(kind: Any, types: Any) -> bool:
 
 
 def _fields(schema: Any, types: Any, columns: Columns, *, source: str) -> dict[str, str]:
-    """Which column holds which field of a Document."""
+    """Map the fields of a Document to the columns that contain them."""
     wanted = {**_TEXTS, "id": ("id",)}
     wanted |= {"raw_text": (columns.text,)} if columns.text else {}
     wanted |= {"id": (columns.id,)} if columns.id else {}
@@ -165,7 +168,9 @@ def _fields(schema: Any, types: Any, columns: Columns, *, source: str) -> dict[s
     for name in fields.values():
         kind = schema.field(name).type
         if not _is_plain(kind.value_type if types.is_dictionary(kind) else kind, types):
-            raise SourceError(f"the column {name!r} of {source!r} holds {kind}; a text or an id is a string")
+            raise SourceError(
+                f"the column {name!r} of {source!r} has the type {kind}; a text or an id must be a string"
+            )
     return fields
 
 
@@ -178,40 +183,45 @@ def _is_plain(kind: Any, types: Any) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _item(row: Mapping[str, Any], fields: Mapping[str, str], *, place: str) -> Item:
+def _item(row: Mapping[str, Any], fields: Mapping[str, str], *, location: str) -> Item:
     item = {field: row[name] for field, name in fields.items() if row[name] is not None}
     if "id" in item:
         item["id"] = as_id(item["id"])
     if "raw_text" not in item:
         return UnreadableItem(
-            item.get("id", place), InvalidDocumentError(f"{place}: {fields['raw_text']!r} is null; a text is a string")
+            item.get("id", location),
+            InvalidDocumentError(f"{location}: {fields['raw_text']!r} is null; a text must be a string"),
         )
     claimed = fields.values()
     metadata = {name: value for name, value in row.items() if name not in claimed and value is not None}
     return {**item, "metadata": metadata} if metadata else item
 
 
-def own_files(folder: Path) -> list[Path]:
-    """What `PartsFolder` wrote into a folder.
+def prediction_files(folder: Path) -> list[Path]:
+    """Return the files in a folder that `PartsFolder` wrote.
 
     Raises:
-        OutputError: there is something else in it, which must not be lost.
+        OutputError: the folder contains another file, which must not be lost.
     """
-    own = [*folder.glob(PART_PATTERN), *folder.glob(_UNFINISHED)]
-    other = sorted(path.name for path in folder.iterdir() if path not in own)
+    written = [*folder.glob(PART_PATTERN), *folder.glob(_UNFINISHED)]
+    other = sorted(path.name for path in folder.iterdir() if path not in written)
     if other:
-        raise OutputError(f"the folder {str(folder)!r} holds more than predictions, {other[0]!r}; write elsewhere")
-    return own
+        raise OutputError(
+            f"the folder {str(folder)!r} contains other files than predictions, such as {other[0]!r}; write to another "
+            "folder"
+        )
+    return written
 
 
 class PartsFolder:
-    """Predictions as `part-00000.parquet`, `part-00001.parquet` … in a folder, each of 20,000 rows but the last.
+    """Predictions as `part-00000.parquet`, `part-00001.parquet` … in a folder, each of 20,000 rows except the last.
 
-    The columns are `id`, `raw_text`, the predicted `spans` and `categories`, `more`, which is the JSON of all else that
-    JSON Lines would hold, and for a document that failed `error` and `message`.
+    The columns are `id`, `raw_text`, the predicted `spans` and `categories`, `more`, which is the JSON of all other
+    fields of the Document, and for a failed document `error` and `message`.
 
     Args:
-        folder: where; made if it is not there. A last part of fewer rows is written anew: it is taken away.
+        folder: the folder, which is created if it does not exist. An existing last part with fewer rows is removed and
+            written again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -233,17 +243,17 @@ class PartsFolder:
         try:
             return int(self._parquet.read_metadata(part).num_rows)
         except (self._arrow.ArrowException, OSError) as error:
-            raise OutputError(f"{str(part)!r} is damaged: {_line(error)}; predict anew with --overwrite") from error
+            raise OutputError(f"{str(part)!r} is damaged: {_line(error)}; start again with --overwrite") from error
 
     def records(self) -> Iterator[Mapping[str, Any]]:
-        """What is there, in its order: `id`, `raw_text` and `error` of each row."""
+        """Yield the `id`, `raw_text` and `error` of each existing row."""
         for part in self._parts:
             with self._parquet.ParquetFile(part) as table:
                 for batch in table.iter_batches(batch_size=_ROWS_READ_AT_ONCE, columns=["id", "raw_text", "error"]):
                     yield from batch.to_pylist()
 
     def write(self, result: Document | FailedDocument) -> None:
-        """Add a row; it is on the disk when its group is full."""
+        """Add a row, which is written when its group is full."""
         self._group.append(_row(result))
         self._characters += len(result.raw_text) if isinstance(result, Document) else 0
         self._rows += 1
@@ -253,13 +263,13 @@ class PartsFolder:
             self._finish_part()
 
     def close(self, *, failed: bool) -> None:
-        """Finish the last part; if writing it `failed`, leave it out, so that every part that is there is whole."""
+        """Finish the last part, or discard it if writing `failed`, so that every part is complete."""
         if not failed:
             self._finish_part()
         if self._writer is not None:
             with suppress(self._arrow.ArrowException, OSError):
                 self._writer.close()
-            self._writer.is_open = False  # or it closes once more when it is collected
+            self._writer.is_open = False  # otherwise garbage collection closes it again
         (self._folder / _UNFINISHED).unlink(missing_ok=True)
 
     def _write_group(self) -> None:
@@ -270,7 +280,7 @@ class PartsFolder:
                 self._writer = self._parquet.ParquetWriter(self._folder / _UNFINISHED, self._schema)
             self._writer.write_table(self._arrow.Table.from_pylist(group, schema=self._schema))
 
-        self._safely(write)
+        self._with_output_errors(write)
 
     def _finish_part(self) -> None:
         if self._group:
@@ -286,12 +296,12 @@ class PartsFolder:
                 os.fsync(file.fileno())
             unfinished.rename(self._folder / f"part-{self._number:05}.parquet")
 
-        self._safely(finish)
+        self._with_output_errors(finish)
         self._number += 1
 
-    def _safely(self, act: Callable[[], None]) -> None:
+    def _with_output_errors(self, action: Callable[[], None]) -> None:
         try:
-            act()
+            action()
         except (self._arrow.ArrowException, OSError) as error:
             raise OutputError(f"{str(self._folder)!r} cannot be written: {_line(error)}") from error
 
@@ -315,8 +325,8 @@ def _schema(arrow: Any) -> Any:
 def _row(result: Document | FailedDocument) -> dict[str, Any]:
     if not isinstance(result, Document):
         return result.model_dump()
-    own: Any = {"id": True, "raw_text": True, "predicted": {"spans", "categories"}}
-    more = result.model_dump_json(exclude=own, exclude_defaults=True)
+    in_columns: Any = {"id": True, "raw_text": True, "predicted": {"spans", "categories"}}
+    more = result.model_dump_json(exclude=in_columns, exclude_defaults=True)
     predicted = result.predicted
     return {
         "id": result.id,

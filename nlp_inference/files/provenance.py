@@ -1,4 +1,4 @@
-"""What predicts an output, as it is written beside it: whoever goes on with the output must be the same."""
+"""Provenance of an output, which is saved next to it and must be equal to resume it."""
 
 from typing import Literal
 
@@ -10,14 +10,14 @@ from nlp_inference.predict.predictor import Predictor
 
 
 class Provenance(BaseModel):
-    """What predicts an output that is not complete.
+    """The model and settings that predict an output.
 
     Args:
         model: see `Processor.digest`.
-        backend, dtype: what runs it.
+        backend, dtype: the backend and its precision.
         token_budget: tokens of a batch, on which the last bits of a score depend.
-        output_format: how the output is written.
-        text_column, id_column: where the texts and their ids are read.
+        output_format: the format of the output.
+        text_column, id_column: the columns of the texts and their ids in the source.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,7 +33,7 @@ class Provenance(BaseModel):
 
     @classmethod
     def of(cls, predictor: Predictor, *, output_format: FileFormat, columns: Columns) -> "Provenance":
-        """What is about to predict."""
+        """Return the provenance of an output of `predictor`."""
         return cls(
             model=predictor.processor.digest(),
             backend=predictor.backend.name,

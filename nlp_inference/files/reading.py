@@ -1,4 +1,4 @@
-"""What is to be predicted, an item at a time, out of files larger than memory."""
+"""Reading of items for prediction, one at a time, from files that are larger than memory."""
 
 import os
 import sys
@@ -21,12 +21,12 @@ T = TypeVar("T")
 
 
 class OpenSource(NamedTuple):
-    """A source that is being read.
+    """An open source.
 
     Args:
-        items: for `Predictor.stream`.
-        size: how much there is, in bytes of the file or rows of a table; `None` if nobody knows, as of a pipe.
-        read: how much of it has been read.
+        items: the items, for `Predictor.stream`.
+        size: size in bytes of the file or in rows of a table; `None` if it is unknown, as for a pipe.
+        read: returns the size of the part that has been read.
     """
 
     items: Iterator[Item]
@@ -35,14 +35,15 @@ class OpenSource(NamedTuple):
 
 
 class ReadingOptions(NamedTuple):
-    """How a source is read, where its suffix does not say it.
+    """Options of reading a source.
 
     Args:
-        file_format: what it is in; `None` means by the suffix, and plain lines for standard input.
-        columns: which key or column holds the text and the id.
-        delimiter: of CSV and TSV; `None` means a comma, or a tab.
-        encoding: of CSV and TSV; `None` means UTF-8.
-        max_line_bytes: of a line, or a row of a table; a longer one is an `UnreadableItem`. `None` means no limit.
+        file_format: the format; `None` detects it from the suffix, and means plain lines for standard input.
+        columns: the keys or columns that contain the text and the id.
+        delimiter: delimiter of CSV and TSV; `None` means a comma, or a tab.
+        encoding: encoding of CSV and TSV; `None` means UTF-8.
+        max_line_bytes: size limit of a line, or a row of a table; a longer one is an `UnreadableItem`. `None` means no
+            limit.
     """
 
     file_format: FileFormat | None = None
@@ -52,11 +53,11 @@ class ReadingOptions(NamedTuple):
     max_line_bytes: int | None = MAX_LINE_BYTES
 
     def format_of(self, source: str) -> FileFormat:
-        """The format of a source."""
+        """Return the format of a source."""
         return self.file_format or (FileFormat.LINES if source == STDIN else format_of(source))
 
     def table_of(self, source: str) -> FileFormat | None:
-        """CSV or TSV, if the source is that, compressed or not."""
+        """Return CSV or TSV if that is the format of the source, compressed or not, or `None`."""
         chosen = self.format_of(source)
         if chosen in DELIMITERS:
             return chosen
@@ -76,18 +77,17 @@ def open_source(
     """Open a file of lines or of CSV, compressed or not, a parquet file or a folder of them, or standard input.
 
     Args:
-        source: path, or `-` for standard input.
-        file_format: as in `ReadingOptions`, and so are the others.
-        columns: which key or column holds the text and the id.
-        delimiter: of CSV and TSV.
-        encoding: of CSV and TSV.
-        max_line_bytes: of a line, or a row of a table.
+        source: a path, or `-` for standard input.
+        file_format: see `ReadingOptions`, also for the other options.
+        columns: the keys or columns that contain the text and the id.
+        delimiter: delimiter of CSV and TSV.
+        encoding: encoding of CSV and TSV.
+        max_line_bytes: size limit of a line, or a row of a table.
 
     Raises:
-        SourceError: while the items are read: it breaks off, or is not what it was taken for. What came before it did
-            is given.
-        OSError: it cannot be opened.
-        InvalidSpecError: its suffix says that it is compressed in an unknown way, or an option does not fit.
+        SourceError: while iterating, after all readable items: the source is truncated or not in the expected format.
+        OSError: the source cannot be opened.
+        InvalidSpecError: its suffix is that of an unsupported compression, or an option does not apply to its format.
         MissingExtraError: it is parquet, and `pyarrow` is not installed.
     """
     options = ReadingOptions(file_format, columns, delimiter, encoding, max_line_bytes)
@@ -108,24 +108,24 @@ def open_source(
 
 def _check_options(source: str, options: ReadingOptions) -> None:
     if options.max_line_bytes is not None and options.max_line_bytes < 1:
-        raise InvalidSpecError(f"max_line_bytes is {options.max_line_bytes!r}; give a number from 1 on")
+        raise InvalidSpecError(f"max_line_bytes is {options.max_line_bytes!r}; it must be at least 1")
     given = [name for name in ("delimiter", "encoding") if getattr(options, name) is not None]
     if given and options.table_of(source) is None:
         raise InvalidSpecError(
-            f"{given[0]} is for CSV and TSV, and {source!r} is {options.format_of(source).value}; name the format "
-            "with --input-format csv, or leave it out"
+            f"{given[0]} applies to CSV and TSV, but {source!r} is {options.format_of(source).value}; set the format "
+            "with --input-format csv, or remove the option"
         )
 
 
 def _items(file: IO[bytes], source: str, options: ReadingOptions) -> Iterator[Item]:
-    """The items of a binary file that is no parquet."""
+    """Return the items of a binary file that is not parquet."""
     name = "<stdin>" if source == STDIN else source
     codec, table = CODECS.get(options.format_of(source)), options.table_of(source)
     plain = file if codec is None else codec.reader(file)
     if table is not None:
-        from nlp_inference.files.tables import read_table
+        from nlp_inference.files.delimited import read_delimited
 
-        rows = read_table(
+        rows = read_delimited(
             plain,
             name=name,
             columns=options.columns,
@@ -133,8 +133,8 @@ def _items(file: IO[bytes], source: str, options: ReadingOptions) -> Iterator[It
             encoding=options.encoding,
             max_bytes=options.max_line_bytes,
         )
-        return _unbroken(rows, name=name)
-    lines = whole_lines(plain, name=name, max_bytes=options.max_line_bytes)
+        return _with_source_errors(rows, name=name)
+    lines = checked_lines(plain, name=name, max_bytes=options.max_line_bytes)
     objects_only = options.file_format is None and source != STDIN and holds_objects(source)
     return read_items(
         _checked_json(lines, name) if objects_only and ".json" in Path(source).suffixes else lines,
@@ -146,7 +146,7 @@ def _items(file: IO[bytes], source: str, options: ReadingOptions) -> Iterator[It
 
 
 def _checked_json(lines: Iterable[bytes | TooLongLine], name: str) -> Iterator[bytes | TooLongLine]:
-    """The lines of a file `*.json`, which may be JSON Lines, or one JSON value over many lines, which is refused."""
+    """Yield the lines of a `*.json` file if it is JSON Lines; reject one JSON value that spans many lines."""
     begun = False
     for line in lines:
         if not begun and isinstance(line, bytes) and line.strip():
@@ -157,31 +157,33 @@ def _checked_json(lines: Iterable[bytes | TooLongLine], name: str) -> Iterator[b
                 first = None
             if not isinstance(first, dict):
                 raise SourceError(
-                    f"{name!r} does not begin with a JSON object on one line; write JSON Lines, an object a line, such "
-                    "as `jq -c '.[]' FILE.json > FILE.jsonl` makes of an array"
+                    f"{name!r} does not begin with a JSON object on one line; expected JSON Lines with one object per "
+                    "line. Convert an array with `jq -c '.[]' FILE.json > FILE.jsonl`"
                 )
         yield line
 
 
 @contextmanager
 def open_lines(source: str, *, file_format: FileFormat | None = None) -> Iterator[Iterable[bytes]]:
-    """The lines of a file, compressed or not, or of standard input if `source` is `-`; see `open_source`."""
+    """Open the lines of a file, compressed or not, or of standard input if `source` is `-`; see `open_source`."""
     chosen = file_format or (FileFormat.LINES if source == STDIN else format_of(source))
     with _binary(source) as file:
-        lines = whole_lines(file if chosen not in CODECS else CODECS[chosen].reader(file), name=source, max_bytes=None)
+        lines = checked_lines(
+            file if chosen not in CODECS else CODECS[chosen].reader(file), name=source, max_bytes=None
+        )
         yield (line for line in lines if isinstance(line, bytes))
 
 
-def whole_lines(file: LineReader, *, name: str, max_bytes: int | None) -> Iterator[bytes | TooLongLine]:
-    """The lines as they are; see `bounded_lines`.
+def checked_lines(file: LineReader, *, name: str, max_bytes: int | None) -> Iterator[bytes | TooLongLine]:
+    """Yield the lines of a file; see `bounded_lines`.
 
     Raises:
-        SourceError: the file breaks off; says after which line.
+        SourceError: the file is truncated or damaged; the message names the last readable line.
     """
-    return _unbroken(bounded_lines(file, max_bytes=max_bytes), name=name)
+    return _with_source_errors(bounded_lines(file, max_bytes=max_bytes), name=name)
 
 
-def _unbroken(items: Iterator[T], *, name: str) -> Iterator[T]:
+def _with_source_errors(items: Iterator[T], *, name: str) -> Iterator[T]:
     number = 0
     while True:
         try:
@@ -190,8 +192,8 @@ def _unbroken(items: Iterator[T], *, name: str) -> Iterator[T]:
             raise
         except DAMAGED as error:
             raise SourceError(
-                f"{name!r} cannot be read beyond line {number}: {type(error).__name__}: {error}; it is torn, or is not "
-                "what its suffix says"
+                f"{name!r} cannot be read beyond line {number}: {type(error).__name__}: {error}; it is truncated, or "
+                "its suffix is wrong"
             ) from error
         if item is None:
             return

@@ -1,4 +1,4 @@
-"""Lines of text and JSON Lines to items for the Predictor, and results to JSON Lines."""
+"""Conversion of text lines and JSON Lines to items for the Predictor, and of results to JSON Lines."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
@@ -22,19 +22,19 @@ def read_items(
     objects_only: bool = False,
     max_bytes: int | None = MAX_LINE_BYTES,
 ) -> Iterator[Item]:
-    """Read one item a line: a line that begins with `{` is a JSON object, any other is a text as it stands.
+    """Read one item per line: a line that begins with `{` is a JSON object, any other line is a raw text.
 
-    The object holds `text`, and may hold a text pair as `text_pair`, an `id`, and what else a Document's own JSON
-    has; other keys become metadata. Blank lines are skipped, and lines end at a line feed, with or without a carriage
-    return. A line that cannot be read, also a text that only looks like JSON, becomes an `UnreadableItem`: the
-    Predictor raises or records it, and the lines around it are read.
+    The object contains `text`, and optionally a text pair as `text_pair`, an `id`, and other fields of a Document's
+    JSON; unknown keys become metadata. Blank lines are skipped, and lines end at a line feed, with or without a
+    carriage return. A line that cannot be read, such as a text that only looks like JSON, becomes an `UnreadableItem`,
+    which the Predictor raises or records; the other lines are read.
 
     Args:
         lines: as text or in UTF-8, with or without their line feed.
-        name: of the source; `name:line` names a line that cannot be read.
-        columns: which keys of an object hold its text and its id.
-        objects_only: whether a line that is no JSON object is an error, as in a file `*.jsonl`, and no text.
-        max_bytes: of a line (characters, if it is a string); a longer one is an `UnreadableItem`.
+        name: the name of the source; `name:line` is the location of a line that cannot be read.
+        columns: the keys of an object that contain its text and its id.
+        objects_only: whether a line that is not a JSON object is an error rather than a text, as in a `*.jsonl` file.
+        max_bytes: size limit of a line (in characters if it is a string); a longer one is an `UnreadableItem`.
 
     Yields:
         Items for `Predictor.stream`.
@@ -44,33 +44,34 @@ def read_items(
         ['Ana lives in Rome', {'id': '7', 'raw_text': 'Hi', 'metadata': {'lang': 'en'}}]
     """
     for number, line in enumerate(lines, 1):
-        place = f"{name}:{number}"
+        location = f"{name}:{number}"
         if isinstance(line, TooLongLine) or (max_bytes is not None and len(line) > max_bytes + 2):
-            yield too_long(place, line.size if isinstance(line, TooLongLine) else len(line), max_bytes)
+            yield too_long(location, line.size if isinstance(line, TooLongLine) else len(line), max_bytes)
             continue
         try:
             content = decode_line(line)
         except InvalidDocumentError as error:
-            yield UnreadableItem(place, error)
+            yield UnreadableItem(location, error)
             continue
         if number == 1:
             content = content.removeprefix(BYTE_ORDER_MARK)
         if not content.strip():
             continue
         is_json = objects_only or _looks_like_json(content)
-        yield _read_object(content, place, columns, objects_only=objects_only) if is_json else content
+        yield _read_object(content, location, columns, objects_only=objects_only) if is_json else content
 
 
-def too_long(place: str, size: int, most: int | None) -> UnreadableItem:
-    """What stands in the place of a line, or a row, of `size` bytes."""
-    allowed = "" if most is None else f"; at most {most} are allowed"
+def too_long(location: str, size: int, most: int | None) -> UnreadableItem:
+    """Return the replacement of a line, or a row, of `size` bytes."""
+    allowed = "" if most is None else f"; the limit is {most}"
     return UnreadableItem(
-        place, TooLargeError(f"{place} has {size} bytes{allowed}. Split it, or raise max_line_bytes (--max-line-bytes)")
+        location,
+        TooLargeError(f"{location} has {size} bytes{allowed}. Split it, or increase max_line_bytes (--max-line-bytes)"),
     )
 
 
 def holds_objects(path: str) -> bool:
-    """Whether each line of a file must be a JSON object, by its suffix.
+    """Return whether each line of a file must be a JSON object, according to its suffix.
 
     Example:
         >>> holds_objects("mails.jsonl.gz"), holds_objects("mails.txt")
@@ -86,37 +87,37 @@ def _looks_like_json(content: str) -> bool:
     return content.strip().removeprefix(BYTE_ORDER_MARK).lstrip().startswith("{")
 
 
-def _read_object(content: str, place: str, columns: Columns, *, objects_only: bool) -> Item:
+def _read_object(content: str, location: str, columns: Columns, *, objects_only: bool) -> Item:
     if content.count("{") + content.count("[") > MAX_OBJECTS:
-        message = f"{place} holds more than {MAX_OBJECTS} brackets of objects and arrays; split it"
-        return UnreadableItem(place, TooLargeError(message))
+        message = f"{location} contains more than {MAX_OBJECTS} brackets of objects and arrays; split it"
+        return UnreadableItem(location, TooLargeError(message))
     try:
         record = parse_json(content)
     except InvalidDocumentError as error:
-        mend = 'a line that begins with "{" must be a JSON object; to predict it as a text, write {"text": "{..."}'
+        hint = 'a line that begins with "{" must be a JSON object; to predict it as a text, write {"text": "{..."}'
         if objects_only:
-            mend = 'in a file of JSON Lines each line is an object such as {"text": ...}; name a file of texts *.txt'
-        return UnreadableItem(place, InvalidDocumentError(f"{error}; {mend}"))
+            hint = 'each line of a JSON Lines file must be an object such as {"text": ...}; name a file of texts *.txt'
+        return UnreadableItem(location, InvalidDocumentError(f"{error}; {hint}"))
     if not isinstance(record, dict):
         shown = shorten(content.strip(), width=60)
-        mend = 'in a file of JSON Lines each line is an object such as {"text": ...}'
-        return UnreadableItem(place, InvalidDocumentError(f"the line holds {shown}; {mend}"))
-    return object_to_item(record, place, columns)
+        hint = 'each line of a JSON Lines file must be an object such as {"text": ...}'
+        return UnreadableItem(location, InvalidDocumentError(f"the line contains {shown}; {hint}"))
+    return object_to_item(record, location, columns)
 
 
-def object_to_item(record: Mapping[str, Any], place: str, columns: Columns) -> Item:
-    """The item of a JSON object, or of a row of a table."""
+def object_to_item(record: Mapping[str, Any], location: str, columns: Columns) -> Item:
+    """Convert a JSON object, or a row of a table, to an item."""
     try:
         return document_fields(record, columns=columns)
     except InvalidDocumentError as error:
         given = as_id(record.get(columns.id or "id"))
         if not isinstance(given, str):
-            return UnreadableItem(place, error)
-        return UnreadableItem(given, InvalidDocumentError(f"{place}: {error}"))
+            return UnreadableItem(location, error)
+        return UnreadableItem(given, InvalidDocumentError(f"{location}: {error}"))
 
 
 def to_json_line(result: Document | FailedDocument) -> str:
-    """One line of JSON without a line feed; what is empty or not known is left out.
+    """Return one line of JSON without a line feed; fields with default values are omitted.
 
     Example:
         >>> to_json_line(Document(id="7", raw_text="Hi"))

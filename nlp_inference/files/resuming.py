@@ -1,8 +1,8 @@
-"""An output that can be gone on with: what began it is written beside it, and what it holds is held against the source.
+"""Resumption of an output: its provenance is saved next to it, and its records are compared with the source.
 
-Every item of a source gives exactly one record, a `FailedDocument` if it fails, in the order of the source. So the
-number of whole records says where to go on. While the output grows, `OUTPUT.progress.json` says what predicts it; when
-it is complete that file is removed.
+Every item of a source gives exactly one record, a `FailedDocument` if it fails, in the order of the source. The number
+of complete records is therefore the position at which to resume. Until the output is complete, its provenance is in
+`OUTPUT.progress.json`, which is then removed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ _SUFFIX = ".progress.json"
 
 
 def progress_file(output: Path) -> Path:
-    """Where it is told what predicts an output; if it is there, the output is not complete.
+    """Return the path of the provenance of an output; the file exists until the output is complete.
 
     Example:
         >>> progress_file(Path("out.jsonl")).name
@@ -35,15 +35,15 @@ def progress_file(output: Path) -> Path:
 
 @contextmanager
 def locked_output(output: Path) -> Iterator[None]:
-    """Hold the lock of an output, `OUTPUT.lock` beside it, so that no other process writes it meanwhile.
+    """Hold the lock `OUTPUT.lock` of an output, so that no other process writes it at the same time.
 
-    A device or a pipe needs none. Take it before anything about the output is read or removed.
+    A device or a pipe needs no lock. Acquire the lock before reading or removing any part of the output.
 
     Args:
         output: a file, or for parquet a folder.
 
     Raises:
-        OutputLockedError: another process writes it; the message names that process.
+        OutputLockedError: another process writes the output; the message names that process.
         OSError: the lock file cannot be created.
 
     Example:
@@ -62,49 +62,49 @@ def locked_output(output: Path) -> Iterator[None]:
 
 @contextmanager
 def writing_file(output: Path, *, provenance: Provenance, resume: bool) -> Iterator[ResultFile]:
-    """Open an output, in place of what is there or to go on with it. After an error everything in it is whole.
+    """Open an output, to replace or to resume it. After an error, all records in it are complete.
 
     Args:
         output: a file, or for parquet a folder.
-        provenance: what is about to predict.
-        resume: whether to go on; an output that is not there is begun.
+        provenance: the model and settings that predict the output.
+        resume: whether to resume an existing output; if there is none, a new one is started.
 
     Raises:
-        OutputError: what is there was begun with something else, is complete, or cannot be written.
+        OutputError: the existing output has another provenance, is complete, or cannot be written.
     """
-    if output.exists() and not (output.is_file() or output.is_dir()):  # a device or a pipe: nothing stays there
+    if output.exists() and not (output.is_file() or output.is_dir()):  # a device or a pipe has no state to resume
         with _closing(_open(output, provenance.output_format)) as file:
             yield file
         return
-    note = progress_file(output)
+    progress = progress_file(output)
     if resume and output.exists():
-        _require_same(output, note, provenance)
+        _require_same(output, progress, provenance)
     else:
         _remove(output)
-        _note_down(note, provenance)
+        _write_progress(progress, provenance)
     with _closing(_open(output, provenance.output_format)) as file:
         yield file
-    note.unlink()
+    progress.unlink()
 
 
-def held_against(items: Iterable[Item], records: Iterable[Mapping[str, Any]], *, output: str) -> Iterator[Item]:
-    """The items, the first of which are compared with the records that an output has of them.
+def checked_against(items: Iterable[Item], records: Iterable[Mapping[str, Any]], *, output: str) -> Iterator[Item]:
+    """Yield the items of a source after comparing them with the existing records of the output.
 
     Args:
-        items: of the source, from its beginning.
-        records: of the output, from its beginning.
-        output: its name, for the message.
+        items: the items of the source, from its beginning.
+        records: the records of the output, from its beginning.
+        output: the name of the output, for the message.
 
     Raises:
-        OutputError: a record has another id or another text than its item, or there are more of them than items.
+        OutputError: a record has another id or text than its item, or there are more records than items.
     """
     source, number = iter(items), 0
     for number, record in enumerate(records, 1):
         item = next(source, None)
         if item is None:
             raise OutputError(
-                f"{output!r} holds more records than the source items, which are {number - 1}: it was begun with "
-                "another source; give that one, or --overwrite"
+                f"{output!r} has more records than the source, which has {number - 1} items: it was started with "
+                "another source; pass that source, or --overwrite"
             )
         _compare(item, record, number=number - 1, output=output)
         yield item
@@ -117,8 +117,8 @@ def _compare(item: Item, record: Mapping[str, Any], *, number: int, output: str)
         return
     what = f"the id {found!r}, but the source {expected!r}" if found != expected else "another text than the source"
     raise OutputError(
-        f"record {number + 1} of {output!r} has {what}: it was begun with another source; give that one, by the same "
-        "path, or --overwrite"
+        f"record {number + 1} of {output!r} has {what}: it was started with another source; pass that source, by the "
+        "same path, or --overwrite"
     )
 
 
@@ -138,7 +138,7 @@ def _open(output: Path, file_format: FileFormat) -> ResultFile:
 
 @contextmanager
 def _closing(file: ResultFile) -> Iterator[ResultFile]:
-    """Close the file, also after an error: what was predicted before is written, but for an error of writing itself."""
+    """Close the file, also after an error. All predictions are written, unless writing itself failed."""
     try:
         yield file
     except OutputError:
@@ -150,38 +150,38 @@ def _closing(file: ResultFile) -> Iterator[ResultFile]:
     file.close(failed=False)
 
 
-def _require_same(output: Path, note: Path, provenance: Provenance) -> None:
+def _require_same(output: Path, progress: Path, provenance: Provenance) -> None:
     try:
-        begun = Provenance.model_validate_json(note.read_bytes())
+        saved = Provenance.model_validate_json(progress.read_bytes())
     except FileNotFoundError as error:
         raise OutputError(
-            f"beside {str(output)!r} is no {note.name}: it is complete, or was not written by this command; to predict "
-            "it anew give --overwrite"
+            f"{str(output)!r} has no {progress.name}: it is complete, or was not written by this command; to start "
+            "again, pass --overwrite"
         ) from error
     except ValidationError as error:
-        raise OutputError(f"{str(note)!r} is damaged; predict anew with --overwrite") from error
-    old, new = begun.model_dump(mode="json"), provenance.model_dump(mode="json")
+        raise OutputError(f"{str(progress)!r} is damaged; start again with --overwrite") from error
+    old, new = saved.model_dump(mode="json"), provenance.model_dump(mode="json")
     changed = [f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name]]
     if changed:
         raise OutputError(
-            f"{str(output)!r} was begun with something else: {', '.join(changed)}; go on with what it was begun with, "
-            "or predict anew with --overwrite"
+            f"{str(output)!r} was started with other settings: {', '.join(changed)}; resume it with the original "
+            "settings, or start again with --overwrite"
         )
 
 
 def _remove(output: Path) -> None:
-    """Take away what is replaced, first of all: a kill must not leave it beside the progress of another model."""
+    """Remove an existing output before its new progress file is written, so that a kill cannot leave both."""
     if output.is_dir():
-        from nlp_inference.files.parquet import own_files
+        from nlp_inference.files.parquet import prediction_files
 
-        for part in own_files(output):
+        for part in prediction_files(output):
             part.unlink()
     else:
         output.unlink(missing_ok=True)
 
 
-def _note_down(note: Path, provenance: Provenance) -> None:
+def _write_progress(progress: Path, provenance: Provenance) -> None:
     try:
-        write_whole(note, provenance.model_dump_json(indent=2) + "\n")
+        write_whole(progress, provenance.model_dump_json(indent=2) + "\n")
     except OSError as error:
-        raise OutputError(f"{str(note)!r} cannot be written: {error.strerror}") from error
+        raise OutputError(f"{str(progress)!r} cannot be written: {error.strerror}") from error

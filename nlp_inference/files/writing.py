@@ -1,4 +1,4 @@
-"""JSON Lines in a file, compressed or not: whole after every block, and cut to whole records to go on."""
+"""JSON Lines output, optionally compressed: complete after every block, and truncated to complete records to resume."""
 
 import json
 import os
@@ -10,52 +10,52 @@ from typing import Any, Protocol
 
 from nlp_inference.document import Document, FailedDocument
 from nlp_inference.errors import OutputError
-from nlp_inference.files.compression import CODECS, whole_members
+from nlp_inference.files.compression import CODECS, complete_members
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.reading import open_lines
 from nlp_inference.files.records import to_json_line
 
 BYTES_OF_A_MEMBER = 1 << 20
-"""Of lines that are compressed together; what is lost at most when the process dies."""
+"""Number of bytes that are compressed together, and the greatest loss if the process dies."""
 
 _SECONDS_TO_SYNC = 10.0
 _READ_AT_ONCE = 1 << 20
 
 
 class ResultFile(Protocol):
-    """Where predictions are written.
+    """Destination of predictions.
 
     Attributes:
-        written: how many records were there already, from a run that was stopped.
+        written: number of existing records from an interrupted run.
     """
 
     written: int
 
     def records(self) -> Iterator[Mapping[str, Any]]:
-        """What was there already; each has an `id` and a `raw_text`, or an `error`."""
+        """Yield the existing records; each has an `id` and a `raw_text`, or an `error`."""
 
     def write(self, result: Document | FailedDocument) -> None:
         """Add a record."""
 
     def close(self, *, failed: bool) -> None:
-        """Write what is left, unless writing `failed`; everything in the file is whole then."""
+        """Write the remaining records, unless writing `failed`; all records in the file are then complete."""
 
 
 class LinesFile:
-    """JSON Lines, written a record at a time; compressed, about a megabyte of records at a time.
+    """JSON Lines file that is written one record at a time, or about 1 MB at a time if it is compressed.
 
     Args:
-        path: what it holds is cut to the records that are whole, and gone on with.
+        path: an existing file is truncated to its complete records and then continued.
         file_format: plain lines or a compression.
     """
 
     def __init__(self, path: Path, *, file_format: FileFormat) -> None:
         self._path, self._format, self._codec = path, file_format, CODECS.get(file_format)
-        there = path.is_file()
-        self._regular = there or not path.exists()
-        self.written, self._end = self._whole() if there else (0, 0)
-        self._file = path.open("r+b" if there else "wb", buffering=0)
-        if there:
+        exists = path.is_file()
+        self._regular = exists or not path.exists()
+        self.written, self._end = self._complete_records() if exists else (0, 0)
+        self._file = path.open("r+b" if exists else "wb", buffering=0)
+        if exists:
             self._file.truncate(self._end)
             self._file.seek(self._end)
         self._block: list[bytes] = []
@@ -63,10 +63,10 @@ class LinesFile:
         self._synced = monotonic()
 
     def records(self) -> Iterator[Mapping[str, Any]]:
-        """What was there already, one after the other."""
+        """Yield the existing records."""
         with open_lines(str(self._path), file_format=self._format) as lines:
             for number, line in zip(range(1, self.written + 1), lines, strict=False):
-                yield _record(line, place=f"{self._path}:{number}")
+                yield _record(line, location=f"{self._path}:{number}")
 
     def write(self, result: Document | FailedDocument) -> None:
         """Add a record."""
@@ -77,9 +77,9 @@ class LinesFile:
             self._write_block()
 
     def close(self, *, failed: bool) -> None:
-        """Write what is left, unless writing `failed`, and have it on the disk."""
+        """Write the remaining records, unless writing `failed`, and sync the file to the disk."""
         with self._file:
-            self._cut()  # Ctrl-C may have come in the midst of writing
+            self._cut()  # Ctrl-C may have interrupted a write
             if self._block and not failed:
                 self._write_block()
             self._sync()
@@ -92,14 +92,14 @@ class LinesFile:
             while data:
                 data = data[self._file.write(data) :]
         except OSError as error:
-            self._cut()  # which works on a full disk too
+            self._cut()  # truncation also works on a full disk
             raise OutputError(f"{str(self._path)!r} cannot be written: {error.strerror}") from error
         self._end += size
         if monotonic() - self._synced > _SECONDS_TO_SYNC:
             self._sync()
 
     def _cut(self) -> None:
-        """Take away what is not a whole block."""
+        """Remove an incomplete block."""
         if self._regular:
             with suppress(OSError):
                 self._file.truncate(self._end)
@@ -110,13 +110,13 @@ class LinesFile:
             os.fsync(self._file.fileno())
         self._synced = monotonic()
 
-    def _whole(self) -> tuple[int, int]:
-        """How many records the file begins with that are whole, and how many bytes that is."""
+    def _complete_records(self) -> tuple[int, int]:
+        """Return the number of leading complete records and their size in bytes."""
         count = end = 0
         if self._codec is not None:
-            for member in whole_members(self._path, self._codec):
+            for member in complete_members(self._path, self._codec):
                 if len(member.content) < BYTES_OF_A_MEMBER:
-                    break  # the last one of a run that was stopped; written anew, the file is as if it had not been
+                    break  # rewriting the last, shorter member gives the same file as an uninterrupted run
                 count, end = count + member.content.count(b"\n"), member.end
             return count, end
         with self._path.open("rb") as file:
@@ -126,11 +126,11 @@ class LinesFile:
         return count, end
 
 
-def _record(line: bytes, *, place: str) -> Mapping[str, Any]:
+def _record(line: bytes, *, location: str) -> Mapping[str, Any]:
     try:
         record = json.loads(line)
     except ValueError as error:
-        raise OutputError(f"{place} is no record of a prediction: {error}; predict anew with --overwrite") from error
+        raise OutputError(f"{location} is not a prediction: {error}; start again with --overwrite") from error
     if not isinstance(record, dict):
-        raise OutputError(f"{place} is no record of a prediction but {line[:60]!r}; predict anew with --overwrite")
+        raise OutputError(f"{location} is not a prediction but {line[:60]!r}; start again with --overwrite")
     return record

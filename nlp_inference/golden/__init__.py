@@ -1,4 +1,4 @@
-"""Golden records: what every stage of the route made of some texts, and the proof that it still does, anywhere."""
+"""Golden records: the outputs of every stage of the route for some texts, and their verification on any machine."""
 
 from nlp_inference.golden.compare import Difference
 from nlp_inference.golden.hostile import hostile_documents

@@ -1,4 +1,4 @@
-"""The first stage at which two records of one document differ, and where in it."""
+"""Comparison of two records of one document: the first stage that differs, and the position in it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Annotation, FailedDocument
 from nlp_inference.document.aligned_text import EditRecord
-from nlp_inference.golden.compare_outputs import Place, find_in_logits
+from nlp_inference.golden.compare_outputs import RecordMismatch, find_in_logits
 from nlp_inference.golden.schema import (
     STAGES,
     Edits,
@@ -24,19 +24,20 @@ from nlp_inference.golden.schema import (
 from nlp_inference.golden.tolerance import Tolerance
 
 _SINCE_2 = ("deleted", "deleted_pair", "unknown", "unknown_pair", "imprecise")
+"""Fields of the coverage that version 2 added."""
 
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 class Difference(BaseModel):
-    """The first stage at which a document goes another way than was recorded.
+    """The first stage at which a document differs from its record.
 
     Attributes:
-        record: the document's id.
-        stage: the stage to blame.
-        where: the place in it.
-        expected, actual: what was recorded there, and what came now; `None` is nothing.
-        expected_stage, actual_stage: the whole stage.
+        record: the id of the document.
+        stage: the stage that differs.
+        where: the position in the stage.
+        expected, actual: the recorded and the current value there; `None` if there is none.
+        expected_stage, actual_stage: the complete output of the stage.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,159 +58,163 @@ class Difference(BaseModel):
 def first_difference(
     expected: GoldenRecord, actual: GoldenRecord, tolerance: Tolerance, *, failure: str = ""
 ) -> Difference | None:
-    """Compare stage by stage.
+    """Compare two records stage by stage.
 
     Args:
-        expected: as recorded.
-        actual: as it is now.
+        expected: the recorded one.
+        actual: the current one.
         tolerance: of logits and scores.
-        failure: what the document failed of now, in words.
+        failure: the message of the current error, if the document failed.
     """
     for stage in STAGES[:-1]:
         one, other = getattr(expected, stage), getattr(actual, stage)
-        place = _failures(expected, actual, stage, failure)
-        if place is not None and place.expected == place.actual:
+        mismatch = _failures(expected, actual, stage, failure)
+        if mismatch is not None and mismatch.expected == mismatch.actual:
             return None
-        if place is None and one is not None and other is not None:
-            place = _FINDERS[stage](one, other, tolerance)
-        if place is not None:
-            return _difference(expected.id, stage, place, (one, other))
+        if mismatch is None and one is not None and other is not None:
+            mismatch = _FINDERS[stage](one, other, tolerance)
+        if mismatch is not None:
+            return _difference(expected.id, stage, mismatch, (one, other))
     return None
 
 
-def _failures(expected: GoldenRecord, actual: GoldenRecord, stage: Stage, failure: str) -> Place | None:
-    """What both failed of at a stage, if one of them did."""
+def _failures(expected: GoldenRecord, actual: GoldenRecord, stage: Stage, failure: str) -> RecordMismatch | None:
+    """Return the errors of both records at a stage, or `None` if neither failed there."""
     one, other = (_failed_at(record, stage) for record in (expected, actual))
     if one is None and other is None:
         return None
     if one is not None and other is not None and one.error == other.error:
-        return Place("an error", one.error, other.error)
+        return RecordMismatch("an error", one.error, other.error)
     found = None if other is None else f"{other.error}: {failure}"
-    return Place("an error", one.error if one is not None else None, found)
+    return RecordMismatch("an error", one.error if one is not None else None, found)
 
 
 def batched_difference(
     expected: GoldenRecord, actual: Final | FailedDocument, tolerance: Tolerance
 ) -> Difference | None:
-    """Compare what a document gave among others, in batches as production makes them, with its record."""
+    """Compare the prediction of a document in a production batch with its record."""
     if isinstance(actual, FailedDocument):
         same = expected.failed is not None and expected.failed.error == actual.error
         error = None if expected.failed is None else expected.failed.error
-        place = None if same else Place("an error", error, f"{actual.error}: {actual.message}")
-        return place and _difference(expected.id, "batched", place, (expected.final, None))
+        mismatch = None if same else RecordMismatch("an error", error, f"{actual.error}: {actual.message}")
+        return mismatch and _difference(expected.id, "batched", mismatch, (expected.final, None))
     if expected.final is None:
-        return _difference(expected.id, "batched", Place("a prediction", None, actual), (None, actual))
-    place = _in_final(expected.final, actual, tolerance)
-    return place and _difference(expected.id, "batched", place, (expected.final, actual))
+        return _difference(expected.id, "batched", RecordMismatch("a prediction", None, actual), (None, actual))
+    mismatch = _in_final(expected.final, actual, tolerance)
+    return mismatch and _difference(expected.id, "batched", mismatch, (expected.final, actual))
 
 
 def _failed_at(record: GoldenRecord, stage: Stage) -> Failed | None:
     return record.failed if record.failed is not None and record.failed.stage == stage else None
 
 
-def _difference(record: str, stage: Stage, place: Place, whole: tuple[Any, Any]) -> Difference:
-    values = {"expected": place.expected, "actual": place.actual, "expected_stage": whole[0], "actual_stage": whole[1]}
+def _difference(record: str, stage: Stage, mismatch: RecordMismatch, stages: tuple[Any, Any]) -> Difference:
+    values = {
+        "expected": mismatch.expected,
+        "actual": mismatch.actual,
+        "expected_stage": stages[0],
+        "actual_stage": stages[1],
+    }
     dumped = {name: _JSON.dump_python(value, mode="json") for name, value in values.items()}
-    return Difference(record=record, stage=stage, where=place.where, **dumped)
+    return Difference(record=record, stage=stage, where=mismatch.where, **dumped)
 
 
-def _in_edits(one: Edits, other: Edits, _: Tolerance) -> Place | None:
+def _in_edits(one: Edits, other: Edits, _: Tolerance) -> RecordMismatch | None:
     found = _in_edit_records(one.text, other.text)
     if found is not None or one.pair == other.pair:
         return found
     in_pair = _in_edit_records(one.pair, other.pair)
-    return None if in_pair is None else in_pair._replace(where=f"second text, {in_pair.where}")
+    return None if in_pair is None else in_pair._replace(where=f"text pair, {in_pair.where}")
 
 
-def _in_edit_records(one: Sequence[EditRecord], other: Sequence[EditRecord]) -> Place | None:
+def _in_edit_records(one: Sequence[EditRecord], other: Sequence[EditRecord]) -> RecordMismatch | None:
     for number, (expected, actual) in enumerate(zip_longest(one, other)):
         names = [record and f"{record.transform} (version {record.version})" for record in (expected, actual)]
         if names[0] != names[1]:
-            return Place(f"transform {number} of those that changed the text", *names)
+            return RecordMismatch(f"transform {number} of those that changed the text", *names)
         found = _first_unequal(expected.edits, actual.edits)
         if found is not None:
-            return Place(f"transform {expected.transform!r}, edit {found.where}", found.expected, found.actual)
+            return RecordMismatch(f"transform {expected.transform!r}, edit {found.where}", found.expected, found.actual)
     return None
 
 
-def _in_ids(one: Tokens, other: Tokens, _: Tolerance) -> Place | None:
+def _in_ids(one: Tokens, other: Tokens, _: Tolerance) -> RecordMismatch | None:
     parts: tuple[tuple[str, Any, Any], ...] = (
         ("token", one.ids, other.ids),
-        ("second text, token", one.pair_ids or (), other.pair_ids or ()),
+        ("text pair, token", one.pair_ids or (), other.pair_ids or ()),
     )
     for name, expected, actual in parts:
         found = _first_unequal(expected, actual)
         if found is not None:
             return found._replace(where=f"{name} {found.where}")
     arrays: tuple[tuple[str, Integers | None, Integers | None], ...] = (
-        ("places of the tokens in the text", one.places, other.places),
-        ("where words start", one.word_starts, other.word_starts),
-        ("places of the tokens in the second text", one.pair_places, other.pair_places),
+        ("token offsets in the text", one.places, other.places),
+        ("word starts", one.word_starts, other.word_starts),
+        ("token offsets in the text pair", one.pair_places, other.pair_places),
     )
     return next((found for array in arrays if (found := _in_integers(*array)) is not None), None)
 
 
-def _in_windows(one: Sequence[WindowRow], other: Sequence[WindowRow], _: Tolerance) -> Place | None:
+def _in_windows(one: Sequence[WindowRow], other: Sequence[WindowRow], _: Tolerance) -> RecordMismatch | None:
     for number, (expected, actual) in enumerate(zip_longest(one, other)):
         if expected is None or actual is None:
-            return Place("number of windows", len(one), len(other))
+            return RecordMismatch("number of windows", len(one), len(other))
         for name in ("start", "end", "owned_start", "owned_end", "before", "after"):
             pair = getattr(expected, name), getattr(actual, name)
             if pair[0] != pair[1]:
-                return Place(f"window {number}, {name}", *pair)
+                return RecordMismatch(f"window {number}, {name}", *pair)
         types = _in_integers(f"window {number}, token_type_ids", expected.token_type_ids, actual.token_type_ids)
         if types is not None:
             return types
     return None
 
 
-def _in_integers(name: str, one: Integers | None, other: Integers | None) -> Place | None:
+def _in_integers(name: str, one: Integers | None, other: Integers | None) -> RecordMismatch | None:
     if one is None or other is None:
-        return None if one is other else Place(name, one, other)
+        return None if one is other else RecordMismatch(name, one, other)
     if one.shape == other.shape and one.digest == other.digest:
         return None
     if one.shape != other.shape:
-        return Place(f"{name}, shape", one.shape, other.shape)
+        return RecordMismatch(f"{name}, shape", one.shape, other.shape)
     found = _first_unequal(one.head, other.head)
     if found is None:
-        return Place(f"{name}, behind the first {len(one.head)} values, digest", one.digest, other.digest)
+        return RecordMismatch(f"{name}, after the first {len(one.head)} values, digest", one.digest, other.digest)
     return found._replace(where=f"{name}, value {found.where}")
 
 
-def _in_annotation(one: Annotation, other: Annotation, tolerance: Tolerance) -> Place | None:
+def _in_annotation(one: Annotation, other: Annotation, tolerance: Tolerance) -> RecordMismatch | None:
     expected, actual = one.model_dump(mode="json"), other.model_dump(mode="json")
     values = {"values": expected.pop("values")}, {"values": actual.pop("values")}
     actual["categories"] = _ordered_like(expected["categories"], actual["categories"], tolerance.score)
-    loose = tolerance.absolute
-    return next(_unequal(expected, actual, tolerance.score), None) or next(_unequal(*values, loose), None)
+    return next(_unequal(expected, actual, tolerance.score), None) or next(_unequal(*values, tolerance.absolute), None)
 
 
 def _ordered_like(expected: list[Any], actual: list[Any], tolerance: float) -> list[Any]:
-    """Categories behind the best one, in the recorded order where their scores tell no order."""
-    places = {category["label"]: place for place, category in enumerate(expected)}
+    """Restore the recorded order of the categories after the best one if their scores agree within the tolerance."""
+    ranks = {category["label"]: rank for rank, category in enumerate(expected)}
     scores = [category["score"] or 0.0 for category in expected]
-    if {category["label"] for category in actual} != set(places) or len(actual) != len(places):
+    if {category["label"] for category in actual} != set(ranks) or len(actual) != len(ranks):
         return actual
-    moved = [abs(scores[place] - scores[places[category["label"]]]) for place, category in enumerate(actual)]
-    if actual[:1] and places[actual[0]["label"]] == 0 and all(distance <= tolerance for distance in moved):
-        return sorted(actual, key=lambda category: places[category["label"]])
+    distances = [abs(scores[rank] - scores[ranks[category["label"]]]) for rank, category in enumerate(actual)]
+    if actual[:1] and ranks[actual[0]["label"]] == 0 and all(distance <= tolerance for distance in distances):
+        return sorted(actual, key=lambda category: ranks[category["label"]])
     return actual
 
 
-def _in_final(one: Final, other: Final, tolerance: Tolerance) -> Place | None:
+def _in_final(one: Final, other: Final, tolerance: Tolerance) -> RecordMismatch | None:
     found = _in_annotation(one.annotation, other.annotation, tolerance)
     read, read_now = (_coverage(final, one.coverage_version) for final in (one, other))
     return found or next(_unequal(read, read_now, 0.0, "coverage"), None)
 
 
 def _coverage(final: Final, version: int) -> Any:
-    """The coverage without what a record of `version` does not know."""
-    unknown = {"read", *_SINCE_2} if version < 2 else set()  # `read` then counts deleted characters too
+    """Return the coverage without the fields that differ in a record of `version`."""
+    unknown = {"read", *_SINCE_2} if version < 2 else set()  # in version 1, `read` also counts deleted characters
     return None if final.coverage is None else final.coverage.model_dump(mode="json", exclude=unknown)
 
 
-def _unequal(one: Any, other: Any, tolerance: float, where: str = "") -> Iterator[Place]:
-    """Where two JSON values differ; fractions may differ by `tolerance`."""
+def _unequal(one: Any, other: Any, tolerance: float, where: str = "") -> Iterator[RecordMismatch]:
+    """Yield the differences of two JSON values; floats may differ by `tolerance`."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in dict.fromkeys([*one, *other]):
             yield from _unequal(one.get(key), other.get(key), tolerance, f"{where}.{key}".lstrip("."))
@@ -218,19 +223,19 @@ def _unequal(one: Any, other: Any, tolerance: float, where: str = "") -> Iterato
             yield from _unequal(expected, actual, tolerance, f"{where}[{index}]")
     elif isinstance(one, float) and isinstance(other, float):
         if abs(one - other) > tolerance:
-            yield Place(where, one, other)
+            yield RecordMismatch(where, one, other)
     elif one != other:
-        yield Place(where, one, other)
+        yield RecordMismatch(where, one, other)
 
 
-def _first_unequal(one: Sequence[Any], other: Sequence[Any]) -> Place | None:
+def _first_unequal(one: Sequence[Any], other: Sequence[Any]) -> RecordMismatch | None:
     for index, (expected, actual) in enumerate(zip_longest(one, other)):
         if expected != actual:
-            return Place(str(index), expected, actual)
+            return RecordMismatch(str(index), expected, actual)
     return None
 
 
-_FINDERS: dict[Stage, Callable[[Any, Any, Tolerance], Place | None]] = {
+_FINDERS: dict[Stage, Callable[[Any, Any, Tolerance], RecordMismatch | None]] = {
     "edits": _in_edits,
     "ids": _in_ids,
     "windows": _in_windows,

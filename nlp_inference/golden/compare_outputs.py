@@ -1,4 +1,4 @@
-"""Where what a model gave differs from what was recorded, number by number."""
+"""Comparison of model outputs with recorded outputs, number by number."""
 
 from collections.abc import Mapping, Sequence
 from math import prod, sqrt
@@ -13,33 +13,33 @@ from nlp_inference.golden.tolerance import Tolerance
 
 _EXACT = Tolerance(0.0, 0.0, 0.0)
 _DIGITS = 7
-"""Significant digits of a value that is shown: what single precision has, all but the last bit."""
+"""Significant digits of a displayed value: the precision of a 32-bit float except for its last bit."""
 
 Windows = Sequence[Mapping[str, Output]]
 """The outputs by name, for each window of a document."""
 
 
-class Place(NamedTuple):
-    """Where two values differ, and both."""
+class RecordMismatch(NamedTuple):
+    """The position at which two records differ, and both values."""
 
     where: str
     expected: Any
     actual: Any
 
 
-def find_in_logits(one: Windows, other: Windows, tolerance: Tolerance) -> Place | None:
-    """The first place at which the outputs of two records of one document differ by more than the tolerance.
+def find_in_logits(one: Windows, other: Windows, tolerance: Tolerance) -> RecordMismatch | None:
+    """Return the first position at which the outputs of two records of one document differ beyond the tolerance.
 
     Args:
-        one: as recorded.
-        other: as it is now, each output kept as far as the recorded one.
-        tolerance: of every number that is not a whole one.
+        one: the recorded outputs.
+        other: the current outputs, reduced as the recorded ones.
+        tolerance: the tolerance of every number that is not an integer.
     """
     if len(one) != len(other):
-        return Place("number of windows", len(one), len(other))
+        return RecordMismatch("number of windows", len(one), len(other))
     for number, (expected, actual) in enumerate(zip(one, other, strict=True)):
         if [*expected] != [*actual]:
-            return Place(f"window {number}, names of the outputs", [*expected], [*actual])
+            return RecordMismatch(f"window {number}, names of the outputs", [*expected], [*actual])
         for name in expected:
             found = _find_in_output(expected[name], actual[name], tolerance)
             if found is not None:
@@ -48,7 +48,7 @@ def find_in_logits(one: Windows, other: Windows, tolerance: Tolerance) -> Place 
 
 
 def deviation(one: Windows, other: Windows) -> float:
-    """How far the numbers of two records that agree lie apart, at most; those that stand for several are left out."""
+    """Return the greatest difference of the values of two records that agree, except values recorded as sums."""
     pairs = (
         (expected, actual[name])
         for recorded, actual in zip(one, other, strict=True)
@@ -64,33 +64,33 @@ def _largest_deviation(one: Output, other: Output) -> float:
     return float(np.abs(expected[finite] - actual[finite]).max(initial=0.0))
 
 
-def _find_in_output(one: Output, other: Output, tolerance: Tolerance) -> Place | None:
+def _find_in_output(one: Output, other: Output, tolerance: Tolerance) -> RecordMismatch | None:
     if (one.shape, one.digest, one.dtype) == (other.shape, other.digest, other.dtype):
         return None
     for name in ("shape", "stretch"):
         if getattr(one, name) != getattr(other, name):
-            return Place(name, getattr(one, name), getattr(other, name))
+            return RecordMismatch(name, getattr(one, name), getattr(other, name))
     exact = one.dtype[:3] in {"int", "uin", "boo"}
     found = _first_far(one, other, _EXACT if exact else tolerance)
-    return Place("digest", one.digest, other.digest) if exact and found is None else found
+    return RecordMismatch("digest", one.digest, other.digest) if exact and found is None else found
 
 
-def _first_far(one: Output, other: Output, tolerance: Tolerance) -> Place | None:
+def _first_far(one: Output, other: Output, tolerance: Tolerance) -> RecordMismatch | None:
     expected, actual = numbers_of(one), numbers_of(other)
-    with np.errstate(invalid="ignore"):  # the distance of two infinities is none
+    with np.errstate(invalid="ignore"):  # the difference of two infinities is NaN
         near = np.abs(expected - actual) <= np.where(np.isfinite(expected), _bounds(one, expected, tolerance), 0.0)
     near |= (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     if near.all():
         return None
     index = int(np.argmin(near))
-    return Place(_where(one, index), _shown(expected[index]), _shown(actual[index]))
+    return RecordMismatch(_where(one, index), _shown(expected[index]), _shown(actual[index]))
 
 
 def _bounds(output: Output, numbers: NDArray[np.float64], tolerance: Tolerance) -> NDArray[np.float64] | float:
-    """How far each number may lie from the recorded one.
+    """Return the allowed difference of each number from the recorded one.
 
-    A sum of n values whose small changes have nothing to do with each other moves as the square root of n, and the
-    weights are 2 at most; each value is taken for as large as the largest one.
+    If the changes of n values are independent, their sum changes with the square root of n. The weights are at most 2,
+    and each value is assumed to be as large as the largest one.
     """
     if output.stretch == 1:
         return tolerance.absolute + tolerance.relative * np.abs(numbers)
@@ -100,10 +100,10 @@ def _bounds(output: Output, numbers: NDArray[np.float64], tolerance: Tolerance) 
 def _where(output: Output, index: int) -> str:
     first = index * output.stretch
     last = min(first + output.stretch, prod(output.shape)) - 1
-    start, end = ([int(at) for at in np.unravel_index(place, output.shape)] for place in (first, last))
-    return f"value {start}" if output.stretch == 1 else f"values {start} to {end}, weighed sum"
+    start, end = ([int(axis) for axis in np.unravel_index(flat, output.shape)] for flat in (first, last))
+    return f"value {start}" if output.stretch == 1 else f"values {start} to {end}, weighted sum"
 
 
 def _shown(number: float) -> float | str:
-    """As JSON can hold it."""
+    """Return the number in a form that JSON supports."""
     return float(f"{number:.{_DIGITS}g}") if np.isfinite(number) else str(float(number))

@@ -1,4 +1,4 @@
-"""What two predictions of one document have in common, finding by finding."""
+"""Comparison of two predictions of one document, finding by finding."""
 
 from typing import NamedTuple
 
@@ -7,23 +7,21 @@ from nlp_inference.document import Annotation, Document, FailedDocument
 Result = Document | FailedDocument
 
 Findings = dict[tuple[str, str], float | None]
-"""Scores by place and label."""
+"""Scores by position and label."""
 
 
-class Comparison(NamedTuple):
-    """How many findings each of two predictions has alone, and how far the scores of the common ones lie apart.
-
-    `differs` says whether there are any that one has alone, or whether one of the two failed, or of something else.
-    """
+class FindingsComparison(NamedTuple):
+    """The number of findings that only one of two predictions has, and the largest score difference of the others."""
 
     differs: bool
+    """Whether a finding is in one prediction only, one of the two failed, or both failed with different errors."""
     only_first: int = 0
     only_second: int = 0
     other_label: int = 0
     score_difference: float = 0.0
 
 
-def compare_results(one: Result, other: Result) -> Comparison:
+def compare_results(one: Result, other: Result) -> FindingsComparison:
     """Compare two predictions of one document.
 
     Example:
@@ -32,23 +30,23 @@ def compare_results(one: Result, other: Result) -> Comparison:
         ...     annotation = Annotation(spans=tuple(Span(start=a, end=b, label=c, score=d) for a, b, c, d in spans))
         ...     return Document(raw_text="Ana lives in Rome", predicted=annotation)
         >>> compare_results(found((0, 3, "PERSON", 0.75)), found((0, 3, "PERSON", 0.5)))
-        Comparison(differs=False, only_first=0, only_second=0, other_label=0, score_difference=0.25)
+        FindingsComparison(differs=False, only_first=0, only_second=0, other_label=0, score_difference=0.25)
         >>> compare_results(found((0, 3, "PERSON", 0.9)), found((0, 3, "CITY", 0.9), (13, 17, "CITY", 0.9)))
-        Comparison(differs=True, only_first=0, only_second=1, other_label=1, score_difference=0.0)
+        FindingsComparison(differs=True, only_first=0, only_second=1, other_label=1, score_difference=0.0)
     """
     if isinstance(one, FailedDocument) or isinstance(other, FailedDocument):
         errors = [result.error if isinstance(result, FailedDocument) else None for result in (one, other)]
-        return Comparison(differs=errors[0] != errors[1])
+        return FindingsComparison(differs=errors[0] != errors[1])
     first, second = _findings(one), _findings(other)
-    alone = [place for place, label in first if (place, label) not in second]
-    there = [place for place, label in second if (place, label) not in first]
-    relabelled = len(set(alone) & set(there))
+    only_first = [position for position, label in first if (position, label) not in second]
+    only_second = [position for position, label in second if (position, label) not in first]
+    relabeled = len(set(only_first) & set(only_second))
     pairs = [(score, second[key]) for key, score in first.items() if key in second]
-    return Comparison(
-        differs=bool(alone or there),
-        only_first=len(alone) - relabelled,
-        only_second=len(there) - relabelled,
-        other_label=relabelled,
+    return FindingsComparison(
+        differs=bool(only_first or only_second),
+        only_first=len(only_first) - relabeled,
+        only_second=len(only_second) - relabeled,
+        other_label=relabeled,
         score_difference=max((abs(a - b) for a, b in pairs if a is not None and b is not None), default=0.0),
     )
 

@@ -1,8 +1,9 @@
-r"""A fixed set of texts that are hard on preprocessing, tokenizers and windows.
+r"""A fixed set of texts that are difficult for preprocessing, tokenizers and windows.
 
-Each is here for something that libraries are known to change between versions, or that settings decide. The characters
-that are younger than some Unicode tables in use (Unicode 3.2 of stringprep up to 17.0) tell the tables apart:
-https://www.unicode.org/Public/UCD/latest/ucd/DerivedAge.txt. Many others are as in the "big list of naughty strings".
+Each text covers a behavior that depends on settings, or that is known to change between library versions. Characters
+that are newer than some Unicode tables in use (from Unicode 3.2 of stringprep to 17.0) distinguish these tables:
+https://www.unicode.org/Public/UCD/latest/ucd/DerivedAge.txt. Many other texts resemble the "big list of naughty
+strings".
 """
 
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ HOSTILE_TEXTS: Mapping[str, str] = MappingProxyType(
         "sentence": "Ana Rossi lives in Rome with Bo, who works for Acme Corp. in New York since Monday.",
     }
 )
-"""By name. Three more depend on the processor, see `hostile_documents`."""
+"""The fixed texts by name. Three more depend on the processor, see `hostile_documents`."""
 
 _WORDY = "Ana met Bo in Rome on 5 May, paid 12 € for café No. 7 and left; Eve stayed at St. Mary's until noon."
 
@@ -74,16 +75,16 @@ _QUESTION = "Where does Ana live?"
 
 
 def hostile_documents(processor: Processor, *, pairs: bool = False) -> list[Document]:
-    """The fixed texts, words that are hard to cut, and a text longer than three windows.
+    """Return the fixed texts, two long words, and a text that is longer than three windows.
 
     Args:
-        processor: whose windows they are made for.
-        pairs: whether to add texts with a second text, for a model that reads pairs.
+        processor: its window size determines the length of the longer texts.
+        pairs: whether to add text pairs, for a model that reads pairs.
     """
     window = processor.layout.max_length
     texts = {
         **HOSTILE_TEXTS,
-        "a long word": ("Donaudampfschifffahrtsgesellschaft" * 3)[:99],  # WordPiece gives up at 100 characters
+        "a long word": ("Donaudampfschifffahrtsgesellschaft" * 3)[:99],  # WordPiece maps 100 characters to [UNK]
         "a very long word": "Donaudampfschifffahrtsgesellschaft" * (window // 8 + 1),
         "longer than three windows": " ".join(islice(cycle(_WORDY.split()), 3 * window + 16)),
     }

@@ -1,4 +1,4 @@
-"""The same texts in other orders, batches, paddings, windows, precisions and backends: does the prediction stay?"""
+"""Invariance of predictions to the order, batch, padding, windows, precision and backend."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -20,27 +20,27 @@ from nlp_inference.predict.predictor import Predictor
 from nlp_inference.processor import Processor
 
 PADDINGS = (1, 7, 64)
-"""By how many tokens rows are padded beyond what their batch needs."""
+"""Numbers of padding tokens that are added to the rows of a batch."""
 
 LARGE_BATCH = 16
-"""How many times the usual tokens a large batch holds."""
+"""Factor by which a large batch exceeds the usual token budget."""
 
-_NEIGHBOUR = "Dr. Ana Rossi wrote to Bo Lee of 5 Main Street, Rome, on 3 May 2024 about the invoice 0815. " * 4
+_NEIGHBOR = "Dr. Ana Rossi wrote to Bo Lee of 5 Main Street, Rome, on 3 May 2024 about the invoice 0815. " * 4
 _EXACT_DTYPE = "float32"
 
 
 class VariantResult(BaseModel):
-    """How far the predictions of one variant are from those of every document by itself.
+    """The differences between the predictions of one variant and the baseline of documents that are predicted alone.
 
     Attributes:
-        variant: what was done differently.
-        required: whether there must be no difference; if not, the difference has a reason that is not a fault.
-        documents: how many were predicted.
-        differing: the ids of those whose spans or labels differ, or that fail on one side only.
-        only_baseline, only_variant, other_label: spans, or other findings, that one side has alone, and those that both
-            have in the same place under different labels.
-        largest_score_difference: of what both found.
-        scores_within: how far scores may lie apart.
+        variant: the changed condition.
+        required: whether the predictions must be equal; if not, a difference is legitimate.
+        documents: number of predicted documents.
+        differing: ids of the documents whose spans or labels differ, or that fail on one side only.
+        only_baseline, only_variant, other_label: number of spans (or other findings) that only one side has, and of
+            those that both sides have at the same position under different labels.
+        largest_score_difference: greatest score difference of the common findings.
+        scores_within: tolerance of scores.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,15 +55,15 @@ class VariantResult(BaseModel):
     largest_score_difference: float
     scores_within: float
 
-    @computed_field  # type: ignore[prop-decorator]  # pydantic's own way to have a property in the JSON
+    @computed_field  # type: ignore[prop-decorator]  # required by pydantic to add a property to the JSON
     @property
     def same(self) -> bool:
-        """Whether nothing differs but scores, and these by no more than is allowed."""
+        """Whether only scores differ, and only within the tolerance."""
         return not self.differing and self.largest_score_difference <= self.scores_within
 
 
 class InvarianceReport(BaseModel):
-    """All variants, and whether those that must not differ do not."""
+    """The results of all variants."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -74,34 +74,34 @@ class InvarianceReport(BaseModel):
     @computed_field  # type: ignore[prop-decorator]  # as above
     @property
     def ok(self) -> bool:
-        """Whether every variant that must give the same does."""
+        """Whether every required variant gives the same predictions."""
         return all(one.same for one in self.variants if one.required)
 
     @property
     def all_same(self) -> bool:
-        """Whether all variants give the same, also those that need not."""
+        """Whether all variants give the same predictions, including those that are not required to."""
         return all(one.same for one in self.variants)
 
 
 def run_invariance(
     predictor: Predictor, items: Iterable[Item], *, others: Mapping[str, Predictor] | None = None, seed: int = 0
 ) -> InvarianceReport:
-    """Predict the same documents in many ways, and compare each with every document predicted by itself.
+    """Predict the same documents under several conditions, and compare them with documents that are predicted alone.
 
-    In float32 neither order nor batch size, padding or neighbours may change a span or a label, nor a score by more
-    than `tolerance_of` says, and nor may the windows' offsets where a text fits one window. A longer text that is cut
-    in other places is read in another context, and another precision is other arithmetic: these are measured, not
-    required. So is everything if the predictor itself is not in float32.
+    In float32, the order, batch size, padding and neighbors must not change a span or a label, nor a score beyond the
+    tolerance of `tolerance_of`. The same applies to window offsets if a text fits one window. Other window boundaries
+    change the context of a longer text, and another precision changes the arithmetic: these variants are measured, not
+    required. If the predictor is not in float32, no variant is required.
 
     Args:
-        predictor: what to examine; its own settings are the baseline's.
-        items: texts or Documents, as `Predictor.predict` takes them.
-        others: the same model by other names, such as `{"bfloat16": ...}`: in other precisions or backends.
-        seed: of the shuffled order.
+        predictor: the predictor to examine, whose settings define the baseline.
+        items: texts or Documents, as for `Predictor.predict`.
+        others: the same model in other precisions or backends, by name, such as `{"bfloat16": ...}`.
+        seed: seed of the shuffled order.
 
     Raises:
-        PredictionError: there is no document that could be predicted, and so nothing to compare.
-        ArtefactError: no tolerance is stated for a backend or a precision.
+        PredictionError: no document could be predicted, so there is nothing to compare.
+        ArtefactError: no tolerance is defined for a backend or a precision.
     """
     documents = [_with_id(item, str(number)) for number, item in enumerate(items)]
     experiment = _Experiment(predictor, documents)
@@ -109,7 +109,7 @@ def run_invariance(
         *experiment.orders(seed),
         *experiment.batches(),
         *experiment.paddings(),
-        *experiment.neighbours(),
+        *experiment.neighbors(),
         *experiment.window_offsets(),
         *(
             experiment.compared(name, _predict_all(other, documents), by=other)
@@ -121,14 +121,14 @@ def run_invariance(
 
 @dataclass(frozen=True)
 class VariedBackend:
-    """The same model in batches of another size, with further padding on the right of every row.
+    """A wrapper of a backend with another batch size, and with additional padding on the right of every row.
 
     Args:
-        backend: runs the model.
-        token_budget: tokens of a batch, padding included.
-        padding: tokens to add to every row of a batch, where the model reads that many.
-        pad_token_id: what to pad `input_ids` with; every other input is padded with zeros.
-        max_length: tokens that the model reads.
+        backend: the backend of the model.
+        token_budget: tokens of a batch, including padding.
+        padding: padding tokens to add to every row, up to `max_length`.
+        pad_token_id: padding value of `input_ids`; every other input is padded with zeros.
+        max_length: greatest number of tokens that the model reads.
     """
 
     backend: Backend
@@ -139,22 +139,22 @@ class VariedBackend:
 
     @property
     def name(self) -> str:
-        """That of the model's own backend."""
+        """See `Backend.name`."""
         return self.backend.name
 
     @property
     def runs_on(self) -> str:
-        """What the model's own backend computes on."""
+        """See `Backend.runs_on`."""
         return self.backend.runs_on
 
     @property
     def dtype(self) -> str:
-        """That of the model's own backend."""
+        """See `Backend.dtype`."""
         return self.backend.dtype
 
     @property
     def threads(self) -> int:
-        """Those of the model's own backend."""
+        """See `Backend.threads`."""
         return self.backend.threads
 
     def use_threads(self, count: int) -> None:
@@ -172,7 +172,7 @@ class VariedBackend:
 
 
 class _Experiment:
-    """The baseline, and the variants to compare with it."""
+    """The baseline predictions, and the variants that are compared with them."""
 
     def __init__(self, predictor: Predictor, documents: Sequence[Item]) -> None:
         self.predictor, self.processor, self.backend = predictor, predictor.processor, predictor.backend
@@ -182,37 +182,37 @@ class _Experiment:
         _check_any_was_predicted(self.baseline)
 
     def orders(self, seed: int) -> Iterator[VariantResult]:
-        """The documents in other orders."""
+        """Predict the documents in other orders."""
         count = len(self.documents)
-        shuffled = Random(seed).sample(range(count), count)  # noqa: S311 - no secret
+        shuffled = Random(seed).sample(range(count), count)  # noqa: S311 - not for security
         for name, order in (("reversed order", range(count)[::-1]), ("shuffled order", shuffled)):
-            results = _predict_all(self._predictor(), [self.documents[place] for place in order])
+            results = _predict_all(self._predictor(), [self.documents[index] for index in order])
             found = dict(zip(order, results, strict=True))
-            yield self.compared(name, [found[place] for place in range(count)])
+            yield self.compared(name, [found[index] for index in range(count)])
 
     def batches(self) -> Iterator[VariantResult]:
-        """All documents together, in batches of other sizes."""
+        """Predict all documents in batches of other sizes."""
         usual = self.predictor.token_budget
         for name, budget in (("one row", 1), ("usual size", usual), ("large", LARGE_BATCH * usual)):
             yield self.compared(f"batches: {name}", _predict_all(self._predictor(token_budget=budget), self.documents))
 
     def paddings(self) -> Iterator[VariantResult]:
-        """Rows padded further than their batch needs."""
+        """Predict with additional padding."""
         for padding in PADDINGS:
             results = _predict_all(self._predictor(padding=padding), self.documents)
             yield self.compared(f"padding: {padding} more", results)
 
-    def neighbours(self) -> Iterator[VariantResult]:
-        """Each document in a batch between two others, which are not of the file."""
+    def neighbors(self) -> Iterator[VariantResult]:
+        """Predict each document in a batch between two other texts."""
         predictor = self._predictor(token_budget=LARGE_BATCH * self.predictor.token_budget)
         pair = "?" if self.processor.task.needs_pair else None
-        for name, text in (("short", ""), ("long", _NEIGHBOUR)):
-            neighbour = Document(id="neighbor", raw_text=text, raw_text_pair=pair)
-            results = [predictor.predict([neighbour, one, neighbour], on_error="record")[1] for one in self.documents]
-            yield self.compared(f"neighbours: {name}", results)
+        for name, text in (("short", ""), ("long", _NEIGHBOR)):
+            neighbor = Document(id="neighbor", raw_text=text, raw_text_pair=pair)
+            results = [predictor.predict([neighbor, one, neighbor], on_error="record")[1] for one in self.documents]
+            yield self.compared(f"neighbors: {name}", results)
 
     def window_offsets(self) -> Iterator[VariantResult]:
-        """Windows that overlap by another number of tokens, so that they begin elsewhere."""
+        """Predict with another overlap of the windows, which changes their offsets."""
         results = _predict_all(self.predictor.with_processor(_with_other_overlap(self.processor)), self.documents)
         long = [index for index, one in enumerate(self.baseline) if _windows(one) > 1]
         short = [index for index in range(len(results)) if index not in set(long)]
@@ -228,20 +228,20 @@ class _Experiment:
         only: Sequence[int] | None = None,
         required: bool = True,
     ) -> VariantResult:
-        """What differs from the baseline, in the documents at the positions `only`."""
-        mine, other = self.backend, self.backend if by is None else by.backend
-        places = range(len(results)) if only is None else only
-        compared = {place: compare_results(self.baseline[place], results[place]) for place in places}
+        """Compare results with the baseline, in the documents at the positions `only`."""
+        baseline, other = self.backend, self.backend if by is None else by.backend
+        positions = range(len(results)) if only is None else only
+        compared = {index: compare_results(self.baseline[index], results[index]) for index in positions}
         return VariantResult(
             variant=variant,
-            required=required and mine.dtype == other.dtype == _EXACT_DTYPE,
+            required=required and baseline.dtype == other.dtype == _EXACT_DTYPE,
             documents=len(compared),
-            differing=tuple(str(self.baseline[place].id) for place, one in compared.items() if one.differs),
+            differing=tuple(str(self.baseline[index].id) for index, one in compared.items() if one.differs),
             only_baseline=sum(one.only_first for one in compared.values()),
             only_variant=sum(one.only_second for one in compared.values()),
             other_label=sum(one.other_label for one in compared.values()),
             largest_score_difference=max((one.score_difference for one in compared.values()), default=0.0),
-            scores_within=tolerance_between((mine.name, mine.dtype), (other.name, other.dtype)).score,
+            scores_within=tolerance_between((baseline.name, baseline.dtype), (other.name, other.dtype)).score,
         )
 
     def _predictor(self, *, token_budget: int | None = None, padding: int = 0) -> Predictor:
@@ -263,15 +263,15 @@ def _predict_all(predictor: Predictor, documents: Sequence[Item]) -> list[Result
 def _check_any_was_predicted(results: Sequence[Result]) -> None:
     failed = [result for result in results if isinstance(result, FailedDocument)]
     if len(failed) == len(results):
-        why = f"; the first, {failed[0].id!r}, failed of {failed[0].error}: {failed[0].message}" if failed else ""
+        why = f"; the first, {failed[0].id!r}, failed with {failed[0].error}: {failed[0].message}" if failed else ""
         raise PredictionError(
-            f"none of {len(results)} documents could be predicted, so that nothing can be compared; give texts that "
+            f"none of {len(results)} documents could be predicted, so there is nothing to compare; pass texts that "
             f"the model can read{why}"
         )
 
 
 def _with_id(item: Item, number: str) -> Item:
-    """The item under a name that does not depend on its place among others."""
+    """Return the item with an id that does not depend on the order of the documents."""
     if isinstance(item, str):
         return {"id": number, "raw_text": item}
     return {"id": number, **item} if isinstance(item, Mapping) else item
@@ -283,7 +283,7 @@ def _windows(result: Result) -> int:
 
 
 def _with_other_overlap(processor: Processor) -> Processor:
-    """A processor whose windows overlap by half as many tokens, or by a quarter of a window if that is none."""
+    """Return a processor whose windows overlap by half as many tokens, or by a quarter of a window if that is 0."""
     capacity = processor.layout.capacity(None)
     overlap = processor.windows.overlap_within(capacity)
     other = copy(processor)

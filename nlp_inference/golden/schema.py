@@ -1,4 +1,4 @@
-"""What `golden.json` holds: documents as they arrived, and what every stage of the route made of them."""
+"""The contents of `golden.json`: raw documents, and the output of every stage of the route for them."""
 
 from math import prod
 from pathlib import Path
@@ -14,25 +14,25 @@ from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import explain
 
 FORMAT_VERSION: Literal[2] = 2
-"""Raised when an older library would misread a newer file; 2 keeps every logit."""
+"""Increased when an older library would misread a newer file; version 2 records every logit."""
 
 MAX_BYTES = 16 * 2**20
-"""What is read of a stranger's `golden.json` at most; none that is larger is written."""
+"""Size limit of `golden.json`, because the file may come from an untrusted source."""
 
 MIN_RECORDS = 32
-"""Fewer texts prove too little."""
+"""Least number of texts that verify a model."""
 
 MAX_RECORDS = 4096
-"""More are not read of a stranger's file, and not recorded."""
+"""Greatest number of records that are written or read."""
 
 Stage = Literal["edits", "ids", "windows", "logits", "decoded", "final", "batched"]
-"""A stage of the route; `batched` is the final prediction once more, of all documents together."""
+"""A stage of the route; `batched` is the final prediction of all documents in production batches."""
 
 STAGES: tuple[Stage, ...] = ("edits", "ids", "windows", "logits", "decoded", "final", "batched")
-"""In the order in which they are compared: the first that differs is to blame."""
+"""The stages in the order of their comparison."""
 
 Origin = Literal["hostile", "validation", "file"]
-"""Where a text comes from: the fixed set of this library, the validation documents, the user's own file."""
+"""The origin of a text: the fixed set of this library, the validation documents, or the user's file."""
 
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Ids = tuple[int, ...]
@@ -44,14 +44,14 @@ class _Strict(BaseModel):
 
 
 class Edits(_Strict):
-    """What preprocessing did to the text, and to the second text."""
+    """The edits of preprocessing to the text and to the text pair."""
 
     text: tuple[EditRecord, ...]
     pair: tuple[EditRecord, ...] = ()
 
 
 class Integers(_Strict):
-    """An array of integers: the SHA-256 of all, and the first ones for people."""
+    """An array of integers: the SHA-256 of all values, and the first values for display."""
 
     shape: tuple[int, ...]
     digest: _Digest
@@ -59,7 +59,7 @@ class Integers(_Strict):
 
 
 class Tokens(_Strict):
-    """What the tokenizer made of the text: ids, the place of each in the text, where words start; and of the second."""
+    """The tokens of the text and of the text pair: ids, offsets in the text (`places`), and word starts."""
 
     ids: _Ids
     pair_ids: _Ids | None = None
@@ -69,7 +69,7 @@ class Tokens(_Strict):
 
 
 class WindowRow(_Strict):
-    """One window: the tokens it reads, those it answers for, and what stands around them in the model's input row."""
+    """One window: its tokens, the tokens whose predictions it provides, and the special tokens around them."""
 
     start: int
     end: int
@@ -81,15 +81,15 @@ class WindowRow(_Strict):
 
 
 class Output(_Strict):
-    """An array that the model gave for a window; `nlp_inference.golden.outputs` makes and reads it.
+    """A model output for one window, which `nlp_inference.golden.outputs` writes and reads.
 
     Attributes:
         shape: of the array.
-        dtype: of the array; whole numbers are compared exactly.
-        digest: SHA-256 of its bytes, for equality bit for bit.
-        stretch: how many consecutive values share one of the numbers; 1 keeps every value as it is.
-        largest: the size of its largest finite value.
-        numbers: its values, or a weighed sum of each stretch of them, as 32-bit floats, the lowest byte first.
+        dtype: of the array; integers are compared exactly.
+        digest: SHA-256 of its bytes, for bit-for-bit comparison.
+        stretch: number of consecutive values that one recorded number sums up; 1 records every value.
+        largest: the greatest magnitude of its finite values.
+        numbers: its values, or the weighted sum of each `stretch` of them, as little-endian 32-bit floats.
     """
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
@@ -105,7 +105,7 @@ class Output(_Strict):
     def _numbers_fill_the_shape(self) -> Self:
         size = prod(self.shape)
         if self.stretch > max(1, size):
-            raise ValueError(f"an output of the shape {self.shape!r} has no stretch of {self.stretch} values")
+            raise ValueError(f"an output of the shape {self.shape!r} has fewer than {self.stretch} values (stretch)")
         expected = -(-size // self.stretch)
         if len(self.numbers) != 4 * expected:
             raise ValueError(
@@ -116,17 +116,17 @@ class Output(_Strict):
 
 
 COVERAGE_VERSION: Literal[2] = 2
-"""Version of the coverage in a record: 2 counts what preprocessing deleted and unknown tokens apart."""
+"""Version of the coverage in a record: version 2 counts deleted characters and unknown tokens separately."""
 
 
 class Final(_Strict):
-    """What is handed out: the prediction after postprocessing, and what was read for it.
+    """The final prediction after postprocessing, and its coverage.
 
     Attributes:
         annotation: the prediction.
-        coverage: what was read.
-        coverage_version: of the coverage. Files of earlier versions of this library do not name it: their ranges of
-            deleted and unknown characters are empty because nothing looked for them, and are not compared.
+        coverage: the part of the text that the model read.
+        coverage_version: version of the coverage. Earlier versions of this library do not write it: their ranges of
+            deleted and unknown characters are always empty, and are not compared.
     """
 
     annotation: Annotation
@@ -135,20 +135,20 @@ class Final(_Strict):
 
     @classmethod
     def of(cls, document: Document) -> Self:
-        """Return what `document` says."""
+        """Return the prediction and the coverage of `document`."""
         annotation = document.predicted or Annotation()
         return cls(annotation=annotation, coverage=document.coverage, coverage_version=COVERAGE_VERSION)
 
 
 class Failed(_Strict):
-    """The stage that a document did not pass, and the name of the error."""
+    """The stage at which a document failed, and the name of the error."""
 
     stage: Stage
     error: str
 
 
 class GoldenRecord(_Strict):
-    """One document as it arrived, and what each stage made of it; a stage that was not reached is `None`."""
+    """A raw document and the output of each stage; a stage that was not reached is `None`."""
 
     id: str
     origin: Origin
@@ -163,12 +163,12 @@ class GoldenRecord(_Strict):
     failed: Failed | None = None
 
     def document(self) -> Document:
-        """The document as it arrived."""
+        """Return the raw document."""
         return Document(id=self.id, raw_text=self.raw_text, raw_text_pair=self.raw_text_pair)
 
 
 class GoldenFile(_Strict):
-    """Golden records, and what they were recorded with.
+    """Golden records with the backend and precision of the recording.
 
     Example:
         >>> failed = Failed(stage="edits", error="PatternTimeoutError")
@@ -184,28 +184,28 @@ class GoldenFile(_Strict):
     records: Annotated[tuple[GoldenRecord, ...], Field(min_length=1, max_length=MAX_RECORDS)]
 
     @model_validator(mode="after")
-    def _records_are_whole(self) -> Self:
+    def _records_are_complete(self) -> Self:
         for record in self.records:
             missing = [stage for stage in STAGES[:-1] if getattr(record, stage) is None]
             if missing and record.failed is None:
-                raise ValueError(f"the record {record.id!r} has no {missing[0]!r}, and does not say what failed")
+                raise ValueError(f"the record {record.id!r} has no {missing[0]!r}, and does not state a failure")
         ids = [record.id for record in self.records]
         if len(set(ids)) < len(ids):
             repeated = next(one for one in ids if ids.count(one) > 1)
-            raise ValueError(f"two records have the id {repeated!r}; every record needs its own")
+            raise ValueError(f"two records have the id {repeated!r}; ids must be unique")
         return self
 
     def write(self, folder: str | Path, *, name: str = GOLDEN_FILE) -> Path:
-        """Write the records into `folder`, as `golden.json` if no other name is given.
+        """Write the records into `folder`.
 
         Raises:
-            ArtefactError: it would be larger than what `read_golden` reads.
+            ArtefactError: the file would exceed the limit of `read_golden`.
         """
         content = f"{self.model_dump_json(exclude_defaults=True)}\n".encode()
         if len(content) > MAX_BYTES:
             raise ArtefactError(
-                f"the {len(self.records)} golden records take {len(content)} bytes, but {MAX_BYTES} are read at most; "
-                "record fewer or shorter texts: see golden.file and golden.records in the configuration"
+                f"the {len(self.records)} golden records take {len(content)} bytes; the limit is {MAX_BYTES}. Record "
+                "fewer or shorter texts: see golden.file and golden.records in the configuration"
             )
         path = Path(folder) / name
         path.write_bytes(content)
@@ -213,7 +213,7 @@ class GoldenFile(_Strict):
 
 
 def golden_file(backend: str, dtype: str) -> str:
-    """Where an artefact keeps the golden records that a backend replays: each exported model has its own.
+    """Return the file of the golden records that a backend replays; each exported model has its own file.
 
     Example:
         >>> golden_file("torch", "bfloat16"), golden_file("onnx", "int8")
@@ -224,25 +224,26 @@ def golden_file(backend: str, dtype: str) -> str:
 
 
 def read_golden(folder: str | Path, *, name: str = GOLDEN_FILE) -> GoldenFile:
-    """Read golden records of an artefact. They may be a stranger's: data, of bounded size and strict form.
+    """Read the golden records of an artefact. The file may be untrusted: its size and form are checked.
 
     Args:
         folder: the artefact.
-        name: of the file, see `golden_file`.
+        name: the name of the file, see `golden_file`.
 
     Raises:
-        ArtefactError: there is none, or it is not one that this library reads.
+        ArtefactError: the file does not exist, or is not a valid file of golden records.
     """
     path = Path(folder) / name
     try:
         content = read_saved_file(path, most=MAX_BYTES)
     except FileNotFoundError as error:
         raise ArtefactError(
-            f"there is no {name} in {str(folder)!r}, so that nothing can be verified; training writes one, and "
-            "for an artefact without: nlp_inference.golden.record_artefact(folder), where its predictions are right"
+            f"there is no {name} in {str(folder)!r}, so nothing can be verified; training writes this file. For an "
+            "artefact without it, call nlp_inference.golden.record_artefact(folder) on a machine where its predictions "
+            "are correct"
         ) from error
     try:
         return GoldenFile.model_validate_json(content)
     except ValidationError as error:
         problem = explain(error, GoldenFile)
-        raise ArtefactError(f"{str(path)!r} is no file of golden records: {problem}; record it anew") from error
+        raise ArtefactError(f"{str(path)!r} is not a file of golden records: {problem}; record it again") from error

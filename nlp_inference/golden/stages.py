@@ -1,4 +1,4 @@
-"""A document's way, as `Predictor.trace` shows it, to a golden record; the same for recording and verifying."""
+"""Conversion of the trace of a document to a golden record, for recording and for verification."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -11,7 +11,7 @@ from nlp_inference.document import Annotation
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.golden.outputs import whole_output
+from nlp_inference.golden.outputs import full_output
 from nlp_inference.golden.schema import (
     Edits,
     Failed,
@@ -27,11 +27,11 @@ from nlp_inference.predict.trace import Trace
 from nlp_inference.processor import Processor
 
 _HEAD = 64
-"""Values at the beginning of an array of whole numbers that are kept as they are."""
+"""Number of leading values of an integer array that are recorded in addition to its digest."""
 
 
 def golden_record(trace: Trace, *, processor: Processor, origin: Origin) -> GoldenRecord:
-    """What each stage of a document's way is in a golden record, with every number that the model gave."""
+    """Return the golden record of a traced document, with every value of the model outputs."""
     if trace.document is None:
         raise trace.failure or InvalidDocumentError(f"document {trace.id!r} was not read")
     stages: dict[str, Any] = {}
@@ -39,7 +39,7 @@ def golden_record(trace: Trace, *, processor: Processor, origin: Origin) -> Gold
         stages |= _encoded(trace.encoded, trace.rows)
     if trace.outputs is not None:
         stages["logits"] = tuple(
-            {name: whole_output(array) for name, array in sorted(answer.items())} for answer in trace.outputs
+            {name: full_output(array) for name, array in sorted(window.items())} for window in trace.outputs
         )
     if trace.decoded is not None:
         stages["decoded"] = trace.decoded.predicted or Annotation()
@@ -56,14 +56,14 @@ def golden_record(trace: Trace, *, processor: Processor, origin: Origin) -> Gold
 
 
 def _failed_in(trace: Trace, stages: dict[str, Any], processor: Processor) -> Stage:
-    """The stage that a document did not pass; one that could be preprocessed shows its edits."""
+    """Return the stage at which a document failed; add the edits to `stages` if it could be preprocessed."""
     if trace.encoded is not None:
         return "logits" if trace.outputs is None else "decoded" if trace.decoded is None else "final"
     if trace.document is None:
         return "edits"
     try:
         clean = processor.preprocess(trace.document.as_it_arrived())
-    except Exception:  # noqa: BLE001 - whatever it was, it is what the trace failed of
+    except Exception:  # noqa: BLE001 - the trace failed with the same error
         return "edits"
     stages["edits"] = Edits(text=clean.edits, pair=clean.edits_pair)
     return "windows" if isinstance(trace.failure, InvalidDocumentError) else "ids"

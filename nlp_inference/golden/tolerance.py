@@ -1,4 +1,4 @@
-"""How far numbers may lie apart and still be the same prediction, by backend and precision."""
+"""Tolerances within which two predictions count as equal, by backend and precision."""
 
 from nlp_inference.backends.descriptors import Tolerance, known_backend, tolerances
 from nlp_inference.errors import ArtefactError
@@ -7,10 +7,10 @@ __all__ = ["Tolerance", "tolerance_between", "tolerance_of"]
 
 
 def tolerance_of(backend: str, dtype: str) -> Tolerance:
-    """The tolerance of a backend in one precision; see `nlp_inference.backends.descriptors`.
+    """Return the tolerance of a backend in one precision; see `nlp_inference.backends.descriptors`.
 
     Raises:
-        ArtefactError: none is stated.
+        ArtefactError: no tolerance is defined.
 
     Example:
         >>> tolerance_of("torch", "bfloat16").score
@@ -20,16 +20,16 @@ def tolerance_of(backend: str, dtype: str) -> Tolerance:
     if descriptor is None or dtype not in descriptor.tolerances:
         known = ", ".join(f"{one} in {precision}" for one, precision in tolerances())
         raise ArtefactError(
-            f"no tolerance is stated for the backend {backend!r} in {dtype!r}; those that are known: {known}"
+            f"no tolerance is defined for the backend {backend!r} in {dtype!r}; tolerances are defined for {known}"
         )
     return descriptor.tolerances[dtype]
 
 
 def tolerance_between(recorded: tuple[str, str], running: tuple[str, str]) -> Tolerance:
-    """The looser tolerance of two pairs of backend and precision.
+    """Return the greater tolerance of two pairs of backend and precision.
 
     Raises:
-        ArtefactError: no tolerance is stated for one of them.
+        ArtefactError: no tolerance is defined for one of them.
 
     Example:
         >>> tolerance_between(("torch", "float32"), ("torch", "bfloat16")).score

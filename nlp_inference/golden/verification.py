@@ -1,4 +1,4 @@
-"""Verification: the route of the golden records once more, here, and the first stage at which it differs."""
+"""Verification: replay of the golden records on this machine, and the first stage that differs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,17 +26,18 @@ from nlp_inference.predict.predictor import Predictor
 
 
 class Verification(BaseModel):
-    """What came of replaying golden records.
+    """The result of replaying golden records.
 
     Attributes:
-        backend, dtype: what they were replayed with.
-        recorded_backend, recorded_dtype: what they were recorded with.
-        logits_within: how far logits may lie apart, absolutely; see `nlp_inference.golden.tolerance`.
-        largest_deviation: how far the logits do lie apart, at most; of very many see `nlp_inference.golden.outputs`.
-        records: how many were replayed.
-        bit_for_bit: how many of them gave the same numbers, to the last bit.
-        failing: how many fail as they did when they were recorded.
-        differences: the first one of every record that differs.
+        backend, dtype: the backend and precision of the replay.
+        recorded_backend, recorded_dtype: the backend and precision of the recording.
+        logits_within: the absolute tolerance of logits; see `nlp_inference.golden.tolerance`.
+        largest_deviation: the greatest difference of logits, except those that are recorded as sums; see
+            `nlp_inference.golden.outputs`.
+        records: number of replayed records.
+        bit_for_bit: number of records that were reproduced bit for bit.
+        failing: number of records that fail with the recorded error.
+        differences: the first difference of every record that differs.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,7 +53,7 @@ class Verification(BaseModel):
     failing: int
     differences: tuple[Difference, ...]
 
-    @computed_field  # type: ignore[prop-decorator]  # pydantic's own way to have a property in the JSON
+    @computed_field  # type: ignore[prop-decorator]  # required by pydantic to add a property to the JSON
     @property
     def ok(self) -> bool:
         """Whether no record differs."""
@@ -60,11 +61,11 @@ class Verification(BaseModel):
 
     @property
     def first(self) -> Difference | None:
-        """The difference at the earliest stage, which is where to look first."""
+        """The difference at the earliest stage."""
         return min(self.differences, key=lambda difference: STAGES.index(difference.stage), default=None)
 
     def by_stage(self) -> list[tuple[Stage, int, int]]:
-        """For each stage: how many records agree there, and how many differ there first."""
+        """Return for each stage how many records agree up to it, and how many first differ in it."""
         counts: list[tuple[Stage, int, int]] = []
         left = self.records
         for stage in STAGES:
@@ -74,15 +75,15 @@ class Verification(BaseModel):
         return counts
 
     def require_ok(self, name: str | Path) -> None:
-        """Do nothing if no record differs.
+        """Check that no record differs.
 
         Raises:
-            VerificationError: one does; the message names the stage, the record, and both values.
+            VerificationError: a record differs; the message names the stage, the record, and both values.
         """
         if self.first is not None:
             raise VerificationError(
-                f"{str(name)!r} does not predict here what it predicted when it was recorded: {self.first} "
-                f"({len(self.differences)} of {self.records} records differ). See all of it with: "
+                f"{str(name)!r} does not reproduce its golden records on this machine: {self.first} "
+                f"({len(self.differences)} of {self.records} records differ). Show all differences with: "
                 f"nlp-inference verify {name}"
             )
 
@@ -90,29 +91,29 @@ class Verification(BaseModel):
 def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
     """Replay golden records from their raw texts, and find for each the first stage that differs.
 
-    Each document goes the route by itself and is compared stage by stage; then all go together, in batches as
-    production makes them, and the predictions are compared once more.
+    Each document is first predicted alone and compared stage by stage. Then all documents are predicted in production
+    batches, and the predictions are compared again.
 
     Raises:
-        ArtefactError: no tolerance is stated for this backend or precision.
+        ArtefactError: no tolerance is defined for this backend or precision.
     """
     backend, dtype = predictor.backend.name, predictor.backend.dtype
     tolerance = tolerance_between((golden.backend, golden.dtype), (backend, dtype))
     differences: dict[str, Difference] = {}
-    same_bits, largest = 0, 0.0
+    bit_for_bit, largest = 0, 0.0
     for expected in golden.records:
         [trace] = predictor.trace([expected.document()])
-        now = golden_record(trace, processor=predictor.processor, origin=expected.origin)
-        actual = as_recorded(now, expected)
+        actual = golden_record(trace, processor=predictor.processor, origin=expected.origin)
+        actual = as_recorded(actual, expected)
         found = first_difference(expected, actual, tolerance, failure=str(trace.failure))
         if found is not None:
             differences[expected.id] = found
         else:
-            same_bits += actual == expected
+            bit_for_bit += actual == expected
             largest = max(largest, deviation(expected.logits or (), actual.logits or ()))
-    alone = [record for record in golden.records if record.id not in differences]
-    for expected, together in zip(alone, _together(predictor, alone), strict=True):
-        found = batched_difference(expected, together, tolerance)
+    agreeing = [record for record in golden.records if record.id not in differences]
+    for expected, batched in zip(agreeing, _predict_batched(predictor, agreeing), strict=True):
+        found = batched_difference(expected, batched, tolerance)
         if found is not None:
             differences[expected.id] = found
     return Verification(
@@ -123,23 +124,23 @@ def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
         logits_within=tolerance.absolute,
         largest_deviation=largest,
         records=len(golden.records),
-        bit_for_bit=same_bits,
+        bit_for_bit=bit_for_bit,
         failing=sum(record.failed is not None for record in golden.records if record.id not in differences),
         differences=tuple(differences[record.id] for record in golden.records if record.id in differences),
     )
 
 
 def verify_loaded(predictor: Predictor, folder: str | Path, *, name: str | Path) -> Verification:
-    """Replay the golden records of an artefact that is loaded already, with the backend and precision it runs on.
+    """Replay the golden records of an artefact that is already loaded, with its backend and precision.
 
     Args:
-        predictor: loaded from `folder`.
-        folder: with the golden files.
-        name: of the model in messages.
+        predictor: the predictor that was loaded from `folder`.
+        folder: the folder of the golden files.
+        name: the name of the model in messages.
 
     Raises:
         VerificationError: a record differs.
-        ArtefactError: there are no golden records of this backend and precision.
+        ArtefactError: there are no golden records for this backend and precision.
     """
     backend = predictor.backend
     verification = verify(predictor, read_golden(folder, name=golden_file(backend.name, backend.dtype)))
@@ -147,10 +148,10 @@ def verify_loaded(predictor: Predictor, folder: str | Path, *, name: str | Path)
     return verification
 
 
-def _together(predictor: Predictor, records: list[GoldenRecord]) -> Iterator[Final | FailedDocument]:
+def _predict_batched(predictor: Predictor, records: list[GoldenRecord]) -> Iterator[Final | FailedDocument]:
     documents = [record.document() for record in records]
-    apart = predictor.with_processor(predictor.processor)  # the profile of what is served is not for golden records
-    for result in apart.stream(documents, on_error="record"):
+    unprofiled = predictor.with_processor(predictor.processor)  # keeps golden records out of the drift profile
+    for result in unprofiled.stream(documents, on_error="record"):
         if isinstance(result, FailedDocument):
             yield result
         else:
@@ -158,11 +159,11 @@ def _together(predictor: Predictor, records: list[GoldenRecord]) -> Iterator[Fin
 
 
 def require_verified(folder: str | Path, *, trust_remote_code: bool = False) -> Verification:
-    """Load an artefact as production does and replay its golden records: the gate before publishing and exporting.
+    """Load an artefact as production does and replay its golden records, as required before publishing and exporting.
 
     Args:
         folder: the artefact.
-        trust_remote_code: whether code that was saved with it may run.
+        trust_remote_code: whether code that was saved with the artefact may run.
 
     Raises:
         VerificationError: a record differs.
@@ -171,8 +172,8 @@ def require_verified(folder: str | Path, *, trust_remote_code: bool = False) -> 
     golden = read_golden(folder)
     if len(golden.records) < MIN_RECORDS:
         raise ArtefactError(
-            f"{str(folder)!r} has {len(golden.records)} golden records, too few to vouch for it, at least "
-            f"{MIN_RECORDS} are needed; record it anew where its predictions are right: "
+            f"{str(folder)!r} has {len(golden.records)} golden records, which are too few to verify it; at least "
+            f"{MIN_RECORDS} are needed. Record it again on a machine where its predictions are correct: "
             "nlp_inference.golden.record_artefact(folder)"
         )
     verification = verify(Predictor.from_pretrained(folder, trust_remote_code=trust_remote_code), golden)

@@ -1,1 +1,1 @@
-"""The Predictor as other libraries call it: `transformers.pipeline`, MLflow, Ray."""
+"""Integrations of the Predictor with other libraries: `transformers.pipeline`, MLflow, Ray."""

@@ -1,7 +1,7 @@
-"""A model folder as an MLflow model: `mlflow.pyfunc.load_model(...).predict(texts)`, on whatever serves MLflow models.
+"""A model folder as an MLflow model: `mlflow.pyfunc.load_model(...).predict(texts)`.
 
-MLflow copies the folder and notes this module as its loader, so nothing is pickled. Where MLflow serves it, as with
-`mlflow models serve` or in a Spark function, `predict` is the same route.
+MLflow copies the folder and records this module as its loader, so nothing is pickled. If MLflow serves the model, as
+with `mlflow models serve` or in a Spark function, `predict` uses the same route.
 
 Source: https://mlflow.org/docs/latest/ml/model/#storage-format
 """
@@ -23,51 +23,51 @@ LIBRARY = "nlp-inference[mlflow,torch]"
 
 
 def save_model(folder: str | Path, path: str | Path, *, library: str = LIBRARY) -> None:
-    """Write an MLflow model to a folder that is not there.
+    """Write an MLflow model to a new folder.
 
     Args:
-        folder: what training wrote; it is copied.
-        path: where to write.
-        library: what `pip install` gets this library by, such as `"nlp-inference[torch] @ git+https://…"`.
+        folder: the saved model, which is copied.
+        path: the new folder.
+        library: the requirement that installs this library, such as `"nlp-inference[torch] @ git+https://…"`.
 
     Raises:
         MissingExtraError: `mlflow` is not installed.
         ArtefactError: there is no model in the folder.
     """
     pyfunc = require("mlflow.pyfunc", extra=_EXTRA)
-    pyfunc.save_model(str(path), **_flavour(folder, library=library))
+    pyfunc.save_model(str(path), **_flavor(folder, library=library))
 
 
 def log_model(
     folder: str | Path, *, name: str = "model", registered_model_name: str | None = None, library: str = LIBRARY
 ) -> Any:
-    """Log an MLflow model to the active run, or to a new one; gives MLflow's `ModelInfo`.
+    """Log an MLflow model to the active run, or to a new one, and return MLflow's `ModelInfo`.
 
     Args:
-        folder: what training wrote; it is copied.
-        name: of the model in MLflow.
-        registered_model_name: in MLflow's registry, if it is to be registered too.
-        library: what `pip install` gets this library by.
+        folder: the saved model, which is copied.
+        name: the name of the model in MLflow.
+        registered_model_name: the name in MLflow's registry; `None` does not register the model.
+        library: the requirement that installs this library.
 
     Raises:
         MissingExtraError: `mlflow` is not installed.
         ArtefactError: there is no model in the folder.
     """
     pyfunc = require("mlflow.pyfunc", extra=_EXTRA)
-    flavour = _flavour(folder, library=library)
-    return pyfunc.log_model(name=name, registered_model_name=registered_model_name, **flavour)
+    flavor = _flavor(folder, library=library)
+    return pyfunc.log_model(name=name, registered_model_name=registered_model_name, **flavor)
 
 
 def _load_pyfunc(data_path: str) -> "PredictorModel":
-    """What MLflow calls, by this name, to load a model."""
+    """Load a model; MLflow calls this function by its name."""
     return PredictorModel(Predictor.from_pretrained(_model_folder(Path(data_path))))
 
 
 class PredictorModel:
-    """What `mlflow.pyfunc.load_model` wraps.
+    """The model that `mlflow.pyfunc.load_model` wraps.
 
     Args:
-        predictor: what answers.
+        predictor: the predictor.
     """
 
     def __init__(self, predictor: Predictor) -> None:
@@ -77,13 +77,13 @@ class PredictorModel:
         """Predict a table of texts.
 
         Args:
-            model_input: a DataFrame with a column `text`, and if there are any `text_pair` and `id`; or texts.
-            params: none are known.
+            model_input: a DataFrame with a column `text` and optionally `text_pair` and `id`; or an iterable of texts.
+            params: not used.
 
         Returns:
             A DataFrame with the index of the input, and the columns `id`, `spans` (`start`, `end`, `label` and `score`;
-            offsets in code points of the text as it was given), `categories` (`label` and `score`) and `error`, which
-            is null but for a text that failed.
+            offsets in code points of the input text), `categories` (`label` and `score`) and `error`, which is null
+            unless the text failed.
 
         Raises:
             InvalidDocumentError: there is no column `text`.
@@ -91,34 +91,34 @@ class PredictorModel:
         del params
         pandas = require("pandas", extra=_EXTRA)
         table = model_input
-        if not isinstance(table, pandas.DataFrame):  # of any text: pandas' own strings cannot hold a lone surrogate
+        if not isinstance(table, pandas.DataFrame):  # as objects, because pandas strings reject lone surrogates
             table = pandas.DataFrame({"text": pandas.Series([*model_input], dtype=object)})
         if "text" not in table.columns:
-            raise InvalidDocumentError(f"there is no column 'text' among {list(table.columns)!r}; name the texts so")
+            raise InvalidDocumentError(f"there is no column 'text' in {list(table.columns)!r}; rename the text column")
         rows = map(_row, self.predictor.stream(_items(table), on_error="record"))
         return pandas.DataFrame(rows, columns=_COLUMNS, index=table.index, dtype=object)
 
 
 def _items(table: Any) -> Iterable[dict[str, Any]]:
-    there = [name for name in _FIELDS if name in table.columns]
-    for values in zip(*(table[name] for name in there), strict=True):
-        given = zip(there, values, strict=True)
-        yield {_FIELDS[name]: str(value) if name == "id" else value for name, value in given if not _is_null(value)}
+    names = [name for name in _FIELDS if name in table.columns]
+    for values in zip(*(table[name] for name in names), strict=True):
+        cells = zip(names, values, strict=True)
+        yield {_FIELDS[name]: str(value) if name == "id" else value for name, value in cells if not _is_null(value)}
 
 
 def _is_null(value: Any) -> bool:
-    return value is None or value != value  # noqa: PLR0124 - NaN, which is how pandas writes what is not there
+    return value is None or value != value  # noqa: PLR0124 - NaN, the missing value of pandas
 
 
 def _row(result: Document | FailedDocument) -> tuple[Any, ...]:
     if isinstance(result, FailedDocument):
         return result.id, [], [], f"{result.error}: {result.message}"
-    said = result.predicted
-    spans = [] if said is None else [span.model_dump() for span in said.spans]
-    return result.id, spans, [] if said is None else [one.model_dump() for one in said.categories], None
+    predicted = result.predicted
+    spans = [] if predicted is None else [span.model_dump() for span in predicted.spans]
+    return result.id, spans, [] if predicted is None else [one.model_dump() for one in predicted.categories], None
 
 
-def _flavour(folder: str | Path, *, library: str) -> dict[str, Any]:
+def _flavor(folder: str | Path, *, library: str) -> dict[str, Any]:
     processor = Processor.from_pretrained(_model_folder(Path(folder)))
     packages = processor.fingerprint.packages if processor.fingerprint is not None else {}
     pins = [f"{name}=={version}" for name, version in sorted(packages.items())]
@@ -132,7 +132,7 @@ def _flavour(folder: str | Path, *, library: str) -> dict[str, Any]:
 
 
 def _model_folder(path: Path) -> Path:
-    """MLflow may hand over the folder that the copy lies in."""
+    """Return the model folder, because MLflow may pass its parent folder."""
     inner = [one.parent for one in path.glob("*/processor_config.json")]
     return inner[0] if len(inner) == 1 and not (path / "processor_config.json").is_file() else path
 

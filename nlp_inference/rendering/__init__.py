@@ -1,4 +1,4 @@
-"""A Document to look at: as HTML in a notebook, and in a terminal through rich."""
+"""Rendering of Documents: as HTML in a notebook, and in a terminal with rich."""
 
 from nlp_inference.rendering._glyphs import visible, visible_line
 from nlp_inference.rendering._style import label_color

@@ -1,11 +1,11 @@
-"""Characters that cannot be seen, or that change how others are seen, as glyphs that can."""
+"""Visible glyphs for characters that are invisible or change how others are displayed."""
 
 import re
 from collections.abc import Callable
 
-# Control characters but the line feed; bidirectional embeddings, overrides and isolates, which can make a text read
-# unlike what it holds (Unicode technical report 36); zero-width spaces, line separators, tags, the byte order mark.
-# Joiners and directional marks stay: Persian, emoji and mixed-direction texts need them to look right.
+# Control characters except the line feed; bidirectional embeddings, overrides and isolates, with which a text can look
+# different from its contents (Unicode technical report 36); zero-width spaces, line separators, tags, the byte order
+# mark. Joiners and directional marks are kept, because Persian, emoji and mixed-direction texts need them.
 _HIDDEN = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -14,7 +14,7 @@ _BLANK = {"\n": "⏎", "\t": "⇥", "\xa0": "⍽"}
 
 
 def glyph(character: str) -> str:
-    """Return something visible in place of an invisible character.
+    """Return a visible glyph for an invisible character.
 
     Example:
         >>> glyph("\\x1b"), glyph("\\t"), glyph("\\u202e")
@@ -24,7 +24,7 @@ def glyph(character: str) -> str:
 
 
 def visible(text: str, *, wrap: Callable[[str], str] = glyph) -> str:
-    """Replace the invisible characters of `text`, all but spaces and line feeds, by what `wrap` makes of them.
+    """Replace the invisible characters of `text`, except spaces and line feeds, by the result of `wrap`.
 
     Example:
         >>> visible("a\\x1b[31mb\\n")
@@ -34,7 +34,7 @@ def visible(text: str, *, wrap: Callable[[str], str] = glyph) -> str:
 
 
 def visible_line(text: str) -> str:
-    """`visible`, on one line and cut after 100 characters: for names that anyone may have written.
+    """Apply `visible` on one line, truncated to 100 characters, for untrusted names.
 
     Example:
         >>> visible_line("a\\nb")
@@ -44,7 +44,7 @@ def visible_line(text: str) -> str:
 
 
 def visible_change(text: str, *, limit: int) -> str:
-    """`visible_line` of what was removed or inserted: blanks are visible too, and the middle goes when it is long.
+    """Apply `visible_line` to removed or inserted text; blanks become visible, and a long text is cut in the middle.
 
     Example:
         >>> visible_change(" \\xa0", limit=9), visible_change("abcdefghijklm", limit=9)

@@ -1,4 +1,4 @@
-"""What there is to show of a Document, the same for every medium: marks on the text, categories, edits."""
+"""Layout of a Document for every medium: marks on the text, categories, edits."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,14 +19,14 @@ _CONTEXT = 14
 _CHANGE = 48
 
 Standing = Literal["found", "right", "wrong", "missed", "gold"]
-"""How a prediction stands to the gold annotation: `found` and `gold` where there is only one of the two."""
+"""Relation of a prediction to the gold annotation; `found` and `gold` if there is only one of the two."""
 
 SIGNS: dict[Standing, str] = {"found": "", "right": "✓", "wrong": "✗", "missed": "missed", "gold": "gold"}
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A labelled stretch of the text; of marks that overlap, the shorter has the lower lane."""
+    """A labeled range of the text; of overlapping marks, the shorter has the lower lane."""
 
     start: int
     end: int
@@ -38,7 +38,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of the text in which the same marks hold, the inner before the outer."""
+    """A range of the text with the same marks, the inner marks before the outer ones."""
 
     start: int
     end: int
@@ -50,7 +50,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One change in its context, ready to show, and how many edits made the same change."""
+    """One change in its context, ready for display, and the number of edits with the same change."""
 
     left: str
     old: str
@@ -61,7 +61,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class EditSummary:
-    """What one transform did: how many edits, the first different ones, and how many of those there are."""
+    """Summary of one transform: the number of edits, the first different ones, and the number of different ones."""
 
     transform: str
     edits: int
@@ -70,7 +70,7 @@ class EditSummary:
 
 
 def make_marks(document: Document) -> list[Mark]:
-    """The first marks of the document in text order, at most MAX_MARKS, each with its lane."""
+    """Return the first marks of the document in text order, at most MAX_MARKS, each with its lane."""
     gold = _by_place(document.gold)
     predicted = _by_place(document.predicted)
     alone: Standing = "found" if document.gold is None else "wrong"
@@ -82,7 +82,7 @@ def make_marks(document: Document) -> list[Mark]:
 
 
 def make_pieces(marks: Sequence[Mark], length: int, *, unread: Iterable[tuple[int, int]] = ()) -> Iterator[Piece]:
-    """Cut the first `length` characters of the text wherever a mark or an unread stretch begins or ends."""
+    """Split the first `length` characters of the text at the bounds of marks and unread ranges."""
     marks = [replace(mark, end=min(mark.end, length)) for mark in marks if mark.start < length]
     gaps = merge_ranges((start, min(end, length)) for start, end in unread if start < length)
     places = chain(((mark.start, mark.end) for mark in marks), gaps, [(0, length)])
@@ -106,7 +106,7 @@ def make_pieces(marks: Sequence[Mark], length: int, *, unread: Iterable[tuple[in
 
 
 def make_categories(document: Document) -> list[tuple[Category, Standing]]:
-    """The best predicted categories, at most MAX_CATEGORIES, then the gold ones that are not among them."""
+    """Return the best predicted categories, at most MAX_CATEGORIES, then the other gold categories."""
     gold = {category.label: category for category in document.gold.categories} if document.gold else {}
     predicted = document.predicted.categories if document.predicted else ()
     best = sorted(predicted, key=lambda category: float("inf") if category.score is None else -category.score)
@@ -121,7 +121,7 @@ def make_categories(document: Document) -> list[tuple[Category, Standing]]:
 
 
 def make_summaries(text: str, records: Sequence[EditRecord]) -> list[EditSummary]:
-    """What each of the first transforms changed in `text`, the raw text."""
+    """Summarize the changes of each of the first transforms to the raw text `text`."""
     summaries = []
     for record in records[:_MAX_RECORDS]:
         found: dict[tuple[str, str], tuple[int, int, int]] = {}
@@ -136,7 +136,7 @@ def make_summaries(text: str, records: Sequence[EditRecord]) -> list[EditSummary
 
 
 def hidden_note(document: Document, length: int, marks: Sequence[Mark]) -> str:
-    """Say what is left out when only the first `length` characters and these marks are shown; empty if nothing is."""
+    """Describe what is hidden if the first `length` characters and these marks are shown; empty if nothing is."""
     notes = []
     if length < len(document.raw_text):
         notes.append(f"{len(document.raw_text) - length:,} more characters not shown")
@@ -148,7 +148,7 @@ def hidden_note(document: Document, length: int, marks: Sequence[Mark]) -> str:
 
 
 def coverage_note(document: Document) -> str:
-    """Say what the model did not see; empty if it saw everything or nothing is known."""
+    """Describe what the model did not see; empty if it saw everything or there is no coverage."""
     coverage = document.coverage
     if coverage is None or coverage.complete:
         return ""
@@ -164,12 +164,12 @@ def coverage_note(document: Document) -> str:
             of_all = f"{number:,} of {_count(coverage.characters, 'character')}"
             notes.append(f"{of_all} were {what}, in {_count(len(ranges), 'place')}")
     if coverage.truncated:
-        notes.append("reading stopped before the end of the text")
+        notes.append("the text was truncated")
     return "The model did not see everything: " + "; ".join(notes) + "."
 
 
 def facts(document: Document) -> list[str]:
-    """The line under the title: how much text, how much was found, how it was read."""
+    """Return the facts under the title: the numbers of characters, spans and windows."""
     found = [_count(len(document.raw_text), "character")]
     for annotation, kind in ((document.predicted, "predicted"), (document.gold, "gold")):
         if annotation is not None and (annotation.spans or annotation == Annotation()):
@@ -180,7 +180,7 @@ def facts(document: Document) -> list[str]:
 
 
 def legend(document: Document, *, missed: str) -> str:
-    """Explain the signs on spans, if there are spans with signs; `missed` is how a missed span looks."""
+    """Explain the signs on spans, if there are any; `missed` describes the style of a missed span."""
     gold, predicted = document.gold, document.predicted
     if gold is None or predicted is None or not (gold.spans or predicted.spans):
         return ""
@@ -188,13 +188,13 @@ def legend(document: Document, *, missed: str) -> str:
 
 
 def summary_title(summaries: Sequence[EditSummary]) -> str:
-    """Say how many edits there are, by how many transforms."""
+    """Return a title with the numbers of edits and transforms."""
     edits = sum(summary.edits for summary in summaries)
     return f"{_count(edits, 'edit')} by {_count(len(summaries), 'transform')} before the model read it"
 
 
 def relation_rows(document: Document, annotation: Annotation | None) -> list[tuple[str, str, str]]:
-    """The first relations as head, label and tail, ready to show."""
+    """Return the first relations as head, label and tail, ready for display."""
     if annotation is None:
         return []
     surfaces = [visible_change(document.surface(span), limit=_CHANGE) for span in annotation.spans]

@@ -1,20 +1,20 @@
-"""Colours and the style sheet."""
+"""Colors and the style sheet."""
 
 from colorsys import hls_to_rgb
 from functools import lru_cache
 from hashlib import blake2b
 
-# The luminance at which white on the colour, and the colour on black, both have a contrast of about 4.6 to 1: enough
-# for small text on either side (WCAG 2.2, success criterion 1.4.3), so one colour serves light and dark pages.
+# The luminance at which white on the color, and the color on black, both have a contrast of about 4.6 to 1, which is
+# sufficient for small text (WCAG 2.2, success criterion 1.4.3), so that one color serves light and dark pages.
 _LUMINANCE = 0.178
 
-# Found by trying thousands: it keeps the colours of usual labels (PERSON, EMAIL, DATE, ORG, LOC, ...) well apart.
+# The best of thousands of candidates, which gives common labels (PERSON, EMAIL, DATE, ORG, LOC, ...) distinct colors.
 _SALT = b"\x12\xa8"
 
 
 @lru_cache(maxsize=4096)
 def label_color(label: str) -> str:
-    """Return the colour of a label as `#rrggbb`: always the same for the same label, readable under white text.
+    """Return the color of a label as `#rrggbb`, which is deterministic and readable under white text.
 
     Example:
         >>> label_color("PERSON") == label_color("PERSON"), label_color("PERSON") == label_color("DATE")
@@ -32,7 +32,7 @@ def label_color(label: str) -> str:
 
 
 def luminance(rgb: tuple[float, float, float]) -> float:
-    """Relative luminance of an sRGB colour, channels from 0 to 1 (WCAG 2.2).
+    """Return the relative luminance of an sRGB color, with channels from 0 to 1 (WCAG 2.2).
 
     Example:
         >>> luminance((1.0, 1.0, 1.0))

@@ -1,4 +1,4 @@
-"""A Document as HTML that stands alone: no script, no network, everything of the document escaped."""
+"""Rendering of a Document as self-contained HTML: no script, no network access, and all contents escaped."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,23 +13,23 @@ from nlp_inference.rendering._style import CSS, label_color
 
 MAX_CHARACTERS = 10_000
 STYLE_SHEET = CSS
-"""What `passage_html` is drawn with."""
+"""The style sheet of `passage_html`."""
 
-_LANE = 4  # pixels from one underline to the next
-_BAR = 3  # pixels of an underline
+_LANE = 4  # distance of underlines in pixels
+_BAR = 3  # height of an underline in pixels
 _MAX_BARS = 6
 _LAST_WORD = re.compile(r"\S{1,30}\Z")
 
 
 def document_html(document: Document) -> str:
-    """Draw `document`: its raw text with the spans on it, its categories, the edits, what was not read.
+    """Render `document`: its raw text with spans, its categories, its edits, and the text that was not read.
 
-    A predicted span has a tinted ground, a full underline and a filled chip at its end; a gold span that was not
-    predicted has a dashed underline and a dashed chip. Of spans that overlap each has an underline of its own, and the
-    colour of a label is the same in every document. Texts longer than 10,000 characters are cut, with a note.
+    A predicted span has a tinted background, a solid underline and a filled chip at its end; a gold span that was not
+    predicted has a dashed underline and a dashed chip. Overlapping spans have separate underlines, and the color of a
+    label is the same in every document. Texts longer than 10,000 characters are truncated, with a note.
 
     Returns:
-        One `div` with its own style sheet. Nothing of the document can become markup in it: texts, labels and ids are
+        One `div` with its own style sheet. No content of the document can become markup: texts, labels and ids are
         escaped, and control characters and bidirectional overrides become visible glyphs.
 
     Example:
@@ -53,17 +53,17 @@ def document_html(document: Document) -> str:
         )
         unread = document.coverage.not_seen_pair if document.coverage else ()
         body = "".join(_piece(piece, shown) for piece in layout.make_pieces((), len(shown), unread=unread))
-        parts += [_row("second text", ()), _block(body), _note(note)]
+        parts += [_row("text pair", ()), _block(body), _note(note)]
         parts.append(_edits(document.raw_text_pair, document.edits_pair))
-    # The two further classes keep MathJax from reading amounts of dollars as formulas.
+    # The two additional classes prevent MathJax from reading dollar amounts as formulas.
     return f'<div class="nlpi mathjax_ignore tex2jax_ignore"><style>{CSS}</style>{"".join(parts)}</div>'
 
 
 def passage_html(document: Document) -> str:
-    """Draw only the raw text with the spans on it, as `document_html` does, for a page with many of them.
+    """Render only the raw text with its spans, as `document_html` does, for a page with many documents.
 
     Returns:
-        One `div`; the page holds `STYLE_SHEET` once. Everything of the document is escaped.
+        One `div`; the page must contain `STYLE_SHEET` once. All contents of the document are escaped.
 
     Example:
         >>> passage_html(Document(raw_text="<b>")).endswith(">&lt;b&gt;</div>")
@@ -99,9 +99,9 @@ def _piece(piece: Piece, text: str) -> str:
     if not piece.closing:
         return _marked(_escaped(shown), piece.marks, unread=piece.unread)
     chips = [_chip(mark.label, mark.score, mark.standing, title=_title(mark)) for mark in piece.closing]
-    going_on = tuple(mark for mark in piece.marks if mark not in piece.closing)
-    drawn_chips = [_marked(chip, going_on, unread=False) for chip in chips]
-    # A line must not break between the last word and its label.
+    continuing = tuple(mark for mark in piece.marks if mark not in piece.closing)
+    drawn_chips = [_marked(chip, continuing, unread=False) for chip in chips]
+    # Prevent a line break between the last word and its label.
     last = _LAST_WORD.search(shown)
     cut = last.start() if last else len(shown)
     head, word = (_marked(_escaped(part), piece.marks, unread=piece.unread) for part in (shown[:cut], shown[cut:]))
@@ -117,7 +117,7 @@ def _marked(content: str, marks: Sequence[Mark], *, unread: bool) -> str:
 
 
 def _underlines(marks: Sequence[Mark]) -> str:
-    """The style of a stretch: one underline a mark, each in its own lane, on the tint of the innermost mark."""
+    """Return the style of a range: one underline per mark, each in its own lane, on the tint of the innermost mark."""
     bars = [mark for mark in marks if mark.lane < _MAX_BARS]
     height = _LANE * (1 + max((mark.lane for mark in bars), default=0))
     layers = []

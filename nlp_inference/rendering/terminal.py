@@ -1,4 +1,4 @@
-"""A Document in a terminal, through rich."""
+"""Rendering of a Document in a terminal, with rich."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,18 +16,18 @@ from nlp_inference.rendering._layout import SIGNS, Mark, Piece, Standing
 from nlp_inference.rendering._style import label_color
 
 MAX_CHARACTERS = 4_000
-_BAR = 16  # characters of a full score bar
+_BAR = 16  # width of a full score bar
 
 
 def document_renderable(document: Document) -> RenderableType:
-    """Draw `document` for a terminal: what `document_html` shows, for `rich.print`.
+    """Render `document` for a terminal with the contents of `document_html`, for `rich.print`.
 
-    A predicted span stands in square brackets with its label and score, a gold span that was not predicted in braces,
-    so that a pipe or a screen without colours shows the same. Texts longer than 4,000 characters are cut, with a note.
+    A predicted span is in square brackets with its label and score, a gold span that was not predicted in braces, so
+    that the output is complete without colors. Texts longer than 4,000 characters are truncated, with a note.
 
     Returns:
-        Something that rich prints. Nothing of the document can reach the terminal as a control sequence or as rich's
-        markup: control characters and bidirectional overrides become visible glyphs.
+        A rich renderable. The document cannot write control sequences or rich markup to the terminal: control
+        characters and bidirectional overrides become visible glyphs.
 
     Example:
         >>> from rich.console import Console
@@ -51,7 +51,7 @@ def document_renderable(document: Document) -> RenderableType:
         unread = document.coverage.not_seen_pair if document.coverage else ()
         for piece in layout.make_pieces((), len(shown), unread=unread):
             _draw(second, piece, shown)
-        parts += [_spaced(Text("second text", style="dim")), second]
+        parts += [_spaced(Text("text pair", style="dim")), second]
         parts += _edits(document.raw_text_pair, document.edits_pair)
     return Panel(Group(*parts), title=title, title_align="left", border_style="dim", padding=(0, 1))
 

@@ -1,6 +1,6 @@
-"""The laws that every transform must keep, as checks to run on your own, as scikit-learn's `check_estimator` does.
+"""Checks of the laws of transforms, for custom transforms, similar to `check_estimator` of scikit-learn.
 
-The laws themselves are those of `docs/architecture.md`; the built-in transforms are tested by these very checks.
+The laws are those of `docs/architecture.md`; the same checks test the built-in transforms.
 """
 
 from nlp_inference.testing.post_transforms import check_post_transform

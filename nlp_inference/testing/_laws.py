@@ -1,4 +1,4 @@
-"""What the laws of transforms and those of post-transforms have in common."""
+"""Checks that transforms and post-transforms share."""
 
 import json
 import pickle
@@ -13,23 +13,23 @@ Result = TypeVar("Result")
 
 _GRACE_SECONDS = 0.2
 _NOISE = 4.0
-"""How much longer than in proportion a call may take: a machine does other things too."""
+"""Factor by which a call may exceed proportional time, because other processes share the machine."""
 _REACH = 20
-"""A call is compared with one on an input of a twentieth of its length, or longer."""
+"""A call is compared with the first call on an input of at least this fraction (1/20) of its length."""
 
 
 def failed(step: object, law: str, what: str, *, on: object = None) -> CheckFailedError:
-    """The error that names the law, the input and what happened."""
-    place = "" if on is None else f", on {on!r:.300}"
-    who = step.__name__ if isinstance(step, type) else type(step).__name__
-    return CheckFailedError(f"{who} breaks the law {law!r}{place}: {what}")
+    """Return the error that names the law, the input and the failure."""
+    argument = "" if on is None else f", on {on!r:.300}"
+    name = step.__name__ if isinstance(step, type) else type(step).__name__
+    return CheckFailedError(f"{name} breaks the law {law!r}{argument}: {what}")
 
 
 def attempt(step: object, law: str, function: Callable[..., Result], *arguments: Any, on: object = None) -> Result:
-    """What the function returns; if it raises, the law is broken.
+    """Return the result of a function that must not raise.
 
     Raises:
-        CheckFailedError: it raised.
+        CheckFailedError: the function raised an error.
     """
     try:
         return function(*arguments)
@@ -38,25 +38,25 @@ def attempt(step: object, law: str, function: Callable[..., Result], *arguments:
 
 
 def check_identity(step: Any, kind: type[Registered]) -> None:
-    """The laws about what is saved: kind, name, version, specification, pickle.
+    """Check the laws of saved objects: kind, name, version, specification, pickle.
 
     Raises:
-        CheckFailedError: one is broken.
+        CheckFailedError: a law is broken.
     """
     check_name(step, kind)
     version = getattr(step, "version", None)
     if type(version) is not int or version < 1:
-        raise failed(step, "its version is a whole number from 1 on", f"its class attribute `version` is {version!r}")
+        raise failed(step, "its version is a positive integer", f"its class attribute `version` is {version!r}")
 
 
 def check_name(step: Any, kind: type[Registered]) -> None:
-    """The laws about what stands in a configuration: kind, name, specification, pickle.
+    """Check the laws of objects in a configuration: kind, name, specification, pickle.
 
     Raises:
-        CheckFailedError: one is broken.
+        CheckFailedError: a law is broken.
     """
     if not isinstance(step, kind):
-        message = f"{step!r:.200} is no {kind.__name__}; give an object, such as {kind.__name__}Name()"
+        message = f"{step!r:.200} is not a {kind.__name__}; pass an object, such as {kind.__name__}Name()"
         raise CheckFailedError(message)
     name = getattr(step, "name", None)
     if not isinstance(name, str) or not name:
@@ -73,9 +73,9 @@ def _check_round_trips(step: Registered) -> None:
     value = None if isinstance(spec, str) else json.loads(text)[step.name]
     again = attempt(step, law, type(step).from_value, value, on=spec)
     if again != step:
-        raise failed(step, law, f"it came back as {again!r}; are there settings that are no fields?", on=spec)
+        raise failed(step, law, f"it came back as {again!r}; are all settings fields?", on=spec)
     law = "it can be pickled"
-    for one in (step, again):  # what is written in code, and what a specification makes
+    for one in (step, again):
         copy = attempt(step, law, pickle.loads, attempt(step, law, pickle.dumps, one))
         if copy != one:
             raise failed(step, law, f"it came back as {copy!r}")
@@ -84,16 +84,16 @@ def _check_round_trips(step: Registered) -> None:
 def check_time(
     step: Registered, function: Callable[[Any], object], inputs: Iterable[tuple[int, Any]], *, on: str
 ) -> None:
-    """That the time of a call grows in proportion to its input.
+    """Check that the time of a call grows at most in proportion to the length of its input.
 
     Args:
         step: the transform.
-        function: applies it.
-        inputs: ever longer inputs, each with its length in characters or spans.
-        on: the inputs, for the message.
+        function: applies the transform.
+        inputs: inputs of increasing length, each with its length in characters or spans.
+        on: a description of the inputs, for the message.
 
     Raises:
-        CheckFailedError: it took longer, or failed.
+        CheckFailedError: a call took longer, or failed.
     """
     law = "its time grows with the length of the input, and no faster"
 
@@ -108,5 +108,5 @@ def check_time(
         measured.append((length, seconds))
         shorter, its_seconds = next(one for one in measured if one[0] * _REACH >= length)
         allowed = _GRACE_SECONDS + _NOISE * its_seconds * length / shorter
-        if seconds > allowed and seconds_of(argument) > allowed:  # once may be the garbage collector
+        if seconds > allowed and seconds_of(argument) > allowed:  # one slow call may be garbage collection
             raise failed(step, law, f"{its_seconds:.3f} s for {shorter}, but {seconds:.3f} s for {length}", on=on)

@@ -1,4 +1,4 @@
-"""Every law of a post-transform, checked on random annotations of texts that go wrong in practice."""
+"""Checks of all laws of a post-transform, on random annotations of difficult texts."""
 
 from collections.abc import Iterable
 
@@ -15,20 +15,20 @@ _LABELS = ("PERSON", "CITY", "DATE", "Ünïcödé")
 
 
 def check_post_transform(transform: PostTransform, *, documents: Iterable[Document] = (), seed: int = 0) -> None:
-    """Run every law of this library on a post-transform.
+    """Check all laws of post-transforms.
 
-    The laws: it is registered by its name; its version is a whole number; it survives JSON and can be pickled; it fails
-    on no prediction; what it returns is an annotation whose spans lie in the text and whose relations lie between its
-    spans; it changes nothing but the prediction, and nothing in place; the same prediction gives the same result,
-    whatever came before it; and its time grows with the number of spans, and no faster.
+    The laws: it is registered by its name; its version is an integer; it survives JSON and can be pickled; it fails on
+    no prediction; it returns an annotation whose spans are in the text and whose relations are between its spans; it
+    changes nothing except the prediction, and nothing in place; the same prediction always gives the same result; and
+    its time grows at most in proportion to the number of spans.
 
     Args:
-        transform: an object of your own class.
-        documents: more documents with predictions to check it on, such as those with your labels.
-        seed: of the random predictions, which have the labels PERSON, CITY and DATE.
+        transform: an object of the class to check.
+        documents: additional documents with predictions, such as those with your labels.
+        seed: seed of the random predictions, which have the labels PERSON, CITY and DATE.
 
     Raises:
-        CheckFailedError: a law is broken; the message names it, the document and what happened.
+        CheckFailedError: a law is broken; the message names the law, the document and the failure.
 
     Example:
         >>> from nlp_inference.transforms.post import TrimSpans
@@ -67,7 +67,7 @@ def _checked(transform: PostTransform, before: Document) -> Document:
 
 
 def _document(text: str, random: np.random.Generator, *, spans: int) -> Document:
-    """A document with a random prediction: spans may overlap, and some things have no score."""
+    """Return a document with a random prediction; spans may overlap, and some findings have no score."""
     found = tuple(_span(len(text), random) for _ in range(spans if text else 0))
     relations = tuple(
         Relation(head=position - 1, tail=position, label="knows", score=_score(random))

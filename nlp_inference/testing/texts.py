@@ -1,4 +1,4 @@
-"""Texts that go wrong in practice, fixed and drawn at random with a seed."""
+"""Texts that are difficult in practice, fixed and random with a seed."""
 
 from collections.abc import Iterator
 
@@ -34,14 +34,14 @@ FIXED_TEXTS = (
     "\ud7ff\ue000\U0010ffff",
     "aaaaaaaaaaaaaaaaaaaaaaaa!",
 )
-"""Texts that every check begins with."""
+"""Fixed texts of every check."""
 
 _HIGHEST = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
 
 
 def messy_texts(*, seed: int, count: int) -> list[str]:
-    """Texts of up to 16 pieces, from `FRAGMENTS` or of any character that UTF-8 can carry.
+    """Return random texts of up to 16 pieces, from `FRAGMENTS` or of any character that UTF-8 can encode.
 
     Example:
         >>> messy_texts(seed=7, count=2) == messy_texts(seed=7, count=2)
@@ -62,9 +62,9 @@ def _pieces(random: np.random.Generator, count: int) -> Iterator[str]:
 
 
 def growing_texts(piece: str, *, longest: int) -> Iterator[str]:
-    """One piece again and again: ever longer texts, in small steps at first, to `longest` characters.
+    """Yield repetitions of one piece with increasing length, first in small steps, up to `longest` characters.
 
-    What takes exponential time is slow in one of the small steps already, and is not called with more.
+    A function of exponential time is slow in one of the small steps, so the check stops before longer texts.
     """
     length = 16.0
     while length <= longest:

@@ -1,4 +1,4 @@
-"""Every law of a transform of text, checked on texts that go wrong in practice."""
+"""Checks of all laws of a transform, on difficult texts."""
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -17,22 +17,22 @@ _GROWING_PIECES = ("a", " ", "<", "&", "é", "\n", "Ana <b>O'Neil</b> ", "cafÃ�
 def check_transform(
     transform: Transform, *, texts: Iterable[str] = (), examples: Mapping[str, str] | None = None, seed: int = 0
 ) -> None:
-    """Run every law of this library on a transform, as scikit-learn's `check_estimator` does on an estimator.
+    """Check all laws of transforms, similar to `check_estimator` of scikit-learn.
 
-    The laws: it is registered by its name; its version is a whole number; it survives JSON and can be pickled; it fails
-    on no text; edits are in order, without overlap and inside the text; the raw text and everything else of a document
-    stay as they are; the text is the replay of the edits; what no edit touched maps to itself, and both maps keep
-    order; the same text gives the same result, whatever came before it; a second text is treated as a first one; and
-    its time grows with the length of the text, and no faster.
+    The laws: it is registered by its name; its version is an integer; it survives JSON and can be pickled; it fails on
+    no text; edits are in order, without overlap and inside the text; the raw text and the other fields of a document
+    are not changed; the text is the replay of the edits; unedited characters map to themselves, and both maps keep
+    order; the same text always gives the same result; a text pair is treated like a text; and its time grows at most in
+    proportion to the length of the text.
 
     Args:
-        transform: an object of your own class, or what `text_transform` made.
-        texts: more texts to check it on, such as some of your data.
-        examples: texts and what they must become.
-        seed: of the random texts.
+        transform: an object of the class to check, or the result of `text_transform`.
+        texts: additional texts, such as some of your data.
+        examples: texts and the expected results.
+        seed: seed of the random texts.
 
     Raises:
-        CheckFailedError: a law is broken; the message names it, the text and what happened.
+        CheckFailedError: a law is broken; the message names the law, the text and the failure.
 
     Example:
         >>> from nlp_inference.transforms import Lowercase
@@ -97,9 +97,9 @@ def _check_maps(transform: Transform, text: str, after: Document) -> None:
             origin[start:end] = [-1] * len(replacement)
     law = "what no edit touched maps to itself"
     for at, raw_at in enumerate(origin):
-        places = (aligned.to_raw(at, at + 1), aligned.to_current(raw_at, raw_at + 1)) if raw_at >= 0 else None
-        if places not in {None, ((raw_at, raw_at + 1), (at, at + 1))}:
-            raise failed(transform, law, f"character {raw_at} became {at}, but the maps say {places}", on=text)
+        mapped = (aligned.to_raw(at, at + 1), aligned.to_current(raw_at, raw_at + 1)) if raw_at >= 0 else None
+        if mapped not in {None, ((raw_at, raw_at + 1), (at, at + 1))}:
+            raise failed(transform, law, f"character {raw_at} became {at}, but the maps give {mapped}", on=text)
     law = "both maps keep order"
     for spans in (
         [aligned.to_raw(at, at + 1) for at in range(len(after.text))],
@@ -120,8 +120,8 @@ def _check_memory(transform: Transform, texts: list[str], results: list[Document
 
 
 def _check_pairs(transform: Transform, texts: list[str], results: list[Document]) -> None:
-    law = "a second text is treated as a first one"
+    law = "a text pair is treated like a text"
     for text, result in zip(texts, results, strict=True):
         pair = attempt(transform, law, transform, Document(raw_text="Q?", raw_text_pair=text), on=text)
         if pair.edits_pair != result.edits:
-            raise failed(transform, law, f"as second text it became {pair.text_pair!r:.200}", on=text)
+            raise failed(transform, law, f"as text pair it became {pair.text_pair!r:.200}", on=text)

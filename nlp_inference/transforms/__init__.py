@@ -1,4 +1,4 @@
-"""What happens to a text before the model reads it. Importing this registers every built-in transform."""
+"""Transforms of texts before the model reads them. Importing this package registers every built-in transform."""
 
 from nlp_inference.transforms import post
 from nlp_inference.transforms.base import PostTransform, Transform

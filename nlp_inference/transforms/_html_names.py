@@ -1,4 +1,4 @@
-"""Names of the elements and attributes of HTML, SVG and MathML: what tells a tag from text in angle brackets.
+"""Names of the elements and attributes of HTML, SVG and MathML, which distinguish tags from text in angle brackets.
 
 Sources: https://html.spec.whatwg.org/multipage/indices.html, https://html.spec.whatwg.org/multipage/obsolete.html,
 https://www.w3.org/TR/SVG2/eltindex.html, https://w3c.github.io/mathml-core/
@@ -71,10 +71,10 @@ BLOCKS = frozenset(_BLOCK_NAMES.split())
 HTML = BLOCKS | frozenset(_HTML_NAMES.split())
 
 SVG = frozenset(_SVG_NAMES.split())
-"""Outside of `svg` these are no elements: `<path>` and `<text>` are more often text."""
+"""Elements inside `svg` only, because elsewhere `<path>` and `<text>` are more often text."""
 
 MATHML = frozenset(_MATHML_NAMES.split())
-"""Outside of `math` these are no elements."""
+"""Elements inside `math` only."""
 
 BREAKOUT = frozenset(_BREAKOUT_NAMES.split())
 """HTML elements that end `svg` and `math`."""
@@ -86,4 +86,4 @@ INTEGRATION = {
 """Elements of `svg` and `math` that contain HTML."""
 
 ATTRIBUTES = frozenset(_ATTRIBUTE_NAMES.split())
-"""Names that say nothing about a text; the name of any other attribute is reported when it is deleted."""
+"""Attribute names without content; the name of any other attribute is reported when it is deleted."""

@@ -1,7 +1,7 @@
-r"""HTML to markup, character references and text, after the tokenizer of the HTML standard, in linear time.
+r"""Tokenization of HTML into markup, character references and text by the HTML standard, in linear time.
 
-It also follows the parts of tree construction that decide the state of the tokenizer: elements whose content is text,
-and `svg` and `math`, in which CDATA is text. Source: https://html.spec.whatwg.org/multipage/parsing.html#tokenization
+It includes the parts of tree construction that affect the state of the tokenizer: elements whose content is text, and
+`svg` and `math`, in which CDATA is text. Source: https://html.spec.whatwg.org/multipage/parsing.html#tokenization
 """
 
 import re
@@ -42,18 +42,18 @@ _ATTRIBUTE = rf"""
     )
 """
 _LOOSE = _ATTRIBUTE.replace("(?P<none>(?=>))", "(?P<open>[^>]++) | (?P<none>(?=>))")
-"""For a tag whose quote is never closed: it ends at the first `>`."""
+"""Pattern for a tag with an unclosed quote, which ends at the first `>`."""
 _AUTOLINK = r"<(?: [a-zA-Z][a-zA-Z0-9+.-]{1,31}+ : [^\s<>]*+ | [^\s<>@]++ @ [^\s<>@]++ ) >"
 """Source: https://spec.commonmark.org/0.31.2/#autolinks"""
 _CUSTOM = r"[a-z][a-z0-9._]*+(?:-[a-z0-9._]*+)++ | (?: [ovwxm] | st1 | svg | math ):[a-zA-Z][\w.-]*+"
-"""Custom elements as authors write them (`my-icon`), and the prefixes of Office documents and of XHTML."""
+"""Names of custom elements (`my-icon`), and names with the prefixes of Office documents and of XHTML."""
 _PLAIN_ATTRIBUTES = rf"""
     (?: [{_SPACE}]++ [a-zA-Z][a-zA-Z0-9:-]*+ = (?: "[^"]*+" | '[^']*+' ) )*+ [{_SPACE}]*+ /?+ >
 """
 
 
 class Attribute(NamedTuple):
-    """An attribute of a tag: where its name and its value are."""
+    """The ranges of the name and the value of an attribute."""
 
     name: Range
     value: Range
@@ -62,8 +62,8 @@ class Attribute(NamedTuple):
 class Token(NamedTuple):
     """Markup (`replacement` is None) or a character reference.
 
-    `name` is the range of a tag's name, and of nothing elsewhere; `head` is the end of a start tag, before the content
-    of script or style, which the token contains; `is_known` says whether the name is that of an element.
+    `name` is the range of a tag's name, and empty for other kinds; `head` is the end of a start tag, before the content
+    of script or style, which the token contains; `is_known` states whether the name is that of an element.
     """
 
     start: int
@@ -105,7 +105,7 @@ class _Tokenizer:
     def __init__(self, text: str) -> None:
         self._text = text
         self._last_close = text.rfind(">")
-        self._quotes_close = True  # until a tag is met whose quote swallows the rest; to try each would be quadratic
+        self._quotes_close = True  # false after a tag with an unclosed quote; trying each tag would be quadratic
         self._open: list[str] = []  # svg, math and the elements in them that contain HTML
         self._counts: Counter[str] = Counter()
 
@@ -143,7 +143,7 @@ class _Tokenizer:
         return bool(self._open) and self._open[-1] in names.INTEGRATION
 
     def _tag(self, match: "re.Match[str]") -> tuple[Token | None, int]:
-        """The tag, if it is one, and where to continue."""
+        """Return the tag, if it is one, and the position at which to continue."""
         start, position = match.span()
         name = match["tag"].lower()
         is_known = name in names.HTML or (bool(self._open) and (name in names.SVG or name in names.MATHML))
@@ -162,7 +162,7 @@ class _Tokenizer:
         return token, token.end
 
     def _end_of_tag(self, position: int) -> tuple[bool, int]:
-        """Whether attributes of a tag follow and where it ends; if not, where text continues."""
+        """Return whether the attributes of a tag follow, and the end of the tag or the position of the next text."""
         text, start = self._text, position
         plain = _compiled(_PLAIN_ATTRIBUTES).match(text, position) if self._quotes_close else None
         if plain is not None:
@@ -183,12 +183,12 @@ class _Tokenizer:
         return False, position
 
     def _is_text(self, name: str) -> bool:
-        """Whether an attribute without a value is text in angle brackets: `<b and c>`."""
-        is_usual = name.lower() in names.ATTRIBUTES and len(name) > 2  # `d` and `x` of svg never come without a value
+        """Return whether an attribute without a value is text in angle brackets: `<b and c>`."""
+        is_usual = name.lower() in names.ATTRIBUTES and len(name) > 2  # `d` and `x` of svg always have a value
         return not is_usual and "-" not in name and any(map(str.isalnum, name))
 
     def _end_of_text(self, name: str, start: int) -> int:
-        """Where the content of an element ends whose content is text: before its end tag."""
+        """Return the end of the content of an element whose content is text, which is before its end tag."""
         if name == "plaintext":
             return len(self._text)
         if name not in _RCDATA and name not in _RAWTEXT:
@@ -212,7 +212,7 @@ class _Tokenizer:
         return int(end.end()) if end else len(self._text)
 
     def _note(self, token: Token, match: "re.Match[str]") -> None:
-        """Keep track of svg, math, and of the HTML in them."""
+        """Track the nesting of svg, math, and the HTML in them."""
         name = match["tag"].lower()
         if match["close"]:
             while self._counts[name]:
@@ -240,7 +240,7 @@ def _holds_html(tag: str) -> bool:
 
 
 def _end_of_script(text: str, start: int) -> int:
-    """Where a script ends: an end tag after `<!--` and `<script>` belongs to the script.
+    """Return the end of a script; an end tag after `<!--` and `<script>` belongs to the script.
 
     Source: https://html.spec.whatwg.org/multipage/parsing.html#script-data-escaped-state
     """
@@ -249,7 +249,7 @@ def _end_of_script(text: str, start: int) -> int:
     while match := _compiled(r"<!-- | --> | <(?P<close>/?)script(?=[\t\n\f\r\x20/>])").search(text, position):
         position = match.end()
         if match[0] == "<!--":
-            is_escaped, position = True, position - 2  # `<!-->` ends at once
+            is_escaped, position = True, position - 2  # `<!-->` ends immediately
         elif match[0] == "-->":
             is_escaped = is_inner = False
         elif match["close"] and not is_inner:
@@ -260,7 +260,7 @@ def _end_of_script(text: str, start: int) -> int:
 
 
 def _is_query(text: str, token: Token, end: int) -> bool:
-    """Whether a reference without semicolon is part of a link: `?a=1&copy=2`."""
+    """Return whether a reference without semicolon is part of a link: `?a=1&copy=2`."""
     following = text[token.end : min(end, token.end + 1)]
     return text[token.end - 1] != ";" and (following == "=" or (following.isascii() and following.isalnum()))
 
@@ -274,7 +274,7 @@ def _reference(match: "re.Match[str]") -> Token | None:
 
 
 def _numeric(match: "re.Match[str]") -> str:
-    """The character of a numeric reference; a number of any length is read without computing it."""
+    """Return the character of a numeric reference without computing the number, which may have any length."""
     digits = (match["decimal"] or match["hex"]).lstrip("0") or "0"
     if len(digits) > 7:
         return "\ufffd"
@@ -283,7 +283,7 @@ def _numeric(match: "re.Match[str]") -> str:
 
 @lru_cache(maxsize=1024)
 def _longest_name(name: str) -> str:
-    """The longest known reference that `name` begins with, or nothing."""
+    """Return the longest known reference that is a prefix of `name`, or an empty string."""
     return next((name[:length] for length in range(len(name), 1, -1) if name[:length] in html5), "")
 
 
@@ -294,6 +294,6 @@ def _end_tag(name: str) -> "re.Pattern[str]":
 
 @lru_cache(maxsize=16)
 def _compiled(pattern: str) -> "re.Pattern[str]":
-    """Compile with `re`: `regex` looks for a required `>` to the end of the text at every match, in quadratic time."""
+    """Compile with `re`, because `regex` searches a required `>` to the end of the text at every match (quadratic)."""
     flags = re.IGNORECASE if "script" in pattern else 0
     return re.compile(pattern, re.VERBOSE | flags)

@@ -1,4 +1,4 @@
-"""Regular expressions from strangers: compiled with a clear error, and run with a time limit."""
+"""Untrusted regular expressions: compilation with clear errors, and execution with a time limit."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -15,7 +15,7 @@ from nlp_inference.errors import PatternTimeoutError
 MAX_PATTERN_CHARACTERS = 10_000
 MAX_COMPILED_SIZE = 1_000_000
 STEPS_A_SECOND = 20_000_000
-"""What the engine does at the very least on a slow machine; it does ten times as many on a common one."""
+"""Conservative speed of the engine on a slow machine; a common machine is ten times faster."""
 
 Found = TypeVar("Found")
 
@@ -24,7 +24,7 @@ _ATOM = rf"(?:[^\\.^$*+?{{}}\[\]|()]|\.|\\[dDsSwWnrt]|\\[\\.^$*+?{{}}\[\]|()/&;:
 TOKEN = regex.compile(
     rf"(?P<atom>{_ATOM})(?P<quantifier>[?*+]|\{{[0-9]{{1,2}}\}})?|(?P<open>\((?:\?:|\?P<\w++>)?)|(?P<close>\)(?![?*+{{]))"
 )
-"""What a simple pattern is made of, but for the bars between its alternatives."""
+"""The tokens of a simple pattern, except the bars between its alternatives."""
 _REPEATS = regex.compile(r"\{([0-9]+)")
 _MAX_ATOMS = 64
 _MAX_OPTIONAL = 4
@@ -49,18 +49,18 @@ def compile_pattern(pattern: str, *, ignore_case: bool = False) -> "regex.Patter
 
 
 def _compiled_size(pattern: str) -> int:
-    """An upper bound: `regex` writes out what must be repeated, and repetitions nest as deep as there are groups."""
+    """Return an upper bound of the compiled size: `regex` expands repetitions, which can nest as deep as groups."""
     counts = sorted((int(count) for count in _REPEATS.findall(pattern)), reverse=True)
     return len(pattern) * prod(max(1, count) for count in counts[: pattern.count("(") + 1])
 
 
 def quoted(pattern: str) -> str:
-    """Quote a pattern for a message, cut when it is long."""
+    """Quote a pattern for a message, shortened if it is long."""
     return shorten(repr(pattern), width=_SHOWN_CHARACTERS)
 
 
 class StepBound(NamedTuple):
-    """On a text of n characters, the search takes at most `factor * n ** degree` steps."""
+    """The bound `factor * n ** degree` of the steps of a search in a text of n characters."""
 
     factor: int
     degree: int
@@ -68,12 +68,12 @@ class StepBound(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def step_bound(pattern: str) -> StepBound | None:
-    """Bound the work that `pattern` can cause, if it is simple enough to tell.
+    """Return a bound of the steps of `pattern` if it is simple, or `None`.
 
-    Simple means: alternatives of literals, escapes and character classes, each of them possibly `?`, `*`, `+` or `{n}`;
-    groups only as brackets, neither repeated nor with alternatives inside; no anchors, no look-around; and no
-    alternative that can match nothing. Every unbounded item but the last of its alternative may be tried at every
-    length, so it raises the degree by one; behind the last nothing can fail, so what it scans is consumed.
+    A simple pattern has alternatives of literals, escapes and character classes, each optionally with `?`, `*`, `+` or
+    `{n}`; groups that are neither repeated nor contain alternatives; no anchors and no look-around; and no alternative
+    that can match the empty string. Every unbounded item except the last of its alternative may be tried at every
+    length and increases the degree by one. Nothing can fail after the last item, so the text that it scans is consumed.
 
     Example:
         >>> [step_bound(pattern) for pattern in (r"https?://\\S+", "<[^>]+>", "(a+)+b")]
@@ -81,7 +81,7 @@ def step_bound(pattern: str) -> StepBound | None:
     """
     position = atoms = optional = depth = 0
     degree = 1
-    unbounded = width = 0  # of the present alternative
+    unbounded = width = 0  # of the current alternative
     while position < len(pattern):
         if pattern[position] == "|" and not depth and width:
             position, unbounded, width = position + 1, 0, 0
@@ -107,10 +107,10 @@ def step_bound(pattern: str) -> StepBound | None:
 
 @lru_cache(maxsize=1024)
 def clock_free_characters(pattern: str, timeout: float) -> int:
-    """The longest text on which `pattern` provably ends within `timeout` seconds; 0 if nothing is known.
+    """Return the length up to which `pattern` provably ends within `timeout` seconds; 0 if there is no bound.
 
-    Up to there it runs without a limit: the engine looks at the clock at almost every step, which makes a common
-    pattern four times slower.
+    Up to this length it runs without a limit, because the engine reads the clock at almost every step, which makes a
+    common pattern four times slower.
     """
     bound = step_bound(pattern)
     return int((timeout * STEPS_A_SECOND / bound.factor) ** (1 / bound.degree)) if bound else 0
@@ -131,12 +131,12 @@ def run_limited(search: Callable[..., Found], pattern: str, text: str, *, timeou
 
 
 def search_within(search: Callable[..., Found], text: str, *, timeout: float) -> Found:
-    """Call `search(text, timeout=...)`, so that other threads do not use up its time.
+    """Call `search(text, timeout=...)` so that other threads do not use up its time.
 
-    The engine looks at C's `clock()`: the processor time of all threads of the process together, such as those that
-    run a model meanwhile, or, on Windows, the time on the wall. Source: https://en.cppreference.com/w/c/chrono/clock;
-    https://github.com/mrabarnett/mrab-regex/issues/321. If this thread had less than half of what was spent, the search
-    is given as much more as the others took, once: in all it ends within a few times `timeout` for every processor.
+    The engine uses `clock()` of C, which measures the CPU time of all threads of the process, such as those that run a
+    model, or, on Windows, wall-clock time. Source: https://en.cppreference.com/w/c/chrono/clock;
+    https://github.com/mrabarnett/mrab-regex/issues/321. If this thread used less than half of the time, the search runs
+    once more with the time of the other threads added; in total it ends within a few times `timeout` per CPU.
 
     Raises:
         TimeoutError: the search took more than `timeout` seconds.
@@ -152,8 +152,8 @@ def search_within(search: Callable[..., Found], text: str, *, timeout: float) ->
 
 
 def timeout_error(pattern: str, text: str, timeout: float) -> PatternTimeoutError:
-    """Say which pattern ran too long, on how much text, and how to mend it."""
+    """Return an error that names the pattern, the length of the text, and the fix."""
     return PatternTimeoutError(
         f"pattern {quoted(pattern)} ran longer than {timeout:g} s on a text of {len(text)} characters; make it "
-        "unable to backtrack (possessive quantifiers such as 'a++', no nested repeats), or raise its 'timeout'"
+        "unable to backtrack (possessive quantifiers such as 'a++', no nested repeats), or increase its 'timeout'"
     )

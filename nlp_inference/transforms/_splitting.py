@@ -1,9 +1,9 @@
-r"""Matches found by splitting a text, which is several times faster than asking every match object for its span.
+r"""Matching by splitting a text, which is several times faster than reading the span of every match object.
 
-The `regex` module says what a pattern means. A simple pattern (see `step_bound`) is also written in a form that means
-the same to the standard library's `re`, which is about twice as fast: without capturing groups, and with white space
-spelled out, because `re` counts U+001C to U+001F to `\s`. Word characters and digits depend on the version of Unicode
-that an engine was built with, so patterns with `\w` or `\d` are left to `regex`.
+The `regex` module defines the meaning of a pattern. A simple pattern (see `step_bound`) is also converted to an
+equivalent form for `re` of the standard library, which is about twice as fast: without capturing groups, and with
+explicit white space, because `\s` of `re` includes U+001C to U+001F. Word characters and digits depend on the Unicode
+version of an engine, so patterns with `\w` or `\d` always use `regex`.
 """
 
 import re
@@ -17,24 +17,24 @@ from nlp_inference.transforms._patterns import TOKEN, compile_pattern, step_boun
 Split = Callable[..., list[str]]
 
 WHITE_SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-r"""What `\s` is to `regex`: the property White_Space of the Unicode Character Database (PropList.txt)."""
+r"""The characters of `\s` in `regex`: the property White_Space of the Unicode Character Database (PropList.txt)."""
 
 _ESCAPE = regex.compile(r"\\.")
 
 
 class Splitters(NamedTuple):
-    """Two ways to split a text into what a pattern does not match and what it matches, in turn."""
+    """Two functions that split a text into alternating unmatched and matched pieces."""
 
     limited: Split
-    """Takes a `timeout`."""
+    """The function with a `timeout`."""
     unlimited: Split
-    """For texts on which the pattern provably ends in time."""
+    """The function for texts on which the pattern provably ends in time."""
 
 
 def make_splitters(pattern: str, *, replacement: str, ignore_case: bool) -> Splitters | None:
-    """Return what splits by `pattern`, or None where splitting cannot give its matches.
+    """Return the functions that split by `pattern`, or `None` if splitting cannot give its matches.
 
-    Matches that are the `replacement` already may be left out.
+    Matches that are equal to the `replacement` may be skipped.
 
     Raises:
         ValueError: the pattern is not a regular expression.
@@ -55,10 +55,10 @@ def make_splitters(pattern: str, *, replacement: str, ignore_case: bool) -> Spli
 
 
 def _one_group(pattern: str, *, replacement: str, rewrite: Callable[["regex.Match[str]"], str]) -> str:
-    """A simple pattern as the only group, so that splitting gives the matches too, with each token rewritten.
+    """Return a simple pattern as the only group, so that splitting also gives the matches, with rewritten tokens.
 
-    Where a run of one class becomes one character, as white space becomes a space, the runs that are that character
-    already do not even match. A pattern that starts with a class, not with a repeat, is searched for faster.
+    If a run of one class becomes one character, as white space becomes a space, runs that are already this character
+    do not match. The search is faster for a pattern that starts with a class rather than with a repetition.
     """
     token = TOKEN.fullmatch(pattern)
     if token is None or token["quantifier"] != "+":

@@ -1,4 +1,4 @@
-"""What a transform is: a proposal of edits to a text. Applying them and keeping the alignment is done here, once."""
+"""Base classes of transforms. A transform proposes edits; the base class applies them and records the alignment."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -14,8 +14,8 @@ from nlp_inference.transforms.diff import diff_edits
 class Transform(Registered, ABC):
     """A change to the text before the model reads it.
 
-    Subclasses are pydantic models: their fields are their settings, saved with the processor. They implement
-    `propose`, and do no offset arithmetic.
+    Subclasses are pydantic models whose fields are the settings that are saved with the processor. They implement
+    `propose`, and need no offset arithmetic.
 
     Example:
         >>> class Shout(Transform):
@@ -28,34 +28,34 @@ class Transform(Registered, ABC):
 
     kind = "transform"
     version: ClassVar[int] = 1
-    """Raise it whenever the same settings begin to change a text differently."""
+    """Increase it whenever the same settings change a text differently than before."""
 
     rewrites_only: ClassVar[bool] = False
-    """Whether the transform never removes letters or digits without writing their equivalent, as lower-casing does.
-    Then nothing that it changes is reported as deleted."""
+    """Whether the transform only replaces letters and digits by equivalents, as lowercasing does. None of its changes
+    is then reported as deleted."""
 
     @abstractmethod
     def propose(self, text: str) -> Iterable[Edit] | str:
-        """Return edits of `text`, in order and without overlap, or the new text, whose edits are found by a diff."""
+        """Return edits of `text`, in order and without overlap, or the new text, whose edits a diff derives."""
 
     def find_deleted(self, text: str, edits: Sequence[Edit]) -> Iterable[Range]:
         """Return the ranges of `text` with content (letters or digits) that the model cannot see after `edits`.
 
-        They are reported in `Coverage.deleted`, and `redact` does not let them pass. It is called only if the edits
-        removed a letter or a digit, and only for predictions. The default is `find_lost` of
-        `nlp_inference.document.deletions`; override it where the transform knows better.
+        They are reported in `Coverage.deleted`, and masked by `redact`. This method is called only for predictions, and
+        only if the edits removed a letter or a digit. The default is `find_lost` of
+        `nlp_inference.document.deletions`; override it if the transform has exact information.
 
         Args:
             text: the text before the transform.
-            edits: those of this transform on it.
+            edits: the edits of this transform.
         """
         return find_lost(text, edits)
 
     def apply(self, aligned: AlignedText) -> AlignedText:
-        """Change `aligned` and record how.
+        """Apply the transform to `aligned` and record the edits.
 
         Raises:
-            InvalidEditError: the proposed edits are out of order, overlap, or reach outside the text.
+            InvalidEditError: the proposed edits are out of order, overlap, or extend beyond the text.
             TooLargeError: the text would become too long; see `nlp_inference.document.limits`.
         """
         proposal = self.propose(aligned.current)
@@ -66,12 +66,12 @@ class Transform(Registered, ABC):
         return aligned.edit(self.name, self.version, proposal, find_deleted=find_deleted)
 
     def __call__(self, document: Document) -> Document:
-        """Change the text of `document`, and its second text if there is one."""
+        """Change the text of `document`, and its text pair if there is one."""
         return self.apply_all((self,), document)
 
     @classmethod
     def apply_all(cls, steps: Sequence[Self], document: Document) -> Document:
-        """Change the text of `document`, and its second text if there is one, by each step in turn."""
+        """Apply each step to the text of `document`, and to its text pair if there is one."""
         aligned = document.aligned
         for step in steps:
             aligned = step.apply(aligned)
@@ -86,15 +86,15 @@ class Transform(Registered, ABC):
 
 
 class PostTransform(Registered, ABC):
-    """A change to what the model predicted, in raw coordinates."""
+    """A change to the prediction of the model, in raw coordinates."""
 
     kind = "post-transform"
     version: ClassVar[int] = 1
-    """Raise it whenever the same settings begin to change a prediction differently."""
+    """Increase it whenever the same settings change a prediction differently than before."""
 
     @abstractmethod
     def revise(self, annotation: Annotation, document: Document) -> Annotation:
-        """Return the prediction `annotation` of `document` as it should be."""
+        """Return the revised prediction `annotation` of `document`."""
 
     def __call__(self, document: Document) -> Document:
         """Change the prediction of `document`, if it has one."""
@@ -105,7 +105,7 @@ class PostTransform(Registered, ABC):
 
     @classmethod
     def apply_all(cls, steps: Sequence[Self], document: Document) -> Document:
-        """Change the prediction of `document`, if it has one, by each step in turn."""
+        """Apply each step to the prediction of `document`, if it has one."""
         for step in steps:
             document = step(document)
         return document

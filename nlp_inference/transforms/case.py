@@ -1,4 +1,4 @@
-"""Upper and lower case."""
+"""Case conversion."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,7 +8,7 @@ from nlp_inference.transforms.diff import character_edits
 
 
 class Lowercase(Transform):
-    """Lower-case as `str.lower` does, final sigma and the dot of `İ` included.
+    """Convert to lowercase as `str.lower` does, including final sigma and the dot of `İ`.
 
     Example:
         >>> from nlp_inference.document import Document
@@ -25,7 +25,7 @@ class Lowercase(Transform):
 
 
 class Casefold(Transform):
-    """Fold case as `str.casefold` does, for comparison without regard to case: `ß` becomes `ss`.
+    """Fold case as `str.casefold` does, for case-insensitive comparison: `ß` becomes `ss`.
 
     Example:
         >>> from nlp_inference.document import Document
@@ -42,7 +42,7 @@ class Casefold(Transform):
 
 
 def _edits_by_character(text: str, change: Callable[[str], str]) -> Iterable[Edit]:
-    """Edits that make `change(text)` of `text`, where `change` gives each character the size that it gives it alone."""
+    """Return the edits from `text` to `change(text)`; `change` must give each character the same size as alone."""
     changed = change(text)
     if len(changed) == len(text):
         return character_edits(text, changed)

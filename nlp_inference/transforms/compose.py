@@ -1,4 +1,4 @@
-"""Transforms one after the other."""
+"""Composition of transforms."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
@@ -15,12 +15,12 @@ class Compose(Generic[Step]):
     """A sequence of transforms, applied in order.
 
     Args:
-        specs: transforms, or their specifications as YAML and JSON hold them.
-        kind: `Transform` for what happens before the model, `PostTransform` for what happens after it.
+        specs: transforms, or their specifications from YAML or JSON.
+        kind: `Transform` for steps before the model, `PostTransform` for steps after it.
 
     Raises:
         UnknownTypeError: a specification names a transform that is not registered.
-        InvalidSpecError: a specification does not fit its transform.
+        InvalidSpecError: a specification is invalid for its transform.
 
     Example:
         >>> clean = Compose(["strip_html", "collapse_whitespace"])
@@ -57,5 +57,5 @@ class Compose(Generic[Step]):
         return f"Compose({self.to_spec()!r})"
 
     def to_spec(self) -> list[str | dict[str, Any]]:
-        """The shortest specifications of all steps."""
+        """Return the shortest specifications of all steps."""
         return [step.to_spec() for step in self.steps]

@@ -1,4 +1,4 @@
-"""Characters that nobody sees."""
+"""Removal of invisible characters."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -9,11 +9,11 @@ from nlp_inference.document.aligned_text import Edit, make_edit
 from nlp_inference.transforms.base import Transform
 
 _INVISIBLE = (
-    r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F"  # C0 and C1 controls but tab, line feed and carriage return
+    r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F"  # C0 and C1 controls except tab, line feed and carriage return
     r"\u00AD\u061C\u180E"  # soft hyphen, Arabic letter mark, Mongolian vowel separator
     r"\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F"  # zero-width space, bidirectional marks, word joiner, operators
     r"\uFEFF\uFFF9-\uFFFB"  # byte order mark, interlinear annotation
-    r"\U000E0000-\U000E007F"  # tags, which can hide a whole message
+    r"\U000E0000-\U000E007F"  # tags, which can hide a message
 )
 _JOINERS = r"\u200C\u200D"
 _NEEDS_JOINERS = (
@@ -27,14 +27,14 @@ _KEPT = (
 
 
 class RemoveControl(Transform):
-    """Remove what nobody sees: controls, zero-width spaces, byte order and bidirectional marks, soft hyphens, tags.
+    """Remove invisible characters: controls, zero-width spaces, byte order and bidirectional marks, soft hyphens, tags.
 
-    Tab, line feed and carriage return stay; so do variation selectors, and the tags of a regional flag emoji.
+    Tab, line feed, carriage return, variation selectors and the tags of a regional flag emoji are kept.
 
     Args:
-        keep_joiners: keep a zero-width joiner (U+200D) or non-joiner (U+200C) where it means something: between the
-            parts of an emoji, and after a letter of a script that is written with them (Arabic, Devanagari and others;
-            not Latin, Greek, Cyrillic, Chinese, Japanese, Korean). All others are removed.
+        keep_joiners: whether to keep a zero-width joiner (U+200D) or non-joiner (U+200C) that has a meaning: between
+            the parts of an emoji, and after a letter of a script that uses them (Arabic, Devanagari and others; not
+            Latin, Greek, Cyrillic, Chinese, Japanese, Korean). All others are removed.
 
     Example:
         >>> from nlp_inference.document import Document

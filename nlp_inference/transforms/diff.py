@@ -1,4 +1,4 @@
-"""The edits between two texts, for transforms that only know how to make a new text."""
+"""Diff of two texts, for transforms that return a new text."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -14,33 +14,33 @@ from nlp_inference.document.deletions import MAX_UNIT
 from nlp_inference.document.mojibake import split_repair
 
 LEVENSHTEIN_CELLS = 4_000_000
-"""Gaps of up to this many character pairs are compared character by character: some milliseconds each."""
+"""Gaps of up to this many character pairs are compared character by character, in some milliseconds each."""
 
 FEW_CHANGES = 512
-"""Longer gaps are compared too if so many single-character changes, or fewer, lead from one text to the other."""
+"""Longer gaps are also compared if at most this many single-character changes lead from one text to the other."""
 
 WINDOW = 2048
-"""Characters of each text that are compared at once in a gap that is still too long."""
+"""Number of characters of each text that are compared at once in a gap that is still too long."""
 
 _USED = WINDOW * 3 // 4
 _SAME_COUNT = 0.8
 
 _TOKENS = (regex.compile(r"[^\n]*+\n|[^\n]++"), regex.compile(r"\w++|\W++"))
-"""Lines, then words: what two long texts are cut into to find where they agree."""
+"""Patterns of lines and words, by which two long texts are aligned."""
 
 Gap = tuple[int, int, int, int]
 """Start and end in the text before, start and end in the text after."""
 
 
 def diff_edits(before: str, after: str) -> Iterator[Edit]:
-    """Find edits that turn `before` into `after`, one for each stretch that differs.
+    """Find edits that turn `before` into `after`, one for each range that differs.
 
-    Short texts get a shortest edit script. Long ones are first anchored at the lines, then the words, that are unique
-    in both and in the same order (patience diff). What is still too long is anchored at the characters that the changes
-    leave alone (those that occur about equally often in both texts), compared window by window. So changes that are
-    local are found at any length, and repairs of mojibake character by character. Only where two texts hardly agree
-    within a window, the rest becomes one wide edit: a position inside it maps to all of it, and `Coverage.imprecise`
-    reports it. Time and memory grow linearly with the length of the texts.
+    Short texts get a shortest edit script. Long texts are first anchored at lines, then at words, that are unique in
+    both and in the same order (patience diff). Gaps that are still too long are anchored at unchanged characters (those
+    that occur about equally often in both texts), compared window by window. Local changes are therefore found at any
+    length, and repairs of mojibake character by character. Only if two texts hardly agree within a window, the rest
+    becomes one wide edit: a position inside it maps to the entire edit, and `Coverage.imprecise` reports it. Time and
+    memory grow linearly with the length of the texts.
 
     Example:
         >>> list(diff_edits("Helo,  world", "Hello, world"))
@@ -53,7 +53,7 @@ def diff_edits(before: str, after: str) -> Iterator[Edit]:
 
 
 def character_edits(before: str, after: str) -> Iterable[Edit]:
-    """The edits between two texts of the same length that differ character by character: each replaces one.
+    """Return the edits between two texts of the same length, each of which replaces one character.
 
     Example:
         >>> list(character_edits("ABc", "abc"))
@@ -75,11 +75,11 @@ def _differences(before: str, after: str) -> Iterator[Gap]:
 
 
 def _long(before: str, after: str, gap: Gap) -> Iterator[Gap]:
-    """The differences in a gap that is too long to be compared at once."""
+    """Yield the differences in a gap that is too long to be compared at once."""
     start, end, after_start, after_end = gap
     left, right = before[start:end], after[after_start:after_end]
     if len(left) == len(right) and len(set(zip(left, right, strict=True))) == len(set(left)):
-        for at in compress(count(), map(ne, left, right)):  # each character has one replacement, as in lower-casing
+        for at in compress(count(), map(ne, left, right)):  # each character has one replacement, as in lowercasing
             yield start + at, start + at + 1, after_start + at, after_start + at + 1
         return
     for offset, after_offset in _kept_characters(left, right):
@@ -96,7 +96,7 @@ def _between(before: str, after: str, gap: Gap) -> Iterable[Gap]:
 
 
 def _kept_characters(left: str, right: str) -> Iterator[tuple[int, int]]:
-    """Positions of equal characters in both texts, in order, of those characters that the changes leave alone."""
+    """Yield the positions in both texts of equal characters that the changes do not affect, in order."""
     counts, other_counts = Counter(left), Counter(right)
     kept = {
         character
@@ -115,9 +115,9 @@ def _kept_characters(left: str, right: str) -> Iterator[tuple[int, int]]:
 
 
 def _window_matches(left: str, right: str) -> Iterator[tuple[int, int]]:
-    """Positions of equal characters of two similar texts, compared window by window.
+    """Yield the positions of equal characters of two similar texts, which are compared window by window.
 
-    Of each window only the first part is used, as its end is cut off at different places in the two texts.
+    Only the first part of each window is used, because its end is at different positions in the two texts.
     """
     start = other_start = 0
     while start < len(left) and other_start < len(right):
@@ -151,7 +151,7 @@ def _differs_little(before: str, after: str, gap: Gap) -> bool:
 
 
 def _trimmed(before: str, after: str, gap: Gap) -> Gap:
-    """The gap without what both texts begin and end with."""
+    """Return the gap without the common prefix and suffix of both texts."""
     start, end, after_start, after_end = gap
     left, right = before[start:end], after[after_start:after_end]
     prefix = _agreement(left, right)
@@ -161,7 +161,7 @@ def _trimmed(before: str, after: str, gap: Gap) -> Gap:
 
 
 def _agreement(left: str, right: str) -> int:
-    """How many characters both begin with."""
+    """Return the length of the common prefix."""
     return next(compress(count(), map(ne, left, right)), min(len(left), len(right)))
 
 
@@ -180,7 +180,7 @@ def _levenshtein(before: str, after: str, gap: Gap) -> Iterator[Gap]:
 
 
 def _anchored(before: str, after: str, gap: Gap, tokens: "regex.Pattern[str]") -> Iterator[Gap]:
-    """Cut a gap that is too large at the tokens that occur once in each text, in the same order."""
+    """Split a gap that is too large at the tokens that occur once in each text, in the same order."""
     gap = _trimmed(before, after, gap)
     if _is_small(gap):
         yield gap
@@ -207,7 +207,7 @@ def _unique(tokens: "regex.Pattern[str]", text: str, start: int, end: int) -> di
 
 
 def _longest_increasing(pairs: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """The longest selection of pairs, given in the order of the first text, that is in order in the second too."""
+    """Return the longest subsequence of pairs in the order of the first text that is also ordered in the second."""
     ends: list[int] = []
     last: list[int] = []
     previous: list[int] = []

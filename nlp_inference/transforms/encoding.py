@@ -1,4 +1,4 @@
-"""Repair text that was decoded with the wrong encoding."""
+"""Repair of text that was decoded with the wrong encoding."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class FixEncoding(Transform):
-    """Repair mojibake (`cafÃ©` becomes `café`) with ftfy, and nothing else: quotes, line ends and forms stay.
+    """Repair mojibake (`cafÃ©` becomes `café`) with ftfy, without changing quotes, line ends or Unicode forms.
 
-    C1 control characters are read as Windows-1252, as HTML5 does. Each line is repaired by itself, as ftfy does.
-    There is an edit for each character that was repaired, whatever the length of the line.
+    C1 control characters are read as Windows-1252, as in HTML5. Each line is repaired separately, as in ftfy. There is
+    one edit for each repaired character, for lines of any length.
 
     Args:
-        restore_byte_a0: take a space for the no-break space that it was, where that makes the rest decodable.
-        replace_lossy_sequences: repair around bytes that were lost (`�`, `?`), writing `�` for them.
-        decode_inconsistent_utf8: repair UTF-8 sequences inside a text that is not mojibake as a whole.
+        restore_byte_a0: treat a space as the original no-break space if that makes the rest decodable.
+        replace_lossy_sequences: repair around lost bytes (`�`, `?`), which become `�`.
+        decode_inconsistent_utf8: repair UTF-8 sequences inside a text that is not entirely mojibake.
 
     Source: https://ftfy.readthedocs.io/en/latest/config.html
 
@@ -79,6 +79,6 @@ class FixEncoding(Transform):
 
 
 def _repairs(line: str, fixed: str) -> Iterable[Edit]:
-    """The repair of each character, where the encodings say which characters it was; else what a diff finds."""
+    """Return one edit per repaired character if its wrong form is known, otherwise the edits of a diff."""
     by_character = split_repair(line, 0, len(line), fixed)
     return diff_edits(line, fixed) if by_character is None else by_character

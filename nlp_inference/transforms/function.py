@@ -1,4 +1,4 @@
-"""A plain `str -> str` function as an aligned transform."""
+"""Transforms from plain `str -> str` functions."""
 
 import sys
 from collections.abc import Callable
@@ -16,15 +16,15 @@ _NOT_FOUND = "{0}.{1}, the transform {2!r}, cannot be pickled: {3}; define it at
 
 
 class FunctionTransform(Transform):
-    """Base of the transforms that `text_transform` makes. Call one on a Document, or on a text as before."""
+    """Base of the transforms that `text_transform` creates, which can be called with a Document or with a text."""
 
     function: ClassVar[Callable[[str], str]]
 
     def propose(self, text: str) -> str:
-        """Return what the function makes of `text`.
+        """Return the result of the function for `text`.
 
         Raises:
-            InvalidEditError: the function returned something that is not a text.
+            InvalidEditError: the function returned an object that is not a text.
         """
         changed = type(self).function(text)
         if not isinstance(changed, str):
@@ -40,10 +40,10 @@ class FunctionTransform(Transform):
         return self.propose(document) if isinstance(document, str) else super().__call__(document)
 
     def __reduce__(self) -> tuple[Callable[[str, str, str], "FunctionTransform"], tuple[str, str, str]]:
-        """Pickle where its function is defined: the module holds the transform in the place of the class.
+        """Pickle the location of the function, because the module contains the transform under the name of its class.
 
         Raises:
-            PicklingError: the module does not hold it, so that another process could not find it.
+            PicklingError: the module does not contain the transform, so another process could not find it.
         """
         made = type(self)
         where = made.__module__, made.__qualname__, made.name
@@ -54,20 +54,20 @@ class FunctionTransform(Transform):
         except (ImportError, AttributeError, TypeError) as error:
             raise PicklingError(_NOT_FOUND.format(*where, error)) from error
         if found is not made:
-            raise PicklingError(_NOT_FOUND.format(*where, "another transform stands there"))
+            raise PicklingError(_NOT_FOUND.format(*where, "another transform has this name"))
         return _from_module, where
 
 
 def _from_module(module: str, qualname: str, name: str) -> FunctionTransform:
-    """The transform that a module defines, in this process; called when one is unpickled."""
+    """Return the transform that a module defines; called on unpickling."""
     if module.startswith("transformers_modules.") and module not in sys.modules:
         from transformers.dynamic_module_utils import init_hf_modules
 
-        init_hf_modules()  # code that came with a trusted model lies in a folder that transformers alone knows
+        init_hf_modules()  # transformers adds the folder of custom model code to the import path
     try:
         found = attrgetter(qualname)(import_module(module))
     except (ImportError, AttributeError):
-        registered = Transform.find(name)  # a file of the user's, which another module of this process has read
+        registered = Transform.find(name)  # a user's file that was loaded under another module name
         if registered is None or registered.__qualname__ != qualname:
             raise
         found = registered()
@@ -77,17 +77,17 @@ def _from_module(module: str, qualname: str, name: str) -> FunctionTransform:
 
 
 def text_transform(*, name: str, version: int = 1) -> Callable[[Callable[[str], str]], FunctionTransform]:
-    """Turn a `str -> str` function into a registered transform; its edits are found by a diff.
+    """Convert a `str -> str` function to a registered transform, whose edits are derived by a diff.
 
-    The function must be pure: the same text gives the same result. Whoever loads a processor that was saved with it
-    must first import the module that defines it.
+    The function must be deterministic: the same text gives the same result. Import the module that defines it before
+    loading a processor that was saved with it.
 
     Args:
-        name: the name it is saved under.
-        version: raise it whenever the function begins to change a text differently.
+        name: the name under which the transform is saved.
+        version: increase it whenever the function changes a text differently than before.
 
     Raises:
-        InvalidSpecError: the name belongs to another transform.
+        InvalidSpecError: the name is registered by another transform.
 
     Example:
         >>> @text_transform(name="drop_hashes")

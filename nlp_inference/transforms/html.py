@@ -1,4 +1,4 @@
-"""HTML: tags go, entities become characters, the text stays."""
+"""Conversion of HTML to text: tags are removed, and entities become characters."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from nlp_inference.transforms._html_tokens import Token, find_attributes, find_r
 from nlp_inference.transforms.base import Transform
 
 _BARE_TAGS = r"(?: </?[a-zA-Z][a-zA-Z0-9]*+[\t\n\f\r\x20/]*+> [\t\n\f\r\x20]*+ )*+"
-"""Tags of known elements without attributes: nothing in them is content."""
+"""Tags of known elements without attributes, which have no content."""
 
 _DOCTYPE = r"""
     <!doctype (?: \s+html )? (?: \s+(?:public|system) )? (?: \s* (["'])-//(?:W3C|IETF)//DTD\ [^"']*\1 )?
@@ -24,7 +24,7 @@ _DOCTYPE = r"""
 _DELIMITERS = "<>!?/-[] \t\n\r\f"
 
 _NONE, _WORD, _LINE = range(3)
-"""What keeps the text on both sides of removed markup apart: nothing, a space, or the separator."""
+"""The replacement of removed markup between texts: nothing, a space, or the separator."""
 
 AttributeName = Annotated[str, Field(pattern="^[a-z][a-z0-9:_-]*$")]
 
@@ -39,29 +39,30 @@ class _Piece(NamedTuple):
 
 
 class StripHtml(Transform):
-    """Remove HTML markup with a tokenizer after the HTML standard, in linear time for any input.
+    """Remove HTML markup with a tokenizer that follows the HTML standard, in linear time for any input.
 
     Tags, comments, declarations, and script and style with their content are removed. Character references become the
-    characters that `html.unescape` says, with or without semicolon. The content of title and textarea is text with
-    references; that of xmp, iframe, noembed, noframes, of everything after plaintext, and of CDATA in svg and math is
-    text as it is. An unclosed comment, script or style reaches to the end, as in a browser.
+    characters of `html.unescape`, with or without semicolon. The content of title and textarea is text with references;
+    that of xmp, iframe, noembed, noframes, everything after plaintext, and CDATA in svg and math is literal text. An
+    unclosed comment, script or style extends to the end, as in a browser.
 
-    Text in angle brackets stays. Unlike in a browser, a tag is removed only if all of this holds:
+    Text in angle brackets is kept. Unlike in a browser, a tag is removed only if all of these conditions are true:
 
-    - It is closed by `>` (`a <b and c` stays).
-    - Its name is that of an HTML element (in svg and math also of theirs), has a hyphen and no capital (`my-icon`), or
-      has a prefix of Office documents (`o:p`). So `<oliver@example.com>`, `<https://example.com>` and
-      `<Oliver Bennett>` stay, and so does `<Mark>`, which is a name more often than the element.
-    - Every attribute without a value has a name that HTML knows, or a hyphen (`<b and c>` stays).
+    - It is closed by `>` (`a <b and c` is kept).
+    - Its name is that of an HTML element (in svg and math also one of theirs), has a hyphen and no capital (`my-icon`),
+      or has a prefix of Office documents (`o:p`). So `<oliver@example.com>`, `<https://example.com>` and
+      `<Oliver Bennett>` are kept, and so is `<Mark>`, which is a name more often than the element.
+    - Every attribute without a value has a name of HTML, or a hyphen (`<b and c>` is kept).
 
-    What is removed and contains letters or digits is reported as deleted (`Coverage.deleted`): attribute values,
-    comments, script, style, processing instructions, and names that HTML does not know. The names of elements and
-    attributes that HTML knows are not reported.
+    Removed text with letters or digits is reported as deleted (`Coverage.deleted`): attribute values, comments, script,
+    style, processing instructions, and names that are unknown in HTML. The names of HTML elements and attributes are
+    not reported.
 
     Args:
-        separator: replaces the tags that begin and end blocks or lines (p, div, li, td, br, ...) so that words do not
-            run together; once for tags that touch, and not at the ends of the text. All other tags leave nothing.
-        keep_attributes: names of attributes whose values stay as text, each between spaces, such as
+        separator: replacement of the tags that begin and end blocks or lines (p, div, li, td, br, ...), so that words
+            do not run together; used once for adjacent tags, and not at the ends of the text. All other tags are
+            replaced by nothing.
+        keep_attributes: names of attributes whose values are kept as text, each between spaces, such as
             `("alt", "title", "href")` for alternative texts, titles and link targets.
 
     Source: https://html.spec.whatwg.org/multipage/parsing.html#tokenization
@@ -82,7 +83,7 @@ class StripHtml(Transform):
     keep_attributes: tuple[AttributeName, ...] = ()
 
     def propose(self, text: str) -> Iterator[Edit]:
-        """Return one edit for all markup that touches, and one for every character reference."""
+        """Return one edit for each run of adjacent markup, and one for every character reference."""
         start = end = gap = 0
         for piece in self._pieces(text):
             if piece.replacement is None and piece.start == end and start < end:
@@ -122,7 +123,7 @@ class StripHtml(Transform):
             yield _Piece(position, token.end, gap=_LINE if token.is_block else _WORD if kept else _NONE)
 
     def _kept(self, text: str, token: Token) -> list[Range]:
-        """Where the attribute values of a start tag are that stay as text."""
+        """Return the ranges of the attribute values of a start tag that are kept as text."""
         if not self.keep_attributes or token.kind != "tag" or text[token.start + 1] == "/":
             return []
         found = [one for one in find_attributes(text, token) if text[slice(*one.name)].lower() in self.keep_attributes]
@@ -136,7 +137,7 @@ class StripHtml(Transform):
 
 
 def _content(text: str, token: Token) -> Iterator[Range]:
-    """The parts of a piece of markup that may be content."""
+    """Yield the parts of markup that may be content."""
     if token.kind == "tag":
         if not token.is_known:
             yield token.name

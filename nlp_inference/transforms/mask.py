@@ -1,4 +1,4 @@
-"""Put tokens in place of what should not, or need not, be read."""
+"""Replacement of addresses, names and numbers by tokens."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -24,10 +24,10 @@ _PATTERNS: dict[Kind, str] = {
 class Mask(Transform):
     """Replace web addresses, e-mail addresses, user names and numbers by tokens, in one pass.
 
-    What was replaced is reported as deleted (`Coverage.deleted`), so that `redact` masks it.
+    The replaced text is reported as deleted (`Coverage.deleted`), so that `redact` masks it.
 
     Args:
-        kinds: what to replace; where two fit, the first of url, email, user, number.
+        kinds: the kinds to replace; if two match, the first of url, email, user, number.
         url, email, user, number: the tokens.
 
     Example:
@@ -53,7 +53,7 @@ class Mask(Transform):
             yield make_edit((*match.span(), tokens[str(match.lastgroup)]))
 
     def find_deleted(self, text: str, edits: Sequence[Edit]) -> Iterable[Range]:
-        """Return what was replaced by a token: the model sees the token only."""
+        """Return the replaced ranges, because the model sees only the token."""
         return find_replaced(text, edits)
 
 

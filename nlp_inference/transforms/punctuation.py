@@ -1,4 +1,4 @@
-"""One form for the punctuation that typographers have many forms of."""
+"""Normalization of typographic punctuation."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -25,7 +25,7 @@ class NormalizePunctuation(Transform):
     | `ellipsis` | … ‥ | ... .. |
     | `spaces` | no-break, en, em, thin, ideographic and every other horizontal Unicode space | space |
 
-    The grave accent stays: in text it marks code.
+    The grave accent is kept, because it marks code in texts.
 
     Example:
         >>> from nlp_inference.document import Document

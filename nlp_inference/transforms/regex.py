@@ -1,4 +1,4 @@
-"""Replace what a regular expression matches."""
+"""Replacement of the matches of a regular expression."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
@@ -19,7 +19,7 @@ _REFERENCE = regex.compile(r"\\(?:g<(?P<name>[^>]*+)>|(?P<number>[1-9][0-9]?)|(?
 _ESCAPES = {"\\": "\\", "n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v", "a": "\a"}
 
 Template = tuple[str | int, ...]
-"""A replacement taken apart: literal texts and group numbers."""
+"""A parsed replacement: literal texts and group numbers."""
 
 
 class ReplaceRegex(Transform):
@@ -30,17 +30,17 @@ class ReplaceRegex(Transform):
     replaced by a letter (`ø` by `o`) is a spelling and deletes nothing.
 
     Args:
-        pattern: a pattern of the `regex` module, which understands those of `re`.
-        replacement: the new text, with group references `\1`, `\g<1>` and `\g<name>` as in `re.sub`; a group that took
-            no part in the match is empty.
-        ignore_case: match letters of either case.
-        timeout: seconds of processor time that the pattern may take on one text. Patterns come with a model and may be
-            hostile; one that provably ends in time runs without the clock, and faster. The clock of `regex` is that of
-            the whole process (on Windows, that on the wall): where other threads took most of it, the pattern is tried
-            once more, with what they took added.
+        pattern: a pattern of the `regex` module, which supports the syntax of `re`.
+        replacement: the new text, with group references `\1`, `\g<1>` and `\g<name>` as in `re.sub`; a group that did
+            not participate in the match is empty.
+        ignore_case: whether to ignore the case of letters.
+        timeout: seconds of CPU time that the pattern may take on one text, because a pattern of a model may be hostile.
+            A pattern that provably ends in time runs without a clock, which is faster. The clock of `regex` measures
+            the entire process (on Windows, wall-clock time): if other threads used most of the time, the pattern runs
+            once more with that time added.
 
     Raises:
-        PatternTimeoutError: when applied, if the pattern ran longer than `timeout` on a text.
+        PatternTimeoutError: when applied, if the pattern takes longer than `timeout` on a text.
 
     Example:
         >>> from nlp_inference.document import Document
@@ -66,7 +66,7 @@ class ReplaceRegex(Transform):
         return _replacer(self.pattern, self.replacement, self.timeout, ignore_case=self.ignore_case)(text)
 
     def find_deleted(self, text: str, edits: Sequence[Edit]) -> Iterable[Range]:
-        """Return what of the matches is neither in a group of the replacement nor in its literal text."""
+        """Return the parts of the matches that are neither in a group of the replacement nor in its literal text."""
         compiled = compile_pattern(self.pattern, ignore_case=self.ignore_case)
         template = _parse(self.replacement, compiled)
         is_letter = len(self.pattern) == 1 and self.pattern.isalpha() and not self.pattern.isascii()
@@ -85,7 +85,7 @@ class ReplaceRegex(Transform):
 
 @lru_cache(maxsize=1024)
 def _replacer(pattern: str, replacement: str, timeout: float, *, ignore_case: bool) -> Callable[[str], Iterable[Edit]]:
-    """What finds the edits of one set of settings in a text.
+    """Return the function that finds the edits of one set of settings in a text.
 
     Raises:
         ValueError: the pattern or the replacement is not valid.
@@ -125,7 +125,7 @@ def _find_by_match(compiled: "regex.Pattern[str]", template: Template, text: str
 
 
 def _dropped(compiled: "regex.Pattern[str]", groups: Sequence[int], text: str, **limit: float) -> list[Range]:
-    """What of each match is in none of the groups."""
+    """Return the parts of each match that are in none of the groups."""
     return [part for match in compiled.finditer(text, **limit) for part in _outside(match, groups)]
 
 

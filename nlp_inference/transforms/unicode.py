@@ -1,4 +1,4 @@
-"""Unicode normalization forms, and accents."""
+"""Unicode normalization and removal of accents."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from nlp_inference.transforms.base import Transform
 
 _JOINS_THE_PREVIOUS = (
     r"\p{M}"  # combining marks
-    r"\u1160-\u11FF\uD7B0-\uD7FF"  # Hangul vowels and finals, which compose with what stands before them
+    r"\u1160-\u11FF\uD7B0-\uD7FF"  # Hangul vowels and finals, which compose with the preceding character
     r"\u3131-\u318E\uFFA0-\uFFDC"  # letters whose compatibility form is such a Hangul jamo
     r"\uFF9E\uFF9F"  # halfwidth voicing marks of kana
     r"\U00016D63-\U00016D6A"  # Kirat Rai vowels
@@ -21,7 +21,7 @@ _ACCENT_BLOCKS = ((0x300, 0x36F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0
 
 
 class NormalizeUnicode(Transform):
-    """Bring a text into a Unicode normalization form, one edit for every character sequence that changes.
+    """Convert a text to a Unicode normalization form, with one edit for every character sequence that changes.
 
     Args:
         form: NFC composes, NFD decomposes; NFKC and NFKD also replace compatibility characters (`ﬁ` by `fi`).
@@ -41,7 +41,7 @@ class NormalizeUnicode(Transform):
     form: Literal["NFC", "NFD", "NFKC", "NFKD"] = "NFC"
 
     def propose(self, text: str) -> Iterable[Edit] | str:
-        """Return one edit for every sequence that changes; the new text if sequences depend on each other."""
+        """Return one edit for every sequence that changes, or the new text if sequences depend on each other."""
         if text.isascii() or unicodedata.is_normalized(self.form, text):
             return ()
         edits = [
@@ -57,8 +57,8 @@ class StripAccents(Transform):
     """Remove accents: `é` becomes `e`, composed or not.
 
     Accents are the nonspacing marks of the blocks of combining diacritical marks, after canonical decomposition.
-    Letters with a stroke (`ø`, `ł`) are letters of their own and stay, and so do the vowel signs, points and voicing
-    marks that other scripts cannot do without. Cyrillic `й` becomes `и`, as in BERT's normalizer.
+    Letters with a stroke (`ø`, `ł`) are separate letters and are kept, as are the vowel signs, points and voicing marks
+    that other scripts require. Cyrillic `й` becomes `и`, as in BERT's normalizer.
 
     Example:
         >>> from nlp_inference.document import Document
@@ -80,7 +80,7 @@ class StripAccents(Transform):
 
 @lru_cache(maxsize=1)
 def _segments() -> "regex.Pattern[str]":
-    """A character that a normalization may change, with all that may join it; the rest cannot change."""
+    """Return a pattern of the characters that normalization may change, with the characters that may join them."""
     return regex.compile(rf"[^{_JOINS_THE_PREVIOUS}]?[{_JOINS_THE_PREVIOUS}]++|[^\x00-\x7F]", regex.DOTALL)
 
 

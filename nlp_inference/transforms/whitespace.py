@@ -1,4 +1,4 @@
-"""White space: every run of it becomes one."""
+"""Normalization of white space."""
 
 import re
 from collections.abc import Iterator
@@ -9,13 +9,12 @@ from nlp_inference.transforms.base import Transform
 
 
 class CollapseWhitespace(Transform):
-    """Make every run of white space one space, and remove it at both ends.
+    """Replace every run of white space by one space, and remove it at both ends.
 
-    White space is what `str.isspace` says, so without `keep_newlines` the result is `" ".join(text.split())`.
+    White space is defined by `str.isspace`, so without `keep_newlines` the result is `" ".join(text.split())`.
 
     Args:
-        keep_newlines: a run that holds a line break (`str.splitlines` knows which characters are) becomes one line
-            feed instead.
+        keep_newlines: whether a run with a line break (as defined by `str.splitlines`) becomes one line feed instead.
 
     Example:
         >>> from nlp_inference.document import Document

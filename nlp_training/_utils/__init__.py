@@ -1,1 +1,1 @@
-"""Helpers without knowledge of a run: CPU threads, base models, atomic replacement of folders, checkpoint folders."""
+"""Helpers that do not depend on runs: CPU threads, base models, atomic replacement of folders, checkpoint folders."""

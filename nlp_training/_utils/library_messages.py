@@ -1,4 +1,4 @@
-"""Without the log lines and warnings of libraries about their own parts."""
+"""Suppression of log lines and warnings that libraries emit about themselves."""
 
 import logging
 import warnings
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_library_messages() -> Iterator[None]:
-    """Show no log line below an error, and no warning, meanwhile.
+    """Suppress warnings and log lines below the level error inside the block.
 
     Example:
         >>> with without_library_messages():

@@ -1,4 +1,4 @@
-"""Saving so that what was there before stays whole until what is new is complete."""
+"""Atomic replacement of folders: the old folder is intact until the new one is complete."""
 
 import os
 import shutil
@@ -10,10 +10,10 @@ from tempfile import mkdtemp
 
 @contextmanager
 def replacing_folder(target: str | Path) -> Iterator[Path]:
-    """Give a new, empty folder to fill; when the block ends well, it takes the place of `target`.
+    """Yield a new, empty folder that replaces `target` when the block succeeds.
 
-    If the block fails or the process dies in it, `target` is as it was. Should the process die between the two renames
-    at the end, the old folder waits whole beside it, as `.NAME-old`, and the next call puts it back.
+    If the block fails or the process dies in it, `target` is unchanged. If the process dies between the two renames at
+    the end, the old folder is intact next to it as `.NAME-old`, and the next call restores it.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -34,7 +34,7 @@ def replacing_folder(target: str | Path) -> Iterator[Path]:
     try:
         yield new
         _sync(new)
-        new.chmod(0o755)  # mkdtemp makes it private
+        new.chmod(0o755)  # mkdtemp creates a private folder
         _swap(new, target, old)
         shutil.rmtree(old, ignore_errors=True)
     finally:
@@ -42,7 +42,7 @@ def replacing_folder(target: str | Path) -> Iterator[Path]:
 
 
 def remove_unfinished(target: str | Path) -> None:
-    """Remove what processes left that were killed while they filled a folder for `target`; none may be at work there.
+    """Remove folders that killed processes left while replacing `target`. No other process may be replacing it.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -58,7 +58,7 @@ def remove_unfinished(target: str | Path) -> None:
 
 
 def _swap(new: Path, target: Path, old: Path) -> None:
-    """Put `new` in the place of `target`, which becomes `old`; if that fails, `target` is as it was."""
+    """Rename `target` to `old` and `new` to `target`; restore `target` if that fails."""
     if target.exists():
         target.rename(old)
     try:
@@ -70,7 +70,7 @@ def _swap(new: Path, target: Path, old: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Have the files on the disk before the folder gets its name."""
+    """Flush the files to disk before the folder gets its final name."""
     for path in folder.rglob("*"):
         if path.is_file():
             descriptor = os.open(path, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""What a run leaves for production: the saved model, golden records, input profile, model card."""
+"""The artefact of a run for production: the saved model, golden records, input profile, model card."""
 
 from nlp_training.artefact.save import DataReport, save_artefact
 

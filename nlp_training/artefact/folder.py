@@ -1,4 +1,4 @@
-"""Where the model of a run is, and what its settings say of it."""
+"""The folder of a run's model and its settings file."""
 
 import json
 from pathlib import Path
@@ -8,14 +8,14 @@ from nlp_inference.errors import ArtefactError
 from nlp_inference.processor.fingerprint import Fingerprint
 
 SETTINGS_FILE = "processor_config.json"
-"""What every saved model has, and no other folder of a run."""
+"""A file that every saved model has, and no other folder of a run."""
 
 
 def model_folder(run: str | Path) -> Path:
-    """The folder of a run's model.
+    """Return the folder of a run's model.
 
     Args:
-        run: the folder of the run, or that of its model.
+        run: the folder of the run, or the folder of its model.
 
     Raises:
         ArtefactError: there is no model.
@@ -29,13 +29,13 @@ def model_folder(run: str | Path) -> Path:
         if (folder / SETTINGS_FILE).is_file():
             return folder
     raise ArtefactError(
-        f"there is no model in {str(run)!r}: neither it nor its folder 'model' holds a {SETTINGS_FILE}; give the "
-        "folder of a run that nlp-training finished"
+        f"there is no model in {str(run)!r}: neither it nor its folder 'model' contains a {SETTINGS_FILE}; pass the "
+        "folder of a finished run"
     )
 
 
 def model_or_hub_id(given: str) -> str:
-    """The folder of a run's model where the folder of the run is given; any other folder and a Hub id as they are.
+    """Return the model folder if the folder of a run is given, and any other folder or Hub id unchanged.
 
     Example:
         >>> model_or_hub_id("org/model")
@@ -45,9 +45,9 @@ def model_or_hub_id(given: str) -> str:
 
 
 def write_fingerprint(folder: Path, fingerprint: Fingerprint) -> None:
-    """Write a fingerprint into the settings of a saved model, whole or not at all; all else in the file stays.
+    """Write a fingerprint into the settings file of a saved model atomically, without changing other settings.
 
-    The file is then, to the byte, the one that `save_pretrained` writes of the processor with this fingerprint.
+    The file is then identical to the one that `save_pretrained` writes for the processor with this fingerprint.
 
     Example:
         >>> from tempfile import TemporaryDirectory

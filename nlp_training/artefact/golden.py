@@ -1,4 +1,4 @@
-"""Which texts are recorded with a model, so that it can be verified wherever it runs."""
+"""The texts that are recorded with a model, so that it can be verified on any machine."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,35 +13,35 @@ from nlp_inference.golden.schema import MAX_RECORDS, Origin
 from nlp_training.config import RunConfig
 
 MAX_OWN_CHARACTERS = 200_000
-"""Of the texts in `golden.file` together: what is recorded of them must fit into a file that is read again."""
+"""The maximum total length of the texts in `golden.file`, which limits the size of the golden file."""
 
 _SETTINGS: dict[Origin, str] = {"validation": "golden.records", "file": "golden.file"}
-"""What in the configuration chose the texts."""
+"""The keys of the configuration that select the texts."""
 
 
 def golden_documents(
     config: RunConfig, processor: Processor, validation: Sequence[Document]
 ) -> dict[Origin, list[Document]]:
-    """The documents that `config.golden` asks for, and the hostile ones, by where they come from.
+    """Return the documents that `config.golden` selects and the fixed difficult ones, by origin.
 
-    What is wrong with them is found here, as far as it takes no model: before the training, not when it has ended.
+    All checks that need no model are done here, before the training rather than after it.
 
     Raises:
-        InvalidSpecError: the user's file cannot be read, the texts are too many or too long, or one cannot be encoded.
+        InvalidSpecError: the user's file cannot be read, texts are too many or too long, or one cannot be encoded.
     """
     own = [] if config.golden.file is None else list(_read_texts(Path(config.golden.file)))
     chosen = select_documents(validation, processor, records=config.golden.records, seed=config.seed, own=own)
     count = sum(map(len, chosen.values()))
     if count > MAX_RECORDS:
         raise InvalidSpecError(
-            f"golden.records and golden.file choose {count} texts, the hostile ones among them, but {MAX_RECORDS} are "
-            "recorded at most; choose fewer"
+            f"golden.records and golden.file select {count} texts, including the fixed ones, but at most {MAX_RECORDS} "
+            "can be recorded; select fewer"
         )
     characters = sum(len(document.raw_text) + len(document.raw_text_pair or "") for document in own)
     if characters > MAX_OWN_CHARACTERS:
         raise InvalidSpecError(
-            f"golden.file {config.golden.file!r} holds {characters} characters, but {MAX_OWN_CHARACTERS} are recorded "
-            "at most; take fewer or shorter texts"
+            f"golden.file {config.golden.file!r} contains {characters} characters, but at most {MAX_OWN_CHARACTERS} "
+            "can be recorded; use fewer or shorter texts"
         )
     for origin, setting in _SETTINGS.items():
         for document in chosen[origin]:
@@ -49,7 +49,7 @@ def golden_documents(
     for document in chosen["hostile"]:
         try:
             _check_encodes(document, processor, setting="the fixed set of hostile texts")
-        except InvalidSpecError as error:  # a text may fail, but not by a mistake in code
+        except InvalidSpecError as error:  # a difficult text may be invalid, but an IndexError is a bug
             if isinstance(error.__cause__, IndexError):
                 raise
     return chosen
@@ -61,8 +61,8 @@ def _check_encodes(document: Document, processor: Processor, *, setting: str) ->
         processor.rows(encoded)
     except Exception as error:
         raise InvalidSpecError(
-            f"{setting} chooses a text that cannot be encoded: {type(error).__name__}: {error}; repair the processor "
-            f"or take out the text {document.raw_text[:80]!r}"
+            f"{setting} selects a text that cannot be encoded: {type(error).__name__}: {error}; fix the processor "
+            f"or remove the text {document.raw_text[:80]!r}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The profile of what a model learnt from, to compare with what it will be asked."""
+"""The profile of the training documents, to compare with the documents in production."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -9,19 +9,18 @@ from nlp_inference.drift import Profile
 
 DOCUMENTS = 1000
 CHARACTERS = 5_000_000
-"""How many documents the profile is of, at most, and of how many characters; more would hardly narrow what chance
-allows in production."""
+"""The maximum numbers of documents and characters of the profile; more would hardly make the comparison sharper."""
 
 
 def training_profile(predictor: Predictor, documents: Iterable[Document], *, seed: int) -> Profile:
-    """Predict a sample of the training documents as production would, so that both sides are made by the same code.
+    """Predict a sample of the training documents as in production and return their profile.
 
-    Labels are predicted ones on both sides, too: gold would differ from predictions also where nothing drifted.
+    The profile contains predicted labels, like that of production: gold would differ from predictions without drift.
 
     Args:
-        predictor: one that has predicted nothing yet.
-        documents: what the model was trained on; of a stream, the first ones are taken.
-        seed: of the sample.
+        predictor: a predictor that has not predicted anything yet.
+        documents: the training documents; of a stream, the first ones.
+        seed: the seed of the sample.
     """
     if isinstance(documents, Sequence):
         sample = Random(seed).sample(documents, min(DOCUMENTS, len(documents)))  # noqa: S311 - no secret
@@ -33,7 +32,7 @@ def training_profile(predictor: Predictor, documents: Iterable[Document], *, see
 
 
 def _within_bound(documents: Iterable[Document]) -> Iterator[Document]:
-    """The first documents, whatever their lengths: leaving out long ones would make the sample one of short ones."""
+    """Yield the first documents of any length: skipping long ones would bias the sample towards short ones."""
     characters = 0
     for document in documents:
         if characters >= CHARACTERS:

@@ -1,4 +1,4 @@
-"""`requirements.txt` of an artefact: what inference with the model needs, with the versions of the training."""
+"""`requirements.txt` of an artefact: the packages for inference with the model, in the versions of the training."""
 
 import json
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
@@ -12,18 +12,18 @@ from nlp_inference.processor.fingerprint import Fingerprint
 REQUIREMENTS_FILE = "requirements.txt"
 _LIBRARY = "nlp-inference"
 _INDIRECT = ("tokenizers",)
-"""Packages on the route that others bring, and whose version decides predictions."""
+"""Indirect dependencies whose version affects predictions."""
 _RUNTIME_NOTE = """\
-# The model runs on torch (model.safetensors) or, without torch, on onnxruntime (what `nlp-training export` writes).
-# Remove the line of torch where only the exported model is served. A build of torch for CPUs only: see docs/install.md.
+# The model runs on torch (model.safetensors) or, without torch, on onnxruntime (after `nlp-training export`).
+# Remove the line of torch if you serve only the exported model. For a CPU build of torch, see docs/install.md.
 """
 
 
 def inference_requirements(fingerprint: Fingerprint) -> str:
-    """The lines of `requirements.txt`, pinned to what is installed now.
+    """Return the content of `requirements.txt`, pinned to the installed versions.
 
     Args:
-        fingerprint: of the model; names the packages that custom transforms come from.
+        fingerprint: the fingerprint of the model, which names the packages of custom transforms.
 
     Returns:
         The text of the file: this library, its base dependencies, packages of custom code and torch.
@@ -40,12 +40,12 @@ def inference_requirements(fingerprint: Fingerprint) -> str:
     names |= {canonicalize_name(name) for name in (*_INDIRECT, *fingerprint.packages)} - {_LIBRARY, "torch"}
     pinned = [f"{name}=={_public(name)}" for name in sorted(names) if _public(name)]
     torch = [f"torch=={_public('torch')}"] if "torch" in fingerprint.packages else []
-    header = f"# What inference with this model needs, with the versions of the training.\n{_library_line()}\n"
+    header = f"# Packages for inference with this model, in the versions of the training.\n{_library_line()}\n"
     return header + "\n".join(pinned) + "\n" + (_RUNTIME_NOTE + "\n".join(torch) + "\n" if torch else "")
 
 
 def _public(name: str) -> str:
-    """The installed version without its local part, such as `+cpu`, which no index has; empty if not installed."""
+    """Return the installed version without its local part, such as `+cpu`; empty if the package is not installed."""
     try:
         return Version(version(name)).public
     except PackageNotFoundError:
@@ -53,7 +53,7 @@ def _public(name: str) -> str:
 
 
 def _library_line() -> str:
-    """This library at the commit that trained, if it was installed from a repository; otherwise a comment."""
+    """Return the requirement of this library at its commit if it was installed from a repository, else a comment."""
     recorded = json.loads(distribution(_LIBRARY).read_text("direct_url.json") or "{}")
     vcs = recorded.get("vcs_info")
     if vcs:

@@ -1,4 +1,4 @@
-"""The artefact that a run leaves for production."""
+"""Saving the artefact of a run."""
 
 import json
 import warnings
@@ -35,7 +35,7 @@ def save_artefact(
     golden: Mapping[Origin, Sequence[Document]],
     target: Path,
 ) -> None:
-    """Write model, processor, golden records, configuration, scores, data report and model card, or nothing."""
+    """Write model, processor, golden records, configuration, scores, data report and model card atomically."""
     training = {key: value for key, value in config.training.items() if key != "resume_from_checkpoint"}
     with replacing_folder(target) as folder:
         model = plain_model(trainer.accelerator, trainer.model)
@@ -49,7 +49,7 @@ def save_artefact(
         write_fingerprint(folder, fingerprint)
         (folder / REQUIREMENTS_FILE).write_text(inference_requirements(fingerprint), encoding="utf-8")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PaddingWarning)  # the end of the run says it
+            warnings.simplefilter("ignore", PaddingWarning)  # the end of the run reports it
             record_artefact(folder, golden)
         save_config(config.model_copy(update={"training": training}), folder / "training.yaml")
         documents: Any = trainer.train_dataset

@@ -1,4 +1,4 @@
-"""The end of a run: does the saved model predict what was recorded, loaded as production loads it?"""
+"""The verification at the end of a run that the saved model, loaded as in production, repeats its golden records."""
 
 import warnings
 from pathlib import Path
@@ -13,16 +13,16 @@ from nlp_training.provenance.manifest import Replay
 
 
 def replay_golden(model: Path) -> Replay:
-    """Load a saved model and replay its golden records: each text alone, and all of them in batches.
+    """Load a saved model and replay its golden records: each text alone, and all texts in batches.
 
     Args:
         model: the folder of the artefact.
 
     Raises:
-        ArtefactError: it cannot be loaded.
+        ArtefactError: the model cannot be loaded.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PaddingWarning)  # it is in the result
+        warnings.simplefilter("ignore", PaddingWarning)  # the result contains it
         predictor = Predictor.from_pretrained(model, backend=REFERENCE)
     with predictor:
         found = verify(predictor, read_golden(model))
@@ -37,7 +37,7 @@ def replay_golden(model: Path) -> Replay:
 
 
 def replay_lines(replay: Replay, model: Path) -> list[Text]:
-    """What a run says of it.
+    """Return the lines that a run prints about the replay.
 
     Example:
         >>> [str(line) for line in replay_lines(Replay(records=40, bit_for_bit=40), Path("model"))]
@@ -46,15 +46,15 @@ def replay_lines(replay: Replay, model: Path) -> list[Text]:
     lines = []
     if replay.ok:
         failing = f"; {replay.failing} fail as they did when recorded" if replay.failing else ""
-        said = f"verified: {replay.records} golden records, alone and in batches, {replay.bit_for_bit} bit for bit"
-        lines.append(Text(said + failing, style="green"))
+        message = f"verified: {replay.records} golden records, alone and in batches, {replay.bit_for_bit} bit for bit"
+        lines.append(Text(message + failing, style="green"))
     else:
-        said = (
-            f"not verified: {replay.differing} of {replay.records} golden records differ once the model is loaded; "
-            f"do not serve it, as scores are not those of production: {replay.first}. See: nlp-inference verify {model}"
+        message = (
+            f"not verified: {replay.differing} of {replay.records} golden records differ after the model is loaded; do "
+            f"not serve it because the scores do not apply to it: {replay.first}. See: nlp-inference verify {model}"
         )
-        lines.append(Text(said, style="bold red"))
+        lines.append(Text(message, style="bold red"))
     if replay.rows_apart:
-        said = "the outputs of this model depend on padding: evaluation and inference run its rows one at a time"
-        lines.append(Text(said, style="yellow"))
+        message = "the outputs of this model depend on padding: evaluation and inference run its rows one at a time"
+        lines.append(Text(message, style="yellow"))
     return lines

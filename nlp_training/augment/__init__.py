@@ -1,4 +1,4 @@
-"""Random changes of training documents, with the gold moved along. Importing this registers every augmentation."""
+"""Augmentations: random changes of training documents and their gold. Importing this package registers all of them."""
 
 from nlp_training.augment.accents import DropAccents
 from nlp_training.augment.augmenter import AugmentationWarning, Augmented, Augmenter

@@ -1,4 +1,4 @@
-"""Accents that were not typed."""
+"""Missing accents."""
 
 from collections.abc import Iterable
 from random import Random
@@ -9,11 +9,11 @@ from nlp_training.augment.base import LocalChange, Share
 
 
 class DropAccents(LocalChange):
-    """Leave accents out: `é` becomes `e`, as the transform `strip_accents` does it.
+    """Remove accents: `é` becomes `e`, like the transform `strip_accents`.
 
     Args:
-        probability: the chance that a document is changed.
-        max_share: how many of the accents are left out at most.
+        probability: the probability that a document is changed.
+        max_share: the maximum share of accents to remove.
         in_spans: whether gold spans may lose accents.
 
     Example:
@@ -28,10 +28,10 @@ class DropAccents(LocalChange):
     max_share: Share = 1.0
 
     def places(self, text: str) -> Iterable[tuple[int, int]]:
-        """Return every character with an accent, and every accent that is a character."""
+        """Return every character with an accent, and every separate accent."""
         return [(edit[0], edit[1]) for edit in StripAccents().propose(text)]
 
     def change(self, text: str, start: int, end: int, rng: Random) -> str:
-        """Return the bare character."""
+        """Return the character without its accent."""
         accented = text[start:end]
         return apply_edits(accented, StripAccents().propose(accented))

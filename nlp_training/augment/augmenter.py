@@ -1,4 +1,4 @@
-"""Augmentations one after the other, as seed and epoch say."""
+"""Application of several augmentations, determined by seed and epoch."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from nlp_training.augment.corpus import Corpus
 
 
 class AugmentationWarning(UserWarning):
-    """A change of a training document was not made."""
+    """An augmentation of a training document was skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Augmented:
     """A document before and after its augmentation.
 
     Attributes:
-        source: the document as it arrived.
-        document: what training reads: a new raw text, with the gold on it.
-        records: the edits of each augmentation that changed something, which lead from one raw text to the other.
-        records_pair: the same of the second text.
+        source: the original document.
+        document: the document for training: a new raw text with its gold.
+        records: the edits from one raw text to the other, by augmentation, without augmentations that changed nothing.
+        records_pair: the edits of the text pair.
     """
 
     source: Document
@@ -37,7 +37,7 @@ class Augmented:
     records_pair: tuple[EditRecord, ...] = ()
 
     def as_edits(self) -> Document:
-        """The source with the edits on it, to look at."""
+        """Return the source with the edits applied to it, for display."""
         source, after = self.source, self.document
         aligned = AlignedText(source.raw_text, self.records, current=after.raw_text)
         if source.raw_text_pair is None:
@@ -47,19 +47,20 @@ class Augmented:
 
 
 class Augmenter:
-    """Applies augmentations to training documents.
+    """A function that applies augmentations to training documents.
 
-    What becomes of a document is decided by the seed, the epoch, and its id, or its text if it has none; not by its
-    neighbours, its place, the size of batches or the number of workers. So a resumed run reads what it would have read.
+    The result depends on the seed, the epoch, and the id of the document, or its text if it has no id. It does not
+    depend on other documents, the order, the batch size or the number of workers, so a resumed run reads
+    the same texts.
 
     Args:
-        specs: augmentations, or their specifications as YAML holds them, in the order in which they are applied.
-        documents: the training documents, from which some augmentations take names and whole texts.
-        seed: of everything random.
+        specs: augmentations, or their specifications in YAML, in the order of application.
+        documents: the training documents, from which some augmentations take names and complete texts.
+        seed: the seed of all random choices.
 
     Raises:
         UnknownTypeError: a specification names an augmentation that is not registered.
-        InvalidSpecError: a specification does not fit its augmentation.
+        InvalidSpecError: a specification is invalid for its augmentation.
 
     Example:
         >>> from nlp_inference.document import Annotation, Span
@@ -74,7 +75,7 @@ class Augmenter:
         self, specs: Iterable[Spec | Augmentation], documents: Sequence[Document] = (), *, seed: int = 0
     ) -> None:
         if isinstance(specs, str | Mapping) or not isinstance(specs, Iterable):
-            raise InvalidSpecError(f"a list of augmentations was expected, but got {specs!r}; put it in a list")
+            raise InvalidSpecError(f"expected a list of augmentations, but got {specs!r}; put it in a list")
         self.steps = tuple(Augmentation.from_spec(spec) for spec in specs)
         self.corpus = Corpus(documents)
         self.seed = seed
@@ -82,17 +83,17 @@ class Augmenter:
         self._has_warned = False
 
     def within(self, processor: Processor) -> Self:
-        """The same, but a second text that would outgrow the windows of `processor` stays as it arrived.
+        """Return a copy that does not change a text pair if it would not fit into the windows of `processor`.
 
         Warns:
-            AugmentationWarning: of the first of them.
+            AugmentationWarning: a text pair would not fit; the warning is emitted once.
         """
         other = copy(self)
-        other._processor = processor  # noqa: SLF001 - of this class
+        other._processor = processor  # noqa: SLF001 - the same class
         return other
 
     def __call__(self, document: Document, *, epoch: int) -> Augmented:
-        """Augment `document` as training reads it in the epoch `epoch`, counted from 0."""
+        """Augment `document` for the epoch `epoch`, counted from 0."""
         source = document.unannotated().with_gold(document.gold)
         changed = source
         records: list[EditRecord] = []
@@ -110,7 +111,7 @@ class Augmenter:
         return Augmented(source, changed, tuple(records), tuple(records_pair))
 
     def _fits(self, document: Document) -> bool:
-        """Whether the second text leaves room for the first one, however long that is."""
+        """Return whether the text pair leaves room in a window for the text."""
         if self._processor is None:
             return True
         try:
@@ -119,9 +120,9 @@ class Augmenter:
             if not self._has_warned:
                 self._has_warned = True
                 warnings.warn(
-                    f"augmentation would make the second text of document {document.id!r} too long for a window; it "
-                    "stays as it arrived, and so does that of others: leave more room in windows.max_length, or let "
-                    "the augmentations change the first text alone (texts: first)",
+                    f"augmentation would make the text pair of document {document.id!r} too long for a window; it is "
+                    "not changed, nor are other such pairs: increase windows.max_length, or augment only the first "
+                    "text (texts: first)",
                     AugmentationWarning,
                     stacklevel=2,
                 )
@@ -129,6 +130,6 @@ class Augmenter:
         return True
 
     def _seed_of(self, document: Document, *, epoch: int, step: str) -> str:
-        """Python hashes a seed that is a string with SHA-512: no two of these give related numbers."""
+        """Return a string seed, which Python hashes with SHA-512, so different seeds give unrelated numbers."""
         which = f"text:{document.raw_text}" if document.id is None else f"id:{document.id}"
         return f"{self.seed}:{epoch}:{step}:{which}"

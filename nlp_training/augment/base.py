@@ -1,6 +1,4 @@
-"""What an augmentation is: a random proposal of edits to the raw text of a training document. Moving the gold is done
-here, once.
-"""
+"""The base classes of augmentations, which propose random edits of a training document and move its gold."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
@@ -20,27 +18,26 @@ from nlp_training.augment.places import covered_characters, gold_spans
 Probability = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Texts = Literal["both", "first", "second"]
-"""Which texts of a pair: of a question and its passage, say."""
+"""The texts of a pair to change, for example of a question and its passage."""
 T = TypeVar("T")
 
 
 class Rewrite(NamedTuple):
-    """Edits that move text, so that the gold cannot follow from them, and the gold of the text that they make."""
+    """Edits that move text, and the gold of the new text, which cannot be derived from the edits."""
 
     edits: Sequence[Edit]
     gold: Annotation | None
 
 
 class Augmentation(Registered, ABC):
-    """A random change to a training document: another raw text, with the gold moved along.
+    """A random change of a training document: a new raw text with its gold.
 
-    Subclasses are pydantic models and implement `propose`. They are no transforms: a processor knows none of them, so
-    that no augmentation can be served.
+    Subclasses are pydantic models and implement `propose`. They are not transforms, so a processor cannot contain an
+    augmentation.
 
     Args:
-        probability: the chance that a text is changed, drawn anew in each epoch; the second text of a pair has a draw
-            of its own.
-        texts: which texts of a pair may be changed; one without a second text is its first.
+        probability: the probability that a text is changed, drawn in each epoch and separately for the text pair.
+        texts: the texts of a pair that may be changed. A document without a text pair has only a first text.
 
     Example:
         >>> class Shout(Augmentation):
@@ -54,25 +51,25 @@ class Augmentation(Registered, ABC):
 
     kind = "augmentation"
     version: ClassVar[int] = 1
-    """Raise it whenever the same settings and seed begin to make another text."""
+    """The version. Increment it if the same settings and seed result in a different text."""
 
     probability: Probability = 0.1
     texts: Texts = "both"
 
     @abstractmethod
     def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Iterable[Edit] | Rewrite:
-        """Return edits of `document.raw_text`, in order and without overlap; nothing leaves the document alone.
+        """Return edits of `document.raw_text`, in order and without overlap. No edits leave the document unchanged.
 
-        An edit that would cut a gold span, swallow it or give it a blank edge is not made: see `SpanGuard`.
+        An edit that would cut or remove a gold span or give it a blank edge is not applied; see `SpanGuard`.
 
         Args:
-            document: as it arrived; for the second text of a pair, one that has it as its only text, and no gold.
-            rng: the only source of chance.
+            document: the original document. For a text pair, a document with only this text and without gold.
+            rng: the only source of randomness.
             corpus: the training documents.
         """
 
     def apply(self, document: Document, *, rng: Random, corpus: Corpus) -> tuple[Document, EditRecord | None]:
-        """Change a document as chance says, and tell with which edits, or None if it is left alone.
+        """Change a document at random; return it with the edits, or with `None` if it is unchanged.
 
         Raises:
             InvalidEditError: the proposed edits are out of order, overlap, or reach outside the text.
@@ -86,7 +83,7 @@ class Augmentation(Registered, ABC):
         return with_texts(document, aligned.current, document.raw_text_pair, gold), aligned.records[0]
 
     def apply_to_pair(self, document: Document, *, rng: Random, corpus: Corpus) -> tuple[Document, EditRecord | None]:
-        """Change the second text as chance says, if there is one; the gold, which is about the first one, stays.
+        """Change the text pair at random, if there is one. The gold, which refers to the first text, is unchanged.
 
         Raises:
             InvalidEditError: the proposed edits are out of order, overlap, or reach outside the text.
@@ -103,7 +100,7 @@ class Augmentation(Registered, ABC):
     def _changed(
         self, document: Document, *, rng: Random, corpus: Corpus
     ) -> tuple[AlignedText, Annotation | None] | None:
-        """What becomes of the first text and the gold."""
+        """Return the new first text and its gold, or `None` if nothing changes."""
         if rng.random() >= self.probability:
             return None
         proposal = self.propose(document, rng=rng, corpus=corpus)
@@ -118,11 +115,11 @@ class Augmentation(Registered, ABC):
 
 
 class LocalChange(Augmentation):
-    """An augmentation that changes some of many places, each by itself.
+    """An augmentation that changes some of many ranges of the text independently.
 
     Args:
-        max_share: how many of the places in a document are changed at most; one always may be.
-        in_spans: whether places that touch a gold span may be changed.
+        max_share: the maximum share of ranges of a document to change; one range may always be changed.
+        in_spans: whether ranges that overlap a gold span may be changed.
     """
 
     max_share: Share = 0.1
@@ -130,14 +127,14 @@ class LocalChange(Augmentation):
 
     @abstractmethod
     def places(self, text: str) -> Iterable[tuple[int, int]]:
-        """Where the text can be changed, in order and without overlap."""
+        """Return the ranges that can be changed, in order and without overlap."""
 
     @abstractmethod
     def change(self, text: str, start: int, end: int, rng: Random) -> str:
-        """What becomes of `text[start:end]`, one of the places."""
+        """Return the replacement of `text[start:end]`, one of the ranges."""
 
     def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Iterable[Edit]:
-        """Return an edit for each place that is drawn."""
+        """Return an edit for each drawn range."""
         text = document.raw_text
         places = list(self.places(text))
         if not self.in_spans:
@@ -149,10 +146,10 @@ class LocalChange(Augmentation):
 
 
 class SpanGuard:
-    """Knows which edits leave every span whole.
+    """A check that edits keep every span intact.
 
-    An edit may lie outside a span or inside it. One that reaches over an edge of a span is refused, and so is one that
-    would remove the first or last character of a span or put white space there.
+    An edit may be outside or inside a span. Edits across an edge of a span are refused, as are edits that would remove
+    the first or last character of a span or replace it with white space.
 
     Example:
         >>> guard = SpanGuard([Span(start=2, end=5, label="X")])
@@ -161,13 +158,13 @@ class SpanGuard:
     """
 
     def __init__(self, spans: Iterable[Span]) -> None:
-        places = [(span.start, span.end) for span in spans]
-        self._starts = {start for start, _ in places}
-        self._ends = {end for _, end in places}
+        ranges = [(span.start, span.end) for span in spans]
+        self._starts = {start for start, _ in ranges}
+        self._ends = {end for _, end in ranges}
         self._edges = sorted(self._starts | self._ends)
 
     def allows(self, edit: Edit) -> bool:
-        """Whether `edit` leaves every span whole."""
+        """Return whether `edit` keeps every span intact."""
         start, end, replacement = edit
         if start == end:
             return True
@@ -180,7 +177,7 @@ class SpanGuard:
 
 
 def draw(items: Sequence[T], max_share: float, rng: Random) -> list[T]:
-    """Draw some of the items, in their order: at least one, and at most the share of them, or one.
+    """Draw items in their order: at least one, and at most the given share.
 
     Example:
         >>> draw("abcdefghij", 0.3, Random(1))
@@ -195,14 +192,14 @@ def draw(items: Sequence[T], max_share: float, rng: Random) -> list[T]:
 def _moved(gold: Annotation | None, aligned: AlignedText) -> Annotation | None:
     if gold is None:
         return None
-    places = (aligned.to_current(span.start, span.end) for span in gold.spans)
+    offsets = (aligned.to_current(span.start, span.end) for span in gold.spans)
     moved = [
         span.model_copy(update={"start": start, "end": end})
-        for span, (start, end) in zip(gold.spans, places, strict=True)
+        for span, (start, end) in zip(gold.spans, offsets, strict=True)
     ]
     return gold.model_copy(update={"spans": tuple(moved)})
 
 
 def with_texts(document: Document, text: str, pair: str | None, gold: Annotation | None) -> Document:
-    """A new document of the same name, validated; what was predicted or read belongs to the old texts."""
+    """Return a new validated document with the same id and metadata, without predictions and coverage."""
     return Document(raw_text=text, raw_text_pair=pair, id=document.id, gold=gold, metadata=document.metadata)

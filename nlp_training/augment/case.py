@@ -1,4 +1,4 @@
-"""Upper and lower case, as people write who do not care for it."""
+"""Changed upper and lower case."""
 
 import re
 from collections.abc import Iterable
@@ -25,12 +25,12 @@ def _as_tuple(value: object) -> object:
 
 
 class ChangeCase(Augmentation):
-    """Write a run of words in lower case, upper case, title case, or with a capital at each start of a sentence only.
+    """Change consecutive words to lower case, upper case, title case, or sentence case.
 
     Args:
-        probability: the chance that a document is changed.
+        probability: the probability that a document is changed.
         to: the cases, one of which is drawn for a document.
-        max_share: how many of the words change; where it is 1, the whole text does.
+        max_share: the share of words to change; 1 changes the entire text.
         in_spans: whether words that touch gold spans change.
 
     Example:

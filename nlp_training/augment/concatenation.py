@@ -1,4 +1,4 @@
-"""Two documents in one."""
+"""Concatenation of two documents."""
 
 from random import Random
 from typing import Literal
@@ -14,18 +14,18 @@ _TRIES = 8
 
 
 class JoinDocuments(Augmentation):
-    """Put another training document after this one, with its gold.
+    """Append another training document with its gold.
 
-    Both say the same of themselves as a whole: documents of other categories, or with a second text, are not joined.
+    Only documents with the same categories and values and without a text pair are joined.
 
     Args:
-        probability: the chance that a document is changed.
-        texts: only documents of one text are joined.
-        max_characters: how long the text becomes at most; keep it within a window, so that the model sees both.
-        separator: what stands between them; white space.
+        probability: the probability that a document is changed.
+        texts: only documents without a text pair are joined.
+        max_characters: the maximum length of the new text; it should fit into one window.
+        separator: the white space between the texts.
 
     Raises:
-        InvalidSpecError: the separator is no white space.
+        InvalidSpecError: the separator is not white space.
 
     Example:
         >>> from nlp_training.augment import Augmenter

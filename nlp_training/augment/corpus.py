@@ -1,4 +1,4 @@
-"""What an augmentation may take from the training documents: the texts of their spans, and whole documents."""
+"""The training documents as a source for augmentations: the texts of their spans, and complete documents."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ from nlp_inference.document import Document
 
 
 class Corpus:
-    """The training documents, sorted, so that what is drawn from them does not depend on their order.
+    """The training documents, sorted so that draws do not depend on their order.
 
     Args:
-        documents: with gold.
+        documents: documents with gold.
 
     Example:
         >>> from nlp_inference.document import Annotation, Span
@@ -26,7 +26,7 @@ class Corpus:
 
     @cached
     def surfaces(self) -> Mapping[str, tuple[str, ...]]:
-        """The texts of the gold spans of each label, each once; none with white space at its edges."""
+        """The unique texts of the gold spans by label, without those with white space at an edge."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         for document in self.documents:
             for span in document.gold.spans if document.gold else ():
@@ -36,7 +36,7 @@ class Corpus:
         return {label: tuple(sorted(surfaces)) for label, surfaces in found.items()}
 
     def partners(self, document: Document) -> Sequence[Document]:
-        """The documents that say the same as `document` of themselves as a whole: same categories, same values."""
+        """Return the documents with the same categories and values as `document`."""
         return self._by_statement.get(_statement(document), ())
 
     @cached
@@ -49,5 +49,5 @@ class Corpus:
 
 
 def _statement(document: Document) -> str:
-    """What the gold says of the whole document."""
+    """Return the document-level gold as a key."""
     return "" if document.gold is None else document.gold.model_dump_json(exclude={"spans", "relations"})

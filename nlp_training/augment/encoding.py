@@ -16,14 +16,14 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7F]")
 
 
 class BreakEncoding(Augmentation):
-    """Write lines in UTF-8 and read them in Windows-1252: `café` becomes `cafÃ©`.
+    """Encode lines in UTF-8 and decode them in Windows-1252: `café` becomes `cafÃ©`.
 
-    `fix_encoding` undoes it: a line that it would not give back exactly, with its gold spans, is left alone, and so is
-    one in which a gold span would get white space at its edge.
+    `fix_encoding` reverses it. A line that it would not restore exactly with its gold spans is not changed, nor is a
+    line in which a gold span would get white space at an edge.
 
     Args:
-        probability: the chance that a document is changed.
-        max_share: how many of the lines that are not ASCII are changed at most.
+        probability: the probability that a document is changed.
+        max_share: the maximum share of the lines that are not ASCII to change.
 
     Example:
         >>> from nlp_training.augment import Augmenter
@@ -49,12 +49,12 @@ class BreakEncoding(Augmentation):
         for start, line in draw(lines, self.max_share, rng):
             edits = [Edit(*match.span(), mojibake(match[0])) for match in _NOT_ASCII.finditer(line)]
             moved = [Edit(start + edit.start, start + edit.end, edit.replacement) for edit in edits]
-            if all(map(guard.allows, moved)) and _comes_back(line, edits, places=_within(spans, start, line)):
+            if all(map(guard.allows, moved)) and _is_restored(line, edits, ranges=_within(spans, start, line)):
                 yield from moved
 
 
 def _within(spans: Iterable[Span], start: int, line: str) -> list[tuple[int, int]]:
-    """The parts of the spans that lie in the line that begins at `start`."""
+    """Return the parts of the spans inside the line that begins at `start`."""
     end = start + len(line)
     return [
         (max(span.start, start) - start, min(span.end, end) - start)
@@ -63,16 +63,14 @@ def _within(spans: Iterable[Span], start: int, line: str) -> list[tuple[int, int
     ]
 
 
-def _comes_back(line: str, edits: Iterable[Edit], *, places: Iterable[tuple[int, int]]) -> bool:
-    """Whether the line needs no repair itself, and the repair gives it back after the edits, with every place in it.
+def _is_restored(line: str, edits: Iterable[Edit], *, ranges: Iterable[tuple[int, int]]) -> bool:
+    """Return whether the line needs no repair, and the repair restores it and the given ranges after the edits.
 
-    A repair is found by a diff, which need not tell apart characters that were broken side by side.
+    The repair is computed by a diff, which may not distinguish adjacent broken characters.
     """
     repair = FixEncoding()
     if repair.apply(AlignedText(line)).current != line:
         return False
     broken = AlignedText(line).edit(BreakEncoding.name, BreakEncoding.version, edits)
     repaired = repair.apply(AlignedText(broken.current))
-    return repaired.current == line and all(
-        repaired.to_current(*broken.to_current(*place)) == place for place in places
-    )
+    return repaired.current == line and all(repaired.to_current(*broken.to_current(*one)) == one for one in ranges)

@@ -1,4 +1,4 @@
-"""Other names in the place of names."""
+"""Replacement of names by other names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -16,20 +16,20 @@ from nlp_training.augment.places import lone_spans
 
 
 class ReplaceEntities(Augmentation):
-    """Put another name of the same label in the place of a gold span: from a file, or from the training spans.
+    """Replace gold spans by other names with the same label, from a file or from the training spans.
 
-    A span that shares characters with another one is left alone.
+    Overlapping spans are not replaced.
 
     Args:
-        probability: the chance that a document is changed.
+        probability: the probability that a document is changed.
         texts: only the first text has gold spans.
-        max_share: how many of the spans are replaced at most.
-        labels: whose spans are replaced; None means all.
-        gazetteers: by label, a UTF-8 text file with one name a line. A label without one takes its names from the
+        max_share: the maximum share of spans to replace.
+        labels: the labels whose spans are replaced; `None` means all.
+        gazetteers: by label, a UTF-8 text file with one name per line. The names of other labels are those in the
             training documents.
 
     Raises:
-        InvalidSpecError: a file cannot be read, or holds no names.
+        InvalidSpecError: a file cannot be read, or contains no names.
 
     Example:
         >>> from nlp_inference.document import Annotation, Span
@@ -57,7 +57,7 @@ class ReplaceEntities(Augmentation):
         return self
 
     def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Iterable[Edit]:
-        """Return one edit for each span that is drawn."""
+        """Return one edit for each drawn span."""
         spans = [span for span in lone_spans(document) if self.labels is None or span.label in self.labels]
         for span in draw(spans, self.max_share, rng):
             present = document.surface(span)
@@ -76,10 +76,10 @@ class ReplaceEntities(Augmentation):
 
 @lru_cache(maxsize=64)
 def read_gazetteer(path: str) -> tuple[str, ...]:
-    """The names in a file, one a line; blank lines do not count, and each name counts once.
+    """Read the unique names in a file with one name per line, without blank lines.
 
     Raises:
-        ValueError: the file cannot be read, or holds no names.
+        ValueError: the file cannot be read, or contains no names.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -87,5 +87,5 @@ def read_gazetteer(path: str) -> tuple[str, ...]:
         raise ValueError(f"the gazetteer {path!r} cannot be read as UTF-8 text: {error}") from error
     names = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not names:
-        raise ValueError(f"the gazetteer {path!r} is empty; write one name a line")
+        raise ValueError(f"the gazetteer {path!r} is empty; write one name per line")
     return names

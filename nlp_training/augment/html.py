@@ -1,4 +1,4 @@
-"""Plain text as a web page or a mail holds it."""
+"""Plain text as HTML, as in web pages and mails."""
 
 import re
 from collections import defaultdict
@@ -25,14 +25,13 @@ _INLINE = ("b", "i", "em", "span", 'a href="#"')
 
 
 class WrapHtml(Augmentation):
-    """Write plain text as HTML: in a block, with `<br>`, inline tags around words and gold spans, character references.
+    """Convert plain text to HTML: a block, `<br>`, inline tags around words and gold spans, character references.
 
-    `strip_html` undoes it: after that transform the text is what it would have been. Where the text holds markup
-    already, it is left alone.
+    The transform `strip_html` restores the text. Text that already contains markup is not changed.
 
     Args:
-        probability: the chance that a document is changed.
-        max_share: how many of the words and gold spans are put into inline tags at most.
+        probability: the probability that a document is changed.
+        max_share: the maximum share of words and gold spans to put into inline tags.
 
     Example:
         >>> from nlp_training.augment import Augmenter
@@ -46,7 +45,7 @@ class WrapHtml(Augmentation):
     max_share: Share = 0.1
 
     def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Iterable[Edit]:
-        """Return the tags as insertions, and an edit for each character that is written as a reference."""
+        """Return insertions of tags, and an edit for each character that becomes a reference."""
         text = document.raw_text
         if next(StripHtml().propose(text), None) is not None:
             return []
@@ -58,7 +57,7 @@ class WrapHtml(Augmentation):
 
 
 def _tags(length: int, words: Iterable[tuple[int, int]], *, block: str, rng: Random) -> Iterator[Edit]:
-    """One insertion at each place, so that the tags there keep their order."""
+    """Yield one insertion per position, so that tags at the same position keep their order."""
     inserted: defaultdict[int, str] = defaultdict(str)
     inserted[0] = f"<{block}>"
     for start, end in words:
@@ -70,16 +69,16 @@ def _tags(length: int, words: Iterable[tuple[int, int]], *, block: str, rng: Ran
 
 
 def _references(text: str, style: Style) -> Iterator[Edit]:
-    """`&`, `<` and `>` always, and what is not ASCII in the style of the document."""
+    """Yield references for `&`, `<` and `>`, and for other characters that are not ASCII in the chosen style."""
     for match in _MARKUP.finditer(text):
         yield Edit(*match.span(), f"&{codepoint2name[ord(match[0])]};")
     for match in _NOT_ASCII.finditer(text) if style != "none" else ():
         code = ord(match[0])
-        if match[0].isprintable():  # a number does not stand for every control character
+        if match[0].isprintable():  # not every control character has a numeric reference
             named = style == "names" and code in codepoint2name
             yield Edit(*match.span(), f"&{codepoint2name[code]};" if named else f"&#{code};")
 
 
 def _breaks(text: str) -> Iterator[Edit]:
-    """A single line feed is a line break; several in a row stay, for tags that touch count as one break."""
+    """Replace single line feeds by `<br>`. Several in a row are kept because adjacent tags count as one break."""
     return (Edit(*match.span(), "<br>") for match in _SINGLE_LINE_FEED.finditer(text))

@@ -1,4 +1,4 @@
-"""Slips of the finger."""
+"""Typing errors."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -17,14 +17,14 @@ Slip = Literal["neighbour", "leave_out", "double"]
 
 
 class KeyboardTypos(LocalChange):
-    """Hit a neighbouring key, leave a character out, or type it twice.
+    """Replace a character by a neighboring key, omit it, or double it.
 
     Args:
-        probability: the chance that a document is changed.
-        max_share: how many of the letters and digits that are on the keyboard are changed at most.
-        in_spans: whether gold spans may hold typos; their first and last characters are never left out.
-        slips: what can happen, each as often.
-        layout: which keys are neighbours: those beside each other in a row, and above and below.
+        probability: the probability that a document is changed.
+        max_share: the maximum share of characters on the keyboard to change.
+        in_spans: whether gold spans may contain typos; their first and last characters are never omitted.
+        slips: the kinds of errors, with equal probability.
+        layout: the keyboard layout. Neighbors are adjacent keys in a row, and keys above and below.
 
     Example:
         >>> from nlp_inference.document import Document
@@ -41,12 +41,12 @@ class KeyboardTypos(LocalChange):
     layout: Literal["qwerty", "qwertz", "azerty"] = "qwerty"
 
     def places(self, text: str) -> Iterable[tuple[int, int]]:
-        """Return every character that the keyboard has a key for."""
+        """Return every character that is on the keyboard."""
         keys = _neighbours(self.layout)
         return [(index, index + 1) for index, character in enumerate(text) if character.lower() in keys]
 
     def change(self, text: str, start: int, end: int, rng: Random) -> str:
-        """Return what was typed instead."""
+        """Return the typed characters."""
         character = text[start:end]
         slip = rng.choice(self.slips)
         if slip == "leave_out":
@@ -59,12 +59,12 @@ class KeyboardTypos(LocalChange):
 
 @lru_cache(maxsize=3)
 def _neighbours(layout: str) -> dict[str, str]:
-    """The keys beside, above and below each key; a row is half a key to the right of the one above it."""
+    """Return the neighbors of each key; each row is half a key to the right of the one above it."""
     rows = _ROWS[layout]
-    beside = {key: row[max(0, at - 1) : at] + row[at + 1 : at + 2] for row in rows for at, key in enumerate(row)}
+    neighbors = {key: row[max(0, at - 1) : at] + row[at + 1 : at + 2] for row in rows for at, key in enumerate(row)}
     for upper, lower in pairwise(rows):
         for at, key in enumerate(lower):
             for above in upper[at : at + 2]:
-                beside[key] += above
-                beside[above] += key
-    return beside
+                neighbors[key] += above
+                neighbors[above] += key
+    return neighbors

@@ -1,4 +1,4 @@
-"""What optical character recognition reads in place of what stands there."""
+"""Errors of optical character recognition."""
 
 import re
 from collections.abc import Iterable
@@ -32,8 +32,8 @@ class OcrErrors(LocalChange):
     """Confuse characters that look alike: `rn` and `m`, `0` and `O`, `1`, `l` and `I`, `cl` and `d`.
 
     Args:
-        probability: the chance that a document is changed.
-        max_share: how many of the places that can be misread are misread at most.
+        probability: the probability that a document is changed.
+        max_share: the maximum share of the characters that can be misread to change.
         in_spans: whether gold spans may be misread.
 
     Example:
@@ -49,9 +49,9 @@ class OcrErrors(LocalChange):
     max_share: Share = 0.05
 
     def places(self, text: str) -> Iterable[tuple[int, int]]:
-        """Return everything that looks like something else."""
+        """Return every range that looks like other characters."""
         return [match.span() for match in _PLACES.finditer(text)]
 
     def change(self, text: str, start: int, end: int, rng: Random) -> str:
-        """Return what it was taken for."""
+        """Return the misread characters."""
         return rng.choice(_INSTEAD[text[start:end]])

@@ -1,4 +1,4 @@
-"""Which characters, words and spans of a document an augmentation may choose from."""
+"""The characters, words and spans of a document from which augmentations choose."""
 
 import re
 
@@ -8,12 +8,12 @@ _WORD = re.compile(r"\S+")
 
 
 def gold_spans(document: Document) -> tuple[Span, ...]:
-    """The gold spans; none if the document is not annotated."""
+    """Return the gold spans; empty if the document is not annotated."""
     return () if document.gold is None else document.gold.spans
 
 
 def covered_characters(document: Document) -> bytearray:
-    """For each character of the raw text, 1 if a gold span covers it, else 0."""
+    """Return for each character of the raw text 1 if a gold span covers it, else 0."""
     covered = bytearray(len(document.raw_text))
     for span in gold_spans(document):
         covered[span.start : span.end] = b"\1" * (span.end - span.start)
@@ -21,7 +21,7 @@ def covered_characters(document: Document) -> bytearray:
 
 
 def free_words(document: Document) -> list[tuple[int, int]]:
-    """What stands between white space, without what touches a gold span.
+    """Return the ranges of words separated by white space that do not overlap a gold span.
 
     Example:
         >>> from nlp_inference.document import Annotation
@@ -35,10 +35,10 @@ def free_words(document: Document) -> list[tuple[int, int]]:
 
 
 def lone_spans(document: Document) -> list[Span]:
-    """The gold spans that share no character with another, in text order."""
+    """Return the gold spans that do not overlap another, in text order."""
     spans = sorted(gold_spans(document), key=lambda span: (span.start, span.end))
     lone = []
-    reach = 0  # the end of what the spans before cover
+    reach = 0  # the end of the previous spans
     for index, span in enumerate(spans):
         after = spans[index + 1].start if index + 1 < len(spans) else span.end
         if span.start >= reach and after >= span.end:

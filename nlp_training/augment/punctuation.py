@@ -1,4 +1,4 @@
-"""Typographic punctuation, as word processors put it."""
+"""Typographic punctuation, as in word processors."""
 
 import re
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ _DASHES = "–—‐"
 
 
 class CurlyPunctuation(LocalChange):
-    """Write quotes, hyphens and three dots as a word processor does: `“`, `–`, `…`.
+    """Replace quotes, hyphens and three dots by typographic forms: `“`, `–`, `…`.
 
-    `normalize_punctuation` undoes it: after that transform the text is what it would have been.
+    The transform `normalize_punctuation` restores the text.
 
     Args:
-        probability: the chance that a document is changed.
-        max_share: how many of these characters are changed at most.
+        probability: the probability that a document is changed.
+        max_share: the maximum share of these characters to change.
         in_spans: whether gold spans may be changed.
 
     Example:
@@ -34,7 +34,7 @@ class CurlyPunctuation(LocalChange):
     max_share: Share = 1.0
 
     def places(self, text: str) -> Iterable[tuple[int, int]]:
-        """Return every quote, hyphen and three dots."""
+        """Return every quote, hyphen and ellipsis."""
         return [match.span() for match in _PLACES.finditer(text)]
 
     def change(self, text: str, start: int, end: int, rng: Random) -> str:

@@ -1,4 +1,4 @@
-"""Sentences in another order."""
+"""Shuffled sentences."""
 
 import re
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ Place = tuple[int, int]
 
 
 class ShuffleSentences(Augmentation):
-    """Let sentences and lines change places; the white space between them stays.
+    """Exchange sentences and lines; the white space between them is kept.
 
     A sentence ends at `.`, `!`, `?` or `…` before white space, at `。`, `！` or `？`, and at the end of a line.
-    Sentences that share a gold span move as one.
+    Sentences that share a gold span move together.
 
     Args:
-        probability: the chance that a document is changed.
-        max_share: how many of the sentences take part at most; two always may.
+        probability: the probability that a document is changed.
+        max_share: the maximum share of sentences to move; two sentences may always be moved.
 
     Example:
         >>> from nlp_inference.document import Span
@@ -40,14 +40,14 @@ class ShuffleSentences(Augmentation):
     max_share: Share = 1.0
 
     def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Rewrite:
-        """Return an edit for each sentence whose place another one takes, and the gold that moved."""
+        """Return an edit for each sentence that another one replaces, and the moved gold."""
         text, places = document.raw_text, sentence_places(document)
         if len(places) < 2:
             return Rewrite((), document.gold)
         drawn = draw(range(len(places)), self.max_share, rng)
         if len(drawn) < 2:
             drawn = sorted(rng.sample(range(len(places)), 2))
-        turn = rng.randrange(1, len(drawn))  # a rotation of a shuffle leaves no sentence where it was
+        turn = rng.randrange(1, len(drawn))  # a rotation of a shuffle moves every sentence
         mixed = rng.sample(drawn, len(drawn))
         order = list(range(len(places)))
         for place, sentence in zip(mixed, [*mixed[turn:], *mixed[:turn]], strict=True):
@@ -61,7 +61,7 @@ class ShuffleSentences(Augmentation):
 
 
 def sentence_places(document: Document) -> list[Place]:
-    """Start and end of each sentence of the raw text, without the white space between; no gold span is divided."""
+    """Return the offsets of each sentence of the raw text without white space between; gold spans are not split."""
     text, covered = document.raw_text, covered_characters(document)
     gaps = [
         (start, end)
@@ -78,7 +78,7 @@ def sentence_places(document: Document) -> list[Place]:
 def _moved(gold: Annotation | None, places: Sequence[Place], order: Sequence[int]) -> Annotation | None:
     if gold is None or not gold.spans:
         return gold
-    shifts = [0] * len(places)  # of each sentence
+    shifts = [0] * len(places)  # by sentence
     longer = 0
     for place, sentence in enumerate(order):
         (start, end), (old_start, old_end) = places[place], places[sentence]

@@ -1,4 +1,4 @@
-"""White space as it comes out of forms, mails and PDF files."""
+"""Irregular white space, as in forms, mails and PDF files."""
 
 import re
 from collections.abc import Iterable
@@ -12,15 +12,15 @@ _WRITTEN = {"double": "  ", "no_break": "\u00a0", "line_break": "\n", "tab": "\t
 
 
 class MessyWhitespace(LocalChange):
-    """Double spaces, or write a no-break space, a line break or a tab in their place.
+    """Replace spaces by two spaces, a no-break space, a line break or a tab.
 
-    `collapse_whitespace` undoes it: after that transform the text is what it would have been.
+    The transform `collapse_whitespace` restores the text.
 
     Args:
-        probability: the chance that a document is changed.
-        max_share: how many of the spaces are changed at most.
+        probability: the probability that a document is changed.
+        max_share: the maximum share of spaces to change.
         in_spans: whether spaces in gold spans may be changed.
-        kinds: what stands in place of a space, each as often.
+        kinds: the replacements, with equal probability.
 
     Example:
         >>> from nlp_inference.document import Document
@@ -40,5 +40,5 @@ class MessyWhitespace(LocalChange):
         return [match.span() for match in _SPACE.finditer(text)]
 
     def change(self, text: str, start: int, end: int, rng: Random) -> str:
-        """Return what stands there instead."""
+        """Return the replacement."""
         return _WRITTEN[rng.choice(self.kinds)]

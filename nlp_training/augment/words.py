@@ -1,4 +1,4 @@
-"""Words that are missing, or in the wrong order, outside of gold spans."""
+"""Missing words and wrong word order, outside of gold spans."""
 
 import re
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ _WORD = re.compile(r"\S+")
 
 
 class DropWords(Augmentation):
-    """Leave words out, each with the white space after it. Words that touch a gold span stay.
+    """Remove words with the white space after them. Words that overlap a gold span are kept.
 
     Args:
-        probability: the chance that a document is changed.
-        max_share: how many of the words outside of gold spans are left out at most.
+        probability: the probability that a document is changed.
+        max_share: the maximum share of words outside of gold spans to remove.
 
     Example:
         >>> from nlp_inference.document import Document
@@ -33,7 +33,7 @@ class DropWords(Augmentation):
     max_share: Share = 0.1
 
     def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Iterable[Edit]:
-        """Return a deletion for each word that is drawn."""
+        """Return a deletion for each drawn word."""
         text = document.raw_text
         ends = dict(free_words(document))
         for start in draw(list(ends), self.max_share, rng):
@@ -42,11 +42,11 @@ class DropWords(Augmentation):
 
 
 class SwapWords(Augmentation):
-    """Let neighbouring words change places. Words that touch a gold span stay where they are.
+    """Swap adjacent words. Words that overlap a gold span are not moved.
 
     Args:
-        probability: the chance that a document is changed.
-        max_share: how many of the pairs of neighbours outside of gold spans are swapped at most.
+        probability: the probability that a document is changed.
+        max_share: the maximum share of adjacent pairs outside of gold spans to swap.
 
     Example:
         >>> from nlp_inference.document import Document
@@ -61,7 +61,7 @@ class SwapWords(Augmentation):
     max_share: Share = 0.1
 
     def propose(self, document: Document, *, rng: Random, corpus: Corpus) -> Iterable[Edit]:
-        """Return one edit for each pair that is drawn."""
+        """Return one edit for each drawn pair."""
         text, covered = document.raw_text, covered_characters(document)
         words = free_words(document)
         pairs = [

@@ -1,4 +1,4 @@
-"""The command `nlp-training`: one module a sub-command."""
+"""The command `nlp-training`: one module per subcommand."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""What the commands of `nlp-training` share."""
+"""Helpers shared by the commands of `nlp-training`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +11,16 @@ from nlp_inference.errors import NlpInferenceError
 
 
 def console_for(*, as_json: bool) -> Console:
-    """Where to show progress and tables: if JSON is wanted, not beside it, and nowhere if nobody looks."""
+    """Return the console for progress and tables: stderr with JSON output, and silent if stderr is not a terminal."""
     errors = Console(stderr=True)
     return Console(stderr=True, quiet=not errors.is_terminal) if as_json else Console()
 
 
 def source_fields(given: str) -> dict[str, Any]:
-    """What is typed for a data source: a path or a Hub id, or a mapping in YAML as `data.train` in a configuration.
+    """Parse a data source argument: a path, a Hub id, or a YAML mapping like `data.train` in a configuration.
 
     Raises:
-        InvalidDataError: it begins as a mapping, and is none.
+        InvalidDataError: the argument starts like a mapping but is not one.
 
     Example:
         >>> source_fields("test.jsonl"), source_fields("{path: org/set, split: test}")
@@ -36,15 +36,15 @@ def source_fields(given: str) -> dict[str, Any]:
     try:
         fields = parse_yaml(given)
     except YAMLError as error:
-        raise InvalidDataError(f"{given!r} is no mapping in YAML: {error}; write '{{path: org/set}}'") from error
+        raise InvalidDataError(f"{given!r} is not a YAML mapping: {error}; write '{{path: org/set}}'") from error
     if not isinstance(fields, dict):
-        raise InvalidDataError(f"cannot read {given!r}; write a path, or a mapping as data.train in a configuration")
+        raise InvalidDataError(f"cannot read {given!r}; write a path, or a mapping like data.train in a configuration")
     return fields
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Say what is wrong with a run, a file or the network without a traceback, and exit with 1."""
+    """Print an error of the library or of the operating system without a traceback, and exit with 1."""
     try:
         yield
     except (NlpInferenceError, OSError) as error:

@@ -1,4 +1,4 @@
-"""`nlp-training check-data`: what can be known of a run's data before it is trained."""
+"""`nlp-training check-data`: check the data of a run before training."""
 
 import json
 import sys
@@ -23,8 +23,8 @@ def check_data(
         list[str] | None, typer.Argument(help="Keys to override: data.train=my.jsonl processor.windows.overlap=64")
     ] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Write everything as JSON, in place of tables.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the JSON to this file, too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write everything as JSON instead of tables.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the JSON to this file.")] = None,
     min_ceiling: Annotated[
         float, typer.Option(min=0, max=1, help="Error if perfect outputs score less on a split.")
     ] = 0.9,
@@ -38,8 +38,8 @@ def check_data(
         from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training import load_config
         from nlp_training.data_report.check import check_data as check
+        from nlp_training.data_report.data_check_tables import data_check_report
         from nlp_training.data_report.judge import Bounds
-        from nlp_training.data_report.tables import data_check_report
 
         quiet_libraries()
         bounds = Bounds(min_ceiling=min_ceiling, max_leakage=max_leakage, rare=rare)

@@ -1,4 +1,4 @@
-"""`nlp-training convert`: documents from one format to another, and into splits."""
+"""`nlp-training convert`: convert documents between formats, and split them."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Written:
-    """What was written to a path."""
+    """Counts of what was written to a path."""
 
     path: str
     documents: int = 0
@@ -31,7 +31,7 @@ class Written:
     labels: Counter[str] = field(default_factory=Counter)
 
     def count(self, documents: Iterable["Document"]) -> Iterator["Document"]:
-        """The same documents, counted as they pass."""
+        """Yield the documents unchanged and count them."""
         from nlp_training.data.splits import labels_of
 
         for document in documents:
@@ -47,25 +47,27 @@ def convert(
     source: Annotated[
         str, typer.Argument(metavar="FROM", help="A file, a folder, a Hub id, or '{path: ..., columns: ...}' in YAML.")
     ],
-    target: Annotated[Path, typer.Argument(metavar="TO", help="A file or a folder; with --split a folder.")],
+    target: Annotated[Path, typer.Argument(metavar="TO", help="A file or a folder; a folder with --split.")],
     *,
-    from_format: Annotated[str | None, typer.Option("--from", help="Format of FROM; default: by its suffix.")] = None,
+    from_format: Annotated[str | None, typer.Option("--from", help="Format of FROM; default: from its suffix.")] = None,
     to_format: Annotated[
-        str | None, typer.Option("--to", help="Format of TO; default: by its suffix, or jsonl.")
+        str | None, typer.Option("--to", help="Format of TO; default: from its suffix, or jsonl.")
     ] = None,
     drop: Annotated[
-        list[str] | None, typer.Option(help="Leave a part out that TO cannot carry, such as metadata, id, scores.")
+        list[str] | None, typer.Option(help="Drop a part that TO cannot store, such as metadata, id, scores.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Write a file for each: train=0.8,validation=0.1,test=0.1")] = None,
-    seed: Annotated[int, typer.Option(help="Of the splits.")] = 42,
+    split: Annotated[
+        str | None, typer.Option(help="Write one file per split: train=0.8,validation=0.1,test=0.1")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the splits.")] = 42,
     stratify: Annotated[bool, typer.Option(help="Give each split its share of every label.")] = True,
     group_by: Annotated[
-        str | None, typer.Option(help="Keep documents of one value together: metadata.source, or text.")
+        str | None, typer.Option(help="Keep documents with the same value together: metadata.source, or text.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Say as JSON what was written.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report what was written as JSON.")] = False,
 ) -> None:
-    """Convert documents to another format without loss: what it cannot carry is an error, or left out by --drop."""
+    """Convert documents to another format without loss. Parts that it cannot store are an error, unless --drop."""
     with one_line_errors():
         from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training.data.sources import stream_documents
@@ -74,7 +76,7 @@ def convert(
         quiet_libraries()
         shares = None if split is None else parse_shares(split)
         if shares is None and group_by is not None:
-            raise _usage("--group-by is for --split; name the splits, as in --split train=0.9,test=0.1")
+            raise _usage("--group-by requires --split; name the splits, as in --split train=0.9,test=0.1")
         targets = _targets(target, to_format, [] if shares is None else [*shares], overwrite=overwrite)
         with _progress() as track:
             fields = source_fields(source)
@@ -98,17 +100,17 @@ def _usage(message: str) -> Exception:
 
 
 def _targets(target: Path, to_format: str | None, names: list[str], *, overwrite: bool) -> dict[str, tuple[Path, str]]:
-    """Path and format of every set that is written."""
+    """Return the path and format of every set to write."""
     from nlp_training.data.formats import format_of_suffix, named_format
 
     by_suffix = None if names else format_of_suffix(target)
     if to_format is None and not names and by_suffix is None:
-        raise _usage(f"the format of {str(target)!r} is not known by its suffix; name it with --to")
+        raise _usage(f"the suffix of {str(target)!r} does not determine its format; name the format with --to")
     chosen = named_format(to_format) if to_format is not None else by_suffix or named_format("jsonl")
     paths = {name: target / f"{name}{chosen.suffix}" for name in names} or {"": target}
-    there = [str(path) for path in paths.values() if path.exists()]
-    if there and not overwrite:
-        raise _usage(f"there is already {there[0]!r}; write elsewhere, or give --overwrite")
+    existing = [str(path) for path in paths.values() if path.exists()]
+    if existing and not overwrite:
+        raise _usage(f"{existing[0]!r} already exists; choose another path, or pass --overwrite")
     return {name: (path, chosen.name) for name, path in paths.items()}
 
 
@@ -117,7 +119,7 @@ def _without(documents: Iterable["Document"], drop: list[str]) -> Iterator["Docu
 
     parts: set[Part] = {part for part in PARTS if part in drop}
     if unknown := sorted({*drop} - parts):
-        raise _usage(f"cannot leave out {unknown[0]!r}; the parts are {', '.join(PARTS)}")
+        raise _usage(f"cannot drop {unknown[0]!r}; the parts are {', '.join(PARTS)}")
     for document in documents:
         yield leave_out(document, parts) if parts else document
 
@@ -139,7 +141,7 @@ def _progress() -> Iterator[Any]:
 
 
 def written_table(written: list[Written]) -> Table:
-    """What was written, path by path, and how often each has each label."""
+    """Build a table of the counts of each path and of its labels."""
     table = Table("", *(one.path for one in written), title="written", title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -1,4 +1,4 @@
-"""`nlp-training cross-validate`: scores of documents that no model had seen, all of the training documents."""
+"""`nlp-training cross-validate`: cross-validate on the training documents."""
 
 import json
 from pathlib import Path
@@ -15,17 +15,18 @@ def cross_validate_run(
         list[str] | None, typer.Argument(help="Keys to override: training.num_train_epochs=1 data.train=my.jsonl")
     ] = None,
     *,
-    folds: Annotated[int, typer.Option(min=2, help="How many parts; each is predicted from the others.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 5,
     stratify: Annotated[bool, typer.Option(help="Give each fold its share of every label.")] = True,
     group_by: Annotated[
-        str | None, typer.Option(help="Keep documents of one value together: metadata.source, or text.")
+        str | None, typer.Option(help="Keep documents with the same value together: metadata.source, or text.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace folds of another configuration, data or division.")
+        bool,
+        typer.Option("--overwrite", help="Replace folds of another configuration, other data or another division."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write every score as JSON, in place of tables.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write every score as JSON instead of tables.")] = False,
 ) -> None:
-    """Predict every training document by a model that was not trained on it; started again, go on with what lacks."""
+    """Predict every training document with a model that was not trained on it. A second start runs missing folds."""
     with one_line_errors():
         from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training import load_config

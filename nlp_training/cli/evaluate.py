@@ -1,4 +1,4 @@
-"""`nlp-training evaluate`: the scores of a saved model, alone or against another one."""
+"""`nlp-training evaluate`: score a saved model, alone or against another model."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="The folder of a run, or its model folder, or a Hub id.")],
+    model: Annotated[str, typer.Argument(help="The folder of a run, its model folder, or a Hub id.")],
     data: Annotated[
         str, typer.Argument(help="Documents with gold: a file, a Hub id, or '{path: ..., split: ...}' in YAML.")
     ],
@@ -27,9 +27,9 @@ def evaluate(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="A run's YAML file: compute its metrics too; the code of its modules runs."),
+        typer.Option(help="A run's YAML file: also compute its metrics. This runs the code of its modules."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write every score as JSON, in place of tables.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write every score as JSON instead of tables.")] = False,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run code that was saved with the model.")
     ] = False,
@@ -41,17 +41,19 @@ def evaluate(
         from nlp_training import load_documents
         from nlp_training.artefact.folder import model_or_hub_id
         from nlp_training.evaluation import evaluate_pair
-        from nlp_training.reports.tables import paired_table, score_tables
+        from nlp_training.reports.score_tables import paired_table, score_tables
 
         quiet_libraries()
         names = [model_or_hub_id(name) for name in (model, against) if name is not None]
         messages = Console(stderr=True, soft_wrap=True)
-        own = _own_metrics(config) if config is not None else []
+        custom = _custom_metrics(config) if config is not None else []
         with one_line_warnings(messages):
             predictors = [Predictor.from_pretrained(name, trust_remote_code=trust_remote_code) for name in names]
-        found = evaluate_pair(*predictors, documents=load_documents(source_fields(data), default_split="test"), own=own)
-        if config is None and (left_out := _metrics_of(names[0])):
-            messages.print(f"not computed: {left_out}", style="yellow", highlight=False, markup=False)
+        found = evaluate_pair(
+            *predictors, documents=load_documents(source_fields(data), default_split="test"), own=custom
+        )
+        if config is None and (omitted := _omitted_metrics(names[0])):
+            messages.print(f"not computed: {omitted}", style="yellow", highlight=False, markup=False)
         if as_json:
             sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
             return
@@ -61,7 +63,7 @@ def evaluate(
             Console().print(paired_table(found["paired"], model=model, against=against or ""))
 
 
-def _own_metrics(config: Path) -> "list[Metric]":
+def _custom_metrics(config: Path) -> "list[Metric]":
     from nlp_training import load_config
     from nlp_training.config.user_modules import import_modules
     from nlp_training.metrics import Metric
@@ -71,13 +73,13 @@ def _own_metrics(config: Path) -> "list[Metric]":
     return [Metric.from_spec(spec) for spec in run.metrics]
 
 
-def _metrics_of(model: str) -> str:
-    """What the run of a saved model was scored with besides, and how to have it; its code is not run unasked."""
+def _omitted_metrics(model: str) -> str:
+    """Name the custom metrics of the model's run and how to compute them; their code runs only on request."""
     from nlp_training import load_config
 
     saved = Path(model) / "training.yaml"
-    with suppress(NlpInferenceError, OSError):  # a model need not come from a run
+    with suppress(NlpInferenceError, OSError):  # not every model comes from a run
         if specs := load_config(saved).metrics:
             names = ", ".join(spec if isinstance(spec, str) else next(iter(spec), "") for spec in specs)
-            return f"{names}; --config {saved} computes it with the code that the file names"
+            return f"{names}; to compute them, pass --config {saved}, which runs the code that the file names"
     return ""

@@ -1,4 +1,4 @@
-"""`nlp-training export`: a trained model for another backend, such as ONNX Runtime."""
+"""`nlp-training export`: export a trained model to another backend, such as ONNX Runtime."""
 
 import json
 from enum import StrEnum
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Int8Scales(StrEnum):
-    """Where the scales of 8-bit activations come from."""
+    """The source of the scales of 8-bit activations."""
 
     DYNAMIC = "dynamic"
     STATIC = "static"
@@ -26,32 +26,32 @@ class Int8Scales(StrEnum):
 def export_run(
     run: Annotated[str, typer.Argument(help="The folder of a run, or its model folder.")],
     *,
-    backend: Annotated[str, typer.Option(metavar="onnx|openvino", help="What shall run the exported model.")] = "onnx",
+    backend: Annotated[str, typer.Option(metavar="onnx|openvino", help="The backend of the exported model.")] = "onnx",
     dtype: Annotated[
         list[str] | None,
         typer.Option(
             metavar="float32|bfloat16|float16|int8",
-            help="A precision to export; once for each. All that the backend runs here, if none is given.",
+            help="A precision to export; repeatable. Default: all that the backend supports on this machine.",
         ),
     ] = None,
     int8_mode: Annotated[
         Int8Scales | None,
         typer.Option(
-            help="Scales of 8-bit activations: of each text, or of training documents. With onnx dynamic is the "
-            "default; openvino has static scales only.",
+            help="Scales of 8-bit activations: dynamic for each text, or static from training documents. The default "
+            "of onnx is dynamic; openvino supports only static.",
             show_default=False,
         ),
     ] = None,
-    max_drop: Annotated[float, typer.Option(min=0, help="Points that the score may fall.")] = 0.3,
+    max_drop: Annotated[float, typer.Option(min=0, help="Points that the score may drop.")] = 0.3,
     data: Annotated[
-        str | None, typer.Option(help="Documents with gold to score on, in the place of the run's validation set.")
+        str | None, typer.Option(help="Documents with gold to score on, instead of the run's validation set.")
     ] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run code that was saved with the model.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Say as JSON what was exported.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report what was exported as JSON.")] = False,
 ) -> None:
-    """Export a model for another backend, replay and score it, keep what is as good. Exits with 1 if one is refused."""
+    """Export a model to another backend, then verify and score it. Exits with 1 if a precision is refused."""
     messages = Console(stderr=True, soft_wrap=True)
     with one_line_errors():
         from nlp_inference._utils.quiet import one_line_warnings, quiet_libraries
@@ -101,7 +101,7 @@ def _refusals(found: "list[Exported | Refused]") -> list[str]:
 
 
 def _label_tables(found: "list[Exported | Refused]") -> list[Table]:
-    """For each precision that lost something: which labels lost it."""
+    """Build a table of the labels that lost points, for each precision that lost any."""
     tables = []
     for one in found:
         if one.score is None or not one.score.worst():
@@ -120,16 +120,16 @@ def _as_json(one: "Exported | Refused") -> dict[str, Any]:
     from nlp_training.export import Exported
 
     score = one.score
-    said: dict[str, Any] = {"dtype": one.dtype, "kept": isinstance(one, Exported)}
+    content: dict[str, Any] = {"dtype": one.dtype, "kept": isinstance(one, Exported)}
     if isinstance(one, Exported):
-        said |= {"path": str(one.path), "size": one.size, "bit_for_bit": one.verification.bit_for_bit}
+        content |= {"path": str(one.path), "size": one.size, "bit_for_bit": one.verification.bit_for_bit}
     else:
-        said |= {"reason": one.reason}
+        content |= {"reason": one.reason}
     if score is not None:
         labels = {
             label.label: {"before": label.before, "after": label.after, "support": label.support}
             for label in score.labels
         }
-        said |= {"score": score.name, "before": score.before, "after": score.after, "documents": score.documents}
-        said |= {"points_lost": score.points, "per_label": labels}
-    return said
+        content |= {"score": score.name, "before": score.before, "after": score.after, "documents": score.documents}
+        content |= {"points_lost": score.points, "per_label": labels}
+    return content

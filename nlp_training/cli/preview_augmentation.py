@@ -1,4 +1,4 @@
-"""`nlp-training preview-augmentation`: what the augmentations of a run make of its training documents."""
+"""`nlp-training preview-augmentation`: show the augmented training documents of a run."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -21,13 +21,13 @@ def preview_augmentation(
         list[str] | None, typer.Argument(help="Keys to override: augment=[wrap_html] data.train=my.jsonl")
     ] = None,
     *,
-    count: Annotated[int, typer.Option(min=1, help="How many changed documents to show.")] = 10,
-    epoch: Annotated[int, typer.Option(min=0, help="Of which epoch, counted from 0.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="Number of changed documents to show.")] = 10,
+    epoch: Annotated[int, typer.Option(min=0, help="The epoch, counted from 0.")] = 0,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Write one JSON object a line, in place of pictures.")
+        bool, typer.Option("--json", help="Write one JSON object per line instead of rendered documents.")
     ] = False,
 ) -> None:
-    """Show training documents as an epoch reads them: with the edits of each augmentation, and the gold after them."""
+    """Show training documents as an epoch reads them, with the edits of each augmentation and the resulting gold."""
     with one_line_errors():
         import json
 
@@ -41,7 +41,7 @@ def preview_augmentation(
         quiet_libraries()
         run = load_config(config, overrides or ())
         if not run.augment:
-            raise InvalidSpecError(f"{config} has no section augment; name some, such as augment=[keyboard_typos]")
+            raise InvalidSpecError(f"{config} has no section augment; add one, such as augment=[keyboard_typos]")
         import_modules(run.modules)
         train = load_documents(run.data.train, default_split="train")
         documents = with_made_splits({"train": train}, run.data.split)["train"]
@@ -55,7 +55,7 @@ def preview_augmentation(
 
 
 def _changed(augmenter: "Augmenter", documents: "Sequence[Document]", *, epoch: int) -> "Iterator[Augmented]":
-    """The documents that are not left alone, in their order."""
+    """Yield the documents that the augmentations change, in order."""
     everything = (augmenter(document, epoch=epoch) for document in documents)
     return (augmented for augmented in everything if augmented.records or augmented.records_pair)
 

@@ -1,4 +1,4 @@
-"""`nlp-training publish`: a trained model to the Hugging Face Hub."""
+"""`nlp-training publish`: publish a trained model on the Hugging Face Hub."""
 
 import json
 from collections.abc import Iterator
@@ -18,23 +18,21 @@ if TYPE_CHECKING:
 
 def publish_run(  # noqa: PLR0913 - each is an option of the command
     run: Annotated[str, typer.Argument(help="The folder of a run, or its model folder.")],
-    repo_id: Annotated[str, typer.Argument(help="Where on the Hub, such as org/model.")],
+    repo_id: Annotated[str, typer.Argument(help="The Hub repository, such as org/model.")],
     *,
-    private: Annotated[
-        bool | None, typer.Option("--private/--public", help="Who sees a repository that is made.")
-    ] = None,
-    revision: Annotated[str, typer.Option(help="The branch; it is made if there is none.")] = "main",
+    private: Annotated[bool | None, typer.Option("--private/--public", help="Visibility of a new repository.")] = None,
+    revision: Annotated[str, typer.Option(help="The branch; it is created if missing.")] = "main",
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead.")] = False,
-    message: Annotated[str, typer.Option(help="Message of the commit.")] = "Publish the model",
+    message: Annotated[str, typer.Option(help="The commit message.")] = "Publish the model",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check and show what would be sent; send nothing.")
+        bool, typer.Option("--dry-run", help="Check and show what would be uploaded; upload nothing.")
     ] = False,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run code that was saved with the model, to verify it.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Say as JSON what was published.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report what was published as JSON.")] = False,
 ) -> None:
-    """Publish a model with its processor, golden records, scores and model card, in one commit. It must verify."""
+    """Publish a model with its processor, golden records, scores and model card in one commit, if it verifies."""
     messages = Console(stderr=True)
     with one_line_errors():
         from nlp_inference._utils.quiet import one_line_warnings, quiet_libraries
@@ -55,20 +53,20 @@ def publish_run(  # noqa: PLR0913 - each is an option of the command
             typer.echo(json.dumps(asdict(done), indent=2))
             return
         for name in done.removed:
-            messages.print(f"removed {name}, which this release has not")
+            messages.print(f"removed {name}, which this release does not contain")
         messages.print("[bold]pull request[/bold]" if done.pull_request else "[bold]published[/bold]", end=" ")
         typer.echo(done.url)
 
 
 _SEEN_BY = {
-    True: "members of the namespace alone will see them (--private)",
+    True: "only members of the namespace will see them (--private)",
     False: "everyone will see them (--public)",
-    None: "everyone will see them, unless the repository is private: say --private or --public",
+    None: "everyone will see them, unless the repository is private: pass --private or --public",
 }
 
 
 def release_table(plan: "Plan", *, private: bool | None) -> Table:
-    """What is about to be sent, and what stays here."""
+    """Build a table of the files to upload and of those that are not uploaded."""
     caption = "\n".join(_caption(plan, private=private))
     table = Table(title=f"to {plan.repo_id}", caption=caption, caption_justify="left", title_justify="left")
     table.add_column("file")
@@ -77,12 +75,12 @@ def release_table(plan: "Plan", *, private: bool | None) -> Table:
         note = " [yellow](code: runs only with trust_remote_code=True)[/yellow]" if name in plan.release.code else ""
         table.add_row(name + note, decimal(size))
     table.add_section()
-    table.add_row("together", decimal(sum(plan.sizes.values())))
+    table.add_row("total", decimal(sum(plan.sizes.values())))
     return table
 
 
 def _caption(plan: "Plan", *, private: bool | None) -> Iterator[str]:
     if plan.texts:
-        yield f"golden.json holds {plan.texts} texts of your data; {_SEEN_BY[private]}"
+        yield f"golden.json contains {plan.texts} texts of your data; {_SEEN_BY[private]}"
     if plan.release.left_out:
-        yield f"stays here: {', '.join(plan.release.left_out)}"
+        yield f"not uploaded: {', '.join(plan.release.left_out)}"

@@ -1,4 +1,4 @@
-"""`nlp-training report`: the page of a run, made again from its files."""
+"""`nlp-training report`: write the report page of a run again from its files."""
 
 import webbrowser
 from pathlib import Path
@@ -15,7 +15,7 @@ def report_run(
     *,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Write report.html into a run's folder again, from its files; no model is loaded."""
+    """Write report.html into the folder of a run again from its files, without loading a model."""
     with one_line_errors():
         from nlp_training.reports.html import report_link, write_report
 

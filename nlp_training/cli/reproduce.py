@@ -1,4 +1,4 @@
-"""`nlp-training reproduce`: a run once more, and whether the same comes out."""
+"""`nlp-training reproduce`: repeat a run and compare the results."""
 
 import json
 import sys
@@ -19,9 +19,9 @@ def reproduce_run(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run, such as runs/quickstart.")],
     *,
     output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", help="Keep the repetition here, in a folder of the run's name.")
+        Path | None, typer.Option("--output-dir", help="Keep the repetition here, in a folder with the run's name.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write the comparison as JSON, in place of a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the comparison as JSON instead of a table.")] = False,
 ) -> None:
     """Train a run again from its config.yaml and compare. Exits with 0: identical, 1: different, 2: not comparable."""
     errors = Console(stderr=True)
@@ -29,7 +29,7 @@ def reproduce_run(
         from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training.provenance.environment import is_main_process
         from nlp_training.runs.reproduce import reproduce
-        from nlp_training.runs.reproduce_tables import comparison_tables
+        from nlp_training.runs.reproduction_tables import reproduction_tables
 
         quiet_libraries()
         with ExitStack() as stack:
@@ -42,8 +42,8 @@ def reproduce_run(
         if as_json:
             sys.stdout.write(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
         else:
-            Console().print(*comparison_tables(found), sep="\n")
+            Console().print(*reproduction_tables(found), sep="\n")
             if not found.identical and output_dir is None:
-                errors.print("the repetition was not kept; to look into it: --output-dir DIR", highlight=False)
+                errors.print("the repetition was not kept; to keep it, pass --output-dir DIR", highlight=False)
     if not found.identical:
         raise typer.Exit(_DIFFERENT)

@@ -1,4 +1,4 @@
-"""`nlp-training runs`: the runs in a folder, and runs side by side."""
+"""`nlp-training runs`: list and compare runs."""
 
 import sys
 from collections.abc import Callable
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 LIST = "list"
 
 
-class _ListUnlessTold(TyperGroup):
-    """Lists where no other command is named: `nlp-training runs` and `nlp-training runs my/runs`."""
+class _ListByDefault(TyperGroup):
+    """A group whose default command is `list`: `nlp-training runs` and `nlp-training runs my/runs`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """See `click.Group.parse_args`."""
@@ -28,24 +28,24 @@ class _ListUnlessTold(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-runs = typer.Typer(cls=_ListUnlessTold, help="List the runs in a folder, or compare some.")
+runs = typer.Typer(cls=_ListByDefault, help="List the runs in a folder, or compare runs.")
 
 
 @runs.command(LIST)
 def list_runs(
-    folder: Annotated[Path, typer.Argument(help="Where runs are kept.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(help="The folder that contains runs.")] = Path("runs"),
     *,
     sort: Annotated[
-        str, typer.Option("--sort", help="name, date, status, duration, or a data set such as test: its best score.")
+        str, typer.Option("--sort", help="name, date, status, duration, or a data set such as test for its score.")
     ] = "date",
-    as_json: Annotated[bool, typer.Option("--json", help="Write the runs as JSON, in place of a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the runs as JSON instead of a table.")] = False,
 ) -> None:
-    """List runs, whole, unfinished or broken; the newest, the longest and the best come first."""
+    """List finished, unfinished and broken runs; the newest, the longest or the best comes first."""
     with one_line_errors():
         import json
 
         from nlp_training.runs import find_runs
-        from nlp_training.runs.tables import runs_table
+        from nlp_training.runs.run_tables import runs_table
 
         found = find_runs(folder)
         found.sort(key=_order(sort, found))
@@ -71,7 +71,7 @@ def _order(sort: str, found: "list[Run]") -> "Callable[[Run], tuple[Any, ...]]":
         return orders[sort]
     if sort not in data_sets:
         known = ", ".join((*orders, *data_sets))
-        raise InvalidSpecError(f"cannot sort runs by {sort!r}; choose one of {known}")
+        raise InvalidSpecError(f"cannot sort runs by {sort!r}; expected one of {known}")
     return lambda run: (_rank(run.scores().get(sort)), run.name)
 
 
@@ -88,15 +88,15 @@ def _rank(score: "Score | None") -> float:
 def compare(
     folders: Annotated[list[Path], typer.Argument(help="Folders of runs, such as runs/one runs/other.")],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Write the comparison as JSON, in place of tables.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the comparison as JSON instead of tables.")] = False,
 ) -> None:
-    """Show where runs differ: settings, scores with intervals, and for two runs whether luck explains it."""
+    """Show the settings and scores that differ between runs, and a significance test for two runs."""
     with one_line_errors():
         import json
 
         from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training.runs import compare_runs
-        from nlp_training.runs.tables import comparison_tables
+        from nlp_training.runs.run_tables import comparison_tables
 
         quiet_libraries()
         found = compare_runs(folders)

@@ -1,4 +1,4 @@
-"""`nlp-training search`: the best values of a configuration's keys."""
+"""`nlp-training search`: search the best values of configuration keys."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from nlp_training.cli._shared import console_for, one_line_errors
 
 
 def search_run(
-    config: Annotated[Path, typer.Argument(help="A YAML file with a section search; see docs/search.md.")],
+    config: Annotated[Path, typer.Argument(help="A run's YAML file with the section search; see docs/search.md.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Keys to override: search.trials=50 search.train_best=true")
     ] = None,
@@ -18,9 +18,9 @@ def search_run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let search.train_best replace the model of another run of this name.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write every trial as JSON, in place of tables.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write every trial as JSON instead of tables.")] = False,
 ) -> None:
-    """Try values of a configuration's keys, and write the best one; started again, go on where it was stopped."""
+    """Search the best values of configuration keys and write the best configuration. A second start continues."""
     with one_line_errors():
         from nlp_inference._utils.quiet import quiet_libraries
         from nlp_training import load_config

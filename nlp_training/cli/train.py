@@ -1,4 +1,4 @@
-"""`nlp-training train`: a run from its configuration."""
+"""`nlp-training train`: train a model from a configuration."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,13 +16,13 @@ def train_run(
     ] = None,
     *,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from the last complete checkpoint, or begin if there is none.")
+        bool, typer.Option("--resume", help="Continue from the last complete checkpoint, or start if there is none.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the model and the checkpoints of an earlier run of this name.")
     ] = False,
 ) -> None:
-    """Train, evaluate and save the run that a configuration describes."""
+    """Train, evaluate and save a model as its configuration specifies."""
     with one_line_errors():
         from accelerate import PartialState
 
@@ -34,6 +34,6 @@ def train_run(
         with one_line_warnings(console):
             run = load_config(config, overrides or ())
             result = train(run, console=console, resume=resume, overwrite=overwrite)
-        PartialState().destroy_process_group()  # else its threads may outlive the interpreter, which aborts then
+        PartialState().destroy_process_group()  # its threads could outlive the interpreter and abort it
     if result.verification is not None and not result.verification.ok:
         raise typer.Exit(1)

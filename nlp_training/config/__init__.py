@@ -1,4 +1,4 @@
-"""The YAML configuration of a run as pydantic models, and the user's modules that it names."""
+"""The YAML configuration of a run as pydantic models, and the user modules that it names."""
 
 from nlp_training.config.config import (
     DataConfig,

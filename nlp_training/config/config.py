@@ -1,4 +1,4 @@
-"""What a run is, as a YAML file says it: every key is known, and every key can be overridden on the command line."""
+"""The configuration of a run: the sections and keys of its YAML file. The command line can override every key."""
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -34,19 +34,19 @@ class _Section(BaseModel):
 
 
 class ModelConfig(_Section):
-    """The model to start from.
+    """The pretrained model to start from.
 
     Args:
         base: a Hub id, a folder, or `package:NAME/FOLDER` for a folder inside an installed Python package.
-        revision: branch, tag or commit on the Hub.
-        architecture: the name of a model class of your own, see `nlp_inference.architectures.architecture`, in place of
-            the one that the task takes.
-        settings: keys of the model's own configuration to set, such as `hidden_dropout_prob: 0.2`.
-        training_attention: attention implementation while training, such as `sdpa`; `None` takes `eager` on a CPU,
-            where the backward pass of the fused one is slow, and the model's own elsewhere. Evaluation always takes
-            the model's own, as production does.
-        resize_embeddings: whether to add embeddings for tokens that the tokenizer has and the model has not, such as
-            those of `tokenizer.add_tokens`; without it, such a pair is refused.
+        revision: the branch, tag or commit on the Hub.
+        architecture: the registered name of a custom model class, which replaces the default class of the task. See
+            `nlp_inference.architectures.architecture`.
+        settings: keys to set in the configuration of the model, such as `hidden_dropout_prob: 0.2`.
+        training_attention: the attention implementation during training, such as `sdpa`. `None` means `eager` on a
+            CPU, where the backward pass of fused attention is slow, and the default of the model on other devices.
+            Evaluation always uses the default of the model, as production does.
+        resize_embeddings: whether to add embeddings for tokens that the tokenizer has and the model lacks, such as
+            those of `tokenizer.add_tokens`. If false, such a tokenizer raises an error.
     """
 
     base: str
@@ -58,19 +58,20 @@ class ModelConfig(_Section):
 
 
 class DataConfig(_Section):
-    """Where the documents come from; each a local file, a Hub id, or a mapping, see `nlp_training.data.DataSource`.
-
-    `test` may name several sets. Without `validation`, nothing is evaluated before the end, and the last weights
-    are kept.
+    """The documents of each split. Each source is a file, a Hub id or a mapping; see `nlp_training.data.DataSource`.
 
     Args:
-        split: `validation`, `test` or both, to be made of the documents of `train`, such as `{validation: 0.1}`.
-        sample_weight: metadata key under which a training document says how much it counts in `loss`.
-        max_lost_gold: the share of the training gold that no model of the task could give back, above which nothing is
-            trained; 1 trains whatever is lost. See `nlp-training check-data`.
-        overlapping_spans: what to do with gold spans that overlap, for a task that cannot express them: `error` refuses
-            them; `outermost` and `longest` keep some, see `nlp_training.data.overlaps.keep_flat`, in all splits, so
-            that evaluation compares with the reduced gold.
+        train: the training documents.
+        validation: the documents to evaluate on during training. Without them, the run evaluates only at the end and
+            keeps the last weights.
+        test: one or more test sets by name. A single source becomes the test set `test`.
+        split: the shares of `validation`, `test` or both to split off from `train`, such as `{validation: 0.1}`.
+        sample_weight: the metadata key that contains the weight of a training document in `loss`.
+        max_lost_gold: the largest share of the training gold that no model of the task can predict. Training stops
+            with an error above it; 1 accepts any loss. See `nlp-training check-data`.
+        overlapping_spans: how to handle overlapping gold spans if the task cannot express them: `error` raises an
+            error; `outermost` and `longest` keep a subset in all splits, so evaluation compares with the reduced gold.
+            See `nlp_training.data.overlaps.keep_flat`.
     """
 
     train: DataSource
@@ -82,34 +83,34 @@ class DataConfig(_Section):
     overlapping_spans: OverlappingSpans = "error"
 
     def sources(self) -> dict[str, tuple[DataSource, str]]:
-        """The source of every split there is, with its usual name on the Hub: `train`, `validation`, the test sets."""
+        """Return the source and the usual split name on the Hub of each split: `train`, `validation`, the test sets."""
         usual = {"train": "train", "validation": "validation"}
         named = {"train": self.train, "validation": self.validation, **self.test}
         return {name: (source, usual.get(name, "test")) for name, source in named.items() if source is not None}
 
     @property
     def made(self) -> Collection[str]:
-        """The names of the splits that are made of the training documents."""
+        """The names of the splits that are split off from the training documents."""
         return self.split.shares if self.split is not None else ()
 
     @property
     def has_validation(self) -> bool:
-        """Whether there is a split to evaluate on while training."""
+        """Whether there is a split to evaluate on during training."""
         return self.validation is not None or "validation" in self.made
 
     @model_validator(mode="after")
     def _makes_no_split_that_is_given(self) -> Self:
         if twice := sorted({*self.made} & {*self.sources()}):
-            raise ValueError(f"{twice[0]} is given, and split makes another one of train; leave one of them out")
+            raise ValueError(f"{twice[0]} has a source, and split also makes it from train; remove one of them")
         return self
 
     @model_validator(mode="after")
     def _streams_nothing_but_train(self) -> Self:
         streamed = [name for name, (source, _) in self.sources().items() if source.streaming]
         if others := [name for name in streamed if name != "train"]:
-            raise ValueError(f"{others[0]} is streamed, but only train can be: what is evaluated is read as a whole")
+            raise ValueError(f"{others[0]} is streamed, but only train can be; evaluation loads all documents")
         if streamed and self.split is not None:
-            raise ValueError("train is streamed, so that no split can be made of it; give the others a source each")
+            raise ValueError("train is streamed, so it cannot be split; give each other split a source")
         return self
 
     @field_validator("test", mode="before")
@@ -123,22 +124,23 @@ class DataConfig(_Section):
     def _no_split_twice(cls, value: dict[str, DataSource]) -> dict[str, DataSource]:
         taken = sorted({"train", "validation"} & set(value))
         if taken:
-            raise ValueError(f"a test set is named {taken[0]!r}, as another split is; give it a name of its own")
+            raise ValueError(f"a test set is named {taken[0]!r}, but another split has this name; rename the test set")
         return value
 
 
 class ProcessorConfig(_Section):
-    """Everything that decides a prediction apart from the weights; see `nlp_inference.Processor`.
+    """Everything that determines a prediction except the weights; see `nlp_inference.Processor`.
 
-    A task without labels takes those of the training documents, sorted.
+    A task without labels gets the sorted labels of the training documents.
 
     Args:
-        task: what is predicted.
-        preprocess: transforms of the text before the model.
-        postprocess: transforms of the prediction after the model.
-        windows: how long texts are cut. Without `max_length`, a window has as many tokens as tokenizer and model allow.
-        pad_token: a token of the vocabulary to pad with, for a tokenizer without a padding token; `None` takes the one
-            for the end of a text then. Padding is masked, so that any token serves.
+        task: the task to learn.
+        preprocess: the transforms of the text before the model.
+        postprocess: the transforms of the prediction after the model.
+        windows: how to split long texts. Without `max_length`, a window has as many tokens as tokenizer and model
+            allow.
+        pad_token: the vocabulary token to pad with if the tokenizer has no padding token. `None` means its
+            end-of-text token. Padding is masked, so any token works.
     """
 
     task: str | dict[str, Any]
@@ -149,12 +151,12 @@ class ProcessorConfig(_Section):
 
 
 class SamplingConfig(_Section):
-    """Which training documents an epoch has; see `nlp_training.batches.samplers`.
+    """How to sample the training documents of an epoch; see `nlp_training.batches.samplers`.
 
     Args:
-        balance: `label` draws documents the more often the rarer their labels are, as many as there are; `none` takes
-            each once.
-        power: how much more often: 1 makes labels equally frequent, less meets them part of the way.
+        balance: `label` draws documents with rare labels more often, as many draws as there are documents; `none`
+            uses each document once.
+        power: the strength of balancing: 1 makes labels equally frequent, smaller values balance them partially.
     """
 
     balance: Literal["none", "label"] = "none"
@@ -162,13 +164,13 @@ class SamplingConfig(_Section):
 
 
 class GoldenConfig(_Section):
-    """The texts of `golden.json`, with which anyone can verify the model; they are published with it.
+    """The texts of `golden.json`, which verify the saved model on any machine. They are published with the model.
 
-    A fixed set of hostile texts is always among them.
+    `golden.json` always includes a fixed set of difficult texts.
 
     Args:
-        records: validation documents to draw, by the run's seed. 0 draws none, if your texts are not for others.
-        file: JSON Lines with texts of your own to record, as `nlp-inference predict` reads them.
+        records: the number of validation documents to draw with the seed of the run. Set 0 if your texts are private.
+        file: a JSON Lines file with more texts to record, in the format that `nlp-inference predict` reads.
     """
 
     records: NonNegativeInt = 32
@@ -176,32 +178,33 @@ class GoldenConfig(_Section):
 
 
 class RunConfig(_Section):
-    """A run: `model`, `data`, `processor`, and `training`, which takes every field of `transformers.TrainingArguments`.
+    """The configuration of a run.
 
     Args:
-        name: of the folder that the run makes, under `output_dir`.
-        output_dir: where runs are kept.
-        seed: of everything random.
-        modules: code of your own, imported before anything is built: files such as `my_ideas.py`, looked for beside the
-            configuration and then in the working directory, or modules that Python finds, such as `my_package.ideas`.
-            An installed package that declares what it has as entry points needs no mention.
-        cpu_threads: threads of each process on a CPU; `None` takes `OMP_NUM_THREADS`, and where that is not set shares
-            the cores among the processes of this machine.
-        model: what to start from.
-        data: what to learn from.
-        processor: everything that decides a prediction apart from the weights.
-        loss: what to minimise, such as `{focal: {gamma: 2}}`; see `nlp_training.losses`. `None` means the model's own.
-        sampling: which training documents an epoch has.
-        metrics: further scores, by the names of metrics of your own; see `nlp_training.metrics.Metric`.
+        name: the name of the run and of its folder in `output_dir`.
+        output_dir: the folder that contains runs.
+        seed: the seed of all random operations.
+        modules: user modules to import before anything is built: files such as `my_ideas.py`, searched next to the
+            configuration and then in the working directory, or importable modules such as `my_package.ideas`. An
+            installed package that declares entry points does not need to be listed.
+        cpu_threads: the number of threads of each process on a CPU. `None` means `OMP_NUM_THREADS`; if that is not
+            set, the processes of this machine share its cores.
+        model: the pretrained model to start from.
+        data: the documents of each split.
+        processor: everything that determines a prediction except the weights.
+        loss: the loss to minimize, such as `{focal: {gamma: 2}}`; see `nlp_training.losses`. `None` means the loss of
+            the model.
+        sampling: how to sample the training documents of an epoch.
+        metrics: additional custom metrics by name; see `nlp_training.metrics.Metric`.
         augment: random changes of the training documents, such as `{keyboard_typos: 0.2}`; see `nlp_training.augment`.
-        training: how to train.
-        early_stopping: when training ends before its last epoch, such as `{patience: 3}`; needs validation documents.
-        search: what `nlp-training search` tries; not used by anything else.
-        calibrate: whether to fit the task's temperature on the validation documents, after training.
-        fit: what else to fit on the validation documents after training, such as `[thresholds]`; see
+        training: any field of `transformers.TrainingArguments`.
+        early_stopping: when to stop before the last epoch, such as `{patience: 3}`; requires validation documents.
+        search: the search space of `nlp-training search`; other commands ignore it.
+        calibrate: whether to fit the temperature of the task on the validation documents after training.
+        fit: what to fit on the validation documents after training, such as `[thresholds]`; see
             `nlp_training.evaluation.Fitter`. `None` fits what the task fits by default, if there are validation
             documents and the config does not set the same fields of the task; `[]` fits nothing.
-        golden: the texts that are recorded with the model, to verify it with.
+        golden: the texts that are recorded with the model to verify it.
 
     Example:
         >>> config = RunConfig.model_validate({
@@ -233,7 +236,7 @@ class RunConfig(_Section):
 
     @property
     def folder(self) -> Path:
-        """Where the run leaves what it makes."""
+        """The folder that the run writes to."""
         return Path(self.output_dir) / self.name
 
 
@@ -242,10 +245,10 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
 
     Args:
         path: the file.
-        overrides: `key.of.a.section=value` each, the value in YAML; they win over the file.
+        overrides: strings `key.of.a.section=value` with the value in YAML; they take precedence over the file.
 
     Raises:
-        InvalidSpecError: the file is not there or not YAML, a key is unknown, or a value does not fit.
+        InvalidSpecError: the file does not exist or is not YAML, a key is unknown, or a value is invalid.
 
     Example:
         >>> load_config("configs/quickstart.yaml", ["training.num_train_epochs=1"]).training["num_train_epochs"]
@@ -276,7 +279,7 @@ def _override(content: dict[str, Any], override: str) -> None:
 
 
 def set_key(content: dict[str, Any], key: str, value: Any) -> None:
-    """Set `key.of.a.section`; sections that are not there are made, in place of anything that is no section.
+    """Set `key.of.a.section` in place; create missing sections, and replace a parent that is not a section.
 
     Example:
         >>> content = {"loss": "focal"}
@@ -294,10 +297,10 @@ def set_key(content: dict[str, Any], key: str, value: Any) -> None:
 
 
 def save_config(config: RunConfig, path: str | Path) -> None:
-    """Write a configuration, every default of the sections included, so that `load_config` reads it again."""
+    """Write a configuration, including all defaults, in a form that `load_config` reads."""
     Path(path).write_text(config_text(config), encoding="utf-8")
 
 
 def config_text(config: RunConfig) -> str:
-    """A configuration as `save_config` writes it."""
+    """Return the YAML text that `save_config` writes."""
     return yaml_text(config.model_dump(mode="json", exclude_none=True))

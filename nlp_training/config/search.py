@@ -29,7 +29,7 @@ FIXED = (
     "metrics",
     "search",
 )
-"""Sections that are the same in every trial, so that scores can be compared, and none is better by luck."""
+"""Sections that are the same in every trial, so that the scores of trials are comparable."""
 
 Choice = str | int | float | bool | None
 
@@ -39,11 +39,11 @@ class _Section(BaseModel):
 
 
 class EarlyStopping(_Section):
-    """When training stops before its last epoch.
+    """When training stops before the last epoch.
 
     Args:
-        patience: evaluations in a row that are not better than the best one so far, after which training stops.
-        threshold: by how much an evaluation must be better to count.
+        patience: the number of consecutive evaluations without improvement after which training stops.
+        threshold: the smallest difference from the best score that counts as an improvement.
     """
 
     patience: PositiveInt = 3
@@ -54,11 +54,11 @@ class Dimension(_Section):
     """The values that a key may take: `choices`, or the numbers from `low` to `high`.
 
     Args:
-        low: the smallest number; whole if `high` and `step` are whole too, as written: `2`, not `2.0`.
-        high: the largest.
-        step: between neighbouring numbers.
-        log: whether small numbers are tried as often as large ones, in the logarithm; for learning rates and the like.
-        choices: values of any kind, whole sections too.
+        low: the smallest number. Only integers are sampled if `low`, `high` and `step` are integers: `2`, not `2.0`.
+        high: the largest number.
+        step: the difference between consecutive numbers.
+        log: whether to sample on a logarithmic scale, for example learning rates.
+        choices: values of any type, including complete sections.
 
     Example:
         >>> Dimension(low=2, high=5).is_whole, Dimension(low=2, high=5.0).is_whole
@@ -77,52 +77,51 @@ class Dimension(_Section):
             if self.model_fields_set - {"choices"} and (self.low, self.high, self.step, self.log) != (None,) * 3 + (
                 False,
             ):
-                raise ValueError("choices stand alone; leave low, high, step and log out")
+                raise ValueError("choices cannot be combined with low, high, step or log; remove these keys")
             if len({json.dumps(one) for one in self.choices}) < len(self.choices):
-                raise ValueError(f"the choices {self.choices!r} have one of them twice")
+                raise ValueError(f"the choices {self.choices!r} contain a duplicate; remove it")
             return self
         if self.low is None or self.high is None:
             raise ValueError("give low and high, or choices")
         if self.low > self.high:
-            raise ValueError(f"low is {self.low!r}, which is more than high, {self.high!r}")
+            raise ValueError(f"low is {self.low!r}, which is greater than high, {self.high!r}")
         if self.log and (self.low <= 0 or self.step is not None):
-            raise ValueError(
-                f"log needs a low above 0, which is {self.low!r}, and takes no step, which is {self.step!r}"
-            )
+            raise ValueError(f"log requires low above 0 and no step, but low is {self.low!r} and step is {self.step!r}")
         return self
 
     @property
     def is_whole(self) -> bool:
-        """Whether only whole numbers are tried."""
+        """Whether only integers are sampled."""
         return all(isinstance(one, int) for one in (self.low, self.high, self.step) if one is not None)
 
     def ends(self) -> list[JsonValue]:
-        """Every choice, or both ends of the range: what must fit if all is to fit."""
+        """Return every choice, or both ends of the range. If these are valid, all values are valid."""
         return [self.low, self.high] if self.choices is None else self.choices
 
     def labels(self) -> dict[Choice, JsonValue]:
-        """The choices by what stands for them in storage, which takes no lists and mappings: those as JSON."""
+        """Return the choices by their key in storage. Storage has no lists and mappings, so their key is JSON."""
         choices = self.choices or []
         return {one if not isinstance(one, list | dict) else json.dumps(one): one for one in choices}
 
 
 class SearchConfig(_Section):
-    """What to search, and for how long.
+    """The search space and budget of a hyperparameter search.
 
-    A trial is a training as the configuration describes it, with other values for the keys of `space`. Its score is
-    that on the validation documents by which a run chooses its best weights, `training.metric_for_best_model`.
+    A trial trains the configured model with different values for the keys of `space`. Its score is the validation
+    score that selects the best weights of a run, `training.metric_for_best_model`.
 
     Args:
-        space: what each key may be, by its name with dots, such as `training.learning_rate` or `loss.focal.gamma`.
-        trials: how many, those of an earlier start of the same search included.
-        timeout: seconds after which no trial is begun any more, from each start.
-        startup_trials: trials that draw their values at random, before those that were good decide; `median` stops none
-            before so many have ended.
-        pruner: what stops trials that do badly: `median`, those whose best score so far is below the median of what
-            others had by then; `asha`, all but the best third at 1, 3, 9 and so on evaluations; or `none`.
-        warmup_evaluations: evaluations of a trial before it may be stopped.
-        storage: URL of the database of the trials; `None` means `search.db` in the run's folder.
-        train_best: whether to train the best values in the end, as a run of its own, with its test sets.
+        space: the values of each key, by its dotted name, such as `training.learning_rate` or `loss.focal.gamma`.
+        trials: the total number of trials, including those of an earlier start of the same search.
+        timeout: seconds after each start after which no new trial begins.
+        startup_trials: the number of trials with random values before earlier scores guide the choice. `median`
+            prunes no trial before this number of trials has ended.
+        pruner: how to stop weak trials: `median` stops those whose best score so far is below the median of the other
+            trials at the same evaluation; `asha` keeps only the best third after 1, 3, 9 and so on evaluations; `none`
+            stops no trial.
+        warmup_evaluations: the number of evaluations of a trial before it may be stopped.
+        storage: the URL of the trial database; `None` means `search.db` in the folder of the run.
+        train_best: whether to train a final run with the best values and evaluate it on the test sets.
     """
 
     space: Annotated[dict[str, Dimension], Field(min_length=1)]
@@ -136,8 +135,8 @@ class SearchConfig(_Section):
 
     @field_validator("space")
     @classmethod
-    def _varies_what_may_vary(cls, space: dict[str, Dimension]) -> dict[str, Dimension]:
+    def _space_has_no_fixed_keys(cls, space: dict[str, Dimension]) -> dict[str, Dimension]:
         for key in space:
             if key.partition(".")[0] in FIXED:
-                raise ValueError(f"{key!r} is the same in all trials; leave it out of the space")
+                raise ValueError(f"{key!r} is the same in all trials; remove it from the space")
         return space

@@ -1,4 +1,4 @@
-"""Which trackers a run reports to, and whether they are installed."""
+"""The trackers that a run reports to, and whether they are installed."""
 
 from collections.abc import Sequence
 
@@ -16,15 +16,15 @@ _EXTRAS = {"tensorboard": "train", "mlflow": "mlflow"}
 
 
 def choose_trackers(report_to: object) -> list[str]:
-    """The trackers that `report_to` names, those that need an installation only if they are installed.
+    """Return the trackers that `report_to` names and check that they are installed.
 
-    TensorBoard, the default, is left out where it is not installed, so that a run never fails for want of its log.
+    TensorBoard, the default, is omitted if it is not installed, so that a run does not fail without it.
 
     Args:
-        report_to: as in `transformers.TrainingArguments`: a name, several, `all` or `none`.
+        report_to: as in `transformers.TrainingArguments`: a name, several names, `all` or `none`.
 
     Raises:
-        InvalidSpecError: transformers knows no such tracker.
+        InvalidSpecError: transformers has no such tracker.
         MissingExtraError: a tracker is not installed.
 
     Example:
@@ -40,7 +40,7 @@ def choose_trackers(report_to: object) -> list[str]:
     for name in names:
         if name not in INTEGRATION_TO_CALLBACK:
             known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
-            raise InvalidSpecError(f"training.report_to names {name!r}; choose none, all or of {known}")
+            raise InvalidSpecError(f"training.report_to names {name!r}; expected none, all, or any of {known}")
         if name != DEFAULT and name not in {*available, "azure_ml", "flyte"}:
             command = install_command(_EXTRAS[name]) if name in _EXTRAS else f"pip install {name}"
             raise MissingExtraError(f"training.report_to names {name!r}, which is not installed: {command}")
@@ -48,7 +48,7 @@ def choose_trackers(report_to: object) -> list[str]:
 
 
 def describe_trackers(trackers: Sequence[str] | None) -> str:
-    """The trackers of a run in a line for people, and why there is none.
+    """Describe the trackers of a run in one line, with the reason if there is none.
 
     Example:
         >>> describe_trackers(["tensorboard", "mlflow"]), describe_trackers([])

@@ -1,4 +1,4 @@
-"""The values of the section `training`, checked against `TrainingArguments` before anything is loaded or built."""
+"""Checks of the section `training` against `TrainingArguments` before anything is loaded or built."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -31,15 +31,15 @@ _PACKAGES = {"deepspeed": "deepspeed", "use_liger_kernel": "liger_kernel"}
 
 
 def check_training_values(training: Mapping[str, Any]) -> None:
-    """Check each value by the type of its field, choices by name, schedules by building one, and needed packages.
+    """Check the type of each value, names of choices, the learning rate schedule, and required packages.
 
-    Keys that are no fields are left to `training_arguments`, as is what depends on the device and on other sections.
+    `training_arguments` checks unknown keys and values that depend on the device or on other sections.
 
     Args:
-        training: the section as written.
+        training: the section as it is in the configuration.
 
     Raises:
-        InvalidSpecError: a value does not fit; names the key, what came and what was expected.
+        InvalidSpecError: a value is invalid; the message names the key, the value and what was expected.
 
     Example:
         >>> check_training_values({"learning_rate": "abc"})
@@ -60,8 +60,8 @@ def check_training_values(training: Mapping[str, Any]) -> None:
     for key, package in _PACKAGES.items():
         if training.get(key) and find_spec(package) is None:
             raise InvalidSpecError(
-                f"training.{key} is {_shown(training[key])}, but the package {package!r} is not installed; install it, "
-                "or leave the key out"
+                f"training.{key} is {_shown(training[key])}, but the package {package!r} is not installed; install it "
+                "or remove the key"
             )
     _check_schedule(training)
 
@@ -83,7 +83,7 @@ def _adapter(key: str) -> TypeAdapter[Any]:
 
 
 def _check_choice(key: str, value: Any, hint: Any) -> None:
-    """A string that stands for a member of an enumeration, as the schedule's, has to be one."""
+    """Check a string against the members of an enumeration, such as the names of schedules."""
     for kind in get_args(hint):
         if isinstance(kind, type) and issubclass(kind, Enum) and isinstance(value, str):
             known = [str(member.value) for member in kind]
@@ -92,7 +92,7 @@ def _check_choice(key: str, value: Any, hint: Any) -> None:
 
 
 def _check_schedule(training: Mapping[str, Any]) -> None:
-    """Build the schedule for an optimizer of one number: what lacks in `lr_scheduler_kwargs` shows."""
+    """Build the schedule for an optimizer of one parameter, which reveals missing keys in `lr_scheduler_kwargs`."""
     name, settings = training.get("lr_scheduler_type", "linear"), training.get("lr_scheduler_kwargs")
     if not {"lr_scheduler_type", "lr_scheduler_kwargs"} & {*training} or isinstance(settings, str):
         return
@@ -106,8 +106,8 @@ def _check_schedule(training: Mapping[str, Any]) -> None:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         problem = str(error).replace("\n", " ")
         raise InvalidSpecError(
-            f"training.lr_scheduler_type is {name!r} with lr_scheduler_kwargs {settings!r}, which do not make a "
-            f"schedule: {problem}; give its settings in training.lr_scheduler_kwargs"
+            f"cannot build the schedule training.lr_scheduler_type {name!r} with lr_scheduler_kwargs {settings!r}: "
+            f"{problem}; set its settings in training.lr_scheduler_kwargs"
         ) from error
 
 

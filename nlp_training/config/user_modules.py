@@ -1,6 +1,6 @@
-"""Modules of the user, by their names or as files: importing them enters what they define into the registries.
+"""User modules, by name or as files. Importing them registers the classes that they define.
 
-A file is imported as `user_modules.NAME`, on every machine, and may import files beside it relatively.
+A file is imported as `user_modules.NAME` on every machine. It can import other files in its folder relatively.
 """
 
 import os
@@ -17,13 +17,13 @@ from nlp_inference import PostTransform, Task, Transform
 from nlp_inference.errors import InvalidSpecError
 
 PACKAGE = "user_modules"
-"""The package that files are modules of."""
+"""The package of modules that are imported from files."""
 
 _SUFFIX = ".py"
 
 
 def is_file(module: str) -> bool:
-    """Whether a run names a file, and not a module that Python finds.
+    """Return whether a module is given as a file rather than as an importable name.
 
     Example:
         >>> is_file("my_ideas.py"), is_file("my_package.transforms")
@@ -33,14 +33,14 @@ def is_file(module: str) -> bool:
 
 
 def locate_files(modules: Iterable[str], *, beside: Path) -> list[str]:
-    """Where the files are that a configuration names: beside it, or else in the working directory.
+    """Locate the files that a configuration names, first next to it and then in the working directory.
 
     Args:
-        modules: names and files; names stay as they are.
+        modules: names and files; names are returned unchanged.
         beside: the folder of the configuration.
 
     Returns:
-        Files that are there relative to the working directory, if they are in it.
+        Names and files. Files inside the working directory are relative to it; missing files are unchanged.
     """
     return [_locate(module, beside) if is_file(module) else module for module in modules]
 
@@ -49,21 +49,21 @@ def _locate(module: str, beside: Path) -> str:
     found = next((path for path in (beside / module, Path(module)) if path.is_file()), None)
     if found is None:
         return module
-    whole = found.resolve()
-    return str(whole.relative_to(Path.cwd())) if whole.is_relative_to(Path.cwd()) else str(whole)
+    absolute = found.resolve()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(absolute)
 
 
 def import_modules(modules: Sequence[str]) -> None:
-    """Import the modules that define things of the user: transforms, tasks, losses, augmentations, metrics, models.
+    """Import the modules that define custom transforms, tasks, losses, augmentations, metrics and models.
 
-    A file is imported once, and again only after it changed. The source of the transforms and tasks that it defines
-    travels with the processors that use them, see `Registered.register_for_auto_class`, since nobody can install it.
+    A file is imported again only after it changed. Processors save the source of the transforms and tasks that a file
+    defines, because the file cannot be installed; see `Registered.register_for_auto_class`.
 
     Args:
         modules: names, and files relative to the working directory.
 
     Raises:
-        InvalidSpecError: one cannot be imported; the message says in which line.
+        InvalidSpecError: a module cannot be imported; the message names the line.
     """
     _open_package([Path(module) for module in modules if is_file(module)])
     for module in modules:
@@ -73,34 +73,36 @@ def import_modules(modules: Sequence[str]) -> None:
             else:
                 import_module(module)
         except Exception as error:
-            advice = "mend the file" if is_file(module) else "install the package that it belongs to"
+            advice = "fix the file" if is_file(module) else "install the package that contains it"
             raise InvalidSpecError(
-                f"modules names {module!r}, which cannot be imported: {_place(error, module)}{type(error).__name__}: "
-                f"{error}; {advice}, or take it out"
+                f"modules names {module!r}, which cannot be imported: {_location(error, module)}"
+                f"{type(error).__name__}: {error}; {advice}, or remove it from modules"
             ) from error
 
 
 class _Uncached(SourceFileLoader):
-    """Compiles anew: a file that is tried out changes within the second that compiled files are told apart by."""
+    """A loader without bytecode cache: the cache compares whole seconds, and a user's file may change faster."""
 
     def path_stats(self, path: str) -> dict[str, float]:
-        """See `SourceLoader.path_stats`; without it nothing is read from or written to `__pycache__`."""
+        """See `SourceLoader.path_stats`. Without it, `__pycache__` is neither read nor written."""
         raise OSError(f"{path} is not cached")
 
 
 def _open_package(files: Sequence[Path]) -> None:
-    """Let the files be modules of one package, so that they can import each other and what lies beside them."""
+    """Make the files modules of one package, so that they can import each other and other files in their folders."""
     names = [path.stem for path in files]
     for twice in sorted({name for name in names if names.count(name) > 1}):
-        raise InvalidSpecError(f"modules names two files {twice + _SUFFIX!r}, which cannot be told apart; rename one")
+        raise InvalidSpecError(f"modules names two files {twice + _SUFFIX!r}, which have the same name; rename one")
     for path in files:
         if not path.is_file():
             raise InvalidSpecError(
-                f"modules names {str(path)!r}, but there is no such file, neither beside the configuration nor in the "
-                "working directory"
+                f"modules names {str(path)!r}, but this file is neither next to the configuration nor in the working "
+                "directory"
             )
         if not path.stem.isidentifier():
-            raise InvalidSpecError(f"modules names {str(path)!r}; name the file by letters, digits and '_' only")
+            raise InvalidSpecError(
+                f"modules names {str(path)!r}, which is not a valid module name; use only letters, digits and '_'"
+            )
     if files:
         package = sys.modules.setdefault(PACKAGE, module_from_spec(ModuleSpec(PACKAGE, None, is_package=True)))
         folders = [str(path.resolve().parent) for path in files]
@@ -117,7 +119,7 @@ def _import_file(path: Path) -> ModuleType:
         return known
     spec = spec_from_file_location(name, source, loader=_Uncached(name, os.fspath(source)))
     if spec is None or spec.loader is None:
-        raise ImportError(f"{str(path)!r} is no Python file")
+        raise ImportError(f"{str(path)!r} is not a Python file")
     module = module_from_spec(spec)
     vars(module)["__source__"] = source.read_bytes()
     sys.modules[name] = module
@@ -126,11 +128,11 @@ def _import_file(path: Path) -> ModuleType:
     except BaseException:
         _forget([name])
         raise
-    _let_sources_travel()
+    _save_sources_with_processors()
     return module
 
 
-def _let_sources_travel() -> None:
+def _save_sources_with_processors() -> None:
     for kind in (Transform, PostTransform, Task):
         for member in kind.members.values():
             if is_from_file(member):
@@ -138,7 +140,7 @@ def _let_sources_travel() -> None:
 
 
 def is_from_file(defined: type) -> bool:
-    """Whether a class is defined in a file that a run names."""
+    """Return whether a class is defined in a file that a run names."""
     return defined.__module__.partition(".")[0] == PACKAGE
 
 
@@ -147,8 +149,8 @@ def _forget(names: Iterable[str]) -> None:
         sys.modules.pop(name, None)
 
 
-def _place(error: Exception, module: str) -> str:
-    """File and line of what went wrong, as far as it is in code of the user."""
+def _location(error: Exception, module: str) -> str:
+    """Return the file and line of an error if it is in user code."""
     if isinstance(error, SyntaxError) and error.filename is not None:
         return f"{error.filename}:{error.lineno}: "
     name = Path(module).name if is_file(module) else f"{module.rpartition('.')[2]}{_SUFFIX}"

@@ -1,4 +1,4 @@
-"""YAML 1.2 as people mean it: `3e-4` is a number and `no` is a word."""
+"""YAML 1.2: `3e-4` is a number and `no` is a string."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ _BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
 
 
 class _Yaml(yaml.SafeLoader):
-    """YAML 1.2's numbers and booleans: as YAML 1.1 says, PyYAML takes `3e-4` for a string and `no` for false."""
+    """A loader with the numbers and booleans of YAML 1.2; PyYAML reads YAML 1.1: `3e-4` is a string, `no` is false."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as in PyYAML's own loaders
         first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
@@ -21,7 +21,7 @@ class _Yaml(yaml.SafeLoader):
 
 
 class _YamlDumper(yaml.SafeDumper):
-    """Quotes what either version of YAML would not read as a string."""
+    """A dumper that quotes strings which either version of YAML would read as another type."""
 
 
 _Yaml.add_implicit_resolver(_BOOL, re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
@@ -30,31 +30,33 @@ for _class in (_Yaml, _YamlDumper):
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds.
+    """Return the mapping in a YAML file.
 
     Raises:
-        InvalidSpecError: there is no such file, or it holds something else.
+        InvalidSpecError: the file cannot be read, is not YAML, or does not contain a mapping.
     """
     try:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Yaml)  # noqa: S506 - a SafeLoader
     except FileNotFoundError as error:
-        raise InvalidSpecError(f"there is no configuration {str(path)!r}; those that ship are in configs/") from error
+        raise InvalidSpecError(
+            f"the configuration {str(path)!r} does not exist; the folder configs/ contains examples"
+        ) from error
     except OSError as error:
         raise InvalidSpecError(f"the configuration {str(path)!r} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InvalidSpecError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from error
+        raise InvalidSpecError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
     except yaml.YAMLError as error:
         raise InvalidSpecError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
-        raise InvalidSpecError(f"{path} holds {type(content).__name__}, expected a mapping with the keys of a run")
+        raise InvalidSpecError(f"{path} contains {type(content).__name__}, expected a mapping with the keys of a run")
     return content
 
 
 def parse_yaml(text: str) -> Any:
-    """The value that a text holds.
+    """Parse YAML text.
 
     Raises:
-        yaml.YAMLError: it is not valid YAML.
+        yaml.YAMLError: the text is not valid YAML.
 
     Example:
         >>> parse_yaml("[3e-4, no, true]")
@@ -64,7 +66,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def yaml_text(content: Any) -> str:
-    """What `parse_yaml` reads again.
+    """Return YAML text that `parse_yaml` reads.
 
     Example:
         >>> yaml_text({"name": "no", "rate": 0.5})

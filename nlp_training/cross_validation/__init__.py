@@ -1,1 +1,1 @@
-"""Cross-validation: every training document predicted by a model that was not trained on it."""
+"""Cross-validation: each training document is predicted by a model that was not trained on it."""

@@ -1,4 +1,4 @@
-"""The folds of a cross-validation, and what each of them leaves."""
+"""The folds of a cross-validation and their files."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,12 @@ _METRICS = "metrics.json"
 
 @dataclass(frozen=True, slots=True)
 class FoldSettings:
-    """How documents are divided.
+    """How to divide documents into folds.
 
     Args:
-        folds: how many parts, two at least.
-        stratify: whether each has its share of every label.
-        group_by: `text`, or a key such as `metadata.patient`: documents with the same value are in one part.
+        folds: the number of folds, at least two.
+        stratify: whether each fold has its share of every label.
+        group_by: `text`, or a key such as `metadata.patient`: documents with the same value are in the same fold.
     """
 
     folds: int = 5
@@ -32,13 +32,13 @@ class FoldSettings:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One part of the documents, which the others are trained to predict.
+    """A fold, whose documents are predicted by a model that was trained on the other documents.
 
     Args:
-        folder: where what it leaves is, under `folds/` of the run.
-        tested: places of its documents among all of them.
-        trained: places of the others.
-        made_from: digest of everything that decides its predictions.
+        folder: the folder of the fold, in `folds/` of the run.
+        tested: the indices of its documents among all documents.
+        trained: the indices of the other documents.
+        made_from: a digest of everything that affects its predictions.
     """
 
     folder: Path
@@ -47,26 +47,26 @@ class Fold:
     made_from: str
 
     def predictions_in(self, folder: Path) -> PredictionFile:
-        """The file of the predictions, while they are written to another folder."""
+        """Return the file of the predictions in a folder."""
         return PredictionFile(folder, "predictions")
 
     def save_scores(self, folder: Path, scores: dict[str, Any]) -> None:
-        """Write the scores, last of all, to a folder that will be this fold's."""
+        """Write the scores to a folder that becomes the folder of this fold; this must be the last file."""
         content = {"made_from": self.made_from, "scores": scores}
         (folder / _METRICS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def scores(self) -> dict[str, Any] | None:
-        """The scores that it left, if it is done, with this configuration and these documents."""
+        """Return the saved scores, if the fold was completed with this configuration and these documents."""
         path = self.folder / _METRICS
         content = json.loads(path.read_bytes()) if path.is_file() else {}
         return content["scores"] if content.get("made_from") == self.made_from else None
 
     def is_taken(self) -> bool:
-        """Whether its folder holds a completed fold of another configuration, other documents or another division."""
+        """Return whether the folder contains a completed fold of another configuration, data or division."""
         return (self.folder / _METRICS).is_file() and self.scores() is None
 
     def predicted(self) -> Iterator[tuple[int, Document]]:
-        """The documents with gold and predicted, each with its place among all of them."""
+        """Yield the documents with gold and predictions, each with its index among all documents."""
         documents = (document for document, _ in read_predictions(self.predictions_in(self.folder)))
         return zip(self.tested, documents, strict=True)
 
@@ -74,13 +74,13 @@ class Fold:
 def make_folds(
     documents: Sequence[Document], config: RunConfig, settings: FoldSettings, *, validation: Sequence[Document] = ()
 ) -> list[Fold]:
-    """Divide documents by the seed of a run; each is tested in exactly one fold.
+    """Divide documents with the seed of a run; each document is tested in exactly one fold.
 
     Args:
-        documents: with gold.
-        config: of the run, resolved.
-        validation: what else decides predictions.
-        settings: how to divide them.
+        documents: documents with gold.
+        config: the resolved configuration of the run.
+        validation: the validation documents, which also affect predictions.
+        settings: how to divide the documents.
 
     Raises:
         InvalidDataError: there are too few documents or groups, or one has no value for the key.
@@ -93,19 +93,19 @@ def make_folds(
         stratify=settings.stratify,
         group_by=settings.group_by,
     )
-    place_of = {id(document): place for place, document in enumerate(documents)}
+    index_of = {id(document): index for index, document in enumerate(documents)}
     made_from = _digest([*documents, *validation], config)
     folds = []
     for name in names:
-        tested = [place_of[id(document)] for document in parts[name]]
-        own = json.dumps([made_from, tested])
-        trained = sorted({*place_of.values()} - {*tested})
-        folds.append(Fold(config.folder / "folds" / name, tested, trained, sha256(own.encode()).hexdigest()))
+        tested = [index_of[id(document)] for document in parts[name]]
+        content = json.dumps([made_from, tested])
+        trained = sorted({*index_of.values()} - {*tested})
+        folds.append(Fold(config.folder / "folds" / name, tested, trained, sha256(content.encode()).hexdigest()))
     return folds
 
 
 def _digest(documents: Sequence[Document], config: RunConfig) -> str:
-    """Of everything but the division; the order of the documents counts, since weights depend on it."""
+    """Return a digest of everything except the division. The order of documents counts because weights depend on it."""
     digest = sha256(config.model_dump_json(exclude={"search", "name", "output_dir", "golden"}).encode())
     for document in documents:
         digest.update(document.model_dump_json().encode())

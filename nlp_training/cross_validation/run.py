@@ -1,4 +1,4 @@
-"""A cross-validation, from a run's configuration to scores of documents that no model had seen."""
+"""Running a cross-validation, from the configuration to scores of held-out documents."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_inference.files.records import to_json_line
 from nlp_training._utils.replacing import replacing_folder
 from nlp_training.config import RunConfig
+from nlp_training.cross_validation.fold_tables import folds_table, mean_table
 from nlp_training.cross_validation.folds import Fold, FoldSettings, make_folds
-from nlp_training.cross_validation.tables import folds_table, mean_table
 from nlp_training.evaluation import compare, fit_task, score
 from nlp_training.gold import document_metric
 from nlp_training.metrics import Metric
 from nlp_training.metrics.fold_interval import fold_interval
-from nlp_training.reports.tables import score_tables
-from nlp_training.runs.materials import Materials, Prepared, let_go
+from nlp_training.reports.score_tables import score_tables
+from nlp_training.runs.materials import Materials, Prepared, free_accelerator_memory
 from nlp_training.runs.run_folder import LOCK_FILE
 from nlp_training.trainer.build import fitters_of
 from nlp_training.trainer.progress import RichProgress
@@ -33,14 +33,13 @@ POOLED = "all folds together"
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
-    """What a cross-validation says.
+    """The result of a cross-validation.
 
     Attributes:
         folds: the scores of each fold.
-        mean: of each overall score over the folds its `mean`, `deviation` (standard, of the folds) and `interval`, see
-            `fold_interval`.
-        pooled: scores of all predictions together, with bootstrap intervals over documents.
-        predictions: the file with every document, its gold and the prediction of the model that had not seen it.
+        mean: by overall score, its `mean`, standard `deviation` and `interval` over the folds, see `fold_interval`.
+        pooled: the scores of all predictions together, with bootstrap intervals over documents.
+        predictions: the file with every document, its gold and the prediction of the model not trained on it.
     """
 
     folds: list[dict[str, Any]]
@@ -49,7 +48,7 @@ class CrossValidation:
     predictions: Path
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the place of the predictions, which stand beside it."""
+        """Return the result as JSON, without the path of the predictions."""
         return {name: value for name, value in asdict(self).items() if name != "predictions"}
 
 
@@ -60,27 +59,27 @@ def cross_validate(
     console: Console | None = None,
     overwrite: bool = False,
 ) -> CrossValidation:
-    """Divide the training documents into folds, and predict each fold by a model that was trained on the others.
+    """Divide the training documents into folds, and predict each fold with a model that was trained on the others.
 
-    `data.validation` or `data.split` is what each model chooses its best weights by, never the fold that it predicts;
-    without either, the last weights are taken. Test sets are not loaded. Labels are those of all training documents.
-    What is made stays in `{output_dir}/{name}/folds`; started again, folds that are done are not trained anew.
+    `data.validation` or `data.split` selects the best weights of each model, never the fold that it predicts; without
+    either, the last weights are used. Test sets are not loaded. Labels are those of all training documents. Results are
+    kept in `{output_dir}/{name}/folds`; a second start does not train completed folds again.
 
     Args:
-        config: the run.
+        config: the configuration of the run.
         settings: how to divide the documents.
-        console: where to show progress and tables.
-        overwrite: whether to replace folds of another configuration, of other documents or another division.
+        console: the console for progress and tables.
+        overwrite: whether to replace folds of another configuration, other documents or another division.
 
     Raises:
-        OutputError: there are such folds.
-        OutputLockedError: another process writes them.
-        InvalidSpecError: the configuration does not fit together, or there are fewer than two folds.
-        InvalidDataError: the documents cannot be learnt from, or not be divided.
+        OutputError: there are such folds, and `overwrite` is false.
+        OutputLockedError: another process writes the folds.
+        InvalidSpecError: the keys of the configuration are inconsistent, or there are fewer than two folds.
+        InvalidDataError: the documents are not valid training data, or cannot be divided.
     """
     console, settings = console or Console(), settings or FoldSettings()
     if settings.folds < 2:
-        raise InvalidSpecError(f"folds is {settings.folds!r}; a fold is predicted from the others, so give two or more")
+        raise InvalidSpecError(f"folds is {settings.folds!r}, but cross-validation needs at least two folds")
     materials = Materials.of(config)
     prepared = materials.prepare(config)
     folds = make_folds(materials.train, prepared.config, settings, validation=materials.validation or ())
@@ -97,8 +96,8 @@ def _check_nothing_is_lost(folds: Sequence[Fold]) -> None:
     taken = [fold.folder for fold in folds if fold.is_taken()]
     if taken:
         raise OutputError(
-            f"{str(taken[0])!r} holds a completed fold of another configuration, of other documents or another "
-            f"division ({len(taken)} of {len(folds)} do); to replace them, give --overwrite (in Python "
+            f"{str(taken[0])!r} contains a completed fold of another configuration, of other documents or another "
+            f"division ({len(taken)} of {len(folds)} do); to replace them, pass --overwrite (in Python "
             "overwrite=True), or give the run another name: name=NAME"
         )
 
@@ -106,7 +105,7 @@ def _check_nothing_is_lost(folds: Sequence[Fold]) -> None:
 def _train_folds(
     folds: Sequence[Fold], prepared: Prepared, materials: Materials, console: Console
 ) -> list[dict[str, Any]]:
-    """The scores of each fold; those that are done are not trained again."""
+    """Return the scores of each fold, and train folds that are not completed."""
     best = document_metric(prepared.processor.task.needs).best
     scores = []
     for fold in folds:
@@ -114,20 +113,20 @@ def _train_folds(
         scores.append(known or _train_fold(fold, prepared, materials, console))
         name = f"{fold.folder.name} of {len(folds)}"
         console.print(f"{name}: {best} {scores[-1][best]:.4f}" + (", from an earlier start" if known else ""))
-        let_go()
+        free_accelerator_memory()
     return scores
 
 
 def _train_fold(fold: Fold, prepared: Prepared, materials: Materials, console: Console) -> dict[str, Any]:
-    """Train on the other folds and predict this one; the folder of the fold is there when all of it is done."""
+    """Train on the other folds and predict this one; the folder of the fold is written atomically."""
     config = prepared.config.model_copy(update={"output_dir": str(fold.folder.parent), "name": fold.folder.name})
     progress = RichProgress(console, best=document_metric(prepared.processor.task.needs).best)
     training = {"report_to": "none"}
     if not config.training.get("load_best_model_at_end"):
         training["save_strategy"] = "no"
     rmtree(fold.folder, ignore_errors=True)  # checkpoints, or a fold of another configuration
-    own = replace(prepared, config=config)
-    trainer = materials.trainer(own, places=fold.trained, training=training, callbacks=[progress])
+    fold_run = replace(prepared, config=config)
+    trainer = materials.trainer(fold_run, indices=fold.trained, training=training, callbacks=[progress])
     try:
         trainer.train()
     finally:
@@ -140,7 +139,7 @@ def _train_fold(fold: Fold, prepared: Prepared, materials: Materials, console: C
         seed=config.seed,
     )
     with replacing_folder(fold.folder) as folder:
-        tested = [materials.train[place] for place in fold.tested]
+        tested = [materials.train[index] for index in fold.tested]
         scores = trainer.score_documents(tested, keep=fold.predictions_in(folder))
         fold.save_scores(folder, scores)
     return scores
@@ -149,9 +148,9 @@ def _train_fold(fold: Fold, prepared: Prepared, materials: Materials, console: C
 def _conclude(
     folds: Sequence[Fold], scores: list[dict[str, Any]], console: Console, *, needs: str, own: Sequence[Metric]
 ) -> CrossValidation:
-    """Put the folds together, write it, and show it."""
+    """Combine the folds, and write and show the result."""
     folder = folds[0].folder.parent
-    predicted = [document for _, document in sorted((pair for fold in folds for pair in fold.predicted()), key=_place)]
+    predicted = [document for _, document in sorted((pair for fold in folds for pair in fold.predicted()), key=_index)]
     golds = [(document, document.gold) for document in predicted if document.gold is not None]
     pooled = score(compare(golds, needs=needs, own=own), needs=needs, own=own)
     names = document_metric(needs).names
@@ -166,7 +165,7 @@ def _conclude(
 
 
 def mean_scores(scores: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The mean of each score over the folds, its standard deviation and its interval.
+    """Return the mean of each score over the folds, its standard deviation and its interval.
 
     Example:
         >>> mean_scores([{"f1": 0.5}, {"f1": 0.5}], ["f1"])
@@ -179,5 +178,5 @@ def mean_scores(scores: Sequence[Mapping[str, Any]], names: Sequence[str]) -> di
     }
 
 
-def _place(pair: tuple[int, Document]) -> int:
+def _index(pair: tuple[int, Document]) -> int:
     return pair[0]

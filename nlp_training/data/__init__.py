@@ -1,4 +1,4 @@
-"""Where documents come from, and what can be wrong with them."""
+"""Documents: their sources and file formats, splits and checks."""
 
 from nlp_training.data.checks import check_documents
 from nlp_training.data.errors import InvalidDataError

@@ -1,4 +1,4 @@
-"""What can be wrong with data before any training: found in all splits, and told all at once."""
+"""Checks of the documents of all splits before training, with all problems in one error."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Problem(NamedTuple):
-    """What makes data useless for a run, what kind of problem it is, and in which split."""
+    """A problem that makes data unusable for a run: its kind, its split and its description."""
 
     kind: str
     split: str
@@ -31,23 +31,23 @@ def check_documents(
     train: str = "train",
     shown: int = 10,
 ) -> None:
-    """Refuse data that cannot be learnt from or would make the score a lie.
+    """Raise an error for data that cannot be trained on or would make the score wrong.
 
-    Looked for are: empty splits, an id that occurs twice in a split, documents without gold, training labels that the
-    task does not know, overlapping spans where the tag scheme is flat, and, if `needs` is given, gold of another kind.
-    Labels of a kind that the task does not learn from are not looked at. Labels that occur only in other splits than
-    `train` are no problem: see `find_unknown_labels`.
+    Problems are: empty splits, an id that occurs twice in a split, documents without gold, training labels that the
+    task does not have, overlapping spans with a flat tag scheme, and, if `needs` is given, gold of another kind.
+    Labels of a kind that the task does not learn from are not checked. Labels that occur only in other splits than
+    `train` are not a problem: see `find_unknown_labels`.
 
     Args:
         splits: the documents by the name of their split.
         flat: whether the spans of a document must not overlap.
-        needs: what the task learns from.
+        needs: the kind of gold that the task learns from.
         labels: the labels of the task, if it has any.
-        train: the split that is learnt from; if it is empty, every split is.
-        shown: how many problems the message tells in full; it always tells their number.
+        train: the split to train on; if it is empty, every split.
+        shown: the number of problems that the message describes; it always contains the total number.
 
     Raises:
-        InvalidDataError: there is a problem; says what, where and how to mend it.
+        InvalidDataError: there is a problem; the message says what, where and how to fix it.
 
     Example:
         >>> from nlp_inference.document import Annotation, Category
@@ -60,10 +60,10 @@ def check_documents(
     """
     problems = list(find_problems(splits, flat=flat, needs=needs, labels=labels, train=train))
     if problems:
-        told = "".join(f"\n- {problem.text}" for problem in islice(problems, shown))
+        listed = "".join(f"\n- {problem.text}" for problem in islice(problems, shown))
         rest = f"\n- and {len(problems) - shown} more" if len(problems) > shown else ""
         plural = "" if len(problems) == 1 else "s"
-        raise InvalidDataError(f"{len(problems)} problem{plural} in the data:{told}{rest}")
+        raise InvalidDataError(f"{len(problems)} problem{plural} in the data:{listed}{rest}")
 
 
 def find_problems(
@@ -74,10 +74,10 @@ def find_problems(
     labels: Collection[str] | None = None,
     train: str = "train",
 ) -> Iterator[Problem]:
-    """Everything for which `check_documents`, which has the same arguments, refuses the data."""
+    """Yield the problems for which `check_documents`, with the same arguments, raises an error."""
     for name, documents in splits.items():
         if not documents:
-            yield Problem("empty", name, f"{name}: the split is empty. Check its source, or leave the split out")
+            yield Problem("empty", name, f"{name}: the split is empty. Check its source, or remove the split")
     if needs is not None and splits.get(train) and not any(_learnable(document, needs) for document in splits[train]):
         text = (
             f"{train}: no document has {_kind_of(needs).noun}, so there is nothing to learn. Check the columns of the "
@@ -86,8 +86,8 @@ def find_problems(
         yield Problem("nothing-to-learn", train, text)
     if labels is not None:
         learnt = {name: documents for name, documents in splits.items() if not train or name == train}
-        why, mend = "is not among the labels of the task", "add it to processor.task"
-        yield from _unknown_labels(learnt, labels, needs=needs, why=why, mend=mend)
+        why, fix = "is not among the labels of the task", "add it to processor.task"
+        yield from _unknown_labels(learnt, labels, needs=needs, why=why, fix=fix)
     for name, documents in splits.items():
         yield from _repeated_ids(documents, name)
         for document in documents:
@@ -106,39 +106,39 @@ def _learnable(document: Document, needs: str) -> bool:
 
 
 def named(document: Document) -> str:
-    """The document and where it was read, as a message names it."""
+    """Describe a document in a message: its id and the location that it was read from."""
     read_from = document.metadata.get(READ_FROM)
     line = f" ({read_from})" if read_from is not None and read_from != document.id else ""
     return f"document {document.id!r}{line}"
 
 
-def _place(document: Document, split: str) -> str:
+def _location(document: Document, split: str) -> str:
     return f"{split}: {named(document)}"
 
 
 def _repeated_ids(documents: Sequence[Document], split: str) -> Iterator[Problem]:
-    """Ids need not be unique across splits, which never meet: files often count from 0."""
+    """Yield ids that are repeated in a split. Ids may be repeated across splits: files often count from 0."""
     first: dict[str, str] = {}
     for document in documents:
         if document.id is None:
             continue
-        place = _place(document, split)
+        location = _location(document, split)
         if document.id in first:
-            text = f"{place} has the id of {first[document.id]}. Give every document its own id"
+            text = f"{location} has the id of {first[document.id]}. Give every document its own id"
             yield Problem("repeated-id", split, text)
         else:
-            first[document.id] = place
+            first[document.id] = location
 
 
 def _labels_of(gold: Annotation, needs: str | None) -> list[str]:
-    """Return the labels of this kind of gold; those of spans and categories if the kind is not known."""
+    """Return the labels of this kind of gold, or those of spans and categories if the kind is unknown."""
     if needs is not None:
         return _kind_of(needs).labels(gold)
     return [*(span.label for span in gold.spans), *(category.label for category in gold.categories)]
 
 
 def _labels(documents: Sequence[Document], needs: str | None) -> dict[str, tuple[int, Document]]:
-    """How often each label occurs, and where first."""
+    """Return the count and the first document of each label."""
     counts: Counter[str] = Counter()
     first: dict[str, Document] = {}
     for document in documents:
@@ -155,30 +155,30 @@ def find_unknown_labels(
     labels: Collection[str] | None = None,
     train: str = "train",
 ) -> Iterator[Problem]:
-    """Labels of validation and test documents that no model of the task can predict: each counts as a miss.
+    """Yield labels of validation and test documents that no model of the task can predict. Each counts as a miss.
 
     Args:
         splits: the documents by the name of their split.
-        needs: what the task learns from.
+        needs: the kind of gold that the task learns from.
         labels: the labels of the task; `None` means those of the training documents.
-        train: the split that is learnt from.
+        train: the split to train on.
     """
     known = labels if labels is not None else _labels(splits.get(train, ()), needs)
-    why = "is not among the labels of the task, so that it counts as a miss"
-    mend = "add training documents that have it, or add it to processor.task"
+    why = "is not among the labels of the task, so it counts as a miss"
+    fix = "add training documents that have it, or add it to processor.task"
     others = {name: documents for name, documents in splits.items() if name != train}
-    yield from _unknown_labels(others, known, needs=needs, why=why, mend=mend)
+    yield from _unknown_labels(others, known, needs=needs, why=why, fix=fix)
 
 
 def _unknown_labels(
-    splits: Mapping[str, Sequence[Document]], known: Collection[str], *, needs: str | None, why: str, mend: str
+    splits: Mapping[str, Sequence[Document]], known: Collection[str], *, needs: str | None, why: str, fix: str
 ) -> Iterator[Problem]:
     for name, documents in splits.items():
         for label, (count, document) in _labels(documents, needs).items():
             if label in known:
                 continue
             close = get_close_matches(label, known, n=1)
-            hint = f"Did you mean {close[0]!r}? If not, {mend}" if close else mend.capitalize()
+            hint = f"Did you mean {close[0]!r}? If not, {fix}" if close else fix.capitalize()
             times = f"{count} time{'s' * (count > 1)}"
             where = f"first in {named(document)}"
             text = f"{name}: the label {label!r} {why} ({times}, {where}). {hint}, or rename or remove it"
@@ -186,31 +186,31 @@ def _unknown_labels(
 
 
 def _problems_of(document: Document, split: str, *, flat: bool, needs: str | None) -> Iterator[tuple[str, str]]:
-    """The kind of each problem of one document, and its text."""
-    place = _place(document, split)
+    """Yield the kind and the description of each problem of one document."""
+    location = _location(document, split)
     if document.gold is None:
         keys = [key for key in document.metadata if key != READ_FROM]
-        besides = f" Besides the text it has {', '.join(map(repr, keys))}." if keys else ""
+        others = f" Besides the text it has {', '.join(map(repr, keys))}." if keys else ""
         text = (
-            f"{place} has no gold annotation.{besides} Annotate it (an empty list will do), name its column, or "
-            "leave out records with a blank label: blank_labels: skip"
+            f"{location} has no gold annotation.{others} Annotate it (an empty list is valid), set the column of the "
+            "annotation, or skip records with a blank label: blank_labels: skip"
         )
         yield "no-gold", text
         return
     if flat:
         for one, other in _overlaps(document.gold.spans):
             text = (
-                f"{place} has overlapping spans: {_show(one, document)} and {_show(other, document)}. Keep one of "
+                f"{location} has overlapping spans: {_show(one, document)} and {_show(other, document)}. Keep one of "
                 "them (data.overlapping_spans: outermost or longest does so), or choose a task for nested spans"
             )
             yield "overlap", text
     problem = None if needs is None else _kind_of(needs).problem(document.gold)
     if problem is not None:
-        yield "wrong-gold", f"{place} {problem}"
+        yield "wrong-gold", f"{location} {problem}"
 
 
 def _overlaps(spans: Sequence[Span]) -> Iterator[tuple[Span, Span]]:
-    """Each span that begins before an earlier one has ended, with that earlier one."""
+    """Yield each span that begins before an earlier span ends, after that earlier span."""
     furthest: Span | None = None
     for span in sorted(spans, key=lambda span: (span.start, span.end)):
         if furthest is not None and span.start < furthest.end:

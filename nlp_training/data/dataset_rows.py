@@ -1,4 +1,4 @@
-"""Rows of anything that `datasets` loads, as Documents."""
+"""Conversion of the rows of any data set that `datasets` loads to Documents."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,17 +17,17 @@ from nlp_training.data.records import Columns, record_to_document
 
 @dataclass(frozen=True)
 class Rows:
-    """What `datasets.load_dataset` is asked for.
+    """A request to `datasets.load_dataset`.
 
     Args:
         loader: the id of a data set, or the name of a loader of files, such as `parquet`.
-        where: what the data is called in messages and ids.
-        options: further arguments of `load_dataset`.
-        columns: which column holds what.
-        label_names: what integers stand for, where the data set does not say.
-        commit: of a data set of the Hub, if it is to be that one and no other.
-        cache_dir: where `datasets` keeps what it loaded. Default: its own cache.
-        streaming: read without making a copy in the cache first, a part at a time.
+        where: the name of the data in messages and ids.
+        options: additional arguments of `load_dataset`.
+        columns: the column of each field.
+        label_names: the names of integer labels, if the data set does not define them.
+        commit: the required commit of a data set on the Hub.
+        cache_dir: the cache folder of `datasets`. Default: its standard cache.
+        streaming: whether to read in parts, without a copy in the cache.
         split_given: whether the user named the split.
     """
 
@@ -43,105 +43,105 @@ class Rows:
 
 
 def read_rows(
-    asked: Rows, *, on_error: OnError | None = None, notes: Notes | None = None, skip_blank: bool = False
+    request: Rows, *, on_error: OnError | None = None, notes: Notes | None = None, skip_blank: bool = False
 ) -> Iterator[Document]:
-    """Make a Document of every row.
+    """Convert every row to a Document.
 
     Args:
-        asked: which rows.
-        on_error: is told of a row that describes no Document; without it, the first one is raised.
-        notes: counts what is left out.
-        skip_blank: whether rows with a blank label are left out.
+        request: the rows to load.
+        on_error: receives the error of an invalid row; without it, the first error is raised.
+        notes: counts what is skipped.
+        skip_blank: whether to skip rows with a blank label.
 
     Raises:
-        InvalidDocumentError: a row does not describe a Document; names it.
-        InvalidDataError: there is no such data set, or no such commit of it, or it has not the columns that are named.
+        InvalidDocumentError: a row is not a valid Document; the message names the row.
+        InvalidDataError: the data set or its commit does not exist, or it lacks a named column.
         MissingExtraError: `datasets` is not installed.
     """
     datasets = require("datasets", extra="train")
-    rows = _load(datasets, asked)
-    if rows.features is None:  # a stream of a kind that does not say what it holds
-        again = replace(asked, streaming=False)
+    rows = _load(datasets, request)
+    if rows.features is None:  # some streams do not know their features
+        again = replace(request, streaming=False)
         yield from read_rows(again, on_error=on_error, notes=notes, skip_blank=skip_blank)
         return
     notes = notes or Notes()
     try:
-        columns = asked.columns.resolve(list(rows.features))
+        columns = request.columns.resolve(list(rows.features))
     except InvalidDocumentError as error:
-        raise InvalidDataError(f"{asked.where}: {error}") from error
+        raise InvalidDataError(f"{request.where}: {error}") from error
     if "spans" not in columns and "tags" not in columns and _holds_spans(rows.features.get("entities")):
         columns["spans"] = "entities"
     plain = _plain_columns(datasets, rows.features, columns)
     with notes.collecting():
         count_unread_keys({key: ["a column"] for key in {*rows.features} - {*columns.values(), *plain}})
-    names = _label_names(rows.features, columns, given=asked.label_names)
+    names = _label_names(rows.features, columns, given=request.label_names)
     for number, row in enumerate(rows.select_columns([*columns.values(), *plain]), start=1):
-        where = f"{asked.where} row {number}"
+        where = f"{request.where} row {number}"
         try:
             with notes.collecting():
                 document = _row_to_document(row, columns, names, where=where, skip_blank=skip_blank)
         except BlankLabelError:
             notes.blank += 1
         except InvalidDocumentError as error:
-            told = InvalidDocumentError(f"{where}: {error}")
+            located_error = InvalidDocumentError(f"{where}: {error}")
             if on_error is None:
-                raise told from error
-            on_error(told)
+                raise located_error from error
+            on_error(located_error)
         else:
             yield document
 
 
-def _load(datasets: ModuleType, asked: Rows) -> Any:
-    """What `datasets` loads, of the commit that is asked for: without the Hub, it takes any that is in its cache."""
-    options = {**asked.options, "cache_dir": None if asked.cache_dir is None else str(asked.cache_dir)}
+def _load(datasets: ModuleType, request: Rows) -> Any:
+    """Load a data set and check its commit: without the Hub, `datasets` loads any commit in its cache."""
+    options = {**request.options, "cache_dir": None if request.cache_dir is None else str(request.cache_dir)}
     try:
-        if is_saved_to_disk(asked.loader):
-            return _load_saved(datasets, asked)
-        if asked.commit is None:
-            return datasets.load_dataset(asked.loader, **options, streaming=asked.streaming)
+        if is_saved_to_disk(request.loader):
+            return _load_saved(datasets, request)
+        if request.commit is None:
+            return datasets.load_dataset(request.loader, **options, streaming=request.streaming)
         split = options.pop("split")
-        builder = datasets.load_dataset_builder(asked.loader, **options)
-        if builder.hash == asked.commit:
-            if asked.streaming:
+        builder = datasets.load_dataset_builder(request.loader, **options)
+        if builder.hash == request.commit:
+            if request.streaming:
                 return builder.as_streaming_dataset(split=split)
             builder.download_and_prepare()
             return builder.as_dataset(split=split)
     except InvalidDataError:
         raise
-    except Exception as error:  # datasets raises anything, from OSError to TypeError
+    except Exception as error:  # datasets raises many types, from OSError to TypeError
         raise InvalidDataError(
-            f"{asked.where} cannot be loaded: {type(error).__name__}: {error}. Check the path or the id, the name and "
-            "the split; where the Hub cannot be reached, give a local file, as in data.train=train.jsonl"
+            f"{request.where} cannot be loaded: {type(error).__name__}: {error}. Check the path or the id, the name "
+            "and the split; if the Hub cannot be reached, use a local file, as in data.train=train.jsonl"
         ) from error
     raise InvalidDataError(
-        f"{asked.where} cannot be loaded: the Hub did not give its commit {asked.commit}, and the cache of datasets "
-        f"has {builder.hash} in its place; load it where the Hub can be reached, or give the revision that you have"
+        f"{request.where} cannot be loaded: the Hub did not return its commit {request.commit}, and the cache of "
+        f"datasets contains {builder.hash} instead; load it with access to the Hub, or set the revision that you have"
     )
 
 
 def is_saved_to_disk(path: str | Path) -> bool:
-    """Whether `Dataset.save_to_disk` or `DatasetDict.save_to_disk` of `datasets` wrote a folder."""
+    """Return whether `Dataset.save_to_disk` or `DatasetDict.save_to_disk` of `datasets` wrote a folder."""
     folder = Path(path)
     return (folder / "dataset_dict.json").is_file() or (
         (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
     )
 
 
-def _load_saved(datasets: ModuleType, asked: Rows) -> Any:
-    """The rows of a folder that `save_to_disk` wrote."""
-    saved, split = datasets.load_from_disk(asked.loader), asked.options.get("split")
-    if asked.options.get("name") is not None or asked.options.get("revision") is not None:
+def _load_saved(datasets: ModuleType, request: Rows) -> Any:
+    """Load a folder that `save_to_disk` wrote."""
+    saved, split = datasets.load_from_disk(request.loader), request.options.get("split")
+    if request.options.get("name") is not None or request.options.get("revision") is not None:
         raise InvalidDataError(
-            f"{asked.loader}: a folder that save_to_disk wrote has no name or revision; leave it out"
+            f"{request.loader}: a folder that save_to_disk wrote has no name or revision; remove these keys"
         )
     if not isinstance(saved, Mapping):
-        if asked.split_given:
-            raise InvalidDataError(f"{asked.loader} holds one data set without splits; leave the split {split!r} out")
+        if request.split_given:
+            raise InvalidDataError(f"{request.loader} is a data set without splits; remove the split {split!r}")
         return saved
     if split not in saved:
         raise InvalidDataError(
-            f"{asked.loader} has no split {split!r}, only {', '.join(map(repr, saved))}; name one as `split`, whole: "
-            "slices such as train[:10%] are for data sets of the Hub"
+            f"{request.loader} has no split {split!r}, only {', '.join(map(repr, saved))}; set `split` to one of them; "
+            "slices such as train[:10%] require a data set on the Hub"
         )
     return saved[split]
 
@@ -159,13 +159,13 @@ def _row_to_document(
 
 
 def _holds_spans(feature: Any) -> bool:
-    """Whether a column holds lists of `{start, end, label}`."""
+    """Return whether a column contains lists of `{start, end, label}`."""
     inner = _innermost(feature)
     return inner is not feature and isinstance(inner, Mapping) and {"start", "end", "label"} <= {*inner}
 
 
 def _plain_columns(datasets: ModuleType, features: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:
-    """The columns besides that metadata can hold: strings, numbers and booleans; no images, no dates."""
+    """Return the other columns that metadata can contain: strings, numbers and booleans, but no images or dates."""
     kinds = ("string", "large_string", "bool", "int", "uint", "float")
     return [
         name
@@ -177,7 +177,7 @@ def _plain_columns(datasets: ModuleType, features: Mapping[str, Any], columns: M
 def _label_names(
     features: Mapping[str, Any], columns: Mapping[str, str], *, given: tuple[str, ...] | None
 ) -> dict[str, tuple[str, ...]]:
-    """The names behind the integers, by field: those that are given, or else those of the data set's `ClassLabel`."""
+    """Return the names of integer labels by field: the given ones, or those of the data set's `ClassLabel`."""
     names: dict[str, tuple[str, ...]] = {}
     for field in ("tags", "spans", "labels", "label"):
         feature = _innermost(features.get(columns.get(field, "")))
@@ -190,7 +190,7 @@ def _label_names(
 
 
 def _innermost(feature: Any) -> Any:
-    """The feature of the elements of a list, or the feature itself; a list of one mapping is a list, too."""
+    """Return the feature of the elements of a list feature, or the feature itself."""
     if isinstance(feature, list) and len(feature) == 1:
         return feature[0]
     return getattr(feature, "feature", feature)

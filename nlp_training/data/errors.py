@@ -1,20 +1,20 @@
-"""What the data room raises on purpose, beside the errors of `nlp_inference`, and who may be told instead."""
+"""Errors and warnings of reading data, in addition to the errors of `nlp_inference`."""
 
 from collections.abc import Callable
 
 from nlp_inference.errors import InvalidDocumentError, NlpInferenceError
 
 OnError = Callable[[InvalidDocumentError], None]
-"""What is told of a record that cannot be read; reading goes on with the next."""
+"""A callback that receives the error of an unreadable record; reading continues with the next record."""
 
 
 class DataWarning(UserWarning):
-    """A reader left something out, which it counted; see `nlp_training.data.notes`."""
+    """A reader skipped annotations or records; see `nlp_training.data.notes`."""
 
 
 class BlankLabelError(InvalidDocumentError):
-    """The label of a record is blank, and such records are skipped."""
+    """The label of a record is blank, so the record is skipped."""
 
 
 class InvalidDataError(NlpInferenceError, ValueError):
-    """A data source cannot be read, or its documents do not fit together or do not fit the task."""
+    """A data source cannot be read, or its documents are inconsistent or do not match the task."""

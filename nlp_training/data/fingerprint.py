@@ -1,4 +1,4 @@
-"""A digest of a data set: whether a model was trained or scored on the same documents can be told without them."""
+"""Digests of data sets, which show whether two runs used the same documents."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ from nlp_training.data.sources import SyntheticPii
 
 
 def documents_sha256(documents: Iterable[Document]) -> str:
-    """The SHA-256, in hexadecimal, of what documents say, whatever their order, their ids and their metadata.
+    """Return the SHA-256, in hexadecimal, of the raw texts and gold of documents. Order, ids and metadata do not count.
 
-    Each document counts as often as it occurs: the digests of all, of their raw texts and gold as canonical JSON
-    (sorted keys, UTF-8, spans and categories in order), are sorted and digested together.
+    The digest of each document is that of its raw texts and gold as canonical JSON (sorted keys, UTF-8, spans and
+    categories in order). These digests are sorted and hashed together, so repeated documents count repeatedly.
 
     Args:
         documents: with gold or without.
@@ -32,9 +32,9 @@ def documents_sha256(documents: Iterable[Document]) -> str:
 
 
 def files_sha256(path: Path) -> str:
-    """The SHA-256, in hexadecimal, of a file, or of all files in a folder with their names: of what is streamed.
+    """Return the SHA-256, in hexadecimal, of a file, or of all files in a folder with their names; used for streams.
 
-    Hidden files and what lies in hidden folders, such as those of editors and file browsers, are no data.
+    Hidden files and folders, such as those of editors and file browsers, are ignored.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -53,9 +53,9 @@ def files_sha256(path: Path) -> str:
 
 
 def synthetic_sha256(made: SyntheticPii) -> str:
-    """Digest what decides the generated documents, without generating them.
+    """Return a digest of everything that determines the generated documents, without generating them.
 
-    These are the arguments (split, size, seed), the code of the generator as `module_digest` reads it, its templates
+    It covers the arguments (split, size, seed), the code of the generator as `module_digest` reads it, its templates
     and phrases, and the version of faker.
 
     Returns:
@@ -77,12 +77,12 @@ def synthetic_sha256(made: SyntheticPii) -> str:
 
 
 def document_digest(document: Document) -> bytes:
-    """The SHA-256 of one document's raw texts and gold."""
+    """Return the SHA-256 of the raw texts and gold of one document."""
     return hashlib.sha256(_canonical(document)).digest()
 
 
 def combined_sha256(digests: Iterable[bytes]) -> str:
-    """What `documents_sha256` gives for documents with these digests."""
+    """Return the result of `documents_sha256` for documents with these digests."""
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 
@@ -96,7 +96,7 @@ def _canonical(document: Document) -> bytes:
 
 
 def _in_order(gold: Annotation) -> Annotation:
-    """Spans and categories in an order of their own, unless relations refer to spans by their positions."""
+    """Sort categories, and spans unless relations refer to them by index."""
     spans = gold.spans if gold.relations else sorted(gold.spans, key=lambda span: (span.start, span.end, span.label))
     categories = sorted(gold.categories, key=lambda category: category.label)
     return gold.model_copy(update={"spans": tuple(spans), "categories": tuple(categories)})

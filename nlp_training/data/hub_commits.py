@@ -1,4 +1,4 @@
-"""Data sets of the Hub, by the commit that a name stands for."""
+"""Commits of data sets on the Hub."""
 
 import re
 
@@ -11,7 +11,7 @@ _COMMIT = re.compile("[0-9a-f]{40}")
 
 
 def is_commit(revision: str | None) -> bool:
-    """Whether a revision is a whole commit, which always names the same files, and no branch or tag.
+    """Return whether a revision is a full commit hash, which always names the same files, not a branch or tag.
 
     Example:
         >>> is_commit("0123456789" * 4), is_commit("0123456"), is_commit("main"), is_commit(None)
@@ -21,15 +21,15 @@ def is_commit(revision: str | None) -> bool:
 
 
 def find_commit(hub_id: str, revision: str | None) -> str | None:
-    """The commit of a data set that a branch or a tag names now.
+    """Return the current commit of a branch or tag of a data set.
 
     Args:
-        hub_id: of the data set.
-        revision: the branch or the tag; the main branch where it is `None`.
+        hub_id: the id of the data set.
+        revision: the branch or the tag; `None` means the main branch.
 
     Returns:
-        The commit; `None` where the Hub names none: it may not be asked (`HF_HUB_OFFLINE`, `HF_DATASETS_OFFLINE`), it
-        cannot be reached, or it knows no such data set or revision. Loading the data set tells which.
+        The commit, or `None` if the Hub is disabled (`HF_HUB_OFFLINE`, `HF_DATASETS_OFFLINE`), cannot be reached, or
+        has no such data set or revision. Loading the data set raises the exact error.
 
     Raises:
         MissingExtraError: `datasets` is not installed.

@@ -1,7 +1,6 @@
-"""What a reader leaves out, counted while it reads and told once: annotations of kinds that it does not read, and
-records that a setting skips.
+"""Notes on what a reader skips: annotations of kinds that it does not read, and records with blank labels.
 
-Readers count with `count_unread` where they meet such an annotation; who collects is decided by who reads.
+Readers count such annotations with `count_unread`; the caller of the reader collects the counts and reports them once.
 """
 
 import warnings
@@ -14,20 +13,20 @@ from typing import Any
 from nlp_training.data.errors import DataWarning
 
 OnNote = Callable[[str], None]
-"""Receives a sentence on what was left out; without it, the sentence is a `DataWarning`."""
+"""A callback that receives a sentence on what was skipped; without it, the sentence is a `DataWarning`."""
 
 _unread: ContextVar[Counter[str] | None] = ContextVar("nlp_training_unread", default=None)
 
 
 class Notes:
-    """Counts what one reader leaves out.
+    """Counts of what one reader skips.
 
     Example:
         >>> notes = Notes()
         >>> with notes.collecting():
         ...     count_unread("events (E)", 2)
         >>> notes.tell("set", print)
-        set: not read as annotations: 2 x events (E). See docs/data.md for what each format carries
+        set: not read as annotations: 2 x events (E). See docs/data.md for what each format supports
     """
 
     def __init__(self) -> None:
@@ -36,7 +35,7 @@ class Notes:
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """Count here what is met in the block."""
+        """Collect the counts of the block."""
         token = _unread.set(self.unread)
         try:
             yield
@@ -44,19 +43,21 @@ class Notes:
             _unread.reset(token)
 
     def tell(self, where: str, on_note: OnNote | None) -> None:
-        """Tell what was counted, if anything was.
+        """Report the counts, if there are any.
 
         Args:
-            where: what was read.
-            on_note: receives each sentence.
+            where: the name of the source.
+            on_note: receives each sentence; without it, the sentence is a `DataWarning`.
         """
-        told = []
+        sentences = []
         if self.unread:
             counts = ", ".join(f"{count} x {kind}" for kind, count in self.unread.most_common())
-            told.append(f"{where}: not read as annotations: {counts}. See docs/data.md for what each format carries")
+            sentences.append(
+                f"{where}: not read as annotations: {counts}. See docs/data.md for what each format supports"
+            )
         if self.blank:
-            told.append(f"{where}: {self.blank} records with a blank label were skipped (blank_labels: skip)")
-        for text in told:
+            sentences.append(f"{where}: {self.blank} records with a blank label were skipped (blank_labels: skip)")
+        for text in sentences:
             if on_note is None:
                 warnings.warn(text, DataWarning, stacklevel=2)
             else:
@@ -64,14 +65,14 @@ class Notes:
 
 
 def count_unread(kind: str, count: int = 1) -> None:
-    """Count annotations that a reader does not read; where nobody collects, nothing happens."""
+    """Count annotations that a reader does not read; this does nothing unless a caller collects the counts."""
     counter = _unread.get()
     if counter is not None and count:
         counter[kind] += count
 
 
 def count_unread_keys(record: Mapping[str, Any]) -> None:
-    """Count the keys of a record, all of them metadata, that hold what other tools write annotations as.
+    """Count metadata keys of a record that look like annotations of other tools.
 
     Example:
         >>> notes = Notes()
@@ -89,4 +90,4 @@ _KEYS = frozenset(
     {"annotations", "arcs", "accept", "cats", "categories", "completions", "drafts", "entities", "events"}
 )
 _KEYS |= {"label", "labels", "ner", "ner_tags", "predictions", "relations", "sents", "spans", "tags"}
-"""Under which tools keep annotations (Label Studio, doccano, Prodigy, spaCy), if they hold a list or an object."""
+"""Keys of annotations in Label Studio, doccano, Prodigy and spaCy, if their value is a list or an object."""

@@ -1,4 +1,4 @@
-"""Overlapping gold spans of a task that cannot express them: an error, or reduced to those that do not overlap."""
+"""Reduction of overlapping gold spans to spans that do not overlap, for tasks that cannot express overlaps."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,15 +8,15 @@ from nlp_inference.document import Annotation, Document, Span
 from nlp_training.data.records import READ_FROM
 
 OverlappingSpans = Literal["error", "outermost", "longest"]
-"""What to do: refuse the documents, or keep of spans that overlap those that begin first, or the longest."""
+"""How to handle overlapping spans: raise an error, keep those that begin first, or keep the longest."""
 
 
 class DroppedSpan(NamedTuple):
     """A gold span that was dropped.
 
     Args:
-        document: that it was in.
-        span: what was dropped.
+        document: the document of the span.
+        span: the dropped span.
     """
 
     document: Document
@@ -29,13 +29,13 @@ class DroppedSpan(NamedTuple):
 
 
 def keep_flat(spans: Sequence[Span], how: OverlappingSpans) -> tuple[int, ...]:
-    """The positions of the spans that are kept, in their order; no two of them overlap.
+    """Return the indices of the spans to keep, in ascending order. No two of these spans overlap.
 
     Args:
-        spans: in any order.
-        how: `outermost` takes spans by where they begin, of those that begin together the longest first; `longest`
-            takes the longest first, of those of one length the one that begins first. A span that overlaps one that was
-            taken is dropped, and of equal spans the first is taken.
+        spans: spans in any order.
+        how: `outermost` selects spans by their start, the longest first if starts are equal; `longest` selects the
+            longest first, then by start. A span that overlaps a selected span is dropped. Of identical spans, the first
+            is selected.
 
     Example:
         >>> spans = [Span(start=0, end=4, label="A"), Span(start=2, end=9, label="B"), Span(start=2, end=3, label="C")]
@@ -44,21 +44,21 @@ def keep_flat(spans: Sequence[Span], how: OverlappingSpans) -> tuple[int, ...]:
     """
     if how == "error":
         return tuple(range(len(spans)))
-    by_place = {
-        "outermost": lambda at: (spans[at].start, -spans[at].end, at),
-        "longest": lambda at: (spans[at].start - spans[at].end, spans[at].start, at),
+    priority = {
+        "outermost": lambda index: (spans[index].start, -spans[index].end, index),
+        "longest": lambda index: (spans[index].start - spans[index].end, spans[index].start, index),
     }[how]
-    kept: list[tuple[int, int, int]] = []  # start, end and position, by start
-    for at in sorted(range(len(spans)), key=by_place):
-        place = bisect_right(kept, (spans[at].start, spans[at].end, at))
-        follows = place == 0 or kept[place - 1][1] <= spans[at].start
-        if follows and (place == len(kept) or spans[at].end <= kept[place][0]):
-            kept.insert(place, (spans[at].start, spans[at].end, at))
-    return tuple(sorted(at for *_, at in kept))
+    kept: list[tuple[int, int, int]] = []  # start, end and index, sorted by start
+    for index in sorted(range(len(spans)), key=priority):
+        slot = bisect_right(kept, (spans[index].start, spans[index].end, index))
+        follows = slot == 0 or kept[slot - 1][1] <= spans[index].start
+        if follows and (slot == len(kept) or spans[index].end <= kept[slot][0]):
+            kept.insert(slot, (spans[index].start, spans[index].end, index))
+    return tuple(sorted(index for *_, index in kept))
 
 
 def without_overlaps(document: Document, how: OverlappingSpans) -> tuple[Document, list[DroppedSpan]]:
-    """The document with gold spans that do not overlap, and what was dropped; relations of dropped spans go with them.
+    """Return the document without overlapping gold spans, and the dropped spans. Their relations are dropped, too.
 
     Example:
         >>> gold = Annotation(spans=(Span(start=0, end=9, label="ORG"), Span(start=0, end=4, label="CITY")))
@@ -72,31 +72,31 @@ def without_overlaps(document: Document, how: OverlappingSpans) -> tuple[Documen
     kept = keep_flat(gold.spans, how)
     if len(kept) == len(gold.spans):
         return document, []
-    place = {at: number for number, at in enumerate(kept)}
+    new_index = {index: number for number, index in enumerate(kept)}
     fields = {name: getattr(gold, name) for name in gold.model_fields_set}
-    fields["spans"] = tuple(gold.spans[at] for at in kept)
+    fields["spans"] = tuple(gold.spans[index] for index in kept)
     if gold.relations:
         fields["relations"] = tuple(
-            link.model_copy(update={"head": place[link.head], "tail": place[link.tail]})
+            link.model_copy(update={"head": new_index[link.head], "tail": new_index[link.tail]})
             for link in gold.relations
-            if link.head in place and link.tail in place
+            if link.head in new_index and link.tail in new_index
         )
-    dropped = [DroppedSpan(document, span) for at, span in enumerate(gold.spans) if at not in place]
+    dropped = [DroppedSpan(document, span) for index, span in enumerate(gold.spans) if index not in new_index]
     return document.with_gold(Annotation(**fields)), dropped
 
 
 def flat_documents(
     documents: Iterable[Document], how: OverlappingSpans, dropped: list[DroppedSpan] | None = None
 ) -> Iterator[Document]:
-    """Each document as `without_overlaps` gives it.
+    """Apply `without_overlaps` to each document.
 
     Args:
-        documents: to reduce.
+        documents: the documents to reduce.
         how: see `keep_flat`.
-        dropped: receives what is dropped.
+        dropped: a list that receives the dropped spans.
     """
     for document in documents:
-        reduced, gone = without_overlaps(document, how)
+        reduced, removed = without_overlaps(document, how)
         if dropped is not None:
-            dropped += gone
+            dropped += removed
         yield reduced

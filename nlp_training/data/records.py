@@ -1,4 +1,4 @@
-"""One record of a data set, a mapping from column to value, into one Document with gold."""
+"""Conversion of a record of a data set, a mapping from column to value, to a Document with gold."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from nlp_training.data.notes import count_unread, count_unread_keys
 from nlp_training.data.tags import find_tokens, join_tokens, tags_to_spans
 
 READ_FROM = "read_from"
-"""Key of `Document.metadata` that says where a document was read: `train.jsonl:17`."""
+"""The key of `Document.metadata` for the location that a document was read from: `train.jsonl:17`."""
 
 CONTEXT = "context"
 
@@ -42,19 +42,19 @@ _SHAPES = (
 
 
 class Columns(BaseModel):
-    """Which column holds what. A column that is not named is looked for under its usual names.
+    """The column of each field. A column that is not named has one of the default names.
 
     Args:
-        id: a unique name of the record. Default: `id`.
-        text: Default: `text`, `text_a`, `context`.
+        id: the unique id of the record. Default: `id`.
+        text: the text. Default: `text`, `text_a`, `context`.
         text_pair: the text pair. Default: `text_pair`, `text_b`, and `question` if the text is called `context`.
         spans: a list of `{start, end, label}` or of `[start, end, label]`, in characters, end exclusive. Default:
-            `spans`, or `entities` if it holds such a list.
-        label: the one label of the text. Default: `label`.
+            `spans`, or `entities` if it contains such a list.
+        label: the single label of the text. Default: `label`.
         labels: a list of labels of the text. Default: `labels`.
         score: a number. Default: `score`.
         tokens: a list of words; without a text they are joined by single spaces. Default: `tokens`.
-        tags: a tag for every token. Default: `tags`, `ner_tags`.
+            tags: one tag per token. Default: `tags`, `ner_tags`.
         answers: the accepted answers to the question in `text_pair`: a list of `{text, start}` (or `answer_start`,
             as in SQuAD), or a mapping of these lists, as in `datasets`; empty if the text does not answer it. Default:
             `answers` if the text is called `context`.
@@ -78,10 +78,10 @@ class Columns(BaseModel):
     answers: str | None = None
 
     def resolve(self, available: Collection[str]) -> dict[str, str]:
-        """Find the column of each field among those there are.
+        """Return the column of each field.
 
         Raises:
-            InvalidDocumentError: a named column is not there, or there is neither a text nor tokens.
+            InvalidDocumentError: a named column does not exist, or there is neither a text nor tokens.
         """
         found: dict[str, str] = {}
         for field, usual in _USUAL.items():
@@ -94,7 +94,7 @@ class Columns(BaseModel):
                 found[field] = column
         if "text" not in found and "tokens" not in found:
             task = {"data", "annotations"} <= {*available} or {"data", "completions"} <= {*available}
-            hint = "; these are tasks of Label Studio: export a JSON array, and name the format label-studio"
+            hint = "; these are tasks of Label Studio: export a JSON array, and set the format to label-studio"
             raise InvalidDocumentError(
                 f"there is neither a text nor tokens; {_list(available)}{hint * task}. Write {_SHAPES}, or name the "
                 "columns, as in columns: {text: ...}"
@@ -103,10 +103,10 @@ class Columns(BaseModel):
 
     @classmethod
     def of(cls, columns: "Columns | Mapping[str, str] | None") -> Self:
-        """The columns that a mapping names.
+        """Return the columns that a mapping names.
 
         Raises:
-            InvalidDocumentError: the mapping has a key that is no field of a record.
+            InvalidDocumentError: a key of the mapping is not a field of a record.
         """
         if isinstance(columns, cls):
             return columns
@@ -114,12 +114,12 @@ class Columns(BaseModel):
             return cls.model_validate(dict(columns or {}))
         except ValidationError as error:
             raise InvalidDocumentError(
-                f"columns {columns!r} cannot be read; the keys are {', '.join(_USUAL)}, the values names of columns"
+                f"columns {columns!r} is not valid; expected the keys {', '.join(_USUAL)} with names of columns"
             ) from error
 
 
 def _list(available: Collection[str]) -> str:
-    return f"the columns there are: {', '.join(map(repr, available)) or 'none'}"
+    return f"the columns are: {', '.join(map(repr, available)) or 'none'}"
 
 
 def record_to_document(
@@ -130,19 +130,19 @@ def record_to_document(
     names: Mapping[str, Sequence[str]] | None = None,
     skip_blank: bool = False,
 ) -> Document:
-    """Make a Document of one record; what no field claims is kept as its metadata.
+    """Convert a record to a Document. Columns that belong to no field become metadata.
 
     Args:
-        record: the values by column. A record that has `raw_text` is a Document's own JSON.
+        record: the values by column.
         columns: the column of each field, from `Columns.resolve`.
-        read_from: where the record stands, kept in the metadata; it is the id of a record without one.
-        names: what the integers in `label`, `labels`, `tags` and `spans` stand for, by field; a negative label means
-            not annotated.
-        skip_blank: whether a record whose label is null or blank is left out.
+        read_from: the location of the record, which is kept in the metadata and is the id of a record without one.
+        names: by field, the names of the integers in `label`, `labels`, `tags` and `spans`. A negative label means
+            that the record is not annotated.
+        skip_blank: whether to skip a record whose label is null or blank.
 
     Raises:
-        BlankLabelError: the record is left out.
-        InvalidDocumentError: the record does not describe a Document.
+        BlankLabelError: the record is skipped.
+        InvalidDocumentError: the record is not a valid Document.
 
     Example:
         >>> document = record_to_document({"text": "hi", "label": 1}, columns={"text": "text", "label": "label"},
@@ -174,7 +174,7 @@ def _is_blank(label: Any) -> bool:
 
 
 def _with_entities(columns: Mapping[str, str], record: Mapping[str, Any]) -> Mapping[str, str]:
-    """The columns, and the spans in `entities` if they are there, as spaCy's examples have them."""
+    """Add the spans in `entities`, as in spaCy's examples, if the record has them."""
     found = record.get("entities")
     if "spans" in columns or "tags" in columns or "entities" in columns.values() or not _is_list(found):
         return columns
@@ -210,7 +210,7 @@ def _gold(
     gold: dict[str, Any] = {}
     if offsets is not None:
         gold["spans"] = tags_to_spans(_labels(values["tags"], "tags", names.get("tags")), offsets)
-        count_unread("spans beside tags", "spans" in values)
+        count_unread("spans in addition to tags", "spans" in values)
     elif "tags" in values:
         raise InvalidDocumentError("there are tags but no tokens; write {tokens, tags}")
     elif "answers" in values:
@@ -220,7 +220,7 @@ def _gold(
     if "labels" in values:
         labels = _labels(values["labels"], "labels", names.get("labels"))
         gold["categories"] = tuple(Category(label=label) for label in labels)
-        count_unread("a label beside labels", "label" in values and [values["label"]] != values["labels"])
+        count_unread("a label in addition to labels", "label" in values and [values["label"]] != values["labels"])
     elif "label" in values and (label := _label(values["label"], "label", names.get("label"))) is not None:
         gold["categories"] = (Category(label=label),)
     if "score" in values:
@@ -242,14 +242,15 @@ def _label(given: Any, field: str, names: Sequence[str] | None) -> str | None:
         return given
     if isinstance(given, str):
         raise InvalidDocumentError(
-            f"{field} holds {given!r}; write the name, or null for a record that is not annotated. To leave out all "
+            f"{field} contains {given!r}; write the name, or null for a record that is not annotated. To skip all "
             "records with a blank label, set blank_labels: skip"
         )
     if _is_list(given) and field == "label":
         shown = shorten(repr(given), width=60)
         raise InvalidDocumentError(
-            f"label holds {shown}; write the name; several labels are `labels`, and spans are `spans`. For an export "
-            "of doccano, name the format doccano; from Label Studio, export JSON, not JSON_MIN, as label-studio"
+            f"label contains {shown}; write the name; use `labels` for several labels, and `spans` for spans. For an "
+            "export of doccano, set the format to doccano; from Label Studio, export JSON, not JSON_MIN, and set the "
+            "format to label-studio"
         )
     if isinstance(given, bool):
         return str(given).lower()
@@ -259,7 +260,9 @@ def _label(given: Any, field: str, names: Sequence[str] | None) -> str | None:
         if names is not None and given < len(names):
             return names[given] if given >= 0 else None
     known = f" The {len(names)} names are {', '.join(names)}." if names else ""
-    raise InvalidDocumentError(f"{field} holds {given!r}; write the name, or give label_names for the integers.{known}")
+    raise InvalidDocumentError(
+        f"{field} contains {given!r}; write the name, or set label_names for the integers.{known}"
+    )
 
 
 def _answers(given: Any, text: Any) -> Iterable[Span]:
@@ -296,7 +299,7 @@ def _spans(given: Any, names: Sequence[str] | None, text: Any) -> Iterable[Span]
             given = json.loads(given)
         except ValueError:
             given = (given,)
-    if isinstance(given, Mapping):  # datasets holds a list of mappings as a mapping of lists
+    if isinstance(given, Mapping):  # datasets stores a list of mappings as a mapping of lists
         given = [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
     if not _is_list(given):
         raise InvalidDocumentError(f"spans is {given!r}; write a list of {{start, end, label}}")
@@ -312,7 +315,7 @@ def _spans(given: Any, names: Sequence[str] | None, text: Any) -> Iterable[Span]
             doccano = isinstance(span, Mapping) and "start_offset" in span
             raise InvalidDocumentError(
                 f"span {index} is {span!r}; write {{start, end, label}}: characters, start before end, end exclusive"
-                + ". This is an export of doccano: name the format doccano" * doccano
+                + ". This is an export of doccano: set the format to doccano" * doccano
             ) from error
         check_quote(span, found, text)
         yield found
@@ -322,28 +325,28 @@ _QUOTES = ("text", "quote", "surface", "mention", "span_text")
 
 
 def check_quote(given: Any, span: Span, text: Any) -> None:
-    """Refuse a span whose offsets contradict the text that is quoted beside them; white space may differ.
+    """Check the offsets of a span against its quoted text, if there is one. White space may differ.
 
     Args:
-        given: the span as it was written, perhaps an object with a quotation as `text`, `quote`, `surface`, `mention`
-            or `span_text`.
-        span: as it was read.
-        text: of the document.
+        given: the span as written, perhaps an object with a quotation as `text`, `quote`, `surface`, `mention` or
+            `span_text`.
+        span: the span as read.
+        text: the text of the document.
 
     Raises:
-        InvalidDocumentError: the quotation is not the text at the offsets; the message has both.
+        InvalidDocumentError: the quotation is not the text at the offsets; the message contains both.
     """
     if not isinstance(given, Mapping) or not isinstance(text, str):
         return
     for key in _QUOTES:
         quote = given.get(key)
-        there = text[span.start : span.end]
-        if isinstance(quote, str) and quote.split() != there.split():
-            at = text.find(quote) if quote else -1
-            hint = f"; {quote!r} stands at {at}:{at + len(quote)}" if at >= 0 else ""
+        surface = text[span.start : span.end]
+        if isinstance(quote, str) and quote.split() != surface.split():
+            start = text.find(quote) if quote else -1
+            hint = f"; {quote!r} is at {start}:{start + len(quote)}" if start >= 0 else ""
             raise InvalidDocumentError(
-                f"the span {span.start}:{span.end} {span.label!r} has the {key} {quote!r}, but the text there is "
-                f"{there!r}{hint}. Correct the offsets (characters, end exclusive) or the {key}"
+                f"the span {span.start}:{span.end} {span.label!r} has the {key} {quote!r}, but the text at these "
+                f"offsets is {surface!r}{hint}. Correct the offsets (characters, end exclusive) or the {key}"
             )
 
 

@@ -1,4 +1,4 @@
-"""What stands for data in a configuration, and the Documents that it means."""
+"""Data sources in a configuration, and how to load their Documents."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,13 @@ _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 class SyntheticPii(BaseModel):
-    """A number of made-up documents; see `nlp_training.data.synthetic_pii`."""
+    """Generated documents; see `nlp_training.data.synthetic_pii`.
+
+    Args:
+        split: `train` or `test`.
+        size: the number of documents.
+        seed: the seed of the generator.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,24 +40,26 @@ class SyntheticPii(BaseModel):
 
 
 class DataSource(BaseModel):
-    """Where documents come from: a file, a data set of the Hub, or the generator of made-up PII.
+    """A source of documents: a file, a data set on the Hub, or the generator of synthetic PII.
 
-    A string stands for `path` alone.
+    A string is equivalent to a mapping with only `path`.
 
     Args:
         path: a local file or folder, or the id of a data set on the Hub.
-        format: of a local file or folder, one of `nlp_training.data.formats.FORMATS`. Default: that of its suffix.
-        name: configuration of the data set.
-        split: split of the data set, such as `train` or `train[:10%]`.
-        revision: commit, branch or tag of the data set. Where a run begins, it becomes the commit that it names then.
-        columns: which column holds what, where the usual names do not fit.
-        label_names: what integer labels and tags stand for, where the data set does not say.
-        synthetic_pii: made-up documents, in place of a path.
-        delimiter: between the cells of a CSV file, such as `;`. Default: a comma, or a tab for TSV.
-        encoding: of a CSV or CoNLL file, such as `cp1252`. Default: UTF-8.
-        blank_labels: `skip` leaves out records whose label is null or blank, and counts them; `error` reads them, and a
-            run refuses them since they have no gold.
-        streaming: whether training reads them as it goes, so that they need not fit into memory; for `data.train` only.
+        format: the format of a local file or folder, one of `nlp_training.data.formats.FORMATS`. Default: the format of
+            its suffix.
+        name: the configuration name of the data set on the Hub.
+        split: the split of the data set, such as `train` or `train[:10%]`.
+        revision: the commit, branch or tag of the data set. A run records the commit that it names at the start.
+        columns: the column of each field, if they do not have the default names.
+        label_names: the names of integer labels and tags, if the data set does not define them.
+        synthetic_pii: generated documents, instead of `path`.
+        delimiter: the delimiter of a CSV file, such as `;`. Default: a comma, or a tab for TSV.
+        encoding: the encoding of a CSV or CoNLL file, such as `cp1252`. Default: UTF-8.
+        blank_labels: `skip` skips records whose label is null or blank, and counts them; `error` reads them, and a
+            run raises an error because they have no gold.
+        streaming: whether training reads the documents while it runs, so they need not fit into memory; only for
+            `data.train`.
 
     Example:
         >>> DataSource.model_validate("data/train.jsonl").path
@@ -83,18 +91,18 @@ class DataSource(BaseModel):
     @model_validator(mode="after")
     def _names_one_source(self) -> Self:
         if (self.path is None) == (self.synthetic_pii is None):
-            raise ValueError("give either a path or synthetic_pii")
+            raise ValueError("set either path or synthetic_pii")
         set_fields = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
         others = sorted(set_fields - {"synthetic_pii", "streaming"})
         if self.synthetic_pii is not None and others:
-            raise ValueError(f"{', '.join(others)}: not for synthetic_pii")
+            raise ValueError(f"{', '.join(others)}: not allowed with synthetic_pii; remove the keys")
         if self.format is not None:
             named_format(self.format)
         return self
 
     @property
     def hub_id(self) -> str | None:
-        """The id of a data set of the Hub; `None` of what is made up, a file or a folder here, or the name of a file.
+        """The id of a data set on the Hub; `None` for generated documents, local files and folders, and file names.
 
         Example:
             >>> [DataSource(path=path).hub_id for path in ("org/set", "hf://datasets/org/set", "missing.csv", "tests")]
@@ -109,7 +117,7 @@ class DataSource(BaseModel):
 
     @property
     def commit(self) -> str | None:
-        """The commit of a data set of the Hub, if `revision` is one."""
+        """The commit of a data set on the Hub, if `revision` is a commit."""
         return self.revision if self.hub_id is not None and is_commit(self.revision) else None
 
 
@@ -124,20 +132,19 @@ def load_documents(
     """Read all documents of a source.
 
     Args:
-        source: a `DataSource`, or what a configuration holds in its place.
+        source: a `DataSource`, or its form in a configuration.
         default_split: the split of a Hub data set, if the source names none.
-        cache_dir: where `datasets` keeps what it loaded. Default: its own cache.
-        on_error: is told of a record that describes no Document, which is left out; without it, the first one is
-            raised.
-        on_note: receives a sentence on what was left out: records that `blank_labels` skips, and annotations of kinds
-            that the format does not carry; without it, it is a warning.
+        cache_dir: the cache folder of `datasets`. Default: its standard cache.
+        on_error: receives the error of an invalid record, which is skipped; without it, the first error is raised.
+        on_note: receives a sentence on what was skipped: records with blank labels, and annotations of kinds that the
+            reader does not support. Without it, the sentence is a warning.
 
     Warns:
-        DataWarning: something was left out, and there is no `on_note`.
+        DataWarning: something was skipped, and there is no `on_note`.
 
     Raises:
-        InvalidDocumentError: a record does not describe a Document; names the file and the line.
-        InvalidDataError: the source cannot be read or has not the columns that are named.
+        InvalidDocumentError: a record is not a valid Document; the message names the file and the line.
+        InvalidDataError: the source cannot be read or lacks a named column.
         MissingExtraError: the source needs `datasets` or `faker`, which is not installed.
 
     Example:
@@ -168,10 +175,10 @@ def stream_documents(
     default_split: str = "train",
     on_error: OnError | None = None,
 ) -> Iterator[Document]:
-    """Read the documents of a source one after the other, as `load_documents` does, without holding all of them.
+    """Read the documents of a source one by one, like `load_documents`, without keeping all of them in memory.
 
-    DocBins of spaCy, Label Studio's JSON, other `.json` files, CSV files of the Hub and slices of a split are in memory
-    or in the cache of `datasets` as a whole, everything else a part at a time.
+    DocBins of spaCy, Label Studio's JSON, other `.json` files, CSV files on the Hub and slices of a split are loaded
+    completely into memory or into the cache of `datasets`; everything else is read in parts.
 
     Example:
         >>> stream = stream_documents({"synthetic_pii": {"split": "train", "size": 3}})
@@ -186,15 +193,15 @@ def stream_documents(
 
 
 def as_source(given: DataSource | str | Path | Mapping[str, Any]) -> DataSource:
-    """The source that a configuration means.
+    """Return the source of its form in a configuration.
 
     Raises:
-        InvalidDataError: it cannot be read as one.
+        InvalidDataError: it is not a valid data source.
     """
     try:
         return DataSource.model_validate(given)
     except ValidationError as error:
-        raise InvalidDataError(f"{given!r} is no data source: {explain(error, DataSource)}") from error
+        raise InvalidDataError(f"{given!r} is not a data source: {explain(error, DataSource)}") from error
 
 
 def _read(
@@ -214,11 +221,11 @@ def _read(
     is_json = named is None and source.format is None and path.suffix == ".json"
     if (named is not None or is_json) and not path.exists():
         raise InvalidDataError(
-            f"there is no file {str(path)!r} in {str(Path.cwd())!r}; check data in the configuration"
+            f"the file {str(path)!r} does not exist in {str(Path.cwd())!r}; check data in the configuration"
         )
     if named is None and not is_json and path.is_file():
         raise InvalidDataError(
-            f"the format of {str(path)!r} is not known by its suffix; {format_hint(path)}name it, as in "
+            f"the suffix of {str(path)!r} does not determine its format; {format_hint(path)}set the format, as in "
             f"{{path: {path}, format: conll}}. Known: {', '.join(format_names())}"
         )
     if named is not None and named.rows is None:
@@ -226,7 +233,7 @@ def _read(
         yield from named.read(path, options)
         return
     loader = "json" if is_json else None if named is None else named.rows
-    _check_choices(source, frozenset({"delimiter", "encoding"}), "what the library datasets loads")
+    _check_choices(source, frozenset({"delimiter", "encoding"}), "files that the library datasets loads")
     yield from _read_dataset(loader, source, options, default_split, cache_dir, streaming=streaming)
 
 
@@ -234,7 +241,7 @@ _CHOICES = frozenset({"name", "split", "revision", "columns", "label_names", "de
 
 
 def _format(source: DataSource, path: Path) -> Format | None:
-    """The format that is named, that the content certainly has, or that the suffix says."""
+    """Return the configured format, the format of unambiguous content, or the format of the suffix."""
     if source.format is not None:
         return named_format(source.format)
     guessed = None if source.columns != Columns() else guess_format(path)
@@ -244,7 +251,7 @@ def _format(source: DataSource, path: Path) -> Format | None:
 def _check_choices(source: DataSource, choices: frozenset[str], what: str) -> None:
     unfit = sorted(key for key in choices if getattr(source, key) != type(source).model_fields[key].default)
     if unfit:
-        raise InvalidDataError(f"{source.path}: {', '.join(unfit)} is not for {what}; leave it out")
+        raise InvalidDataError(f"{source.path}: {', '.join(unfit)} cannot be used with {what}; remove it")
 
 
 def _read_dataset(
@@ -256,7 +263,7 @@ def _read_dataset(
     *,
     streaming: bool,
 ) -> Iterator[Document]:
-    """Rows of a file that `datasets` loads, or of a data set of the Hub, where `loader` is `None`."""
+    """Read a file that `datasets` loads, or a data set on the Hub if `loader` is `None`."""
     path = str(source.path)
     options: dict[str, Any]
     if loader is not None:
@@ -264,7 +271,7 @@ def _read_dataset(
     else:
         split = source.split or default_split
         where, options = f"{path} [{split}]", {"name": source.name, "revision": source.revision, "split": split}
-    asked = Rows(
+    request = Rows(
         loader or path,
         where,
         options,
@@ -277,10 +284,10 @@ def _read_dataset(
     )
     reading = options_of_reading
     for document in read_rows(
-        asked, on_error=reading.on_error, notes=reading.notes, skip_blank=reading.skip_blank_labels
+        request, on_error=reading.on_error, notes=reading.notes, skip_blank=reading.skip_blank_labels
     ):
         if loader is None and document.id is not None and not document.id.startswith(f"{where} row "):
-            # Data sets of the Hub count each split from 0; with the split, an id names one document of the whole set.
+            # Ids of Hub data sets start from 0 in each split; the split makes them unique in the data set.
             yield document.model_copy(update={"id": f"{options['split']}/{document.id}"})
         else:
             yield document

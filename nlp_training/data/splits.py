@@ -1,4 +1,4 @@
-"""Documents into a training set and others: by a seed, with the labels in proportion, and no group in two of them."""
+"""Splitting documents into sets: seeded, stratified by label, and without a group in two sets."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from nlp_training.data.errors import InvalidDataError
 def _check_group_by(group_by: str) -> str:
     field, _, key = group_by.partition(".")
     if group_by != "text" and (field != "metadata" or not key):
-        raise InvalidDataError(f"cannot group by {group_by!r}; write text, or a key as in metadata.source")
+        raise InvalidDataError(f"cannot group by {group_by!r}; use text, or a key such as metadata.source")
     return group_by
 
 
@@ -26,14 +26,14 @@ GroupBy = Annotated[str, AfterValidator(_check_group_by)]
 
 
 class SplitSettings(BaseModel):
-    """The splits that a run makes of its training documents; see `split_documents`.
+    """The splits that a run splits off from its training documents; see `split_documents`.
 
     Args:
-        validation: its share of all of them.
-        test: its share of all of them.
-        seed: of what is left to chance; not the seed of the run, so that runs with other seeds have the same splits.
+        validation: the share of the validation split.
+        test: the share of the test split.
+        seed: the seed of the split. It is not the seed of the run, so runs with different seeds have the same splits.
         stratify: whether each split has its share of every label, as far as groups allow.
-        group_by: `text`, or a key such as `metadata.patient`: documents with the same value stay in one split.
+        group_by: `text`, or a key such as `metadata.patient`: documents with the same value are in the same split.
 
     Example:
         >>> settings = SplitSettings(validation=0.1, test=0.1)
@@ -51,18 +51,18 @@ class SplitSettings(BaseModel):
 
     @property
     def shares(self) -> dict[str, float]:
-        """The share of each split that is made, by its name."""
-        asked = {"validation": self.validation, "test": self.test}
-        return {name: share for name, share in asked.items() if share is not None}
+        """The share of each new split, by its name."""
+        shares = {"validation": self.validation, "test": self.test}
+        return {name: share for name, share in shares.items() if share is not None}
 
     @model_validator(mode="after")
     def _leaves_documents_to_train_on(self) -> Self:
         if not 0 < sum(self.shares.values()) < 1:
-            raise ValueError(f"the shares are {self.shares!r}; give validation, test or both, together less than 1")
+            raise ValueError(f"the shares are {self.shares!r}; set validation, test or both, with a sum less than 1")
         return self
 
     def split(self, documents: Sequence[Document]) -> dict[str, list[Document]]:
-        """The documents of `train` and of every split that is made.
+        """Return the documents of `train` and of every new split.
 
         Raises:
             InvalidDataError: a document has no value for the key, or a split would be empty.
@@ -73,7 +73,7 @@ class SplitSettings(BaseModel):
 
 @dataclass(frozen=True)
 class _Group:
-    """Documents that stay together, and how often they have each label."""
+    """Documents that must be in the same split, and the counts of their labels."""
 
     documents: tuple[int, ...]
     labels: Counter[str]
@@ -87,22 +87,22 @@ def split_documents(
     stratify: bool = True,
     group_by: str | None = None,
 ) -> dict[str, list[Document]]:
-    """Split documents by the shares that are asked for; each document is in one split, and keeps its place there.
+    """Split documents by shares. Each document is in one split, and each split keeps the order of the documents.
 
-    With `stratify`, groups are given out label by label, the rarest first, each to the split that lacks the label
+    With `stratify`, groups are assigned label by label, the rarest label first, each to the split that lacks the label
     most: iterative stratification, Sechidis, Tsoumakas and Vlahavas (2011),
-    https://doi.org/10.1007/978-3-642-23808-6_10. A label is that of a span or of a category. The same documents in the
+    https://doi.org/10.1007/978-3-642-23808-6_10. Labels are those of spans and categories. The same documents in the
     same order, shares and seed give the same splits.
 
     Args:
-        documents: at least one for each split.
-        shares: of all documents, by the name of the split; together 1.
-        seed: of what is left to chance.
+        documents: at least one document per split.
+        shares: the share of each split by its name; the sum is 1.
+        seed: the seed of the split.
         stratify: whether each split has its share of every label, as far as groups allow.
-        group_by: `text`, or a key such as `metadata.patient`: documents with the same value stay in one split.
+        group_by: `text`, or a key such as `metadata.patient`: documents with the same value are in the same split.
 
     Raises:
-        InvalidDataError: the shares do not fit, a document has no value for the key, or a split would be empty.
+        InvalidDataError: the shares are invalid, a document has no value for the key, or a split would be empty.
 
     Example:
         >>> texts = [Document(raw_text=str(number), metadata={"page": number // 2}) for number in range(10)]
@@ -113,22 +113,22 @@ def split_documents(
     _check_shares(shares)
     groups = _groups(documents, group_by)
     Random(seed).shuffle(groups)  # noqa: S311 - not for secrets
-    given = _give_out(groups, shares, stratify=stratify)
-    splits = {name: [documents[at] for at in sorted(given[name])] for name in shares}
+    assigned = _assign(groups, shares, stratify=stratify)
+    splits = {name: [documents[index] for index in sorted(assigned[name])] for name in shares}
     empty = [name for name, split in splits.items() if not split]
     if empty:
         raise InvalidDataError(
-            f"the split {empty[0]!r} would be empty: {len(documents)} documents in {len(groups)} groups that stay "
-            "together; give it a larger share, or group by another key"
+            f"the split {empty[0]!r} would be empty: there are {len(documents)} documents in {len(groups)} groups; "
+            "increase its share, or group by another key"
         )
     return splits
 
 
 def with_made_splits(splits: Mapping[str, list[Document]], settings: SplitSettings | None) -> dict[str, list[Document]]:
-    """The splits, and those that are to be made of `train`, which keeps the rest.
+    """Return the splits and those that `settings` splits off from `train`.
 
     Raises:
-        InvalidDataError: they cannot be made.
+        InvalidDataError: a split cannot be made.
 
     Example:
         >>> splits = with_made_splits({"train": [Document(raw_text="Ana")] * 10}, SplitSettings(validation=0.2))
@@ -143,10 +143,10 @@ def with_made_splits(splits: Mapping[str, list[Document]], settings: SplitSettin
 
 
 def parse_shares(text: str) -> dict[str, float]:
-    """The shares that a command names.
+    """Parse the shares in a command-line argument.
 
     Raises:
-        InvalidDataError: they cannot be read, or are not together 1.
+        InvalidDataError: the shares cannot be parsed, or their sum is not 1.
 
     Example:
         >>> parse_shares("train=0.8,validation=0.1,test=0.1")
@@ -168,16 +168,16 @@ def parse_shares(text: str) -> dict[str, float]:
 def _check_shares(shares: Mapping[str, float]) -> None:
     fit = all(name and share > 0 for name, share in shares.items())
     if not fit or not isclose(sum(shares.values()), 1, abs_tol=1e-6):
-        raise InvalidDataError(f"the shares are {dict(shares)!r}; give each split a name and a share, together 1")
+        raise InvalidDataError(f"the shares are {dict(shares)!r}; give each split a name and a share, with the sum 1")
 
 
 def _groups(documents: Sequence[Document], group_by: str | None) -> list[_Group]:
     members: dict[object, list[int]] = defaultdict(list)
-    for at, document in enumerate(documents):
-        members[at if group_by is None else _key(document, group_by)].append(at)
+    for index, document in enumerate(documents):
+        members[index if group_by is None else _key(document, group_by)].append(index)
     return [
-        _Group(tuple(places), Counter(label for at in places for label in labels_of(documents[at])))
-        for places in members.values()
+        _Group(tuple(indices), Counter(label for index in indices for label in labels_of(documents[index])))
+        for indices in members.values()
     ]
 
 
@@ -193,38 +193,38 @@ def _key(document: Document, group_by: str) -> str:
 
 
 def labels_of(document: Document) -> list[str]:
-    """The labels of its gold spans and categories, each as often as it is there."""
+    """Return the labels of all gold spans and categories, with repetitions."""
     gold = document.gold
     if gold is None:
         return []
     return [*(span.label for span in gold.spans), *(category.label for category in gold.categories)]
 
 
-def _give_out(groups: Sequence[_Group], shares: Mapping[str, float], *, stratify: bool) -> dict[str, list[int]]:
-    """The documents of each split: those of the rarest label that is left first, large groups before small ones."""
+def _assign(groups: Sequence[_Group], shares: Mapping[str, float], *, stratify: bool) -> dict[str, list[int]]:
+    """Assign documents to splits, by the rarest remaining label first, and large groups before small ones."""
     total = sum(len(group.documents) for group in groups)
     counts: Counter[str] = Counter()
     for group in groups if stratify else ():
         counts.update(group.labels)
     lacking = {name: share * total for name, share in shares.items()}
     lacking_labels = {name: {label: share * count for label, count in counts.items()} for name, share in shares.items()}
-    given: dict[str, list[int]] = {name: [] for name in shares}
-    left = dict.fromkeys(range(len(groups)))
+    assigned: dict[str, list[int]] = {name: [] for name in shares}
+    remaining = dict.fromkeys(range(len(groups)))
 
-    def give(at: int, label: str | None) -> None:
+    def assign(index: int, label: str | None) -> None:
         wanted = lacking_labels if label is not None else {}
         name = max(shares, key=lambda name: (wanted[name][label] if label is not None else 0, lacking[name]))
-        given[name] += groups[at].documents
-        lacking[name] -= len(groups[at].documents)
-        for kind, count in groups[at].labels.items():
+        assigned[name] += groups[index].documents
+        lacking[name] -= len(groups[index].documents)
+        for kind, count in groups[index].labels.items():
             if stratify:
                 lacking_labels[name][kind] -= count
-        del left[at]
+        del remaining[index]
 
     for label in sorted(counts, key=lambda label: (counts[label], label)):
-        have = [at for at in left if label in groups[at].labels]
-        for at in sorted(have, key=lambda at: -groups[at].labels[label]):
-            give(at, label)
-    for at in sorted(left, key=lambda at: -len(groups[at].documents)):
-        give(at, None)
-    return given
+        with_label = [index for index in remaining if label in groups[index].labels]
+        for index in sorted(with_label, key=lambda index: -groups[index].labels[label]):
+            assign(index, label)
+    for index in sorted(remaining, key=lambda index: -len(groups[index].documents)):
+        assign(index, None)
+    return assigned

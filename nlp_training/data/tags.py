@@ -1,4 +1,4 @@
-"""Tags of words, as data sets hold them, into spans of characters."""
+"""Conversion between tags of words, as in data sets, and spans of characters."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _NO_SPACE = re.compile(r"\S")
 
 
 def join_tokens(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """Join tokens by single spaces and say where each of them lies in the text.
+    """Join tokens by single spaces and return the text with the offsets of each token.
 
     Example:
         >>> join_tokens(["Ana", "lives", "here"])
@@ -25,17 +25,17 @@ def join_tokens(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
 
 
 def find_tokens(tokens: Sequence[str], text: str) -> list[tuple[int, int]]:
-    """Find the offsets of the tokens of `text`. Together with white space they must make up the complete text.
+    """Return the offsets of tokens in `text`. The text must consist of the tokens and white space.
 
     Args:
-        tokens: in the order of the text.
-        text: may have white space before, between and after the tokens, but nothing else.
+        tokens: the tokens in the order of the text.
+        text: the tokens, with optional white space before, between and after them.
 
     Returns:
         Start and end of each token, in characters.
 
     Raises:
-        InvalidDocumentError: there is more than white space before a token, or after the last one.
+        InvalidDocumentError: there is more than white space before a token or after the last one.
 
     Example:
         >>> find_tokens(["Ana", "'s"], "Ana's")
@@ -52,8 +52,7 @@ def find_tokens(tokens: Sequence[str], text: str) -> list[tuple[int, int]]:
             shown = shorten(repr(text[position : position + 60]), width=40)
             raise InvalidDocumentError(
                 f"token {index} is {token!r}, but the text at character {position} is {shown}; between tokens only "
-                "white space is allowed. Correct one of them, or leave the text out: tokens alone are joined "
-                "by single spaces"
+                "white space is allowed. Correct one of them, or remove the text to join the tokens by single spaces"
             )
         position = start + len(token)
         offsets.append((start, position))
@@ -61,26 +60,26 @@ def find_tokens(tokens: Sequence[str], text: str) -> list[tuple[int, int]]:
     if rest < len(text):
         shown = shorten(repr(text[rest : rest + 60]), width=40)
         raise InvalidDocumentError(
-            f"after the last token the text goes on with {shown} at character {rest}; the tokens must make up the "
-            "complete text. Correct the tokens or the text, or leave the text out"
+            f"after the last token the text continues with {shown} at character {rest}; the tokens must cover the "
+            "complete text. Correct the tokens or the text, or remove the text"
         )
     return offsets
 
 
 def _skip_space(text: str, position: int) -> int:
-    """The position of the first character from `position` on that is not white space, or the length of the text."""
+    """Return the first position from `position` that is not white space, or the length of the text."""
     found = _NO_SPACE.search(text, position)
     return len(text) if found is None else found.start()
 
 
 def tags_to_spans(tags: Sequence[str], offsets: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
-    """Read the spans that a sequence of tags describes.
+    """Convert a sequence of tags to spans.
 
-    BIO2 (IOB2), IOB1, IO, BILOU and BIOES need not be told apart: `B`, `U` and `S` always begin a span, `L`, `E`, `U`
-    and `S` end it, and an `I`, `L` or `E` goes on with the span of its label, or begins one if there is none.
+    BIO2 (IOB2), IOB1, IO, BILOU and BIOES need not be distinguished: `B`, `U` and `S` always begin a span, `L`, `E`,
+    `U` and `S` end it, and `I`, `L` or `E` continues the span of its label, or begins one if there is none.
 
     Args:
-        tags: one a token: `O`, or a letter of a scheme, a hyphen and a label.
+        tags: one tag per token: `O`, or a letter of a scheme, a hyphen and a label.
         offsets: start and end of each token, in characters.
 
     Raises:
@@ -91,21 +90,21 @@ def tags_to_spans(tags: Sequence[str], offsets: Sequence[tuple[int, int]]) -> tu
         [(0, 3, 'PER')]
     """
     if len(tags) != len(offsets):
-        raise InvalidDocumentError(f"there are {len(tags)} tags for {len(offsets)} tokens; give every token one tag")
+        raise InvalidDocumentError(f"there are {len(tags)} tags for {len(offsets)} tokens; write one tag per token")
     return tuple(
         _span(offsets[first][0], offsets[last][1], label, token=first) for first, last, label in _token_spans(tags)
     )
 
 
 def spans_to_tags(spans: Sequence[Span], offsets: Sequence[tuple[int, int]]) -> list[str]:
-    """The tags of BIO2 that `tags_to_spans` reads as these spans.
+    """Return the BIO2 tags that `tags_to_spans` converts to these spans.
 
     Args:
-        spans: in any order, without overlap, from the start of a token to the end of one.
+        spans: spans in any order, without overlap, that start and end at token boundaries.
         offsets: start and end of each token, in characters, in order.
 
     Raises:
-        InvalidDocumentError: a span overlaps another, or begins or ends inside a token or outside all.
+        InvalidDocumentError: a span overlaps another, or does not start and end at token boundaries.
 
     Example:
         >>> spans_to_tags([Span(start=0, end=9, label="PER")], [(0, 3), (4, 9), (10, 14)])
@@ -117,23 +116,23 @@ def spans_to_tags(spans: Sequence[Span], offsets: Sequence[tuple[int, int]]) -> 
     for span in spans:
         shown = f"the span {span.start}:{span.end} {span.label!r}"
         if span.start not in begins or span.end not in ends:
-            raise InvalidDocumentError(f"{shown} does not begin and end where words do")
+            raise InvalidDocumentError(f"{shown} does not start and end at word boundaries")
         first, last = begins[span.start], ends[span.end]
         if any(tag != "O" for tag in tags[first : last + 1]):
-            raise InvalidDocumentError(f"{shown} overlaps another, and a word has one tag")
+            raise InvalidDocumentError(f"{shown} overlaps another span, but a word can have only one tag")
         tags[first : last + 1] = [f"B-{span.label}", *[f"I-{span.label}"] * (last - first)]
     return tags
 
 
 def _token_spans(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """First token, last token and label of each span."""
+    """Yield the first token, the last token and the label of each span."""
     first, label = 0, ""
     for index, tag in enumerate(tags):
         letter, name = _split_tag(tag, index)
-        goes_on = bool(label) and name == label and letter in _INSIDE | _END
-        if label and not goes_on:
+        continues = bool(label) and name == label and letter in _INSIDE | _END
+        if label and not continues:
             yield first, index - 1, label
-        if not goes_on:
+        if not continues:
             first, label = index, name
         if letter in _END | _SINGLE:
             yield first, index, label
@@ -155,5 +154,5 @@ def _split_tag(tag: str, index: int) -> tuple[str, str]:
 
 def _span(start: int, end: int, label: str, *, token: int) -> Span:
     if start >= end:
-        raise InvalidDocumentError(f"token {token} is empty, but is tagged {label!r}; tag it 'O' or leave it out")
+        raise InvalidDocumentError(f"token {token} is empty, but is tagged {label!r}; tag it 'O' or remove it")
     return Span(start=start, end=end, label=label)

@@ -1,1 +1,1 @@
-"""What data and processor can give before any training: the label ceiling, leaks, labels, edges, lengths."""
+"""Checks of data with the processor before training: the label ceiling, leaks, labels, edges, lengths."""

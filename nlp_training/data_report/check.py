@@ -1,4 +1,4 @@
-"""Everything that can be known of a run's data before it is trained."""
+"""The check of a run's data before training."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -22,20 +22,20 @@ from nlp_training.gold import gold_kind
 from nlp_training.trainer.build import Splits, build_processor
 
 Track = Callable[[list[Document], str], Iterable[Document]]
-"""Shows progress: gives the documents back one after the other, under a description."""
+"""A callback for progress, which yields the documents and shows a description."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataCheck:
-    """What was found in the data of a run.
+    """The result of a check of a run's data.
 
     Attributes:
-        name: of the run.
-        task: its task; empty if the processor could not be made.
-        needs: the kind of gold that the task learns from; none if the processor could not be made.
-        findings: errors first.
-        splits: the measures of each split; empty if the processor could not be made.
-        surfaces: how the same words were annotated in different places.
+        name: the name of the run.
+        task: the name of its task; empty if the processor could not be built.
+        needs: the kind of gold that the task learns from; `None` if the processor could not be built.
+        findings: the findings, errors first.
+        splits: the measures of each split; empty if the processor could not be built.
+        surfaces: the annotations of the same words in different documents.
     """
 
     name: str
@@ -51,11 +51,11 @@ class DataCheck:
         return not self.count(Severity.ERROR)
 
     def count(self, severity: Severity) -> int:
-        """How many findings are of a severity."""
+        """Return the number of findings of a severity."""
         return sum(finding.severity is severity for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, every lost annotation included."""
+        """Return the complete result as JSON, including every lost annotation."""
         return {
             "name": self.name,
             "task": self.task,
@@ -69,18 +69,18 @@ class DataCheck:
 
 
 def check_data(config: RunConfig, *, bounds: Bounds | None = None, track: Track | None = None) -> DataCheck:
-    """Look at the data of a run as its processor will: what is lost, leaked, rare, inconsistent, or cannot be read.
+    """Check the data of a run with its processor for lost, leaked, rare, inconsistent and unreadable data.
 
-    Nothing is trained, and no weights are loaded. What would stop a training is a finding here, so that all of it is
-    told at once.
+    No model is loaded or trained. Problems that would stop a training become findings, so that all of them are reported
+    together.
 
     Args:
-        config: the run.
-        bounds: what is an error; `max_lost_gold` is taken from the configuration.
-        track: shows progress.
+        config: the configuration of the run.
+        bounds: the bounds of errors, except `max_lost_gold`, which the configuration determines.
+        track: a callback for progress.
 
     Raises:
-        InvalidSpecError: the configuration itself does not fit together.
+        InvalidSpecError: the keys of the configuration are inconsistent.
 
     Example:
         >>> config = RunConfig.model_validate({
@@ -108,12 +108,12 @@ def check_data(config: RunConfig, *, bounds: Bounds | None = None, track: Track 
     return DataCheck(config.name, task.name, task.needs, worst_first(findings), measures, surfaces)
 
 
-def _untracked(documents: list[Document], description: str) -> Iterable[Document]:  # noqa: ARG001 - nobody looks
+def _untracked(documents: list[Document], description: str) -> Iterable[Document]:  # noqa: ARG001 - no progress is shown
     return documents
 
 
 def _load(config: RunConfig) -> tuple[Splits, list[Finding]]:
-    """The documents that can be read, and a finding for each split with others."""
+    """Load the readable documents, and a finding for each split with unreadable ones."""
     splits: Splits = {}
     findings: list[Finding] = []
     for name, (source, usual_split) in config.data.sources().items():
@@ -139,7 +139,7 @@ def _load(config: RunConfig) -> tuple[Splits, list[Finding]]:
 
 
 def _problems(splits: Splits, processor: Processor) -> list[Finding]:
-    """Everything for which training would refuse the documents."""
+    """Return the problems for which training would raise an error, and labels that count as misses."""
     task = processor.task
     texts: dict[tuple[str, str], list[str]] = defaultdict(list)
     for one in find_problems(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None)):

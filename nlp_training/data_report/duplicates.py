@@ -1,4 +1,4 @@
-"""Texts that occur again: across splits, where they make a score too good, and within one."""
+"""Repeated texts across splits, which make scores too high, and within splits."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -13,17 +13,17 @@ from nlp_training.data_report.near_duplicates import NearDuplicates, NearText
 from nlp_training.gold import gold_kind
 
 SplitPair = tuple[str, str]
-"""An earlier split, and the split whose documents occur in it; the same name twice is one split."""
+"""An earlier split, and the split whose documents occur in it. Both are the same for repetitions within a split."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """How many documents of a split have a twin, or almost one, in an earlier split or earlier in their own.
+    """The duplicates and near-duplicates of documents in an earlier split, or earlier in the same split.
 
     Attributes:
-        exact: documents whose text is that of an earlier one.
-        near: documents whose text is almost that of one in the earlier split, and not that of one in it.
-        contradictions: documents with the text of an earlier one, the first of its split, and other gold.
+        exact: documents with the same text as an earlier document.
+        near: documents with almost the same text as one in the earlier split, but not the same text as any in it.
+        contradictions: documents with the text of an earlier document, the first of its split, but different gold.
     """
 
     exact: dict[SplitPair, Tally] = field(default_factory=lambda: defaultdict(Tally))
@@ -39,14 +39,14 @@ class _First(NamedTuple):
 
 
 class DuplicateSearch:
-    """Takes in the documents of one split after the other, and knows the twins of each.
+    """A search for duplicates in the documents of several splits, which are added one after the other.
 
-    Two documents have the same text if the model reads the same: texts are compared after preprocessing, both of a
-    pair. Documents without a word to read are no twins of each other. Kept of each text are some 300 bytes.
+    Two documents have the same text if the model reads the same: texts and text pairs are compared after preprocessing.
+    Documents without text are not duplicates. The search needs about 300 bytes per text.
 
     Args:
         needs: the kind of gold that must agree.
-        read: gives again what the model reads of a document.
+        read: returns the text that the model reads of a document.
     """
 
     def __init__(self, needs: str, read: Callable[[Document], str]) -> None:
@@ -58,7 +58,7 @@ class DuplicateSearch:
         self._splits: list[str] = []
 
     def add(self, split: str, documents: Sequence[Document], read: Sequence[str]) -> None:
-        """Take in some documents of a split, and what the model reads of each."""
+        """Add documents of a split with the text that the model reads of each."""
         if split not in self._splits:
             self._splits.append(split)
         new: list[NearText] = []
@@ -73,14 +73,14 @@ class DuplicateSearch:
         self._near.add(new, group=self._splits.index(split))
 
     def finish(self) -> Duplicates:
-        """Find the near-duplicates, too, and give everything that was found."""
+        """Find the near-duplicates, and return all duplicates."""
         for pair in self._near.find():
             (split, document), (earlier_split, earlier) = self._documents[pair.position], self._documents[pair.earlier]
             self.found.near[earlier_split, split].add(partial(_almost, document, earlier, pair.similarity))
         return self.found
 
     def _splits_with(self, split: str, document: Document, text: str) -> list[str]:
-        """The splits in which an earlier document has this text; such pairs are counted."""
+        """Count earlier documents with this text, and return their splits."""
         gold = hash(self._comparable(document))
         firsts = self._firsts.setdefault(blake2b(text.encode(), digest_size=16).digest(), {})
         twins = list(firsts)
@@ -95,23 +95,23 @@ class DuplicateSearch:
         return twins
 
     def _comparable(self, document: Document) -> frozenset[tuple[str, str]]:
-        """The gold without its places, which differ where the raw texts do."""
+        """Return the gold without offsets, which differ if the raw texts differ."""
         gold = self._kind.compared(document.gold or Annotation())
         return frozenset((one.label, document.raw_text[one.start or 0 : one.end or 0]) for one in gold)
 
 
 def text_read(document: Document) -> str:
-    """Both texts of a preprocessed document."""
+    """Return the text, or both texts of a pair, of a preprocessed document."""
     return document.text if document.text_pair is None else f"{document.text}\n{document.text_pair}"
 
 
 def _pair(document: Document, other: Document) -> str:
-    return f"{_told(document)} and {place_of(other)}"
+    return f"{_description(document)} and {place_of(other)}"
 
 
 def _almost(document: Document, other: Document, similarity: float) -> str:
-    return f"{_told(document)} is {similarity:.0%} like {_told(other)}"
+    return f"{_description(document)} is {similarity:.0%} like {_description(other)}"
 
 
-def _told(document: Document) -> str:
+def _description(document: Document) -> str:
     return f"{place_of(document)} {shortened(document.raw_text)}"

@@ -1,4 +1,4 @@
-"""What a check of data tells: findings, each with what it means for the run."""
+"""Findings of a data check, each with its severity for the run."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ from nlp_inference import Document
 from nlp_training.data.records import READ_FROM
 
 SHOWN = 5
-"""How many examples a finding keeps."""
+"""The maximum number of examples of a finding."""
 
 
 class Severity(StrEnum):
-    """An error makes a training or its score worthless; a warning costs something; a note is worth knowing."""
+    """The severity: an error invalidates a training or its score, a warning reduces quality, a note informs."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -22,15 +22,15 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about the data that a person should know.
+    """A finding about the data.
 
     Attributes:
-        severity: what it means for the run.
-        kind: a name for machines, such as `leaked`; docs/check_data.md has a line on each.
-        split: where it was found.
-        count: how often.
-        text: the finding in a sentence.
-        examples: some of the places; all of them where training would refuse the data.
+        severity: the severity for the run.
+        kind: the machine-readable kind, such as `leaked`; docs/check_data.md explains each.
+        split: the split of the finding.
+        count: the number of occurrences.
+        text: a description.
+        examples: example locations; all locations if training would raise an error.
     """
 
     severity: Severity
@@ -41,7 +41,7 @@ class Finding:
     examples: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
+        """Return the fields by name."""
         return {
             "severity": self.severity.value,
             "kind": self.kind,
@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Tally:
-    """How often something was met, and the first places.
+    """A count of occurrences with the first examples.
 
     Example:
         >>> tally = Tally()
@@ -68,18 +68,18 @@ class Tally:
     examples: list[str] = field(default_factory=list)
 
     def add(self, describe: Callable[[], str]) -> None:
-        """Count one more; it is only described where it is kept."""
+        """Count one occurrence; `describe` is called only if the example is kept."""
         self.count += 1
         if len(self.examples) < SHOWN:
             self.examples.append(describe())
 
     def finding(self, severity: Severity, kind: str, split: str, text: str) -> list[Finding]:
-        """The finding that this is, if anything was counted."""
+        """Return a finding if anything was counted, in a list."""
         return [Finding(severity, kind, split, self.count, text, tuple(self.examples))] if self.count else []
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Errors, then warnings, then notes; those of one kind together, in the order they came."""
+    """Sort findings by severity, and group those of the same kind in their order."""
     findings = list(findings)
     severities = list(Severity)
     kinds = list(dict.fromkeys(finding.kind for finding in findings))
@@ -87,12 +87,12 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def place_of(document: Document) -> str:
-    """Where a document was read, such as `train.jsonl:17`, or else its id."""
+    """Return the location that a document was read from, such as `train.jsonl:17`, or else its id."""
     return str(document.metadata.get(READ_FROM, document.id))
 
 
 def listed(names: Sequence[str]) -> str:
-    """Some names, and how many more there are.
+    """List the first names and the number of the others.
 
     Example:
         >>> listed(["a", "b"]), listed(list("abcdefg"))
@@ -102,19 +102,19 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def percent(part: int, whole: int) -> str:
-    """A share for reading.
+def percent(part: int, total: int) -> str:
+    """Format a share as a percentage.
 
     Example:
-        >>> percent(1, 3), percent(0, 0), percent(1, 100_000)
+        , percent(0, 0), percent(1, 100_000)
         ('33.3 %', '0.0 %', '<0.1 %')
     """
-    share = 100 * part / max(whole, 1)
+    share = 100 * part / max(total, 1)
     return "<0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"
 
 
 def shortened(text: str, *, length: int = 60) -> str:
-    """A text on one line, in quotes, cut to `length` characters.
+    """Return a quoted text on one line, truncated to `length` characters.
 
     Example:
         >>> shortened("Ana " * 9, length=10)

@@ -1,4 +1,4 @@
-"""The share of gold that a run may lose before its first step."""
+"""The limit on the share of training gold that no model can predict."""
 
 from collections.abc import Mapping
 
@@ -25,27 +25,27 @@ _ADVICE: Mapping[str, str] = {
 
 
 def lost_too_much(measures: SplitMeasures, limit: float) -> bool:
-    """Whether more than the share `limit` of the gold of a split cannot be given back by any model."""
+    """Return whether more than the share `limit` of the gold of a split cannot be predicted by any model."""
     return len(measures.lost) > limit * measures.annotations
 
 
 def advice_on(lost: list[LostGold]) -> str:
-    """What to change for the most frequent cause."""
+    """Return advice for the most frequent cause."""
     most = max((one.cause for one in lost), key=[one.cause for one in lost].count)
-    usual = "change the settings of the transform that is named" if " by " in most else "see docs/check_data.md"
+    usual = "change the settings of the named transform" if " by " in most else "see docs/check_data.md"
     return f"for {most!r}: {_ADVICE.get(most, usual)}"
 
 
 def refuse_lost_gold(split: str, measures: SplitMeasures, *, limit: float) -> None:
-    """Stop a run most of whose gold no model could give back, before it trains for hours.
+    """Raise an error before training if too much of the gold cannot be predicted by any model.
 
     Args:
-        split: its name.
-        measures: of its documents.
+        split: the name of the split.
+        measures: the measures of its documents.
         limit: the share of gold that may be lost, `data.max_lost_gold`.
 
     Raises:
-        InvalidDataError: more is lost; with counts, causes, examples, and what to change.
+        InvalidDataError: more gold is lost; the message has counts, causes, examples, and what to change.
     """
     if not lost_too_much(measures, limit):
         return
@@ -54,17 +54,17 @@ def refuse_lost_gold(split: str, measures: SplitMeasures, *, limit: float) -> No
     examples = "".join(f"\n  {one}" for one in measures.lost[:_SHOWN])
     raise InvalidDataError(
         f"{split}: {lost} of {measures.annotations} gold annotations ({percent(lost, measures.annotations)}) cannot be "
-        f"given back by any model of this task ({causes}); data.max_lost_gold allows {percent_of(limit)}. "
-        f"{advice_on(measures.lost)}. nlp-training check-data lists all of them; to train all the same, raise "
+        f"predicted by any model of this task ({causes}); data.max_lost_gold allows {percent_of(limit)}. "
+        f"{advice_on(measures.lost)}. nlp-training check-data lists all of them; to train anyway, increase "
         f"data.max_lost_gold.{examples}"
     )
 
 
 def percent_of(share: float) -> str:
-    """A share for reading.
+    """Format a share as a percentage.
 
     Example:
-        >>> percent_of(0.1)
+
         '10 %'
     """
     return f"{100 * share:g} %"

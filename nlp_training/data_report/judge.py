@@ -1,4 +1,4 @@
-"""What measures mean for a run: each becomes a finding, if it is out of bounds."""
+"""Conversion of measures that are out of bounds to findings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from nlp_training.gold import document_metric
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 TRAIN = "train"
 _UNKNOWN = 0.01
-"""Share of unknown tokens from which on they are a warning."""
+"""The share of unknown tokens above which they are a warning."""
 _INCONSISTENT = 0.05
-"""Share of spans from which on inconsistent annotation is a warning."""
+"""The share of spans above which inconsistent annotation is a warning."""
 
 Measures = Mapping[str, SplitMeasures]
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What is an error, and what is rare.
+    """The bounds of errors and of rare labels.
 
     Args:
-        min_ceiling: the least score of perfect outputs that is no error.
-        max_lost_gold: the largest share of gold that no model can give back that is no error.
-        max_leakage: the largest share of a split's documents whose text stands in the training split, too, that is
-            no error.
+        min_ceiling: the smallest score of perfect outputs that is not an error.
+        max_lost_gold: the largest share of gold that no model can predict that is not an error.
+        max_leakage: the largest share of a split's documents whose text is also in the training split that is not an
+            error.
         rare: a label with fewer examples is rare.
     """
 
@@ -44,7 +44,7 @@ class Bounds:
 def judge(
     measures: Measures, duplicates: Duplicates, surfaces: Surfaces, *, processor: Processor, bounds: Bounds
 ) -> Iterator[Finding]:
-    """Everything that measures say, as findings."""
+    """Yield the findings of all measures."""
     best = document_metric(processor.task.needs).best
     for split, measured in measures.items():
         labels = getattr(processor.task, "labels", None)
@@ -67,11 +67,11 @@ def _judge_ceiling(
     ceiling = measured.ceiling[best]
     stops = lost_too_much(measured, bounds.max_lost_gold)
     severity = ERROR if ceiling < bounds.min_ceiling or stops else WARNING
-    text = f"gold annotation, of {measured.annotations:,}, that no model can give back: {best} {ceiling:.4f} at best"
+    text = f"gold annotation, of {measured.annotations:,}, that no model can predict: {best} {ceiling:.4f} at best"
     if stops:
         allowed = percent_of(bounds.max_lost_gold)
         text += f"; more than data.max_lost_gold allows ({allowed}): {advice_on(measured.lost)}"
-    examples = tuple(f"{place_of(one.document)}: {one.told}: {one.cause}" for one in measured.lost[:SHOWN])
+    examples = tuple(f"{place_of(one.document)}: {one.description}: {one.cause}" for one in measured.lost[:SHOWN])
     yield Finding(severity, "ceiling", split, len(measured.lost), text, examples)
     scores: dict[str, Any] = measured.ceiling["per_label"]
     hopeless = [
@@ -80,7 +80,7 @@ def _judge_ceiling(
         if (labels is None or label in labels) and one["support"] >= max(1, bounds.rare) and one["recall"] == 0
     ]
     if hopeless:
-        text = f"label that can never be right, whatever the model: {listed(hopeless)}"
+        text = f"label that no model can predict correctly: {listed(hopeless)}"
         yield Finding(ERROR, "hopeless-label", split, len(hopeless), text)
 
 
@@ -103,7 +103,7 @@ def _judge_duplicates(measures: Measures, duplicates: Duplicates, bounds: Bounds
             text = f"document almost the same as one of {earlier} ({share})"
             yield from tally.finding(WARNING, "near-leaked", split, text)
     for split, tally in duplicates.contradictions.items():
-        text = "document with the text of an earlier one, and other gold"
+        text = "document with the text of an earlier one, but different gold"
         yield from tally.finding(WARNING, "contradiction", split, text)
 
 
@@ -113,12 +113,12 @@ def _judge_labels(measures: Measures, known: tuple[str, ...], bounds: Bounds) ->
     for split, measured in measures.items():
         missing = [label for label in labels if label not in measured.labels]
         if missing:
-            told = (
-                "label of the task that is not in it, and cannot be learnt"
+            text = (
+                "label of the task that does not occur and cannot be learned"
                 if split == TRAIN
-                else ("label that is not in it, and is not measured")
+                else "label that does not occur and is not measured"
             )
-            yield Finding(WARNING, "missing-label", split, len(missing), f"{told}: {listed(missing)}")
+            yield Finding(WARNING, "missing-label", split, len(missing), f"{text}: {listed(missing)}")
         counts = sorted((count, label) for label, count in measured.labels.items() if count < bounds.rare)
         if counts:
             names = listed([f"{label} {count}" for count, label in counts])
@@ -130,7 +130,10 @@ def _judge_spans(split: str, measured: SplitMeasures) -> Iterator[Finding]:
     yield from measured.blank_edges.finding(WARNING, "blank-edge", split, "span with white space at an edge")
     yield from measured.punctuation_edges.finding(NOTE, "punctuation-edge", split, "span with punctuation at an edge")
     yield from measured.divided.finding(
-        WARNING, "divided", split, "span that no window reads as a whole; raise windows.max_length or windows.overlap"
+        WARNING,
+        "divided",
+        split,
+        "span that no window contains completely; increase windows.max_length or windows.overlap",
     )
 
 
@@ -153,13 +156,13 @@ def _judge_surfaces(surfaces: Surfaces) -> Iterator[Finding]:
     spans, minority, missed = surfaces.annotated, surfaces.minority, surfaces.inconsistent
     if minority:
         severity = WARNING if minority > _INCONSISTENT * spans else NOTE
-        text = f"span with another label than most spans of the same words ({percent(minority, spans)})"
+        text = f"span with a different label than most spans of the same words ({percent(minority, spans)})"
         examples = tuple(_show(surface) for surface in surfaces.ambiguous(shown=SHOWN))
         yield Finding(severity, "ambiguous-surface", "all", minority, text, examples)
     if missed:
         severity = WARNING if missed > _INCONSISTENT * spans else NOTE
         text = (
-            "place annotated where the same words mostly are not, or not annotated where they mostly are "
+            "occurrence that is annotated although the same words mostly are not, or the reverse "
             f"({percent(missed, spans)} of the number of spans)"
         )
         examples = tuple(_show(surface) for surface in surfaces.missed(shown=SHOWN))
@@ -184,34 +187,34 @@ def _judge_transforms(measures: Measures, processor: Processor) -> Iterator[Find
 
 
 def of_problems(kind: str, split: str, texts: list[str]) -> Finding:
-    """The finding that stands for problems of one kind in a split, for which training would refuse the data."""
-    told = tuple(text.removeprefix(f"{split}: ") for text in texts)
-    return Finding(ERROR, kind, split, len(texts), _PROBLEMS[kind], told)
+    """Return the finding for problems of one kind in a split, for which training would raise an error."""
+    examples = tuple(text.removeprefix(f"{split}: ") for text in texts)
+    return Finding(ERROR, kind, split, len(texts), _PROBLEMS[kind], examples)
 
 
 def of_unknown_labels(split: str, texts: list[str]) -> Finding:
-    """The finding that stands for labels of a validation or test split that the task does not know."""
-    told = tuple(text.removeprefix(f"{split}: ") for text in texts)
+    """Return the finding for labels of a validation or test split that the task does not have."""
+    examples = tuple(text.removeprefix(f"{split}: ") for text in texts)
     return Finding(
-        WARNING, "unknown-label", split, len(texts), "label that the task does not know: all are misses", told
+        WARNING, "unknown-label", split, len(texts), "label that the task does not have: all are misses", examples
     )
 
 
 def of_dropped(split: str, dropped: Sequence[DroppedSpan], how: str) -> Finding:
-    """The finding that lists the overlapping gold spans that `data.overlapping_spans` dropped."""
-    text = f"overlapping gold span that was dropped, in training and evaluation alike (data.overlapping_spans: {how})"
+    """Return the finding for the overlapping gold spans that `data.overlapping_spans` dropped."""
+    text = f"overlapping gold span that was dropped, in training and evaluation (data.overlapping_spans: {how})"
     return Finding(WARNING, "overlap-dropped", split, len(dropped), text, tuple(map(str, dropped)))
 
 
 _PROBLEMS = {
     "unreadable": "record or source that cannot be read",
-    "no-split": "split that cannot be made of the training documents",
+    "no-split": "split that cannot be split off from the training documents",
     "empty": "empty split",
     "nothing-to-learn": "split without anything to learn",
-    "no-processor": "processor that cannot be made, so that nothing more was looked at",
+    "no-processor": "processor that cannot be built, so no further checks were made",
     "repeated-id": "document with the id of another one",
-    "unknown-label": "label that the task does not know",
+    "unknown-label": "label that the task does not have",
     "no-gold": "document without gold",
     "overlap": "span that overlaps another one, which the task cannot express",
-    "wrong-gold": "document with other gold than the task learns from",
+    "wrong-gold": "document with another kind of gold than the task learns from",
 }

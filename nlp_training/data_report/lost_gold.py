@@ -1,4 +1,4 @@
-"""The best possible prediction of a document, by the real route, and the gold that even it does not give back."""
+"""The best possible prediction of a document through the real pipeline, and the gold that it does not contain."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from nlp_training.gold import Compared, gold_kind
 
 @dataclass(frozen=True, slots=True)
 class LostGold:
-    """One gold annotation that no model of the task could give back, with its document and the cause."""
+    """A gold annotation that no model of the task can predict, with its document and the cause."""
 
     document: Document
     gold: Compared
@@ -26,36 +26,36 @@ class LostGold:
 
     @property
     def surface(self) -> str:
-        """The raw characters of a span; nothing for a label of the whole document."""
+        """The raw text of a span; empty for a label of the document."""
         return "" if self.gold.start is None else self.document.raw_text[self.gold.start : self.gold.end]
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The label, and the surface of a span."""
         return self.gold.label if self.gold.start is None else f"{self.gold.label} {self.surface!r}"
 
     def __str__(self) -> str:
-        return f"document {self.document.id!r}: {self.told}: {self.cause}"
+        return f"document {self.document.id!r}: {self.description}: {self.cause}"
 
     def to_json(self) -> dict[str, Any]:
-        """Where it is, without its text."""
+        """Return the annotation as JSON, without its text."""
         place = {} if self.gold.start is None else {"start": self.gold.start, "end": self.gold.end}
         return {"document": self.document.id, **place, "label": self.gold.label, "cause": self.cause}
 
 
 def causes(lost: Iterable[LostGold]) -> dict[str, int]:
-    """How much is lost of each cause, the most frequent first."""
+    """Return the number of lost annotations by cause, the most frequent first."""
     return dict(Counter(one.cause for one in lost).most_common())
 
 
 def perfect_prediction(processor: Processor, encoded: EncodedDocument) -> tuple[Document, list[LostGold]]:
-    """Predict a document as a perfect model would, and return the gold that is lost all the same.
+    """Predict a document as a perfect model would, and return the gold that is still lost.
 
-    The perfect outputs are decoded and postprocessed as those of a real model. Gold that the task cannot learn is lost
-    before: unknown labels, and as few spans as possible where they overlap in a flat scheme.
+    The perfect outputs are decoded and postprocessed like those of a real model. Gold that the task cannot learn is
+    lost before: unknown labels, and the smallest number of overlapping spans in a flat scheme.
 
     Args:
-        processor: cleans, tokenises, windows, decodes and postprocesses as in production.
+        processor: the processor, which cleans, tokenizes, windows, decodes and postprocesses as in production.
         encoded: a document with gold, from `processor.encode`.
 
     Raises:
@@ -77,7 +77,7 @@ def perfect_prediction(processor: Processor, encoded: EncodedDocument) -> tuple[
     """
     document, task = encoded.document, processor.task
     if document.gold is None:
-        raise InvalidDocumentError(f"document {document.id!r} has no gold annotation to give back")
+        raise InvalidDocumentError(f"document {document.id!r} has no gold annotation")
     arrived = document.as_it_arrived()
     kind = gold_kind(task.needs)
     learnable, unlearnable = kind.learnable(document.gold, labels=getattr(task, "labels", None), flat=task.flat)
@@ -101,7 +101,7 @@ def perfect_prediction(processor: Processor, encoded: EncodedDocument) -> tuple[
 
 
 class _Blame:
-    """Says at which step of the route of one document its gold was lost."""
+    """The causes of lost gold of one document: the step of the pipeline that lost it."""
 
     def __init__(
         self, processor: Processor, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]
@@ -111,17 +111,17 @@ class _Blame:
         self._decoded = processor.task.decode(encoded, rows, outputs)
 
     def causes(self, missing: Iterable[Compared]) -> list[tuple[Compared, str]]:
-        """Each of the missing annotations, with the cause."""
+        """Return the missing annotations with their causes."""
         by_task = {
             Compared(one.span.label, one.span.start, one.span.end): self._in_text(one.span, one.cause)
             for one in self._processor.task.lost_spans(self._encoded)
         }
         by_step = self._by_postprocess()
-        other = f"not given back by {self._processor.task.name}"
+        other = f"not predicted by {self._processor.task.name}"
         return [(one, by_step.get(one) or by_task.get(one) or other) for one in missing]
 
     def _by_postprocess(self) -> dict[Compared, str]:
-        """What was decoded, and which step took or changed it last."""
+        """Return the decoded annotations that postprocessing removed or changed, with the last such step."""
         kind = gold_kind(self._processor.task.needs)
         document = self._encoded.document.with_predicted(self._decoded)
         lost: dict[Compared, str] = {}
@@ -135,7 +135,7 @@ class _Blame:
         return lost
 
     def _in_text(self, span: Span, cause: str) -> str:
-        """The cause with the name of the transform, if one is to blame."""
+        """Return the cause, with the name of the transform that is responsible, if there is one."""
         if not self._encoded.document.surface(span).strip():
             return cause
         for transform, aligned in self._stages:
@@ -148,7 +148,7 @@ class _Blame:
 
     @cached
     def _stages(self) -> list[tuple[str, AlignedText]]:
-        """The text after each transform that changed it."""
+        """Return the text after each transform that changed it."""
         stages: list[tuple[str, AlignedText]] = []
         aligned = AlignedText(self._encoded.document.raw_text)
         for record in self._encoded.document.edits:
@@ -158,7 +158,7 @@ class _Blame:
 
 
 def _share_characters(one: Compared, other: Compared) -> bool:
-    """Two labels of the whole document share all of it."""
+    """Return whether two annotations share characters; labels of the document share all of them."""
     if one.start is None or one.end is None or other.start is None or other.end is None:
         return True
     return one.start < other.end and other.start < one.end

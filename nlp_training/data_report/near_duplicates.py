@@ -1,10 +1,10 @@
-"""Texts that are almost the same, found without comparing every pair.
+"""Detection of near-duplicate texts without comparing every pair.
 
-A text is the set of its shingles, here five characters long. Its MinHash signature (Broder, "On the resemblance and
-containment of documents", 1997, https://doi.org/10.1109/SEQUEN.1997.666900) agrees with that of another text at each
-place with a probability of their Jaccard similarity. Texts whose signatures agree in a whole band are candidates
-(Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3, http://www.mmds.org), and the similarity of
-candidates is then computed exactly: nothing is reported that is not there.
+A text is the set of its shingles of five characters. At each position, its MinHash signature (Broder, "On the
+resemblance and containment of documents", 1997, https://doi.org/10.1109/SEQUEN.1997.666900) equals that of another text
+with a probability equal to their Jaccard similarity. Texts whose signatures agree in an entire band are candidates
+(Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3, http://www.mmds.org). The similarity of
+candidates is then computed exactly, so there are no false positives.
 """
 
 import re
@@ -16,23 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 THRESHOLD = 0.8
-"""Least Jaccard similarity of near-duplicates."""
+"""The smallest Jaccard similarity of near-duplicates."""
 _SHINGLE = 5
 _BANDS, _ROWS = 24, 5
-"""At a similarity of 0.8, a pair agrees in no band with a probability of (1 - 0.8 ** 5) ** 24, which is 7e-5."""
+"""The bands of a signature. A pair with a similarity of 0.8 is missed with probability (1 - 0.8 ** 5) ** 24 = 7e-5."""
 _TRIES = 4
-"""Candidates of a text that are compared in each band and group: those of a boilerplate may be thousands."""
+"""The maximum number of candidates per text, band and group; boilerplate text may have thousands."""
 _BLOCK = 500_000
-"""Characters that are hashed at once; each takes some fifty bytes meanwhile."""
+"""The number of characters that are hashed together; each needs about fifty bytes during hashing."""
 _KEPT = 1_000_000
-"""Shingles of compared texts that are kept, about 100 MB: a text is often compared with several."""
+"""The maximum number of cached shingles of compared texts, about 100 MB; a text is often compared repeatedly."""
 _WORDS = re.compile(r"\w+")
 
 Hashes = NDArray[np.uint64]
 
 
 class NearText(NamedTuple):
-    """A text, what `find` and `text_of` call it, and the groups in which it occurs exactly, which are not searched."""
+    """A text, its position for `find` and `text_of`, and the groups that contain it exactly, which are not searched."""
 
     text: str
     position: int
@@ -40,7 +40,7 @@ class NearText(NamedTuple):
 
 
 class NearDuplicate(NamedTuple):
-    """A text, an earlier one that it is almost the same as, by their positions, and their similarity."""
+    """The positions of a text and of an earlier near-duplicate, and their similarity."""
 
     position: int
     earlier: int
@@ -48,12 +48,12 @@ class NearDuplicate(NamedTuple):
 
 
 class NearDuplicates:
-    """Collects texts, a chunk at a time, and then finds those that are almost the same as an earlier one.
+    """A search for near-duplicates of earlier texts, which are added in chunks.
 
-    Case, punctuation and white space do not count. Kept of each text are 192 bytes.
+    Case, punctuation and white space are ignored. The search needs 192 bytes per text.
 
     Args:
-        text_of: gives the text at a position again, to compare candidates.
+        text_of: returns the text at a position, to compare candidates.
 
     Example:
         >>> texts = ["Ana lives in Rome now", "Where is my card?", "Ana lives in Rome now!!", "where is my car"]
@@ -73,11 +73,11 @@ class NearDuplicates:
         self._kept_shingles = 0
 
     def add(self, texts: Sequence[NearText], *, group: int) -> None:
-        """Take in some texts.
+        """Add texts.
 
         Args:
-            texts: without empty ones; the order in which they come decides which is earlier.
-            group: a number of the set to which they belong, such as a split.
+            texts: texts that are not empty, in the order that defines which is earlier.
+            group: the number of their set, such as a split.
         """
         if texts:
             first = len(self._positions)
@@ -87,7 +87,7 @@ class NearDuplicates:
             self._groups += [group] * len(texts)
 
     def find(self) -> Iterator[NearDuplicate]:
-        """For each text and each group with an earlier near-duplicate of it, one such pair."""
+        """Yield one pair for each text and each group with an earlier near-duplicate of it."""
         if not self._bands:
             return
         bands = np.concatenate(self._bands)
@@ -134,7 +134,7 @@ class NearDuplicates:
 
 
 def shingles(text: str) -> frozenset[str]:
-    """The stretches of five characters of a text, without regard to case, punctuation and white space.
+    """Return the substrings of five characters of a text, ignoring case, punctuation and white space.
 
     Example:
         >>> sorted(shingles("My  CARD!"))
@@ -145,12 +145,12 @@ def shingles(text: str) -> frozenset[str]:
 
 
 def _normalized(text: str) -> str:
-    """Words with one space between; long enough for one shingle. A text without a word is itself."""
+    """Return the words separated by single spaces, padded to one shingle; a text without words is unchanged."""
     return (" ".join(_WORDS.findall(text.casefold())) or text).ljust(_SHINGLE)
 
 
 def _buckets(band: Hashes) -> Iterator[list[int]]:
-    """The texts, in their order, that have the same hash, where there are several."""
+    """Yield the indices of texts with the same hash, in order, if there are several."""
     order = np.argsort(band, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(band[order])) + 1, len(band))
     starts = np.append(0, ends[:-1])
@@ -159,42 +159,43 @@ def _buckets(band: Hashes) -> Iterator[list[int]]:
 
 
 def _band_hashes(texts: Sequence[str]) -> Hashes:
-    """`[texts, bands]`: of each text the hashes of the bands of its signature."""
+    """Return the hashes of the bands of each text's signature, `[texts, bands]`."""
     signatures = np.full((_BANDS * _ROWS, len(texts)), np.iinfo(np.uint64).max, dtype=np.uint64)
-    for owners, stretches in _blocks(texts):
-        signatures[:, owners] = np.minimum(signatures[:, owners], _signatures(stretches))
+    for owners, parts in _blocks(texts):
+        signatures[:, owners] = np.minimum(signatures[:, owners], _signatures(parts))
     bands = np.zeros((_BANDS, len(texts)), dtype=np.uint64)
-    for place, signature in enumerate(signatures):
-        bands[place // _ROWS] = _mixed(bands[place // _ROWS] ^ signature)
+    for index, signature in enumerate(signatures):
+        bands[index // _ROWS] = _mixed(bands[index // _ROWS] ^ signature)
     return bands.T
 
 
 def _blocks(texts: Sequence[str]) -> Iterator[tuple[list[int], list[str]]]:
-    """Stretches of texts with all of their shingles, and which texts they are of; together they are no longer than a
-    block, in which no text comes twice.
+    """Yield blocks of the indices of texts and their parts, which together contain all shingles.
+
+    A block is limited to `_BLOCK` characters and contains at most one part of each text.
     """
     owners: list[int] = []
-    stretches: list[str] = []
+    parts: list[str] = []
     characters = 0
     for owner, text in enumerate(texts):
         for start in range(0, len(text) - _SHINGLE + 1, _BLOCK - _SHINGLE + 1):
-            stretch = text[start : start + _BLOCK]
-            if owners and (characters + len(stretch) > _BLOCK or owners[-1] == owner):
-                yield owners, stretches
-                owners, stretches, characters = [], [], 0
+            part = text[start : start + _BLOCK]
+            if owners and (characters + len(part) > _BLOCK or owners[-1] == owner):
+                yield owners, parts
+                owners, parts, characters = [], [], 0
             owners.append(owner)
-            stretches.append(stretch)
-            characters += len(stretch)
+            parts.append(part)
+            characters += len(part)
     if owners:
-        yield owners, stretches
+        yield owners, parts
 
 
 def _signatures(texts: Sequence[str]) -> Hashes:
-    """`[places, texts]`: the least hash of any shingle of each text, by each of the hash functions."""
+    """Return the smallest shingle hash of each text by each hash function, `[hash functions, texts]`."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
     lengths = np.array([len(text) for text in texts])
     starts = np.cumsum(lengths) - lengths
-    bounds = np.stack([starts, starts + lengths - _SHINGLE + 1], axis=1).ravel()  # shingles across two texts are none
+    bounds = np.stack([starts, starts + lengths - _SHINGLE + 1], axis=1).ravel()  # exclude shingles across two texts
     if bounds[-1] == len(codes) - _SHINGLE + 1:
         bounds = bounds[:-1]
     hashes = _shingle_hashes(codes)
@@ -209,16 +210,16 @@ def _signatures(texts: Sequence[str]) -> Hashes:
 
 
 def _shingle_hashes(codes: NDArray[np.uint32]) -> Hashes:
-    """A hash of every stretch of characters as long as a shingle."""
+    """Return a hash of every shingle."""
     count = len(codes) - _SHINGLE + 1
     hashes = np.zeros(count, dtype=np.uint64)
-    for place in range(_SHINGLE):
-        hashes = _mixed(hashes ^ codes[place : place + count])
+    for offset in range(_SHINGLE):
+        hashes = _mixed(hashes ^ codes[offset : offset + count])
     return hashes
 
 
 def _mixed(values: Hashes) -> Hashes:
-    """The finalizer of SplitMix64 (Steele, Lea and Flood, 2014, https://doi.org/10.1145/2660193.2660195)."""
+    """Apply the finalizer of SplitMix64 (Steele, Lea and Flood, 2014, https://doi.org/10.1145/2660193.2660195)."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,4 +1,4 @@
-"""What one split holds, counted while its encoded documents go by."""
+"""The measures of a split, which are updated with each encoded document."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,22 +18,21 @@ from nlp_training.gold import Compared, gold_kind
 
 @dataclass(slots=True)
 class SplitMeasures:
-    """Sizes and oddities of a split, and the scores that perfect outputs would get on it.
+    """Sizes and anomalies of a split, and the scores of perfect outputs.
 
     Attributes:
-        sha256: digest of the documents, see `documents_sha256`.
-        documents, characters, tokens, windows: how many there are; characters and tokens of second texts, too.
-        annotations: how many gold spans, or labels of whole documents.
-        labels: how many of them have each label.
-        ceiling: scores of perfect outputs after the whole route, by the metric of the task; empty if there is none.
-        lost: the gold that even they do not give back.
-        changed_documents, changed: how many documents some transform changed, and each of them.
-        unknown_tokens: the stretches of the texts that the tokenizer has no token for, with their number.
-        empty, emptied: documents with a text, or a second one, of nothing but white space, as it arrived or after
-            preprocessing.
-        truncated, long: texts that are not read to their end, and those of more windows than one.
-        divided: spans that no window reads as a whole.
-        blank_edges, punctuation_edges: spans with white space, or punctuation, as first or last character.
+        sha256: the digest of the documents, see `documents_sha256`.
+        documents, characters, tokens, windows: their numbers, including characters and tokens of text pairs.
+        annotations: the number of gold spans, or of labels of documents.
+        labels: the number of annotations by label.
+        ceiling: the scores of perfect outputs after the complete pipeline; empty if there is no metric.
+        lost: the gold that perfect outputs do not contain.
+        changed_documents, changed: the number of documents that any transform changed, and that each transform changed.
+        unknown_tokens: the counts of substrings for which the tokenizer has no token.
+        empty, emptied: documents with a text or text pair of only white space, before or after preprocessing.
+        truncated, long: texts that are truncated, and texts of more than one window.
+        divided: spans that no window contains completely.
+        blank_edges, punctuation_edges: spans with white space or punctuation as the first or last character.
         failed: documents that cannot be encoded or decoded.
     """
 
@@ -89,9 +88,9 @@ class SplitMeasures:
     def _add_length(self, encoded: EncodedDocument) -> None:
         document = encoded.document
         texts = [(document.raw_text, document.text), (document.raw_text_pair, document.text_pair)]
-        there = [(raw, text or "") for raw, text in texts if raw is not None]
-        emptied = next((raw for raw, text in there if not text.strip()), None)
-        if not all(raw.strip() for raw, _ in there):
+        existing = [(raw, text or "") for raw, text in texts if raw is not None]
+        emptied = next((raw for raw, text in existing if not text.strip()), None)
+        if not all(raw.strip() for raw, _ in existing):
             self.empty.add(lambda: place_of(document))
         elif emptied is not None:
             self.emptied.add(lambda: f"{place_of(document)} {shortened(emptied)}")
@@ -105,15 +104,15 @@ class SplitMeasures:
         document = encoded.document
         surface = document.raw_text[gold.start : gold.end]
 
-        def told() -> str:
+        def describe() -> str:
             return f"{place_of(document)}: {gold.label} {shortened(surface)}"
 
         if surface != surface.strip():
-            self.blank_edges.add(told)
+            self.blank_edges.add(describe)
         elif any(category(character).startswith("P") for character in (surface[0], surface[-1])):
-            self.punctuation_edges.add(told)
+            self.punctuation_edges.add(describe)
         if len(encoded.windows) > 1 and self._is_divided(encoded, gold):
-            self.divided.add(told)
+            self.divided.add(describe)
 
     @staticmethod
     def _is_divided(encoded: EncodedDocument, gold: Compared) -> bool:
@@ -124,7 +123,7 @@ class SplitMeasures:
         return not any(window.start <= touched[0] and touched[-1] < window.end for window in encoded.windows)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything that was counted, and every lost annotation."""
+        """Return all measures as JSON, including every lost annotation."""
         return {
             **self.counts(),
             "lost_gold": [{**one.to_json(), "text": one.surface} for one in self.lost],
@@ -132,7 +131,7 @@ class SplitMeasures:
         }
 
     def counts(self) -> dict[str, Any]:
-        """What may be published of a split: numbers, labels and causes, and neither a text nor a document's id."""
+        """Return the measures that may be published: numbers, labels and causes, without texts or document ids."""
         return {
             "sha256": self.sha256,
             "documents": self.documents,
@@ -151,16 +150,16 @@ class SplitMeasures:
         }
 
     def lost_by_cause(self) -> dict[str, int]:
-        """How much gold is lost of each cause, the most frequent first."""
+        """Return the number of lost annotations by cause, the most frequent first."""
         return causes(self.lost)
 
     def changed_shares(self) -> list[str]:
-        """The share of documents that each transform changed, for reading."""
+        """Return the formatted share of documents that each transform changed."""
         return [f"{name} {percent(count, self.documents)}" for name, count in self.changed.most_common()]
 
 
 def _texts_read(encoded: EncodedDocument) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
-    """Each text of a document, its tokens and their places in it."""
+    """Yield each text of a document with its tokens and their offsets."""
     document = encoded.document
     yield document.text, encoded.token_ids, encoded.offsets
     if document.text_pair is not None and encoded.pair_ids is not None and encoded.pair_offsets is not None:

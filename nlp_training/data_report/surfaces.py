@@ -1,4 +1,4 @@
-"""Whether the same words are annotated the same way wherever they stand."""
+"""Consistency of the annotations of the same words."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -16,22 +16,22 @@ Words = tuple[str, ...]
 
 
 class Surface(NamedTuple):
-    """How the same words were treated: how often with each label, and how often with none."""
+    """The same words with their counts by label, and without annotation."""
 
     text: str
     labels: dict[str, int]
     unannotated: int
 
     def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
+        """Return the fields by name."""
         return self._asdict()
 
 
 @dataclass(slots=True)
 class Surfaces:
-    """Counts what happened to the words of every gold span, first its labels, then its other occurrences.
+    """Counts of the words of gold spans: first by label, then of their other occurrences.
 
-    Case counts. Words inside a longer span, or across its edge, are not counted as unannotated.
+    Comparison is case-sensitive. Words inside a longer span, or across its edge, do not count as unannotated.
 
     Example:
         >>> from nlp_inference import Annotation, Span
@@ -51,7 +51,7 @@ class Surfaces:
     _unannotated: Counter[Words] = field(default_factory=Counter)
 
     def add(self, document: Document) -> None:
-        """Take in the gold spans of a document."""
+        """Add the gold spans of a document."""
         for span in document.gold.spans if document.gold is not None else ():
             words = tuple(_WORDS.findall(document.surface(span)))
             if any(character.isalnum() for word in words for character in word):
@@ -59,7 +59,7 @@ class Surfaces:
                 self._lengths[words[0]].add(len(words))
 
     def look_for_others(self, document: Document) -> None:
-        """Count the words of known spans where this document's gold has no span."""
+        """Count the words of known spans that this document does not annotate."""
         if document.gold is None or not self._labels:
             return
         annotated = bytearray(len(document.raw_text))
@@ -70,7 +70,7 @@ class Surfaces:
                 self._unannotated[words] += 1
 
     def _occurrences(self, text: str) -> Iterator[tuple[Words, int, int]]:
-        """The longest known surface from each place on."""
+        """Yield the longest known surface at each position."""
         matches = list(_WORDS.finditer(text))
         words = [match.group() for match in matches]
         for index, word in enumerate(words):
@@ -82,27 +82,27 @@ class Surfaces:
 
     @property
     def annotated(self) -> int:
-        """How many spans were taken in."""
+        """The number of added spans."""
         return sum(labels.total() for labels in self._labels.values())
 
     @property
     def inconsistent(self) -> int:
-        """How many places are annotated though most with the same words are not, or the other way round."""
+        """The number of occurrences that are annotated although most of the same words are not, or the reverse."""
         return sum(min(count, self._total(words)) for words, count in self._unannotated.items())
 
     @property
     def minority(self) -> int:
-        """How many spans have another label than most spans of the same words."""
+        """The number of spans with a different label than most spans of the same words."""
         return sum(labels.total() - max(labels.values()) for labels in self._labels.values())
 
     def ambiguous(self, *, shown: int = 20) -> list[Surface]:
-        """Words with several labels, those with the most spans of a rarer label first."""
+        """Return words with several labels, those with the most spans of minority labels first."""
         several = [words for words, labels in self._labels.items() if len(labels) > 1]
         several.sort(key=lambda words: max(self._labels[words].values()) - self._labels[words].total())
         return [self._surface(words) for words in several[:shown]]
 
     def missed(self, *, shown: int = 20) -> list[Surface]:
-        """Words that are annotated in some places and not in others, the most evenly divided frequent ones first."""
+        """Return words that are annotated inconsistently, the frequent and most evenly divided ones first."""
         missed = sorted(self._unannotated, key=lambda words: -min(self._unannotated[words], self._total(words)))
         return [self._surface(words) for words in missed[:shown]]
 

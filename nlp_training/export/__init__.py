@@ -1,6 +1,6 @@
-"""Export: from the weights of a run to the files of a backend, kept only if predictions are as good.
+"""Export of a run's weights to the files of a backend, which are kept only if the predictions are as good.
 
-One file for each backend, with a subclass of `Exporter` that the backend's descriptor names.
+Each backend has one module with a subclass of `Exporter`, which the descriptor of the backend names.
 """
 
 from nlp_inference._utils.extras import require_installed

@@ -1,4 +1,4 @@
-"""Attention as ONNX has it: one operator, which takes the heads side by side, so that nothing is transposed for it."""
+"""Attention as a single ONNX operator, which needs no transpositions because it reads the heads concatenated."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ _STOCK = "sdpa"
 
 @contextmanager
 def attention_as_operator(model: Any) -> Iterator[None]:
-    """Let a model compute its attention by ONNX's operator meanwhile, if it is of transformers and has the stock one.
+    """Make a transformers model with `sdpa` compute its attention with the ONNX operator inside the block.
 
-    What is traced of `sdpa` itself is the operator between four transpositions for each layer, which take ONNX Runtime
-    about a fifth of the attention's time on a CPU. The results are the same to the last bit.
+    Tracing `sdpa` itself produces the operator with four transpositions per layer, which take about a fifth of the time
+    of attention on a CPU in ONNX Runtime. The results are identical bit for bit.
 
     Source: https://onnx.ai/onnx/operators/onnx__Attention.html, https://huggingface.co/docs/transformers/attention_interface
     """
@@ -45,7 +45,7 @@ def _attention(
     position_bias: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """`[rows, tokens, heads, size]` of queries, keys and values `[rows, heads, tokens, size]`."""
+    """Return `[rows, tokens, heads, size]` for queries, keys and values `[rows, heads, tokens, size]`."""
     is_causal = attention_mask is None and getattr(module, "is_causal", False)
     if is_causal or position_bias is not None:
         stock: tuple[Tensor, None] = sdpa_attention_forward(

@@ -1,4 +1,4 @@
-"""What an exporter is: it writes the files of one backend, from the weights of an artefact."""
+"""The base class of exporters, which write the files of one backend from the weights of an artefact."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,23 +22,23 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_inference.predict.batching import token_budget_batches
 
 Int8Mode = Literal["dynamic", "static"]
-"""Where the scales of 8-bit activations come from: each text itself, or training documents, once and for all."""
+"""The source of the scales of 8-bit activations: each text (`dynamic`), or training documents (`static`)."""
 
 CALIBRATION_DOCUMENTS = 256
-"""Training documents that the scales of activations are taken from (`int8_mode="static"`)."""
+"""The number of training documents for static scales of activations (`int8_mode="static"`)."""
 
 _CALIBRATION_BUDGET = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ExportSource:
-    """What an exporter reads.
+    """The inputs of an exporter.
 
     Args:
-        folder: the artefact.
-        predictor: of its weights.
-        weights: SHA-256 of the files of weights, by name.
-        train: the training documents, where the exporter needs them.
+        folder: the folder of the artefact.
+        predictor: a predictor with its weights.
+        weights: the SHA-256 of the weight files, by name.
+        train: the training documents, if the exporter needs them.
         trust_remote_code: whether code that was saved with the model may run.
     """
 
@@ -50,12 +50,12 @@ class ExportSource:
 
     @property
     def processor(self) -> Processor:
-        """Makes the inputs of the model."""
+        """The processor, which makes the inputs of the model."""
         return self.predictor.processor
 
     @property
     def limits(self) -> ModelLimits | None:
-        """How many tokens and positions the model has embeddings for."""
+        """The number of tokens and positions for which the model has embeddings."""
         return getattr(self.predictor.backend, "limits", None)
 
     @property
@@ -64,7 +64,7 @@ class ExportSource:
         return bool(getattr(self.predictor.backend, "rows_apart", False))
 
     def model(self) -> torch.nn.Module:
-        """A new copy of the model, in float32, ready to predict."""
+        """Load a new copy of the model in float32, in evaluation mode."""
         processor = self.processor
         loaded: torch.nn.Module = load_model(
             self.folder,
@@ -75,7 +75,7 @@ class ExportSource:
         return loaded
 
     def calibration_batches(self) -> Iterator[dict[str, NDArray[np.int64]]]:
-        """Batches of some training documents, as a `Predictor` makes them; each input is `[rows, tokens]`."""
+        """Yield batches of a sample of training documents, as a `Predictor` makes them; inputs are `[rows, tokens]`."""
         count = min(CALIBRATION_DOCUMENTS, len(self.train))
         drawn = Random(0).sample(list(self.train), count)  # noqa: S311 - a sample
         encoded = self.processor.encode([document.unannotated() for document in drawn])
@@ -85,19 +85,19 @@ class ExportSource:
 
 
 class Exporter(ABC):
-    """Writes the files of one backend. The descriptor of the backend names the subclass in `exporter`.
+    """A writer of the files of one backend. The descriptor of the backend names the subclass in `exporter`.
 
     Args:
-        source: what to export.
-        scratch: a folder for files that are used meanwhile.
+        source: the artefact to export.
+        scratch: a folder for temporary files.
         int8_mode: one of `int8_modes`.
     """
 
     int8_modes: ClassVar[tuple[Int8Mode, ...]] = ()
-    """Where the scales of 8-bit activations may come from, the default first; none if there are no such scales."""
+    """The supported sources of the scales of 8-bit activations, the default first; empty without such scales."""
 
     packages: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """By precision, a package that only exporting needs; the extra that installs it has its name."""
+    """By precision, a package that only exporting needs; the extra that installs it has the same name."""
 
     def __init__(self, source: ExportSource, *, scratch: Path, int8_mode: Int8Mode | None) -> None:
         self.source = source
@@ -106,7 +106,7 @@ class Exporter(ABC):
 
     @abstractmethod
     def write(self, dtype: str, paths: Sequence[Path]) -> None:
-        """Write the files of one precision; the folder is there.
+        """Write the files of one precision into an existing folder.
 
         Args:
             dtype: the precision, one of those that the descriptor names.
@@ -118,41 +118,41 @@ class Exporter(ABC):
 
     @classmethod
     def precisions_here(cls, descriptor: BackendDescriptor) -> tuple[str, ...]:
-        """The precisions that are exported where none is asked for: all that this machine can run."""
+        """Return the default precisions: all that this machine can run."""
         return tuple(descriptor.exported.stems) if descriptor.exported is not None else ()
 
     @classmethod
     def require(cls, dtypes: Sequence[str]) -> None:
-        """Check that the packages are installed that these precisions need, beside those of the backend.
+        """Check that the packages for these precisions are installed, in addition to those of the backend.
 
         Raises:
-            MissingExtraError: one is not.
+            MissingExtraError: a package is not installed.
         """
         for module in (cls.packages[dtype] for dtype in dtypes if dtype in cls.packages):
             require_installed((module,), extra=module)
 
     @classmethod
     def check_int8_mode(cls, mode: Int8Mode | None) -> Int8Mode | None:
-        """The mode that was asked for, or the default.
+        """Return the requested mode, or the default.
 
         Raises:
-            InvalidSpecError: the exporter does not have it.
+            InvalidSpecError: the exporter does not support the mode.
         """
         if mode is None:
             return next(iter(cls.int8_modes), None)
         if mode not in cls.int8_modes:
             raise InvalidSpecError(
-                f"the int8 mode is {mode!r}, but this backend has {', '.join(cls.int8_modes) or 'none'}"
+                f"the int8 mode is {mode!r}, but this backend supports {', '.join(cls.int8_modes) or 'none'}"
             )
         return mode
 
 
 def find_exporter(descriptor: BackendDescriptor) -> type[Exporter]:
-    """The exporter that a descriptor names.
+    """Return the exporter that a descriptor names.
 
     Raises:
-        InvalidSpecError: nothing is exported to this backend.
-        MissingExtraError: a package that it needs is not installed.
+        InvalidSpecError: the backend has no exporter.
+        MissingExtraError: a required package is not installed.
 
     Example:
         >>> from nlp_inference.backends.descriptors import find_backend
@@ -160,8 +160,8 @@ def find_exporter(descriptor: BackendDescriptor) -> type[Exporter]:
         ('dynamic', 'static')
     """
     if descriptor.exported is None or descriptor.exporter is None:
-        raise InvalidSpecError(f"the backend {descriptor.name!r} runs the weights; nothing is exported to it")
+        raise InvalidSpecError(f"the backend {descriptor.name!r} runs the weights directly and needs no export")
     found = import_object(descriptor.exporter)
     if not (isinstance(found, type) and issubclass(found, Exporter)):
-        raise InvalidSpecError(f"{descriptor.exporter!r} is no subclass of Exporter")
+        raise InvalidSpecError(f"{descriptor.exporter!r} is not a subclass of Exporter")
     return found

@@ -1,4 +1,4 @@
-"""Export: write a model for a backend, replay and score it, and keep it beside the weights only if it is as good."""
+"""Export of a model to a backend: write, verify and score it, and keep it next to the weights if it is as good."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ MAX_DROP = 0.3
 """Points of the score that an exported model may lose."""
 
 DEFAULT_BACKEND = "onnx"
-"""What the base package can run."""
+"""The backend that the base package can run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class Exported:
     """An exported model that is as good as the weights.
 
     Attributes:
-        dtype: its precision.
-        path: where it is.
-        size: bytes.
-        score: beside that of the weights.
-        verification: of its own golden records.
+        dtype: the precision.
+        path: the path of the model.
+        size: the size in bytes.
+        score: the score compared with that of the weights.
+        verification: the verification of its golden records.
     """
 
     dtype: str
@@ -50,12 +50,12 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An exported model that is not as good, and is not kept.
+    """An exported model that is not as good as the weights and is not kept.
 
     Attributes:
-        dtype: its precision.
-        reason: why.
-        score: beside that of the weights, if it came so far.
+        dtype: the precision.
+        reason: the reason for the refusal.
+        score: the score compared with that of the weights, if it was computed.
     """
 
     dtype: str
@@ -65,7 +65,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class _Reference:
-    """What the exports of an artefact are compared with."""
+    """The data that exported models are compared with."""
 
     source: ExportSource
     golden: GoldenFile
@@ -83,29 +83,30 @@ def export_model(
     data: str | Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
 ) -> Iterator[Exported | Refused]:
-    """Export a model to a backend, one precision after the other.
+    """Export a model to a backend, one precision at a time.
 
-    The weights must verify first. Then each exported model is replayed and scored: in float32 it must do what the
-    golden records of the weights say; each gets golden records of its own, which it must repeat in batches too; and its
-    score on the validation documents may be lower than that of the weights by `max_drop` points at most. One that fails
-    is not kept; what an earlier export left stays.
+    The weights must verify first. Each exported model must then pass three checks. In float32 it must match the golden
+    records of the weights. It must repeat its own golden records, also in batches. And its score on the validation
+    documents may be at most `max_drop` points below that of the weights. A model that fails a check is not kept, and
+    the files of an earlier export are not changed.
 
     Args:
         run: the folder of a run, or its `model` folder.
-        backend: what shall run the exported model, such as `onnx` or `openvino`.
-        dtypes: precisions to export, such as `float32` and `int8`; `None` takes all that the backend runs here.
-        int8_mode: where the scales of 8-bit activations come from; `None` is the default of the backend.
-        max_drop: points that the score may fall.
-        data: documents with gold to score on, in the place of the run's validation documents.
+        backend: the backend of the exported model, such as `onnx` or `openvino`.
+        dtypes: the precisions to export, such as `float32` and `int8`; `None` means all that the backend supports on
+            this machine.
+        int8_mode: the source of the scales of 8-bit activations; `None` is the default of the backend.
+        max_drop: the points that the score may drop.
+        data: documents with gold to score on, instead of the run's validation documents.
         trust_remote_code: whether code that was saved with the model may run.
 
     Yields:
-        What became of each precision.
+        The result of each precision.
 
     Raises:
         ArtefactError: the model cannot be loaded, does not verify, or cannot be expressed in the backend's format.
-        InvalidSpecError: nothing is exported to this backend, it does not run a precision, there are no documents to
-            score on, or none to calibrate with.
+        InvalidSpecError: the backend has no exporter or does not support a precision, or there are no documents to
+            score on or to calibrate with.
         MissingExtraError: the backend or its exporter is not installed.
     """
     descriptor = find_backend(backend)
@@ -137,8 +138,8 @@ def _load(
     fingerprint = predictor.processor.fingerprint
     if fingerprint is None:
         raise ArtefactError(
-            f"the processor of {str(folder)!r} does not say which weights it was saved with, so that an export could "
-            "not be told from one of other weights; export the 'model' folder of a run"
+            f"the processor of {str(folder)!r} has no fingerprint of the weights, which an export must record; export "
+            "the 'model' folder of a run"
         )
     source = ExportSource(folder, predictor, fingerprint.weights, splits.get("train", ()), trust_remote_code)
     return _Reference(source, read_golden(folder), validation, evaluate_documents(predictor, validation))
@@ -147,7 +148,7 @@ def _load(
 def _documents(
     folder: Path, data: str | Mapping[str, Any] | None, *, needs_train: bool
 ) -> tuple[Mapping[str, Sequence[Document]], Sequence[Document]]:
-    """The splits that the run was trained on, where they are needed, and the documents to score on."""
+    """Load the splits of the run, if they are needed, and the documents to score on."""
     configuration = folder / "training.yaml"
     splits: Mapping[str, Sequence[Document]] = {}
     if configuration.is_file():
@@ -157,13 +158,13 @@ def _documents(
     validation = splits.get("validation", ()) if data is None else load_documents(data, default_split="validation")
     if not validation:
         raise InvalidSpecError(
-            f"the run of {str(folder)!r} has no validation documents to score an exported model on; give some: "
+            f"the run of {str(folder)!r} has no validation documents to score an exported model on; pass documents: "
             "nlp-training export RUN --data FILE"
         )
     if needs_train and not splits.get("train"):
         raise InvalidSpecError(
-            f"{str(folder)!r} does not say what it was trained on, so that there is nothing to calibrate a static int8 "
-            "model with; export from the folder of the run, or to a backend that has --int8-mode dynamic"
+            f"{str(folder)!r} does not name its training documents, which are needed to calibrate a static int8 model; "
+            "export from the folder of the run, or to a backend that supports --int8-mode dynamic"
         )
     return splits, validation
 
@@ -175,7 +176,7 @@ def _judge(
     if dtype == "float32":
         same = verify(predictor, reference.golden)
         if not same.ok:
-            return Refused(dtype, f"it does not do what the golden records of the weights say: {same.first}", None)
+            return Refused(dtype, f"it does not match the golden records of the weights: {same.first}", None)
     golden = record_golden(predictor, _golden_documents(reference.golden))
     verification = verify(_predictor(made, dtype, descriptor, reference), golden)
     if not verification.ok:
@@ -183,7 +184,7 @@ def _judge(
     needs = reference.source.processor.task.needs
     score = score_drop(reference.scores, evaluate_documents(predictor, reference.validation), needs=needs)
     if score.points > max_drop:
-        return Refused(dtype, f"{score.name} falls by {score.points:.2f} points, more than {max_drop:g}", score)
+        return Refused(dtype, f"{score.name} drops by {score.points:.2f} points, more than {max_drop:g}", score)
     size = sum((made / name).stat().st_size for name in _exported_files(descriptor).paths(dtype))
     path = _keep(made, golden, dtype, descriptor, folder=reference.source.folder)
     return Exported(dtype, path, size, score, verification)
@@ -205,7 +206,7 @@ def _golden_documents(golden: GoldenFile) -> dict[Origin, list[Document]]:
 
 
 def _keep(made: Path, golden: GoldenFile, dtype: str, descriptor: BackendDescriptor, *, folder: Path) -> Path:
-    """Put an exported model and its records beside the weights; it can be loaded once the fingerprint names it."""
+    """Move an exported model and its records next to the weights, and add it to the fingerprint."""
     files = _exported_files(descriptor)
     (folder / files.folder).mkdir(exist_ok=True)
     golden.write(made, name=files.golden_file(dtype)).replace(folder / files.golden_file(dtype))
@@ -220,5 +221,5 @@ def _keep(made: Path, golden: GoldenFile, dtype: str, descriptor: BackendDescrip
 
 def _exported_files(descriptor: BackendDescriptor) -> ExportedFiles:
     if descriptor.exported is None:
-        raise InvalidSpecError(f"nothing is exported to the backend {descriptor.name!r}")
+        raise InvalidSpecError(f"the backend {descriptor.name!r} has no exported files")
     return descriptor.exported

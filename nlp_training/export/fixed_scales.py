@@ -1,4 +1,4 @@
-"""8-bit activations with scales that are known before, in the place of those that a model finds as it runs."""
+"""Conversion of a model with dynamic scales of 8-bit activations to one with static scales."""
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -15,27 +15,27 @@ _OF_ONNX_RUNTIME = "com.microsoft"
 
 
 class _Range(NamedTuple):
-    """The values of an activation."""
+    """The range of values of an activation."""
 
     lowest: float
     highest: float
 
     def scale(self) -> tuple[np.float32, np.uint8]:
-        """The scale and the zero of unsigned 8-bit numbers for them (Jacob et al., 2018, section 3)."""
+        """Return the scale and the zero point of unsigned 8-bit numbers (Jacob et al., 2018, section 3)."""
         lowest, highest = min(self.lowest, 0.0), max(self.highest, 0.0)
         scale = (highest - lowest) / _LEVELS or 1.0
         return np.float32(scale), np.uint8(round(-lowest / scale))
 
 
 def with_fixed_scales(dynamic: onnx.ModelProto, batches: Iterable[Mapping[str, NDArray[np.int64]]]) -> onnx.ModelProto:
-    """The same model, whose activations have the scales that they need on `batches`.
+    """Return the same model with static scales of activations, measured on `batches`.
 
-    Only what enters a product has 8 bits, as in the dynamic model: what comes out of it is single precision, and never
-    rounded to 8 bits itself. Each product is one operator of ONNX Runtime.
+    As in the dynamic model, only the inputs of matrix products have 8 bits; their outputs have single precision. Each
+    product is one operator of ONNX Runtime.
 
     Args:
-        dynamic: what `quantize_dynamic` made.
-        batches: what the model reads, as the processor makes it.
+        dynamic: a model made by `quantize_dynamic`.
+        batches: the inputs of the model, as the processor makes them.
     """
     model = deepcopy(dynamic)
     measured = [node for node in model.graph.node if node.op_type == "DynamicQuantizeLinear"]
@@ -52,11 +52,11 @@ def with_fixed_scales(dynamic: onnx.ModelProto, batches: Iterable[Mapping[str, N
 def _ranges(
     model: onnx.ModelProto, names: list[str], batches: Iterable[Mapping[str, NDArray[np.int64]]]
 ) -> dict[str, _Range]:
-    """The least and the greatest value of each named tensor."""
+    """Return the smallest and the largest value of each named tensor."""
     names = list(dict.fromkeys(names))
-    shown = deepcopy(model)
-    shown.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
-    session = onnxruntime.InferenceSession(shown.SerializeToString(), providers=["CPUExecutionProvider"])
+    observed = deepcopy(model)
+    observed.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
+    session = onnxruntime.InferenceSession(observed.SerializeToString(), providers=["CPUExecutionProvider"])
     read = [one.name for one in session.get_inputs()]
     found = dict.fromkeys(names, _Range(0.0, 0.0))
     for batch in batches:
@@ -68,14 +68,14 @@ def _ranges(
 
 
 def _fix(node: onnx.NodeProto, values: _Range, graph: onnx.GraphProto) -> onnx.NodeProto:
-    """The node with constants in the place of the scale and the zero that it finds."""
+    """Replace a node that computes scale and zero point by a node with constants."""
     for name, constant in zip(node.output[1:], values.scale(), strict=True):
         graph.initializer.append(numpy_helper.from_array(np.array(constant), name))
     return helper.make_node("QuantizeLinear", [node.input[0], *node.output[1:]], [node.output[0]], name=node.name)
 
 
 class _Links:
-    """Which node of a graph makes a tensor, and which read it."""
+    """The producer and the consumers of each tensor of a graph."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.vectors = {one.name for one in graph.initializer if len(one.dims) == 1}
@@ -86,25 +86,25 @@ class _Links:
                 self.readers.setdefault(name, []).append(node)
 
     def only_reader(self, node: onnx.NodeProto, kind: str) -> onnx.NodeProto | None:
-        """The node that reads what a node makes, if it is the only one, and of this kind."""
+        """Return the only consumer of a node's output, if there is exactly one and it has this operator type."""
         found = self.readers.get(node.output[0], [])
         return found[0] if len(found) == 1 and found[0].op_type == kind else None
 
 
 class _Product(NamedTuple):
-    """An integer product, the nodes that scale it and add its bias, and what all of them read."""
+    """An integer product with the nodes that scale it and add its bias, and the inputs of these nodes."""
 
     nodes: list[onnx.NodeProto]
     inputs: list[str]
 
     def in_one(self) -> onnx.NodeProto:
-        """The node that stands for them: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md."""
+        """Return the fused node: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md."""
         name, output = self.nodes[0].name, self.nodes[-1].output[0]
         return helper.make_node("MatMulIntegerToFloat", self.inputs, [output], name=name, domain=_OF_ONNX_RUNTIME)
 
 
 def _with_products_in_one(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes, with each integer product, its scaling and the addition of its bias as one."""
+    """Return the nodes, with each integer product, its scaling and its bias fused into one node."""
     links = _Links(graph)
     candidates = (_product(node, links) for node in graph.node if node.op_type == "MatMulInteger")
     products = [product for product in candidates if product is not None]
@@ -114,7 +114,7 @@ def _with_products_in_one(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def _product(product: onnx.NodeProto, links: _Links) -> _Product | None:
-    """A product with what `quantize_dynamic` puts behind it: a cast, a scaling, maybe a bias; else `None`."""
+    """Match a product followed by the nodes of `quantize_dynamic`: a cast, a scaling and an optional bias."""
     quantized, as_float = links.maker.get(product.input[0]), links.only_reader(product, "Cast")
     scaled = None if as_float is None else links.only_reader(as_float, "Mul")
     if quantized is None or as_float is None or scaled is None:
@@ -125,7 +125,7 @@ def _product(product: onnx.NodeProto, links: _Links) -> _Product | None:
     of_activations = quantized.input[1]
     of_weights = next(name for name in scales.input if name != of_activations)
     nodes = [product, as_float, scaled]
-    zeros = [*product.input[2:], "", ""][:2]  # of both factors; one that is left out is zero
+    zeros = [*product.input[2:], "", ""][:2]  # zero points of both factors; an omitted one is zero
     inputs = [*product.input[:2], of_activations, of_weights, *zeros]
     biased = links.only_reader(scaled, "Add")
     if biased is not None and _beside(biased, scaled) in links.vectors:
@@ -135,7 +135,7 @@ def _product(product: onnx.NodeProto, links: _Links) -> _Product | None:
 
 
 def _beside(node: onnx.NodeProto, maker: onnx.NodeProto) -> str:
-    """What a node reads beside what another makes."""
+    """Return the input of a node that is not the output of `maker`."""
     return str(next(name for name in node.input if name != maker.output[0]))
 
 

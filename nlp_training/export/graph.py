@@ -1,4 +1,4 @@
-"""A model of torch as an ONNX graph of any batch size and length."""
+"""Conversion of a torch model to an ONNX graph with dynamic batch size and length."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ from nlp_training.export.attention import attention_as_operator
 from nlp_training.export.base import ExportSource
 
 OPSET = 23
-"""Version of the ONNX operators: the first that has attention as one.
+"""The version of the ONNX operators: the first with an attention operator.
 
 Source: https://onnx.ai/onnx/operators/onnx__Attention.html
 """
@@ -26,19 +26,19 @@ Source: https://onnx.ai/onnx/operators/onnx__Attention.html
 _EXAMPLE = ("Ana lives in Rome and works in Oslo.", "Hi.")
 _AXES = ("rows", "tokens")
 _LARGEST = 2**31 - 1
-"""Bytes of one protobuf message. Source: https://protobuf.dev/programming-guides/proto-limits/"""
+"""The maximum number of bytes of a protobuf message. Source: https://protobuf.dev/programming-guides/proto-limits/"""
 
 
 def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProto:
-    """Trace a model, in the precision of its weights.
+    """Trace a model in the precision of its weights.
 
     Args:
-        model: of the processor's task.
-        processor: makes the inputs, which are named as it names them; the outputs are those that its task reads.
+        model: a model for the task of the processor.
+        processor: the processor, which makes and names the inputs; its task names the outputs.
 
     Raises:
-        ArtefactError: the model cannot be expressed in ONNX, depends on the shape of the example, or is larger than a
-            file of ONNX can be.
+        ArtefactError: the model cannot be expressed in ONNX, depends on the shape of the example, or exceeds the
+            maximum size of an ONNX file.
     """
     task = processor.task
     pair = _EXAMPLE[0] if task.needs_pair else None
@@ -55,10 +55,10 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
                 output_names=list(task.outputs),
                 dynamic_shapes=(tuple({0: Dim.DYNAMIC, 1: Dim.DYNAMIC} for _ in names),),
                 opset_version=OPSET,
-                optimize=False,  # torch would fuse rotary embeddings for batches of one row only
+                optimize=False,  # torch would fuse rotary embeddings only for batches of one row
                 verbose=False,
             )
-    except Exception as error:  # whatever of torch, onnxscript or the model's own code it was
+    except Exception as error:  # from torch, onnxscript or the code of the model
         cause = str(error).strip().partition("\n")[0]
         raise ArtefactError(
             f"{type(model).__name__} cannot be exported to ONNX: {type(error).__name__}: {cause}; serve it with torch"
@@ -68,13 +68,15 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
     optimize_ir(program.model)
     graph: onnx.ModelProto = program.model_proto
     if graph.ByteSize() > _LARGEST:
-        raise ArtefactError(f"{type(model).__name__} is larger than the 2 GiB of a file of ONNX; serve it with torch")
+        raise ArtefactError(
+            f"{type(model).__name__} is larger than 2 GiB, the maximum of an ONNX file; serve it with torch"
+        )
     _name_axes(graph)
     return graph
 
 
 def traced_graph(source: ExportSource, scratch: Path) -> Path:
-    """The graph of a model in float32, in a file of a scratch folder; traced by the first call for the folder."""
+    """Return a file with the graph of a model in float32, which the first call for a scratch folder traces."""
     path = scratch / "plain.onnx"
     if not path.exists():
         save_graph(export_graph(source.model(), source.processor), path)
@@ -90,21 +92,21 @@ def describe(
     limits: ModelLimits | None = None,
     rows_apart: bool = False,
 ) -> None:
-    """Write into a graph's metadata what it was made of, and how.
+    """Write the origin and the precision of a graph into its metadata.
 
     Args:
-        graph: to be described.
-        weights: SHA-256 of the weights that it was made of, by file name.
-        dtype: its precision.
-        quantization: `dynamic` or `static`, if it has 8-bit activations.
-        limits: of the model that it was made of.
-        rows_apart: whether its outputs depend on padding, so that every row must run alone.
+        graph: the graph to describe.
+        weights: the SHA-256 of the original weights, by file name.
+        dtype: the precision.
+        quantization: `dynamic` or `static`, if the graph has 8-bit activations.
+        limits: the limits of the original model.
+        rows_apart: whether the outputs depend on padding, so that every row must run alone.
     """
     opset = next(one.version for one in graph.opset_import if one.domain in ("", "ai.onnx"))
-    said = export_metadata(
+    metadata = export_metadata(
         weights=weights, dtype=dtype, quantization=quantization, limits=limits, rows_apart=rows_apart
     )
-    onnx.helper.set_model_props(graph, {"opset": str(opset), **said})
+    onnx.helper.set_model_props(graph, {"opset": str(opset), **metadata})
     graph.producer_name = "nlp-training export"
 
 
@@ -115,7 +117,7 @@ def save_graph(graph: onnx.ModelProto, path: Path) -> Path:
 
 
 class _Named(torch.nn.Module):
-    """The task's way to ask the model, with inputs and outputs by their place."""
+    """A module that runs the model through the task, with positional inputs and outputs."""
 
     def __init__(self, model: torch.nn.Module, task: Task, names: list[str]) -> None:
         super().__init__()
@@ -129,13 +131,13 @@ class _Named(torch.nn.Module):
 
 
 def _name_axes(graph: onnx.ModelProto) -> None:
-    """The axes of the inputs by what they count, in the place of the tracer's symbols."""
+    """Name the axes of the inputs, instead of the symbols of the tracer."""
     for value in graph.graph.input:
         for axis, dimension in zip(_AXES, value.type.tensor_type.shape.dim, strict=False):
             if dimension.dim_param:
                 dimension.dim_param = axis
             else:
                 raise ArtefactError(
-                    f"the exported model reads {dimension.dim_value} {axis} of {value.name!r} and no other number; "
-                    "serve it with torch"
+                    f"the exported model accepts only {dimension.dim_value} {axis} of {value.name!r}; serve it with "
+                    "torch"
                 )

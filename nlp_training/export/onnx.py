@@ -1,4 +1,4 @@
-"""The exporter of ONNX Runtime: one graph, converted to each precision."""
+"""The exporter of ONNX Runtime, which converts one graph to each precision."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from nlp_training.export.precision import to_float16, to_int8_dynamic, to_int8_s
 
 
 class OnnxExporter(Exporter):
-    """Writes `onnx/model.onnx` and its variants in lower precisions."""
+    """The exporter of `onnx/model.onnx` and its variants in lower precisions."""
 
     int8_modes: ClassVar[tuple[Int8Mode, ...]] = ("dynamic", "static")
 

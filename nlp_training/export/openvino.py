@@ -1,4 +1,4 @@
-"""The exporter of OpenVINO: the ONNX graph, converted, and quantised by NNCF.
+"""The exporter of OpenVINO, which converts the ONNX graph and quantizes it with NNCF.
 
 Sources: https://docs.openvino.ai/2026/openvino-workflow/model-preparation.html,
 https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     import openvino
 
 _LARGE = 4096
-"""Values of a constant from which on it is worth half its size; smaller ones, such as biases, stay in float32."""
+"""The minimum number of values of a constant that is stored in bfloat16; smaller ones, such as biases, are not."""
 
 
 class OpenVinoExporter(Exporter):
-    """Writes `openvino/model.xml` with its weights, and the same in bfloat16 and in 8 bits."""
+    """The exporter of `openvino/model.xml` with its weights, and of its variants in bfloat16 and 8 bits."""
 
     int8_modes: ClassVar[tuple[Int8Mode, ...]] = ("static",)
     packages: ClassVar[Mapping[str, str]] = MappingProxyType({"int8": "nncf"})
 
     @classmethod
     def precisions_here(cls, descriptor: BackendDescriptor) -> tuple[str, ...]:
-        """All precisions; bfloat16 only where this CPU computes in it, because every export is replayed and scored."""
+        """Return all precisions; bfloat16 only if this CPU supports it, because every export is verified and scored."""
         every = super().precisions_here(descriptor)
         return tuple(dtype for dtype in every if dtype != "bfloat16" or has_bfloat16())
 
@@ -64,13 +64,13 @@ class OpenVinoExporter(Exporter):
 
 
 def _quantized(model: "openvino.Model", batches: Sequence[dict[str, NDArray[np.int64]]]) -> "openvino.Model":
-    """The same model with 8-bit weights and activations: post-training quantisation with smooth quantisation.
+    """Return the model with 8-bit weights and activations by post-training quantization with SmoothQuant.
 
     Source: https://arxiv.org/abs/2211.10438 (Xiao et al., 2023)
 
     Args:
-        model: in float32.
-        batches: what the model reads, from which the scales are taken.
+        model: the model in float32.
+        batches: the inputs of the model, on which the scales are measured.
     """
     names = [one.get_any_name() for one in model.inputs]
     with without_library_messages(), redirect_stdout(io.StringIO()):
@@ -85,16 +85,16 @@ def _quantized(model: "openvino.Model", batches: Sequence[dict[str, NDArray[np.i
 
 
 def _nncf() -> Any:
-    """NNCF without its telemetry, which would send the architecture and the settings of each quantisation."""
+    """Import NNCF without its telemetry, which would send the architecture and the settings of each quantization."""
     with patch.dict(os.environ, {"NNCF_CI": "1"}):
         import nncf
     return nncf
 
 
 def _store_as_bfloat16(model: "openvino.Model") -> None:
-    """Keep large constants in bfloat16, the precision that they are multiplied in, so that the file has half the size.
+    """Store large constants in bfloat16, the precision of the computation, which halves the size of the file.
 
-    Results are the same to the last bit where the model runs in bfloat16.
+    Results are identical bit for bit if the model runs in bfloat16.
     """
     import openvino
 
@@ -111,7 +111,7 @@ def _store_as_bfloat16(model: "openvino.Model") -> None:
 
 
 def _bfloat16_bits(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """The upper halves of float32 numbers, rounded to the nearest, ties to even.
+    """Return the upper halves of float32 numbers, rounded to nearest, ties to even.
 
     Example:
         >>> [hex(bits) for bits in _bfloat16_bits(np.array([1.0, -2.0], dtype=np.float32))]

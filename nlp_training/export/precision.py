@@ -1,7 +1,7 @@
-"""A graph in float16 and in 8-bit numbers.
+"""Conversion of a graph to float16 and to 8-bit integers.
 
-Weights are quantised to signed 8-bit numbers with a scale for each output (Jacob et al., 2018,
-https://arxiv.org/abs/1712.05877), activations to unsigned ones; embeddings too, so that a file is a quarter as large.
+Weights and embeddings are quantized to signed 8-bit integers with one scale per output (Jacob et al., 2018,
+https://arxiv.org/abs/1712.05877), activations to unsigned ones. A file has a quarter of the size in float32.
 """
 
 import warnings
@@ -17,31 +17,31 @@ from nlp_training._utils.library_messages import without_library_messages
 from nlp_training.export.fixed_scales import with_fixed_scales
 
 _CONSTANT_WEIGHTS: dict[str, Any] = {"MatMulConstBOnly": True}
-"""Products of two activations, as in attention, stay in float32."""
+"""Keep products of two activations, as in attention, in float32."""
 
 
 def to_float16(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """The same model in float16, which takes and gives float32."""
+    """Return the model in float16, with inputs and outputs in float32."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
-        )  # that some weights are too small for float16; the score says whether it matters
+        )  # about weights that are too small for float16; the score shows whether they matter
         converted: onnx.ModelProto = convert_float_to_float16(graph, keep_io_types=True, disable_shape_infer=True)
     return converted
 
 
 def to_int8_dynamic(source: Path, target: Path) -> onnx.ModelProto:
-    """The same model with 8-bit weights; the scale of activations is found as it runs.
+    """Return the model with 8-bit weights and dynamic scales of activations.
 
     Args:
         source: the float32 model.
-        target: where ONNX Runtime may write.
+        target: a temporary path for ONNX Runtime.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with without_library_messages():  # that a graph could be prepared, which changes nothing here
+    with without_library_messages():  # advice on preprocessing, which has no effect here
         quantize_dynamic(
             source,
             target,
@@ -54,11 +54,11 @@ def to_int8_dynamic(source: Path, target: Path) -> onnx.ModelProto:
 
 
 def to_int8_static(source: Path, target: Path, batches: Iterable[Mapping[str, NDArray[np.int64]]]) -> onnx.ModelProto:
-    """The same model with 8-bit weights and activations, whose scales are those that they need on `batches`.
+    """Return the model with 8-bit weights and static scales of activations, measured on `batches`.
 
     Args:
         source: the float32 model.
-        target: where ONNX Runtime may write.
-        batches: what the model reads, as the processor makes it.
+        target: a temporary path for ONNX Runtime.
+        batches: the inputs of the model, as the processor makes them.
     """
     return with_fixed_scales(to_int8_dynamic(source, target), batches)

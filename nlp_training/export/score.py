@@ -1,4 +1,4 @@
-"""What an exported model scores beside the weights that it was made of."""
+"""Comparison of the scores of an exported model with those of its weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ class LabelDrop:
 
     @property
     def points(self) -> float:
-        """What it lost, in points."""
+        """The loss in points."""
         return _POINTS * (self.before - self.after)
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreDrop:
-    """A score of the weights and of what was exported of them, on the same documents.
+    """A score of the weights and of the exported model on the same documents.
 
     Attributes:
-        name: of the score, such as `f1`.
-        before, after: from 0 to 1.
-        documents: how many were predicted.
-        labels: each label, the one that lost most first.
-        greater_is_better: direction of the score.
+        name: the name of the score, such as `f1`.
+        before, after: the scores of the weights and of the exported model, from 0 to 1.
+        documents: the number of predicted documents.
+        labels: the labels, the one with the largest loss first.
+        greater_is_better: the direction of the score.
     """
 
     name: str
@@ -45,17 +45,17 @@ class ScoreDrop:
 
     @property
     def points(self) -> float:
-        """What was lost, in points: hundredths of the score."""
+        """The loss in points, which are hundredths of the score."""
         lost = self.before - self.after
         return _POINTS * (lost if self.greater_is_better else -lost)
 
     def worst(self, count: int = 3) -> list[LabelDrop]:
-        """The labels that lost most, if any lost."""
+        """Return the labels with the largest losses."""
         return [one for one in self.labels[:count] if one.points > 0]
 
 
 def score_drop(before: Mapping[str, Any], after: Mapping[str, Any], *, needs: str) -> ScoreDrop:
-    """Compare what `evaluate_documents` says of both.
+    """Compare two results of `evaluate_documents`.
 
     Example:
         >>> def scores(f1, city):

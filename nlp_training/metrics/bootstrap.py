@@ -1,4 +1,4 @@
-"""How far a score would move with other documents: resampling them, from their counts alone."""
+"""Bootstrap intervals of scores by resampling documents from their counts."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,27 +6,27 @@ from numpy.typing import NDArray
 from nlp_training.metrics.counts import CountTable
 
 RESAMPLES = 1000
-"""How many data sets are drawn for an interval."""
+"""The number of resampled data sets for an interval."""
 
 CONFIDENCE = 0.95
 
 _CELLS = 4_000_000
-"""How many numbers are drawn at once, so that memory is bounded."""
+"""The maximum number of values that are drawn together, to limit memory."""
 
 
 def resampled_totals(table: CountTable, *, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.float64]:
-    """The totals of data sets that are drawn from the documents with replacement, each as large as all of them.
+    """Return the totals of data sets of the same size that are drawn from the documents with replacement.
 
-    Documents of like counts are drawn together, from the multinomial distribution: the same as one after the other.
-    The order of the documents does not matter.
+    Documents with equal counts are drawn together from the multinomial distribution, which is equivalent to drawing
+    them one by one. The order of the documents does not matter.
 
     Args:
         table: the counts of the documents.
-        resamples: how many data sets to draw.
-        seed: the same seed draws the same.
+        resamples: the number of data sets to draw.
+        seed: the seed of the draw.
 
     Returns:
-        `[resamples, labels, 3]`: right, found and gold of each label.
+        `[resamples, labels, 3]`: correct, found and gold of each label.
 
     Example:
         >>> from nlp_training.metrics.counts import tabulate
@@ -45,11 +45,11 @@ def resampled_totals(table: CountTable, *, resamples: int = RESAMPLES, seed: int
 
 
 def interval(samples: NDArray[np.float64], *, confidence: float = CONFIDENCE) -> list[float]:
-    """The percentile interval (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+    """Return the percentile interval (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
 
     Args:
-        samples: `[resamples]`, the score of each data set that was drawn.
-        confidence: share of the samples that lie between the two ends.
+        samples: `[resamples]`, the score of each resampled data set.
+        confidence: the share of the samples between the two ends.
 
     Example:
         >>> interval(np.arange(101), confidence=0.5)

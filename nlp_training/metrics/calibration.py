@@ -1,4 +1,4 @@
-"""Whether answers are right as often as their confidence says."""
+"""Calibration: whether the confidence of predictions matches their accuracy."""
 
 from collections.abc import Sequence
 from math import ceil, fsum
@@ -22,13 +22,13 @@ _CITATION = """\
 
 
 class Calibration(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
-    """Expected calibration error and Brier score of the answers that were given.
+    """Expected calibration error and Brier score of predictions.
 
-    Works offline. An answer is a span, or the best category of a document; its confidence is its score. `ece` (Guo et
-    al., 2017) puts answers into 15 bins of equal width by their confidence, and is the mean distance of confidence and
-    share of right answers in a bin, each bin weighted by its answers. `brier` (Brier, 1950) is the mean of
-    `(confidence - right)²`, for the event that the answer is right. Both are 0 at best. They say nothing of gold that
-    was not found; without answers they are null.
+    Works offline. A prediction (`answers` in the result) is a span, or the best category of a document; its confidence
+    is its score. `ece` (Guo et al., 2017) puts predictions into 15 bins of equal width by confidence; it is the mean
+    distance between the mean confidence and the accuracy of a bin, weighted by the number of its predictions. `brier`
+    (Brier, 1950) is the mean of `(confidence - right)²`, where `right` is 1 for a correct prediction. Both are 0 at
+    best. They do not cover missed gold, and are null without predictions.
 
     Example:
         >>> scores = Calibration().compute(predictions=[[0.9, 0.9], [0.6]], references=[[1, 1], [0]])
@@ -41,7 +41,7 @@ class Calibration(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typ
         return evaluate.MetricInfo(
             description="Expected calibration error and Brier score.",
             citation=_CITATION,
-            inputs_description="For each document the confidences of its answers, and for each 1 if it is right, or 0.",
+            inputs_description="For each document the confidences of its predictions, and for each 1 if correct, or 0.",
             features=datasets.Features(features),
         )
 
@@ -50,24 +50,26 @@ class Calibration(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typ
     ) -> dict[str, Any]:
         confidences = [score for scores in predictions for score in scores]
         rights = [right for of_document in references for right in of_document]
-        answers = list(zip(confidences, rights, strict=True))
-        if not answers:
+        scored = list(zip(confidences, rights, strict=True))
+        if not scored:
             return {"answers": 0, "ece": None, "brier": None, "bins": []}
-        bins = _bins(answers)
+        bins = _bins(scored)
         gaps = fsum(one["answers"] * abs(one["confidence"] - one["right"]) for one in bins)
         return {
-            "answers": len(answers),
-            "ece": gaps / len(answers),
-            "brier": fsum((confidence - right) ** 2 for confidence, right in answers) / len(answers),
+            "answers": len(scored),
+            "ece": gaps / len(scored),
+            "brier": fsum((confidence - right) ** 2 for confidence, right in scored) / len(scored),
             "bins": bins,
         }
 
 
-def _bins(answers: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
-    """Number, mean confidence and share of right answers of each bin that has some."""
+def _bins(scored: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
+    """Return number, mean confidence and accuracy of the predictions in each bin that is not empty."""
     members: dict[int, list[tuple[float, int]]] = {}
-    for confidence, right in answers:
-        number = min(BINS, max(1, ceil(confidence * BINS)))  # a bin holds its upper edge, the first its lower one too
+    for confidence, right in scored:
+        number = min(
+            BINS, max(1, ceil(confidence * BINS))
+        )  # bins include their upper edge, the first also its lower one
         members.setdefault(number, []).append((confidence, right))
     return [
         {

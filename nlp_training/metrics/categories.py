@@ -1,4 +1,4 @@
-"""Scores of one category a document."""
+"""Scores of one category per document."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,8 +15,8 @@ from nlp_training.metrics.spans import per_label
 class CategoryAccuracy(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
     """Accuracy, and precision, recall and F1 of each label with their averages over the labels that occur.
 
-    Works offline. An empty string stands for "no category". `interval` holds the 95 % intervals of a bootstrap over
-    documents; `resamples=0` leaves them out.
+    Works offline. An empty string means "no category". `interval` contains the 95 % intervals of a bootstrap over
+    documents; `resamples=0` omits them.
 
     Example:
         >>> scores = CategoryAccuracy().compute(predictions=["spam", "ham"], references=["spam", "spam"])
@@ -27,7 +27,7 @@ class CategoryAccuracy(evaluate.Metric):  # type: ignore[misc]  # evaluate is no
     def _info(self) -> evaluate.MetricInfo:
         label = datasets.Value("string")
         return evaluate.MetricInfo(
-            description="Accuracy and averages of F1 of one category a document.",
+            description="Accuracy and averages of F1 of one category per document.",
             citation="",
             inputs_description="For each document the predicted and the gold label.",
             features=datasets.Features({"predictions": label, "references": label}),
@@ -65,5 +65,5 @@ def _count(found: str, gold: str) -> LabelCounts:
 
 
 def _named(table: CountTable) -> list[int]:
-    """Where the labels stand, without that of "no category"."""
+    """Return the indices of the labels, except that of "no category"."""
     return np.flatnonzero([label != "" for label in table.labels]).tolist()

@@ -1,4 +1,4 @@
-"""From counts to scores: of one label, of all labels together, and their averages."""
+"""Scores from counts: by label, over all labels, and their averages."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 LabelCounts = Mapping[str, tuple[int, int, int]]
-"""Of one document, for each label: how many were found and are gold, were found, are gold."""
+"""The counts of a document by label: correct (found and gold), found, gold."""
 
 
 class CountTable(NamedTuple):
-    """The counts of many documents, those of like counts together.
+    """The counts of many documents, grouped by equal counts.
 
     Attributes:
         labels: the labels, sorted.
-        counts: `[kinds, labels * 3]`, sparse: right, found and gold of each label, for each kind of document.
-        times: `[kinds]`, how many documents are of the kind.
+        counts: `[groups, labels * 3]`, sparse: correct, found and gold of each label, for each group of documents.
+        times: `[groups]`, the number of documents in each group.
     """
 
     labels: tuple[str, ...]
@@ -26,13 +26,13 @@ class CountTable(NamedTuple):
     times: NDArray[np.int64]
 
     def totals(self) -> NDArray[np.float64]:
-        """`[labels, 3]`: right, found and gold of each label."""
+        """Return correct, found and gold of each label, `[labels, 3]`."""
         totals: NDArray[np.float64] = (self.times @ self.counts).reshape(len(self.labels), 3)
         return totals
 
 
 def tabulate(documents: Iterable[LabelCounts]) -> CountTable:
-    """Put the counts of documents into one table; the order of the documents does not matter.
+    """Combine the counts of documents into one table. The order of the documents does not matter.
 
     Example:
         >>> table = tabulate([{"A": (1, 1, 1)}, {"A": (0, 1, 0), "B": (0, 0, 1)}, {"A": (1, 1, 1)}])
@@ -56,12 +56,12 @@ def tabulate(documents: Iterable[LabelCounts]) -> CountTable:
 
 
 def precision_recall_f1(right: float, found: int, gold: int) -> dict[str, float]:
-    """Precision, recall and F1 (van Rijsbergen, 1979); a score with nothing to count is 0.
+    """Return precision, recall and F1 (van Rijsbergen, 1979); a score with nothing to count is 0.
 
     Args:
-        right: how many were found and are gold; half of one that is half right.
-        found: how many were found.
-        gold: how many are gold.
+        right: the number of correct annotations; a partially correct one may count as a half.
+        found: the number of found annotations.
+        gold: the number of gold annotations.
 
     Example:
         >>> precision_recall_f1(1, 2, 1)
@@ -75,10 +75,10 @@ def precision_recall_f1(right: float, found: int, gold: int) -> dict[str, float]
 
 
 def fractions(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """`precision_recall_f1` of many counts at once.
+    """Vectorized `precision_recall_f1`.
 
     Args:
-        counts: `[..., 3]`, right, found and gold.
+        counts: `[..., 3]`, correct, found and gold.
 
     Returns:
         `[...]` each.
@@ -92,13 +92,13 @@ def fractions(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
 
 
 def averages(counts: NDArray[np.float64]) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Micro, macro and weighted averages of precision, recall and F1.
+    """Return micro, macro and weighted averages of precision, recall and F1.
 
-    `micro` adds up the counts of all labels; `macro` is the mean over the labels that were found or are gold;
-    `weighted` is the mean over labels, each weighted by how many are gold.
+    `micro` sums the counts of all labels; `macro` is the mean over the labels that were found or are gold; `weighted`
+    is the mean over labels, weighted by the number of gold annotations.
 
     Args:
-        counts: `[..., labels, 3]`, right, found and gold.
+        counts: `[..., labels, 3]`, correct, found and gold.
 
     Returns:
         `[...]` each.
@@ -119,7 +119,7 @@ def averages(counts: NDArray[np.float64]) -> dict[str, dict[str, NDArray[np.floa
 
 
 def as_floats(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Arrays without axes as numbers that JSON can hold."""
+    """Convert 0-dimensional arrays to floats for JSON."""
     return {name: as_floats(one) if isinstance(one, Mapping) else float(one) for name, one in scores.items()}
 
 

@@ -1,4 +1,4 @@
-"""Metrics of the user: further scores of a run, by their names."""
+"""Custom metrics: additional scores of a run, by name."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -8,15 +8,15 @@ from nlp_inference.document import Annotation, Document
 from nlp_inference.registry import Registered
 
 Scores = float | Mapping[str, Any]
-"""One number, or several things that JSON can hold."""
+"""One number, or a mapping of JSON values."""
 
 
 class Metric(Registered, ABC):
-    """A further score of predicted documents; a pydantic model, which the section `metrics` of a run names.
+    """A custom score of predicted documents: a pydantic model that the section `metrics` of a run names.
 
-    A number is shown in the tables and curves, and `metric_for_best_model` may name it; `greater_is_better` states its
-    direction. A mapping is written to `metrics.json` under the name of the metric. An installed package offers metrics
-    as entry points of the group `nlp_training.metrics`.
+    A number appears in the tables and curves, and `metric_for_best_model` may name it; `greater_is_better` is its
+    direction. A mapping is written to `metrics.json` under the name of the metric. An installed package can provide
+    metrics as entry points of the group `nlp_training.metrics`.
 
     Example:
         >>> class Found(Metric):
@@ -33,28 +33,28 @@ class Metric(Registered, ABC):
     kind = "metric"
 
     greater_is_better: ClassVar[bool] = True
-    """Whether a greater number is the better one."""
+    """Whether a greater number is better."""
 
     @abstractmethod
     def view(self, document: Document, gold: Annotation) -> tuple[Any, Any]:
-        """What `score` takes of a document as prediction and as reference: small, since all of them are kept.
+        """Return the prediction and the reference of a document for `score`. They should be small because all are kept.
 
         Args:
-            document: with `predicted`, and without its gold.
+            document: the document with `predicted` and without gold.
             gold: its gold.
         """
 
     @abstractmethod
     def score(self, predictions: Sequence[Any], references: Sequence[Any]) -> Scores:
-        """Score what `view` gave for one document or more, in any order."""
+        """Score the results of `view` for one or more documents, in any order."""
 
     def collect(self) -> "Collected":
-        """A fresh collection of what this metric sees."""
+        """Return an empty collection for this metric."""
         return Collected(self)
 
 
 class Collected:
-    """What a metric sees, batch by batch; called as an `evaluate.Metric` is."""
+    """The collected predictions and references of a custom metric, with the interface of `evaluate.Metric`."""
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
@@ -62,11 +62,11 @@ class Collected:
         self.references: list[Any] = []
 
     def add_batch(self, *, predictions: Sequence[Any], references: Sequence[Any]) -> Self:
-        """Keep some more."""
+        """Add predictions and references."""
         self.predictions += predictions
         self.references += references
         return self
 
     def compute(self) -> Scores:
-        """The scores of all that was kept."""
+        """Return the scores of all predictions."""
         return self.metric.score(self.predictions, self.references)

@@ -1,4 +1,4 @@
-"""How annotations of documents are scored: which metrics see what, and in which direction a score is better."""
+"""Scoring the annotations of documents: the metrics, their inputs, and the directions of their scores."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import evaluate
 from nlp_inference.document import Annotation, Document
 
 View = Callable[[Document, Annotation], tuple[Any, Any]]
-"""Returns what a metric takes of a predicted document and of its gold: small, without text."""
+"""A function that returns the inputs of a metric for a predicted document and its gold, without text."""
 
 OTHER_KEYS = (
     "support",
@@ -22,12 +22,12 @@ OTHER_KEYS = (
     "samples_per_second",
     "loss",
 )
-"""Keys of the scores of a data set that no custom metric may have."""
+"""Keys of the scores of a data set that custom metrics may not use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One metric, and what it sees of a document."""
+    """A metric and its view of a document."""
 
     metric: Callable[[], Any]
     view: View
@@ -43,13 +43,13 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class DocumentMetric:
-    """How the annotations of documents are scored.
+    """The scoring of the annotations of documents.
 
     Attributes:
-        main: gives the overall scores, those of labels, and intervals.
-        further: other metrics, by the names under which their scores are returned.
-        paired: makes a fresh test of two models; it takes what `main` sees.
-        scores: the overall scores; models are chosen by the first one by default.
+        main: the metric with the overall scores, the scores of labels, and intervals.
+        further: additional metrics, by the keys of their scores.
+        paired: creates a paired test of two models, with the same inputs as `main`.
+        scores: the overall scores; the first one selects models by default.
     """
 
     main: Part
@@ -59,7 +59,7 @@ class DocumentMetric:
 
     @property
     def best(self) -> str:
-        """The name of the score by which models are chosen by default."""
+        """The name of the score that selects models by default."""
         return self.scores[0].name
 
     @property
@@ -68,10 +68,10 @@ class DocumentMetric:
         return tuple(score.name for score in self.scores)
 
     def greater_is_better(self, name: str) -> bool:
-        """Return the direction of a score; one that is not among `scores` is better if it is greater, unless a loss."""
+        """Return the direction of a score. Unknown scores are better if they are greater, except losses."""
         known = {score.name: score.greater_is_better for score in self.scores}
         return known.get(name, not name.endswith("loss"))
 
     def view(self, document: Document, gold: Annotation) -> list[tuple[Any, Any]]:
-        """Return what `main` sees of a predicted document and its gold, and then what each of `further` sees."""
+        """Return the inputs of `main` for a predicted document and its gold, then those of each metric in `further`."""
         return [part.view(document, gold) for part in (self.main, *self.further.values())]

@@ -1,4 +1,4 @@
-"""How far the mean score of a cross-validation may be from that of other documents."""
+"""The confidence interval of the mean score of a cross-validation."""
 
 from collections.abc import Sequence
 from math import sqrt
@@ -10,16 +10,16 @@ from nlp_training.metrics.bootstrap import CONFIDENCE
 
 
 def fold_interval(scores: Sequence[float], *, confidence: float = CONFIDENCE) -> list[float]:
-    """The corrected t interval of the mean (Nadeau and Bengio, 2003, https://doi.org/10.1023/A:1024068626366).
+    """Return the corrected t interval of the mean (Nadeau and Bengio, 2003, https://doi.org/10.1023/A:1024068626366).
 
-    Student's interval, `mean ± t · s · sqrt(1/k)` with `k - 1` degrees of freedom, takes the scores for independent;
-    but the models of any two folds share most of their training documents, and it is too narrow. The correction adds
-    the ratio of tested to trained documents: `mean ± t · s · sqrt(1/k + 1/(k - 1))`. No exact interval is known (Bengio
-    and Grandvalet, 2004, https://jmlr.org/papers/v5/grandvalet04a.html).
+    Student's interval, `mean ± t · s · sqrt(1/k)` with `k - 1` degrees of freedom, assumes independent scores. It is
+    too narrow because the models of any two folds share most of their training documents. The correction adds the ratio
+    of tested to trained documents: `mean ± t · s · sqrt(1/k + 1/(k - 1))`. No exact interval is known (Bengio and
+    Grandvalet, 2004, https://jmlr.org/papers/v5/grandvalet04a.html).
 
     Args:
-        scores: one of each fold, two at least.
-        confidence: how often such intervals hold what they are about.
+        scores: the scores of at least two folds.
+        confidence: the confidence level of the interval.
 
     Example:
         >>> [round(end, 4) for end in fold_interval([0.80, 0.82, 0.84, 0.86, 0.88])]

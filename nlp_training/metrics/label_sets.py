@@ -1,4 +1,4 @@
-"""Scores of sets of labels: each label of a document is right or wrong by itself."""
+"""Scores of sets of labels, in which each label of a document is correct or not independently."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ class LabelSetF1(evaluate.Metric):  # type: ignore[misc]  # evaluate is not type
     """Micro and macro precision, recall and F1 of sets of labels, and the share of documents whose set is exact.
 
     Works offline. A score with nothing to count is 0; a document without labels counts as exact if none is predicted.
-    `interval` holds the 95 % intervals of a bootstrap over documents; `resamples=0` leaves them out.
+    `interval` contains the 95 % intervals of a bootstrap over documents; `resamples=0` omits them.
 
     Source: Tsoumakas and Katakis (2007), https://doi.org/10.4018/jdwm.2007070101
 
@@ -74,7 +74,7 @@ class LabelSetBootstrap(PairedBootstrap):
 
     @staticmethod
     def feature() -> Any:
-        """Return what `datasets` stores of one label."""
+        """Return the `datasets` feature of a label."""
         return datasets.Value("string")
 
     @staticmethod
@@ -84,5 +84,5 @@ class LabelSetBootstrap(PairedBootstrap):
 
 
 def _keys(labels: Sequence[str]) -> set[SpanKey]:
-    """Labels as spans of the complete document, so that they are counted as spans are."""
+    """Return labels as spans of the complete document, so that they are counted like spans."""
     return {(0, 0, label) for label in labels}

@@ -1,4 +1,4 @@
-"""Span scores that say in what a span was wrong: the four of SemEval-2013."""
+"""The four span scores of SemEval-2013, which distinguish errors of boundaries and labels."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
@@ -21,25 +21,24 @@ _CITATION = """\
 }"""
 
 SCHEMES = ("strict", "exact", "partial", "type")
-"""What must be right: boundaries and label; the boundaries; the boundaries, or by half an overlap; the label."""
+"""What must be correct: boundaries and label; boundaries; boundaries, with overlaps counted as half; the label."""
 
 OUTCOMES = ("correct", "incorrect", "partial", "missed", "spurious")
 
 
 class SpanMatching(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
-    """The four span scores of SemEval-2013 task 9.1, with the counts that they are made of.
+    """The four span scores of SemEval-2013 task 9.1, with their counts.
 
-    Works offline. Each found span is paired with at most one gold span that it shares a character with: one of the same
-    boundaries and label, or else of the same boundaries, or else the first that no other found span has. For `type` it
-    is the one of its label whose boundaries are nearest, or else the first. A found span without a partner is
-    `spurious`, a gold one `missed`.
+    Works offline. Each found span is paired with at most one gold span that shares a character with it: one with the
+    same boundaries and label, or else with the same boundaries, or else the first unpaired one. For `type` it is the
+    one with the same label and the nearest boundaries, or else the first. A found span without a partner is `spurious`,
+    a gold span without a partner is `missed`.
 
-    Precision is `(correct + partial / 2) / (correct + incorrect + partial + spurious)`; recall has `missed` in the
-    place of `spurious`.
+    Precision is `(correct + partial / 2) / (correct + incorrect + partial + spurious)`; recall has `missed` instead of
+    `spurious`.
 
-    `per_label` of a scheme compares the spans of one label with the gold of that label, as if there were no others, so
-    that one of another label is `spurious` for its own and leaves the gold one `missed`; `strict` and `exact` are the
-    same there.
+    `per_label` of a scheme compares only the spans of one label with the gold of that label. So a span with a wrong
+    label is `spurious` for its label, and the gold span is `missed`; `strict` and `exact` are then the same.
 
     Example:
         >>> gold = [[{"start": 0, "end": 9, "label": "PERSON"}]]
@@ -79,7 +78,7 @@ class SpanMatching(evaluate.Metric):  # type: ignore[misc]  # evaluate is not ty
 
 
 def match_spans(found: set[SpanKey], gold: set[SpanKey]) -> Counter[tuple[str, str]]:
-    """How often each outcome occurs under each scheme in one document.
+    """Count the outcomes under each scheme in one document.
 
     Example:
         >>> counts = match_spans({(0, 4, "A"), (6, 9, "B")}, {(0, 4, "B")})
@@ -107,13 +106,13 @@ def match_spans(found: set[SpanKey], gold: set[SpanKey]) -> Counter[tuple[str, s
 
 
 def pair_by_place(found: Sequence[SpanKey], gold: Sequence[SpanKey]) -> Iterator[tuple[SpanKey, SpanKey]]:
-    """Pairs of the same boundaries; then, in the order of the text, each with the first that it overlaps.
+    """Pair spans with the same boundaries, then, in text order, each with the first unpaired span that it overlaps.
 
     Args:
-        found, gold: sorted, and without those that are in both.
+        found, gold: sorted spans, without those that are in both.
 
     Yields:
-        A found span, and its gold one; each at most once.
+        A found span and its gold span; each at most once.
 
     Example:
         >>> list(pair_by_place([(0, 4, "A"), (6, 9, "B")], [(0, 4, "B")]))
@@ -134,13 +133,13 @@ def pair_by_place(found: Sequence[SpanKey], gold: Sequence[SpanKey]) -> Iterator
 
 
 def _pair_by_label(found: Sequence[SpanKey], gold: Sequence[SpanKey]) -> Iterator[tuple[SpanKey, SpanKey]]:
-    """In the order of the text, each with the nearest of its label that it overlaps, or else with the first."""
+    """Pair spans in text order, each with the nearest overlapping span of its label, or else with the first."""
     free = _Free(gold)
     for one in found:
         others = free.overlapping(one)
-        alike = [index for index in others if gold[index][2] == one[2]]
-        if alike:
-            yield one, free.take(min(alike, key=lambda index: _distance(one, gold[index])))
+        same_label = [index for index in others if gold[index][2] == one[2]]
+        if same_label:
+            yield one, free.take(min(same_label, key=lambda index: _distance(one, gold[index])))
         elif others:
             yield one, free.take(others[0])
 
@@ -150,7 +149,7 @@ def _distance(one: SpanKey, other: SpanKey) -> int:
 
 
 class _Free:
-    """Gold spans that have no partner yet."""
+    """Unpaired gold spans."""
 
     def __init__(self, gold: Sequence[SpanKey]) -> None:
         self._gold = gold
@@ -159,7 +158,7 @@ class _Free:
         self._taken: set[int] = set()
 
     def overlapping(self, span: SpanKey) -> list[int]:
-        """Their positions, if they share a character with `span`."""
+        """Return the indices of those that share a character with `span`."""
         start, end, _ = span
         near = range(bisect_right(self._reach, start), bisect_left(self._starts, end))
         return [index for index in near if index not in self._taken and self._gold[index][1] > start]

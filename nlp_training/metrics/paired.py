@@ -1,4 +1,4 @@
-"""Is one model better than another on the same documents, or was it luck?"""
+"""Paired significance tests of two models on the same documents."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,10 +28,10 @@ _PAIRED = """\
 
 
 class McNemar(evaluate.Comparison):  # type: ignore[misc]  # evaluate is not typed
-    """McNemar's exact test of two models that give each document one category.
+    """McNemar's exact test of two models that predict one category per document.
 
-    Works offline. Only documents on which one model is right and the other wrong tell them apart; if neither is better,
-    each of these is a toss of a coin. `p_value` is two-sided.
+    Works offline. The test uses only documents for which exactly one model is correct. Under the null hypothesis, each
+    model is the correct one with probability 1/2. `p_value` is two-sided.
 
     Example:
         >>> one, other, gold = ["a"] * 6, ["b"] * 6, ["a"] * 6
@@ -52,33 +52,33 @@ class McNemar(evaluate.Comparison):  # type: ignore[misc]  # evaluate is not typ
     def _compute(
         self, *, predictions1: Sequence[str], predictions2: Sequence[str], references: Sequence[str]
     ) -> dict[str, Any]:
-        answers = zip(predictions1, predictions2, references, strict=True)
-        rights = [(one == gold, other == gold) for one, other, gold in answers]
-        first_only, second_only = rights.count((True, False)), rights.count((False, True))
-        apart = first_only + second_only
-        documents = max(1, len(rights))
+        triples = zip(predictions1, predictions2, references, strict=True)
+        correct = [(one == gold, other == gold) for one, other, gold in triples]
+        first_only, second_only = correct.count((True, False)), correct.count((False, True))
+        discordant = first_only + second_only
+        documents = max(1, len(correct))
         return {
             "test": "McNemar's exact test",
             "score": "accuracy",
-            "first": sum(one for one, _ in rights) / documents,
-            "second": sum(other for _, other in rights) / documents,
+            "first": sum(one for one, _ in correct) / documents,
+            "second": sum(other for _, other in correct) / documents,
             "difference": (second_only - first_only) / documents,
             "first_only": first_only,
             "second_only": second_only,
-            "documents": len(rights),
-            "p_value": float(binomtest(first_only, apart).pvalue) if apart else 1.0,
+            "documents": len(correct),
+            "p_value": float(binomtest(first_only, discordant).pvalue) if discordant else 1.0,
         }
 
 
 class PairedBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is not typed
     """Paired bootstrap test of the F1 of exact spans of two models (Berg-Kirkpatrick et al., 2012).
 
-    A subclass that compares something else than spans replaces `feature` and `keys`.
+    A subclass that compares other annotations than spans overrides `feature` and `keys`.
 
-    Works offline. Data sets are drawn from the documents with replacement. `p_value` is the share of them on which the
-    better model leads by at least twice what it leads on all documents: how often luck alone would make as large a
-    difference. It is one-sided, and never 0, as the documents themselves count as one of the data sets. `interval` is
-    the 95 % interval of `difference`, the second model's F1 less the first's.
+    Works offline. Data sets are drawn from the documents with replacement. `p_value` is the share of data sets on which
+    the better model leads by at least twice its lead on all documents, which estimates how often chance alone causes
+    such a difference. It is one-sided, and never 0 because the original documents count as one of the data sets.
+    `interval` is the 95 % interval of `difference`, the F1 of the second model minus that of the first.
 
     Example:
         >>> gold = [[{"start": 0, "end": 3, "label": "A"}]] * 8
@@ -99,12 +99,12 @@ class PairedBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is
 
     @staticmethod
     def feature() -> Any:
-        """Return what `datasets` stores of one annotation."""
+        """Return the `datasets` feature of an annotation."""
         return span_feature()
 
     @staticmethod
     def keys(annotations: Sequence[Any]) -> set[SpanKey]:
-        """Return what makes an annotation of a document equal to another."""
+        """Return the keys by which annotations of a document are compared."""
         return span_keys(annotations)
 
     def _compute(
@@ -116,8 +116,8 @@ class PairedBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is
         resamples: int = RESAMPLES,
         seed: int = 0,
     ) -> dict[str, Any]:
-        answers = zip(predictions1, predictions2, references, strict=True)
-        table = tabulate(_count(*map(self.keys, one)) for one in answers)
+        triples = zip(predictions1, predictions2, references, strict=True)
+        table = tabulate(_count(*map(self.keys, one)) for one in triples)
         first, second = fractions(table.totals())["f1"].tolist()
         drawn = fractions(resampled_totals(table, resamples=resamples, seed=seed))["f1"]
         differences = drawn[:, 1] - drawn[:, 0]
@@ -136,6 +136,6 @@ class PairedBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is
 
 
 def _count(first: set[SpanKey], second: set[SpanKey], gold: set[SpanKey]) -> LabelCounts:
-    """Count two models as if they were two labels; sorted by name, the first model comes first."""
+    """Count two models like two labels, whose sorted names keep the order of the models."""
     found = {"first": first, "second": second}
     return {name: (len(keys & gold), len(keys), len(gold)) for name, keys in found.items()}

@@ -1,4 +1,4 @@
-"""How well the scores of all labels rank documents."""
+"""Ranking scores: how well the scores of labels rank documents."""
 
 from collections.abc import Mapping, Sequence
 from math import fsum
@@ -17,18 +17,18 @@ _CITATION = """\
 }"""
 
 _ROUNDING = 0.01
-"""How far the sum of rounded probabilities may be from 1."""
+"""The maximum deviation from 1 of the sum of rounded probabilities."""
 
 
 class LabelRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
     """ROC-AUC and average precision of each label against all others, and the Brier score over all labels.
 
-    Works offline, with scikit-learn. The overall scores are means over the labels that some documents have and others
-    have not. `brier` is that of Brier (1950): the sum over labels of `(probability - is gold)²`, from 0 to 2, its mean
-    over documents. A gold label that the model does not know has a probability of 0.
+    Works offline, with scikit-learn. The overall scores are means over the labels that some but not all documents have.
+    `brier` is that of Brier (1950): the sum over labels of `(probability - is gold)²`, from 0 to 2, averaged over
+    documents. A gold label that the model does not have has a probability of 0.
 
-    These scores need the score of every label for every document, as a task with `top_k: null` gives them; without,
-    they are null.
+    These scores require the score of every label for every document, from a task with `top_k: null`; otherwise they are
+    null.
 
     Example:
         >>> spam = [{"label": "spam", "score": 0.8}, {"label": "ham", "score": 0.2}]
@@ -41,7 +41,7 @@ class LabelRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not ty
     def _info(self) -> evaluate.MetricInfo:
         category = {"label": datasets.Value("string"), "score": datasets.Value("float64")}
         return evaluate.MetricInfo(
-            description="ROC-AUC, average precision and Brier score of one category a document.",
+            description="ROC-AUC, average precision and Brier score of one category per document.",
             citation=_CITATION,
             inputs_description="For each document the score of every label, and its gold label.",
             features=datasets.Features({"predictions": [category], "references": datasets.Value("string")}),
@@ -51,7 +51,7 @@ class LabelRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not ty
         named = [{one["label"]: one["score"] for one in scores} for scores in predictions]
         known = set().union(*named)
         labels = sorted(known.union(references))
-        sums_to_1 = not known.issuperset(references)  # a gold label without scores: unknown to the model, or left out
+        sums_to_1 = not known.issuperset(references)  # a gold label without scores is unknown to the model, or omitted
         if not known or not all(_is_complete(scores, len(known), sums_to_1=sums_to_1) for scores in named):
             return {"roc_auc": None, "average_precision": None, "brier": None, "per_label": {}}
         scores = np.array([[one.get(label, 0.0) for label in labels] for one in named])
@@ -76,6 +76,6 @@ def _rank(gold: NDArray[np.bool_], scores: NDArray[np.float64]) -> dict[str, flo
 
 
 def _is_complete(scores: Mapping[str, float | None], labels: int, *, sums_to_1: bool) -> bool:
-    """Return whether there is a score for each label; with `sums_to_1`, also whether they are all of a softmax."""
+    """Return whether there is a score for each label; with `sums_to_1`, also whether the scores sum to 1."""
     numbers = [score for score in scores.values() if score is not None]
     return len(numbers) == labels and (not sums_to_1 or abs(fsum(numbers) - 1) < _ROUNDING)

@@ -22,10 +22,10 @@ SpanKey = tuple[int, int, str]
 
 
 class SpanF1(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
-    """Precision, recall and F1 of exact spans: start, end and label must all be right (CoNLL-2003).
+    """Precision, recall and F1 of exact spans: start, end and label must be correct (CoNLL-2003).
 
-    Works offline. Overall scores are micro averages; a score with nothing to count is 0. `interval` holds the 95 %
-    intervals of a bootstrap over documents; `resamples=0` leaves them out.
+    Works offline. Overall scores are micro averages; a score with nothing to count is 0. `interval` contains the 95 %
+    intervals of a bootstrap over documents; `resamples=0` omits them.
 
     Example:
         >>> metric = SpanF1()
@@ -66,17 +66,17 @@ class SpanF1(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
 
 
 def span_feature() -> dict[str, Any]:
-    """What an `evaluate.Metric` is told of a span."""
+    """Return the `datasets` feature of a span."""
     return {"start": datasets.Value("int64"), "end": datasets.Value("int64"), "label": datasets.Value("string")}
 
 
 def span_keys(spans: Iterable[dict[str, Any]]) -> set[SpanKey]:
-    """What makes a span the same as another."""
+    """Return the keys by which spans are compared."""
     return {(span["start"], span["end"], span["label"]) for span in spans}
 
 
 def count_spans(found: set[SpanKey], gold: set[SpanKey]) -> LabelCounts:
-    """Right, found and gold spans of a document by their label.
+    """Count the correct, found and gold spans of a document by label.
 
     Example:
         >>> count_spans({(0, 3, "A"), (5, 7, "B")}, {(0, 3, "A"), (5, 8, "B")})
@@ -87,7 +87,7 @@ def count_spans(found: set[SpanKey], gold: set[SpanKey]) -> LabelCounts:
 
 
 def per_label(table: CountTable) -> dict[str, dict[str, Any]]:
-    """Precision, recall, F1 and support of each label."""
+    """Return precision, recall, F1 and support of each label."""
     totals = table.totals()
     scores = fractions(totals)
     return {

@@ -1,1 +1,1 @@
-"""What decided a run: code, data, environment, and digests of what came out."""
+"""Provenance of a run: code, data, environment, and digests of its results."""

@@ -1,4 +1,4 @@
-"""Which code a run was made with: commit, and what was changed since. Never an error: a run matters more."""
+"""The code of a run: its commit and uncommitted changes. Problems are not errors because they must not stop a run."""
 
 import os
 import subprocess
@@ -13,10 +13,10 @@ _SECONDS = 20
 
 
 def find_code() -> tuple[CodeState, Checkout | None, str]:
-    """The state of this library, of the checkout that the process works in if it is another, and what was changed.
+    """Return the state of this library, the checkout of the working directory if it is another one, and the changes.
 
     Returns:
-        The two, and the text for `code.diff`, empty if nothing was changed or nothing is in a checkout.
+        Both, and the text for `code.diff`, which is empty without changes or without a checkout.
     """
     library = _root(Path(__file__), tracked=True)
     project = _root(Path.cwd() / ".")
@@ -27,7 +27,7 @@ def find_code() -> tuple[CodeState, Checkout | None, str]:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """What git says, or `None` if it cannot."""
+    """Return the output of a git command, or `None` if it fails."""
     command = ["git", "-C", str(folder), "-c", "core.quotepath=off", *words]
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     try:
@@ -40,7 +40,7 @@ def _git(folder: Path, *words: str) -> str | None:
 
 
 def _root(path: Path, *, tracked: bool = False) -> Path | None:
-    """The checkout that a file is in; with `tracked`, only one that knows it: an installed package is in none."""
+    """Return the checkout of a path; with `tracked`, only if it tracks the file, unlike for an installed package."""
     folder = path.parent if path.is_file() else path
     if tracked and _git(folder, "ls-files", "--error-unmatch", path.name) is None:
         return None
@@ -61,10 +61,10 @@ def _changes(root: Path, checkout: Checkout) -> str:
         return ""
     diff = _git(root, "diff", "HEAD", "--no-ext-diff", "--no-color", "--no-textconv") or ""
     untracked = (_git(root, "ls-files", "--others", "--exclude-standard") or "").splitlines()
-    lines = [f"# {root.name}: what was changed since commit {checkout.commit}"]
+    lines = [f"# {root.name}: changes since commit {checkout.commit}"]
     lines += [f"# untracked: {name}" for name in untracked[:MAX_UNTRACKED]]
     if len(untracked) > MAX_UNTRACKED:
         lines.append(f"# untracked: and {len(untracked) - MAX_UNTRACKED} more")
     if len(diff) > MAX_DIFF_CHARACTERS:
-        lines.append(f"# cut: {MAX_DIFF_CHARACTERS} of {len(diff)} characters are kept")
+        lines.append(f"# truncated: {MAX_DIFF_CHARACTERS} of {len(diff)} characters are kept")
     return "\n".join(lines) + "\n" + diff[:MAX_DIFF_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Digests of what a run begins with and of what it leaves, in hexadecimal."""
+"""Hexadecimal digests of the initial weights and of the results of a run."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ from nlp_inference.errors import ArtefactError
 
 METRICS_FILE = "metrics.json"
 _OTHER = ("weights", "packages", "unicode")
-"""What a fingerprint says beside the processor."""
+"""The keys of a fingerprint that do not belong to the processor."""
 _MODEL_SETTINGS = "config.json"
 
 
 def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
-    """The SHA-256 of tensors: of their names in order, types, shapes and bytes.
+    """Return the SHA-256 of tensors: of their sorted names, types, shapes and bytes.
 
     Example:
         >>> one, two = {"a": torch.zeros(2), "b": torch.ones(1)}, {"b": torch.ones(1), "a": torch.zeros(2)}
@@ -35,19 +35,19 @@ def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def weights_digests(model: Path) -> dict[str, str]:
-    """The digest of each file of weights of a saved model, as its fingerprint says.
+    """Return the digest of each weight file of a saved model from its fingerprint.
 
     Raises:
-        ArtefactError: it cannot be read, or names none.
+        ArtefactError: the settings of the model cannot be read.
     """
     digests: dict[str, str] = _fingerprint(model).get("weights", {})
     return digests
 
 
 def processor_digest(model: Path) -> str:
-    """The digest of everything saved that decides a prediction beside weights and installed packages.
+    """Return the digest of everything saved that affects a prediction except weights and installed packages.
 
-    That is the processor's settings with labels and temperature, the tokenizer, and the sources of its transforms.
+    This covers the settings of the processor with labels and temperature, the tokenizer, and the sources of transforms.
 
     Raises:
         ArtefactError: the processor cannot be read.
@@ -60,7 +60,7 @@ def processor_digest(model: Path) -> str:
 
 
 def metrics_digest(model: Path) -> str:
-    """The digest of the scores that were saved with a model."""
+    """Return the digest of the scores that were saved with a model."""
     return file_digest(model / METRICS_FILE)
 
 

@@ -1,4 +1,4 @@
-"""What a run is computed on and with: machine, packages, variables. No more of the environment than decides numbers."""
+"""The machine, packages and environment variables of a run, limited to those that affect results."""
 
 import os
 import platform
@@ -46,7 +46,7 @@ _VARIABLES = (
 
 
 def find_hardware() -> Hardware:
-    """The machine of this process.
+    """Return the hardware of this machine.
 
     Example:
         >>> find_hardware().threads == torch.get_num_threads()
@@ -66,7 +66,7 @@ def find_hardware() -> Hardware:
 
 
 def world_size() -> int:
-    """How many processes were started for one training.
+    """Return the number of processes of this training.
 
     Example:
         >>> world_size()
@@ -76,7 +76,7 @@ def world_size() -> int:
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that writes and prints.
+    """Return whether this is the main process, which writes and prints.
 
     Example:
         >>> is_main_process()
@@ -86,7 +86,7 @@ def is_main_process() -> bool:
 
 
 def package_versions() -> dict[str, str]:
-    """The versions, with their builds, of the packages that compute and read.
+    """Return the versions, with their builds, of the packages that affect results.
 
     Example:
         >>> package_versions()["torch"] == torch.__version__
@@ -103,7 +103,7 @@ def package_versions() -> dict[str, str]:
 
 @cache
 def environment_lock() -> str:
-    """Every installed distribution with its version, one a line, as `pip install --requirement` reads it.
+    """Return all installed distributions with their versions, in the format of `pip install --requirement`.
 
     Example:
         >>> f"torch=={torch.__version__}" in environment_lock().splitlines()
@@ -116,12 +116,12 @@ def environment_lock() -> str:
 
 
 def deciding_variables() -> dict[str, str]:
-    """Those variables of the environment that decide how numbers are computed, as far as they are set."""
+    """Return the environment variables that affect results, if they are set."""
     return {name: os.environ[name] for name in _VARIABLES if name in os.environ}
 
 
 def command_line() -> tuple[str, ...]:
-    """The words that this process was started with, without the folders that are somebody's own."""
+    """Return the command line of this process, without the paths of the working and home directories."""
     here, home = str(Path.cwd()), str(Path.home())
     words = (word.replace(here + os.sep, "").replace(home + os.sep, f"~{os.sep}") for word in sys.argv[1:])
     return (Path(sys.argv[0]).name, *words)
@@ -130,7 +130,7 @@ def command_line() -> tuple[str, ...]:
 def _memory() -> int | None:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a system where this can be asked
+    except (AttributeError, ValueError, OSError):  # not supported by this system
         return None
 
 

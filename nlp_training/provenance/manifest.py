@@ -1,4 +1,4 @@
-"""`run.json`: what a run was made of, and what came out of it."""
+"""`run.json`: the manifest of a run with its inputs and results."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,8 +25,8 @@ class Checkout(_Part):
     """A git checkout.
 
     Args:
-        commit: of its HEAD.
-        dirty: whether tracked files differed from the commit, or there were untracked ones; `code.diff` says which.
+        commit: the commit of HEAD.
+        dirty: whether there were changed or untracked files; `code.diff` contains them.
     """
 
     commit: str
@@ -34,11 +34,11 @@ class Checkout(_Part):
 
 
 class CodeState(_Part):
-    """Where this library's code came from.
+    """The state of this library's code.
 
     Args:
-        version: of this library.
-        checkout: the one it was in; `None` if it was an installed package.
+        version: the version of this library.
+        checkout: the git checkout of this library; `None` if it was an installed package.
     """
 
     version: str
@@ -46,12 +46,12 @@ class CodeState(_Part):
 
     @property
     def source(self) -> Literal["git", "package"]:
-        """Whether it was in a git checkout, or installed."""
+        """Whether the library was in a git checkout or installed."""
         return "package" if self.checkout is None else "git"
 
     @property
     def commit(self) -> str | None:
-        """Of the checkout."""
+        """The commit of the checkout."""
         return None if self.checkout is None else self.checkout.commit
 
     @property
@@ -61,16 +61,16 @@ class CodeState(_Part):
 
 
 class Hardware(_Part):
-    """What a run was computed on.
+    """The hardware of a run.
 
     Args:
-        system: operating system and architecture, such as `Linux x86_64`.
-        cpu: the model's name.
-        vector: the instructions that PyTorch's kernels took, such as `AVX512`; others add in another order.
-        cores: that the process might use.
-        threads: that it did use; another number adds in another order.
-        memory_bytes: of the machine, where that can be asked.
-        accelerators: names of the devices.
+        system: the operating system and architecture, such as `Linux x86_64`.
+        cpu: the name of the CPU model.
+        vector: the vector instructions of PyTorch's kernels, such as `AVX512`, which determine the order of additions.
+        cores: the number of cores that the process could use.
+        threads: the number of threads that it used, which determines the order of additions.
+        memory_bytes: the memory of the machine, if it is known.
+        accelerators: the names of the devices.
     """
 
     system: str
@@ -83,13 +83,13 @@ class Hardware(_Part):
 
 
 class DataPrint(_Part):
-    """What identifies the documents of a split: a digest, or a commit of the Hub.
+    """The identity of the documents of a split: a digest, or a commit on the Hub.
 
     Args:
-        sha256: `documents_sha256` of them. If they are streamed, of the files that they are in, or of what they are
-            made up from.
-        documents: how many; of those that are streamed nobody counted them.
-        commit: of the data set of the Hub that they are streamed from, in place of a digest.
+        sha256: the `documents_sha256`. For streamed documents, the digest of their files or of the arguments and code
+            of their generator.
+        documents: the number of documents; `None` for streamed documents.
+        commit: the commit of the Hub data set of streamed documents, instead of a digest.
 
     Example:
         >>> DataPrint(documents=2, sha256="ab").identity, DataPrint(commit="cd").identity
@@ -103,30 +103,30 @@ class DataPrint(_Part):
     @model_validator(mode="after")
     def _has_one_identity(self) -> Self:
         if (self.sha256 is None) == (self.commit is None):
-            raise ValueError("give either a sha256 or a commit")
+            raise ValueError("set either sha256 or commit")
         return self
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What it is, and its digits."""
+        """The kind of the identity, and its digits."""
         return ("sha256", self.sha256) if self.sha256 is not None else ("commit", self.commit or "")
 
 
 class Resumption(_Part):
-    """That a run which had been stopped went on: when, and from which step (0: anew)."""
+    """A resumption of a stopped run: its time and its step (0 means from the beginning)."""
 
     at: AwareDatetime
     step: int
 
 
 class Replay(_Part):
-    """What came of replaying the golden records of the finished model, loaded as production loads it.
+    """The result of replaying the golden records of the finished model, loaded as in production.
 
     Args:
-        records: how many were replayed, each alone and all in batches.
-        bit_for_bit: how many gave the same numbers, to the last bit.
-        failing: how many texts fail as they did when they were recorded.
-        differing: how many do not predict what was recorded.
+        records: the number of replayed records, each alone and all in batches.
+        bit_for_bit: the number of records with bit-for-bit equal results.
+        failing: the number of texts that fail with the recorded error.
+        differing: the number of records with a different prediction.
         first: the difference at the earliest stage.
         rows_apart: whether rows run one at a time because the outputs of the model depend on padding.
     """
@@ -140,44 +140,43 @@ class Replay(_Part):
 
     @property
     def ok(self) -> bool:
-        """Whether every record predicts what was recorded."""
+        """Whether every record has the recorded prediction."""
         return not self.differing
 
 
 class RunManifest(_Part):
-    """A run, from its beginning on: `{output_dir}/{name}/run.json`.
+    """The manifest of a run from its start: `{output_dir}/{name}/run.json`.
 
-    Times are UTC. Digests are SHA-256 in hexadecimal. What is only known at the end is `None` or empty until then.
+    Times are UTC. Digests are SHA-256 in hexadecimal. Fields that are only known at the end are `None` or empty before.
 
     Args:
-        schema_version: of this form.
-        id: of the run, the same after it went on from a checkpoint.
-        name: of its configuration.
-        status: `running` of a run that was killed, too; `interrupted` of one that was stopped by Ctrl-C or a signal
-            that it could react to.
-        error: what ended a failed or interrupted run, in a line.
-        started_at: when its training was about to begin.
-        ended_at: when it finished or failed.
-        resumed: when it went on after it had been stopped.
-        from_checkpoint: name of the checkpoint that `training.resume_from_checkpoint` began with, if any; another
-            configuration may have trained it.
-        command: the words of its command line; folders outside the working directory are left out.
-        python: version of Python.
-        packages: versions of the packages that compute and read; `environment.txt` has them all.
-        code: where this library's code came from.
-        project: the git checkout that the run was started in, if that is another one.
-        hardware: of the main process.
-        environment: the variables that decide how PyTorch computes, as far as they were set; no others.
-        world_size: processes.
-        seed: of everything random.
-        data: what identifies the documents of each split; not there of a stream of which nothing does.
-        modules: digests of the files of the user that `modules` names, and of those that they import; copies are in
-            `code.modules`.
-        initial_weights: digest of the weights that training began with, the random ones of the head among them.
-        processor: digest of everything that decides a prediction beside the weights and the installed packages.
-        weights: digest of each file of the final weights, by name.
-        metrics: digest of the final scores.
-        verification: what came of replaying the golden records of the final model.
+        schema_version: the version of this format.
+        id: the id of the run, which does not change when it is resumed.
+        name: the name in its configuration.
+        status: the status. A killed run is also `running`; `interrupted` means stopped by Ctrl-C or a handled signal.
+        error: the error of a failed or interrupted run, in one line.
+        started_at: the time before its training.
+        ended_at: the time when it finished or failed.
+        resumed: the resumptions after it was stopped.
+        from_checkpoint: the name of the checkpoint of `training.resume_from_checkpoint`, if any, which may have been
+            trained with another configuration.
+        command: the command line, without folders outside the working directory.
+        python: the version of Python.
+        packages: the versions of the packages that affect results; `environment.txt` lists all packages.
+        code: the state of this library's code.
+        project: the git checkout of the working directory, if it is another one.
+        hardware: the hardware of the main process.
+        environment: the environment variables that affect PyTorch's results, if they were set.
+        world_size: the number of processes.
+        seed: the seed of all random operations.
+        data: the identity of the documents of each split, except streams without a known identity.
+        modules: the digests of the user module files that `modules` names, and of files that these import; copies are
+            in `code.modules`.
+        initial_weights: the digest of the initial weights, including the random weights of the head.
+        processor: the digest of everything that affects a prediction except the weights and the installed packages.
+        weights: the digest of each file of the final weights, by name.
+        metrics: the digest of the final scores.
+        verification: the replay of the golden records of the final model.
 
     Example:
         >>> RunManifest.model_fields["status"].annotation == Status
@@ -212,7 +211,7 @@ class RunManifest(_Part):
 
     @property
     def seconds(self) -> float | None:
-        """From beginning to end, pauses before resuming included; `None` until it ended."""
+        """The duration including pauses before resumptions; `None` until the run has ended."""
         return None if self.ended_at is None else (self.ended_at - self.started_at).total_seconds()
 
     @classmethod
@@ -220,23 +219,23 @@ class RunManifest(_Part):
         """Read the manifest of a run.
 
         Args:
-            folder: of the run.
+            folder: the folder of the run.
 
         Raises:
-            ArtefactError: there is none, or it is damaged.
+            ArtefactError: there is no manifest, or it is damaged.
         """
         path = Path(folder) / MANIFEST_FILE
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError as error:
             raise ArtefactError(
-                f"{str(folder)!r} has no {MANIFEST_FILE}; give the folder of a run, such as runs/quickstart"
+                f"{str(folder)!r} has no {MANIFEST_FILE}; pass the folder of a run, such as runs/quickstart"
             ) from error
         except OSError as error:
             raise ArtefactError(f"{str(path)!r} cannot be read: {error.strerror}") from error
         except ValidationError as error:
-            raise ArtefactError(f"{str(path)!r} is no manifest of a run: {explain(error, cls)}") from error
+            raise ArtefactError(f"{str(path)!r} is not the manifest of a run: {explain(error, cls)}") from error
 
     def save(self, folder: str | Path) -> None:
-        """Write the manifest; an earlier one is replaced whole or not at all."""
+        """Write the manifest; an earlier one is replaced atomically."""
         write_whole(Path(folder) / MANIFEST_FILE, self.model_dump_json(indent=2, exclude_none=True) + "\n")

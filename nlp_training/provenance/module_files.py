@@ -1,4 +1,4 @@
-"""The files of the user that a run imports: their digests, and copies of them, since no commit need have them."""
+"""Digests and copies of the user modules that a run imports from files, which may not be committed."""
 
 import ast
 import shutil
@@ -9,20 +9,20 @@ from nlp_inference._utils.digests import file_digest
 from nlp_training.config.user_modules import is_file
 
 MODULES_FOLDER = "code.modules"
-"""In the folder of a run, beside `code.diff`. No module can have this name, so that nothing is imported from here."""
+"""The folder of copies, next to `code.diff`. Its name is not a valid module name, so nothing is imported from it."""
 
 
 def module_digests(modules: Sequence[str]) -> dict[str, str]:
-    """The SHA-256 of each file that `modules` names, and of those that they import relatively, by file name.
+    """Return the SHA-256 of each file in `modules`, and of files that these import relatively, by file name.
 
     Args:
-        modules: as a configuration has them; names of installed modules are left out, as their packages are recorded.
+        modules: the modules of a configuration. Installed modules are skipped because their packages are recorded.
     """
     return {path.name: file_digest(path) for path in _files(modules)}
 
 
 def keep_modules(modules: Sequence[str], folder: Path) -> dict[str, str]:
-    """Copy these files into the folder of a run, in place of those of an earlier one, and give their digests."""
+    """Copy these files into the folder of a run, replacing earlier copies, and return their digests."""
     kept = folder / MODULES_FOLDER
     if kept.exists():
         shutil.rmtree(kept)
@@ -33,7 +33,7 @@ def keep_modules(modules: Sequence[str], folder: Path) -> dict[str, str]:
 
 
 def _files(modules: Sequence[str]) -> list[Path]:
-    """As `user_modules` finds them: a relative import is looked for in the folders of all files that are named."""
+    """Find the files like `user_modules`, which searches relative imports in the folders of all named files."""
     found = {Path(module).name: Path(module) for module in modules if is_file(module)}
     folders = list(dict.fromkeys(path.parent for path in found.values()))
     waiting = list(found.values())

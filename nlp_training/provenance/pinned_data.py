@@ -1,4 +1,4 @@
-"""The data sets of the Hub that a run is made of, held to one commit each."""
+"""Pinning the Hub data sets of a run to a commit."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -11,10 +11,10 @@ from nlp_training.provenance.manifest import CONFIG_FILE
 
 
 def pin_data(config: RunConfig, *, resume: bool = False) -> RunConfig:
-    """The same run with the commit of each data set of the Hub as its `revision`, so that it always has the same data.
+    """Return the configuration with the commit of each Hub data set as its `revision`, so that the data are fixed.
 
-    The Hub is asked for the commits that branches and tags name now, but not for a `revision` that is a commit. Where
-    it names none, the revision stays as it is; see `find_commit`.
+    The Hub is queried for the current commits of branches and tags, but not if `revision` is a commit. If it returns
+    none, the revision is unchanged; see `find_commit`.
 
     Args:
         config: the run.
@@ -26,10 +26,10 @@ def pin_data(config: RunConfig, *, resume: bool = False) -> RunConfig:
 
     Example:
         >>> config = load_config("configs/quickstart.yaml")
-        >>> pin_data(config) == config  # nothing of it is from the Hub
+        >>> pin_data(config) == config  # it has no data from the Hub
         True
     """
-    ask = cache(find_commit)  # splits of one data set have one commit, if its branch moves meanwhile, too
+    cached_find = cache(find_commit)  # one commit for all splits of a data set, even if its branch moves
     begun = _begun(config) if resume else {}
 
     def pin(name: str, source: DataSource) -> DataSource:
@@ -38,8 +38,8 @@ def pin_data(config: RunConfig, *, resume: bool = False) -> RunConfig:
         if begun.get(name) == source and not source.streaming:
             return source  # it began without a commit; the digest of the documents says whether they are the same
         earlier = _commit_of_same(begun.get(name), source)
-        asked = source.revision is not None or earlier is None
-        commit = (ask(source.hub_id, source.revision) if asked else None) or earlier
+        needs_query = source.revision is not None or earlier is None
+        commit = (cached_find(source.hub_id, source.revision) if needs_query else None) or earlier
         return source if commit is None else source.model_copy(update={"revision": commit})
 
     pinned = {name: pin(name, source) for name, (source, _) in config.data.sources().items()}
@@ -49,7 +49,7 @@ def pin_data(config: RunConfig, *, resume: bool = False) -> RunConfig:
 
 
 def unpinned_lines(data: DataConfig) -> Iterator[str]:
-    """Say of which data sets of the Hub nobody knows the commit.
+    """Yield a line for each Hub data set without a known commit.
 
     Example:
         >>> list(unpinned_lines(DataConfig.model_validate({"train": {"path": "org/set", "revision": "0" * 40}})))
@@ -58,16 +58,16 @@ def unpinned_lines(data: DataConfig) -> Iterator[str]:
     for name, (source, _) in data.sources().items():
         if source.hub_id is not None and source.commit is None:
             yield (
-                f"data.{name}: the Hub does not say which commit of {source.hub_id} this is, so that it may be another "
-                "one the next time; give the commit as its revision"
+                f"data.{name}: the commit of {source.hub_id} is unknown, so the data may change; set the commit as its "
+                "revision"
             )
 
 
 def _begun(config: RunConfig) -> dict[str, DataSource]:
-    """The sources that the run in the folder began with; none, if it does not say so."""
+    """Return the sources that the run in the folder began with, if they are known."""
     try:
         data = load_config(config.folder / CONFIG_FILE).data
-    except InvalidSpecError:  # whoever goes on from a checkpoint there is told
+    except InvalidSpecError:  # resuming from a checkpoint reports the error
         return {}
     return {name: source for name, (source, _) in data.sources().items()}
 

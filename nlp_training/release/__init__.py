@@ -1,1 +1,1 @@
-"""What leaves this machine: which files, and how they reach the Hub."""
+"""Publishing a model on the Hub: the selection of files, their checks, and the upload."""

@@ -1,4 +1,4 @@
-"""The `training.yaml` of a release: what of it is for others."""
+"""The `training.yaml` of a release, without local paths."""
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryDirectory
@@ -8,10 +8,10 @@ from nlp_training.config import RunConfig, load_config, save_config
 
 
 def published_configuration(path: Path) -> bytes:
-    """A run's configuration with names in the place of paths of this machine, which say nothing to others.
+    """Return the configuration of a run with file names instead of paths of this machine.
 
     Raises:
-        InvalidSpecError: it is none.
+        InvalidSpecError: the file is not a valid configuration.
     """
     with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
@@ -20,9 +20,9 @@ def published_configuration(path: Path) -> bytes:
 
 
 def without_local_paths(config: RunConfig) -> RunConfig:
-    """The same run, with the last name of every absolute path in its place.
+    """Return the configuration with the last component of every absolute path.
 
-    The section `processor` stays as it is: what it holds decides predictions, and a pattern may look like a path.
+    The section `processor` is unchanged because it affects predictions, and a pattern may look like a path.
 
     Example:
         >>> config = RunConfig.model_validate({
@@ -47,6 +47,6 @@ def _without_paths(value: Any) -> Any:
 
 
 def _name_of(value: str) -> str:
-    """The last name of an absolute path, or of one that leads out of the folder; anything else as it is."""
+    """Return the last component of an absolute path or of one outside the folder; other values are unchanged."""
     path = PureWindowsPath(value) if PureWindowsPath(value).drive or "\\" in value else PurePosixPath(value)
     return path.name or value if path.is_absolute() or value.startswith("~") or ".." in path.parts else value

@@ -1,4 +1,4 @@
-"""Which files of a model are published: those on a list, weights as safetensors only, and nothing else."""
+"""The selection of published files: only those on a list, and weights only as safetensors."""
 
 import json
 import re
@@ -48,15 +48,15 @@ _SECRET_KEY = re.compile(r"(^|_)(token|key|password|secret)$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What is published of a folder.
+    """The published files of a folder.
 
     Attributes:
-        folder: where the files are.
-        files: those that are sent, by name; exported models are named as `onnx/model.onnx`.
-        weights: those of `files` that are weights, exported ones too.
-        exports: backend and precision of each exported model among `files`.
-        code: those of `files` that are the source of custom transforms, which the user asked to be saved.
-        left_out: names of what else is there, and stays here.
+        folder: the folder of the files.
+        files: the files to upload, by name; exported models have names such as `onnx/model.onnx`.
+        weights: the names of weights in `files`, including exported ones.
+        exports: the backend and precision of each exported model in `files`.
+        code: the names in `files` of source files of custom transforms, which were saved on request of the user.
+        left_out: the names of other files, which are not uploaded.
     """
 
     folder: Path
@@ -74,9 +74,9 @@ def find_release(run: str | Path) -> Release:
         run: the folder of a run, or its `model` folder.
 
     Raises:
-        PublishError: the model is not whole; there are files that run code when they are opened; a file that is to
-            be sent holds what looks like a secret; or the source of a custom transform was changed since it was saved.
-        ArtefactError: there is no model, or its weights are not whole.
+        PublishError: the model is incomplete; there are files that run code when they are opened; a file to upload
+            contains what looks like a secret; or the source of a custom transform was changed since it was saved.
+        ArtefactError: there is no model, or its weights are incomplete.
     """
     folder = model_folder(run)
     backends = _exported_files()
@@ -87,7 +87,9 @@ def find_release(run: str | Path) -> Release:
     exported = {(name, dtype): files for name, files in backends.items() for dtype in files.in_folder(folder)}
     weights = {path.name for path in find_weight_files(folder)}
     exports = {path for (_, dtype), files in exported.items() for path in files.paths(dtype)}
-    _refuse_pickles(name for name in there if name not in exports)  # backends read them as tensors, never as pickles
+    _refuse_pickles(
+        name for name in there if name not in exports
+    )  # backends read exports only as tensors, not as pickles
     weights |= exports
     code = _custom_code(folder)
     records = {files.golden_file(dtype) for (_, dtype), files in exported.items()}
@@ -99,12 +101,12 @@ def find_release(run: str | Path) -> Release:
 
 
 def _exported_files() -> dict[str, ExportedFiles]:
-    """Where an artefact keeps exported models, by backend."""
+    """Return the exported files of each backend."""
     return {one.name: one.exported for one in all_backends() if one.exported is not None}
 
 
 def _files_in(folder: Path, exports: Collection[str]) -> dict[str, Path]:
-    """What lies in a folder, by name; in the folders of exported models, each file of them."""
+    """Return the contents of a folder by name, including the files in folders of exported models."""
     found = {path.name: path for path in sorted(folder.iterdir())}
     for name in sorted(exports):
         if (folder / name).is_dir():
@@ -114,7 +116,7 @@ def _files_in(folder: Path, exports: Collection[str]) -> dict[str, Path]:
 
 
 def is_ours(name: str) -> bool:
-    """Whether a file of a repository is one that an earlier release may have put there.
+    """Return whether a file of a repository may come from an earlier release.
 
     Example:
         >>> is_ours("model-00001-of-00002.safetensors"), is_ours("golden.json"), is_ours("LICENSE")
@@ -130,7 +132,7 @@ def is_ours(name: str) -> bool:
 
 
 def sources_of_release(settings: bytes) -> frozenset[str]:
-    """Names of the source files that belong to a release, by its `processor_config.json`; none if that is damaged.
+    """Return the source files of a release from its `processor_config.json`; none if that is damaged.
 
     Example:
         >>> sources_of_release(b'{"custom": [{"files": {"shout.py": "5f2c..."}}]}')
@@ -143,7 +145,7 @@ def sources_of_release(settings: bytes) -> frozenset[str]:
 
 
 def _named_sources(settings: bytes) -> dict[str, str]:
-    """The source files that were saved with a model, with their digests."""
+    """Return the source files that were saved with a model, with their digests."""
     config: Any = json.loads(settings)
     return {name: digest for one in config.get("custom", []) for name, digest in one.get("files", {}).items()}
 
@@ -152,8 +154,8 @@ def _refuse_pickles(there: Iterable[str]) -> None:
     found = [name for name in there if Path(name).suffix in _CODE_RUNS]
     if found:
         raise PublishError(
-            f"the folder holds {', '.join(found)}, which can run any code when it is opened; weights are published as "
-            "safetensors only: save the model with model.save_pretrained(folder), and take these files away"
+            f"the folder contains {', '.join(found)}, which can run any code when it is opened; weights are published "
+            "only as safetensors: save the model with model.save_pretrained(folder), and remove these files"
         )
 
 
@@ -161,15 +163,15 @@ def _refuse_secrets(files: dict[str, Path]) -> None:
     for name, path in files.items():
         content = path.read_bytes()
         for what in (what for what, pattern in _SECRETS.items() if pattern.search(content)):
-            raise PublishError(f"{name!r} holds what looks like {what}; take it out, and revoke it")
+            raise PublishError(f"{name!r} contains what looks like {what}; remove it, and revoke it")
     if "training.yaml" in files:
         settings: Any = yaml.safe_load(files["training.yaml"].read_bytes())
         for key in _secret_keys({key: value for key, value in dict(settings or {}).items() if key != "processor"}):
-            raise PublishError(f"'training.yaml' holds a value under {key!r}, a name of secrets; take it out")
+            raise PublishError(f"'training.yaml' contains a value under {key!r}, a name of secrets; remove it")
 
 
 def _secret_keys(settings: Any) -> Iterator[str]:
-    """Keys anywhere in some settings that are named as secrets are, and that hold a string."""
+    """Yield keys at any level of settings that have the name of a secret and a string value."""
     if isinstance(settings, Mapping):
         yield from (str(key) for key, value in settings.items() if isinstance(value, str) and _is_secret(str(key)))
     inner = settings.values() if isinstance(settings, Mapping) else settings if isinstance(settings, list) else ()
@@ -182,7 +184,7 @@ def _is_secret(key: str) -> bool:
 
 
 def _custom_code(folder: Path) -> set[str]:
-    """Names of the source files that `processor_config.json` says were saved with the model, if they still are it."""
+    """Return the source files in `processor_config.json` after checking that they are unchanged."""
     try:
         named = _named_sources((folder / "processor_config.json").read_bytes())
     except (ValueError, AttributeError, TypeError) as error:
@@ -191,7 +193,7 @@ def _custom_code(folder: Path) -> set[str]:
         path = folder / name
         if Path(name).name != name or not path.is_file() or file_digest(path) != digest:
             raise PublishError(
-                f"processor_config.json names the source file {name!r}, which is not there or not the one that was "
+                f"processor_config.json names the source file {name!r}, which is missing or has changed since it was "
                 "saved; save the processor again"
             )
     return set(named) | {path.name for path in sources_in(folder)}

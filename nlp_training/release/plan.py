@@ -1,4 +1,4 @@
-"""What is about to be published: read once, then verified, so that what is sent is what was verified."""
+"""The plan of a release: files are read once and then verified, so that the verified files are uploaded."""
 
 import re
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ _CARD, _CONFIGURATION = "README.md", "training.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is about to be sent.
+    """A verified release before the upload.
 
     Attributes:
-        repo_id: where, such as `org/model`.
+        repo_id: the Hub repository, such as `org/model`.
         release: the files.
-        sizes: of each, in bytes.
-        contents: of all but the weights, by name: the card with the Hub id in its snippets, the configuration without
-            paths of this machine, everything else as it is.
-        weights: SHA-256 of the weights, by name.
-        texts: how many of your own texts `golden.json` holds.
+        sizes: the size of each file in bytes.
+        contents: the contents of all files except the weights, by name: the card with the Hub id in its snippets, the
+            configuration without local paths, and other files unchanged.
+        weights: the SHA-256 of the weights, by name.
+        texts: the number of user texts in `golden.json`.
     """
 
     repo_id: str
@@ -41,19 +41,19 @@ class Plan:
     texts: int
 
     def check_digest(self, name: str, digest: str) -> None:
-        """Compare what is about to be sent with what was verified.
+        """Compare a file to upload with the verified file.
 
         Raises:
-            PublishError: it is something else.
+            PublishError: the file has changed.
         """
         if self.weights[name] != digest:
             raise _changed(name)
 
 
 def plan_release(run: str | Path, repo_id: str, *, trust_remote_code: bool = False) -> Plan:
-    """Find what would be published, and check it; nothing is sent.
+    """Select and check the files to publish, without uploading them.
 
-    The modules that the run's configuration names are imported first: it is your own run.
+    The modules that the configuration names are imported first, because the run is the user's own.
 
     Args:
         run: the folder of a run, or its `model` folder.
@@ -61,11 +61,11 @@ def plan_release(run: str | Path, repo_id: str, *, trust_remote_code: bool = Fal
         trust_remote_code: whether code that was saved with the model may run.
 
     Raises:
-        PublishError: the id is none; the model is not whole or holds what must not be published; its card is no model
-            card; or it changed meanwhile.
-        InvalidSpecError: its configuration cannot be read, or a module of it cannot be imported.
-        ArtefactError: the model or an export of it cannot be loaded, or does not verify.
-        MissingExtraError: the backend of an export is not installed, so that it cannot be verified.
+        PublishError: the Hub id is invalid; the model is incomplete or contains files that must not be published; its
+            card is not a model card; or a file changed during the checks.
+        InvalidSpecError: the configuration cannot be read, or one of its modules cannot be imported.
+        ArtefactError: the model or an export cannot be loaded, or does not verify.
+        MissingExtraError: the backend of an export is not installed, so it cannot be verified.
     """
     _check_id(repo_id)
     release = find_release(run)
@@ -74,7 +74,9 @@ def plan_release(run: str | Path, repo_id: str, *, trust_remote_code: bool = Fal
     contents = dict(read)
     if (configuration := release.files.get(_CONFIGURATION)) is not None:
         modules = load_config(configuration).modules
-        import_modules([one for one in modules if not is_file(one)])  # a file's code travels: it is trusted, or not
+        import_modules(
+            [one for one in modules if not is_file(one)]
+        )  # code in files is saved with the model and needs trust
         contents[_CONFIGURATION] = published_configuration(configuration)
     golden.require_verified(release.folder, trust_remote_code=trust_remote_code)
     for backend, dtype in release.exports:
@@ -98,7 +100,7 @@ def plan_release(run: str | Path, repo_id: str, *, trust_remote_code: bool = Fal
 
 def _check_id(repo_id: str) -> None:
     if not _HUB_ID.fullmatch(repo_id):
-        raise PublishError(f"{repo_id!r} is no Hub id; write it as org/model, with letters, digits, '-', '_' and '.'")
+        raise PublishError(f"{repo_id!r} is not a Hub id; write org/model, with letters, digits, '-', '_' and '.'")
 
 
 def _card(content: bytes, repo_id: str) -> bytes:
@@ -106,12 +108,12 @@ def _card(content: bytes, repo_id: str) -> bytes:
     try:
         ModelCard(text)
     except (ValueError, TypeError) as error:
-        raise PublishError(f"README.md is no model card that the Hub can read: {error}") from error
+        raise PublishError(f"README.md is not a model card that the Hub can read: {error}") from error
     return text.encode()
 
 
 def _changed(name: str) -> PublishError:
     return PublishError(
-        f"{name!r} changed while the model was being published, as when a training ends; nothing was published: "
+        f"{name!r} changed while the model was being published, for example by a training; nothing was published: "
         "publish again"
     )

@@ -1,4 +1,4 @@
-"""A model on the Hugging Face Hub: everything in one commit, or nothing."""
+"""Publishing a model on the Hugging Face Hub in one atomic commit."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,20 +23,20 @@ from nlp_training.release.plan import Plan
 _MAIN = "main"
 _SETTINGS = "processor_config.json"
 _FAILURES = (httpx2.HTTPError, OSError, ValueError, RuntimeError)
-"""What huggingface_hub raises where the network, the Hub or a file fails."""
+"""The errors of huggingface_hub for problems of the network, the Hub or a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What became of a release.
+    """A published release.
 
     Attributes:
-        url: where to look at it.
-        commit: the commit that holds it.
-        private: whether only members see it.
-        pull_request: whether it waits to be merged.
-        texts: how many of your own texts its golden records hold.
-        removed: names of files of an earlier release that this one has not.
+        url: the URL of the release.
+        commit: the commit of the release.
+        private: whether only members can see it.
+        pull_request: whether it is an open pull request.
+        texts: the number of user texts in its golden records.
+        removed: the names of files of an earlier release that this one does not contain.
     """
 
     url: str
@@ -58,20 +58,21 @@ def publish(
 ) -> Published:
     """Publish a model that training saved: processor, weights, golden records, scores and model card in one commit.
 
-    Until the commit, which the Hub makes as a whole or not at all, the repository shows what it showed before. The
-    commit stands on the one that was there when it was prepared: if somebody else publishes meanwhile, it is refused.
-    What an earlier release left and this one has not is taken away in the same commit; other files stay.
+    The commit is atomic, and the repository does not change before it. The parent of the commit is the head at the time
+    of preparation: if somebody else publishes in between, the Hub refuses the commit. Files of an earlier release that
+    this one does not contain are deleted in the same commit; other files are kept.
 
     Args:
-        plan: what is sent, checked; of `plan_release`. The repository is made if there is none.
-        private: who sees a repository that is made: `None` leaves it to the organization. One that exists must fit.
-        revision: the branch; if there is none, it is made from `main` once the weights are there.
-        create_pr: open a pull request in place of committing to `main`.
-        message: of the commit.
-        token: `None` takes the stored one.
+        plan: the checked files, from `plan_release`. The repository is created if it does not exist.
+        private: the visibility of a new repository; `None` means the default of the organization. The visibility of an
+            existing repository must match.
+        revision: the branch; a missing branch is created from `main` after the weights are uploaded.
+        create_pr: whether to open a pull request instead of committing to `main`.
+        message: the commit message.
+        token: the token; `None` means the stored one.
 
     Raises:
-        PublishError: it cannot be published, or is not what was verified any more; the message says why.
+        PublishError: the model cannot be published, or a file changed after its verification; the message says why.
 
     Example:
         >>> publish(plan_release("runs/pii", "org/pii"), private=True)  # doctest: +SKIP
@@ -79,13 +80,13 @@ def publish(
     """
     if create_pr and revision != _MAIN:
         raise PublishError(
-            f"a pull request is made against {_MAIN!r}, but the revision is {revision!r}; give one of them"
+            f"a pull request is made against {_MAIN!r}, but the revision is {revision!r}; use only one of them"
         )
     if token is None and get_token() is None:
         raise PublishError("there is no token to publish with; log in with `hf auth login`, or set HF_TOKEN")
     repo_id = plan.repo_id
     api = HfApi(token=token, library_name="nlp-inference")
-    with _said_clearly(repo_id, revision):
+    with _explained_errors(repo_id, revision):
         additions = list(_additions(plan))
         is_private = _repository(api, repo_id, private=private)
         with _head(api, repo_id, revision=revision, additions=additions) as info:
@@ -104,31 +105,31 @@ def publish(
 
 
 def _repository(api: HfApi, repo_id: str, *, private: bool | None) -> bool:
-    """Make the repository if it is not there, and say whether it is private."""
+    """Create the repository if it does not exist, and return whether it is private."""
     api.create_repo(repo_id, private=private, exist_ok=True)
     is_private = bool(api.model_info(repo_id).private)
     if private is not None and private != is_private:
-        there, wanted = ("private", "public") if is_private else ("public", "private")
+        current, wanted = ("private", "public") if is_private else ("public", "private")
         raise PublishError(
-            f"{repo_id!r} is {there} already, and publishing does not change that; make it {wanted} on "
-            f"{api.endpoint}/{repo_id}/settings, or leave --{wanted} out"
+            f"{repo_id!r} is already {current}, and publishing does not change that; make it {wanted} on "
+            f"{api.endpoint}/{repo_id}/settings, or remove --{wanted}"
         )
     return is_private
 
 
 @contextmanager
 def _head(api: HfApi, repo_id: str, *, revision: str, additions: Sequence[CommitOperationAdd]) -> Iterator[ModelInfo]:
-    """What is there at a revision, to commit upon.
+    """Yield the head of a revision as the parent of the commit.
 
-    A branch can only be made of what is there, another model perhaps. One that is not there yet is therefore made when
-    the weights have been sent, so that next to nothing is left to fail, and taken away again if the commit fails.
+    A new branch has the contents of `main`, perhaps another model. So a missing branch is created only after the
+    weights are uploaded, when little can still fail, and deleted if the commit fails.
     """
     try:
-        there = api.model_info(repo_id, revision=revision)
+        head = api.model_info(repo_id, revision=revision)
     except RevisionNotFoundError:
-        there = None
-    if there is not None:
-        yield there
+        head = None
+    if head is not None:
+        yield head
         return
     api.preupload_lfs_files(repo_id, additions)
     start = api.model_info(repo_id, revision=_MAIN)
@@ -137,19 +138,21 @@ def _head(api: HfApi, repo_id: str, *, revision: str, additions: Sequence[Commit
         yield api.model_info(repo_id, revision=revision)
     except BaseException:
         with suppress(*_FAILURES):
-            if api.model_info(repo_id, revision=revision).sha == start.sha:  # else the commit came, but not its answer
+            if (
+                api.model_info(repo_id, revision=revision).sha == start.sha
+            ):  # otherwise the commit succeeded and only its response was lost
                 api.delete_branch(repo_id, branch=revision)
         raise
 
 
 def _stale(api: HfApi, repo_id: str, info: ModelInfo, plan: Plan) -> list[str]:
-    """Files of an earlier release that would stay beside this one, such as shards of weights, and be loaded for it."""
-    there = {sibling.rfilename for sibling in info.siblings or []}
+    """Return files of an earlier release that could be loaded with this one, such as shards of weights."""
+    existing = {sibling.rfilename for sibling in info.siblings or []}
     sources: frozenset[str] = frozenset()
-    if _SETTINGS in there:
+    if _SETTINGS in existing:
         path = api.hf_hub_download(repo_id, _SETTINGS, revision=info.sha)
         sources = sources_of_release(Path(path).read_bytes())
-    return sorted(name for name in there if (is_ours(name) or name in sources) and name not in plan.release.files)
+    return sorted(name for name in existing if (is_ours(name) or name in sources) and name not in plan.release.files)
 
 
 def _additions(plan: Plan) -> Iterator[CommitOperationAdd]:
@@ -161,27 +164,29 @@ def _additions(plan: Plan) -> Iterator[CommitOperationAdd]:
 
 
 @contextmanager
-def _said_clearly(repo_id: str, revision: str) -> Iterator[None]:
+def _explained_errors(repo_id: str, revision: str) -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
         if isinstance(error, PublishError):
             raise
         raise PublishError(
-            f"{_explain(error, repo_id, revision)}. A release is one commit: the Hub has all of it or nothing"
+            f"{_explain(error, repo_id, revision)}. A release is one atomic commit: the Hub has all of it or nothing"
         ) from error
 
 
 def _explain(error: Exception, repo_id: str, revision: str) -> str:
     cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
-    said = f"{type(cause).__name__}: {str(cause).strip()}".rstrip(".")
+    detail = f"{type(cause).__name__}: {str(cause).strip()}".rstrip(".")
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if isinstance(error, GatedRepoError) or status == 403:
-        return f"your token may not write to {repo_id!r}; take one with write access to it ({said})"
+        return f"your token may not write to {repo_id!r}; use one with write access to it ({detail})"
     if isinstance(error, LocalTokenNotFoundError) or status == 401:
-        return f"the Hub does not know your token; log in with `hf auth login` ({said})"
+        return f"the Hub does not accept your token; log in with `hf auth login` ({detail})"
     if status in {409, 412}:
-        return f"{repo_id!r} (revision {revision!r}) was changed while this was being published; publish again ({said})"
+        return (
+            f"{repo_id!r} (revision {revision!r}) was changed while this was being published; publish again ({detail})"
+        )
     if isinstance(error, RevisionNotFoundError | RepositoryNotFoundError):
-        return f"{repo_id!r} (revision {revision!r}) is not there, or your token may not see it ({said})"
-    return f"{repo_id!r} could not be published: {said}"
+        return f"{repo_id!r} (revision {revision!r}) does not exist, or your token has no access to it ({detail})"
+    return f"{repo_id!r} could not be published: {detail}"

@@ -1,6 +1,6 @@
-"""The folders of runs: what is in them, side by side. See docs/tracking.md."""
+"""Runs: reading and comparing their folders. See docs/tracking.md."""
 
-from nlp_training.runs.compare import Comparison, compare_runs
+from nlp_training.runs.compare import RunComparison, compare_runs
 from nlp_training.runs.folder import Run, Score, find_runs, read_run
 
-__all__ = ["Comparison", "Run", "Score", "compare_runs", "find_runs", "read_run"]
+__all__ = ["Run", "RunComparison", "Score", "compare_runs", "find_runs", "read_run"]

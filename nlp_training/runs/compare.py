@@ -1,4 +1,4 @@
-"""Runs side by side: where their settings differ, how their scores do, and whether luck explains it."""
+"""Comparison of runs: different settings, their scores, and a paired significance test."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,15 +18,15 @@ _NO_SETTINGS = ("name", "output_dir")
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """What is different among runs.
+class RunComparison:
+    """The differences between runs.
 
     Attributes:
-        runs: the runs, in the order in which they were given.
-        settings: the keys of the configuration that are not the same in all of them, and what each run has.
-        scores: by data set and score, what each run has, and the ends of its interval.
-        paired: of two runs, by data set, what the paired test says of the second against the first.
-        not_paired: by data set, why there is no paired test.
+        runs: the runs in the given order.
+        settings: the configuration keys whose values differ, with the value of each run.
+        scores: by data set and score name, the value of each run and the ends of its interval.
+        paired: by data set, the paired test of the second of two runs against the first.
+        not_paired: by data set, the reason why there is no paired test.
     """
 
     runs: tuple[Run, ...]
@@ -36,7 +36,7 @@ class Comparison:
     not_paired: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """The same for machines; what each run has stands in their order."""
+        """Return the comparison as JSON; values are in the order of the runs."""
         scores: dict[str, dict[str, Any]] = {}
         for (data, name), values in self.scores.items():
             scores.setdefault(data, {})[name] = [
@@ -52,21 +52,22 @@ class Comparison:
         }
 
 
-def compare_runs(folders: Sequence[str | Path]) -> Comparison:
+def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     """Compare runs by their folders.
 
     Args:
-        folders: of two runs or more. Two are tested on every data set whose predictions both of them kept.
+        folders: the folders of at least two runs. Two runs are also tested on every data set whose predictions both
+            runs kept.
 
     Raises:
-        ArtefactError: one is not the folder of a run.
-        InvalidSpecError: there is nothing to compare with.
+        ArtefactError: a folder is not the folder of a run.
+        InvalidSpecError: there are fewer than two folders.
     """
     if len(folders) < 2:
         raise InvalidSpecError(f"got {len(folders)} run; give at least two to compare")
     runs = tuple(read_run(folder) for folder in folders)
     paired, not_paired = _paired(*runs) if len(runs) == 2 else ({}, {})
-    return Comparison(runs, _different_settings(runs), _scores(runs), paired, not_paired)
+    return RunComparison(runs, _different_settings(runs), _scores(runs), paired, not_paired)
 
 
 def _different_settings(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
@@ -100,9 +101,9 @@ def _paired(first: Run, second: Run) -> tuple[dict[str, Any], dict[str, str]]:
     needs = {_needs(run) for run in (first, second)}
     for data in dict.fromkeys((*first.metrics, *second.metrics)):
         if len(needs) > 1 or None in needs:
-            reasons[data] = "they are not of one kind of task"
+            reasons[data] = "the runs have different kinds of tasks"
         elif not all(data in files for files in kept):
-            reasons[data] = "not both runs kept their predictions"
+            reasons[data] = "only runs that kept their predictions can be tested"
         else:
             (need,) = needs
             outcome = _test(*(files[data] for files in kept), needs=need)  # type: ignore[arg-type]  # None is out
@@ -121,8 +122,8 @@ def _test(first: PredictionFile, second: PredictionFile, *, needs: str) -> dict[
         documents = [[document for document, _ in read_predictions(file)] for file in (first, second)]
     except (InvalidDataError, OSError) as error:
         return " ".join(str(error).split())
-    if any(_asked(one) != _asked(other) for one, other in zip_longest(*documents)):
-        return "their documents, or the gold of these, are not the same"
+    if any(_text_and_gold(one) != _text_and_gold(other) for one, other in zip_longest(*documents)):
+        return "the runs have different documents or different gold"
     seen = [
         compare(((one, one.gold) for one in of_run if one.gold is not None), needs=needs, details=False)
         for of_run in documents
@@ -130,5 +131,5 @@ def _test(first: PredictionFile, second: PredictionFile, *, needs: str) -> dict[
     return paired_test(*seen, needs=needs)
 
 
-def _asked(document: Document | None) -> Any:
+def _text_and_gold(document: Document | None) -> Any:
     return None if document is None else (document.raw_text, document.raw_text_pair, document.gold)

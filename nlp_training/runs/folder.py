@@ -1,4 +1,4 @@
-"""What a run's folder tells, whole, unfinished or broken."""
+"""Reading the folder of a finished, unfinished or broken run."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from nlp_training.gold import gold_kinds
 from nlp_training.provenance.manifest import CONFIG_FILE, MANIFEST_FILE, RunManifest
 
 Status = Literal["finished", "failed", "interrupted", "running", "unfinished", "broken"]
-"""`running` of a run that was killed, too; `unfinished` and `broken` of what has no manifest, or no readable one."""
+"""The status of a run. Killed runs are also `running`; runs without a valid manifest are `unfinished` or `broken`."""
 
 _OF_A_RUN = (MANIFEST_FILE, CONFIG_FILE, "model")
 _INSIDE = frozenset({"model", "checkpoints", "logs", "predictions"})
@@ -21,7 +21,7 @@ _DEPTH = 4
 
 
 class Score(NamedTuple):
-    """The headline of a data set: what it is called, its value, and the ends of its 95 % interval, if it has one."""
+    """The main score of a data set: its name, its value, and the ends of its 95 % interval, if it has one."""
 
     name: str
     value: float
@@ -30,20 +30,20 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run, as far as its folder tells.
+    """A run as recorded in its folder.
 
     Attributes:
-        folder: of the run.
-        name: of the run: its folder, below the one that was looked through.
-        status: how it ended.
-        problem: what is wrong with it, in a line.
-        started: when it began; of a run without a manifest, when its newest file was written.
-        seconds: from beginning to end.
-        base: the model that it started from.
+        folder: the folder of the run.
+        name: the name of the run: its folder, relative to the searched folder.
+        status: the status of the run.
+        problem: what is wrong with the run, in one line.
+        started: the start time; for a run without a manifest, the time of its newest file.
+        seconds: the duration of the run.
+        base: the model that the run started from.
         task: the name of the task.
-        commit: of the project that it was started in, or else of this library.
-        config: its configuration as JSON holds it, empty if there is none.
-        metrics: its scores by data set, empty if there are none.
+        commit: the commit of the user's project, or of this library if there is no project.
+        config: the configuration as JSON; empty if there is none.
+        metrics: the scores by data set; empty if there are none.
     """
 
     folder: Path
@@ -59,12 +59,12 @@ class Run:
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def scores(self) -> dict[str, Score]:
-        """The headline of each data set: the score by which models are chosen."""
-        headlines = {data: _headline(scores) for data, scores in self.metrics.items()}
-        return {data: score for data, score in headlines.items() if score is not None}
+        """Return the main score of each data set, which selects the best model."""
+        found = {data: _main_score(scores) for data, scores in self.metrics.items()}
+        return {data: score for data, score in found.items() if score is not None}
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the configuration and the scores that are no headlines."""
+        """Return the run as JSON, without the configuration and with only the main scores."""
         return {
             "name": self.name,
             "folder": str(self.folder),
@@ -80,22 +80,22 @@ class Run:
 
 
 def find_runs(folder: str | Path) -> list[Run]:
-    """Every run in a folder, those inside of runs too; sorted by name.
+    """Find all runs in a folder, including runs inside of runs, sorted by name.
 
     Args:
-        folder: such as `runs`; or a run.
+        folder: a folder such as `runs`, or a run.
 
     Raises:
-        ArtefactError: there is no such folder.
+        ArtefactError: the folder does not exist.
     """
     root = Path(folder)
     if not root.is_dir():
-        raise ArtefactError(f"there is no folder {str(root)!r}; give the one that runs are kept in, such as runs")
+        raise ArtefactError(f"the folder {str(root)!r} does not exist; pass a folder that contains runs, such as runs")
     return [read_run(one, name=_name(one, root)) for one in _folders_of_runs(root, _DEPTH)]
 
 
 def read_run(folder: str | Path, *, name: str | None = None) -> Run:
-    """What the folder of a run tells; whatever is wrong with it is its status, and no error.
+    """Read the folder of a run. A problem in it becomes the status of the run and raises no error.
 
     Raises:
         ArtefactError: this is not the folder of a run.
@@ -104,7 +104,7 @@ def read_run(folder: str | Path, *, name: str | None = None) -> Run:
     if path.name == "model" and not _is_run(path):
         path = path.parent
     if not _is_run(path):
-        raise ArtefactError(f"{str(folder)!r} is no folder of a run; give one such as runs/quickstart")
+        raise ArtefactError(f"{str(folder)!r} is not the folder of a run; pass one such as runs/quickstart")
     manifest, no_manifest = _attempt(lambda: RunManifest.load(path), needed=(path / MANIFEST_FILE).exists())
     config, no_config = _read_config(path)
     metrics, no_metrics = _attempt(lambda: _read_metrics(path), needed=(path / "model" / "metrics.json").exists())
@@ -166,15 +166,15 @@ def _read_metrics(folder: Path) -> dict[str, dict[str, Any]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InvalidSpecError(f"{path.name} is no JSON: {error}") from error
+        raise InvalidSpecError(f"{path.name} is not JSON: {error}") from error
     if not isinstance(content, dict) or not all(isinstance(scores, dict) for scores in content.values()):
-        raise InvalidSpecError(f"{str(path)!r} holds {content!r:.60}, expected scores by data set")
+        raise InvalidSpecError(f"{str(path)!r} contains {content!r:.60}, expected scores by data set")
     return content
 
 
-def _headline(scores: Mapping[str, Any]) -> Score | None:
-    headlines = dict.fromkeys(kind.metric.best for kind in gold_kinds())
-    for name in (*headlines, *scores):  # a custom task may have another score, of which the first one is taken
+def _main_score(scores: Mapping[str, Any]) -> Score | None:
+    main_scores = dict.fromkeys(kind.metric.best for kind in gold_kinds())
+    for name in (*main_scores, *scores):  # for a custom task with other scores, use the first one
         if isinstance(value := scores.get(name), float):
             low_and_high = _inside(scores, "interval", name)
             ends = low_and_high if isinstance(low_and_high, list) and len(low_and_high) == 2 else None

@@ -1,4 +1,4 @@
-"""What several trainings on the same documents share: the documents, and processors with the lengths of their rows."""
+"""Data shared by several trainings on the same documents: the documents, processors and encoded lengths."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -21,20 +21,20 @@ from nlp_training.trainer import DocumentTrainer
 from nlp_training.trainer.build import Splits, build_checked_processor, build_trainer, load_splits, resolve_for
 
 
-def let_go() -> None:
-    """Free what a training took of an accelerator, before the next model is put there."""
+def free_accelerator_memory() -> None:
+    """Free the accelerator memory of a training before the next model is loaded."""
     if torch.accelerator.is_available():
         release_memory()
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that is ready to be trained, as often as it is asked for.
+    """A run that is ready to be trained any number of times.
 
     Args:
-        config: resolved.
-        processor: with the labels of all training documents.
-        lengths: of the rows of each training document.
+        config: the resolved configuration.
+        processor: the processor, with the labels of all training documents.
+        lengths: the lengths of the encoded rows of each training document.
     """
 
     config: RunConfig
@@ -44,15 +44,15 @@ class Prepared:
 
 @dataclass
 class Materials:
-    """The documents that runs train on and choose their weights by; test sets are not loaded, or let go unseen.
+    """The training and validation documents that several runs share. Test sets are not loaded, or loaded and dropped.
 
     Args:
         train: documents with gold.
         validation: documents with gold, if there are any.
 
     Raises:
-        InvalidSpecError: several processes have been started, or the training documents are streamed.
-        InvalidDataError: the documents cannot be learnt from.
+        InvalidSpecError: several processes were started, or the training documents are streamed.
+        InvalidDataError: the documents are not valid training data.
     """
 
     train: list[Document]
@@ -65,11 +65,13 @@ class Materials:
         processes = os.environ.get("WORLD_SIZE", "1")
         if processes != "1":
             raise InvalidSpecError(
-                f"{processes} processes were started for one training, but several trainings are to come, one after "
-                "the other in one process; run the command without accelerate launch or torchrun"
+                f"{processes} processes were started, but this command runs several trainings one after the other in "
+                "one process; run it without accelerate launch or torchrun"
             )
         if config.data.train.streaming:
-            raise InvalidSpecError("data.train is streamed, but several trainings share their documents; leave it out")
+            raise InvalidSpecError(
+                "data.train is streamed, but several trainings share its documents; remove data.train.streaming"
+            )
         use_cpu_threads(config.cpu_threads)
         keep_freed_memory()
         untested = config.data.model_copy(update={"test": {}})
@@ -77,11 +79,11 @@ class Materials:
         return cls(splits["train"], splits.get("validation"))
 
     def prepare(self, config: RunConfig) -> Prepared:
-        """Resolve a configuration; its processor is built and the documents are encoded only if no earlier one did.
+        """Resolve a configuration. Configurations with the same base model and processor share the encoded documents.
 
         Raises:
-            InvalidSpecError: the configuration does not fit together.
-            InvalidDataError: the documents cannot be learnt from, or `data.max_lost_gold` is exceeded.
+            InvalidSpecError: the keys of the configuration are inconsistent.
+            InvalidDataError: the documents are not valid training data, or `data.max_lost_gold` is exceeded.
         """
         key = config.model_dump_json(include={"model": {"base", "revision"}, "processor": True})
         if key not in self._encoded:
@@ -92,13 +94,15 @@ class Materials:
         return Prepared(resolved, processor, lengths)
 
     def _measure(self, processor: Processor, *, limit: float) -> list[RowLengths]:
-        """The row lengths of the training documents, unless too much of their gold is lost."""
+        """Return the row lengths of the training documents; raise an error if too much of their gold is lost."""
         lengths: list[RowLengths] = []
         measures = measure_split(
             processor, self.train, watch=lambda encoded: lengths.extend(row_lengths(one) for _, one in encoded)
         )
         if measures.failed.count:
-            return [row_lengths(one) for one in encode_stream(processor, self.train)]  # raises what the first raised
+            return [
+                row_lengths(one) for one in encode_stream(processor, self.train)
+            ]  # raises the error of the first failure
         refuse_lost_gold("train", measures, limit=limit)
         return lengths
 
@@ -106,24 +110,24 @@ class Materials:
         self,
         prepared: Prepared,
         *,
-        places: Sequence[int] | None = None,
+        indices: Sequence[int] | None = None,
         training: Mapping[str, Any] | None = None,
         callbacks: Sequence[TrainerCallback] = (),
     ) -> DocumentTrainer:
-        """A new trainer with fresh weights, the same as a run of its own would begin with.
+        """Build a trainer with the same initial weights as a separate run.
 
         Args:
             prepared: the run.
-            places: of the training documents to train on; all by default.
+            indices: indices of the training documents to train on; all by default.
             training: keys of the section `training` to set.
-            callbacks: further callbacks.
+            callbacks: additional callbacks.
         """
         config = prepared.config.model_copy(update={"training": prepared.config.training | dict(training or {})})
-        chosen = range(len(self.train)) if places is None else places
-        splits = self._splits([self.train[place] for place in chosen])
+        chosen = range(len(self.train)) if indices is None else indices
+        splits = self._splits([self.train[index] for index in chosen])
         set_seed(config.seed)
         trainer = build_trainer(config, prepared.processor, splits, callbacks=callbacks)
-        trainer.take_row_lengths(splits["train"], [prepared.lengths[place] for place in chosen])
+        trainer.take_row_lengths(splits["train"], [prepared.lengths[index] for index in chosen])
         return trainer
 
     def _splits(self, train: list[Document]) -> Splits:

@@ -1,4 +1,4 @@
-"""The manifest of a run while it runs: written before training, completed at the end, also by a failure."""
+"""The manifest of a running run: written before training, completed when it finishes or fails."""
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,15 +41,15 @@ _ERROR_CHARACTERS = 500
 
 
 class InterruptedRunError(NlpInferenceError):
-    """Training was stopped before its last step, without a decision that it ends; it can be resumed."""
+    """Training was interrupted before its last step; it can be resumed."""
 
 
 class RunRecord:
-    """The manifest of a run that is under way; in other processes than the main one it is `None` and nothing is done.
+    """The manifest of a running run. Only the main process has a manifest; the others write nothing.
 
     Args:
-        folder: of the run.
-        manifest: as it stands.
+        folder: the folder of the run.
+        manifest: the current manifest, or `None` in other processes.
     """
 
     def __init__(self, folder: Path, manifest: RunManifest | None) -> None:
@@ -57,7 +57,7 @@ class RunRecord:
         self.manifest = manifest
 
     def finish(self, model: Path, *, verification: Replay | None = None) -> None:
-        """Say what came out: the digests of a saved model, and what came of replaying its golden records."""
+        """Record the digests of the saved model and the replay of its golden records."""
         self._write(
             status="finished",
             ended_at=_now(),
@@ -68,10 +68,10 @@ class RunRecord:
         )
 
     def fail(self, error: BaseException) -> None:
-        """Say what ended the run, unless it had finished: its model is there, whatever failed afterwards.
+        """Record the error that ended the run, unless the run had already finished and saved its model.
 
         Args:
-            error: that ended it; one that stands for a signal or Ctrl-C makes it an interrupted run, not a failed one.
+            error: the error. One that represents a signal or Ctrl-C marks the run as interrupted instead of failed.
         """
         if self.manifest is not None and self.manifest.status == "finished":
             return
@@ -94,14 +94,14 @@ def recorded(
     checkpoint: str | None,
     resume: bool,
 ) -> Iterator[RunRecord]:
-    """Write the manifest and the files beside it before the block; a block that fails is a run that failed.
+    """Write the manifest and the files next to it before the block; record an error of the block as the run's failure.
 
     Args:
-        config: resolved.
-        trainer: about to train.
-        data: the prints of its documents.
-        checkpoint: from which it goes on.
-        resume: whether an earlier start of this run goes on, whose identity it keeps.
+        config: the resolved configuration.
+        trainer: the trainer, before training.
+        data: the digests of its documents.
+        checkpoint: the checkpoint to resume from.
+        resume: whether an earlier start of this run is resumed, whose identity the manifest keeps.
     """
     manifest = None
     if trainer.is_world_process_zero():
@@ -122,7 +122,7 @@ def begin_manifest(
     checkpoint: str | None,
     resume: bool,
 ) -> RunManifest:
-    """Write everything that is known before training; see `recorded`."""
+    """Write the manifest and the files next to it before training; see `recorded`."""
     code, project, changes = find_code()
     earlier = _earlier(config.folder) if resume else None
     manifest = RunManifest(
@@ -164,17 +164,17 @@ def begin_manifest(
 
 
 def without_resuming(config: RunConfig) -> RunConfig:
-    """The run, wherever it began: what two starts of one run have in common."""
+    """Return the configuration without the checkpoint to resume from, which differs between starts of one run."""
     training = {key: value for key, value in config.training.items() if key != "resume_from_checkpoint"}
     return config.model_copy(update={"training": training})
 
 
 def data_prints(config: RunConfig, splits: Mapping[str, Sequence[Document]]) -> dict[str, DataPrint]:
-    """What documents a run has; there is none of a stream from the Hub whose commit is not known.
+    """Return the digests of each split. A stream from the Hub without a known commit has none.
 
     Args:
-        config: says what is streamed.
-        splits: everything else.
+        config: the configuration, which specifies the stream.
+        splits: the documents that are not streamed.
     """
     source = config.data.train
     of_stream = _stream_print(source) if source.streaming else None
@@ -186,7 +186,7 @@ def data_prints(config: RunConfig, splits: Mapping[str, Sequence[Document]]) -> 
 
 
 def _stream_print(source: DataSource) -> DataPrint | None:
-    """What can be known of documents without reading them all."""
+    """Return a digest or commit of streamed documents, without reading all of them."""
     if source.synthetic_pii is not None:
         return DataPrint(sha256=synthetic_sha256(source.synthetic_pii))
     if source.path is not None and Path(source.path).exists():

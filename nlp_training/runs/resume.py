@@ -1,4 +1,4 @@
-"""The checkpoints of a run: which to go on from, and none of an earlier run."""
+"""The checkpoint to resume a run from, and the removal of outdated checkpoints."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_training._utils.complete_checkpoints import (
     best_before,
     keep_best_and_last,
-    last_whole,
+    last_complete,
     remove_after,
     step_of,
 )
@@ -23,28 +23,28 @@ from nlp_training.trainer import DocumentTrainer
 def choose_checkpoint(
     config: RunConfig, trainer: DocumentTrainer, data: Mapping[str, DataPrint], *, resume: bool, console: Console
 ) -> str | None:
-    """The checkpoint to go on from, if there is one; those that do not lead to it are removed.
+    """Choose the checkpoint to resume from, if there is one, and remove incomplete and later checkpoints.
 
     Args:
-        config: resolved.
-        trainer: about to train.
-        data: the prints of its documents.
-        resume: whether to go on from the last whole one, if there is any, as if the run had not been stopped.
-        console: where to say what was chosen.
+        config: the resolved configuration.
+        trainer: the trainer, before training.
+        data: the digests of its documents.
+        resume: whether to resume the stopped run from its last complete checkpoint, if there is one.
+        console: the console for the choice.
 
     Raises:
-        InvalidSpecError: the configuration names a checkpoint that is not there, or the run is not the same any more.
+        InvalidSpecError: the configuration names a checkpoint that does not exist, or the run has changed.
     """
     folder = Path(trainer.args.output_dir or ".")
     checkpoint = _find(folder, wanted=trainer.args.resume_from_checkpoint, resume=resume)
     if checkpoint is not None and resume:
         _check_arguments(trainer)
         check_same_run(config, data, world_size=trainer.args.world_size)
-    trainer.accelerator.wait_for_everyone()  # all have chosen
+    trainer.accelerator.wait_for_everyone()  # before any checkpoint is removed
     if trainer.args.should_save:
         inside = checkpoint is None or checkpoint.resolve().parent == folder.resolve()
         removed = remove_after(folder, checkpoint if inside else None)
-        if checkpoint is not None and inside:  # it may have been killed before it did
+        if checkpoint is not None and inside:  # a killed run may not have removed old checkpoints
             keep_best_and_last(folder, limit=trainer.args.save_total_limit, best=best_before(checkpoint))
         if resume:
             console.print(*_what_happens(folder, checkpoint, removed), sep="\n", highlight=False)
@@ -54,32 +54,32 @@ def choose_checkpoint(
 
 def _find(folder: Path, *, wanted: Any, resume: bool) -> Path | None:
     if wanted in {None, False, "false"}:
-        return last_whole(folder) if resume else None
+        return last_complete(folder) if resume else None
     if resume:
         raise InvalidSpecError(
-            "--resume goes on with the same configuration from the last whole checkpoint, but "
-            f"training.resume_from_checkpoint is {wanted!r}; leave one of both out"
+            "--resume continues from the last complete checkpoint, but "
+            f"training.resume_from_checkpoint is {wanted!r}; use only one of them"
         )
     latest = wanted in {True, "true"}
-    checkpoint = last_whole(folder) if latest else Path(str(wanted))
+    checkpoint = last_complete(folder) if latest else Path(str(wanted))
     if checkpoint is None or not checkpoint.is_dir():
-        place = f"no checkpoint in {str(folder)!r} that is whole" if latest else f"no folder {str(checkpoint)!r}"
-        raise InvalidSpecError(f"training.resume_from_checkpoint is {wanted!r}, but there is {place}; leave it out")
+        missing = f"no complete checkpoint in {str(folder)!r}" if latest else f"no folder {str(checkpoint)!r}"
+        raise InvalidSpecError(f"training.resume_from_checkpoint is {wanted!r}, but there is {missing}; remove the key")
     return checkpoint
 
 
 def _check_arguments(trainer: DocumentTrainer) -> None:
-    """Refuse what makes a resumed run another one."""
+    """Raise an error for arguments with which a resumed run differs from an uninterrupted run."""
     for key in ("save_only_model", "ignore_data_skip"):
         if getattr(trainer.args, key):
             raise InvalidSpecError(
-                f"training.{key} is true, so that a resumed run would not be the one that was stopped; leave it out, "
-                "and replace the run with --overwrite in place of --resume"
+                f"training.{key} is true, so a resumed run would differ from an uninterrupted one; remove the key, and "
+                "replace the run with --overwrite instead of --resume"
             )
 
 
 def _what_happens(folder: Path, checkpoint: Path | None, removed: list[Path]) -> list[str]:
-    lines = [f"[bold]removed[/bold] {path.name}, which was not written to its end" for path in removed]
+    lines = [f"[bold]removed[/bold] {path.name}, which is incomplete" for path in removed]
     if checkpoint is None:
-        return [*lines, f"[bold]begins anew[/bold] no whole checkpoint in {folder}"]
-    return [*lines, f"[bold]goes on[/bold] after step {step_of(checkpoint)}, from {checkpoint}"]
+        return [*lines, f"[bold]starts from the beginning[/bold] no complete checkpoint in {folder}"]
+    return [*lines, f"[bold]resumes[/bold] after step {step_of(checkpoint)}, from {checkpoint}"]

@@ -1,4 +1,4 @@
-"""A run, from its configuration to the artefact that production loads."""
+"""The training of a run, from its configuration to the artefact that production loads."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -10,9 +10,9 @@ from rich.text import Text
 from transformers import set_seed
 
 from nlp_inference import Document
-from nlp_training._utils.afterwards import told_if_it_fails
-from nlp_training._utils.complete_checkpoints import last_whole
+from nlp_training._utils.complete_checkpoints import last_complete
 from nlp_training._utils.cpu import keep_freed_memory, use_cpu_threads
+from nlp_training._utils.report_failure import report_failure
 from nlp_training.artefact import DataReport, save_artefact
 from nlp_training.artefact.golden import golden_documents
 from nlp_training.artefact.verification import replay_golden, replay_lines
@@ -27,7 +27,7 @@ from nlp_training.gold import document_metric
 from nlp_training.provenance.manifest import Replay
 from nlp_training.provenance.pinned_data import pin_data, unpinned_lines
 from nlp_training.reports.html import report_link, write_report
-from nlp_training.reports.tables import lost_gold_lines, score_tables, setup_table
+from nlp_training.reports.score_tables import lost_gold_lines, score_tables, setup_table
 from nlp_training.runs.record import InterruptedRunError, data_prints, recorded
 from nlp_training.runs.resume import choose_checkpoint
 from nlp_training.runs.run_folder import run_folder
@@ -43,13 +43,13 @@ from nlp_training.trainer.build import (
 )
 from nlp_training.trainer.progress import RichProgress
 
-_LOOKED_AT = 1000
-"""Documents of a streamed training set that are looked at for gold that would be lost."""
+_STREAM_SAMPLE = 1000
+"""Number of documents of a streamed training set that are checked for lost gold."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Where the artefact is, its scores by data set, and whether it predicts what was recorded.
+    """The path of the artefact, its scores by data set, and the replay of its golden records.
 
     `verification` is `None` in processes other than the main one.
     """
@@ -67,27 +67,25 @@ def train(
     overwrite: bool = False,
     stays: bool = True,
 ) -> RunResult:
-    """Train, evaluate and save what `config` describes.
+    """Train, evaluate and save a model as `config` specifies.
 
-    The artefact, in `{output_dir}/{name}/model`, holds the weights, the processor, the resolved configuration, the
-    scores, a report of the data and a model card. A model or checkpoints that are there already are replaced only with
-    `overwrite`, an earlier model not before the new one is complete. The saved model is then loaded as production loads
-    it, and its golden records are replayed; the result says how that ends. The report of the training data is made
-    before training, while their lengths are counted; that of the others afterwards, so that several processes begin
-    together.
+    The artefact, in `{output_dir}/{name}/model`, contains the weights, the processor, the resolved configuration, the
+    scores, a report of the data and a model card. Existing models and checkpoints are replaced only with `overwrite`,
+    and an earlier model is kept until the new one is complete. The saved model is then loaded as production loads it,
+    and its golden records are replayed. The data report of the training documents is measured before training, together
+    with their lengths; that of the other splits after training, so that several processes begin at the same time.
 
     Args:
-        config: the run.
-        console: where to show progress and tables.
-        resume: whether to continue from the run's last complete checkpoint, if there is one, as if it had not been
-            stopped.
+        config: the configuration of the run.
+        console: the console for progress and tables.
+        resume: whether to continue the stopped run from its last complete checkpoint, if there is one.
         overwrite: whether to replace the model and the checkpoints of an earlier run of this name.
-        stays: whether the run's folder is kept; if not, no report is written, and nobody is sent there.
+        stays: whether the run's folder is kept. If false, no report is written and no path is printed.
 
     Raises:
-        InvalidSpecError: the configuration does not fit together, or is not the one that is to be resumed.
-        InvalidDataError: the documents cannot be learnt from, or `data.max_lost_gold` is exceeded.
-        OutputError: there is a model or a checkpoint of this name, and neither `resume` nor `overwrite` is given.
+        InvalidSpecError: the keys of the configuration are inconsistent, or differ from those of the run to resume.
+        InvalidDataError: the documents are not valid training data, or `data.max_lost_gold` is exceeded.
+        OutputError: a model or a checkpoint of this name exists, and neither `resume` nor `overwrite` is true.
         OutputLockedError: another process trains a run of this name.
         InterruptedRunError: training was interrupted by a signal, after it had written a checkpoint to resume from.
     """
@@ -107,7 +105,7 @@ def train(
 
 
 class Prepared(NamedTuple):
-    """Everything that a training needs."""
+    """The objects that a training needs."""
 
     config: RunConfig
     splits: Splits
@@ -129,7 +127,7 @@ def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
             refuse_lost_gold("train", report["train"], limit=config.data.max_lost_gold)
         else:
             documents: Any = trainer.train_dataset
-            sample = measure_split(processor, islice(documents, _LOOKED_AT))
+            sample = measure_split(processor, islice(documents, _STREAM_SAMPLE))
             refuse_lost_gold("train", sample, limit=config.data.max_lost_gold)
         console.print(setup_table(trainer, splits), *lost_gold_lines(report), *unpinned_lines(config.data))
     data = data_prints(config, splits)
@@ -160,32 +158,32 @@ def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
             for line in replay_lines(replay, model):
                 console.print(line, soft_wrap=True)
             if stays:
-                show_places(config.folder, model, console)
+                print_output_paths(config.folder, model, console)
             log_results(metrics)
     trainer.accelerator.wait_for_everyone()
     return RunResult(model, metrics, replay)
 
 
 def _interruption(config: RunConfig, trainer: DocumentTrainer) -> str:
-    last = last_whole(Path(trainer.args.output_dir or "."))
+    last = last_complete(Path(trainer.args.output_dir or "."))
     state = trainer.state
     return (
         f"training of {config.name!r} was interrupted after step {state.global_step} of {state.max_steps}; "
         + (f"its last checkpoint is {last}; " if last is not None else "it has no checkpoint; ")
-        + "no model was saved; to continue, give --resume (in Python resume=True)"
+        + "no model was saved; to continue, pass --resume (in Python resume=True)"
     )
 
 
-def show_places(folder: Path, model: Path, console: Console) -> None:
-    """Say where the model is, write the report, and say where that is; a run does not fail of its report."""
+def print_output_paths(folder: Path, model: Path, console: Console) -> None:
+    """Print the path of the model, and write the report. An error in the report does not fail the run."""
     console.print(Text.assemble(("model", "bold"), f" {model}"), soft_wrap=True)
-    advice = f"the run is whole; to try again: nlp-training report {folder}"
-    with told_if_it_fails(console, "the report could not be written", advice=advice):
+    advice = f"the run is complete; to try again: nlp-training report {folder}"
+    with report_failure(console, "the report could not be written", advice=advice):
         console.print(report_link(write_report(folder)), soft_wrap=True)
 
 
 def score_splits(trainer: DocumentTrainer, splits: Splits, folder: Path) -> dict[str, dict[str, Any]]:
-    """The scores of every data set but `train`; the predictions that are scored stay in the run's folder."""
+    """Score every data set except `train`, and keep the scored predictions in the run's folder."""
     files = {name: PredictionFile(folder / PREDICTIONS, name) for name in splits if name != "train"}
     if trainer.is_world_process_zero():
         forget_predictions(folder, but=list(files))
@@ -193,7 +191,7 @@ def score_splits(trainer: DocumentTrainer, splits: Splits, folder: Path) -> dict
 
 
 def measure_training_set(trainer: DocumentTrainer, documents: list[Document]) -> SplitMeasures:
-    """What the training documents hold; the trainer takes their row lengths, so that they are encoded once."""
+    """Measure the training documents and give the trainer their row lengths, so that they are encoded only once."""
     lengths: list[RowLengths] = []
 
     def watch(encoded: Encoded) -> None:

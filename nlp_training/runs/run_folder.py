@@ -1,4 +1,4 @@
-"""The folder of a run: what is there already, and one process at a time that writes to it."""
+"""Write access to the folder of a run: one process at a time, and no accidental replacement of a model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nlp_inference._utils.locks import exclusive_lock
 from nlp_inference.errors import ArtefactError, InvalidSpecError, OutputError
-from nlp_training._utils.complete_checkpoints import checkpoints_in, last_whole, step_of
+from nlp_training._utils.complete_checkpoints import checkpoints_in, last_complete, step_of
 from nlp_training.artefact.folder import SETTINGS_FILE
 from nlp_training.config import RunConfig
 from nlp_training.provenance.environment import is_main_process
@@ -17,20 +17,20 @@ LOCK_FILE = ".lock"
 
 @contextmanager
 def run_folder(config: RunConfig, *, resume: bool, overwrite: bool) -> Iterator[None]:
-    """Write to the folder of a run while the block runs; of several processes, the main one checks and locks it.
+    """Lock the folder of a run inside the block. If there are several processes, the main process checks and locks it.
 
     Args:
-        config: of the run.
-        resume: whether to continue what is there.
-        overwrite: whether to replace what is there.
+        config: the configuration of the run.
+        resume: whether to continue the run in the folder.
+        overwrite: whether to replace the run in the folder.
 
     Raises:
-        InvalidSpecError: both are asked for.
-        OutputError: there is a model or a checkpoint, and neither is asked for; or nothing to resume from.
+        InvalidSpecError: both `resume` and `overwrite` are true.
+        OutputError: the folder contains a model or a checkpoint and both are false, or `resume` finds no checkpoint.
         OutputLockedError: another process writes to the folder.
     """
     if resume and overwrite:
-        raise InvalidSpecError("resume continues a run and overwrite replaces it; give one of both")
+        raise InvalidSpecError("resume continues a run and overwrite replaces it; use only one of them")
     if not is_main_process():
         yield
         return
@@ -41,33 +41,33 @@ def run_folder(config: RunConfig, *, resume: bool, overwrite: bool) -> Iterator[
 
 
 def check_nothing_is_lost(config: RunConfig, *, resume: bool) -> None:
-    """Refuse to replace a model or checkpoints.
+    """Raise an error if training would replace a model or checkpoints.
 
-    A run that left neither, since it failed before, is replaced.
+    A failed run that left neither may be replaced.
 
     Args:
-        config: of the run that is about to be trained.
-        resume: whether it continues from its last checkpoint. `training.resume_from_checkpoint`, if it is `true` or a
-            checkpoint in this folder, counts as well.
+        config: the configuration of the run to train.
+        resume: whether the run continues from its last checkpoint. This is also the case if
+            `training.resume_from_checkpoint` is `true` or a checkpoint in this folder.
 
     Raises:
-        OutputError: there is something that would be replaced.
+        OutputError: training would replace a model or checkpoints.
     """
-    found = _what_is_there(config.folder)
+    found = _existing_output(config.folder)
     if found is None:
         return
     folder = str(config.folder)
     checkpoints = config.folder / "checkpoints"
-    if resume and last_whole(checkpoints) is None and (config.folder / "model" / SETTINGS_FILE).is_file():
+    if resume and last_complete(checkpoints) is None and (config.folder / "model" / SETTINGS_FILE).is_file():
         raise OutputError(
-            f"{folder!r} holds {found}, but no complete checkpoint to resume from; to train again and replace it, give "
-            "--overwrite (in Python overwrite=True), or give the run another name: name=NAME"
+            f"{folder!r} contains {found}, but no complete checkpoint to resume from; to train again and replace it, "
+            "pass --overwrite (in Python overwrite=True), or give the run another name: name=NAME"
         )
     if resume or _continues(config, checkpoints):
         return
     raise OutputError(
-        f"{folder!r} already holds {found}, which training would replace; to continue it from its last checkpoint, "
-        "give --resume (in Python resume=True); to replace it, give --overwrite (overwrite=True); or give the run "
+        f"{folder!r} already contains {found}, which training would replace; to continue it from its last checkpoint, "
+        "pass --resume (in Python resume=True); to replace it, pass --overwrite (overwrite=True); or give the run "
         "another name: name=NAME"
     )
 
@@ -79,8 +79,8 @@ def _continues(config: RunConfig, checkpoints: Path) -> bool:
     return isinstance(wanted, str) and Path(wanted).resolve().parent == checkpoints.resolve()
 
 
-def _what_is_there(folder: Path) -> str | None:
-    """A description of the model or the last checkpoint in the folder of a run, if it has any."""
+def _existing_output(folder: Path) -> str | None:
+    """Describe the model or the last checkpoint in the folder of a run, if there is one."""
     last = next(reversed(checkpoints_in(folder / "checkpoints")), None)
     has_model = (folder / "model").is_dir() and any((folder / "model").iterdir())
     if not has_model and last is None:

@@ -1,4 +1,4 @@
-"""Whether a run that is to go on is still the run that was stopped."""
+"""The check that a resumed run has the same configuration, data and code as the stopped run."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,20 +14,20 @@ _SHOWN = 5
 
 
 def check_same_run(config: RunConfig, data: Mapping[str, DataPrint], *, world_size: int) -> None:
-    """Compare a run with the one that was stopped in its folder.
+    """Compare a run with the stopped run in its folder.
 
     Args:
-        config: resolved.
-        data: the prints of its documents.
-        world_size: its processes.
+        config: the resolved configuration.
+        data: the digests of its documents.
+        world_size: the number of its processes.
 
     Raises:
-        InvalidSpecError: something differs that would make the end another one.
+        InvalidSpecError: a difference would change the result.
     """
     if not (config.folder / MANIFEST_FILE).is_file() or not (config.folder / CONFIG_FILE).is_file():
         raise InvalidSpecError(
-            f"there are checkpoints in {str(config.folder)!r}, but no {MANIFEST_FILE} that says of which run; "
-            "to replace them, train with --overwrite in place of --resume"
+            f"{str(config.folder)!r} contains checkpoints, but no {MANIFEST_FILE} that identifies their run; "
+            "to replace them, train with --overwrite instead of --resume"
         )
     stopped = RunManifest.load(config.folder)
     changes = list(config_changes(load_config(config.folder / CONFIG_FILE), without_resuming(config)))
@@ -43,9 +43,9 @@ def check_same_run(config: RunConfig, data: Mapping[str, DataPrint], *, world_si
     if changes:
         more = f", and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
         raise InvalidSpecError(
-            f"the run in {str(config.folder)!r} cannot go on as if it had not been stopped, since this has changed: "
-            f"{', '.join(changes[:_SHOWN])}{more}; undo it, replace the run with --overwrite in place of --resume, or "
-            "continue from its last checkpoint all the same with training.resume_from_checkpoint=true"
+            f"the run in {str(config.folder)!r} cannot be resumed because this has changed: "
+            f"{', '.join(changes[:_SHOWN])}{more}; undo it, replace the run with --overwrite instead of --resume, or "
+            "continue from its last checkpoint anyway with training.resume_from_checkpoint=true"
         )
 
 
@@ -64,7 +64,7 @@ def config_changes(old: RunConfig, new: RunConfig) -> Iterator[str]:
 
 
 def flat_config(config: RunConfig) -> dict[str, str]:
-    """Every value by its key, as `training.learning_rate`."""
+    """Return every value by its dotted key, such as `training.learning_rate`."""
     return _flat(config.model_dump(mode="json", exclude_none=True))
 
 

@@ -1,1 +1,1 @@
-"""Search: which values of a configuration's keys give the best validation score; and when training may stop early."""
+"""Hyperparameter search for the configuration values with the best validation score."""

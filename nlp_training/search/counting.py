@@ -1,18 +1,18 @@
-"""Which trials of a study count."""
+"""Counting the trials of a study."""
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 ERROR = "error"
-"""The attribute of a trial that failed which says why."""
+"""The attribute with the error of a failed trial."""
 
 
 def counted_trials(study: Study) -> list[FrozenTrial]:
-    """All trials, in their order, but those that were killed or not wanted, which have failed of nothing."""
+    """Return all trials in order, except killed and surplus ones, which are marked as failed without an error."""
     trials = study.get_trials(deepcopy=False)
     return [trial for trial in trials if trial.state != TrialState.FAIL or ERROR in trial.user_attrs]
 
 
 def count_before(study: Study, number: int) -> int:
-    """How many trials count that were begun before one of them, in whichever process."""
+    """Return the number of counted trials that began before trial `number` in any process."""
     return sum(trial.number < number for trial in counted_trials(study))

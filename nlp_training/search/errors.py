@@ -1,15 +1,15 @@
-"""What a search raises."""
+"""The errors of a search."""
 
 from nlp_inference.errors import NlpInferenceError
 
 
 class SearchError(NlpInferenceError):
-    """A search cannot begin, go on, or say which trial is best."""
+    """A search cannot start, continue, or determine the best trial."""
 
 
 class DivergedError(NlpInferenceError):
-    """The loss of a training is no number any more."""
+    """The loss of a training is not finite."""
 
 
 class FailedTrialError(NlpInferenceError):
-    """A trial has failed, or is not wanted; the search goes on without it."""
+    """A trial failed or is surplus; the search continues without it."""

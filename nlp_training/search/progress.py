@@ -1,4 +1,4 @@
-"""What a person sees of a search: how many trials have ended, how far the present one is, and a line for each."""
+"""The progress display of a search: bars for trials and steps, and a line for each finished trial."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from nlp_training.search.tables import short_names, shown_value
+from nlp_training.search.trial_tables import short_names, shown_value
 
 
 class TrialProgress(TrainerCallback):
-    """Two bars, of the trials and of the steps of the present one; trials that ended are lines above them.
+    """Two progress bars, for the trials and for the steps of the current trial, below lines of finished trials.
 
     Args:
-        console: where to draw.
+        console: the console to draw on.
     """
 
     def __init__(self, console: Console) -> None:
@@ -32,7 +32,7 @@ class TrialProgress(TrainerCallback):
 
     @contextmanager
     def shown(self, ended: int, wanted: int) -> Iterator[None]:
-        """Draw the bars while trials run."""
+        """Draw the bars inside the block."""
         with self.progress:
             self._trials = self.progress.add_task("trials", completed=ended, total=wanted)
             self._steps = self.progress.add_task("steps", total=None)
@@ -41,19 +41,19 @@ class TrialProgress(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Begin the bar of steps."""
+        """Reset the bar of steps."""
         if self._steps is not None:
             self.progress.reset(self._steps, total=state.max_steps)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Move the bar of steps."""
+        """Update the bar of steps."""
         if self._steps is not None:
             self.progress.update(self._steps, completed=state.global_step)
 
     def end(self, number: int, values: Mapping[str, Any], *, how: str) -> None:
-        """A line for a trial that ended."""
+        """Print a line for a finished trial."""
         names = short_names(list(values))
-        said = ", ".join(f"{names[key]} {shown_value(value)}" for key, value in values.items())
-        self.console.print(f"  trial {number}: {how}; {said}", highlight=False, markup=False, soft_wrap=True)
+        settings = ", ".join(f"{names[key]} {shown_value(value)}" for key, value in values.items())
+        self.console.print(f"  trial {number}: {how}; {settings}", highlight=False, markup=False, soft_wrap=True)
         if self._trials is not None:
             self.progress.advance(self._trials)

@@ -1,4 +1,4 @@
-"""A search, from its configuration to the best one."""
+"""Running a search, from its configuration to the best configuration."""
 
 from nlp_inference._utils.extras import require_installed
 
@@ -30,9 +30,9 @@ from nlp_training.search.errors import FailedTrialError, SearchError
 from nlp_training.search.progress import TrialProgress
 from nlp_training.search.space import suggest, values_of, with_values
 from nlp_training.search.study import SharedStudy, open_study
-from nlp_training.search.tables import importance_table, trial_record, trials_table
 from nlp_training.search.trainer import SearchTrainer
 from nlp_training.search.trial import chosen_score
+from nlp_training.search.trial_tables import importance_table, trial_record, trials_table
 from nlp_training.trainer.arguments import training_arguments
 
 BEST_FILE = "best.yaml"
@@ -40,14 +40,14 @@ BEST_FILE = "best.yaml"
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        metric: the score on the validation documents by which trials are compared.
-        trials: see `trial_record`, the best first.
-        importance: how much of the score's variance each key decides; empty where too few trials tell.
+        metric: the validation score by which trials are compared.
+        trials: the records of trials, the best first; see `trial_record`.
+        importance: the share of the score's variance that each key explains; empty if there are too few trials.
         config: the file with the best configuration.
-        trained: the run with it, if it was to be trained.
+        trained: the run with the best configuration, if it was trained.
     """
 
     metric: str
@@ -57,7 +57,7 @@ class SearchResult:
     trained: RunResult | None
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, for machines."""
+        """Return the result as JSON."""
         fields = asdict(self) | {"config": str(self.config)}
         if self.trained is not None:
             replay = self.trained.verification
@@ -67,30 +67,32 @@ class SearchResult:
 
 
 def search(config: RunConfig, *, console: Console | None = None, overwrite: bool = False) -> SearchResult:
-    """Try what the section `search` of a configuration says, and write the best one to `{output_dir}/{name}/best.yaml`.
+    """Run the search of the section `search`, and write the best configuration to `{output_dir}/{name}/best.yaml`.
 
-    A search that was stopped, however that came, goes on where it was when it is started again: trials that had ended
-    count, those that were under way are tried again. Test sets are not loaded before `train_best`. A trial that fails
-    is recorded, and the search goes on. Several processes of one machine may search together: start the same command
-    in each, with a device of its own.
+    A search that was stopped for any reason continues when it is started again: finished trials count, and interrupted
+    trials are repeated. Test sets are not loaded before `train_best`. A failed trial is recorded, and the search
+    continues. Several processes of one machine can search together: start the same command in each, with its own
+    device.
 
     Args:
-        config: with a section `search`.
-        console: where to show progress and tables.
-        overwrite: whether `train_best` may replace the model of another run of this name. Without it, a model of the
-            same configuration is completed or scored again, and another one is an error.
+        config: a configuration with the section `search`.
+        console: the console for progress and tables.
+        overwrite: whether `train_best` may replace the model of another run of this name. If false, a model of the same
+            configuration is completed or scored again, and a model of another configuration is an error.
 
     Raises:
         OutputError: `train_best` would replace a model.
-        InvalidSpecError: the configuration, or what the space would make of it, does not fit together.
-        InvalidDataError: the documents cannot be learnt from.
+        InvalidSpecError: the configuration, or a value of the space, is invalid.
+        InvalidDataError: the documents are not valid training data.
         SearchError: there is a study of this name with another configuration, or every trial failed.
     """
     console, config = console or Console(), pin_data(config)
     if config.search is None or not config.data.has_validation:
-        lacks = "no section search" if config.search is None else "no data.validation or data.split, by which to choose"
+        lacks = (
+            "no section search" if config.search is None else "no data.validation or data.split to compare trials on"
+        )
         raise InvalidSpecError(f"the configuration {config.name!r} has {lacks}; see docs/search.md")
-    searched_before = (config.folder / BEST_FILE).is_file()  # then a model may be that of the best trial
+    searched_before = (config.folder / BEST_FILE).is_file()  # an existing model may be that of the best trial
     if config.search.train_best and not overwrite and not searched_before:
         check_nothing_is_lost(config, resume=False)
     materials = Materials.of(config)
@@ -104,7 +106,7 @@ def search(config: RunConfig, *, console: Console | None = None, overwrite: bool
 
 @contextmanager
 def _quiet_optuna() -> Iterator[None]:
-    """Without optuna's lines for each trial, and the traceback of each that fails: progress and tables say it."""
+    """Suppress optuna's log lines and tracebacks of trials, which the progress and tables report."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -114,10 +116,10 @@ def _quiet_optuna() -> Iterator[None]:
 
 
 def check_space(config: RunConfig, settings: SearchConfig, prepared: Prepared) -> None:
-    """Refuse a space with a key that is not known, or an end that does not fit, before anything is trained.
+    """Check the keys and the end values of a space before training.
 
     Raises:
-        InvalidSpecError: there is one.
+        InvalidSpecError: a key is unknown, or an end value is invalid.
     """
     for key, dimension in settings.space.items():
         for value in dimension.ends():
@@ -131,7 +133,7 @@ def check_space(config: RunConfig, settings: SearchConfig, prepared: Prepared) -
 
 
 def _try_all(study: SharedStudy, config: RunConfig, materials: Materials, *, console: Console, metric: str) -> None:
-    """Try until there are as many trials as are wanted, or the time is over."""
+    """Run trials until the number of trials or the timeout is reached."""
     settings = study.settings
     until = monotonic() + (settings.timeout or float("inf"))
     progress = TrialProgress(console)
@@ -144,20 +146,20 @@ def _try_all(study: SharedStudy, config: RunConfig, materials: Materials, *, con
                 backend="optuna",
                 timeout=until - monotonic(),
                 catch=(FailedTrialError,),
-                gc_after_trial=True,  # a trial that failed holds its model till then
+                gc_after_trial=True,  # a failed trial keeps its model until then
                 **study.options,
             )
-        except ValueError:  # optuna's, asked for the best trial, where none came to its end: `_conclude` says why
+        except ValueError:  # from optuna if no trial was completed; `_conclude` reports the reason
             if trainer.is_in_train or any(trial.state == TrialState.COMPLETE for trial in study.ended()):
                 raise
 
 
 def _conclude(study: SharedStudy, config: RunConfig, metric: str, console: Console, *, overwrite: bool) -> SearchResult:
-    """Show and write what was found, and train it if that is asked for."""
+    """Show and write the result, and train the best configuration if `train_best` is set."""
     ended = study.ended()
     if not ended or ended[0].state != TrialState.COMPLETE:
-        why = f"the last one of {ended[-1].user_attrs.get(ERROR)}" if ended else "there was no time for any"
-        raise SearchError(f"no trial came to its end: {why}; see search.trials, search.timeout and search.pruner")
+        why = f"the last error is {ended[-1].user_attrs.get(ERROR)}" if ended else "the timeout was too short"
+        raise SearchError(f"no trial was completed: {why}; see search.trials, search.timeout and search.pruner")
     space = study.settings.space
     records = [trial_record(trial, space) for trial in ended]
     importance = study.importance()

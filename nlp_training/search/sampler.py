@@ -1,4 +1,4 @@
-"""Which values a trial tries: drawn as if no search had ever been interrupted."""
+"""Sampling of the values of trials, reproducible after interruptions of a search."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from nlp_training.search.counting import count_before
 
 
 class RepeatableSampler(BaseSampler):
-    """Optuna's sampler, seeded anew for each trial, so that values do not depend on what one process drew before.
+    """Optuna's sampler with a new seed for each trial, so that values do not depend on earlier draws of the process.
 
-    They depend on the seed of the run, the number of trials before and what came of these. The sampler is the
+    Values depend on the seed of the run, the number of earlier trials and their results. The sampler is the
     tree-structured Parzen estimator (Bergstra et al., 2011,
     https://papers.nips.cc/paper/4443-algorithms-for-hyper-parameter-optimization).
 
     Args:
-        seed: of the run.
-        startup_trials: trials that draw at random.
+        seed: the seed of the run.
+        startup_trials: the number of trials with random values.
     """
 
     def __init__(self, seed: int, *, startup_trials: int) -> None:
@@ -28,7 +28,7 @@ class RepeatableSampler(BaseSampler):
         self._of_trial = TPESampler()
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Seed what draws for this trial."""
+        """Create the sampler of this trial with its seed."""
         seed = (self.seed * 1_000_003 + count_before(study, trial.number)) % 2**32
         self._of_trial = TPESampler(n_startup_trials=self.startup_trials, seed=seed)
 

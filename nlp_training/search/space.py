@@ -1,4 +1,4 @@
-"""From a search space to values, and from values to the configuration of a trial."""
+"""Drawing values from a search space, and the configuration of a trial with these values."""
 
 from collections.abc import Mapping
 
@@ -31,7 +31,7 @@ def suggest(trial: Trial, space: Space) -> Values:
 
 
 def values_of(trial: Trial | FrozenTrial, space: Space) -> Values:
-    """The values that a trial has drawn; a key that it has not come to yet is not there."""
+    """Return the values that a trial has drawn so far."""
     values: Values = {}
     for key, dimension in space.items():
         if key in trial.params:
@@ -41,10 +41,10 @@ def values_of(trial: Trial | FrozenTrial, space: Space) -> Values:
 
 
 def with_values(config: RunConfig, values: Mapping[str, JsonValue]) -> RunConfig:
-    """The run that a trial is: the same with these values, and without the search.
+    """Return the configuration of a trial: that of the run with these values and without the search.
 
     Raises:
-        InvalidSpecError: a key is not known, or a value does not fit.
+        InvalidSpecError: a key is unknown, or a value is invalid.
 
     Example:
         >>> config = RunConfig.model_validate({

@@ -1,4 +1,4 @@
-"""The study: trials in a database, which stay there when the process ends, however it ends."""
+"""The study: trials in a database, which persist if a process ends or is killed."""
 
 import json
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ _BUSY_SECONDS = 60
 
 @contextmanager
 def open_study(config: RunConfig, *, greater_is_better: bool = True) -> Iterator["SharedStudy"]:
-    """The study of a configuration with a section `search`, new or as earlier starts of the search left it.
+    """Open the new or existing study of a configuration with the section `search`.
 
-    Several processes of one machine may work on it at a time. Whoever finds itself alone knows that the trials which
-    seem to run were killed, and has them tried again.
+    Several processes of one machine can work on it simultaneously. If a process is the only one, trials that are marked
+    as running were killed and are repeated.
 
     Raises:
-        SearchError: the study is that of another configuration.
+        SearchError: the study belongs to another configuration.
     """
     settings = _settings(config)
     config.folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def open_study(config: RunConfig, *, greater_is_better: bool = True) -> Iterator
         with lock.write_lock(blocking=False):
             shared = SharedStudy(config, RDBStorage(url, engine_kwargs=options), greater_is_better=greater_is_better)
             shared.repeat_killed()
-    except Timeout:  # others are at work
+    except Timeout:  # other processes are searching
         pass
     with lock.read_lock():
         storage = RDBStorage(url, engine_kwargs=options)
@@ -51,16 +51,16 @@ def open_study(config: RunConfig, *, greater_is_better: bool = True) -> Iterator
 
 
 class SharedStudy:
-    """Optuna's study, and what makes it the same however often it was interrupted.
+    """An optuna study whose result does not depend on interruptions.
 
     Args:
-        config: the run, with a section `search`.
-        storage: where the trials are.
-        greater_is_better: direction of the score.
+        config: the configuration of the run, with the section `search`.
+        storage: the storage of the trials.
+        greater_is_better: the direction of the score.
 
     Attributes:
-        options: with which whoever tries the trials opens the study, as `optuna.create_study` takes them.
-        study: to look at it.
+        options: the arguments of `optuna.create_study` to open the study.
+        study: the optuna study.
     """
 
     def __init__(self, config: RunConfig, storage: RDBStorage, *, greater_is_better: bool = True) -> None:
@@ -79,7 +79,7 @@ class SharedStudy:
             self._check(config)
 
     def _check(self, config: RunConfig) -> None:
-        """Trials of another configuration are other numbers."""
+        """Check that the study belongs to this configuration, because scores of other configurations differ."""
         content = config.model_dump(mode="json", exclude_none=True)
         content["search"] = {key: value for key, value in content["search"].items() if key not in _NOT_COMPARED}
         now = json.loads(json.dumps(content))
@@ -88,36 +88,36 @@ class SharedStudy:
             self.study.set_user_attr(_CONFIG, now)
         elif known != now:
             changed = sorted(key for key in {*known, *now} if known.get(key) != now.get(key))
-            was, is_now = (shorten(json.dumps(one.get(changed[0])), width=200) for one in (known, now))
+            old, new = (shorten(json.dumps(one.get(changed[0])), width=200) for one in (known, now))
             raise SearchError(
-                f"the search {config.name!r} was begun with another configuration: {', '.join(changed)} changed, the "
-                f"first of them from {was} to {is_now}; give this one another name, or remove the old one's database"
+                f"the search {config.name!r} was started with another configuration: {', '.join(changed)} changed, the "
+                f"first of them from {old} to {new}; give this search another name, or remove the old database"
             )
 
     def ended(self) -> list[FrozenTrial]:
-        """The trials that came to an end: the best first, then those that were stopped, then those that failed."""
+        """Return the finished trials: completed ones, the best first, then pruned ones, then failed ones."""
         rank = {TrialState.COMPLETE: 0, TrialState.PRUNED: 1, TrialState.FAIL: 2}
         ended = [trial for trial in counted_trials(self.study) if trial.state in rank]
         sign = -1 if self.study.direction == StudyDirection.MAXIMIZE else 1
         return sorted(ended, key=lambda one: (rank[one.state], sign * (one.value or 0.0), one.number))
 
     def repeat_killed(self) -> None:
-        """Have the trials tried again that seem to run; only for whoever works alone."""
+        """Repeat the trials that are marked as running. Only the only process of a search may call this."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self.study.tell(trial.number, state=TrialState.FAIL)
             self.study.enqueue_trial(trial.params)
 
     def lacking(self) -> int:
-        """How many of the trials that are wanted have not been begun."""
+        """Return the number of trials that have not begun yet."""
         begun = [trial for trial in counted_trials(self.study) if trial.state != TrialState.WAITING]
         return max(0, self.settings.trials - len(begun))
 
     def wants(self, trial: optuna.Trial) -> bool:
-        """Whether a trial is one of those that are wanted: other processes may have begun the last of them."""
+        """Return whether a trial is within the number of trials; other processes may have begun the last one."""
         return count_before(self.study, trial.number) < self.settings.trials
 
     def importance(self) -> dict[str, float]:
-        """How much of what the scores vary each key decides, together 1; empty where too few trials tell.
+        """Return the share of the scores' variance that each key explains; empty if there are too few trials.
 
         fANOVA: Hutter, Hoos and Leyton-Brown (2014), https://proceedings.mlr.press/v32/hutter14.html.
         """
@@ -133,7 +133,7 @@ _TELLING = 5
 
 def _settings(config: RunConfig) -> SearchConfig:
     if config.search is None:
-        raise SearchError(f"the configuration {config.name!r} has no section search; say there what to try")
+        raise SearchError(f"the configuration {config.name!r} has no section search; add one")
     return config.search
 
 

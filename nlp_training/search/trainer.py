@@ -1,4 +1,4 @@
-"""Transformers' own search, with a configuration, and so a trainer, for each trial."""
+"""The hyperparameter search of transformers with a separate configuration and trainer for each trial."""
 
 import torch
 from optuna import Trial, TrialPruned
@@ -16,24 +16,24 @@ from nlp_training.search.study import SharedStudy
 from nlp_training.search.trial import run_trial
 
 FAILS = (NlpInferenceError, RuntimeError, MemoryError, ArithmeticError)
-"""What a trial may fail of while the search goes on: values that do not fit together, memory, numbers."""
+"""Errors that fail a trial but not the search: invalid combinations of values, out of memory, arithmetic errors."""
 
 _HOPELESS = 3
 
 
 class SearchTrainer(Trainer):
-    """A Trainer for `hyperparameter_search`, which asks the study for trials, and has each trained.
+    """A Trainer for `hyperparameter_search`, which trains each trial with its own trainer.
 
-    A Trainer sets fields of its TrainingArguments to what a trial draws, and has one model, loss and data set. This one
-    has none itself. It makes for each trial the trainer that a run with these values would have, so any key of a
-    configuration can be searched, and what follows from it is derived again.
+    A standard Trainer sets fields of its TrainingArguments to the values of a trial, with a fixed model, loss and data
+    set. This one builds the trainer that a run with these values would have, so any key of a configuration can be
+    searched, and derived values are computed again.
 
     Args:
-        config: the run, with a section `search`.
-        study: where the trials are.
+        config: the configuration of the run, with the section `search`.
+        study: the study.
         materials: the documents.
-        progress: is shown every step, and how each trial ended.
-        metric: the score that is shown.
+        progress: the progress display.
+        metric: the name of the score to show.
     """
 
     objective: float | None
@@ -56,23 +56,23 @@ class SearchTrainer(Trainer):
         trial: Trial | None = None,
         ignore_keys_for_eval: list[str] | None = None,
     ) -> None:
-        """Train what a trial is, and keep its score as `objective`.
+        """Train a trial, and store its score as `objective`.
 
         Args:
             resume_from_checkpoint: not used.
-            trial: has its values drawn.
+            trial: the trial, for which values are drawn.
             ignore_keys_for_eval: not used.
 
         Raises:
-            FailedTrialError: the trial failed, which it is told of, or is not wanted.
-            TrialPruned: it did badly.
+            FailedTrialError: the trial failed, which is recorded in it, or is surplus.
+            TrialPruned: the trial was pruned.
             SearchError: all trials so far failed.
         """
         if trial is None:
             raise SearchError("a SearchTrainer trains the trials of hyperparameter_search, and nothing else")
         if not self.study.wants(trial):
             trial.study.stop()
-            raise FailedTrialError(f"trial {trial.number} is not wanted; other processes began the last of them")
+            raise FailedTrialError(f"trial {trial.number} is surplus; other processes began the last one")
         self.is_in_train = True
         try:
             config = with_values(self.config, self.hp_space(trial))
@@ -83,7 +83,7 @@ class SearchTrainer(Trainer):
         except FAILS as error:
             self._fail(trial, f"{type(error).__name__}: {error}")
             raise FailedTrialError(f"trial {trial.number} failed") from error
-        except (Exception, KeyboardInterrupt):  # the search ends as if it were killed: the trial has to be repeated
+        except (Exception, KeyboardInterrupt):  # the search ends as if killed, so the trial must be repeated
             trial.study.enqueue_trial(trial.params)
             raise
         self.objective = score
@@ -94,7 +94,7 @@ class SearchTrainer(Trainer):
         self._end(trial, f"failed: {trial.user_attrs[ERROR]}")
         failed = len(self.study.ended()) + 1
         if failed >= _HOPELESS and all(ERROR in other.user_attrs for other in self.study.ended()):
-            raise SearchError(f"all of the first {failed} trials failed, the last one of {trial.user_attrs[ERROR]}")
+            raise SearchError(f"all of the first {failed} trials failed, the last one with {trial.user_attrs[ERROR]}")
 
     def _end(self, trial: Trial, how: str) -> None:
         self.is_in_train = False
@@ -102,5 +102,5 @@ class SearchTrainer(Trainer):
 
 
 def _no_model() -> torch.nn.Module:
-    """What a Trainer takes for a model, of no weight: each trial makes its own."""
+    """Return an empty model, which the Trainer requires; each trial builds its own model."""
     return torch.nn.Module()

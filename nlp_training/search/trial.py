@@ -1,4 +1,4 @@
-"""One trial: a training with the values that it drew, watched from evaluation to evaluation."""
+"""A trial: a training with drawn values that reports each evaluation to the study."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,25 +20,25 @@ from nlp_training.trainer.early_stopping import stop_early
 _UNSAVED: dict[str, Any] = {
     "save_strategy": "no",
     "load_best_model_at_end": False,
-    "logging_nan_inf_filter": False,  # or a loss that is no number any more would not be seen
+    "logging_nan_inf_filter": False,  # otherwise a loss that is not finite would be hidden
     "report_to": "none",
 }
 
 
 @dataclass
 class Watch(TrainerCallback):
-    """Keeps the scores of a training, reports each to the study, and ends the training where the study says so.
+    """A callback that reports the scores of a training to the study, and stops pruned or diverged trainings.
 
     Args:
-        trial: is told of every score.
-        metric: the score of an evaluation that counts, without `eval_`.
-        greater_is_better: direction of that score.
-        interval: of the best evaluation, if it has one.
-        scores: of the evaluations so far.
+        trial: the trial, which receives every score.
+        metric: the name of the score, without `eval_`.
+        greater_is_better: the direction of the score.
+        interval: the interval of the best evaluation, if it has one.
+        scores: the scores of the evaluations so far.
 
     Raises:
-        TrialPruned: the trial does badly; raised out of the training.
-        DivergedError: the loss is no number any more.
+        TrialPruned: the study prunes the trial; raised out of the training.
+        DivergedError: the loss is not finite.
     """
 
     trial: Trial
@@ -55,7 +55,7 @@ class Watch(TrainerCallback):
         logs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Look at the loss."""
+        """Check that the loss is finite."""
         loss = (logs or {}).get("loss", 0.0)
         if not isfinite(loss):
             raise DivergedError(f"the loss is {loss} after {state.global_step} steps; try a smaller learning rate")
@@ -80,7 +80,7 @@ class Watch(TrainerCallback):
         return max(self.scores) if self.greater_is_better else min(self.scores)
 
     def take(self, scores: Mapping[str, Any]) -> None:
-        """Keep the scores of an evaluation."""
+        """Store the score of an evaluation."""
         score = float(scores[self.metric])
         known = self.best if self.scores else None
         self.scores.append(score)
@@ -89,7 +89,7 @@ class Watch(TrainerCallback):
 
 
 def chosen_score(prepared: Prepared) -> Score:
-    """Return the score by which a run chooses its weights, with its direction."""
+    """Return the score that selects the weights of a run, with its direction."""
     custom = [Metric.from_spec(spec) for spec in prepared.config.metrics]
     metric = document_metric(prepared.processor.task.needs, custom)
     chosen = prepared.config.training.get("metric_for_best_model")
@@ -100,24 +100,24 @@ def chosen_score(prepared: Prepared) -> Score:
 def run_trial(
     materials: Materials, config: RunConfig, trial: Trial, *, callbacks: Sequence[TrainerCallback] = ()
 ) -> float:
-    """Train what a trial is, and say how good it was on the validation documents.
+    """Train a trial and return its score on the validation documents.
 
-    Nothing is saved: the best values are trained again, to the same weights.
+    Nothing is saved because training the best values again results in the same weights.
 
     Args:
         materials: the documents.
-        config: of the trial.
-        trial: is told of every evaluation, and of seconds, evaluations and interval in the end.
-        callbacks: further callbacks.
+        config: the configuration of the trial.
+        trial: the trial, which receives every evaluation, and finally the seconds, evaluations and interval.
+        callbacks: additional callbacks.
 
     Returns:
-        The score of the weights that the run would keep: those of the best evaluation, or the last ones.
+        The score of the weights that a run would keep: those of the best evaluation, or the last ones.
 
     Raises:
-        TrialPruned: the study says that it does badly.
-        DivergedError: the loss is no number any more.
-        NlpInferenceError: the values do not fit together.
-        RuntimeError: the memory did not suffice, and whatever else PyTorch raises.
+        TrialPruned: the study prunes the trial.
+        DivergedError: the loss is not finite.
+        NlpInferenceError: the values are inconsistent.
+        RuntimeError: out of memory, or another error of PyTorch.
     """
     prepared = materials.prepare(config)
     training = prepared.config.training

@@ -1,7 +1,6 @@
-"""Checks to run on a loss, an augmentation, a metric or a model class of your own; see docs/experiments.md.
+"""Checks of custom losses, augmentations, metrics and model classes; see docs/experiments.md.
 
-Their siblings for what production runs too, `check_transform` and `check_post_transform`, are in
-`nlp_inference.testing`.
+The checks of transforms, `check_transform` and `check_post_transform`, are in `nlp_inference.testing`.
 """
 
 from nlp_training.testing.architectures import check_architecture

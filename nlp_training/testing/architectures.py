@@ -1,4 +1,4 @@
-"""Every law of a model class, checked on a small model with random weights."""
+"""Checks of a custom model class with a small model with random weights."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from nlp_inference import Annotation, Category, Document, Span, Task
-from nlp_inference.architectures.own import find_architecture
+from nlp_inference.architectures.custom_architectures import find_architecture
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import IGNORED, Row, pad_targets
 from nlp_inference.encoding.windows import Window
@@ -26,18 +26,18 @@ _TOLERANCE = 1e-4
 def check_architecture(
     model_class: type[PreTrainedModel], *, config: PretrainedConfig, task: Task, seed: int = 0
 ) -> None:
-    """Run every law of a model class on one of your own.
+    """Check all laws of a custom model class.
 
-    The laws: it is known by its name; it answers what its task reads, in the right shape; a row does not depend on its
-    neighbours nor on padding; the same input gives the same bits; saved and loaded, it answers the same bit for bit;
-    its encoder comes from a base checkpoint; it gives a finite loss, of which every weight has a finite slope; and
-    targets that are ignored do not count.
+    The laws: it is registered by its name; it returns the outputs that its task reads, in the right shape; a row does
+    not depend on other rows or on padding; the same input gives bit-for-bit equal outputs, also after saving and
+    loading; its encoder is loaded from a base checkpoint; its loss is finite and has finite gradients for every weight;
+    and ignored targets do not count.
 
     Args:
-        model_class: with `@architecture` before it.
-        config: of a small model of this class, such as `BertConfig(hidden_size=16, num_hidden_layers=1, ...)`.
-        task: that the model is for.
-        seed: of weights and inputs.
+        model_class: a class decorated with `@architecture`.
+        config: the configuration of a small model, such as `BertConfig(hidden_size=16, num_hidden_layers=1, ...)`.
+        task: the task of the model.
+        seed: the seed of weights and inputs.
 
     Raises:
         CheckFailedError: a law is broken; the message names it and what happened.
@@ -49,9 +49,9 @@ def check_architecture(
     with torch.random.fork_rng(), _quiet():
         torch.manual_seed(seed)
         model = attempt(model_class, "it is made from its configuration", model_class, config).eval()
-        _make_lively(model)
+        _enlarge_weights(model)
         short, long = (torch.randint(5, config.vocab_size, (1, length)) for length in (_SHORT, _LONG))
-        _check_answers(model, task, short, long, labels=len(task.model_settings()["id2label"]))
+        _check_outputs(model, task, short, long, labels=len(task.model_settings()["id2label"]))
         _check_saving(model, task, long)
         _check_base(model)
         _check_loss(model, task, long)
@@ -59,7 +59,7 @@ def check_architecture(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Saving and loading are part of the check, and nothing to report."""
+    """Suppress log lines and progress bars of saving and loading."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -71,56 +71,56 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _make_lively(model: PreTrainedModel) -> None:
-    """Larger weights than those of a fresh model, whose answers hardly depend on the input."""
+def _enlarge_weights(model: PreTrainedModel) -> None:
+    """Enlarge the weights, because the outputs of a new model hardly depend on the input."""
     for weight in model.parameters():
         if weight.ndim > 1:
             torch.nn.init.normal_(weight, std=weight.shape[-1] ** -0.5)
 
 
-def _ask(model: PreTrainedModel, task: Task, ids: Tensor, mask: Tensor | None = None, **labels: Tensor) -> Any:
+def _run(model: PreTrainedModel, task: Task, ids: Tensor, mask: Tensor | None = None, **labels: Tensor) -> Any:
     mask = torch.ones_like(ids) if mask is None else mask
-    law = "it answers what its task reads"
+    law = "it returns the outputs that its task reads"
     found = attempt(type(model), law, lambda: task.run(model, {"input_ids": ids, "attention_mask": mask, **labels}))
-    answer: Any = found
-    absent = [name for name in task.outputs if not isinstance(answer, Mapping) or answer.get(name) is None]
+    outputs: Any = found
+    absent = [name for name in task.outputs if not isinstance(outputs, Mapping) or outputs.get(name) is None]
     if absent:
-        raise failed(type(model), law, f"its answer has no {absent[0]!r}; return a ModelOutput with {task.outputs}")
+        raise failed(type(model), law, f"its output has no {absent[0]!r}; return a ModelOutput with {task.outputs}")
     return found
 
 
 def _outputs(model: PreTrainedModel, task: Task, ids: Tensor, mask: Tensor | None = None) -> list[Tensor]:
     with torch.inference_mode():
-        found = _ask(model, task, ids, mask)
+        found = _run(model, task, ids, mask)
     return [found[name] for name in task.outputs]
 
 
-def _check_answers(model: PreTrainedModel, task: Task, short: Tensor, long: Tensor, *, labels: int) -> None:
+def _check_outputs(model: PreTrainedModel, task: Task, short: Tensor, long: Tensor, *, labels: int) -> None:
     alone = _outputs(model, task, short)
     shape = [1, _SHORT, labels] if task.needs == "spans" else [1, labels]
     if not task.own_loss and task.outputs == ("logits",) and list(alone[0].shape) != shape:
-        raise failed(type(model), "its answer has the right shape", f"logits {list(alone[0].shape)}, expected {shape}")
+        raise failed(type(model), "its output has the right shape", f"logits {list(alone[0].shape)}, expected {shape}")
     if any(not torch.equal(one, again) for one, again in zip(alone, _outputs(model, task, short), strict=True)):
-        raise failed(type(model), "the same input gives the same bits", "they differed; is there dropout in eval()?")
+        raise failed(type(model), "the same input gives equal outputs", "they differed; is there dropout in eval()?")
     pad = torch.nn.functional.pad
     padded = pad(short, (0, _LONG - _SHORT), value=model.config.pad_token_id or 0)
     mask = torch.cat([pad(torch.ones_like(short), (0, _LONG - _SHORT)), torch.ones_like(long)])
     for law, ids, masks in (
         ("a row does not depend on padding", padded, mask[:1]),
-        ("a row does not depend on its neighbours", torch.cat([padded, long]), mask),
-        ("a row does not depend on its neighbours", torch.cat([padded, long.flip(1)]), mask),
+        ("a row does not depend on other rows", torch.cat([padded, long]), mask),
+        ("a row does not depend on other rows", torch.cat([padded, long.flip(1)]), mask),
     ):
         for one, other in zip(alone, _outputs(model, task, ids, masks), strict=True):
-            part = other[tuple(map(slice, one.shape))]  # without the neighbour, and without padding
+            part = other[tuple(map(slice, one.shape))]  # without the other row and padding
             gap = float((one - part).abs().max()) if one.shape == part.shape else float("inf")
             if not gap <= _TOLERANCE:
                 raise failed(
-                    type(model), law, f"its answer moved by {gap:.3g}; leave out what attention_mask says is 0"
+                    type(model), law, f"its output changed by {gap:.3g}; ignore positions where attention_mask is 0"
                 )
 
 
 def _check_saving(model: PreTrainedModel, task: Task, ids: Tensor) -> None:
-    law = "saved and loaded, it answers the same bit for bit"
+    law = "its outputs are equal bit for bit after saving and loading"
     with TemporaryDirectory() as folder:
         attempt(type(model), law, model.save_pretrained, folder)
         again = attempt(type(model), law, type(model).from_pretrained, folder).eval()
@@ -165,13 +165,13 @@ def _targets(task: Task, ids: Tensor) -> dict[str, Tensor]:
 
 
 def _check_loss(model: PreTrainedModel, task: Task, ids: Tensor) -> None:
-    law = "it gives a finite loss, of which every weight has a finite slope"
+    law = "its loss is finite and has a finite gradient for every weight"
     targets = _targets(task, ids)
     labels = targets["labels"]
     ignores = labels.shape == ids.shape
     if ignores:
         labels[0, : _LONG // 2] = IGNORED
-    found = _ask(model, task, ids, **targets)
+    found = _run(model, task, ids, **targets)
     loss: Any = found.get("loss")
     if not isinstance(loss, Tensor) or loss.ndim or not bool(torch.isfinite(loss)):
         raise failed(type(model), law, f"with `labels`, loss is {loss!r:.80}; compute it by cross_entropy")
@@ -179,8 +179,8 @@ def _check_loss(model: PreTrainedModel, task: Task, ids: Tensor) -> None:
     torch.autograd.backward(loss)
     for name, weight in model.named_parameters():
         if weight.grad is None or not bool(torch.isfinite(weight.grad).all()):
-            what = "has no slope: several processes would wait for it forever" if weight.grad is None else "has none"
-            raise failed(type(model), law, f"the weight {name!r} {what}; use it in the loss, or leave it out")
-    slope = found["logits"].grad
-    if ignores and slope is not None and bool(slope[0, : _LONG // 2].any()):
+            what = "has no gradient: several processes would wait for it forever" if weight.grad is None else "has none"
+            raise failed(type(model), law, f"the weight {name!r} {what}; use it in the loss, or remove it")
+    gradient = found["logits"].grad
+    if ignores and gradient is not None and bool(gradient[0, : _LONG // 2].any()):
         raise failed(type(model), "targets that are ignored do not count", f"use ignore_index={IGNORED}")

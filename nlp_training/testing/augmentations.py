@@ -1,4 +1,4 @@
-"""Every law of an augmentation, checked on documents with gold, made-up ones and your own."""
+"""Checks of a custom augmentation on generated and user documents with gold."""
 
 import random as global_random
 from collections import Counter
@@ -24,18 +24,18 @@ _NAMES = ("Ana Kovács", "Ana", "Zoë O'Neil", "Łukasz", "Rome", "São Paulo", 
 
 
 def check_augmentation(augmentation: Augmentation, *, documents: Iterable[Document] = (), seed: int = 0) -> None:
-    """Run every law of an augmentation on one of your own.
+    """Check all laws of a custom augmentation.
 
-    The laws: it is registered by its name; its version is a whole number; it survives JSON and can be pickled; no
-    processor can hold it; it fails on no document; the same seed gives the same text, whatever else draws random
-    numbers; with probability 0 it changes nothing, with probability 1 something; every gold span keeps its label and
-    its words, or what the edits made of them, inside the text and without blank edges; and everything else of a
-    document stays.
+    The laws: it is registered by its name; its version is an integer; it survives JSON and can be pickled; it is not a
+    transform, so no processor can contain it; it raises no error for any document; the same seed gives the same text,
+    independently of other random numbers; with probability 0 it changes nothing, with probability 1 something; every
+    gold span keeps its label and its words, or their edited form, inside the text and without blank edges; and the rest
+    of a document does not change.
 
     Args:
-        augmentation: an object of your own class.
-        documents: more documents with gold to check it on, such as some of your data.
-        seed: of the random documents.
+        augmentation: an instance of the custom class.
+        documents: additional documents with gold, such as some of your data.
+        seed: the seed of the random documents.
 
     Raises:
         CheckFailedError: a law is broken; the message names it, the document and what happened.
@@ -102,7 +102,7 @@ def _check_document(
 
 def _rewrites(step: Augmentation, document: Document, seed: int, corpus: Corpus) -> bool:
     rng = Random(f"{seed}")
-    rng.random()  # as `apply` does before it proposes
+    rng.random()  # like `apply` before `propose`
     return isinstance(step.propose(document, rng=rng, corpus=corpus), Rewrite)
 
 
@@ -112,7 +112,7 @@ def _check_same(step: Augmentation, before: Document, after: Document) -> None:
 
 
 def _check_words(step: Augmentation, before: Document, after: Document) -> None:
-    """What moves text around has to say itself where the spans are."""
+    """Check the gold of a rewrite, which defines the new spans itself."""
     wanted, found = (Counter((span.label, one.surface(span)) for span in _spans(one)) for one in (before, after))
     if lost := wanted - found:
         raise failed(step, "every gold span keeps its label and its words", f"these are gone: {dict(lost)}", on=before)
@@ -133,9 +133,9 @@ def _spans(document: Document) -> tuple[Span, ...]:
 
 def _documents(seed: int) -> Iterator[Document]:
     for number, text in enumerate([*_PLAIN * 10, *FIXED_TEXTS, *messy_texts(seed=seed, count=_RANDOM_TEXTS)]):
-        places = ((text.find(name), name) for name in _NAMES if number % 3 != 2)
+        occurrences = ((text.find(name), name) for name in _NAMES if number % 3 != 2)
         spans: list[Span] = []
-        for start, name in places:
+        for start, name in occurrences:
             end = start + len(name)
             if start >= 0 and all(end <= span.start or start >= span.end for span in spans):
                 spans.append(Span(start=start, end=end, label="CITY" if name in _NAMES[4:7] else "NAME"))

@@ -1,4 +1,4 @@
-"""Every law of a loss, checked on random items in double precision and on ones that models get wrong for certain."""
+"""Checks of a custom loss on random items in double precision and on confident predictions."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,21 +15,21 @@ _SIZES = (1, 2, 7)
 _CERTAIN = 100.0
 _WEIGHTS = (0.5, 2.0, 1.0, 0.25)
 _MOVING = ("logits", "second_logits", "states")
-"""What depends on the weights of the model, so that a loss has a slope there."""
+"""The inputs that depend on the weights of the model, for which a loss has gradients."""
 
 
 def check_loss(loss: Loss, *, seed: int = 0) -> None:
-    """Run every law of a loss of a run on one of your own.
+    """Check all laws of a custom loss.
 
-    The laws: it is registered by its name, survives JSON and can be pickled; it reads nothing but what `needs` names;
-    it gives one finite number for each item, and one weight that is not negative; its slope is the one of its values,
-    by finite differences in double precision, and finite where the model is certain; the same items give the same
-    values, whatever came before; their order does not matter; it changes nothing in place; a model that is right has no
-    greater loss than one that is wrong; and where it weighs classes, only the proportions of their weights count.
+    The laws: it is registered by its name, survives JSON and can be pickled; it reads only what `needs` names; it
+    returns one finite value and one weight that is not negative for each item; its gradients match finite differences
+    in double precision, and are finite for confident predictions; the same items give the same values, independently of
+    earlier calls; their order does not matter; it changes nothing in place; a correct model has no greater loss than a
+    wrong one; and if it weights classes, only the ratios of the class weights matter.
 
     Args:
-        loss: an object of your own class.
-        seed: of the random items.
+        loss: an instance of the custom class.
+        seed: the seed of the random items.
 
     Raises:
         CheckFailedError: a law is broken; the message names it and what happened.
@@ -43,7 +43,7 @@ def check_loss(loss: Loss, *, seed: int = 0) -> None:
     for size in _SIZES:
         items = _items(loss, size, random)
         _check_values(loss, items)
-        _check_slope(loss, items)
+        _check_gradient(loss, items)
     if loss.class_weighting() is not None:
         _check_class_weights(loss, _items(loss, _SIZES[-1], random))
     _check_certainty(loss, random)
@@ -72,12 +72,12 @@ def _check_values(loss: Loss, items: Items) -> None:
     before = [one.clone() for one in _tensors(items)]
     values = _values(loss, items)
     if any(not torch.equal(one, kept) for one, kept in zip(_tensors(items), before, strict=True)):
-        raise failed(loss, "it changes nothing in place", "a tensor of the items is another one afterwards")
-    law = "the same items give the same values, whatever came before"
+        raise failed(loss, "it changes nothing in place", "a tensor of the items has changed")
+    law = "the same items give the same values, independently of earlier calls"
     _values(loss, replace(items, logits=items.logits.flip(0) * 3))
     if not torch.equal(_values(loss, items), values):
         raise failed(
-            loss, law, "they were others the second time; draw nothing at random in `values`, and keep nothing"
+            loss, law, "they differed in the second call; draw nothing at random in `values`, and keep no state"
         )
     order = torch.arange(len(values)).flip(0)
     moved = _values(loss, _reordered(items, order))
@@ -92,7 +92,7 @@ def _check_values(loss: Loss, items: Items) -> None:
 
 
 def _values(loss: Loss, items: Items) -> Tensor:
-    law = "it reads nothing but what `needs` names, and fails on no items"
+    law = "it reads only what `needs` names, and raises no error for any items"
     values = attempt(loss, law, loss.values, items)
     _check_numbers(loss, "values", values, len(items.targets))
     return values
@@ -109,8 +109,8 @@ def _check_numbers(loss: Loss, method: str, found: Any, size: int) -> None:
         raise failed(loss, law, f"`{method}` gave {found.tolist()}; take logarithms of probabilities by log_softmax")
 
 
-def _check_slope(loss: Loss, items: Items) -> None:
-    law = "its slope is the one of its values"
+def _check_gradient(loss: Loss, items: Items) -> None:
+    law = "its gradients are those of its values"
     names = [name for name in _MOVING if getattr(items, name) is not None]
     inputs = [getattr(items, name).clone().requires_grad_() for name in names]
 
@@ -119,7 +119,7 @@ def _check_slope(loss: Loss, items: Items) -> None:
         return loss.values(replace(items, **changed))
 
     if not of(*inputs).requires_grad:
-        raise failed(loss, law, "its values do not depend on the model; compute them of the items with torch alone")
+        raise failed(loss, law, "its values do not depend on the model; compute them from the items with torch only")
     attempt(loss, law, lambda: torch.autograd.gradcheck(of, inputs, raise_exception=True))
 
 
@@ -138,27 +138,31 @@ def _check_class_weights(loss: Loss, items: Items) -> None:
 
 def _check_certainty(loss: Loss, random: torch.Generator) -> None:
     items = _items(loss, _SIZES[-1], random)
-    answer = items.targets * 2 - 1 if loss.multi_label else torch.nn.functional.one_hot(items.targets, _CLASSES) * 2 - 1
+    target_logits = (
+        items.targets * 2 - 1 if loss.multi_label else torch.nn.functional.one_hot(items.targets, _CLASSES) * 2 - 1
+    )
     if items.teacher_logits is not None:
-        items = replace(items, teacher_logits=answer.double())
+        items = replace(items, teacher_logits=target_logits.double())
     totals = {}
     for name, sign in (("right", 1.0), ("wrong", -1.0)):
-        logits = (answer * sign * _CERTAIN).float().requires_grad_()
+        logits = (target_logits * sign * _CERTAIN).float().requires_grad_()
         second = None if items.second_logits is None else logits
         certain = replace(items, logits=logits, second_logits=second)
         values = _values(loss, _in_float(certain))
         totals[name] = float(values.detach().sum())
-        (slope,) = torch.autograd.grad(values.sum(), logits, allow_unused=True)
-        if not _is_finite(slope):
-            raise failed(loss, "its slope is finite where the model is certain", f"of a model that is {name}: {slope}")
+        (gradient,) = torch.autograd.grad(values.sum(), logits, allow_unused=True)
+        if not _is_finite(gradient):
+            raise failed(
+                loss, "its gradients are finite for confident predictions", f"for a model that is {name}: {gradient}"
+            )
     if totals["right"] > totals["wrong"] + 1e-6:
         raise failed(
             loss, "a model that is right has no greater loss than one that is wrong", f"{totals}; is a sign off?"
         )
 
 
-def _is_finite(slope: Tensor | None) -> bool:
-    return slope is None or bool(torch.isfinite(slope).all())
+def _is_finite(gradient: Tensor | None) -> bool:
+    return gradient is None or bool(torch.isfinite(gradient).all())
 
 
 def _in_float(items: Items) -> Items:

@@ -1,4 +1,4 @@
-"""Every law of a metric, checked on made-up documents and predictions, good ones and bad ones."""
+"""Checks of a custom metric on generated documents with good and bad predictions."""
 
 import json
 import math
@@ -20,18 +20,18 @@ Pair = tuple[Document, Annotation]
 
 
 def check_metric(metric: Metric, *, documents: Iterable[Document] = (), seed: int = 0) -> None:
-    """Run every law of a metric on one of your own.
+    """Check all laws of a custom metric.
 
-    The laws: it is registered by its name, survives JSON and can be pickled; it needs no network; it fails on no
-    documents, be it one, or ones without any gold or prediction; what it sees of a document can be pickled, since
-    processes exchange it; its score is a finite float, or a mapping that JSON can hold; the same predictions give the
-    same score, in any order and batch by batch; it changes nothing in place; and perfect predictions have no lower
-    score than bad ones.
+    The laws: it is registered by its name, survives JSON and can be pickled; it needs no network; it raises no error
+    for any documents, including a single one and ones without gold or predictions; its view of a document can be
+    pickled because processes exchange it; its score is a finite float, or a mapping of JSON values; the same
+    predictions give the same score, in any order and in batches; it changes nothing in place; and perfect predictions
+    have no lower score than bad ones.
 
     Args:
-        metric: an object of your own class.
-        documents: more documents with gold and predictions, such as those of `runs/NAME/predictions`.
-        seed: of the random documents, which have spans and categories with the labels PERSON, CITY and DATE.
+        metric: an instance of the custom class.
+        documents: additional documents with gold and predictions, such as those of `runs/NAME/predictions`.
+        seed: the seed of the random documents, which have spans and categories with the labels PERSON, CITY and DATE.
 
     Raises:
         CheckFailedError: a law is broken; the message names it and what happened.
@@ -42,8 +42,8 @@ def check_metric(metric: Metric, *, documents: Iterable[Document] = (), seed: in
     pairs = [*made, *((one.model_copy(update={"gold": None}), one.gold or Annotation()) for one in documents)]
     with _offline(metric):
         seen = [_view(metric, pair) for pair in pairs]
-        whole = _score(metric, seen)
-        _check_order(metric, seen, whole, random)
+        expected = _score(metric, seen)
+        _check_order(metric, seen, expected, random)
         empty = Document(raw_text="Ana sang.", id="empty", predicted=Annotation())
         for few in ([_view(metric, (empty, Annotation()))], seen[:1], seen[1:2]):
             _score(metric, few)
@@ -74,7 +74,7 @@ def _view(metric: Metric, pair: Pair) -> tuple[Any, Any]:
         raise failed(metric, "`view` gives a prediction and a reference", f"it gave {seen!r:.100}", on=pair)
     law = "what it sees of a document can be pickled"
     if attempt(metric, law, pickle.loads, attempt(metric, law, pickle.dumps, seen)) != seen:
-        raise failed(metric, law, f"{seen!r:.100} came back as something else; give tuples, lists, numbers and strings")
+        raise failed(metric, law, f"{seen!r:.100} is not restored; return tuples, lists, numbers and strings")
     return seen
 
 
@@ -95,13 +95,15 @@ def _score(metric: Metric, seen: Sequence[tuple[Any, Any]]) -> Any:
     return found
 
 
-def _check_order(metric: Metric, seen: Sequence[tuple[Any, Any]], whole: Any, random: Random) -> None:
+def _check_order(metric: Metric, seen: Sequence[tuple[Any, Any]], expected: Any, random: Random) -> None:
     law = "the same predictions give the same score, in any order and batch by batch"
     shuffled = random.sample(list(seen), len(seen))
     for batches in ([seen], [seen[:7], seen[7:8], seen[8:]], [shuffled]):
         found = attempt(metric, law, _collected, metric, batches)
-        if not _alike(found, whole):
-            raise failed(metric, law, f"{whole!r:.100} became {found!r:.100}; add up whole counts, and keep nothing")
+        if not _is_close(found, expected):
+            raise failed(
+                metric, law, f"{expected!r:.100} became {found!r:.100}; sum complete counts, and keep no state"
+            )
 
 
 def _collected(metric: Metric, batches: Iterable[Sequence[tuple[Any, Any]]]) -> Any:
@@ -111,9 +113,9 @@ def _collected(metric: Metric, batches: Iterable[Sequence[tuple[Any, Any]]]) -> 
     return collected.compute()
 
 
-def _alike(one: Any, other: Any) -> bool:
+def _is_close(one: Any, other: Any) -> bool:
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(_is_close(one[key], other[key]) for key in one)
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
     return bool(one == other)
@@ -125,7 +127,7 @@ def _offline(metric: Metric) -> Iterator[None]:
         raise failed(metric, "it needs no network", "it opened a connection; keep what it needs in a file")
 
     kept = socket.socket.connect, socket.getaddrinfo
-    socket.socket.connect, socket.getaddrinfo = refuse, refuse  # type: ignore[method-assign, assignment]  # for a while
+    socket.socket.connect, socket.getaddrinfo = refuse, refuse  # type: ignore[method-assign, assignment]  # restored below
     try:
         yield
     finally:
@@ -148,7 +150,7 @@ def _document(random: Random, number: int) -> Pair:
 
 
 def _certain(gold: Annotation) -> Annotation:
-    """The gold as a model gives it that is right and certain."""
+    """Return the gold as the prediction of a correct model with full confidence."""
     sure = {"score": 1.0}
     return gold.model_copy(
         update={

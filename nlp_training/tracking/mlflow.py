@@ -1,4 +1,4 @@
-"""MLflow: what its users expect of a run beside the curves that transformers logs."""
+"""MLflow: settings, final scores and files, in addition to the curves that transformers logs."""
 
 import re
 from pathlib import Path
@@ -20,14 +20,14 @@ _OF_RUN = ("report.html", "run.json", "environment.txt", "code.diff")
 
 
 def log_results(callback: MLflowCallback, config: RunConfig, metrics: Metrics) -> None:
-    """Log the settings of the run, its final scores, where its code and model are, and the files that tell of it.
+    """Log the settings, final scores, origin and files of a run.
 
-    The weights stay in the run's folder; the tag `model` says where, and `processor` which.
+    The weights are not uploaded; the tag `model` is their path, and `processor` is the digest of the processor.
     """
     client: Any = callback._ml_flow  # noqa: SLF001 - the module, as transformers imported it
     if client.active_run() is None:
         return
-    longest = int(callback._MAX_PARAM_VAL_LENGTH)  # noqa: SLF001 - of this version of MLflow
+    longest = int(callback._MAX_PARAM_VAL_LENGTH)  # noqa: SLF001 - depends on the version of MLflow
     settings = flat_settings(config.model_dump(mode="json"), without=_LOGGED_BY_TRANSFORMERS)
     client.log_params({_name(key): _shortened(str(value), longest) for key, value in settings.items()})
     client.log_metrics({_name(f"final/{name}"): value for name, value in flat_scores(metrics).items()})
@@ -42,14 +42,14 @@ def log_results(callback: MLflowCallback, config: RunConfig, metrics: Metrics) -
 
 
 def end_failed(callback: MLflowCallback, *, killed: bool) -> None:
-    """End the run that transformers began, so that it is not taken for a good one."""
+    """End the run that transformers began as failed or killed."""
     client: Any = callback._ml_flow  # noqa: SLF001 - the module, as transformers imported it
     if callback._auto_end_run and client.active_run() is not None:  # noqa: SLF001 - else it is the caller's own run
         client.end_run("KILLED" if killed else "FAILED")
 
 
 def _origin(folder: Path) -> dict[str, str]:
-    """Commit and digests, from the manifest if there is one."""
+    """Return the commit and digests from the manifest, if there is one."""
     try:
         manifest = RunManifest.load(folder)
     except NlpInferenceError:

@@ -1,4 +1,4 @@
-"""A run's configuration and scores as trackers take them: flat names, and numbers or short texts."""
+"""Conversion of configurations and scores for trackers to flat names with numbers or short texts."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -7,10 +7,10 @@ Metrics = Mapping[str, Mapping[str, Any]]
 
 
 def flat_scores(metrics: Metrics) -> dict[str, float]:
-    """The overall scores of each data set and the ends of their intervals.
+    """Return the overall scores of each data set and the ends of their intervals by flat names.
 
     Args:
-        metrics: what `nlp_training.evaluation.score` gives, by data set.
+        metrics: results of `nlp_training.evaluation.score`, by data set.
 
     Example:
         >>> flat_scores({"test": {"f1": 0.5, "support": 3, "interval": {"f1": [0.4, 0.6]}}})
@@ -28,7 +28,7 @@ def _scores_of(data: str, scores: Mapping[str, Any]) -> Iterator[tuple[str, floa
 
 
 def score_lines(metrics: Metrics) -> str:
-    """The overall scores with their intervals, as a table in Markdown.
+    """Return the overall scores with their intervals as a Markdown table.
 
     Example:
         >>> print(score_lines({"test": {"f1": 0.5, "interval": {"f1": [0.4, 0.6]}}}))
@@ -46,18 +46,18 @@ def score_lines(metrics: Metrics) -> str:
 
 
 def flat_settings(config: Mapping[str, Any], *, without: Iterable[str] = ()) -> dict[str, str | int | float | bool]:
-    """The settings of a run under dotted names; a list is one text, and what is not set is left out.
+    """Return the settings of a run by dotted names. A list becomes a string, and unset values are omitted.
 
     Args:
-        config: a configuration as JSON holds it.
-        without: sections to leave out.
+        config: a configuration as JSON.
+        without: sections to omit.
 
     Example:
         >>> flat_settings({"seed": 1, "data": {"train": {"path": "a"}}, "augment": ["x", {"y": 1}], "loss": None})
         {'seed': 1, 'data.train.path': 'a', 'augment': "['x', {'y': 1}]"}
     """
-    left_out = set(without)
-    return dict(_settings_in({key: value for key, value in config.items() if key not in left_out}, ""))
+    omitted = set(without)
+    return dict(_settings_in({key: value for key, value in config.items() if key not in omitted}, ""))
 
 
 def _settings_in(config: Mapping[str, Any], before: str) -> Iterator[tuple[str, str | int | float | bool]]:

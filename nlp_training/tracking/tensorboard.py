@@ -1,4 +1,4 @@
-"""TensorBoard: event files in the run's folder; nothing has to be started to write them."""
+"""TensorBoard: event files in the folder of the run, which need no server."""
 
 import os
 from pathlib import Path
@@ -10,24 +10,24 @@ from nlp_training.config import RunConfig, config_text
 from nlp_training.tracking.results import Metrics, flat_scores, flat_settings, score_lines
 
 _FOLDER = "TENSORBOARD_LOGGING_DIR"
-"""The variable by which transformers lets people choose another folder."""
+"""The environment variable with which users of transformers choose another folder."""
 
 
 def log_into(callback: TensorBoardCallback, folder: Path) -> None:
-    """Let event files be written to `folder`, unless people chose another one."""
+    """Write event files to `folder`, unless the user chose another folder."""
     if not os.environ.get(_FOLDER):
         callback.logging_dir = str(folder)
 
 
 def forget_logs(callback: TensorBoardCallback) -> None:
-    """Remove the event files of an earlier run from the run's own folder."""
+    """Remove the event files of an earlier run from the folder of the run."""
     if not os.environ.get(_FOLDER) and callback.logging_dir is not None:
         for old in Path(callback.logging_dir).glob("events.out.tfevents.*"):
             old.unlink()
 
 
-def go_on_after(callback: TensorBoardCallback, step: int) -> None:
-    """Let what an interrupted run logged after the step that it goes on from count no more, as it is logged again."""
+def resume_after(callback: TensorBoardCallback, step: int) -> None:
+    """Purge events that an interrupted run logged after the step to resume from because they are logged again."""
     if not os.environ.get(_FOLDER) and callback.logging_dir is not None and step:
         write: Any = callback._SummaryWriter  # noqa: SLF001 - the class, as transformers imported it
         callback.tb_writer = write(log_dir=callback.logging_dir, purge_step=step + 1)

@@ -1,4 +1,4 @@
-"""The trackers of a run, which transformers ends with training, but a run ends with its scores."""
+"""The trackers of a run, which stay open after training until the final scores are logged."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,20 +9,20 @@ from rich.console import Console
 from transformers import Trainer
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, MLflowCallback, TensorBoardCallback
 
-from nlp_training._utils.afterwards import told_if_it_fails
 from nlp_training._utils.complete_checkpoints import step_of
+from nlp_training._utils.report_failure import report_failure
 from nlp_training.config import RunConfig
 from nlp_training.tracking import mlflow, tensorboard
 from nlp_training.tracking.results import Metrics, flat_scores
 
 LOGS = "logs"
-"""The folder of a run that TensorBoard's event files are in."""
+"""The folder of TensorBoard's event files in the folder of a run."""
 
 _KINDS = tuple(INTEGRATION_TO_CALLBACK.values())
 
 
 class _KeptOpen:
-    """A tracker that does not hear of the end of training until the run has its scores."""
+    """A wrapper of a tracker that delays the end of training until the run has its scores."""
 
     def __init__(self, tracker: Any) -> None:
         self.tracker = tracker
@@ -32,16 +32,16 @@ class _KeptOpen:
         return getattr(self.tracker, name)
 
     def on_train_end(self, *args: Any, **kwargs: Any) -> None:
-        """Keep what the tracker would have been told."""
+        """Store the call for later."""
         self._end = lambda: self.tracker.on_train_end(*args, **kwargs)
 
     def end(self) -> None:
-        """Tell the tracker now."""
+        """Make the stored call."""
         if self._end is not None:
             self._end()
 
     def fail(self, *, killed: bool) -> None:
-        """Close what would look like a good run, or not be readable."""
+        """Mark the run as failed in MLflow, and close the TensorBoard writer."""
         if isinstance(self.tracker, MLflowCallback):
             mlflow.end_failed(self.tracker, killed=killed)
         elif isinstance(self.tracker, TensorBoardCallback) and self.tracker.tb_writer is not None:
@@ -49,7 +49,7 @@ class _KeptOpen:
 
 
 def place_logs(trainer: Trainer, run: Path) -> None:
-    """Let the logs of a trainer be written to the folder of its run, also if it only evaluates."""
+    """Write the logs of a trainer to the folder of its run, even if it only evaluates."""
     for tracker in trainer.callback_handler.callbacks:
         if isinstance(tracker, TensorBoardCallback):
             tensorboard.log_into(tracker, run / LOGS)
@@ -59,19 +59,19 @@ def place_logs(trainer: Trainer, run: Path) -> None:
 def tracked(
     config: RunConfig, trainer: Trainer, *, checkpoint: str | None = None, console: Console | None = None
 ) -> Iterator[Callable[[Metrics], None]]:
-    """Keep the trackers of a trainer open until the run is over, and tell them how it ended.
+    """Keep the trackers of a trainer open until the run ends, and report its end to them.
 
-    A tracker that cannot be told of the end, as when its server is away, is named, and the run has not failed.
+    An error of a tracker at the end, such as an unreachable server, is printed and does not fail the run.
 
     Args:
-        config: the resolved run.
-        trainer: which has the trackers that `training.report_to` names.
-        checkpoint: from which the run goes on: what was logged after it counts no more; of a run that begins, nothing
-            that an earlier one logged is kept.
-        console: where to say what failed.
+        config: the resolved configuration of the run.
+        trainer: the trainer with the trackers that `training.report_to` names.
+        checkpoint: the checkpoint to resume from. Later logs are discarded; without a checkpoint, all logs of an
+            earlier run are removed.
+        console: the console for errors.
 
     Yields:
-        What to call with the scores of each data set, when the run's files are written; in the main process.
+        A function to call in the main process with the scores of each data set after the run's files are written.
     """
     console = console or Console(stderr=True)
     handler = trainer.callback_handler
@@ -82,11 +82,11 @@ def tracked(
             if checkpoint is None:
                 tensorboard.forget_logs(one.tracker)
             else:
-                tensorboard.go_on_after(one.tracker, step_of(Path(checkpoint)))
+                tensorboard.resume_after(one.tracker, step_of(Path(checkpoint)))
 
     def log_results(metrics: Metrics) -> None:
         for one in trackers:
-            with _told_of(one, console):
+            with _reporting_failure(one, console):
                 _log_results(one.tracker, config, metrics, trainer)
 
     try:
@@ -96,13 +96,15 @@ def tracked(
             one.fail(killed=isinstance(error, KeyboardInterrupt))
         raise
     for one in trackers:
-        with _told_of(one, console):
+        with _reporting_failure(one, console):
             one.end()
 
 
-def _told_of(tracker: _KeptOpen, console: Console) -> AbstractContextManager[None]:
+def _reporting_failure(tracker: _KeptOpen, console: Console) -> AbstractContextManager[None]:
     name = type(tracker.tracker).__name__.removesuffix("Callback")
-    return told_if_it_fails(console, f"{name} was not told how the run ended", advice="the run's folder has all of it")
+    return report_failure(
+        console, f"{name} did not record the end of the run", advice="the run's folder contains all results"
+    )
 
 
 def _log_results(tracker: Any, config: RunConfig, metrics: Metrics, trainer: Trainer) -> None:
@@ -110,6 +112,6 @@ def _log_results(tracker: Any, config: RunConfig, metrics: Metrics, trainer: Tra
         tensorboard.log_results(tracker, config, metrics)
     elif isinstance(tracker, MLflowCallback):
         mlflow.log_results(tracker, config, metrics)
-    else:  # `test_` is what transformers makes a group of its own of
+    else:  # transformers groups names with the prefix `test_`
         logs = {f"test_{name}": value for name, value in flat_scores(metrics).items()}
         tracker.on_log(trainer.args, trainer.state, trainer.control, logs=logs, model=trainer.model)

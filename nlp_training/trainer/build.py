@@ -10,8 +10,8 @@ from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, Progre
 from transformers.utils.hub import cached_file
 
 from nlp_inference import Document, Processor, Task
+from nlp_inference.architectures.custom_architectures import architecture_named, runs_saved_code
 from nlp_inference.architectures.input_limits import ModelLimits
-from nlp_inference.architectures.own import architecture_named, runs_saved_code
 from nlp_inference.backends.torch import model_class
 from nlp_inference.encoding.tokenizer_file import warn_of_rebuilt_tokenizer
 from nlp_inference.errors import InvalidSpecError, NlpInferenceError

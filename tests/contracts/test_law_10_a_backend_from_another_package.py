@@ -209,7 +209,7 @@ def test_law_10_its_tolerance_is_known_and_auto_never_takes_it(model: Path, inst
 @pytest.mark.parametrize(
     ("descriptor", "said"),
     [
-        ("REVERSED = 1", "which is no BackendDescriptor of that name"),
+        ("REVERSED = 1", "which is not a BackendDescriptor of that name"),
         ("import not_there_at_all", "cannot be imported: ModuleNotFoundError"),
     ],
 )

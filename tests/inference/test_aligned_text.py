@@ -205,12 +205,12 @@ def test_exact_current_spans_around_a_deletion(span, current_span):
         ([Edit(0, 2, ""), Edit(1, 3, "")], "without overlap"),
         ([Edit(2, 1, "x")], "reversed"),
         ([Edit(1, 1, "x"), Edit(1, 1, "y")], "repeats an insertion"),
-        ([Edit(2, 9, "")], "only 3 characters"),
+        ([Edit(2, 9, "")], "the text has 3 characters"),
         ([Edit(-1, 1, "x")], "starts before"),
         ([Edit(2, 1, "")], "reversed"),
-        ([Edit(-1, 0, "")], "does not lie in the text of 3 characters"),
-        ([Edit(-2, 3, "bc")], "does not lie in the text of 3 characters"),
-        ([Edit(7, 9, "")], "does not lie in the text of 3 characters"),
+        ([Edit(-1, 0, "")], "is reversed or outside the text of 3 characters"),
+        ([Edit(-2, 3, "bc")], "is reversed or outside the text of 3 characters"),
+        ([Edit(7, 9, "")], "is reversed or outside the text of 3 characters"),
         ([Edit(0, 1, "x"), Edit(3, 2, "")], "reversed"),
     ],
 )
@@ -248,7 +248,7 @@ def test_cuts_are_the_edits_they_stand_for(pieces, replacement):
 
 def test_cuts_that_are_not_the_text_are_refused_with_the_name_of_the_transform():
     for pieces in (["a", "b"], ["a", "b", "d"], ["a", "b", "c", "d", ""], ["abc", ""]):
-        with pytest.raises(InvalidEditError, match=r"'broken': \d pieces that are not the text"):
+        with pytest.raises(InvalidEditError, match=r"'broken': the \d pieces are not the text"):
             AlignedText("abc").edit("broken", 1, Cuts(pieces, replacement="x"))
 
 

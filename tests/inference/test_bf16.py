@@ -13,7 +13,7 @@ from nlp_inference.backends.torch import TorchBackend
 @pytest.mark.parametrize("dtype", ["bfloat16", torch.bfloat16])
 def test_a_cpu_without_bfloat16_warns(dtype, saved_model, monkeypatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": True}, raising=False)
-    with pytest.warns(PrecisionWarning, match="take float32, or int8"):
+    with pytest.warns(PrecisionWarning, match="use float32, or int8"):
         TorchBackend.from_pretrained(
             saved_model, task=Processor.from_pretrained(saved_model).task, device="cpu", dtype=dtype
         )

@@ -174,7 +174,7 @@ class TestSources:
     def test_a_hub_id_that_is_not_in_the_cache_cannot_be_fetched_offline(self, tmp_path, monkeypatch):
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-        with pytest.raises(ArtefactError, match=r"(?s)'org/absent' is no file or folder here.*'main'.*HF_HUB_OFFLINE"):
+        with pytest.raises(ArtefactError, match=r"(?s)'org/absent' is not a local folder.*'main'.*HF_HUB_OFFLINE"):
             load_checkpoint(Net(), "org/absent")
 
     @pytest.mark.parametrize(
@@ -252,9 +252,9 @@ class TestBadFiles:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            (None, "holds no weights: model.safetensors"),
-            ("adapter_model.safetensors", "it holds adapter_model.safetensors: give the path"),
-            ("training_args.bin", "holds no weights"),
+            (None, "has no weights: expected model.safetensors"),
+            ("adapter_model.safetensors", "it contains adapter_model.safetensors: pass the path"),
+            ("training_args.bin", "has no weights"),
         ],
     )
     def test_a_folder_without_weights(self, name, message, tmp_path):
@@ -266,7 +266,7 @@ class TestBadFiles:
     def test_a_last_checkpoint_without_weights_is_not_replaced_by_an_older_one(self, tmp_path):
         as_trainer_output(tmp_path)
         (tmp_path / "checkpoint-10" / "model.safetensors").unlink()
-        with pytest.raises(ArtefactError, match=r"checkpoint-10' holds no weights"):
+        with pytest.raises(ArtefactError, match=r"checkpoint-10' has no weights"):
             load_checkpoint(Net(), tmp_path)
 
     def test_a_file_of_another_kind(self, tmp_path):
@@ -298,7 +298,7 @@ class TestIndex:
         saved(tmp_path, weights(), "secret.safetensors")
         saved(tmp_path / "model" / "sub", weights(), "1.safetensors")
         save_shards(tmp_path / "model", weights(), weight_map={"body.weight": name})
-        with pytest.raises(ArtefactError, match=r"'body\.weight' is in .*the plain name of a \.safetensors file"):
+        with pytest.raises(ArtefactError, match=r"'body\.weight' to .*the plain name of a \.safetensors file"):
             load_checkpoint(Net(), tmp_path / "model")
 
     @pytest.mark.parametrize(
@@ -321,12 +321,12 @@ class TestIndex:
 
     def test_a_shard_that_is_not_there_is_named(self, tmp_path):
         (as_shards(tmp_path) / "2.safetensors").unlink()
-        with pytest.raises(ArtefactError, match=r"names 2 files, but 2\.safetensors is not beside it"):
+        with pytest.raises(ArtefactError, match=r"names 2 files, but 2\.safetensors is missing"):
             load_checkpoint(Net(), tmp_path)
 
     def test_a_shard_that_lacks_what_the_index_promises(self, tmp_path):
         save_shards(tmp_path, weights(), weight_map=dict.fromkeys([*weights(), "tail.bias"], "1.safetensors"))
-        with pytest.raises(ArtefactError, match=r"'tail\.bias' is in .*1\.safetensors', which lacks it"):
+        with pytest.raises(ArtefactError, match=r"'tail\.bias' to .*1\.safetensors', which does not contain it"):
             load_checkpoint(Net(), tmp_path)
 
     def test_a_tensor_that_is_in_two_shards(self, tmp_path):
@@ -573,7 +573,7 @@ class TestPrefixes:
 
     def test_two_tensors_with_one_name_after_renaming(self, tmp_path):
         path = saved(tmp_path, {"a.w": torch.zeros(1), "b.w": torch.zeros(1)})
-        with pytest.raises(InvalidSpecError, match=r"give 'a\.w' and 'b\.w' one name, 'c\.w'"):
+        with pytest.raises(InvalidSpecError, match=r"give 'a\.w' and 'b\.w' the same name, 'c\.w'"):
             load_checkpoint(Net(), path, prefixes={"a.": "c.", "b.": "c."})
 
     @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_show_highlights_in_place_of_json(saved_model: Path) -> None:
         (b'{"text": 1', "not valid JSON"),
         (b"{name}, hello", "must be a JSON object"),
         (b'{"txt": "a"}', "no 'text'"),
-        (b"caf\xe9", "byte 3 of the line is no UTF-8"),
+        (b"caf\xe9", "byte 3 of the line is not UTF-8"),
         (b'{"text":' + b"[" * 200_000, "nested too deeply"),
     ],
     ids=["cut off", "text", "no text", "latin-1", "nested"],

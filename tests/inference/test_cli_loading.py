@@ -87,8 +87,8 @@ def test_a_model_that_cannot_be_loaded_has_a_status_of_its_own(
     ("content", "said"),
     [
         (None, r"FileNotFoundError: .*texts\.txt"),
-        ("", "none of 0 documents could be predicted|the profile now is of 0 documents"),
-        ("{bad\n{worse\n", "none of 2 documents could be predicted, .* not valid JSON|of 0 documents"),
+        ("", "none of 0 documents could be predicted|the profile now has 0 documents"),
+        ("{bad\n{worse\n", "none of 2 documents could be predicted, .* not valid JSON|has 0 documents"),
     ],
     ids=["missing", "empty", "unreadable"],
 )

@@ -26,7 +26,7 @@ from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.reading import open_source
 from nlp_inference.files.records import USUAL, Columns, read_items, to_json_line
 from nlp_inference.integrations.ray.job import Job, PinnedModel, ShardPredictor, pin_model
-from nlp_inference.integrations.ray.parts import PartFiles, ShardReport, check_whole
+from nlp_inference.integrations.ray.parts import PartFiles, ShardReport, check_complete
 from nlp_inference.integrations.ray.plan import Plan, Shard, SourceFile, source_files
 from nlp_inference.integrations.ray.ray_engine import Actors, place_actors
 from nlp_inference.integrations.ray.reading import ShardItems
@@ -64,7 +64,7 @@ def test_however_lines_are_cut_each_is_read_once_and_in_order(lines: list[str], 
         items = ShardItems(shard, columns=USUAL)
         found += list(items)
         reports.append(ShardReport(shard=shard.number, begin=items.begin, end=items.end))
-    check_whole(plan, reports)
+    check_complete(plan, reports)
     expected = list(read_items(io.BytesIO(content), name="in.txt"))
     assert [text for _, text in texts_and_ids(found)] == [one if isinstance(one, str) else "" for one in expected]
     assert len({name for name, _ in texts_and_ids(found)}) == len(found)
@@ -177,11 +177,11 @@ def test_a_stopped_job_goes_on_with_the_shards_that_are_left(job: Job) -> None:
     shards = list(plan.shards())
     actor = ShardPredictor(job, model)
     as_ray_does(actor, shards[:4])
-    with pytest.raises(JobError, match=r"4 were reported, \[4, 5, 6, 7, 8\] not; use --resume"):
+    with pytest.raises(JobError, match=r"4 of 9 shards are done, \[4, 5, 6, 7, 8\] are missing; use --resume"):
         parts.complete(plan, [*parts.done().values()], resumed=0)
     with pytest.raises(OutputError, match="is not empty"):
         parts.begin(plan, resume=False, overwrite=False)
-    with pytest.raises(OutputError, match="was begun with other dtype"):
+    with pytest.raises(OutputError, match="was started with other dtype"):
         parts.begin(plan.model_copy(update={"dtype": "bfloat16"}), resume=True, overwrite=False)
     assert parts.begin(plan.model_copy(update={"shard_bytes": 7}), resume=True, overwrite=False) == plan
     assert sorted(parts.done()) == [0, 1, 2, 3]
@@ -197,7 +197,7 @@ def test_other_files_in_the_folder_are_not_lost(job: Job, tmp_path: Path) -> Non
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("ten years of work")
     plan = plan_for(source_files(job.source))
-    with pytest.raises(OutputError, match=r"holds more than predictions, 'thesis.txt'"):
+    with pytest.raises(OutputError, match=r"contains other files than predictions, such as 'thesis.txt'"):
         PartFiles(job.output, file_format=job.output_format).begin(plan, resume=False, overwrite=True)
 
 
@@ -258,7 +258,7 @@ def test_on_error_raise_reports_the_document(job: Job) -> None:
 
 
 def test_another_model_on_a_machine_is_refused(job: Job) -> None:
-    with pytest.raises(ArtefactError, match="is another model on this machine"):
+    with pytest.raises(ArtefactError, match="on this machine differs from the model"):
         ShardPredictor(job, replace(pin_model(job), digest="0" * 64))
 
 
@@ -281,7 +281,7 @@ def test_an_actor_for_each_gpu_or_for_so_many_cores(nodes, device, cores, expect
 
 
 def test_no_machine_that_is_large_enough() -> None:
-    with pytest.raises(JobError, match="no machine of the cluster has 32 CPU cores, among 1"):
+    with pytest.raises(JobError, match="none of the 1 machines of the cluster has 32 CPU cores"):
         place_actors([CPU], device=None, cores=32)
 
 
@@ -292,7 +292,7 @@ def test_no_machine_that_is_large_enough() -> None:
         (["-", "-o", "out"], 2, "reads files and writes a folder"),
         (["in.jsonl"], 2, "reads files and writes a folder"),
         (["in.jsonl", "-o", "out", "--token-budget", "measured"], 2, "one --token-budget for all machines"),
-        (["in.jsonl", "-o", "out", "--resume", "--overwrite"], 2, "--resume does not go with --overwrite"),
+        (["in.jsonl", "-o", "out", "--resume", "--overwrite"], 2, "--resume cannot be combined with --overwrite"),
     ],
 )
 def test_the_command_refuses_what_a_cluster_cannot_do(monkeypatch, arguments, status, said) -> None:

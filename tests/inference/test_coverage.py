@@ -171,10 +171,7 @@ def test_the_repr_of_a_prediction_says_what_was_read(partly_read):
 
 
 def test_a_drawn_prediction_says_what_was_not_read_and_marks_it_in_both_texts(partly_read):
-    note = (
-        "The model did not see everything: 6 of 14 characters were not read, in 2 places; "
-        "reading stopped before the end of the text."
-    )
+    note = "The model did not see everything: 6 of 14 characters were not read, in 2 places; the text was truncated."
     html = document_html(partly_read)
     assert note in html
     marked = re.findall(r'<span class="nlpi-unread">(.*?)</span>', html)
@@ -205,7 +202,7 @@ def test_predict_counts_the_documents_that_were_not_read_whole(saved_model, tmp_
     (model / config.name).write_text(json.dumps(settings), encoding="utf-8")
     result = CliRunner().invoke(app, ["predict", str(model), str(source)])
     assert result.exit_code == 0, result.output
-    said = "2 document(s) were not read whole, 1 of them cut off; each says what was not read"
+    said = "2 document(s) were not read completely, 1 of them truncated; the coverage of each states what was not read"
     assert result.stderr.splitlines()[-1] == said
     read = [json.loads(line)["coverage"]["read"] for line in result.stdout.splitlines()]
     assert read == [3, 3, 4, 22 * 5]

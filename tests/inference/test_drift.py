@@ -198,8 +198,8 @@ def broken_counting(monkeypatch):
 def test_what_cannot_be_counted_is_predicted_and_told_once(predictor, broken_counting):
     fresh = _fresh(predictor.processor)
     said = (
-        "the document '0' was predicted, but is not counted in the profile of what is served: ValueError: no Oslo; "
-        "others that fail so are left out in silence"
+        "the document '0' was predicted, but is not counted in the drift profile: ValueError: no Oslo; "
+        "later failures are skipped silently"
     )
     with pytest.warns(RuntimeWarning, match=f"^{re.escape(said)}$") as caught:
         assert len(fresh.predict(["Rome or Oslo"] * 256)) == 256
@@ -258,8 +258,8 @@ def test_a_profile_is_saved_and_loaded(predictor, tmp_path):
         ('{"documents": -1}', "greater than or equal to 0"),
         ('{"documents": 1, "colour": 2}', "unknown key 'colour'"),
         ('{"documents": 1, "format_version": 2}', "format_version"),
-        ('{"documents": 1, "truncated": 2}', "2 documents are counted in one place, but there are 1"),
-        ('{"documents": 1, "tokens": {"1": 1, "2-3": 1}}', "2 documents are counted"),
+        ('{"documents": 1, "truncated": 2}', "a count is 2, but there are 1 documents"),
+        ('{"documents": 1, "tokens": {"1": 1, "2-3": 1}}', "a count is 2"),
     ],
 )
 def test_what_is_no_profile_is_refused(tmp_path, content, said):
@@ -350,5 +350,5 @@ def test_the_bins_that_moved_most_come_first_with_what_was_and_what_is():
 
 @pytest.mark.parametrize(("before", "now", "which"), [(0, 5, "before"), (5, 0, "now")])
 def test_nothing_cannot_be_compared(before, now, which):
-    with pytest.raises(InvalidDocumentError, match=f"profile {which} is of 0 documents"):
+    with pytest.raises(InvalidDocumentError, match=f"profile {which} has 0 documents"):
         compare_profiles(Profile(documents=before), Profile(documents=now))

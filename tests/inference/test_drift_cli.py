@@ -35,7 +35,7 @@ def _drift(*arguments: str | Path, stdin: str | None = None, status: int) -> tup
 
 def test_texts_like_those_of_training_did_not_move(profiled: Path) -> None:
     shown, _ = _drift(profiled, "-", stdin="\n".join(reversed(TEXTS[:60])), status=0)
-    assert "60 documents beside 100 of training" in shown
+    assert "60 documents compared with 100 training documents" in shown
     assert "moved" not in shown.replace("what moved most", "")
 
 
@@ -64,14 +64,14 @@ def test_a_saved_profile_in_place_of_texts_needs_no_model(profiled: Path, tmp_pa
 
 def test_documents_that_fail_are_told_and_not_counted(profiled: Path) -> None:
     shown, told = _drift(profiled, "-", stdin="\n".join([*TEXTS[:50], "{bad"]), status=0)
-    assert "50 documents beside" in shown
-    assert "1 document(s) failed and are not counted, first '<stdin>:51'" in told
+    assert "50 documents compared" in shown
+    assert "1 document(s) failed and are not counted, the first: '<stdin>:51'" in told
 
 
 @pytest.mark.parametrize(
     ("arguments", "stdin", "said"),
     [
-        (["MODEL", "-"], "", "the profile now is of 0 documents"),
+        (["MODEL", "-"], "", "the profile now has 0 documents"),
         (["MODEL", "no-such-file"], None, "no-such-file"),
         (["MODEL", "--profile", "no-such.json"], None, "cannot read the profile 'no-such.json'"),
         (["BARE", "-"], "Hi\n", "profile.json"),

@@ -17,7 +17,7 @@ from nlp_inference.files.compression import CODECS
 from nlp_inference.files.formats import FileFormat, format_of
 from nlp_inference.files.reading import open_source
 from nlp_inference.files.records import Columns
-from nlp_inference.files.resuming import held_against
+from nlp_inference.files.resuming import checked_against
 from nlp_inference.files.writing import LinesFile
 
 COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
@@ -42,7 +42,7 @@ def test_the_format_of_a_suffix(name, expected):
 
 
 def test_a_compression_that_is_not_known_is_refused_with_what_to_do():
-    with pytest.raises(InvalidSpecError, match=r"'a.jsonl.zst' is compressed in a way .* `zstd -dc FILE \| "):
+    with pytest.raises(InvalidSpecError, match=r"'a.jsonl.zst' is not supported; .* `zstd -dc FILE \| "):
         format_of("a.jsonl.zst")
 
 
@@ -77,7 +77,7 @@ def test_keys_can_be_named_and_what_has_the_usual_names_is_kept_as_metadata(tmp_
     assert isinstance(without, UnreadableItem)
     assert (without.id, str(without.cause)) == (
         "x",
-        f"{path}:3: no 'body' among the keys ['number', 'text']; name the key that holds the text: --text-column",
+        f"{path}:3: no 'body' among the keys ['number', 'text']; name the key that contains the text: --text-column",
     )
 
 
@@ -88,7 +88,10 @@ def test_a_file_that_breaks_off_gives_what_came_before_and_says_where(suffix, da
     whole = COMPRESS[suffix]("\n".join(lines).encode())
     path.write_bytes(whole[:-1] if damage == "torn" else b"Rome\n" * 9)
     read = []
-    with open_source(str(path)) as opened, pytest.raises(SourceError, match=r"beyond line \d+: .* it is torn, or is"):
+    with (
+        open_source(str(path)) as opened,
+        pytest.raises(SourceError, match=r"beyond line \d+: .* it is truncated, or its suffix is wrong"),
+    ):
         read.extend(opened.items)
     assert read == lines[: len(read)]
 
@@ -188,7 +191,7 @@ def test_a_line_in_the_midst_that_is_no_record_is_an_error_that_names_it(line, t
     path = tmp_path / "out.jsonl"
     path.write_text(f'{{"id": "0"}}\n{line}\n{{"id": "2"}}\n')
     file = LinesFile(path, file_format=FileFormat.LINES)
-    with pytest.raises(OutputError, match=r"out.jsonl:2 is no record of a prediction.* --overwrite"):
+    with pytest.raises(OutputError, match=r"out.jsonl:2 is not a prediction.* --overwrite"):
         [*file.records()]
     file.close(failed=True)
 
@@ -204,7 +207,7 @@ RECORDS = [
 
 @pytest.mark.parametrize("known", range(5))
 def test_items_pass_whose_records_are_theirs(known):
-    assert [*held_against(iter(ITEMS), RECORDS[:known], output="out")] == ITEMS
+    assert [*checked_against(iter(ITEMS), RECORDS[:known], output="out")] == ITEMS
 
 
 @pytest.mark.parametrize(
@@ -219,13 +222,13 @@ def test_items_pass_whose_records_are_theirs(known):
 )
 def test_another_source_is_found_out(number, record, message):
     records = [*RECORDS[:number], record, *RECORDS[number + 1 :]]
-    with pytest.raises(OutputError, match=f"{message}.*: it was begun with another source; give that one"):
-        [*held_against(ITEMS, records, output="out")]
+    with pytest.raises(OutputError, match=f"{message}.*: it was started with another source; pass that source"):
+        [*checked_against(ITEMS, records, output="out")]
 
 
 def test_a_source_that_is_shorter_than_its_output_is_found_out():
-    with pytest.raises(OutputError, match="'out' holds more records than the source items, which are 3"):
-        [*held_against(ITEMS[:3], RECORDS, output="out")]
+    with pytest.raises(OutputError, match="'out' has more records than the source, which has 3 items"):
+        [*checked_against(ITEMS[:3], RECORDS, output="out")]
 
 
 def test_what_is_no_file_is_written_too():

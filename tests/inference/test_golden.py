@@ -27,7 +27,7 @@ from nlp_inference.golden import (
 )
 from nlp_inference.golden.compare import first_difference
 from nlp_inference.golden.hostile import HOSTILE_TEXTS
-from nlp_inference.golden.outputs import numbers_of, whole_output
+from nlp_inference.golden.outputs import full_output, numbers_of
 from nlp_inference.golden.schema import GOLDEN_FILE, MAX_BYTES, STAGES, Failed, Final
 from nlp_inference.golden.tolerance import Tolerance, tolerance_of
 from nlp_inference.transforms.base import Transform
@@ -200,7 +200,7 @@ DIFFERENCES = {
     "another place of a token": (
         lambda one: one["ids"]["places"].update(digest="0" * 64),
         "ids",
-        "places of the tokens in the text, behind the first 8 values, digest",
+        "token offsets in the text, after the first 8 values, digest",
         "0" * 64,
         "5f",
     ),
@@ -253,7 +253,7 @@ def test_the_first_stage_that_differs_is_told_with_both_values(folder: Path, nam
 
 
 def _output(values: Any, dtype: str = "float32") -> dict[str, Any]:
-    return {"logits": ({"logits": whole_output(np.array(values, dtype=dtype))},)}
+    return {"logits": ({"logits": full_output(np.array(values, dtype=dtype))},)}
 
 
 def _record(**stages: Any) -> GoldenRecord:
@@ -351,7 +351,7 @@ def test_the_looser_tolerance_of_two_precisions_counts(saved_model: Path, golden
 
 
 def test_a_backend_without_a_stated_tolerance_is_an_error(predictor: Predictor, golden: GoldenFile) -> None:
-    with pytest.raises(ArtefactError, match="no tolerance is stated for the backend 'abacus' in 'float32'"):
+    with pytest.raises(ArtefactError, match="no tolerance is defined for the backend 'abacus' in 'float32'"):
         verify(predictor, golden.model_copy(update={"backend": "abacus"}))
 
 
@@ -414,7 +414,9 @@ def test_fewer_than_32_records_are_refused_where_they_are_recorded_and_where_the
     documents = [Document(id=str(number), raw_text="Ana") for number in range(31)]
     with pytest.raises(ArtefactError, match=r"31 golden records are too few .* at least 32 .*select_documents"):
         record_artefact(folder, {"file": documents})
-    with pytest.raises(ArtefactError, match=r"has 2 golden records, too few .* 32 .*record_artefact\(folder\)"):
+    with pytest.raises(
+        ArtefactError, match=r"has 2 golden records, which are too few .* 32 .*record_artefact\(folder\)"
+    ):
         require_verified(folder)
     another = Document(id="31", raw_text="Bo")
     (folder / GOLDEN_FILE).unlink()
@@ -424,13 +426,13 @@ def test_fewer_than_32_records_are_refused_where_they_are_recorded_and_where_the
 
 def test_more_records_than_are_read_are_refused_before_one_is_made(predictor: Predictor) -> None:
     document = Document(id="a", raw_text="Ana")
-    with pytest.raises(ArtefactError, match=r"4097 documents are too many .* 4096 are read at most; .* golden\.file"):
+    with pytest.raises(ArtefactError, match=r"4097 documents are too many .* limit is 4096. .* golden\.file"):
         record_golden(predictor, {"file": [document] * 4097})
 
 
 def test_records_that_could_not_be_told_apart_are_refused(predictor: Predictor) -> None:
     document = Document(id="a", raw_text="Ana")
-    with pytest.raises(ArtefactError, match=r"cannot be golden records: .* two records have the id 'a'"):
+    with pytest.raises(ArtefactError, match=r"golden records are invalid: .* two records have the id 'a'"):
         record_golden(predictor, {"file": [document, document]})
 
 
@@ -438,7 +440,9 @@ def test_a_file_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> N
     failed = Failed(stage="edits", error="PatternTimeoutError")
     record = GoldenRecord(id="a", origin="file", raw_text="a" * MAX_BYTES, failed=failed)
     golden = GoldenFile(format_version=2, backend="torch", dtype="float32", records=(record,))
-    with pytest.raises(ArtefactError, match=r"1 golden records take 167\d+ bytes, but 16777216 .* golden\.file"):
+    with pytest.raises(
+        ArtefactError, match=r"1 golden records take 167\d+ bytes; the limit is 16777216. .* golden\.file"
+    ):
         golden.write(tmp_path)
     assert not (tmp_path / GOLDEN_FILE).exists()
 
@@ -446,14 +450,14 @@ def test_a_file_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is no file of golden records: Invalid JSON"),
-        (b"[]", "is no file of golden records"),
-        (b"\xff", "is no file of golden records"),
-        (b"[" * 100_000, "is no file of golden records"),
+        (b"", "is not a file of golden records: Invalid JSON"),
+        (b"[]", "is not a file of golden records"),
+        (b"\xff", "is not a file of golden records"),
+        (b"[" * 100_000, "is not a file of golden records"),
         (b'{"backend": "torch", "dtype": "float32", "records": []}', "records: Tuple should have at least 1 item"),
         (b'{"backend": "torch", "dtype": "float32", "records": []}', "format_version: Field required"),
         (b'{"format_version": 3, "backend": "torch", "dtype": "float32", "records": []}', "format_version: .* be 2"),
-        (b" " * (16 * 2**20 + 1), "larger than the 16777216 bytes"),
+        (b" " * (16 * 2**20 + 1), "larger than the limit of 16777216 bytes"),
     ],
     ids=[
         "nothing",
@@ -486,11 +490,11 @@ def _logits(record: dict[str, Any]) -> dict[str, Any]:
         (lambda one: one["ids"].update(ids=["1"]), "records.0.ids.ids.0: Input should be a valid integer"),
         (lambda one: one.update(id=TEXTS[1]), "two records have the id"),
         (lambda one: one["final"]["annotation"]["spans"][0].update(start=-1), "greater than or equal to 0"),
-        (lambda one: one.pop("logits"), "has no 'logits', and does not say what failed"),
-        (lambda one: one.update(raw_text="\ud800"), "is no file of golden records"),
+        (lambda one: one.pop("logits"), "has no 'logits', and does not state a failure"),
+        (lambda one: one.update(raw_text="\ud800"), "is not a file of golden records"),
         (lambda one: _logits(one).update(numbers="AAAA"), r"has \d+ numbers of 4 bytes, but got 3 bytes"),
         (lambda one: _logits(one).update(numbers="Ana?"), "records.0.logits.0.logits.numbers: .* base64"),
-        (lambda one: _logits(one).update(stretch=10**30), "no stretch of 1000000000000000000000000000000 values"),
+        (lambda one: _logits(one).update(stretch=10**30), "fewer than 1000000000000000000000000000000 values"),
         (
             lambda one: _logits(one).update(shape=[-1]),
             "records.0.logits.0.logits.shape.0: .* greater than or equal",

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from nlp_inference.golden.compare import first_difference
 from nlp_inference.golden.outputs import (
     KEPT_NUMBERS,
-    Allowance,
+    NumberBudget,
     as_recorded,
     fixed_weights,
+    full_output,
     numbers_of,
     summed,
-    whole_output,
 )
 from nlp_inference.golden.schema import GoldenRecord, Output
 from nlp_inference.golden.tolerance import Tolerance, tolerance_of
@@ -41,17 +41,17 @@ def _record(*outputs: Output) -> GoldenRecord:
 def _difference(recorded: Output, now: Logits, tolerance: Tolerance = FLOAT32) -> str | None:
     """Where what there is now differs from what was recorded, as `verify` finds it."""
     expected = _record(recorded)
-    actual = as_recorded(_record(whole_output(now)), expected)
+    actual = as_recorded(_record(full_output(now)), expected)
     found = first_difference(expected, actual, tolerance)
     assert found is None or found.stage == "logits"
     return found and found.where
 
 
-WHOLE = whole_output(_logits())
+WHOLE = full_output(_logits())
 
 
 def test_every_value_of_an_ordinary_output_is_kept() -> None:
-    kept = Allowance().spent_on_output(WHOLE)
+    kept = NumberBudget().fit_output(WHOLE)
     assert kept is WHOLE
     assert numbers_of(kept).tolist() == _logits().ravel().tolist()
 
@@ -114,10 +114,10 @@ def test_in_a_sum_a_logit_shows_that_moves_by_the_bound_and_small_changes_of_all
 
 def test_the_last_stretch_may_be_shorter_and_is_named_by_its_ends() -> None:
     values = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]], dtype=np.float32)
-    recorded = summed(whole_output(values), stretch=3)
+    recorded = summed(full_output(values), stretch=3)
     assert len(numbers_of(recorded)) == 3
     values[3, 1] = 80.0
-    assert _difference(recorded, values) == "window 0, logits, values [3, 0] to [3, 1], weighed sum"
+    assert _difference(recorded, values) == "window 0, logits, values [3, 0] to [3, 1], weighted sum"
 
 
 def test_the_weights_are_those_of_splitmix64() -> None:
@@ -135,13 +135,13 @@ def test_the_weights_are_those_of_splitmix64() -> None:
     ("tokens", "labels", "stretch"), [(1, 1, 1), (512, 9, 1), (512, 64, 1), (512, 65, 2), (512, 30522, 477)]
 )
 def test_an_output_is_kept_whole_up_to_512_tokens_of_64_labels(tokens: int, labels: int, stretch: int) -> None:
-    output = whole_output(np.zeros((tokens, labels), dtype=np.float32))
-    assert Allowance().spent_on_output(output).stretch == stretch
+    output = full_output(np.zeros((tokens, labels), dtype=np.float32))
+    assert NumberBudget().fit_output(output).stretch == stretch
 
 
 def test_however_many_outputs_there_are_one_file_can_hold_them() -> None:
-    allowance, output = Allowance(), whole_output(np.zeros((512, 64), dtype=np.float32))
-    kept = [allowance.spent_on_output(output) for _ in range(400)]
+    allowance, output = NumberBudget(), full_output(np.zeros((512, 64), dtype=np.float32))
+    kept = [allowance.fit_output(output) for _ in range(400)]
     numbers = [len(numbers_of(one)) for one in kept]
     assert KEPT_NUMBERS - allowance.left == sum(numbers) < KEPT_NUMBERS + len(kept)
     assert numbers == sorted(numbers, reverse=True)
@@ -149,11 +149,11 @@ def test_however_many_outputs_there_are_one_file_can_hold_them() -> None:
 
 
 def test_a_record_is_kept_with_all_its_windows_and_one_that_failed_has_none() -> None:
-    allowance = Allowance(left=64)
-    kept = allowance.spent_on(_record(whole_output(np.ones(2)), whole_output(np.ones(6))))
+    allowance = NumberBudget(left=64)
+    kept = allowance.fit_record(_record(full_output(np.ones(2)), full_output(np.ones(6))))
     assert [window["logits"].stretch for window in kept.logits or ()] == [1, 6]
     failed = GoldenRecord(id="a", origin="file", raw_text="")
-    assert allowance.spent_on(failed) is failed
+    assert allowance.fit_record(failed) is failed
 
 
 def test_what_has_the_same_bits_is_as_it_was_recorded_also_in_sums() -> None:
@@ -183,7 +183,7 @@ def test_another_output_or_another_shape_is_told() -> None:
 def test_a_difference_in_logits_is_json_with_both_values_and_the_whole_stage() -> None:
     moved = _logits()
     moved[400, 3], moved[400, 4] = np.nan, np.inf
-    expected, actual = _record(WHOLE), _record(whole_output(moved))
+    expected, actual = _record(WHOLE), _record(full_output(moved))
     found: Any = first_difference(expected, actual, FLOAT32)
     said = found.model_validate_json(found.model_dump_json())
     assert said.where == "window 0, logits, value [400, 3]"
@@ -197,10 +197,10 @@ def test_a_difference_in_logits_is_json_with_both_values_and_the_whole_stage() -
 def test_an_output_of_any_kind_is_compared(dtype: str) -> None:
     one = np.array([0, 1, 1], dtype=dtype)
     other = np.array([0, 1, 0], dtype=dtype)
-    assert _difference(whole_output(one), one) is None
-    assert _difference(whole_output(one), other) == "window 0, logits, value [2]"
+    assert _difference(full_output(one), one) is None
+    assert _difference(full_output(one), other) == "window 0, logits, value [2]"
 
 
 def test_whole_numbers_that_single_precision_cannot_tell_apart_differ_by_their_digest() -> None:
     one, other = (np.array([2**40 + more]) for more in (0, 1))
-    assert _difference(whole_output(one), other) == "window 0, logits, digest"
+    assert _difference(full_output(one), other) == "window 0, logits, digest"

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForTokenClassification, BertConfig
 from nlp_inference import CrfTokenClassification, Predictor, Processor, SpanClassification
 from nlp_inference.architectures import AutoModelForCrfTokenClassification, AutoModelForSpanClassification, crf, spans
 from nlp_inference.architectures.crf import LinearChainCrf
-from nlp_inference.architectures.own import architecture
+from nlp_inference.architectures.custom_architectures import architecture
 from nlp_inference.architectures.spans import SpanHead, span_loss
 from nlp_inference.backends.torch import model_class
 from nlp_inference.errors import ArtefactError, InvalidSpecError
@@ -125,7 +125,7 @@ def test_where_the_weights_are_is_handed_on(auto, task, tmp_path):
 
 def test_a_class_with_the_name_of_a_head_is_refused():
     named = type("BertForCrfTokenClassification", (BertPreTrainedModel,), {"__module__": __name__})
-    with pytest.raises(InvalidSpecError, match="nlp_inference has a class 'BertForCrfTokenClassification' itself"):
+    with pytest.raises(InvalidSpecError, match="nlp_inference already has a class 'BertForCrfTokenClassification'"):
         architecture(named)
 
 
@@ -134,7 +134,7 @@ def test_an_encoder_that_does_not_say_how_large_its_states_are_is_refused():
         def get_text_config(self, *_, **__):
             return object()
 
-    with pytest.raises(InvalidSpecError, match="a Sizeless does not say how large the states"):
+    with pytest.raises(InvalidSpecError, match="a Sizeless has no hidden_size"):
         AutoModelForSpanClassification.class_named("BertForSpanClassification")(Sizeless(num_hidden_layers=1))
 
 

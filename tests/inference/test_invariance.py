@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from nlp_inference import Annotation, Category, Document, FailedDocument, Predictor, Processor, Relation, Span
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.cli import app
-from nlp_inference.golden.findings import Comparison, compare_results
+from nlp_inference.golden.findings import FindingsComparison, compare_results
 from nlp_inference.golden.invariance import InvarianceReport, VariedBackend, run_invariance
 
 SHORT = ["Ana lives in Rome", "Bo", "", "<b>Łódź</b> and O'Neil", "a b c d e f g h i j", "Rome, Rome and Rome again"]
@@ -29,8 +29,8 @@ ARITHMETIC = [
     "padding: 1 more",
     "padding: 7 more",
     "padding: 64 more",
-    "neighbours: short",
-    "neighbours: long",
+    "neighbors: short",
+    "neighbors: long",
     "window offsets: texts of one window",
 ]
 VARIANTS = [*ARITHMETIC, "window offsets: longer texts"]
@@ -101,24 +101,24 @@ def _depends_on_the_padded_length(logits: NDArray[np.float32], batch: Batch) -> 
 
 
 FAULTS: dict[str, tuple[Fault, set[str], set[str]]] = {
-    "neighbours": (
+    "neighbors": (
         _depends_on_the_row_above,
-        {"batches: usual size", "batches: large", "neighbours: short", "neighbours: long"},
+        {"batches: usual size", "batches: large", "neighbors: short", "neighbors: long"},
         {"batches: one row"},
     ),
     "place": (
         _depends_on_the_place_in_the_batch,
-        {"reversed order", "batches: usual size", "batches: large", "neighbours: long"},
+        {"reversed order", "batches: usual size", "batches: large", "neighbors: long"},
         {"batches: one row"},
     ),
     "padding": (
         _depends_on_padding,
-        {"padding: 1 more", "padding: 7 more", "padding: 64 more", "batches: usual size", "neighbours: long"},
+        {"padding: 1 more", "padding: 7 more", "padding: 64 more", "batches: usual size", "neighbors: long"},
         {"batches: one row"},
     ),
     "padded length": (
         _depends_on_the_padded_length,
-        {"padding: 64 more", "neighbours: long"},
+        {"padding: 64 more", "neighbors: long"},
         {"batches: one row"},
     ),
 }
@@ -212,39 +212,39 @@ def found(**fields: Any) -> Document:
 ANA, ROME = Span(start=0, end=3, label="PERSON", score=0.75), Span(start=13, end=17, label="CITY", score=0.5)
 FAILED = FailedDocument(id="0", error="ValueError", message="no")
 COMPARED = [
-    (found(spans=(ANA, ROME)), found(spans=(ANA, ROME)), Comparison(differs=False)),
-    (found(spans=(ANA,)), found(spans=(ANA, ROME)), Comparison(differs=True, only_second=1)),
-    (found(spans=(ANA, ROME)), found(), Comparison(differs=True, only_first=2)),
+    (found(spans=(ANA, ROME)), found(spans=(ANA, ROME)), FindingsComparison(differs=False)),
+    (found(spans=(ANA,)), found(spans=(ANA, ROME)), FindingsComparison(differs=True, only_second=1)),
+    (found(spans=(ANA, ROME)), found(), FindingsComparison(differs=True, only_first=2)),
     (
         found(spans=(ANA,)),
         found(spans=(ANA.model_copy(update={"label": "CITY"}),)),
-        Comparison(differs=True, other_label=1),
+        FindingsComparison(differs=True, other_label=1),
     ),
     (
         found(categories=(Category(label="a", score=0.75),)),
         found(categories=(Category(label="a", score=0.5),)),
-        Comparison(differs=False, score_difference=0.25),
+        FindingsComparison(differs=False, score_difference=0.25),
     ),
     (
         found(categories=(Category(label="a"), Category(label="b"))),
         found(categories=(Category(label="b"), Category(label="a"))),
-        Comparison(differs=True, other_label=2),
+        FindingsComparison(differs=True, other_label=2),
     ),
     (
         found(spans=(ANA, ROME), relations=(Relation(head=0, tail=1, label="LIVES"),)),
         found(spans=(ANA, ROME)),
-        Comparison(differs=True, only_first=1),
+        FindingsComparison(differs=True, only_first=1),
     ),
-    (found(values={"x": 1.0}), found(values={"x": 3.0}), Comparison(differs=False, score_difference=2.0)),
-    (found(generated=("a",)), found(generated=("b",)), Comparison(differs=True, other_label=1)),
-    (FAILED, found(), Comparison(differs=True)),
-    (FAILED, FAILED, Comparison(differs=False)),
-    (FAILED, FAILED.model_copy(update={"error": "KeyError"}), Comparison(differs=True)),
+    (found(values={"x": 1.0}), found(values={"x": 3.0}), FindingsComparison(differs=False, score_difference=2.0)),
+    (found(generated=("a",)), found(generated=("b",)), FindingsComparison(differs=True, other_label=1)),
+    (FAILED, found(), FindingsComparison(differs=True)),
+    (FAILED, FAILED, FindingsComparison(differs=False)),
+    (FAILED, FAILED.model_copy(update={"error": "KeyError"}), FindingsComparison(differs=True)),
 ]
 
 
 @pytest.mark.parametrize(("one", "other", "expected"), COMPARED)
-def test_what_two_predictions_have_in_common(one: Any, other: Any, expected: Comparison) -> None:
+def test_what_two_predictions_have_in_common(one: Any, other: Any, expected: FindingsComparison) -> None:
     assert compare_results(one, other) == expected
 
 
@@ -270,7 +270,7 @@ def test_the_command_shows_a_table_and_fails_only_where_it_is_asked_to_be_strict
     shown = _verify(saved_model, "--invariance", texts_file, status=0)
     for variant in [*VARIANTS, "bfloat16"]:
         assert variant in shown
-    assert "differs, and may" in shown
+    assert "differs (allowed)" in shown
     assert shown.rstrip().endswith("\ninvariant")
     strict = _verify(saved_model, "--invariance", texts_file, "--strict", status=1)
     assert "window offsets: longer texts: the documents '6'" in strict
@@ -281,7 +281,7 @@ def test_the_command_shows_a_table_and_fails_only_where_it_is_asked_to_be_strict
 def test_the_flag_and_the_file_of_texts_go_together(saved_model: Path, arguments: list[str]) -> None:
     result = runner.invoke(app, ["verify", str(saved_model), *arguments], env={"COLUMNS": "200"})
     assert result.exit_code == 2
-    assert "give both or neither" in result.output
+    assert "pass both or neither" in result.output
 
 
 def test_the_command_writes_json(saved_model: Path, texts_file: str) -> None:
@@ -303,5 +303,5 @@ def test_the_command_fails_on_a_model_that_depends_on_its_neighbours(
     monkeypatch.setattr("nlp_inference.predict.predictor.check_padding", lambda *_, **__: None)
     shown = _verify(saved_model, "--invariance", texts_file, status=1)
     assert "DIFFERS" in shown
-    assert "neighbours: long: the documents '" in shown
+    assert "neighbors: long: the documents '" in shown
     assert shown.rstrip().endswith("not invariant")

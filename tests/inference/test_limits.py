@@ -63,7 +63,7 @@ def test_a_line_that_is_too_long_is_a_failed_item_between_its_neighbors(suffix, 
     before, long, fits, after = items_of(path, max_line_bytes=100)
     assert (before, fits, after) == ("before", "y" * 100, "after")
     assert long.id == f"{path}:2"
-    assert str(long.cause).startswith(f"{path}:2 has 102 bytes; at most 100 are allowed.")
+    assert str(long.cause).startswith(f"{path}:2 has 102 bytes; the limit is 100.")
     assert "--max-line-bytes" in str(long.cause)
 
 
@@ -125,7 +125,7 @@ def test_a_document_with_too_many_characters_fails_and_its_neighbors_do_not(pred
     first, pair, document, last = predictor.predict(items, on_error="record")
     assert (first.raw_text, last.raw_text) == ("Rome", "a" * 100)
     assert (pair.id, pair.error) == ("x", "TooLargeError")
-    assert pair.message.startswith("document 'x' has 101 characters; at most 100 are allowed.")
+    assert pair.message.startswith("document 'x' has 101 characters; the limit is 100.")
     assert (document.id, document.error) == ("2", "TooLargeError")
     with pytest.raises(PredictionError, match="document '0' has 101 characters"):
         predictor.predict(["a" * 101])
@@ -173,7 +173,7 @@ def doubling(times):
 def test_growth_by_transforms_ends_at_a_limit_before_the_memory_is_taken():
     tracemalloc.start()
     try:
-        with pytest.raises(TooLargeError, match=r"'replace_regex' would make 1048576 characters of a text of 1 chara"):
+        with pytest.raises(TooLargeError, match=r"'replace_regex' would expand a text of 1 characters to 1048576"):
             doubling(60)(Document(raw_text="a"))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -198,7 +198,7 @@ def test_one_replacement_that_grows_too_much_is_refused(spec):
 
 def test_a_function_that_grows_too_much_is_refused():
     grow = text_transform(name="grow_for_the_limit")(lambda text: text * 1_000_001)
-    with pytest.raises(TooLargeError, match="'grow_for_the_limit' would make 1000001 characters"):
+    with pytest.raises(TooLargeError, match="'grow_for_the_limit' would expand a text of 1 characters to 1000001"):
         grow(Document(raw_text="a"))
 
 
@@ -221,7 +221,7 @@ def test_many_edits_of_many_transforms_end_at_a_limit():
     back = {"replace_regex": {"pattern": "b", "replacement": "a"}}
     document = Document(raw_text="a" * 300_000)
     assert Compose([there, back, there])(document).text == "b" * 300_000
-    with pytest.raises(TooLargeError, match="to 1500000; at most 1200000 are allowed"):
+    with pytest.raises(TooLargeError, match="to 1500000; the limit is 1200000"):
         Compose([there, back, there, back, there])(document)
 
 

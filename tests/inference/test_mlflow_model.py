@@ -67,7 +67,7 @@ def test_texts_may_come_without_a_table_and_failures_are_rows(saved_model) -> No
     answers = model.predict(["Ana", "\ud800", "Bob"])
     assert list(answers.id) == ["0", "1", "2"]
     assert [error and error.partition(":")[0] for error in answers.error] == [None, "InvalidDocumentError", None]
-    with pytest.raises(InvalidDocumentError, match=r"no column 'text' among \['body'\]"):
+    with pytest.raises(InvalidDocumentError, match=r"no column 'text' in \['body'\]"):
         model.predict(pd.DataFrame({"body": ["Ana"]}))
 
 

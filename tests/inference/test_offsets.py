@@ -85,7 +85,7 @@ def test_a_long_text_with_many_spans_is_read_once():
 
 @pytest.mark.parametrize(
     ("start", "end", "message"),
-    [(1, 3, "the utf-16 offset 1 lies inside character 0"), (2, 9, "offset 9 lies outside the text, which ends at 3")],
+    [(1, 3, "the utf-16 offset 1 is inside character 0"), (2, 9, "offset 9 is outside the text, which ends at 3")],
 )
 def test_offsets_that_cannot_be_are_refused(start, end, message):
     with pytest.raises(InvalidDocumentError, match=message):
@@ -93,13 +93,13 @@ def test_offsets_that_cannot_be_are_refused(start, end, message):
 
 
 def test_a_span_of_another_text_is_refused():
-    with pytest.raises(InvalidDocumentError, match="offset 4 lies outside"):
+    with pytest.raises(InvalidDocumentError, match="offset 4 is outside"):
         Span(start=0, end=4, label="X").to_utf8("é")
-    with pytest.raises(ValueError, match="unknown offsets 'utf-32'"):
+    with pytest.raises(ValueError, match="unknown offset unit 'utf-32'"):
         OffsetMap("a", "utf-32")
 
 
 @pytest.mark.parametrize("content", [{}, {"raw_text": None}, {"raw_text": "a", "gold": {"spans": [{"start": 0}]}}])
 def test_what_is_no_document_is_refused(content):
-    with pytest.raises(InvalidDocumentError, match=r"expected what Document\.to_offsets gives"):
+    with pytest.raises(InvalidDocumentError, match=r"expected the result of Document\.to_offsets"):
         Document.from_offsets({**content, "offsets": "utf-16"})

@@ -122,16 +122,19 @@ def test_a_complete_output_is_not_gone_on_with(saved_model: Path, source: Path, 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ("model", r"begun with something else: model [0-9a-f]{64} -> [0-9a-f]{64}; go on with what it was begun with"),
-        pytest.param(
-            "dtype", r"begun with something else: dtype float32 -> bfloat16;", marks=pytest.mark.extra, id="dtype"
+        (
+            "model",
+            r"started with other settings: model [0-9a-f]{64} -> [0-9a-f]{64}; resume it with the original settings",
         ),
-        ("budget", r"begun with something else: token_budget 1024 -> 77;"),
-        ("keys", r"begun with something else: text_column None -> body;"),
-        ("text", r"record 1 of '.*' has another text than the source: it was begun with another source"),
-        ("ids", r"record 1 of '.*' has the id '0', but the source 'new': it was begun with another source"),
-        ("fewer", r"holds more records than the source items, which are 0"),
-        ("damaged", r"out.jsonl.progress.json' is damaged; predict anew with --overwrite"),
+        pytest.param(
+            "dtype", r"started with other settings: dtype float32 -> bfloat16;", marks=pytest.mark.extra, id="dtype"
+        ),
+        ("budget", r"started with other settings: token_budget 1024 -> 77;"),
+        ("keys", r"started with other settings: text_column None -> body;"),
+        ("text", r"record 1 of '.*' has another text than the source: it was started with another source"),
+        ("ids", r"record 1 of '.*' has the id '0', but the source 'new': it was started with another source"),
+        ("fewer", r"has more records than the source, which has 0 items"),
+        ("damaged", r"out.jsonl.progress.json' is damaged; start again with --overwrite"),
     ],
 )
 def test_an_output_of_something_else_is_not_gone_on_with(
@@ -161,11 +164,11 @@ def test_an_output_of_something_else_is_not_gone_on_with(
 @pytest.mark.parametrize(
     ("prepare", "options", "message"),
     [
-        ("file", [], "there is already '.*out.jsonl'; go on with it with --resume, or replace it with --overwrite"),
-        ("folder", [], "'.*out.jsonl' is a folder; name a file, or give --output-format parquet"),
-        ("", ["-o", "DIR/none/out.jsonl"], "there is no folder '.*none'; make it, or write elsewhere"),
-        ("", ["--resume", "--overwrite"], "--resume goes with neither --overwrite nor --show"),
-        ("", ["--resume", "--show"], "--resume goes with neither --overwrite nor --show"),
+        ("file", [], "'.*out.jsonl' already exists; resume it with --resume, or replace it with --overwrite"),
+        ("folder", [], "'.*out.jsonl' is a folder; name a file, or pass --output-format parquet"),
+        ("", ["-o", "DIR/none/out.jsonl"], "the folder '.*none' does not exist; create it, or use another one"),
+        ("", ["--resume", "--overwrite"], "--resume cannot be combined with --overwrite or --show"),
+        ("", ["--resume", "--show"], "--resume cannot be combined with --overwrite or --show"),
     ],
 )
 def test_what_would_lose_something_is_refused_before_the_model_is_loaded(
@@ -184,7 +187,7 @@ def test_what_would_lose_something_is_refused_before_the_model_is_loaded(
 @pytest.mark.parametrize("options", [["--resume"], ["--overwrite"], ["--output-format", "jsonl.gz"]])
 def test_options_about_an_output_need_one(options: list[str], source: Path, tmp_path: Path) -> None:
     said = _said(_predict(tmp_path / "no model", source, *options, status=2))
-    assert "are about a file: name it with --output" in said.replace(" -- ", " --")
+    assert "apply to a file: name it with --output" in said.replace(" -- ", " --")
 
 
 def test_a_source_that_is_not_there_is_told_before_the_model_is_loaded(output: Path, tmp_path: Path) -> None:
@@ -214,7 +217,7 @@ def test_a_source_that_breaks_off_leaves_what_came_before_and_the_mended_one_goe
     said = _predict(saved_model, packed, "-o", output, status=1).stderr.splitlines()
     records = len(output.read_bytes().splitlines())
     assert said[0].startswith(f"SourceError: {str(packed)!r} cannot be read beyond line {records}: EOFError: ")
-    assert said[1] == f"{output} holds what was predicted so far, whole; go on with --resume"
+    assert said[1] == f"{output} contains all predictions so far; continue with --resume"
     assert 0 < records < len(TEXTS)
     packed.write_bytes(whole)
     _predict(saved_model, packed, "-o", output, "--resume")

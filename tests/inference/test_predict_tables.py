@@ -51,7 +51,7 @@ def test_columns_delimiter_and_encoding_are_options(tmp_path):
     ("content", "options", "said"),
     [
         ("comment,topic\na,b", {}, "has no column 'text', only 'comment', 'topic'; name the columns with --text-"),
-        ("comment;topic\na;b", {}, "The only column holds ';': is that the delimiter? Set --delimiter ';'"),
+        ("comment;topic\na;b", {}, "The only column contains ';': is that the delimiter? Set --delimiter ';'"),
         ("text\na", {"columns": Columns(None, "key")}, "has no column 'key', only 'text'"),
         ("text,text\na,b", {}, "has the column 'text' twice"),
         ("", {}, "is empty; its first line must name the columns"),
@@ -69,8 +69,8 @@ def test_a_table_that_cannot_be_read_says_why(content, options, said, tmp_path):
     ("row", "said"),
     [
         ("a,b,c", "3 cells for 2 columns"),
-        ('"a"x,b', "quote cells that hold a quote"),
-        ("x" * 201 + ",b", "has 204 bytes; at most 200 are allowed"),
+        ('"a"x,b', "quote cells that contain a quote"),
+        ("x" * 201 + ",b", "has 204 bytes; the limit is 200"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_a_failed_item_between_its_neighbors(row, said, tmp_path):
@@ -84,7 +84,7 @@ def test_a_row_that_cannot_be_read_is_a_failed_item_between_its_neighbors(row, s
 
 @pytest.mark.parametrize("options", [{"delimiter": ";"}, {"encoding": "cp1252"}])
 def test_options_of_tables_are_refused_elsewhere(options, tmp_path):
-    with pytest.raises(InvalidSpecError, match="is for CSV and TSV"):
+    with pytest.raises(InvalidSpecError, match="applies to CSV and TSV"):
         items_of(tmp_path / "a.txt", "Rome", **options)
     assert items_of(tmp_path / "a.txt", "text\nRome", file_format="csv", **options) == [{"raw_text": "Rome"}]
 
@@ -96,7 +96,7 @@ def test_lines_of_json_lines_that_are_no_objects_are_failed_items(name, tmp_path
     assert (first, last) == ({"raw_text": "Rome"}, {"raw_text": "b"})
     assert [one.id.rpartition(":")[2] for one in bad] == ["2", "3", "4", "5", "6"]
     assert [type(one.cause) for one in bad] == [InvalidDocumentError] * 5
-    assert "the line holds []" in str(bad[1].cause)
+    assert "the line contains []" in str(bad[1].cause)
     assert "no 'text': its value is null" in str(bad[2].cause)
 
 
@@ -126,7 +126,7 @@ def test_predictions_are_not_written_as_csv(name, tmp_path):
     (tmp_path / "a.txt").write_text("Rome")
     result = runner.invoke(app, ["predict", "no-model", str(tmp_path / "a.txt"), "-o", str(tmp_path / name)])
     assert result.exit_code == 1
-    assert "predictions are not written as CSV or TSV" in result.stderr
+    assert "predictions cannot be written as CSV or TSV" in result.stderr
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_a_single_text_is_no_stream(items, predictor):
 
 @pytest.mark.parametrize("item", [None, 5, b"Rome", ["Rome"], 1.5, True])
 def test_an_item_that_is_no_document_is_a_named_error(item, predictor):
-    with pytest.raises(PredictionError, match=r"document '1': item 1 is .*; give a text, a Document or a mapping"):
+    with pytest.raises(PredictionError, match=r"document '1': item 1 is .*; pass a text, a Document or a mapping"):
         predictor.predict(["Rome", item])
     first, failed, last = predictor.predict(["Rome", item, "Paris"], on_error="record")
     assert isinstance(failed, FailedDocument)

@@ -7,7 +7,7 @@ from tiny_models import tiny_model
 
 from nlp_inference import Document, Predictor, Processor, QuestionAnswering
 from nlp_inference.backends.torch import TorchBackend
-from nlp_inference.errors import InvalidDocumentError, PredictionError
+from nlp_inference.errors import InvalidDocumentError, InvalidInputError, PredictionError
 
 QUESTION = "Where?"  # two tokens
 CONTEXT = "Ana lives in Rome now"  # a token for each word
@@ -117,6 +117,27 @@ def test_a_document_without_a_question_is_an_error_that_says_how_to_give_it(make
         predictor.predict(CONTEXT)
     asked = predictor.predict({"question": QUESTION, "context": CONTEXT})
     assert (asked.raw_text, asked.raw_text_pair) == (CONTEXT, QUESTION)
+
+
+def test_as_pipeline_returns_what_the_question_answering_pipeline_did(make):
+    task = QuestionAnswering(no_answer_threshold=None)
+    predictor = Predictor(make(no_answer_threshold=None), TorchBackend(tiny_model(task), task=task))
+    pipeline = predictor.as_pipeline()
+    one = pipeline(question=QUESTION, context=CONTEXT)
+    [span] = predictor.predict({"question": QUESTION, "context": CONTEXT}).predicted.spans
+    assert one == {"score": span.score, "start": span.start, "end": span.end, "answer": CONTEXT[span.start : span.end]}
+    assert pipeline(question=[QUESTION, QUESTION], context=CONTEXT) == [one, one]
+    assert len(pipeline({"question": QUESTION, "context": CONTEXT}, top_k=3)) == 3
+    with pytest.raises(InvalidInputError, match="2 questions and 1 contexts"):
+        pipeline(question=[QUESTION, QUESTION], context=[CONTEXT])
+
+
+def test_as_pipeline_says_that_there_is_no_answer(make):
+    task = QuestionAnswering(no_answer_threshold=-1000)
+    predictor = Predictor(make(no_answer_threshold=-1000), TorchBackend(tiny_model(task), task=task))
+    found = predictor.as_pipeline()(question=QUESTION, context=CONTEXT)
+    assert (found["start"], found["end"], found["answer"]) == (0, 0, "")
+    assert 0 < found["score"] < 1
 
 
 def test_without_gold_there_are_no_targets(make):

@@ -125,7 +125,7 @@ def test_a_text_that_was_cut_off_is_redacted_only_when_that_is_said():
     document = predicted("Ana is Bob's aunt"[:15], (0, 3, "P", 0.9))
     document = document.with_predicted(document.predicted, coverage=coverage)
     with pytest.raises(
-        InvalidDocumentError, match=r"document '7' was cut off.*on_overflow: split.*allow_truncated=True"
+        InvalidDocumentError, match=r"document '7' was truncated.*on_overflow: split.*allow_truncated=True"
     ):
         redact(document)
     assert redact(document, allow_truncated=True, unseen="keep") == "[P] is Bob's au"

@@ -63,7 +63,7 @@ def test_every_form_of_a_specification(spec, tool, shortest):
         ("subprocess.run", UnknownTypeError, "unknown tool 'subprocess.run'"),
         ({"hammer": {"wieght": 2}}, InvalidSpecError, "unknown key 'wieght'; did you mean 'weight'"),
         ({"hammer": "heavy"}, InvalidSpecError, "tool 'hammer': weight: .*got 'heavy'"),
-        ({"level": 3}, InvalidSpecError, "takes no value, but got 3; write 'level' alone"),
+        ({"level": 3}, InvalidSpecError, "has no fields, but got 3; write 'level' alone"),
         ({"hammer": 1, "level": None}, InvalidSpecError, "cannot read"),
         ({}, InvalidSpecError, "cannot read {} as a tool"),
         ({3: 4}, InvalidSpecError, "cannot read"),
@@ -79,13 +79,13 @@ def test_what_does_not_fit_is_refused(spec, error, said):
 
 def test_a_narrower_kind_refuses_the_others():
     assert Hammer.from_spec("saw") == Saw()
-    with pytest.raises(InvalidSpecError, match="'level' is a Level, but a Hammer was expected"):
+    with pytest.raises(InvalidSpecError, match="'level' is a Level; expected a Hammer"):
         Hammer.from_spec("level")
 
 
 def test_a_name_belongs_to_one_class():
     with pytest.raises(
-        InvalidSpecError, match=r"the tool name 'hammer' belongs to .*Hammer; give .*Mallet another name"
+        InvalidSpecError, match=r"the tool name 'hammer' is already registered by .*Hammer; give .*Mallet another name"
     ):
 
         class Mallet(Tool):

@@ -179,10 +179,7 @@ def test_many_edits_and_long_ones_are_cut():
 def test_what_was_not_read_is_said_and_marked():
     coverage = Coverage(characters=11, read=6, windows=2, truncated=True, unread=((4, 7), (9, 11)))
     document = Document(raw_text="Ana met Bob").with_predicted(Annotation(), coverage=coverage)
-    note = (
-        "The model did not see everything: 5 of 11 characters were not read, in 2 places; "
-        "reading stopped before the end of the text."
-    )
+    note = "The model did not see everything: 5 of 11 characters were not read, in 2 places; the text was truncated."
     html = document_html(document)
     assert note in html
     assert re.findall(r'<span class="nlpi-unread">(.*?)</span>', html) == ["met", "ob"]
@@ -209,7 +206,7 @@ def test_the_second_text_is_shown_with_its_own_edits():
     document = document.with_aligned(document.aligned, aligned_pair)
     assert Page(document_html(document)).texts == ["Who?", "wrote  it"]
     assert "<del>␣␣</del>" in document_html(document)
-    assert {"second text", "wrote  it", "collapse_whitespace ×1  wrote␣␣→␣it"} <= set(inside_frame(terminal(document)))
+    assert {"text pair", "wrote  it", "collapse_whitespace ×1  wrote␣␣→␣it"} <= set(inside_frame(terminal(document)))
 
 
 def test_right_to_left_text_finds_its_own_direction_and_keeps_its_joiners():

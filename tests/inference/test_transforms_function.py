@@ -123,5 +123,5 @@ def test_a_result_that_is_no_text_is_refused():
 
 
 def test_a_name_that_is_taken_is_refused():
-    with pytest.raises(InvalidSpecError, match="the transform name 'lowercase' belongs to"):
+    with pytest.raises(InvalidSpecError, match="the transform name 'lowercase' is already registered by"):
         text_transform(name="lowercase")(lambda text: text.lower())

@@ -84,7 +84,7 @@ def test_the_second_text_of_a_pair_is_changed_too():
         ({"normalize_unicode": "NFX"}, "NFC"),
         ({"mask": []}, "at least 1"),
         ({"mask": ["phone"]}, "'url', 'email', 'user'"),
-        ({"lowercase": 3}, "takes no value"),
+        ({"lowercase": 3}, "has no fields"),
         ({"collapse_whitespace": {"keep_newline": True}}, "did you mean 'keep_newlines'"),
     ],
 )

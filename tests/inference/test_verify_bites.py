@@ -40,9 +40,9 @@ def test_a_planted_skew_is_blamed_on_its_stage(skew, artefact: Path, tmp_path: P
 
 
 LATE = (
-    "one weight, a little, of place 40",
-    "two labels of token 40 change places",
-    "the tokens behind the 40th in reverse order",
+    "one weight, slightly, at position 40",
+    "two labels of token 40 are swapped",
+    "the tokens after the 40th are reversed",
 )
 
 

@@ -330,8 +330,8 @@ def test_no_processor_takes_an_augmentation(tokenizer, name):
 @pytest.mark.parametrize(
     ("specs", "said"),
     [
-        ("keyboard_typos", "a list of augmentations was expected"),
-        ({"keyboard_typos": 1}, "a list of augmentations was expected"),
+        ("keyboard_typos", "expected a list of augmentations"),
+        ({"keyboard_typos": 1}, "expected a list of augmentations"),
         (["strip_html"], "unknown augmentation 'strip_html'"),
         (["keyboard_typo"], "did you mean 'keyboard_typos'"),
     ],

@@ -128,7 +128,7 @@ def test_a_second_text_that_would_outgrow_the_window_stays_as_it_arrived(text_pr
     assert bound(fitting, epoch=0) == free(fitting, epoch=0)
     with pytest.raises(InvalidDocumentError, match="its second text of"):
         narrow.encode([free(filling, epoch=0).document])
-    with pytest.warns(AugmentationWarning, match="second text of document '2' too long for a window; it stays as it"):
+    with pytest.warns(AugmentationWarning, match="text pair of document '2' too long for a window; it is not"):
         augmented = bound(filling, epoch=0)
     assert augmented.document.raw_text == free(filling, epoch=0).document.raw_text != filling.raw_text
     assert augmented.document.raw_text_pair == filling.raw_text_pair

@@ -174,9 +174,9 @@ def test_rare_and_missing_labels_are_counted(check):
             "warning",
             "missing-label",
             "train",
-            "label of the task that is not in it, and cannot be learnt: never",
+            "label of the task that does not occur and cannot be learned: never",
         ),
-        ("warning", "missing-label", "test", "label that is not in it, and is not measured: y, z, never"),
+        ("warning", "missing-label", "test", "label that does not occur and is not measured: y, z, never"),
         ("warning", "rare-label", "train", "label with fewer than 3 examples: z 1, y 2"),
     ]
 
@@ -190,8 +190,8 @@ def test_a_ceiling_below_its_bound_and_a_label_that_is_always_lost_are_errors(ch
         "words of the task to unicode if it is another value, or set aggregation: none"
     )
     assert errors == {
-        "ceiling": (6, f"gold annotation, of 6, that no model can give back: f1 0.0000 at best; {more}"),
-        "hopeless-label": (2, "label that can never be right, whatever the model: CITY, PERSON"),
+        "ceiling": (6, f"gold annotation, of 6, that no model can predict: f1 0.0000 at best; {more}"),
+        "hopeless-label": (2, "label that no model can predict correctly: CITY, PERSON"),
     }
     assert found.splits["train"].lost_by_cause() == {"its edge lies inside a word": 6}
 
@@ -207,7 +207,7 @@ def test_lost_gold_within_the_bound_is_a_warning_with_cause_and_line(check):
     found = check({"train": [*train, *train[:4], spanned("Annas", ("Anna", "PERSON"))]})
     [one] = [one for one in found.findings if one.kind == "ceiling"]
     assert (str(one.severity), one.count) == ("warning", 1)
-    assert one.text == "gold annotation, of 10, that no model can give back: f1 0.9000 at best"
+    assert one.text == "gold annotation, of 10, that no model can predict: f1 0.9000 at best"
     assert one.examples[0].endswith("train.jsonl:10: PERSON 'Anna': its edge lies inside a word")
 
 

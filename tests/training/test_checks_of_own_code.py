@@ -71,7 +71,7 @@ def entropy(items: Any) -> torch.Tensor:
 
 BROKEN_LOSSES = {
     "take no mean yourself": lambda self, items: entropy(items).mean(),
-    "its slope is the one of its values": lambda self, items: entropy(items) + items.logits.detach()[:, 0] ** 2,
+    "its gradients are those of its values": lambda self, items: entropy(items) + items.logits.detach()[:, 0] ** 2,
     "its values do not depend on the model": lambda self, items: entropy(items).detach(),
     "by log_softmax": lambda self, items: -items.logits.softmax(-1)[range(len(items.targets)), items.targets].log(),
     "is a sign off": lambda self, items: -entropy(items),
@@ -260,13 +260,13 @@ def test_a_sound_model_class_keeps_its_laws() -> None:
     ("bug", "said"),
     [
         ("padding", "a row does not depend on padding"),
-        ("neighbours", "a row does not depend on its neighbours"),
+        ("neighbours", "a row does not depend on other rows"),
         ("dropout", r"is there dropout in eval\(\)"),
         ("pooled", r"logits \[1, 5\], expected \[1, 5, 5\]|logits \[1, 5\]"),
         ("ignored", "targets that are ignored do not count"),
         ("no loss", "with `labels`, loss is None"),
-        ("no logits", "its answer has no 'logits'"),
-        ("pooler", "'bert.pooler.dense.weight' has no slope"),
+        ("no logits", "its output has no 'logits'"),
+        ("pooler", "'bert.pooler.dense.weight' has no gradient"),
     ],
 )
 def test_a_model_class_with_a_bug_is_caught(bug: str, said: str) -> None:
@@ -281,7 +281,7 @@ def test_a_model_class_without_a_name_or_an_encoder_is_caught() -> None:
 
     with pytest.raises(CheckFailedError, match="put @architecture before the class"):
         check_architecture(Nameless, config=small(), task=TAGGING)
-    with pytest.raises(InvalidSpecError, match="transformers has a class 'BertModel' itself"):
+    with pytest.raises(InvalidSpecError, match="transformers already has a class 'BertModel'"):
         architecture(type("BertModel", (CheckedTagger,), {}))
     with pytest.raises(InvalidSpecError, match=r"is no subclass of transformers\.PreTrainedModel"):
         architecture(nn.Linear)

@@ -86,8 +86,8 @@ def test_a_configuration_reads_back_the_same(minimal: Path, tmp_path: Path, over
         ("name=../elsewhere", "name"),
         ("training", "write key=value, such as seed=1"),
         ("processor.task={", "the value of the override 'processor.task={' is not valid YAML"),
-        ("data.test={train: a.jsonl}", "a test set is named 'train', as another split is"),
-        ("data.test={validation: a.jsonl}", "a test set is named 'validation', as another split is"),
+        ("data.test={train: a.jsonl}", "a test set is named 'train', but another split has this name"),
+        ("data.test={validation: a.jsonl}", "a test set is named 'validation', but another split has this name"),
     ],
 )
 def test_a_mistake_is_named(minimal: Path, override: str, message: str) -> None:
@@ -110,7 +110,7 @@ def test_a_training_key_that_is_none_or_not_to_be_set_is_named(minimal: Path, ke
 
 
 def test_a_missing_file_says_where_to_look(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSpecError, match="those that ship are in configs/"):
+    with pytest.raises(InvalidSpecError, match="the folder configs/ contains examples"):
         load_config(tmp_path / "none.yaml")
 
 
@@ -118,7 +118,7 @@ def test_a_folder_and_a_file_that_is_no_text_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpecError, match="cannot be read: Is a directory"):
         load_config(tmp_path)
     (tmp_path / "latin.yaml").write_bytes("name: caf\u00e9".encode("latin-1"))
-    with pytest.raises(InvalidSpecError, match=r"latin\.yaml: byte 9 is no UTF-8"):
+    with pytest.raises(InvalidSpecError, match=r"latin\.yaml: byte 9 is not UTF-8"):
         load_config(tmp_path / "latin.yaml")
 
 
@@ -134,7 +134,7 @@ def test_only_true_and_false_are_booleans(minimal: Path, written: str, value: ob
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "list.yaml"
     path.write_text("- a\n- b\n")
-    with pytest.raises(InvalidSpecError, match="holds list"):
+    with pytest.raises(InvalidSpecError, match="contains list"):
         load_config(path)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nlp_inference import PostTransform, Task, Transform, registry
-from nlp_inference.architectures import own
+from nlp_inference.architectures import custom_architectures
 from nlp_training.augment import Augmentation
 from nlp_training.data.formats import installed
 from nlp_training.gold import GoldKind
@@ -38,7 +38,7 @@ def test_it_names_every_entry_point_group(monkeypatch: pytest.MonkeyPatch):
     for kind in KINDS:
         kind.entry_points()
     table = re.findall(r"^\| [\w -]+ \| `(nlp_\w+\.\w+)` \|", PAGE, re.MULTILINE)
-    assert set(table) == {*asked, own.GROUP, installed.GROUP, "nlp_inference.backends"}
+    assert set(table) == {*asked, custom_architectures.GROUP, installed.GROUP, "nlp_inference.backends"}
 
 
 def test_each_kind_of_the_table_has_a_section():

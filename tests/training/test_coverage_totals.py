@@ -14,7 +14,7 @@ from nlp_training import RunConfig
 from nlp_training.artefact.model_card import model_card
 from nlp_training.cli import app
 from nlp_training.evaluation import evaluate_documents, share_read
-from nlp_training.reports.tables import coverage_table
+from nlp_training.reports.score_tables import coverage_table
 
 TEXTS = ["a b c d e f", "Ana", "Ana \u200b", ""]
 """Eleven characters that need two windows of four tokens, three, five of which two have no token, none."""

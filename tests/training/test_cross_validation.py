@@ -108,7 +108,7 @@ def test_folds_that_are_done_are_not_trained_again(
     assert len(trained) == 3
     other = run.model_copy(update={"training": {**run.training, "learning_rate": 0.001}})
     with pytest.raises(
-        OutputError, match=r"fold-1' holds a completed fold of another configuration.*2 of 2.*--overwrite"
+        OutputError, match=r"fold-1' contains a completed fold of another configuration.*2 of 2.*--overwrite"
     ):
         quietly(other, FoldSettings(folds=2))
     assert len(trained) == 3
@@ -161,7 +161,7 @@ def test_the_same_seed_divides_alike_and_another_does_not(run: RunConfig) -> Non
 def test_too_few_folds_or_documents_are_refused(run: RunConfig) -> None:
     with pytest.raises(InvalidSpecError, match="folds is 1"):
         quietly(run, FoldSettings(folds=1))
-    with pytest.raises(InvalidDataError, match="would be empty: 12 documents"):
+    with pytest.raises(InvalidDataError, match="would be empty: there are 12 documents"):
         quietly(run, FoldSettings(folds=13))
 
 

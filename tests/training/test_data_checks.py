@@ -34,7 +34,7 @@ def test_sound_data_pass():
 @pytest.mark.parametrize(
     ("splits", "options", "problem"),
     [
-        ({"train": []}, {}, "train: the split is empty. Check its source, or leave the split out"),
+        ({"train": []}, {}, "train: the split is empty. Check its source, or remove the split"),
         (
             {"train": [tagged("a", line=1), tagged("a", line=9)]},
             {},
@@ -61,7 +61,8 @@ def test_sound_data_pass():
             {},
             (
                 "train: document 'a' has no gold annotation. Besides the text it has 'lable'. Annotate it (an empty "
-                "list will do), name its column, or leave out records with a blank label: blank_labels: skip"
+                "list is valid), set the column of the annotation, or skip records with a blank label: "
+                "blank_labels: skip"
             ),
         ),
         (
@@ -113,14 +114,14 @@ def test_labels_of_validation_and_test_only_are_told_with_their_number():
     train, test = tagged("a", (0, 1, "CITY")), tagged("b", (0, 1, "CITIES"), (2, 3, "CITIES"), line=4)
     [told] = unknown_labels({"train": [train], "test": [test]})
     assert told == (
-        "test: the label 'CITIES' is not among the labels of the task, so that it counts as a miss (2 times, first in "
+        "test: the label 'CITIES' is not among the labels of the task, so it counts as a miss (2 times, first in "
         "document 'b' (data.jsonl:4)). Did you mean 'CITY'? If not, add training documents that have it, or add it to "
         "processor.task, or rename or remove it"
     )
     joy, fear = classed("a", "joy"), classed("b", "fear")
     [told] = unknown_labels({"train": [joy], "validation": [fear]})
     assert told == (
-        "validation: the label 'fear' is not among the labels of the task, so that it counts as a miss (1 time, first "
+        "validation: the label 'fear' is not among the labels of the task, so it counts as a miss (1 time, first "
         "in document 'b'). Add training documents that have it, or add it to processor.task, or rename or remove it"
     )
 

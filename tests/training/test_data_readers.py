@@ -108,13 +108,13 @@ def test_records_are_read_one_by_one(in_folder):
     ("record", "message"),
     [
         ('{"text": "a"', "not valid JSON: "),
-        ('{"text": "a", "score": NaN}', "NaN is no JSON number"),
-        ('["text"]', "the line holds ['text']; write one JSON object a line"),
-        ("3", "the line holds 3; "),
+        ('{"text": "a", "score": NaN}', "NaN is not a JSON number"),
+        ('["text"]', "the line contains ['text']; write one JSON object per line"),
+        ("3", "the line contains 3; "),
         ("[" * 100_000, "the JSON is nested too deeply"),
         (
             {"txt": "a", "label": "b"},
-            "there is neither a text nor tokens; the columns there are: 'txt', 'label'. Write",
+            "there is neither a text nor tokens; the columns are: 'txt', 'label'. Write",
         ),
         ({"text": None}, "the text is missing"),
         ({"text": 5}, "the text is 5; write a string"),
@@ -124,16 +124,16 @@ def test_records_are_read_one_by_one(in_folder):
         ({"text": "abc", "spans": [{"start": 2, "end": 2, "label": "X"}]}, "span 0 is {'start': 2, 'end': 2"),
         ({"text": "abc", "spans": [{"start": 0, "end": 1.5, "label": "X"}]}, "write {start, end, label}"),
         ({"text": "abc", "spans": [{"start": 0, "end": 1}]}, "span 0 is {'start': 0, 'end': 1}; write"),
-        ({"text": "abc", "spans": [{"start": 0, "end": 1, "label": ""}]}, "label holds ''; write the name"),
+        ({"text": "abc", "spans": [{"start": 0, "end": 1, "label": ""}]}, "label contains ''; write the name"),
         ({"text": "abc", "spans": 3}, "spans is 3; write a list of {start, end, label}"),
-        ({"text": "abc", "label": ["a"]}, "label holds ['a']; write the name"),
+        ({"text": "abc", "label": ["a"]}, "label contains ['a']; write the name"),
         ({"text": "abc", "labels": "a"}, "labels is 'a'; write a list of names"),
-        ({"text": "abc", "labels": ["a", None]}, "labels holds None"),
+        ({"text": "abc", "labels": ["a", None]}, "labels contains None"),
         ({"text_a": "a", "text_b": "b", "score": "high"}, "score is 'high'; write a number"),
         ({"text_a": "a", "text_b": 4, "score": 1}, "raw_text_pair: Input should be a valid string"),
         ({"tokens": ["a"], "tags": ["B-X", "O"]}, "there are 2 tags for 1 tokens"),
         ({"tokens": ["a"], "tags": ["X"]}, "tag 0 is 'X'; write 'O', 'B-LABEL' or 'I-LABEL'"),
-        ({"tokens": ["a"], "tags": [3]}, "tags holds 3; write the name, or give label_names"),
+        ({"tokens": ["a"], "tags": [3]}, "tags contains 3; write the name, or set label_names"),
         ({"tokens": "a b", "tags": ["O", "O"]}, "the tokens are 'a b'; write a list of strings"),
         ({"text": "a b", "tags": ["O", "O"]}, "there are tags but no tokens"),
     ],
@@ -148,24 +148,24 @@ def test_what_cannot_be_read_is_named_by_file_and_line(in_folder, record, messag
 
 def test_bytes_that_are_no_utf8_are_named(in_folder):
     Path("train.jsonl").write_bytes(b'{"text": "a"}\n{"text": "Zo\xeb"}\n')
-    with pytest.raises(InvalidDocumentError, match=r"^train\.jsonl:2: byte 12 of the line is no UTF-8"):
+    with pytest.raises(InvalidDocumentError, match=r"^train\.jsonl:2: byte 12 of the line is not UTF-8"):
         list(read_jsonl("train.jsonl"))
 
 
 def test_a_repeated_id_names_both_lines(in_folder):
     path = write({"id": "a", "text": "1"}, {"id": "b", "text": "2"}, {"id": "a", "text": "3"})
     with pytest.raises(
-        InvalidDocumentError, match=r"^train\.jsonl:3: the id 'a' is already that of train\.jsonl:1; give every"
+        InvalidDocumentError, match=r"^train\.jsonl:3: train\.jsonl:1 already has the id .a.; give every"
     ):
         list(read_jsonl(path))
 
 
 def test_a_named_column_that_is_not_there(in_folder):
     path = write({"text": "a", "intent": "b"})
-    message = r"^train\.jsonl:1: there is no column 'label' for 'label'; the columns there are: 'text', 'intent'"
+    message = r"^train\.jsonl:1: there is no column 'label' for 'label'; the columns are: 'text', 'intent'"
     with pytest.raises(InvalidDocumentError, match=message):
         list(read_jsonl(path, columns={"label": "label"}))
-    with pytest.raises(InvalidDocumentError, match="the keys are id, text, text_pair, spans, label"):
+    with pytest.raises(InvalidDocumentError, match="expected the keys id, text, text_pair, spans, label"):
         list(read_jsonl(path, columns={"lable": "intent"}))
 
 

@@ -90,7 +90,7 @@ def test_label_names_stand_for_integers(load):
     write_csv("a.csv", ("text", "label"), ("x", 1))
     [document] = load({"path": "a.csv", "label_names": ["no", "yes"]})
     assert document.gold.categories[0].label == "yes"
-    with pytest.raises(InvalidDocumentError, match=r"a\.csv:2: label holds 1; .* The 1 names are no"):
+    with pytest.raises(InvalidDocumentError, match=r"a\.csv:2: label contains 1; .* The 1 names are no"):
         load({"path": "a.csv", "label_names": ["no"]})
 
 
@@ -122,26 +122,26 @@ def test_synthetic_documents(load):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("missing.jsonl", "there is no file 'missing.jsonl' in "),
-        ("missing.csv", "there is no file 'missing.csv' in "),
-        (
-            "a.txt",
-            "the format of 'a.txt' is not known by its suffix; name it, as in {path: a.txt, format: conll}. Known: ",
-        ),
-        ({"path": "a.jsonl", "split": "train"}, "a.jsonl: split is not for the format 'jsonl'; leave it out"),
+        ("missing.jsonl", "the file 'missing.jsonl' does not exist in "),
+        ("missing.csv", "the file 'missing.csv' does not exist in "),
+        ("a.txt", "the suffix of 'a.txt' does not determine its format; set the format, as in {path: a.txt, format"),
+        ({"path": "a.jsonl", "split": "train"}, "a.jsonl: split cannot be used with the format 'jsonl'; remove it"),
         ({"path": "a.csv", "format": "cvs"}, "unknown format 'cvs'; did you mean 'csv'?"),
-        ({"path": "a.csv", "format": "brat", "columns": {"text": "utterance"}}, "columns is not for the format 'brat'"),
+        (
+            {"path": "a.csv", "format": "brat", "columns": {"text": "utterance"}},
+            "columns cannot be used with the format 'brat'",
+        ),
         (
             {"path": "a.csv", "columns": {"label": "intent"}},
             "a.csv: there is no column 'intent' for 'label'; the columns ",
         ),
-        ("a.csv", "a.csv: there is neither a text nor tokens; the columns there are: 'utterance', 'label'"),
-        ({"path": "a.csv", "split": "test"}, "a.csv: split is not for the format 'csv'"),
+        ("a.csv", "a.csv: there is neither a text nor tokens; the columns are: 'utterance', 'label'"),
+        ({"path": "a.csv", "split": "test"}, "a.csv: split cannot be used with the format 'csv'"),
         ({"path": "a.parquet", "split": "test"}, "a.parquet cannot be loaded: ValueError: Unknown split"),
         ("a.json", "a.json cannot be loaded: "),
-        ({}, "give either a path or synthetic_pii"),
+        ({}, "set either path or synthetic_pii"),
         ({"path": "a.csv", "colums": {}}, "unknown key 'colums'; did you mean 'columns'?"),
-        ({"synthetic_pii": {"split": "test", "size": 1}, "split": "x"}, "split: not for synthetic_pii"),
+        ({"synthetic_pii": {"split": "test", "size": 1}, "split": "x"}, "split: not allowed with synthetic_pii"),
         ({"synthetic_pii": {"split": "dev", "size": 1}}, "synthetic_pii.split: "),
         ({"synthetic_pii": {"split": "test", "size": 0}}, "synthetic_pii.size: "),
     ],
@@ -162,7 +162,7 @@ def test_a_hub_that_cannot_be_reached(load, monkeypatch):
         raise ConnectionError("Couldn't reach 'someone/something' on the Hub")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
-    message = r"someone/something \[train\] cannot be loaded: ConnectionError: Couldn't reach .* give a local file"
+    message = r"someone/something \[train\] cannot be loaded: ConnectionError: Couldn't reach .* use a local file"
     with pytest.raises(InvalidDataError, match=message):
         load("someone/something")
 

@@ -70,13 +70,13 @@ def test_tokens_are_found_in_the_text_they_came_from():
     ("tokens", "text", "problem"),
     [
         (["is", "Rome"], "This is Rome", "token 0 is 'is', but the text at character 0 is 'This is Rome'"),
-        (["This", "is", "Rom"], "This is Rome", "the text goes on with 'e' at character 11"),
+        (["This", "is", "Rom"], "This is Rome", "the text continues with 'e' at character 11"),
         (["This", "Rome"], "This is Rome", "token 1 is 'Rome', but the text at character 4 is ' is Rome'"),
         (["a", "x"], "xa", "token 0 is 'a', but the text at character 0 is 'xa'"),
         (["Ana", "s"], "Ana's", "token 1 is 's', but the text at character 3 is \"'s\""),
-        (["a"], "a\u200b", "the text goes on with '\\u200b' at character 1"),
+        (["a"], "a\u200b", "the text continues with '\\u200b' at character 1"),
         (["é"], "e\u0301", "token 0 is 'é', but the text at character 0 is"),
-        ([], "a", "the text goes on with 'a' at character 0"),
+        ([], "a", "the text continues with 'a' at character 0"),
     ],
 )
 def test_between_tokens_only_white_space_is_allowed(tokens, text, problem):

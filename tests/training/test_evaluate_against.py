@@ -55,7 +55,7 @@ def test_data_may_be_a_mapping_as_in_a_configuration(saved_model: Path, data: st
     assert run(str(saved_model), f"{{path: {data}, format: jsonl}}", "--json") == run(str(saved_model), data, "--json")
     refused = CliRunner().invoke(app, ["evaluate", str(saved_model), "{path: [}"])
     assert refused.exit_code == 1
-    assert "'{path: [}' is no mapping in YAML" in " ".join(refused.stderr.split())
+    assert "'{path: [}' is not a YAML mapping" in " ".join(refused.stderr.split())
 
 
 def test_a_model_against_another_one(saved_model: Path, other_model: Path, data: str) -> None:
@@ -106,7 +106,7 @@ def test_metrics_of_a_runs_own_are_computed_if_its_file_is_named(
     shutil.copy(config, tmp_path / "trained" / "training.yaml")
     said = CliRunner().invoke(app, ["evaluate", str(tmp_path / "trained"), data, "--json"])
     assert json.loads(said.stdout) == {"scores": plain["scores"]}
-    assert "not computed: found_count; --config" in said.stderr
+    assert "not computed: found_count; to compute them, pass --config" in said.stderr
 
 
 def test_models_of_different_tasks_are_not_compared(saved_model: Path, text_processor: Processor, data: str) -> None:

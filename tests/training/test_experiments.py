@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from nlp_inference import PostTransform, Predictor, Processor, Task, Transform
-from nlp_inference.architectures import own
+from nlp_inference.architectures import custom_architectures
 from nlp_inference.architectures.model_code import class_digest
 from nlp_inference.errors import ArtefactError, InvalidSpecError, UnknownTypeError
 from nlp_inference.processor.fingerprint import FingerprintWarning
@@ -60,16 +60,16 @@ def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", [*sys.path])
     kinds = (Transform, PostTransform, Task, Loss, Augmentation, Metric)
     kept = [dict(kind.members) for kind in kinds]
-    models = dict(own._MEMBERS)
-    own._MEMBERS.pop("GatedTagger", None)
+    models = dict(custom_architectures._MEMBERS)
+    custom_architectures._MEMBERS.pop("GatedTagger", None)
     for kind in kinds:
         for name in [name for name, one in kind.members.items() if one.__module__.startswith("user_modules")]:
             del kind.members[name]
     forget()
     yield
     forget()
-    own._MEMBERS.clear()
-    own._MEMBERS.update(models)
+    custom_architectures._MEMBERS.clear()
+    custom_architectures._MEMBERS.update(models)
     for kind, members in zip(kinds, kept, strict=True):
         kind.members.clear()
         kind.members.update(members)
@@ -129,8 +129,8 @@ def test_files_are_used_by_name_and_what_production_needs_travels(trained: Any, 
 
     plan = plan_release(result.model, "org/experiment", trust_remote_code=True)
     assert plan.release.code == {"my_texts.py", "my_model.py"}
-    own._MEMBERS.clear()
-    with pytest.raises(ArtefactError, match="is a GatedTagger, a class that transformers does not have; install"):
+    custom_architectures._MEMBERS.clear()
+    with pytest.raises(ArtefactError, match="is a GatedTagger, which is not a class of transformers; install"):
         Predictor.from_pretrained(result.model)
 
 
@@ -148,7 +148,7 @@ def test_moved_into_a_package_nothing_else_changes(
     for kind in (Transform, Loss, Augmentation, Metric):
         for name in [name for name, one in kind.members.items() if one.__module__.startswith("user_modules")]:
             del kind.members[name]
-    own._MEMBERS.pop("GatedTagger")
+    custom_architectures._MEMBERS.pop("GatedTagger")
     forget()
     with pytest.raises(UnknownTypeError, match="unknown transform 'drop_citations'"):
         train(run(span_run, []), console=Console(file=io.StringIO()), overwrite=True)
@@ -174,7 +174,9 @@ def test_the_code_of_a_model_class_is_that_which_was_saved_with_the_model(traine
     _, result = trained
     text = (folder / "my_model.py").read_text()
     other = text.replace("torch.sigmoid", "torch.tanh")
-    assert Processor.from_pretrained(result.model).fingerprint.architecture == class_digest(own._MEMBERS["GatedTagger"])
+    assert Processor.from_pretrained(result.model).fingerprint.architecture == class_digest(
+        custom_architectures._MEMBERS["GatedTagger"]
+    )
     (result.model / "my_model.py").write_text(f"# read and found harmless\n{text}")
     Predictor.from_pretrained(result.model, trust_remote_code=True)
     (result.model / "my_model.py").write_text(other)
@@ -244,7 +246,7 @@ def test_files_import_what_lies_beside_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("x = 1\nraise ValueError('no')\n", r"idea\.py:2: ValueError: no; mend the file"),
+        ("x = 1\nraise ValueError('no')\n", r"idea\.py:2: ValueError: no; fix the file"),
         ("x = 1\n\ndef broken(:\n", r"idea\.py:3: SyntaxError"),
         ("import not_there\n", r"idea\.py:1: ModuleNotFoundError"),
         (IDEA.format("1").replace("'idea'", "'lowercase'"), r"idea\.py:2: InvalidSpecError: the transform name"),
@@ -259,11 +261,11 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path: Path, source: str, 
 def test_files_that_cannot_be_modules_are_named(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     one, other = write(tmp_path / "idea.py", ""), write(tmp_path / "other" / "idea.py", "")
-    with pytest.raises(InvalidSpecError, match=r"two files 'idea\.py', which cannot be told apart"):
+    with pytest.raises(InvalidSpecError, match=r"two files 'idea\.py', which have the same name"):
         import_modules([one, other])
-    with pytest.raises(InvalidSpecError, match=r"'none\.py', but there is no such file, neither beside"):
+    with pytest.raises(InvalidSpecError, match=r"'none\.py', but this file is neither next to"):
         import_modules(["none.py"])
-    with pytest.raises(InvalidSpecError, match="name the file by letters"):
+    with pytest.raises(InvalidSpecError, match="use only letters"):
         import_modules([write(tmp_path / "my-idea.py", "")])
 
 

@@ -27,7 +27,7 @@ from nlp_inference.golden import read_golden
 from nlp_inference.golden.invariance import run_invariance
 from nlp_training.cli import app as training
 from nlp_training.export import exporter
-from nlp_training.export import graph as graph_module
+from nlp_training.export import graph as export_graphs
 from nlp_training.export.fixed_scales import with_fixed_scales
 from nlp_training.export.graph import OPSET, describe, export_graph, save_graph
 from nlp_training.export.precision import to_int8_dynamic
@@ -283,7 +283,7 @@ def test_a_lower_score_is_refused_and_leaves_nothing(trained, tmp_path, monkeypa
     monkeypatch.setattr(exporter, "evaluate_documents", lambda one, documents: worse(one, honest(one, documents)))
     result = CliRunner().invoke(training, ["export", str(tmp_path / "model"), "--dtype", "int8"])
     assert result.exit_code == 1
-    assert "int8 refused: f1 falls by" in " ".join(result.stdout.split())
+    assert "int8 refused: f1 drops by" in " ".join(result.stdout.split())
     assert "PERSON" in result.stdout
     assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -299,16 +299,16 @@ def worse(predictor, scores):
 
 def test_a_graph_that_answers_otherwise_is_refused_by_the_golden_records(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path / "model")
-    honest = graph_module.export_graph
+    honest = export_graphs.export_graph
 
     def skewed(model, processor):
         with torch.no_grad():
             model.classifier.bias[0] += 1.0
         return honest(model, processor)
 
-    monkeypatch.setattr(graph_module, "export_graph", skewed)
+    monkeypatch.setattr(export_graphs, "export_graph", skewed)
     [refused] = exporter.export_model(tmp_path / "model", dtypes=["float32"])
-    assert "it does not do what the golden records of the weights say" in refused.reason
+    assert "it does not match the golden records of the weights" in refused.reason
     assert "differs in 'logits'" in refused.reason
     assert not (tmp_path / "model" / "onnx").exists()
 
@@ -378,7 +378,7 @@ def test_auto_takes_what_the_artefact_holds(copy):
         ({"backend": "tensorflow"}, "the backend is 'tensorflow'; write 'auto', 'onnx'.* or 'torch'"),
         ({"backend": "onnx", "dtype": "bfloat16"}, "but got the precision 'bfloat16'"),
         ({"backend": "onnx", "device": "tpu"}, "the device is 'tpu'"),
-        ({"backend": "onnx", "device": "cuda:0"}, "install onnxruntime-gpu in the place of onnxruntime"),
+        ({"backend": "onnx", "device": "cuda:0"}, "install onnxruntime-gpu instead of onnxruntime"),
     ],
 )
 def test_what_onnx_runtime_cannot_do_is_said(exported, options, said):

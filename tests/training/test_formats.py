@@ -104,7 +104,7 @@ def test_a_document_comes_back_or_is_refused(name, document, parts, annotated):
     try:
         [back] = there_and_back(name, [document])
     except InvalidDocumentError as error:
-        assert "cannot carry" in str(error)  # noqa: PT017 - both ends are fine
+        assert "cannot store" in str(error)  # noqa: PT017 - both ends are fine
     else:
         expected = content(document)
         assert content(back) | ({"id": None} if document.id is None else {}) == expected
@@ -152,7 +152,7 @@ ANA = Document(
 
 
 def test_words_without_a_space_between_are_for_conllu():
-    with pytest.raises(InvalidDocumentError, match=r"13:17 'LOC' does not begin and end where words do.*or conllu"):
+    with pytest.raises(InvalidDocumentError, match=r"13:17 'LOC' does not start and end at word boundaries.*or conllu"):
         there_and_back("conll", [ANA])
     assert content(there_and_back("conllu", [ANA])[0]) == content(ANA)
 
@@ -160,16 +160,16 @@ def test_words_without_a_space_between_are_for_conllu():
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("conll", {"raw_text": "two  spaces", "gold": None}, "conll cannot carry its text: it would be read as 2"),
-        ("conll", {"raw_text": "", "gold": None}, "conll cannot carry its text"),
-        ("conllu", {"raw_text": " ", "gold": None}, "conllu cannot carry a text without words"),
+        ("conll", {"raw_text": "two  spaces", "gold": None}, "conll cannot store its text: it would be read as 2"),
+        ("conll", {"raw_text": "", "gold": None}, "conll cannot store its text"),
+        ("conllu", {"raw_text": " ", "gold": None}, "conllu cannot store a text without words"),
         ("conllu", {"raw_text": "a\nb", "gold": None}, "several lines; write jsonl or conllu-documents"),
-        ("conllu", {"metadata": {"page": 3}}, "conllu cannot carry its metadata: {'page': 3} would be read as"),
-        ("conllu", {"gold": Annotation(spans=(Span(start=0, end=4, label="A"),))}, "0:4 'A' does not begin and end"),
+        ("conllu", {"metadata": {"page": 3}}, "conllu cannot store its metadata: {'page': 3} would be read as"),
+        ("conllu", {"gold": Annotation(spans=(Span(start=0, end=4, label="A"),))}, "0:4 'A' does not start and end"),
         (
             "conllu",
             {"gold": Annotation(spans=(Span(start=0, end=3, label="A"), Span(start=0, end=9, label="B")))},
-            "0:9 'B' overlaps another, and a word has one tag",
+            "0:9 'B' overlaps another span, but a word can have only one tag",
         ),
         ("csv", {"gold": Annotation(categories=(Category(label="a", score=0.5),))}, "--drop scores"),
         ("csv", {"predicted": Annotation()}, "--drop predicted"),
@@ -177,7 +177,7 @@ def test_words_without_a_space_between_are_for_conllu():
         ("brat", {"gold": Annotation(categories=(Category(label="a"),))}, "--drop categories"),
         ("uima-cas", {"gold": None}, "'not annotated' would be read as 'annotated'"),
         ("prodigy", {"gold": Annotation(values={"age": 3.0})}, "--drop values"),
-        ("label-studio", {"metadata": {"text": "x"}}, "metadata of the name 'text'"),
+        ("label-studio", {"metadata": {"text": "x"}}, "metadata with the key 'text'"),
     ],
 )
 def test_what_a_format_cannot_carry_is_refused(name, change, message):
@@ -204,7 +204,7 @@ def test_sentences_say_of_which_document_they_are_a_part():
     for name in ("conll", "conllu"):
         assert [content(document) for document in there_and_back(name, written)] == [content(one) for one in written]
     with pytest.raises(
-        InvalidDocumentError, match="conll cannot carry a sentence outside of documents after one of 'x'"
+        InvalidDocumentError, match="conll cannot store a sentence outside of documents after one of 'x'"
     ):
         there_and_back("conll", [written[0], Document(raw_text="d")])
 

@@ -36,7 +36,7 @@ def run_with(span_run: RunConfig, tmp_path: Path):
 
 
 MESSAGE = (
-    r"train: 97 of 120 gold annotations \(80\.8 %\) cannot be given back by any model of this task "
+    r"train: 97 of 120 gold annotations \(80\.8 %\) cannot be predicted by any model of this task "
     r"\(its edge lies inside a word 97\); data\.max_lost_gold allows 10 %\. "
     r"for 'its edge lies inside a word': annotate complete words, .*PERSON 'An': its edge lies inside a word"
 )

@@ -75,11 +75,11 @@ def test_a_file_of_golden_texts_that_cannot_be_read_is_named_before_training(
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (["Ana"] * 4097, r"choose 41\d\d texts, the hostile ones among them, but 4096 are recorded at most"),
-        (["a" * 150_000, "b" * 50_001], "own.jsonl' holds 200001 characters, but 200000 are recorded at most"),
+        (["Ana"] * 4097, r"select 41\d\d texts, including the fixed ones, but at most 4096 can be recorded"),
+        (["a" * 150_000, "b" * 50_001], "own.jsonl' contains 200001 characters, but at most 200000 can be recorded"),
         (
             ['{"text": "Rome", "text_pair": "It is in Rome that Ana met Bo"}'],
-            r"golden\.file chooses .* leaves",
+            r"golden\.file selects .* leaves",
         ),
     ],
     ids=["too many", "too long", "not to be encoded"],
@@ -100,7 +100,7 @@ def test_a_validation_text_that_cannot_be_encoded_is_refused_before_training(
 ) -> None:
     narrow = Processor(text_processor.tokenizer, text_processor.task, windows={"max_length": 8})
     document = Document(raw_text="Rome", raw_text_pair="It is in Rome that Ana met Bo")
-    with pytest.raises(InvalidSpecError, match=r"golden.records chooses .* take out the text 'Rome'"):
+    with pytest.raises(InvalidSpecError, match=r"golden.records selects .* remove the text 'Rome'"):
         golden_documents(span_run, narrow, [document])
 
 

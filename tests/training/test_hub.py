@@ -251,10 +251,10 @@ def test_a_private_model_is_told_only_to_those_who_may_see_it(
     assert writer("publish", str(first), "org/secret", private=True)["private"] is True
     for function in ("predict", "task", "weights"):
         with pytest.raises(
-            ClientError, match=r"ArtefactError: 'org/secret' .* check its spelling; if it is private, log in"
+            ClientError, match=r"ArtefactError: 'org/secret' .* check the name; if it is private, log in"
         ):
             reader(function, "org/secret")
-    with pytest.raises(ClientError, match="does not know the token that was given for 'org/secret'; log in with"):
+    with pytest.raises(ClientError, match="does not accept the token that was passed for 'org/secret'; log in with"):
         reader("predict", "org/secret", token=UNKNOWN)
     assert reader("predict", "org/secret", *TEXTS, token=READER, cache_dir=str(tmp_path)) == local[first]
 
@@ -262,12 +262,12 @@ def test_a_private_model_is_told_only_to_those_who_may_see_it(
 @pytest.mark.parametrize(
     ("repo_id", "options", "message"),
     [
-        ("other/tiny", {}, r"your token may not write to 'other/tiny'; take one with write access"),
+        ("other/tiny", {}, r"your token may not write to 'other/tiny'; use one with write access"),
         ("org/open", {"token": READER}, r"your token may not write to 'org/open'"),
-        ("org/open", {"token": UNKNOWN}, r"the Hub does not know your token; log in with `hf auth login`"),
-        ("org/open", {"private": True}, r"'org/open' is public already, .* make it private on .*/org/open/settings"),
-        ("or g/tiny", {}, r"'or g/tiny' is no Hub id; write it as org/model"),
-        ("tiny", {}, r"'tiny' is no Hub id; write it as org/model"),
+        ("org/open", {"token": UNKNOWN}, r"the Hub does not accept your token; log in with `hf auth login`"),
+        ("org/open", {"private": True}, r"'org/open' is already public, .* make it private on .*/org/open/settings"),
+        ("or g/tiny", {}, r"'or g/tiny' is not a Hub id; write org/model"),
+        ("tiny", {}, r"'tiny' is not a Hub id; write org/model"),
         ("org/open", {"create_pr": True, "revision": "next"}, r"against 'main', but the revision is 'next'"),
     ],
 )
@@ -340,7 +340,7 @@ def test_a_cut_upload_publishes_nothing(
     hub.forget(second / "model.safetensors")
     hub.faults = faults
     with pytest.raises(
-        ClientError, match=f"(?s)PublishError: .*({message}).*one commit: the Hub has all of it or nothing"
+        ClientError, match=f"(?s)PublishError: .*({message}).*one atomic commit: the Hub has all of it or nothing"
     ):
         writer("publish", str(second), "org/cut")
     assert (repo.refs, len(repo.commits)) == (before, commits)
@@ -412,7 +412,7 @@ def test_a_cut_download_is_never_loaded(
     with pytest.raises(ClientError, match=r"ArtefactError: .*'org/down'"):
         reader("predict", "org/down", cache_dir=str(tmp_path))
     assert not list(tmp_path.rglob("*.incomplete"))
-    with pytest.raises(ClientError, match=r"ArtefactError: .*the cache does not hold all of its revision 'main'"):
+    with pytest.raises(ClientError, match=r"ArtefactError: .*the cached revision 'main' is incomplete"):
         reader("predict", "org/down", cache_dir=str(tmp_path), local_files_only=True)
     hub.faults.clear()
     assert reader("predict", "org/down", *TEXTS, cache_dir=str(tmp_path)) == local[first]
@@ -426,7 +426,7 @@ def test_what_is_fetched_again_is_checked_again(
     whole = reader("fetch", "org/again", cache_dir=str(tmp_path))
     assert reader("fetch", "org/again", cache_dir=str(tmp_path), force_download=True) == whole
     hub.faults.append(Fault("GET", path, "damage"))
-    with pytest.raises(ClientError, match=r"ArtefactError: the download of 'org/again' is damaged: .* 1 file"):
+    with pytest.raises(ClientError, match=r"ArtefactError: the download of 'org/again' is damaged: 1 file"):
         reader("fetch", "org/again", cache_dir=str(tmp_path), force_download=True)
     assert reader("fetch", "org/again", cache_dir=str(tmp_path)) == whole
 
@@ -437,7 +437,7 @@ def test_what_is_fetched_again_is_checked_again(
         ("task", {"tokenizer.json", "tokenizer_config.json"}, r"has no processor_config\.json"),
         ("task", {"processor_config.json", "tokenizer_config.json"}, r"has no tokenizer\.json"),
         ("predict", SENT - {"config.json"}, r"has no config\.json"),
-        ("predict", SENT - {"model.safetensors"}, "holds no weights"),
+        ("predict", SENT - {"model.safetensors"}, "has no weights"),
     ],
 )
 def test_a_cache_that_others_filled_in_part_is_not_loaded(
@@ -488,6 +488,6 @@ def test_what_was_loaded_once_loads_without_the_hub(
             assert client("predict", "org/kept", *TEXTS) == local[second]
             assert client("task", "org/kept")["labels"] == ["PERSON", "CITY"]
             assert len(client("weights", "org/kept")) == 23
-            with pytest.raises(ClientError, match="ArtefactError: 'org/never' is no file or folder here, the cache"):
+            with pytest.raises(ClientError, match="ArtefactError: 'org/never' is not a local folder, the cache"):
                 client("task", "org/never")
     assert reader("predict", "org/kept", *TEXTS) == local[second]

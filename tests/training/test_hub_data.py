@@ -19,9 +19,9 @@ from nlp_training.provenance import pinned_data
 from nlp_training.provenance.manifest import DataPrint, RunManifest
 from nlp_training.provenance.pinned_data import pin_data, unpinned_lines
 from nlp_training.reports.html.facts import manifest_facts
-from nlp_training.runs.differences import data_rows
 from nlp_training.runs.materials import Materials
 from nlp_training.runs.record import data_prints
+from nlp_training.runs.reproduction import data_rows
 from nlp_training.search.run import search
 
 ONE, TWO = "1" * 40, "2" * 40
@@ -89,7 +89,9 @@ def test_a_commit_is_read_and_no_other(hub: Hub, reader: Client, offline: Client
         reader("texts", {"path": name, "revision": ONE}, streaming=streaming)
     reader("texts", {"path": name, "revision": two}, streaming=False)  # now the cache has this one
     assert offline("texts", {"path": name, "revision": two}, streaming=streaming) == ["new"]
-    message = rf"the Hub did not give its commit {one}, and the cache of datasets has {two} in its place; load it where"
+    message = (
+        rf"the Hub did not return its commit {one}, and the cache of datasets contains {two} instead; load it with"
+    )
     with pytest.raises(ClientError, match=message):
         offline("texts", {"path": name, "revision": one}, streaming=streaming)
 
@@ -160,7 +162,7 @@ def test_every_split_is_pinned_and_each_name_asked_for_once(label_run: RunConfig
     assert revisions(pinned) == {"train": ONE, "validation": ONE, **others}
     assert names.asked == [("org/set", None), ("org/set", "v1"), ("org/none", "main")]
     assert [line.partition(",")[0] for line in unpinned_lines(pinned.data)] == [
-        "data.unknown: the Hub does not say which commit of org/none this is"
+        "data.unknown: the commit of org/none is unknown"
     ]
     names.asked.clear()
     assert pin_data(pinned) == pinned
@@ -259,7 +261,7 @@ def test_another_commit_is_other_data() -> None:
     [row] = data_rows({"train": DataPrint(commit=ONE)}, {"train": DataPrint(commit=TWO)})
     assert not row.same
     assert (row.before, row.now) == (f"streamed documents, commit {ONE}", f"streamed documents, commit {TWO}")
-    with pytest.raises(ValueError, match="give either a sha256 or a commit"):
+    with pytest.raises(ValueError, match="set either sha256 or commit"):
         DataPrint(documents=3)
     assert DataPrint.model_validate_json('{"sha256": "ab", "documents": 3}') == DataPrint(sha256="ab", documents=3)
 
@@ -321,7 +323,7 @@ def test_a_streamed_run_has_one_commit_until_its_end_and_when_it_is_repeated(
     manifest.model_copy(update={"data": {**manifest.data, "train": DataPrint(commit=two)}}).save(folder)
     refused = run("reproduce", str(folder))
     assert refused["exit"] == 2
-    told = f"train had streamed documents, commit {two}, and has streamed documents, commit {one}; get them back"
+    told = f"train had streamed documents, commit {two}, and now has streamed documents, commit {one}; restore them"
     assert told in refused["err"]
 
     assert run("train", str(config), "--overwrite")["exit"] == 0

@@ -55,7 +55,7 @@ def test_label_studio_quotes_what_a_browser_shows(start, end, quoted, found_at):
 
 
 def test_what_label_studio_quotes_has_to_stand_there():
-    with pytest.raises(InvalidDocumentError, match="at 2:6 stands 'Rome', not 'Roma'"):
+    with pytest.raises(InvalidDocumentError, match="the text at 2:6 is 'Rome', not 'Roma'"):
         read_task("😀 Rome", quoting(2, 6, "Roma"))
 
 
@@ -75,7 +75,9 @@ def test_a_relation_of_label_studio_has_a_direction_and_labels(direction, ends):
 
 
 def test_a_relation_of_no_known_direction_is_refused():
-    with pytest.raises(InvalidDocumentError, match="a relation of direction 'up'; it is one of right, left, bi"):
+    with pytest.raises(
+        InvalidDocumentError, match="a relation has the direction 'up'; expected one of right, left, bi"
+    ):
         linked(direction="up")
 
 
@@ -115,8 +117,8 @@ def test_doccano_counts_utf_16_unless_it_is_said_to_count_characters(format_name
 @pytest.mark.parametrize(
     ("format_name", "end", "message"),
     [
-        ("doccano", 1, "the offset 1 lies inside a character"),
-        ("doccano-characters", 2, "the offset 2 lies beyond the text of 1 characters"),
+        ("doccano", 1, "the offset 1 is inside a character"),
+        ("doccano-characters", 2, "the offset 2 is outside the text of 1 characters"),
     ],
 )
 def test_an_offset_that_doccano_cannot_mean_names_both_ways_to_count(format_name, end, message):

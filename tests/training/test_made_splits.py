@@ -83,13 +83,13 @@ def test_a_saved_configuration_makes_the_same_splits(asked, tmp_path):
 @pytest.mark.parametrize(
     ("split", "data", "message"),
     [
-        ({}, {}, "the shares are {}; give validation, test or both, together less than 1"),
-        ({"validation": 0.5, "test": 0.5}, {}, "together less than 1"),
+        ({}, {}, "the shares are {}; set validation, test or both, with a sum less than 1"),
+        ({"validation": 0.5, "test": 0.5}, {}, "with a sum less than 1"),
         ({"validation": 1.5}, {}, "data.split.validation"),
         ({"dev": 0.1}, {}, "data.split.dev"),
-        ({"test": 0.1, "group_by": "patient"}, {}, "cannot group by 'patient'; write text, or a key as in metadata."),
-        ({"validation": 0.1}, {"validation": "v.jsonl"}, "validation is given, and split makes another one of train"),
-        ({"test": 0.1}, {"test": "t.jsonl"}, "test is given, and split makes another one of train; leave one"),
+        ({"test": 0.1, "group_by": "patient"}, {}, "cannot group by 'patient'; use text, or a key such as metadata."),
+        ({"validation": 0.1}, {"validation": "v.jsonl"}, "validation has a source, and split also makes it from train"),
+        ({"test": 0.1}, {"test": "t.jsonl"}, "test has a source, and split also makes it from train; remove one"),
     ],
 )
 def test_what_cannot_be_asked_for(split, data, message, tmp_path):
@@ -107,7 +107,7 @@ def test_what_cannot_be_asked_for(split, data, message, tmp_path):
     ("split", "message"),
     [
         ({"test": 0.1, "group_by": "metadata.ward"}, r"all\.jsonl:1\) has no metadata\.ward"),
-        ({"test": 0.001}, "the split 'test' would be empty: 100 documents in 100 groups"),
+        ({"test": 0.001}, "the split 'test' would be empty: there are 100 documents in 100 groups"),
     ],
 )
 def test_what_the_documents_do_not_allow(asked, split, message):

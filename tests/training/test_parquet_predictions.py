@@ -52,7 +52,7 @@ def test_rows_become_items_with_plain_columns_as_metadata(tmp_path: Path) -> Non
     assert rome == {"id": "7", "raw_text": "Rome", "metadata": {"lang": "it"}}
     assert empty == {"raw_text": ""}
     assert isinstance(null, UnreadableItem)
-    assert (null.id, str(null.cause)) == ("8", f"{source}:2: 'text' is null; a text is a string")
+    assert (null.id, str(null.cause)) == ("8", f"{source}:2: 'text' is null; a text must be a string")
 
 
 def test_columns_can_be_named(tmp_path: Path) -> None:
@@ -66,7 +66,11 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
     [
         ({"body": ["a"]}, Columns(), "has no column 'text', only 'body'; name the columns with --text-column"),
         ({"text": ["a"]}, Columns(id="key"), "has no column 'key', only 'text'; name the columns"),
-        ({"text": [["a"]]}, Columns(), "the column 'text' of .* holds list<.*>; a text or an id is a string"),
+        (
+            {"text": [["a"]]},
+            Columns(),
+            "the column 'text' of .* has the type list<.*>; a text or an id must be a string",
+        ),
     ],
 )
 def test_columns_that_do_not_fit_are_an_error(
@@ -81,11 +85,11 @@ def test_a_torn_file_and_an_empty_folder_are_errors(tmp_path: Path) -> None:
     source = tmp_path / "in.parquet"
     whole = Path(_save(source, text=["Rome"] * 9)).read_bytes()
     source.write_bytes(whole[:-9])
-    with pytest.raises(SourceError, match=r"in.parquet' is no whole parquet file: "), open_source(str(source)):
+    with pytest.raises(SourceError, match=r"in.parquet' is not a complete parquet file: "), open_source(str(source)):
         pass
     (tmp_path / "folder").mkdir()
     asked = open_source(str(tmp_path / "folder"), file_format=FileFormat.PARQUET)
-    with pytest.raises(SourceError, match=r"holds no \*.parquet; name a file, or a folder of them"), asked:
+    with pytest.raises(SourceError, match=r"has no \*.parquet files; pass a parquet file, or a folder of them"), asked:
         pass
 
 
@@ -146,7 +150,7 @@ def test_a_row_holds_all_that_a_line_would(tmp_path: Path) -> None:
 def test_a_damaged_part_is_an_error(tmp_path: Path) -> None:
     _write(tmp_path / "out", RESULTS)
     (tmp_path / "out" / "part-00000.parquet").write_bytes(b"torn")
-    with pytest.raises(OutputError, match=r"part-00000.parquet' is damaged: .*; predict anew with --overwrite"):
+    with pytest.raises(OutputError, match=r"part-00000.parquet' is damaged: .*; start again with --overwrite"):
         PartsFolder(tmp_path / "out")
 
 
@@ -174,7 +178,7 @@ def test_a_folder_with_other_files_is_not_overwritten(saved_model: Path, tmp_pat
     (tmp_path / "mine" / "letter.txt").write_text("kept")
     options = ["-o", tmp_path / "mine", "--output-format", "parquet", "--overwrite"]
     said = _predict(saved_model, source, *options, status=1).stderr
-    assert "mine' holds more than predictions, 'letter.txt'; write elsewhere" in said
+    assert "mine' contains other files than predictions, such as 'letter.txt'; write to another folder" in said
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
 
 

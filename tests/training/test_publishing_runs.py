@@ -88,7 +88,7 @@ def test_no_byte_that_is_published_names_a_place_or_an_id(
 ) -> None:
     shown = writer("command", "publish", str(trained.parent), "org/run", "--private", "--dry-run", "--json")
     assert (json.loads(shown["out"])["texts"], json.loads(shown["out"])["private"]) == (5, True)
-    told = "golden.json holds 5 texts of your data; members of the namespace alone will see them (--private)"
+    told = "golden.json contains 5 texts of your data; only members of the namespace will see them (--private)"
     assert told in " ".join(shown["err"].split())
     done = writer("publish", str(trained.parent), "org/run", private=True)
     assert (done["texts"], done["private"]) == (5, True)

@@ -150,7 +150,7 @@ def test_label_studio_imports_and_exports_what_was_written():
     ("name", "format_name", "message"),
     [
         ("editor-min.json", "label-studio", "Label Studio exports them as JSON, not as JSON_MIN"),
-        ("editor.csv", "csv", "annotations of Label Studio and no name; export them as JSON"),
+        ("editor.csv", "csv", "which are annotations of Label Studio, not a name; export them as"),
     ],
 )
 def test_exports_of_label_studio_that_hold_less_are_refused(name, format_name, message):

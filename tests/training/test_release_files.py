@@ -60,7 +60,7 @@ def test_what_is_not_on_the_list_stays_here(model: Path) -> None:
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "training_args.bin", "scheduler.pt", "x.pickle", "head.pkl"])
 def test_a_file_that_runs_code_when_it_is_opened_is_refused(model: Path, name: str) -> None:
     (model / name).write_bytes(b"")
-    with pytest.raises(PublishError, match=f"holds {name}, which can run any code .* safetensors only"):
+    with pytest.raises(PublishError, match=f"contains {name}, which can run any code .* only as safetensors"):
         find_release(model)
 
 
@@ -72,7 +72,7 @@ def test_what_is_missing_is_named(model: Path, name: str) -> None:
 
 
 def test_a_folder_without_a_model_is_none(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match=r"there is no model in .* give the folder of a run"):
+    with pytest.raises(ArtefactError, match=r"there is no model in .* pass the folder of a finished run"):
         find_release(tmp_path)
     with pytest.raises(ArtefactError, match="there is no model in 'no/where'"):
         find_release("no/where")
@@ -86,13 +86,13 @@ def test_weights_in_shards_come_with_their_index_and_no_stray_shard(model: Path)
     sent = set(find_release(model).files)
     assert sent == {*ALWAYS - {"model.safetensors"}, index.name, "model-00001-of-00001.safetensors"}
     index.unlink()
-    with pytest.raises(ArtefactError, match="holds no weights"):
+    with pytest.raises(ArtefactError, match="has no weights"):
         find_release(model)
 
 
 def test_a_token_is_not_published(model: Path) -> None:
     (model / "training.yaml").write_text(f"training:\n  hub_token: hf_{'a1B2' * 9}\n")
-    with pytest.raises(PublishError, match=r"'training\.yaml' holds what looks like a token of the Hub"):
+    with pytest.raises(PublishError, match=r"'training\.yaml' contains what looks like a token of the Hub"):
         find_release(model)
 
 
@@ -108,7 +108,7 @@ def test_a_token_is_not_published(model: Path) -> None:
 )
 def test_other_secrets_are_not_published(model: Path, name: str, content: str, said: str) -> None:
     (model / name).write_text(content)
-    with pytest.raises(PublishError, match=f"'{name}' holds .*{said}"):
+    with pytest.raises(PublishError, match=f"'{name}' contains .*{said}"):
         find_release(model)
 
 
@@ -133,7 +133,7 @@ def test_the_source_of_a_custom_transform_goes_along_if_it_was_saved_with_the_mo
     release = find_release(model)
     assert (set(release.files), release.code) == ({*ALWAYS, "own.py"}, {"own.py"})
     (model / "own.py").write_bytes(b"import os")
-    with pytest.raises(PublishError, match=r"source file 'own\.py', which is not there or not the one"):
+    with pytest.raises(PublishError, match=r"source file 'own\.py', which is missing or has changed"):
         find_release(model)
 
 

@@ -153,10 +153,11 @@ def test_calibration_and_times_have_their_numbers(tmp_path: Path) -> None:
     run = make_run(tmp_path / "demo", {"test": MIXED})
     page = page_of(run)
     scores = json.loads((run / "model" / "metrics.json").read_text())["test"]["calibration"]
-    assert f"expected calibration error {scores['ece']:.4f} Brier score {scores['brier']:.4f} answers 7" in page.text(
-        "calibration"
+    assert (
+        f"expected calibration error {scores['ece']:.4f} Brier score {scores['brier']:.4f} predictions 7"
+        in page.text("calibration")
     )
-    assert "mean 250.0 ms half of them within 250.0 ms" in page.text("speed")
+    assert "mean 250.0 ms median 250.0 ms" in page.text("speed")
     assert "The 6 slowest documents" in page.text("speed")
 
 
@@ -207,12 +208,12 @@ def test_a_run_that_evaluated_nothing_has_a_page(tmp_path: Path) -> None:
 def test_an_empty_data_set_has_a_page(tmp_path: Path) -> None:
     page = page_of(make_run(tmp_path / "demo", {"test": MIXED, "validation": []}))
     assert "validation No documents to score." in page.text("overview")
-    assert "Not one mistake in 0 documents." in page.text("mistakes")
+    assert "No mistakes in 0 documents." in page.text("mistakes")
 
 
 def test_a_run_without_a_mistake_says_so(tmp_path: Path) -> None:
     page = page_of(make_run(tmp_path / "demo", {"test": MIXED[:1] * 3}))
-    assert "Not one mistake in 3 documents." in page.text("mistakes")
+    assert "No mistakes in 3 documents." in page.text("mistakes")
     assert [one["class"] for one in page.classed("wrong")] == ["swatch wrong"]
 
 
@@ -251,7 +252,7 @@ def test_of_77_labels_those_with_most_mistakes_are_shown_and_the_others_together
     documents = [predicted(f"text {n}", category(f"label-{n:02}"), category(f"label-{n:02}", 0.9)) for n in range(77)]
     documents += [predicted(f"odd {n}", category("label-07"), category("label-70", 0.5), f"odd-{n}") for n in range(9)]
     page = page_of(make_run(tmp_path / "demo", {"test": documents}, needs="category"))
-    assert "the 16 labels with the most mistakes; 61 others stand together" in page.text("confusion")
+    assert "the 16 labels with the most mistakes; 61 others are merged" in page.text("confusion")
     assert "label-07" in page.text("confusion")
     assert "label-70" in page.text("confusion")
     assert page.text("labels").count("label-") == 77
@@ -295,7 +296,7 @@ def test_a_run_whose_report_cannot_be_written_has_finished_all_the_same(
     said = StringIO()
     train(span_run, console=Console(file=said, width=80))
     assert (
-        "the report could not be written: KeyError: 'a score that nobody knows'; the run is whole; to try again: "
+        "the report could not be written: KeyError: 'a score that nobody knows'; the run is complete; to try again: "
         f"nlp-training report {span_run.folder}\n"
     ) in said.getvalue()
     assert RunManifest.load(span_run.folder).status == "finished"
@@ -309,9 +310,12 @@ def test_a_run_with_categories_only_has_a_report(label_run: RunConfig) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda run: (run / "model" / "metrics.json").unlink(), "holds no model/training.yaml with model/metrics.json"),
+        (
+            lambda run: (run / "model" / "metrics.json").unlink(),
+            "contains no model/training.yaml with model/metrics.json",
+        ),
         (lambda run: (run / "model" / "metrics.json").write_text("{"), "metrics.json is damaged"),
-        (lambda run: (run / "model" / "metrics.json").write_text("[]"), "holds list, expected dict"),
+        (lambda run: (run / "model" / "metrics.json").write_text("[]"), "contains list, expected dict"),
         (lambda run: (run / "predictions" / "test.jsonl").write_text("{}\n"), r"test.jsonl:1: "),
     ],
 )

@@ -137,7 +137,7 @@ def test_the_bars_of_a_reliability_diagram_are_the_bins() -> None:
     drawn = reliability_diagram(bins, title="calibration")
     bars = re.findall(r'<rect class="(bar[^"]*)" [^>]*y="([\d.]+)"[^>]*height="([\d.]+)"', drawn)
     assert bars == [("bar rare", "105.00", "91.00"), ("bar", "14.00", "182.00")]
-    assert "0.80 to 0.90: 4 answers, mean confidence 0.850, right 0.500" in drawn
+    assert "0.80 to 0.90: 4 predictions, mean confidence 0.850, correct 0.500" in drawn
 
 
 def test_a_score_is_as_long_as_its_bar() -> None:

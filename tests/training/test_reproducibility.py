@@ -16,14 +16,14 @@ import nlp_training.runs.reproduce as reproduce_module
 from nlp_inference._utils.digests import file_digest
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_training import RunConfig, load_config, load_documents, train
-from nlp_training._utils.complete_checkpoints import is_whole, last_whole, mark_whole, remove_after
+from nlp_training._utils.complete_checkpoints import is_whole, last_complete, mark_whole, remove_after
 from nlp_training.cli import app
 from nlp_training.config import GoldenConfig, save_config
 from nlp_training.data.fingerprint import documents_sha256
 from nlp_training.provenance import code_state
 from nlp_training.provenance.manifest import Checkout, CodeState, DataPrint, Hardware, Replay, RunManifest
-from nlp_training.runs.differences import Row, compare_runs, explain_rows
 from nlp_training.runs.record import RunRecord
+from nlp_training.runs.reproduction import Row, compare_with_original, explain_rows
 from nlp_training.trainer import DocumentTrainer
 
 
@@ -105,8 +105,8 @@ def _fail(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "has no run.json; give the folder of a run"),
-        ("{", "is no manifest of a run"),
+        (None, "has no run.json; pass the folder of a run"),
+        ("{", "is not the manifest of a run"),
         ('{"schema_version": 2}', "schema_version: Input should be 1"),
     ],
 )
@@ -148,7 +148,7 @@ def test_what_was_changed_and_what_is_new_is_kept(checkout: Path) -> None:
     (checkout / "été.py").touch()
     code, _, changes = code_state.find_code()
     assert code.dirty is True
-    assert changes.startswith(f"# checkout: what was changed since commit {code.commit}\n# untracked: été.py\n")
+    assert changes.startswith(f"# checkout: changes since commit {code.commit}\n# untracked: été.py\n")
     assert changes.endswith("-x = 1\n+x = 2\n")
 
 
@@ -161,7 +161,7 @@ def test_a_long_diff_is_cut_and_says_so(checkout: Path, monkeypatch: pytest.Monk
     _, _, changes = code_state.find_code()
     lines = changes.splitlines()[1:]
     assert lines[:2] == ["# untracked: a", "# untracked: and 2 more"]
-    assert lines[2].startswith("# cut: 10 of ")
+    assert lines[2].startswith("# truncated: 10 of ")
     assert lines[3:] == ["diff --git"]
 
 
@@ -216,19 +216,19 @@ def test_a_checkpoint_of_which_something_is_missing_is_not_whole(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     first, second, third = (checkpoint(tmp_path, step) for step in (9, 10, 100))
-    assert last_whole(tmp_path) == third
+    assert last_complete(tmp_path) == third
     damage(third)
     assert not is_whole(third)
-    assert last_whole(tmp_path) == second
+    assert last_complete(tmp_path) == second
     assert remove_after(tmp_path, second) == [third]
     assert sorted(tmp_path.iterdir()) == [second, first]
 
 
 def test_a_checkpoint_without_the_best_weights_is_none_to_go_on_from(tmp_path: Path) -> None:
     first, _, third = checkpoint(tmp_path, 1, best=1), checkpoint(tmp_path, 2, best=2), checkpoint(tmp_path, 3, best=2)
-    assert last_whole(tmp_path) == third
+    assert last_complete(tmp_path) == third
     shutil.rmtree(tmp_path / "checkpoint-2")
-    assert last_whole(tmp_path) == first
+    assert last_complete(tmp_path) == first
 
 
 def test_a_run_that_changed_does_not_go_on(span_run: RunConfig, tmp_path: Path, console: Console) -> None:
@@ -241,7 +241,7 @@ def test_a_run_that_changed_does_not_go_on(span_run: RunConfig, tmp_path: Path, 
     ):
         train(changed, console=console, resume=True)
     both = run.model_copy(update={"training": training | {"resume_from_checkpoint": True}})
-    with pytest.raises(InvalidSpecError, match="leave one of both out"):
+    with pytest.raises(InvalidSpecError, match="use only one of them"):
         train(both, console=console, resume=True)
     write_jsonl(tmp_path / "test.jsonl", span_records("other", 7))
     with pytest.raises(InvalidSpecError, match="changed: the documents of test; undo it"):
@@ -274,25 +274,25 @@ def manifest_of(**changes: Any) -> RunManifest:
     ("changes", "differing", "explanation"),
     [
         ({"weights": {"model.safetensors": "v"}}, ["model.safetensors"], "nothing that was recorded differs"),
-        ({"metrics": "n", "initial_weights": "b"}, ["initial weights", "metrics"], "began with other weights"),
-        ({"metrics": "n", "packages": {"torch": "2.14.0"}}, ["torch", "metrics"], "may compute otherwise: torch"),
+        ({"metrics": "n", "initial_weights": "b"}, ["initial weights", "metrics"], "began with different weights"),
+        ({"metrics": "n", "packages": {"torch": "2.14.0"}}, ["torch", "metrics"], "may change results: torch"),
         (
             {
                 "metrics": "n",
                 "hardware": Hardware(system="Linux x86_64", cpu="a CPU", vector="AVX2", cores=2, threads=1),
             },
             ["threads", "metrics"],
-            "threads 2 -> 1: sums are added in another order",
+            "threads 2 -> 1: floating-point sums have a different order",
         ),
         (
             {"metrics": "n", "code": CodeState(version="1", checkout=Checkout(commit="b", dirty=False))},
             ["commit", "metrics"],
-            "the code is not the same (commit): compare the commits",
+            "the code differs (commit): compare the commits",
         ),
         (
             {"metrics": "n", "modules": {"ideas.py": "0" * 64}},
             ["ideas.py", "metrics"],
-            "the code is not the same (ideas.py): compare the commits, code.diff and code.modules of both runs",
+            "the code differs (ideas.py): compare the commits, code.diff and code.modules of both runs",
         ),
     ],
 )
@@ -301,11 +301,11 @@ def test_what_differs_is_named_with_what_may_explain_it(
 ) -> None:
     manifest_of().save(tmp_path / "before")
     manifest_of(**changes).save(tmp_path / "now")
-    found = compare_runs(tmp_path / "before", tmp_path / "now")
+    found = compare_with_original(tmp_path / "before", tmp_path / "now")
     assert not found.identical
     assert [row.name for row in found.rows if not row.same] == differing
     assert any(explanation in line for line in found.explanations)
-    assert compare_runs(tmp_path / "now", tmp_path / "now").identical
+    assert compare_with_original(tmp_path / "now", tmp_path / "now").identical
 
 
 def test_what_another_machine_decided_otherwise_is_named(finished: Path, tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_what_another_machine_decided_otherwise_is_named(finished: Path, tmp_pat
     training = content.training | {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
     save_config(content.model_copy(update={"training": training, "output_dir": "elsewhere"}), other / "config.yaml")
     change_manifest(other, metrics="0" * 64)
-    found = compare_runs(finished, other)
+    found = compare_with_original(finished, other)
     assert [row.name for row in found.rows if row.kind == "configuration"] == [
         "training.per_device_train_batch_size",
         "training.gradient_accumulation_steps",
@@ -346,7 +346,7 @@ def test_nobody_is_sent_to_a_repetition_that_is_removed(finished: Path, monkeypa
     assert done.exit_code == 1
     assert "report file:" not in done.stderr
     assert not any(line.startswith("model ") for line in done.stderr.splitlines())
-    assert done.stderr.endswith("the repetition was not kept; to look into it: --output-dir DIR\n")
+    assert done.stderr.endswith("the repetition was not kept; to keep it, pass --output-dir DIR\n")
 
 
 def _finish_otherwise(record: RunRecord, _: Path, *, verification: Replay | None = None) -> None:
@@ -394,20 +394,20 @@ def test_a_run_with_another_end_is_told(finished: Path, monkeypatch: pytest.Monk
     done = CliRunner().invoke(app, ["reproduce", str(finished)], env={"COLUMNS": "200"})
     assert done.exit_code == 1
     assert "different: model.safetensors" in done.stdout
-    assert "other versions or variables may compute otherwise: python" in done.stdout
+    assert "different versions or environment variables may change results: python" in done.stdout
     stub_training(monkeypatch, finished)
     done = CliRunner().invoke(app, ["reproduce", str(finished)], env={"COLUMNS": "200"})
     assert done.exit_code == 0
-    assert "identical: weights, processor and scores are the same to the last bit" in done.stdout
+    assert "identical: weights, processor and scores are equal bit for bit" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"status": "running"}, "is 'running', and has no end to compare with"),
-        ({"from_checkpoint": "checkpoint-5"}, "went on from 'checkpoint-5'"),
+        ({"status": "running"}, "is 'running' and has no results to compare with"),
+        ({"from_checkpoint": "checkpoint-5"}, "started from 'checkpoint-5'"),
         ({"world_size": 2}, "accelerate launch --num_processes 2 -m nlp_training.cli reproduce"),
-        ({"data": {"train": DataPrint(documents=1, sha256="ab")}}, "train had 1 documents, sha256 ab, and has 16"),
+        ({"data": {"train": DataPrint(documents=1, sha256="ab")}}, "train had 1 documents, sha256 ab, and now has 16"),
     ],
 )
 def test_what_cannot_be_compared_is_told_before_training(

@@ -34,7 +34,7 @@ def test_another_delimiter_is_named_and_set(delimiter):
     write("a.csv", f"comment{delimiter}topic", f'"Late again{delimiter} no refund"{delimiter}delivery')
     with pytest.raises(InvalidDataError) as error:
         load_documents({"path": "a.csv", "columns": COLUMNS})
-    assert f"The only column holds {delimiter!r}: is that the delimiter? Set delimiter: {delimiter!r}" in str(
+    assert f"The only column contains {delimiter!r}: is that the delimiter? Set delimiter: {delimiter!r}" in str(
         error.value
     )
     found = load_documents({"path": "a.csv", "columns": COLUMNS, "delimiter": delimiter})
@@ -68,7 +68,7 @@ def test_conll_has_encodings_and_no_delimiter():
     write("a.conll", "Málaga B-LOC", encoding="latin-1")
     [document] = load_documents({"path": "a.conll", "encoding": "latin-1"})
     assert document.raw_text == "Málaga"
-    with pytest.raises(InvalidDataError, match=r"a\.conll: delimiter is not for the format 'conll'"):
+    with pytest.raises(InvalidDataError, match=r"a\.conll: delimiter cannot be used with the format 'conll'"):
         load_documents({"path": "a.conll", "delimiter": ";"})
 
 
@@ -95,7 +95,7 @@ def test_blank_labels_are_skipped_with_a_count(name, lines):
     notes = []
     load_documents(source, on_note=notes.append)
     assert len(notes) == 1
-    with pytest.raises(InvalidDocumentError, match=r"label holds ' +'; .*blank_labels: skip"):
+    with pytest.raises(InvalidDocumentError, match=r"label contains ' +'; .*blank_labels: skip"):
         load_documents(name)
 
 
@@ -143,7 +143,7 @@ def test_a_quotation_that_contradicts_the_offsets_is_an_error_with_both(key, kno
     assert len(load("Ana Silva")[0].gold.spans) == len(load("Ana\n  Silva ")[0].gold.spans) == 1
     with pytest.raises(InvalidDocumentError) as error:
         load("Silva")
-    told = f"the span 0:9 'PER' has the {key} 'Silva', but the text there is 'Ana Silva'; 'Silva' stands at 4:9"
+    told = f"the span 0:9 'PER' has the {key} 'Silva', but the text at these offsets is 'Ana Silva'; 'Silva' is at 4:9"
     assert told in str(error.value)
     assert str(error.value).startswith("a.jsonl:1: ")
     with pytest.raises(InvalidDocumentError, match=r"has the .* '', but"):
@@ -153,7 +153,7 @@ def test_a_quotation_that_contradicts_the_offsets_is_an_error_with_both(key, kno
 def test_tokens_of_prodigy_are_those_of_the_text():
     token = {"text": "Bob", "start": 0, "end": 3, "id": 0}
     write("a.jsonl", {"text": "Ana", "tokens": [token], "spans": []})
-    with pytest.raises(InvalidDocumentError, match="the token 0:3 is 'Bob', but the text there is 'Ana'"):
+    with pytest.raises(InvalidDocumentError, match="the token 0:3 is 'Bob', but the text at these offsets is 'Ana'"):
         load_documents({"path": "a.jsonl", "format": "prodigy"})
 
 
@@ -172,7 +172,7 @@ def test_data_sets_that_were_saved_to_disk():
     assert len(load_documents({"path": "several", "split": "train"})) == 2
     with pytest.raises(InvalidDataError, match=r"several has no split 'dev', only 'train', 'test'"):
         load_documents({"path": "several", "split": "dev"})
-    with pytest.raises(InvalidDataError, match="one holds one data set without splits"):
+    with pytest.raises(InvalidDataError, match="one is a data set without splits"):
         load_documents({"path": "one", "split": "test"})
 
 
@@ -218,20 +218,20 @@ def test_folders_are_guessed_where_they_are_certain(name, content):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.ann", "T1\tPER 0 3\tAna\n", r"for brat name the folder, as in \{path: \., format: brat\}"),
-        ("a.xmi", "<xmi:XMI>", "name uima-cas"),
+        ("a.ann", "T1\tPER 0 3\tAna\n", r"for brat pass the folder, as in \{path: \., format: brat\}"),
+        ("a.xmi", "<xmi:XMI>", "set the format to uima-cas"),
         ("a.xlsx", "PK", "save it as CSV"),
-        ("a.txt", "Ana lives in Rome\n", "name it, as in"),
-        ("a.jsonl", '{"data": {"text": "Ana"}, "annotations": []}', "name the format label-studio"),
+        ("a.txt", "Ana lives in Rome\n", "set the format, as in"),
+        ("a.jsonl", '{"data": {"text": "Ana"}, "annotations": []}', "set the format to label-studio"),
         (
             "a.jsonl",
             '{"text": "Ana \U0001f600", "label": [[0, 3, "PER"]]}',
-            "For an export of doccano, name the format doccano",
+            "For an export of doccano, set the format to doccano",
         ),
         (
             "a.jsonl",
             '{"text": "Ana", "spans": [{"start_offset": 0, "end_offset": 3, "label": "x"}]}',
-            "name the format doccano",
+            "set the format to doccano",
         ),
     ],
 )

@@ -14,8 +14,8 @@ from nlp_inference import Annotation, Document, Span
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_training.cli import app
 from nlp_training.provenance.manifest import RunManifest
-from nlp_training.runs import Comparison, compare_runs, find_runs, read_run
-from nlp_training.runs.tables import comparison_tables, runs_table
+from nlp_training.runs import RunComparison, compare_runs, find_runs, read_run
+from nlp_training.runs.run_tables import comparison_tables, runs_table
 
 MANIFEST = {
     "id": "a",
@@ -127,14 +127,14 @@ def test_a_run_tells_what_it_is(runs: Path) -> None:
     }
     assert read_run(runs / "no-room").problem == "RuntimeError: the disk is full"
     assert "metrics.json" not in str(read_run(runs / "going").problem)
-    assert "metrics.json is no JSON: Expecting" in str(read_run(runs / "torn").problem)
-    assert "no manifest of a run" in str(read_run(runs / "searched").problem)
+    assert "metrics.json is not JSON: Expecting" in str(read_run(runs / "torn").problem)
+    assert "not the manifest of a run" in str(read_run(runs / "searched").problem)
 
 
 def test_what_is_no_run_is_named(runs: Path) -> None:
-    with pytest.raises(ArtefactError, match="is no folder of a run; give one such as runs/quickstart"):
+    with pytest.raises(ArtefactError, match="is not the folder of a run; pass one such as runs/quickstart"):
         read_run(runs / "notes")
-    with pytest.raises(ArtefactError, match="there is no folder"):
+    with pytest.raises(ArtefactError, match="does not exist; pass a folder that contains runs"):
         find_runs(runs / "none")
     with pytest.raises(InvalidSpecError, match="got 1 run; give at least two"):
         compare_runs([runs / "best"])
@@ -181,7 +181,7 @@ def test_the_newest_run_comes_first_and_mistakes_are_named(runs: Path, monkeypat
     assert names == ["going", "best", "no-room", "searched/trials/0", "torn", "stopped", "old"]
     wrong = invoke(runs, "--sort", "tset")
     assert wrong.exit_code == 1
-    assert "choose one of name, date, status, duration, validation, test" in " ".join(wrong.stderr.split())
+    assert "expected one of name, date, status, duration, validation, test" in " ".join(wrong.stderr.split())
     monkeypatch.chdir(runs.parent)
     assert "going" in invoke().stdout
     assert invoke(runs / "notes").stdout.startswith("no runs in ")
@@ -195,7 +195,7 @@ def test_only_what_differs_is_compared_and_the_best_is_highlighted(runs: Path, t
     assert found.settings == {"processor.preprocess": (None, "['lowercase']"), "training.learning_rate": (0.1, 0.3)}
     assert found.scores["test", "f1"] == ((0.9, (0.8, 1.0)), (0.7, (0.6, 0.7999999999999999)))
     assert found.scores["test", "precision"] == ((0.5, ()), (0.5, ()))
-    assert found.not_paired["test"] == "not both runs kept their predictions"
+    assert found.not_paired["test"] == "only runs that kept their predictions can be tested"
     text = shown(comparison_tables(found))
     assert max(map(len, text.splitlines())) <= 80
     assert "['lowercase']" in text
@@ -210,8 +210,8 @@ def test_no_word_of_a_key_is_cut_and_a_reason_is_said_once(tmp_path: Path) -> No
     key = "training.per_device_train_batch_size"
     runs = tuple(read_run(write_run(tmp_path / name)) for name in ("one", "other"))
     settings = {key: (16, "word " * 20), "data.train.path": ("/a/long/folder/" * 5, None)}
-    reason = "their documents, or the gold of these, are not the same"
-    found = Comparison(runs, settings, {}, {}, {"validation": reason, "test": reason})
+    reason = "the runs have different documents or different gold"
+    found = RunComparison(runs, settings, {}, {}, {"validation": reason, "test": reason})
     text = shown(comparison_tables(found))
     assert [line.split()[1] for line in text.splitlines() if "training." in line or "per_device" in line] == [
         "training.",
@@ -240,8 +240,8 @@ def test_two_runs_on_the_same_documents_are_tested_pairwise(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("found", "text", "reason"),
     [
-        ([True] * 3, "Rome", "their documents, or the gold of these, are not the same"),
-        ([True] * 4, "Bern", "their documents, or the gold of these, are not the same"),
+        ([True] * 3, "Rome", "the runs have different documents or different gold"),
+        ([True] * 4, "Bern", "the runs have different documents or different gold"),
         (None, "", "test.jsonl:1: "),
     ],
 )

@@ -52,13 +52,13 @@ def test_training_again_is_refused_unless_it_resumes_or_overwrites(run: RunConfi
     before = state_of(run.folder)
     done = CliRunner().invoke(app, command, env={"COLUMNS": "1000"})
     assert done.exit_code == 1
-    expected = "already holds a model of a run that is 'finished'"
+    expected = "already contains a model of a run that is 'finished'"
     for part in (str(run.folder), expected, "--resume (in Python resume=True)", "--overwrite (overwrite=True)"):
         assert part in done.stderr
     assert state_of(run.folder) == before
-    with pytest.raises(OutputError, match="already holds a model"):
+    with pytest.raises(OutputError, match="already contains a model"):
         train(run, console=quiet())
-    with pytest.raises(InvalidSpecError, match="give one of both"):
+    with pytest.raises(InvalidSpecError, match="use only one of them"):
         train(run, console=quiet(), resume=True, overwrite=True)
     resumed = CliRunner().invoke(app, [*command, "--resume"])
     assert resumed.exit_code == 0, resumed.output
@@ -88,11 +88,11 @@ def fake_run(run: RunConfig, *, model: bool = False, checkpoint: bool = False, c
     [
         ({}, False, None),
         ({}, True, None),
-        ({"model": True}, False, "already holds a model"),
+        ({"model": True}, False, "already contains a model"),
         ({"model": True}, True, "no complete checkpoint to resume from"),
         ({"model": True, "checkpoint": True, "complete": False}, True, "no complete checkpoint to resume from"),
-        ({"checkpoint": True}, False, "already holds checkpoints up to step 6"),
-        ({"checkpoint": True, "complete": False}, False, "already holds checkpoints up to step 6"),
+        ({"checkpoint": True}, False, "already contains checkpoints up to step 6"),
+        ({"checkpoint": True, "complete": False}, False, "already contains checkpoints up to step 6"),
         ({"checkpoint": True, "complete": False}, True, None),
         ({"checkpoint": True}, True, None),
         ({"model": True, "checkpoint": True}, True, None),
@@ -115,7 +115,7 @@ def test_a_checkpoint_of_this_run_may_be_continued_and_that_of_another_does_not_
 
     for checkpoint in (True, str(run.folder / "checkpoints" / "checkpoint-6")):
         check_nothing_is_lost(wanted(checkpoint), resume=False)
-    with pytest.raises(OutputError, match="already holds a model"):
+    with pytest.raises(OutputError, match="already contains a model"):
         check_nothing_is_lost(wanted("runs/another/checkpoints/checkpoint-6"), resume=False)
 
 

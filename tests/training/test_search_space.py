@@ -46,13 +46,13 @@ def test_a_trial_draws_a_value(dimension: dict[str, Any], drawn: object, value: 
     [
         ({}, "give low and high, or choices"),
         ({"low": 1}, "give low and high, or choices"),
-        ({"low": 2, "high": 1}, "low is 2, which is more than high, 1"),
-        ({"low": 0.0, "high": 1.0, "log": True}, "log needs a low above 0, which is 0.0"),
-        ({"low": 1, "high": 9, "log": True, "step": 2}, "takes no step, which is 2"),
+        ({"low": 2, "high": 1}, "low is 2, which is greater than high, 1"),
+        ({"low": 0.0, "high": 1.0, "log": True}, "log requires low above 0 and no step, but low is 0.0"),
+        ({"low": 1, "high": 9, "log": True, "step": 2}, "and step is 2"),
         ({"low": 1, "high": 9, "step": 0}, "greater than 0"),
         ({"choices": []}, "at least 1 item"),
-        ({"choices": [1, 2, 1]}, "have one of them twice"),
-        ({"choices": [1], "low": 1}, "choices stand alone"),
+        ({"choices": [1, 2, 1]}, "contain a duplicate"),
+        ({"choices": [1], "low": 1}, "choices cannot be combined"),
         ({"from": 1, "to": 2}, "Extra inputs"),
     ],
 )
@@ -127,5 +127,5 @@ def test_streamed_documents_are_refused(span_run: RunConfig) -> None:
 
 def test_several_processes_are_refused(span_run: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InvalidSpecError, match="2 processes were started for one training"):
+    with pytest.raises(InvalidSpecError, match="2 processes were started, but this command"):
         Materials.of(span_run)

@@ -111,11 +111,11 @@ def test_a_doc_in_which_nobody_looked_for_entities_is_not_annotated():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda doc: doc.cats.update(joy=0.3), r"cats\['joy'\] is 0.3; gold is 1.0 or 0.0, decide which"),
-        (lambda doc: doc.spans.update(sc=[doc[1:1]]), "the span '' at 4 is empty; take it out"),
+        (lambda doc: doc.cats.update(joy=0.3), r"cats\['joy'\] is 0.3; gold must be 1.0 or 0.0"),
+        (lambda doc: doc.spans.update(sc=[doc[1:1]]), "the span '' at 4 is empty; remove it"),
         (
             lambda doc: doc.set_ents([doc.char_span(0, 3, "PER")], default="missing"),
-            "of some words it does not say whether they are",
+            "some words have no entity annotation",
         ),
     ],
 )
@@ -130,7 +130,7 @@ def test_what_is_no_gold_is_named_with_its_place(change, message):
 def test_what_is_no_docbin_is_named(content, tmp_path):
     (tmp_path / "made.spacy").write_bytes(content)
     with pytest.raises(
-        InvalidDataError, match=r"^made\.spacy is no DocBin .*; save it with spacy.tokens.DocBin.to_disk"
+        InvalidDataError, match=r"^made\.spacy is not a DocBin .*; save it with spacy.tokens.DocBin.to_disk"
     ):
         load_documents("made.spacy")
 
@@ -138,11 +138,11 @@ def test_what_is_no_docbin_is_named(content, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"raw_text_pair": "b"}, "spacy cannot carry its pair"),
-        ({"metadata": {"id": 3}}, "spacy cannot carry metadata of the name 'id'; rename it"),
+        ({"raw_text_pair": "b"}, "spacy cannot store its pair"),
+        ({"metadata": {"id": 3}}, "spacy cannot store metadata with the key 'id'; rename it"),
         (
             {"metadata": {"big": 2**70}},
-            "spacy cannot carry it, since it could not be read: its metadata: Integer value",
+            "spacy cannot store it because reading it would fail: its metadata: Integer value",
         ),
         ({"gold": Annotation(categories=(Category(label="a", score=0.5),))}, "--drop scores"),
         ({"gold": Annotation(categories=(Category(label="a"),) * 2)}, "--drop categories"),

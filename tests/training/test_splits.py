@@ -62,17 +62,17 @@ def test_the_same_text_can_be_kept_together():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"shares": {"train": 0.9, "test": 0.2}}, "together 1"),
-        ({"shares": {"train": 1.1, "test": -0.1}}, "together 1"),
+        ({"shares": {"train": 0.9, "test": 0.2}}, "with the sum 1"),
+        ({"shares": {"train": 1.1, "test": -0.1}}, "with the sum 1"),
         (
             {"shares": SHARES, "group_by": "source"},
-            "cannot group by 'source'; write text, or a key as in metadata.source",
+            "cannot group by 'source'; use text, or a key such as metadata.source",
         ),
         (
             {"shares": SHARES, "group_by": "metadata.page"},
             "document 'a' has no metadata.page; its metadata has 'source'",
         ),
-        ({"shares": SHARES}, "the split 'validation' would be empty: 2 documents in 2 groups"),
+        ({"shares": SHARES}, "the split 'validation' would be empty: there are 2 documents in 2 groups"),
     ],
 )
 def test_what_cannot_be_split(options, message):

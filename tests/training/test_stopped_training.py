@@ -10,7 +10,7 @@ from small_trainings import small_trainer, state_in, without_times
 from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from nlp_training._utils.complete_checkpoints import checkpoints_in, is_whole, last_whole
+from nlp_training._utils.complete_checkpoints import checkpoints_in, is_whole, last_complete
 from nlp_training.trainer.resumable_trainer import ResumableTrainer
 
 pytestmark = pytest.mark.usefixtures("fast_trainings")
@@ -92,7 +92,7 @@ def train(folder: Path, stop: Stop | None, *, resume: bool, **settings: Any) -> 
     assert isinstance(trainer, ResumableTrainer)
     if stop is not None:
         stop.trainer = trainer
-    checkpoint = last_whole(folder) if resume else None
+    checkpoint = last_complete(folder) if resume else None
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     return trainer
 
@@ -100,7 +100,7 @@ def train(folder: Path, stop: Stop | None, *, resume: bool, **settings: Any) -> 
 def end_of(trainer: ResumableTrainer, folder: Path) -> dict[str, Any]:
     """Everything that is to be the same, the last checkpoint on the schedule among it."""
     state = trainer.state
-    last = last_whole(folder)
+    last = last_complete(folder)
     end: dict[str, Any] = {
         "step": state.global_step,
         "log": without_times(state.log_history),

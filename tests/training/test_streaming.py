@@ -225,7 +225,7 @@ def test_a_stream_is_evaluated_ten_times_by_default(span_run: RunConfig, trainin
             "validation is streamed, but only",
         ),
         ({"train": "a.jsonl", "test": {"path": "b.jsonl", "streaming": True}}, "test is streamed, but only train"),
-        ({"train": {"path": "a.jsonl", "streaming": True}, "split": {"validation": 0.1}}, "no split can be made of it"),
+        ({"train": {"path": "a.jsonl", "streaming": True}, "split": {"validation": 0.1}}, "so it cannot be split"),
     ],
 )
 def test_only_the_training_set_is_streamed(span_run: RunConfig, data: dict[str, Any], message: str) -> None:
@@ -271,7 +271,7 @@ def test_repeated_ids_are_found_among_the_ids_that_are_kept(monkeypatch: pytest.
         return list(read_units(units, ReadOptions()))
 
     assert len(read("a", "b", "c", "d", "a")) == 5
-    with pytest.raises(InvalidDocumentError, match="line 3: the id 'a' is already that of line 0"):
+    with pytest.raises(InvalidDocumentError, match="line 3: line 0 already has the id 'a'"):
         read("a", "b", "c", "a")
 
 

@@ -68,7 +68,7 @@ ANAS = (("1-2", "Ana's", "_"), ("1", "Ana", "ner=B-PER"), ("2", "is", "ner=O"), 
         ("Ana's   here!", (*ANAS, ("4", "!", "ner=O")), None),
         ("So Ana's here!", (*ANAS, ("4", "!", "ner=O")), 'token 0 is "Ana\'s", but the text at character 0 is'),
         ("Ana's really here!", (*ANAS, ("4", "!", "ner=O")), "token 1 is 'here', but the text at character 5 is"),
-        ("Ana's here!", ANAS, "the text goes on with '!' at character 10"),
+        ("Ana's here!", ANAS, "the text continues with '!' at character 10"),
         ("Ana is here", ANAS, "token 0 is \"Ana's\", but the text at character 0 is 'Ana is here'"),
     ],
 )
@@ -88,10 +88,10 @@ def test_conllu_with_a_text(known_as, text, rows, problem):
     ("rows", "problem"),
     [
         (["1-1\t0-4\tThis\t_", "1-2\t5-7\tis\t_", "1-3\t8-12\tRome\tCITY"], None),
-        (["1-1\t5-7\tis\t_", "1-2\t8-12\tRome\tCITY"], "a.tsv:5: at 5-7 stands 'Th', not 'is'"),
+        (["1-1\t5-7\tis\t_", "1-2\t8-12\tRome\tCITY"], "a.tsv:5: the text at 5-7 is 'Th', not 'is'"),
         (["1-1\t0-4\tThis\t_", "1-2\t8-12\tRome\tCITY"], "a.tsv:6: ' is ' before offset 8 is in no token"),
         (["1-1\t0-4\tThis\t_", "1-2\t5-7\tis\tCITY"], "a.tsv: ' Rome' before offset 12 is in no token"),
-        (["1-1\t0-4\tThis\t_", "1-2\t2-7\tis is\tCITY"], "a.tsv:6: the token at 2-7 overlaps the one before"),
+        (["1-1\t0-4\tThis\t_", "1-2\t2-7\tis is\tCITY"], "a.tsv:6: the token at 2-7 overlaps the previous token"),
     ],
 )
 def test_webanno_tsv(rows, problem):

@@ -93,8 +93,8 @@ def test_label_studio_snapshots_may_hold_ids_of_predictions_and_tasks_that_nobod
             task([PERSON], predictions=[{"result": [PERSON]}, {"result": [PLACE]}]),
             "2 predictions that differ; export those of one model",
         ),
-        (task([PERSON, region("k1aZ", "choices", {"choices": ["sure"]})]), "choices of one region, 'k1aZ', and not of"),
-        (task([region("a", "textarea", {"start": 0, "end": 3, "text": ["?"]})]), "textarea of one region, 'a'"),
+        (task([PERSON, region("k1aZ", "choices", {"choices": ["sure"]})]), "choices of the region 'k1aZ' instead of"),
+        (task([region("a", "textarea", {"start": 0, "end": 3, "text": ["?"]})]), "textarea of the region 'a'"),
         (task([region("a", "hypertextlabels", {"start": "/p[1]"})]), "a region of type 'hypertextlabels'"),
     ],
 )
@@ -153,7 +153,9 @@ def test_prodigy_exports_of_its_interfaces():
 
 def test_a_yes_to_one_span_is_no_annotation_of_a_text():
     span = {"start": 0, "end": 3, "label": "PER"}
-    with pytest.raises(InvalidDocumentError, match=r"export\.json:1: a yes to a span \(_is_binary\) does not say"):
+    with pytest.raises(
+        InvalidDocumentError, match=r"export\.json:1: an accepted single span \(_is_binary\) does not annotate"
+    ):
         read({**PRODIGY, "_view_id": "ner", "_is_binary": True, "spans": [span]}, "prodigy")
 
 

@@ -98,7 +98,8 @@ def test_a_tracker_that_is_out_of_reach_at_the_end_is_named_and_the_run_has_fini
     shown = console()
     train(short(span_run, num_train_epochs=1), console=shown)
     assert (
-        "TensorBoard was not told how the run ended: OSError: no route to host; the run's folder has all of it\n"
+        "TensorBoard did not record the end of the run: OSError: no route to host; "
+        "the run's folder contains all results\n"
     ) in shown.file.getvalue()
     assert RunManifest.load(span_run.folder).status == "finished"
 
@@ -228,7 +229,7 @@ def test_trackers_are_chosen_as_in_transformers(report_to: object, chosen: list[
 
 def test_a_tracker_that_is_unknown_or_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        InvalidSpecError, match=r"training\.report_to names 'tensorbord'; choose none, all or of .*wandb"
+        InvalidSpecError, match=r"training\.report_to names 'tensorbord'; expected none, all, or any of .*wandb"
     ):
         choose_trackers("tensorbord")
     monkeypatch.setattr("nlp_training.config.tracking.get_available_reporting_integrations", list)

@@ -139,7 +139,7 @@ def test_lost_spans_are_counted_and_named(span_run: RunConfig, tmp_path: Path) -
     content["training"]["num_train_epochs"] = 1
     output = StringIO()
     model = train(RunConfig.model_validate(content), console=Console(file=output, width=200)).model
-    told = "1 of 16 gold annotations cannot be given back exactly (its edge lies inside a word 1)"
+    told = "1 of 16 gold annotations cannot be predicted exactly (its edge lies inside a word 1)"
     assert output.getvalue().index(f"train: {told}") < output.getvalue().index(f"test: {told}")
     assert "document 'lost-2': PERSON 'Carl': its edge lies inside a word" in output.getvalue()
     report = json.loads((model / "data_report.json").read_text())

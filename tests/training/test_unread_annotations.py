@@ -75,14 +75,14 @@ def json_lines(known_as, *records):
     [
         ("jsonl", {"text": "Ana", "label": "x", "relations": [{"head": 0}]}, {"the key 'relations'": 1}),
         ("jsonl", {"text": "Ana", "label": "x", "cats": {"y": 1}}, {"the key 'cats'": 1}),
-        ("jsonl", {"text": "Ana", "label": "x", "labels": ["y"]}, {"a label beside labels": 1}),
+        ("jsonl", {"text": "Ana", "label": "x", "labels": ["y"]}, {"a label in addition to labels": 1}),
         (
             "jsonl",
             {"tokens": ["Ana"], "tags": ["O"], "spans": [{"start": 0, "end": 3, "label": "x"}]},
-            {"spans beside tags": 1},
+            {"spans in addition to tags": 1},
         ),
         ("doccano", {"text": "Ana", "label": [], "spans": [[0, 3, "x"]]}, {"the key 'spans'": 1}),
-        ("doccano", {"text": "Ana", "label": ["x"], "labels": ["y"]}, {"labels beside label": 1}),
+        ("doccano", {"text": "Ana", "label": ["x"], "labels": ["y"]}, {"labels in addition to label": 1}),
         ("prodigy", {"text": "Ana", "spans": [], "relations": [{"head": 0, "child": 1}]}, {"the key 'relations'": 1}),
         ("prodigy", {"text": "Ana", "spans": [], "arcs": [{"head": 0}]}, {"the key 'arcs'": 1}),
     ],

@@ -106,15 +106,15 @@ def test_layers_that_are_read_and_what_is_not():
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["#Text=Ana", "1-1\t0-3"], "a.tsv:6: '1-1\\t0-3' is no token"),
+        (["#Text=Ana", "1-1\t0-3"], "a.tsv:6: '1-1\\t0-3' is not a token"),
         (["#Text=Ana", "1-1\t0-3\tAna\t"], None),
         (["#Text=Ana", "1-1\t0-3\tAna"], "a.tsv:6: 0 cells, but the header names 1 columns or more"),
-        (["#Text=Ana", "1-1\t0-4\tAna\t_"], "a.tsv:6: the offset 4 lies inside a character or beyond the text of 3"),
-        (["#Text=Ana", "1-1\t0-2\tAna\t_"], "a.tsv:6: at 0-2 stands 'An', not 'Ana'"),
-        (["#Text=Ana", "1-1\t0-3\tAna\t_", "1-1.1\t3-3\t\tX"], "a.tsv:7: 'X' marks no character"),
+        (["#Text=Ana", "1-1\t0-4\tAna\t_"], "a.tsv:6: the offset 4 is inside a character or outside the text of 3"),
+        (["#Text=Ana", "1-1\t0-2\tAna\t_"], "a.tsv:6: the text at 0-2 is 'An', not 'Ana'"),
+        (["#Text=Ana", "1-1\t0-3\tAna\t_", "1-1.1\t3-3\t\tX"], "a.tsv:7: 'X' is an empty span"),
         (
             ["#Text=Ana", "1-1\t0-3\tAna\t_", "", "#Text=x", "2-1\t2-3\tx\t_"],
-            "a.tsv:9: the sentence begins at 2, inside the one before",
+            "a.tsv:9: the sentence begins at 2, inside the previous sentence",
         ),
     ],
 )
@@ -129,10 +129,10 @@ def test_what_is_wrong_is_named_with_its_line(lines, message):
 
 def test_other_files_are_refused():
     Path("a.tsv").write_text("text\tlabel\n")
-    with pytest.raises(InvalidDocumentError, match=r"a\.tsv:1: 'text\\tlabel' is no header of WebAnno TSV 3"):
+    with pytest.raises(InvalidDocumentError, match=r"a\.tsv:1: 'text\\tlabel' is not a header of WebAnno TSV 3"):
         load_documents({"path": "a.tsv", "format": "webanno-tsv"})
     Path("empty").mkdir()
-    with pytest.raises(InvalidDataError, match=r"empty holds no \.tsv file"):
+    with pytest.raises(InvalidDataError, match=r"empty contains no \.tsv file"):
         load_documents({"path": "empty", "format": "webanno-tsv"})
 
 
@@ -161,8 +161,8 @@ def test_what_is_written():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"gold": Annotation(spans=(Span(start=0, end=4, label="A"),))}, "webanno-tsv cannot carry its spans"),
-        ({"gold": None}, "webanno-tsv cannot carry its annotation: 'not annotated' would be read as 'annotated'"),
+        ({"gold": Annotation(spans=(Span(start=0, end=4, label="A"),))}, "webanno-tsv cannot store its spans"),
+        ({"gold": None}, "webanno-tsv cannot store its annotation: 'not annotated' would be read as 'annotated'"),
         ({"metadata": {"page": 3}}, "--drop metadata"),
     ],
 )

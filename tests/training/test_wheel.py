@@ -66,6 +66,7 @@ def test_the_wheel_holds_both_packages_with_their_data_and_nothing_else(wheel):
     data = {
         "nlp_inference/py.typed",
         "nlp_training/py.typed",
+        "nlp_training/artefact/model_card_template.md.jinja",
         "nlp_training/data/synthetic_pii/test.yaml",
         "nlp_training/data/synthetic_pii/train.yaml",
         "nlp_training/reports/html/templates/page.css",

@@ -1,1 +1,1 @@
-"""Prediction on many machines: a source is cut into shards, and each becomes part files that are whole or not there."""
+"""Distributed prediction with Ray: the source is split into shards, and each shard gives atomic part files."""

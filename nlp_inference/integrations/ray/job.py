@@ -1,4 +1,4 @@
-"""A job: what predicts which source into which folder, and how one of its actors predicts a shard."""
+"""A distributed job: its model, source and output folder, and the prediction of a shard by an actor."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ from nlp_inference.processor import Processor
 
 @dataclass(frozen=True)
 class Job:
-    """Which model predicts what.
+    """The model, the source, the output and the options of a job.
 
     Args:
         model: a Hub id, or a folder that every machine has.
         source: a file, a folder or a pattern with `*`, on any file system that fsspec knows.
-        output: a folder there.
-        input_format: of the source; `None` goes by the suffixes.
-        output_format: of the parts.
-        columns: which key or column holds the text and the id.
-        on_error: `record` puts a `FailedDocument` in the place of a document that fails; `raise` stops the job.
+        output: a folder on such a file system.
+        input_format: format of the source; `None` detects it from the suffixes.
+        output_format: format of the parts.
+        columns: the keys or columns of the text and the id.
+        on_error: `record` replaces a document that fails by a `FailedDocument`; `raise` stops the job.
         backend, device, dtype, revision, trust_remote_code, token_budget, max_characters: as in
             `Predictor.from_pretrained`.
-        max_line_bytes: of a line or a row of the source.
-        cores: CPU cores of an actor; `None` takes what is on a machine for each of its GPUs, or all of it, up to eight.
-        retries: how often a shard is predicted again whose actor died.
+        max_line_bytes: size limit of a line or a row of the source.
+        cores: CPU cores of an actor; `None` uses the cores of a machine per GPU, or all of its cores, up to eight.
+        retries: how often a shard is predicted again if its actor dies.
     """
 
     model: str
@@ -59,12 +59,12 @@ class Job:
 
 @dataclass(frozen=True)
 class PinnedModel:
-    """One model, the same on every machine.
+    """The exact model that every machine must use.
 
     Args:
         revision: a commit, if the model is on the Hub.
-        digest: of the processor's settings and of its fingerprint.
-        backend: what runs it.
+        digest: digest of the processor's settings and fingerprint.
+        backend: the name of the backend.
     """
 
     revision: str
@@ -73,11 +73,11 @@ class PinnedModel:
 
 
 def pin_model(job: Job) -> PinnedModel:
-    """Load the processor where the job starts, so that what is wrong with it is known before machines are asked.
+    """Load the processor on the machine that starts the job, so that its errors are raised before actors start.
 
     Raises:
-        ArtefactError: there is no such model.
-        UnknownTypeError: it uses a transform or a task that is not installed, and whose code is not trusted.
+        ArtefactError: the model does not exist.
+        UnknownTypeError: it uses a transform or a task that is not installed and whose code is not trusted.
     """
     folder = artefact_folder(job.model, files=SETTINGS_FILES, needed=PROCESSOR_NEEDS, revision=job.revision)
     on_hub = not Path(job.model).is_dir()
@@ -87,14 +87,14 @@ def pin_model(job: Job) -> PinnedModel:
 
 
 class ShardPredictor:
-    """What an actor holds: a Predictor, and where to read and write. Called with rows of a Ray data set.
+    """The Predictor of an actor, which is called with rows of a Ray data set.
 
     Args:
-        job: what to do.
-        model: the model that the job began with.
+        job: the job.
+        model: the model with which the job started.
 
     Raises:
-        ArtefactError: the model is not to be had on this machine, or another one is in its place.
+        ArtefactError: the model is not available on this machine, or differs from the one of the job.
     """
 
     def __init__(self, job: Job, model: PinnedModel) -> None:
@@ -111,21 +111,21 @@ class ShardPredictor:
         )
         if self.predictor.processor.digest() != model.digest:
             raise ArtefactError(
-                f"in {job.model!r} is another model on this machine than where the job was started; copy it, or give a "
-                "Hub id or a folder that all machines share"
+                f"{job.model!r} on this machine differs from the model of the job; copy that model, "
+                "or pass a Hub id or a folder that all machines share"
             )
         self.parts = PartFiles(job.output, file_format=job.output_format)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Shards in, reports out, both as JSON."""
+        """Predict shards and return their reports, both as JSON."""
         shards = [Shard.model_validate_json(str(shard)) for shard in batch["shard"]]
         return {"report": [self.predict(shard).model_dump_json() for shard in shards]}
 
     def predict(self, shard: Shard) -> ShardReport:
-        """Predict a shard and write its parts; what is wrong with it or its place stands in the report."""
+        """Predict a shard and write its parts; errors of the shard or the output are recorded in the report."""
         if (tries := self.parts.try_once_more(shard)) > 1 + self.job.retries:
             what = f"{shard.file.path!r} from {shard.begin} to {shard.end} killed its process {tries - 1} times"
-            return ShardReport(shard=shard.number, error=f"{what}; take the document out that does so")
+            return ShardReport(shard=shard.number, error=f"{what}; remove the document that causes this")
         items = ShardItems(shard, columns=self.job.columns, max_line_bytes=self.job.max_line_bytes)
         try:
             report = self.parts.write(shard, self._results(items))

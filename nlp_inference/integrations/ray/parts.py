@@ -1,8 +1,8 @@
-"""The folder that a job writes: `part-00000.jsonl` … and, when all are there, `_SUCCESS`.
+"""The output folder of a job: `part-00000.jsonl` … and, when the job is complete, `_SUCCESS`.
 
-A part is written under another name and moved to its own when it is whole, and a shard is done when its report is
-there. Both names depend on the shard alone, so a shard that two machines predict, because one was thought dead, still
-has one part. `_SUCCESS` is written last; where it is missing, the folder is not complete.
+A part is written under a temporary name and renamed when it is complete, and a shard is done when its report exists.
+Both names depend on the shard only, so a shard has one part even if two machines predict it because one was assumed to
+be dead. `_SUCCESS` is written last; without it, the folder is incomplete.
 """
 
 import os
@@ -25,21 +25,21 @@ from nlp_inference.integrations.ray.plan import Plan, Shard
 
 PLAN, SUCCESS = "_plan.json", "_SUCCESS"
 _DONE, _TRIED, _UNFINISHED = "_done", "_tried", "_unfinished"
-_OWN = (PLAN, SUCCESS, _DONE, _TRIED, _UNFINISHED)
+_JOB_FILES = (PLAN, SUCCESS, _DONE, _TRIED, _UNFINISHED)
 
 M = TypeVar("M", bound=BaseModel)
 
 
 class ShardReport(BaseModel):
-    """What became of a shard.
+    """The result of a shard.
 
     Args:
         shard: its number.
-        records: how many documents were answered, those that failed included.
-        failed: how many of them failed.
-        begin, end: from where to where it was read, in the unit of the shard; of lines, whole ones.
-        parts: names of the files with its records, in their order.
-        error: why it could not be read to its end, or its documents not be answered; then there are no parts.
+        records: number of records, including those of failed documents.
+        failed: number of failed documents.
+        begin, end: the range that was read, in the unit of the shard; complete lines for a file of lines.
+        parts: names of the files with its records, in order.
+        error: the reason why it could not be read or predicted completely; then there are no parts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,14 +54,14 @@ class ShardReport(BaseModel):
 
 
 class Summary(BaseModel):
-    """What a complete job wrote; the content of `_SUCCESS`.
+    """The summary of a complete job, which is the content of `_SUCCESS`.
 
     Args:
-        records: how many documents were answered, those that failed included.
-        failed: how many of them failed.
-        parts: how many files hold them.
-        shards: how many shards there were.
-        resumed: how many of those were done by an earlier run.
+        records: number of records, including those of failed documents.
+        failed: number of failed documents.
+        parts: number of part files.
+        shards: number of shards.
+        resumed: number of shards that an earlier run completed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,28 +87,31 @@ class PartFiles:
         self._system, self._root = url_to_fs(output)
 
     def begin(self, plan: Plan, *, resume: bool, overwrite: bool) -> Plan:
-        """Make the folder ready; gives the plan to follow, which is that of the earlier run if it is gone on with.
+        """Prepare the folder and return the plan, which is that of the earlier run if it is resumed.
 
         Raises:
-            OutputError: there is something already that may not be replaced, or that was begun with another plan.
+            OutputError: the folder has contents that must not be replaced, or was started with another plan.
         """
         names = self._names()
         if resume and names:
-            begun = self._same(plan, names)
+            saved = self._same(plan, names)
             self._remove(_TRIED)
-            return begun
+            return saved
         if names and not overwrite:
-            raise OutputError(f"{self.output!r} is not empty; go on with it with --resume, or replace it: --overwrite")
-        other = sorted(name for name in names if name not in _OWN and not name.startswith("part-"))
+            raise OutputError(f"{self.output!r} is not empty; resume it with --resume, or replace it with --overwrite")
+        other = sorted(name for name in names if name not in _JOB_FILES and not name.startswith("part-"))
         if other:
-            raise OutputError(f"the folder {self.output!r} holds more than predictions, {other[0]!r}; write elsewhere")
-        for name in sorted(names, key=lambda name: name != SUCCESS):  # from the first on it is not complete
+            raise OutputError(
+                f"the folder {self.output!r} contains other files than predictions, such as {other[0]!r}; write to "
+                "another folder"
+            )
+        for name in sorted(names, key=lambda name: name != SUCCESS):  # removing SUCCESS first marks it incomplete
             self._remove(name)
         self._write(PLAN, plan)
         return plan
 
     def done(self) -> dict[int, ShardReport]:
-        """The reports of shards that are done, by their numbers."""
+        """Return the reports of the shards that are done, by their numbers."""
         with suppress(FileNotFoundError):
             paths = self._system.ls(self._path(_DONE), detail=False, refresh=True)
             reports = [self._read(f"{_DONE}/{PurePosixPath(path).name}", ShardReport) for path in sorted(paths)]
@@ -116,12 +119,12 @@ class PartFiles:
         return {}
 
     def try_once_more(self, shard: Shard) -> int:
-        """Note that a shard is begun; gives how often it was, in this run. One that kills its actor is begun again."""
+        """Record that a shard is started and return how often it was in this run; a killed actor starts it again."""
         self._write(f"{_TRIED}/{shard.number:06}-{uuid4().hex}.json", shard)
         return len(self._system.glob(self._path(f"{_TRIED}/{shard.number:06}-*")))
 
     def write(self, shard: Shard, results: Iterable[Document | FailedDocument]) -> ShardReport:
-        """Write the records of a shard; what its report says of reading is left to the caller, and so is `finish`.
+        """Write the records of a shard; the caller completes the range of the report and calls `finish`.
 
         Raises:
             OutputError: the parts cannot be written.
@@ -145,22 +148,24 @@ class PartFiles:
         return ShardReport(shard=shard.number, records=records, failed=failed, parts=tuple(names))
 
     def finish(self, report: ShardReport) -> None:
-        """Note that a shard is done."""
+        """Record that a shard is done."""
         self._write(f"{_DONE}/{report.shard:06}.json", report)
 
     def complete(self, plan: Plan, reports: Sequence[ShardReport], *, resumed: int) -> Summary:
-        """Check that every document of the source has one record, and say that the folder is complete.
+        """Check that every document of the source has one record, and mark the folder as complete.
 
         Raises:
-            JobError: a shard is missing or there twice, some of the source was read twice or not at all, or the folder
-                holds other parts than were reported.
+            JobError: a shard is missing or duplicated, a part of the source was read twice or not at all, or the folder
+                contains other parts than were reported.
         """
-        check_whole(plan, reports)
+        check_complete(plan, reports)
         parts = sorted(name for name in self._names() if name.startswith("part-"))
         reported = sorted(name for report in reports for name in report.parts)
         if parts != reported:
-            strange = sorted(set(parts) ^ set(reported))
-            raise JobError(f"{self.output!r} does not hold the parts that were written: {strange[:5]}; use --overwrite")
+            unexpected = sorted(set(parts) ^ set(reported))
+            raise JobError(
+                f"{self.output!r} does not contain exactly the reported parts: {unexpected[:5]}; use --overwrite"
+            )
         summary = Summary(
             records=sum(report.records for report in reports),
             failed=sum(report.failed for report in reports),
@@ -175,18 +180,18 @@ class PartFiles:
 
     def _same(self, plan: Plan, names: set[str]) -> Plan:
         if SUCCESS in names:
-            raise OutputError(f"{self.output!r} is complete; to predict it anew give --overwrite")
+            raise OutputError(f"{self.output!r} is complete; to start again, pass --overwrite")
         if PLAN not in names:
-            raise OutputError(f"{self.output!r} holds no {PLAN}: no job on a cluster wrote it; write elsewhere")
-        begun = self._read(PLAN, Plan)
-        size = {"shard_bytes", "shard_rows"}  # those that it was begun with hold
-        old, new = begun.model_dump(mode="json", exclude=size), plan.model_dump(mode="json", exclude=size)
+            raise OutputError(f"{self.output!r} has no {PLAN}: no Ray job wrote it; write to another folder")
+        saved = self._read(PLAN, Plan)
+        size = {"shard_bytes", "shard_rows"}  # the saved sizes are used
+        old, new = saved.model_dump(mode="json", exclude=size), plan.model_dump(mode="json", exclude=size)
         if changed := [name for name in old if old[name] != new[name]]:
             raise OutputError(
-                f"{self.output!r} was begun with other {', '.join(changed)}; go on with what it was begun with, or "
-                "predict anew with --overwrite"
+                f"{self.output!r} was started with other {', '.join(changed)}; resume it with the original settings, "
+                "or start again with --overwrite"
             )
-        return begun
+        return saved
 
     def _local_file(self, folder: Path) -> ResultFile:
         if self.file_format is FileFormat.PARQUET:
@@ -223,7 +228,7 @@ class PartFiles:
         try:
             return kind.model_validate_json(self._system.cat_file(self._path(name)))
         except ValidationError as error:
-            raise OutputError(f"{self._path(name)!r} is damaged; predict anew with --overwrite") from error
+            raise OutputError(f"{self._path(name)!r} is damaged; start again with --overwrite") from error
 
     def _write(self, name: str, content: BaseModel) -> None:
         with TemporaryDirectory() as folder:
@@ -232,20 +237,20 @@ class PartFiles:
             self._move_in(path, name)
 
 
-def check_whole(plan: Plan, reports: Sequence[ShardReport]) -> None:
-    """Check that the stretches that were read follow upon each other, from the beginning of each file to its end.
+def check_complete(plan: Plan, reports: Sequence[ShardReport]) -> None:
+    """Check that the ranges that were read cover each file without gaps or overlaps.
 
     Args:
-        plan: of the job.
-        reports: in any order.
+        plan: the plan of the job.
+        reports: the reports in any order.
 
     Raises:
-        JobError: they do not; or a shard failed.
+        JobError: a range is missing or overlaps, or a shard has no report.
     """
     shards, done = list(plan.shards()), sorted(reports, key=lambda report: report.shard)
     if [report.shard for report in done] != [shard.number for shard in shards]:
         missing = sorted({shard.number for shard in shards} - {report.shard for report in done})
-        raise JobError(f"of {len(shards)} shards, {len(done)} were reported, {missing[:5]} not; use --resume")
+        raise JobError(f"{len(done)} of {len(shards)} shards are done, {missing[:5]} are missing; use --resume")
     read_to: dict[str, int] = {}
     for shard, report in zip(shards, done, strict=True):
         expected = read_to.get(shard.file.path, 0)
@@ -253,6 +258,6 @@ def check_whole(plan: Plan, reports: Sequence[ShardReport]) -> None:
         last = shard.end == shard.file.size
         if report.begin != expected or (last and report.end != shard.file.size):
             raise JobError(
-                f"{shard.file.path!r} was read from {report.begin} to {report.end} where {expected} to {shard.end} was "
-                "expected; it changed while it was read: predict anew with --overwrite"
+                f"{shard.file.path!r} was read from {report.begin} to {report.end}, expected {expected} to "
+                f"{shard.end}; it changed while it was read: start again with --overwrite"
             )

@@ -1,7 +1,7 @@
-"""What a job on many machines reads, cut into shards, and what is to be the same when it is gone on with.
+"""The plan of a distributed job: its source files, split into shards, and the settings that must be equal to resume it.
 
-A shard is a stretch of one file: bytes of plain lines, rows of parquet, or a whole compressed file, which cannot be
-entered in the middle. Shards depend on the plan only, so a shard that is predicted twice gives the same part twice.
+A shard is a range of one file: bytes of plain lines, rows of parquet, or an entire compressed file, which cannot be
+read from the middle. Shards depend on the plan only, so a shard that is predicted twice gives the same part twice.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from nlp_inference.files.provenance import Provenance
 
 MOST_BYTES, FEWEST_BYTES = 32 << 20, 64 << 10
 SHARDS_OF_AN_ACTOR = 8
-"""So many at least, where there is enough to read: the last ones keep all actors busy, and a retry loses little."""
+"""Least number of shards per actor for a large source, which keeps all actors busy and makes retries cheap."""
 
 
 class _Frozen(BaseModel):
@@ -27,13 +27,13 @@ class _Frozen(BaseModel):
 
 
 class SourceFile(_Frozen):
-    """A file that is read.
+    """A source file.
 
     Args:
-        path: as fsspec takes it, such as `s3://bucket/mails/a.jsonl`.
-        name: what it is called in the ids of documents that have none.
-        file_format: what it is in.
-        size: rows of parquet, bytes of any other.
+        path: a path of fsspec, such as `s3://bucket/mails/a.jsonl`.
+        name: the name in generated document ids.
+        file_format: its format.
+        size: size in rows for parquet, in bytes for other formats.
     """
 
     path: str
@@ -43,11 +43,11 @@ class SourceFile(_Frozen):
 
 
 class Shard(_Frozen):
-    """A stretch of a file: the lines that begin in it, or its rows.
+    """A range of a file: the lines that begin in it, or its rows.
 
     Args:
-        number: its place among the shards of a job.
-        file: of which it is a stretch.
+        number: its index among the shards of a job.
+        file: the file.
         begin, end: in bytes or rows.
     """
 
@@ -58,11 +58,11 @@ class Shard(_Frozen):
 
 
 class Plan(Provenance):
-    """What decides the output of a job; it is written beside the output, and must be the same to go on.
+    """The provenance of the output of a job, which is saved with it and must be equal to resume it.
 
     Args:
-        files: what is read.
-        shard_bytes, shard_rows: the most of a file that is one shard.
+        files: the source files.
+        shard_bytes, shard_rows: greatest size of a shard.
     """
 
     files: tuple[SourceFile, ...]
@@ -70,7 +70,7 @@ class Plan(Provenance):
     shard_rows: Annotated[int, Field(gt=0)] = ROWS_OF_A_PART
 
     def shards(self) -> Iterator[Shard]:
-        """All shards, in the order of the source.
+        """Yield all shards, in the order of the source.
 
         Example:
             >>> lines = SourceFile(path="a.jsonl", name="a.jsonl", file_format="jsonl", size=5)
@@ -87,15 +87,15 @@ class Plan(Provenance):
 
 
 def source_files(source: str, *, file_format: FileFormat | None = None) -> tuple[SourceFile, ...]:
-    """The file, or the files of a folder or of a pattern with `*`, in the order of their names.
+    """Return the file, or the files of a folder or of a pattern with `*`, in the order of their names.
 
     Args:
-        source: as fsspec takes it; in a folder, names that begin with `_` or `.` are left out.
-        file_format: what they are in; `None` goes by their suffixes.
+        source: a path of fsspec; in a folder, names that begin with `_` or `.` are skipped.
+        file_format: the format of the files; `None` detects it from their suffixes.
 
     Raises:
-        SourceError: there is none.
-        InvalidSpecError: a suffix says that it is compressed in an unknown way.
+        SourceError: there is no file.
+        InvalidSpecError: a suffix is that of an unsupported compression.
 
     Example:
         >>> import fsspec
@@ -114,7 +114,7 @@ def source_files(source: str, *, file_format: FileFormat | None = None) -> tuple
     named = {name: path for name, path in sorted(found.items()) if not name.rpartition("/")[2].startswith(("_", "."))}
     if not named:
         raise SourceError(
-            f"there is no file {source!r}; give a file, a folder or a pattern that every machine can read"
+            f"there is no file {source!r}; pass a file, a folder or a pattern that every machine can read"
         )
     return tuple(_source_file(system, path, name, file_format or format_of(path)) for name, path in named.items())
 
@@ -122,7 +122,7 @@ def source_files(source: str, *, file_format: FileFormat | None = None) -> tuple
 def _source_file(system: Any, path: str, name: str, file_format: FileFormat) -> SourceFile:
     if file_format in DELIMITERS or table_in(path) is not None:
         raise SourceError(
-            f"{path!r} is CSV or TSV, which --engine ray does not read; write it as JSON Lines or parquet"
+            f"{path!r} is CSV or TSV, which --engine ray does not read; convert it to JSON Lines or parquet"
         )
     size = int(system.size(path))
     if file_format is FileFormat.PARQUET:
@@ -131,12 +131,12 @@ def _source_file(system: Any, path: str, name: str, file_format: FileFormat) -> 
             with system.open(path, "rb") as file:
                 size = int(parquet.read_metadata(file).num_rows)
         except (arrow.ArrowException, OSError) as error:
-            raise SourceError(f"{path!r} is no whole parquet file: {' '.join(str(error).split())}") from error
+            raise SourceError(f"{path!r} is not a complete parquet file: {' '.join(str(error).split())}") from error
     return SourceFile(path=system.unstrip_protocol(path), name=name, file_format=file_format, size=size)
 
 
 def bytes_of_a_shard(files: tuple[SourceFile, ...], *, actors: int) -> int:
-    """How much one shard of lines is, so that every actor gets several.
+    """Return the size of a shard of lines in bytes, so that every actor gets several shards.
 
     Example:
         >>> bytes_of_a_shard((), actors=2) == FEWEST_BYTES
@@ -147,7 +147,7 @@ def bytes_of_a_shard(files: tuple[SourceFile, ...], *, actors: int) -> int:
 
 
 def rows_of_a_shard(files: tuple[SourceFile, ...], *, actors: int) -> int:
-    """The same for parquet; a shard of rows is at most one part.
+    """Return the size of a shard of parquet in rows; a shard is at most one part.
 
     Example:
         >>> rows_of_a_shard((), actors=2)

@@ -1,8 +1,8 @@
-"""A job on a Ray cluster: Ray Data (https://docs.ray.io/en/latest/data/data.html) hands shards to actors.
+"""Prediction on a Ray cluster: Ray Data (https://docs.ray.io/en/latest/data/data.html) distributes shards to actors.
 
-There is an actor for each GPU, or for each so many CPU cores. If one dies, Ray starts another and gives it the shard,
-as often as need be (Ray Data sets `max_restarts` and `max_task_retries` so); a shard itself says when it was enough.
-The data set is the list of shards and what comes back are reports: texts and predictions never pass through Ray.
+There is one actor per GPU, or per group of CPU cores. If an actor dies, Ray starts another one with the same shard,
+without a limit (Ray Data sets `max_restarts` and `max_task_retries` so); the shard itself counts its retries. The data
+set contains shards and the results are reports: texts and predictions never pass through Ray.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from nlp_inference.predict.workers import MOST_WORKERS
 
 @dataclass(frozen=True)
 class Actors:
-    """How many actors there are, and what each takes of its machine."""
+    """The number of actors, and the CPU cores and GPUs of each."""
 
     count: int
     cpus: int
@@ -34,21 +34,21 @@ def run_on_ray(
     overwrite: bool = False,
     on_report: Callable[[ShardReport, int], None] = lambda _report, _shards: None,
 ) -> Summary:
-    """Predict a source on the Ray cluster that `RAY_ADDRESS` names, or that was connected to; else on this machine.
+    """Predict a source on the Ray cluster of `RAY_ADDRESS` or of the existing connection, or else on this machine.
 
-    Every document of the source has exactly one record in the output when this returns, whatever died meanwhile.
+    When this returns, every document of the source has exactly one record in the output, even if actors died.
 
     Args:
-        job: what to predict.
-        resume: go on with an output that is not complete.
-        overwrite: replace what is there.
-        on_report: called with the report of each shard, in the order in which they end, and how many there are.
+        job: the job.
+        resume: whether to resume an incomplete output.
+        overwrite: whether to replace an existing output.
+        on_report: called with the report of each shard, in the order of completion, and the number of shards.
 
     Raises:
         MissingExtraError: `ray` is not installed.
-        SourceError: there is no such source.
-        OutputError: the output is there already, or was begun with something else.
-        JobError: a source breaks off, or actors died again and again; what was written stays.
+        SourceError: the source does not exist.
+        OutputError: the output already exists, or was started with other settings.
+        JobError: a source is truncated, or actors died repeatedly; the written parts are kept.
 
     Example:
         >>> run_on_ray(Job("org/model", "s3://mails/", "s3://found/"))  # doctest: +SKIP
@@ -75,15 +75,15 @@ def run_on_ray(
 
 
 def place_actors(nodes: Sequence[Mapping[str, Any]], *, device: str | None, cores: int | None) -> Actors:
-    """How many actors fit on the machines: one for each GPU, or where there is none for each so many cores.
+    """Return how many actors fit on the machines: one per GPU, or without GPUs one per group of cores.
 
     Args:
-        nodes: as `ray.nodes()` tells them.
-        device: of the job; `"cpu"` leaves GPUs alone.
-        cores: of an actor; `None` takes what there is on the smallest machine, for each GPU of it, up to eight.
+        nodes: the result of `ray.nodes()`.
+        device: the device of the job; `"cpu"` uses no GPUs.
+        cores: the cores of an actor; `None` uses the cores of the smallest machine, divided by its GPUs, up to eight.
 
     Raises:
-        JobError: no machine has so many cores.
+        JobError: no machine has enough cores.
 
     Example:
         >>> node = {"Alive": True, "Resources": {"CPU": 32.0, "GPU": 4.0}}
@@ -100,7 +100,7 @@ def place_actors(nodes: Sequence[Mapping[str, Any]], *, device: str | None, core
     count = sum(int(min(node["CPU"] // cpus, node["GPU"] if gpus else node["CPU"])) for node in used)
     if not count:
         raise JobError(
-            f"no machine of the cluster has {cpus} CPU cores, among {len(alive)}; give fewer, or add machines"
+            f"none of the {len(alive)} machines of the cluster has {cpus} CPU cores; use fewer cores, or add machines"
         )
     return Actors(count, cpus, gpus)
 
@@ -138,11 +138,11 @@ def _run(ray: Any, job: Job, model: PinnedModel, shards: Sequence[Shard], actors
         for row in predicted.iter_rows():
             yield ShardReport.model_validate_json(row["report"])
     except ray.exceptions.RayError as error:
-        raise JobError(f"{_innermost(error)}; what was predicted is written, go on with it with --resume") from error
+        raise JobError(f"{_innermost(error)}; all complete parts are written, resume with --resume") from error
 
 
 def _innermost(error: BaseException) -> str:
-    """What an actor raised, which Ray wraps several times."""
+    """Return the error of an actor, which Ray wraps several times."""
     while inner := (getattr(error, "cause", None) or error.__cause__):
         error = inner
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -150,7 +150,7 @@ def _innermost(error: BaseException) -> str:
 
 @contextmanager
 def _connected(ray: Any) -> Iterator[None]:
-    """A connection that was there stays."""
+    """Connect to Ray while the block runs; an existing connection is kept."""
     if ray.is_initialized():
         yield
         return
@@ -165,4 +165,4 @@ def _require_no_errors(reports: Sequence[ShardReport]) -> None:
     errors = sorted({report.error for report in reports if report.error is not None})
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise JobError(f"{errors[0]}{more}; all else is predicted: mend it and go on with --resume")
+        raise JobError(f"{errors[0]}{more}; all other shards are predicted: fix the error and resume with --resume")

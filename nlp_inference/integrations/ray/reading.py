@@ -1,4 +1,4 @@
-"""The items of one shard, read where it lies, and how far it really went.
+"""Reading of the items of one shard, and of the range of the file that was read.
 
 A line belongs to the shard in which it begins, as in Hadoop's text input
 (https://hadoop.apache.org/docs/stable/api/org/apache/hadoop/mapreduce/lib/input/TextInputFormat.html): a reader that
@@ -22,7 +22,7 @@ from nlp_inference.files.compression import CODECS
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.json_lines import TooLongLine, bounded_lines
 from nlp_inference.files.parquet import rows_at_once
-from nlp_inference.files.reading import open_source, whole_lines
+from nlp_inference.files.reading import checked_lines, open_source
 from nlp_inference.files.records import holds_objects, read_items
 from nlp_inference.integrations.ray.plan import Shard
 
@@ -30,29 +30,29 @@ _ROWS_COPIED_AT_ONCE = 1024
 
 
 class ShardItems:
-    """Iterates over the items of a shard, each with an id.
+    """Iterable of the items of a shard, each with an id.
 
-    An item that has none gets one that names its place: `a.jsonl@1024` for the line at byte 1024, `a.jsonl.gz:7` for
-    the seventh line of a compressed file, `a.parquet:7` for the seventh row.
+    The id of an item that has none is its location: `a.jsonl@1024` for the line at byte 1024, `a.jsonl.gz:7` for the
+    seventh line of a compressed file, `a.parquet:7` for the seventh row.
 
     Args:
-        shard: what to read.
-        columns: which key or column holds the text and the id.
-        max_line_bytes: of a line, or a row; a longer one is an `UnreadableItem`.
+        shard: the shard.
+        columns: the keys or columns of the text and the id.
+        max_line_bytes: size limit of a line, or a row; a longer one is an `UnreadableItem`.
 
     Attributes:
-        begin, end: where the first line begins and the last one ends, in bytes; or rows; known after iterating. For a
-            compressed file, which is read whole, its size in bytes.
+        begin, end: start of the first line and end of the last one in bytes, or in rows; set by iterating. For a
+            compressed file, which is read completely, `end` is its size in bytes.
 
     Raises:
-        SourceError: while iterating: the file breaks off, or is not what it was taken for.
+        SourceError: while iterating: the file is truncated or not in the expected format.
     """
 
     def __init__(self, shard: Shard, *, columns: Columns, max_line_bytes: int | None = MAX_LINE_BYTES) -> None:
         self.shard, self.columns, self.max_line_bytes = shard, columns, max_line_bytes
         self.begin = self.end = shard.begin
         self._system, self._path = url_to_fs(shard.file.path)
-        self._place = ""
+        self._location = ""
 
     def __iter__(self) -> Iterator[Item]:
         if self.shard.file.file_format is FileFormat.PARQUET:
@@ -68,34 +68,34 @@ class ShardItems:
         return self._named(items)
 
     def _named(self, items: Iterator[Item]) -> Iterator[Item]:
-        """`read_items` gives an item before it takes the next line, so `_place` is the place of that item's line."""
+        """Add ids: `read_items` yields an item before it reads the next line, so `_location` is that of its line."""
         for item in items:
-            yield _with_id(item, self._place, in_place_of=f"{self.shard.file.name}:")
+            yield _with_id(item, self._location, in_place_of=f"{self.shard.file.name}:")
 
     def _plain_lines(self) -> Iterator[bytes | TooLongLine]:
         with self._opened() as file:
             if self.shard.begin:
                 file.seek(self.shard.begin - 1)
-                next(bounded_lines(file, max_bytes=self.max_line_bytes), None)  # what is left of a line before
-                yield b"\n"  # a blank line, so that no other than the first of the file is taken for one
+                next(bounded_lines(file, max_bytes=self.max_line_bytes), None)  # the rest of the previous line
+                yield b"\n"  # a blank line, because the first line of the file may have a byte order mark
             self.begin = self.end = file.tell()
             lines = bounded_lines(file, max_bytes=self.max_line_bytes)
             while self.end < self.shard.end and (line := next(lines, None)):
-                self._place = f"{self.shard.file.name}@{self.end}"
+                self._location = f"{self.shard.file.name}@{self.end}"
                 self.end += line.size if isinstance(line, TooLongLine) else len(line)
                 yield line
 
     def _compressed_lines(self) -> Iterator[bytes | TooLongLine]:
         codec = CODECS[self.shard.file.file_format]
         with self._opened() as file:
-            lines = whole_lines(codec.reader(file), name=self.shard.file.path, max_bytes=self.max_line_bytes)
+            lines = checked_lines(codec.reader(file), name=self.shard.file.path, max_bytes=self.max_line_bytes)
             for number, line in enumerate(lines, 1):
-                self._place = f"{self.shard.file.name}:{number}"
+                self._location = f"{self.shard.file.name}:{number}"
                 yield line
         self.end = self.shard.end
 
     def _rows(self) -> Iterator[Item]:
-        """The rows as a small file of their own, which is then read as any other."""
+        """Copy the rows to a small file, and yield the items of that file."""
         with TemporaryDirectory() as folder:
             copy = Path(folder, "rows.parquet")
             self._copy_rows(copy)
@@ -123,13 +123,13 @@ class ShardItems:
         try:
             file = self._system.open(self._path, "rb")
         except OSError as error:
-            raise SourceError(f"{self.shard.file.path!r} cannot be opened here: {error}") from error
+            raise SourceError(f"{self.shard.file.path!r} cannot be opened on this machine: {error}") from error
         with file:
             yield file
 
 
 def _batches(table: Any, begin: int, end: int) -> Iterator[Any]:
-    """The rows `begin:end`, out of the row groups that hold them."""
+    """Yield the rows `begin:end` from the row groups that contain them."""
     position = 0
     for number in range(table.num_row_groups):
         rows = table.metadata.row_group(number).num_rows
@@ -144,13 +144,13 @@ def _batches(table: Any, begin: int, end: int) -> Iterator[Any]:
         position += rows
 
 
-def _with_id(item: Item, place: str, *, in_place_of: str) -> Item:
+def _with_id(item: Item, location: str, *, in_place_of: str) -> Item:
     if isinstance(item, UnreadableItem):
         counted = re.compile(re.escape(in_place_of) + r"\d+")
         cause = item.cause
         if isinstance(cause, InvalidDocumentError):
-            cause = InvalidDocumentError(counted.sub(lambda _: place, str(cause)))
-        return UnreadableItem(place if counted.fullmatch(item.id) else item.id, cause)
+            cause = InvalidDocumentError(counted.sub(lambda _: location, str(cause)))
+        return UnreadableItem(location if counted.fullmatch(item.id) else item.id, cause)
     if isinstance(item, str):
-        return {"id": place, "raw_text": item}
-    return {"id": place, **item} if isinstance(item, Mapping) else item
+        return {"id": location, "raw_text": item}
+    return {"id": location, **item} if isinstance(item, Mapping) else item

@@ -1,4 +1,4 @@
-"""Changes to what the model predicted, one a module, all in raw coordinates. Importing this registers every one."""
+"""Post-transforms, which change predictions in raw coordinates. Importing this package registers every one."""
 
 from nlp_inference.transforms.post.drop_labels import DropLabels
 from nlp_inference.transforms.post.map_labels import MapLabels

@@ -1,4 +1,4 @@
-"""Whole-surface matches with patterns from strangers, on one time budget for all the spans of a document."""
+"""Full matches of untrusted patterns, with one time budget for all spans of a document."""
 
 from collections.abc import Callable
 from time import thread_time
@@ -15,16 +15,16 @@ def _compiles(pattern: str) -> str:
 
 
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compiles)]
-"""A pattern of the `regex` module, checked when it is given."""
+"""A pattern of the `regex` module, which is validated."""
 
 Seconds = Annotated[float, Field(gt=0, le=60)]
-"""A time limit."""
+"""A time limit in seconds."""
 
 
 def full_matcher(pattern: str, *, timeout: float) -> Callable[[str], bool]:
-    """Return a function that tells whether `pattern` matches the whole of a string.
+    """Return a function that returns whether `pattern` matches an entire string.
 
-    All calls of that function together may take `timeout` seconds of processor time; then it raises
+    All calls of the function together may take `timeout` seconds of CPU time; after that it raises
     PatternTimeoutError.
 
     Example:

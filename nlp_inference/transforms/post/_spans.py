@@ -1,4 +1,4 @@
-"""What the post-transforms share: new spans in place of old ones, with the relations between them kept."""
+"""Replacement of spans in an annotation, with the relations between them, for all post-transforms."""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any
@@ -13,17 +13,17 @@ def _listed(value: Any) -> Any:
 
 
 Labels = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
-"""One label, or several."""
+"""One label or several."""
 
 
 def replace_spans(annotation: Annotation, spans: Iterable[tuple[Span, tuple[int, ...]]]) -> Annotation:
-    """Return `annotation` with other spans, and its relations between them.
+    """Return `annotation` with new spans and the relations between them.
 
     Args:
-        annotation: what is to change.
-        spans: every new span, with the positions of the old spans that it stands for. A relation follows its spans to
-            their new positions. It goes when one of its spans goes, or when both become one. Of the relations that
-            become equal, the best scored one stays.
+        annotation: the original annotation.
+        spans: every new span, with the indices of the old spans that it replaces. A relation is updated to the new
+            indices of its spans. It is removed if one of its spans is removed, or if both become one. Of equal
+            relations, the one with the best score is kept.
 
     Example:
         >>> spans = tuple(Span(start=i, end=i + 1, label="X") for i in range(3))
@@ -46,7 +46,7 @@ def keep_spans(annotation: Annotation, keep: Callable[[Span], bool]) -> Annotati
 
 
 def best_score(*scores: float | None) -> float | None:
-    """Return the highest of the scores that are known."""
+    """Return the highest score that is not `None`, or `None`."""
     return max((score for score in scores if score is not None), default=None)
 
 

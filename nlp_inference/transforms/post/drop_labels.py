@@ -1,4 +1,4 @@
-"""Drop predictions of labels that are not wanted."""
+"""Removal of predictions by label."""
 
 from nlp_inference.document import Annotation, Document
 from nlp_inference.transforms.base import PostTransform
@@ -6,7 +6,7 @@ from nlp_inference.transforms.post._spans import Labels, keep_spans
 
 
 class DropLabels(PostTransform):
-    """Drop the spans, categories and relations that have one of these labels.
+    """Remove the spans, categories and relations with one of these labels.
 
     Args:
         labels: one label or several.

@@ -1,4 +1,4 @@
-"""Give predictions other labels."""
+"""Renaming of predicted labels."""
 
 from nlp_inference.document import Annotation, Category, Document, Relation, Span
 from nlp_inference.transforms.base import PostTransform
@@ -9,10 +9,10 @@ class MapLabels(PostTransform):
     """Rename the labels of spans, categories and relations; several labels may become one.
 
     Equal spans (the same characters, the same new label) and equal categories become one, with the best of their
-    scores, at the place of the first.
+    scores, at the index of the first.
 
     Args:
-        labels: the new name of each old label; a label that is not in it stays.
+        labels: the new name of each old label; all other labels are kept.
 
     Example:
         >>> spans = (Span(start=0, end=3, label="PER"), Span(start=4, end=8, label="GPE"))

@@ -1,4 +1,4 @@
-"""Join predicted spans of the same label that almost touch."""
+"""Merging of adjacent predicted spans of the same label."""
 
 from math import fsum
 from typing import Annotated, Literal
@@ -12,22 +12,22 @@ from nlp_inference.transforms.post._spans import Labels, replace_spans
 
 
 class MergeAdjacent(PostTransform):
-    r"""Join spans of the same label with little between them into one, which also takes in what was between them.
+    r"""Merge adjacent spans of the same label into one span, which includes the text between them.
 
-    Spans that overlap are not adjacent: `resolve_overlaps` is for them. A whole row of adjacent spans becomes one span,
-    which stands at the place of its first part.
+    Overlapping spans are not adjacent; use `resolve_overlaps` for them. A sequence of adjacent spans becomes one span,
+    at the index of its first part.
 
     Args:
-        max_gap: the most characters that may lie between two spans; with 0 they must touch.
-        gap: what may lie between them: a pattern of the `regex` module that must match all of it. White space if not
-            given.
-        labels: the labels to join, one or several; every label if not given.
-        score: the score of a joined span: the lowest of its parts, the highest, or their mean, weighted by the
-            characters of each part. Parts without a score do not count.
-        timeout: seconds of processor time that the pattern may take on all gaps of one document.
+        max_gap: greatest number of characters between two spans; with 0 they must touch.
+        gap: a pattern of the `regex` module that must match the entire text between two spans. The default is white
+            space.
+        labels: the labels to merge, one or several; the default is every label.
+        score: the score of a merged span: the lowest of its parts, the highest, or their mean, weighted by the
+            characters of each part. Parts without a score are ignored.
+        timeout: seconds of CPU time that the pattern may take on all gaps of one document.
 
     Raises:
-        PatternTimeoutError: when applied, if the pattern ran longer than `timeout` on one document.
+        PatternTimeoutError: when applied, if the pattern takes longer than `timeout` on one document.
 
     Example:
         >>> spans = (Span(start=0, end=3, label="P", score=0.9), Span(start=4, end=7, label="P", score=0.8))
@@ -45,17 +45,17 @@ class MergeAdjacent(PostTransform):
     timeout: Seconds = 2.0
 
     def revise(self, annotation: Annotation, document: Document) -> Annotation:
-        """Return `annotation` with adjacent spans of the same label joined."""
+        """Return `annotation` with adjacent spans of the same label merged."""
         spans = annotation.spans
         rows = self._rows(spans, document.raw_text)
         rows.sort(key=lambda row: row[0])
         return replace_spans(annotation, ((self._join([spans[i] for i in row]), tuple(row)) for row in rows))
 
     def _rows(self, spans: tuple[Span, ...], text: str) -> list[list[int]]:
-        """Group the positions of spans that become one, each group from left to right."""
+        """Group the indices of spans that become one, each group from left to right."""
         matches = full_matcher(self.gap, timeout=self.timeout)
         rows: list[list[int]] = []
-        last_rows: dict[str, list[int]] = {}  # of each label, the row that reaches furthest
+        last_rows: dict[str, list[int]] = {}  # for each label, the group with the greatest end
         for position in sorted(range(len(spans)), key=lambda i: (spans[i].start, spans[i].end)):
             span = spans[position]
             last = last_rows.get(span.label) if self.labels is None or span.label in self.labels else None

@@ -1,4 +1,4 @@
-"""Drop predictions that the model is not sure of."""
+"""Removal of predictions with low scores."""
 
 from typing import Annotated
 
@@ -12,11 +12,11 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class MinScore(PostTransform):
-    """Keep the spans and categories whose score is at least the threshold; those without a score stay.
+    """Keep the spans and categories whose score is at least the threshold, and those without a score.
 
     Args:
-        threshold: the least score of every label that `labels` does not name.
-        labels: the least score of single labels.
+        threshold: the minimum score of every label that is not in `labels`.
+        labels: the minimum score by label.
 
     Example:
         >>> categories = (Category(label="spam", score=0.7), Category(label="ham", score=0.3))

@@ -1,4 +1,4 @@
-"""Drop predicted spans that do not look like their label."""
+"""Removal of predicted spans that do not match a pattern."""
 
 from nlp_inference.document import Annotation, Document, Span
 from nlp_inference.transforms.base import PostTransform
@@ -7,16 +7,16 @@ from nlp_inference.transforms.post._spans import Labels, keep_spans
 
 
 class RequirePattern(PostTransform):
-    r"""Keep a span only if the pattern matches the whole of its raw surface.
+    r"""Keep a span only if the pattern matches its entire raw surface.
 
     Args:
-        pattern: a pattern of the `regex` module, which understands those of `re`.
-        labels: the labels that must match, one or several; spans of other labels stay. Every label if not given.
-        timeout: seconds of processor time that the pattern may take on all spans of one document. Patterns come with a
-            model and may be hostile.
+        pattern: a pattern of the `regex` module, which supports the syntax of `re`.
+        labels: the labels that must match, one or several; spans of other labels are kept. The default is every label.
+        timeout: seconds of CPU time that the pattern may take on all spans of one document, because a pattern of a
+            model may be hostile.
 
     Raises:
-        PatternTimeoutError: when applied, if the pattern ran longer than `timeout` on one document.
+        PatternTimeoutError: when applied, if the pattern takes longer than `timeout` on one document.
 
     Example:
         >>> spans = (Span(start=0, end=4, label="YEAR"), Span(start=5, end=9, label="YEAR"))
@@ -33,7 +33,7 @@ class RequirePattern(PostTransform):
     timeout: Seconds = 2.0
 
     def revise(self, annotation: Annotation, document: Document) -> Annotation:
-        """Return `annotation` without the spans that fail to match."""
+        """Return `annotation` without the spans that do not match."""
         matches = full_matcher(self.pattern, timeout=self.timeout)
         labels = self.labels
 

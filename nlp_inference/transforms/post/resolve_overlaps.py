@@ -1,4 +1,4 @@
-"""Of predicted spans that overlap, keep the better one."""
+"""Removal of overlaps between predicted spans."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from nlp_inference.transforms.post._spans import replace_spans
 
 
 class ResolveOverlaps(PostTransform):
-    """Keep spans from the best to the worst, each only if it overlaps none that is kept already.
+    """Keep spans from the best to the worst, each only if it does not overlap a kept span.
 
-    Ties are settled by length (by score with `longest`), then the earlier start, then the label that sorts first, then
-    the earlier position. Spans that only touch do not overlap. The kept spans stay in the order they came in. Takes
-    O(n log n) time for n spans, however they overlap.
+    Ties are resolved by length (by score with `longest`), then the earlier start, then the label that sorts first, then
+    the lower index. Adjacent spans do not overlap. The order of the kept spans does not change. The time is O(n log n)
+    for n spans, with any overlaps.
 
     Args:
-        strategy: `score`: the better score wins, no score loses to any score; `longest`: the longer span wins.
+        strategy: `score`: the better score wins, and no score loses to any score; `longest`: the longer span wins.
 
     Example:
         >>> spans = (Span(start=0, end=9, label="ORG", score=0.6), Span(start=5, end=9, label="CITY", score=0.9))
@@ -33,7 +33,7 @@ class ResolveOverlaps(PostTransform):
     strategy: Strategy = "score"
 
     def revise(self, annotation: Annotation, document: Document) -> Annotation:
-        """Return `annotation` with no two spans that overlap."""
+        """Return `annotation` without overlapping spans."""
         spans = annotation.spans
         taken = _Taken(spans)
         order = sorted(range(len(spans)), key=lambda position: priority(spans[position], self.strategy))
@@ -42,10 +42,10 @@ class ResolveOverlaps(PostTransform):
 
 
 class _Taken:
-    """The stretches of the text that are taken, none of which overlap.
+    """The ranges of the kept spans, which do not overlap.
 
-    A Fenwick tree of maxima over the sorted starts gives the largest end among the stretches that start before a given
-    place: a span is free if that end is not after its start. Fenwick, "A new data structure for cumulative frequency
+    A Fenwick tree of maxima over the sorted starts gives the largest end among the ranges that start before a given
+    position: a span is free if that end is not after its start. Fenwick, "A new data structure for cumulative frequency
     tables", Software: Practice and Experience 24 (1994).
     """
 
@@ -54,7 +54,7 @@ class _Taken:
         self._ends = [0] * (len(self._starts) + 1)
 
     def take(self, span: Span) -> bool:
-        """Take the stretch of `span` if it is free; say whether it was."""
+        """Add the range of `span` if it is free, and return whether it was."""
         if self._last_end_before(span.end) > span.start:
             return False
         node = bisect_left(self._starts, span.start) + 1

@@ -1,19 +1,19 @@
-"""Cut white space and unwanted characters off the edges of predicted spans."""
+"""Trimming of white space and other characters at the ends of predicted spans."""
 
 from nlp_inference.document import Annotation, Document, Span
 from nlp_inference.transforms.base import PostTransform
 from nlp_inference.transforms.post._spans import replace_spans
 
-_INVISIBLE = "\u200b\u2060\ufeff"  # zero-width space, word joiner, byte order mark: white space but for their category
+_INVISIBLE = "\u200b\u2060\ufeff"  # zero-width space, word joiner, byte order mark, which `str.isspace` excludes
 
 
 class TrimSpans(PostTransform):
-    """Cut white space, and `characters` if any are given, off both edges of every span; drop what becomes empty.
+    """Remove white space and `characters` from both ends of every span, and remove spans that become empty.
 
-    White space is what `str.isspace` says, and the zero-width space, the word joiner and the byte order mark.
+    White space is defined by `str.isspace`, plus the zero-width space, the word joiner and the byte order mark.
 
     Args:
-        characters: what else goes from the edges, for example `".,;:"`.
+        characters: other characters to remove from the ends, for example `".,;:"`.
 
     Example:
         >>> document = Document(raw_text="To: Ana ,", predicted=Annotation(spans=(Span(start=3, end=9, label="P"),)))

@@ -1,7 +1,7 @@
-"""Formats of files: each reads and writes Documents, without loss or with an error.
+"""File formats, which read and write Documents without loss or with an error.
 
-A new format is a module here with a `Format`, and its name in `FORMATS`. An installed package declares its formats as
-entry points of the group `nlp_training.formats`.
+A new format is a module in this package with a `Format` that is listed in `FORMATS`. An installed package declares its
+formats as entry points of the group `nlp_training.formats`.
 """
 
 from collections.abc import Iterable
@@ -15,6 +15,7 @@ from nlp_training.data.formats.base import Format, ReadOptions
 from nlp_training.data.formats.brat import BRAT
 from nlp_training.data.formats.conll import CONLL, CONLL_DOCUMENTS
 from nlp_training.data.formats.conllu import CONLLU, CONLLU_DOCUMENTS
+from nlp_training.data.formats.csv_and_tsv import CSV, TSV
 from nlp_training.data.formats.doccano import DOCCANO, DOCCANO_CHARACTERS
 from nlp_training.data.formats.installed import installed_format, installed_format_names, installed_formats
 from nlp_training.data.formats.json_lines import JSONL, read_jsonl, write_jsonl
@@ -23,7 +24,6 @@ from nlp_training.data.formats.parquet import PARQUET
 from nlp_training.data.formats.parts import Part, leave_out
 from nlp_training.data.formats.prodigy import PRODIGY
 from nlp_training.data.formats.spacy import SPACY
-from nlp_training.data.formats.tables import CSV, TSV
 from nlp_training.data.formats.uima_cas import UIMA_CAS
 from nlp_training.data.formats.webanno_tsv import WEBANNO_TSV
 
@@ -65,10 +65,10 @@ FORMATS: dict[str, Format] = {
 
 
 def named_format(name: str) -> Format:
-    """The format of this name.
+    """Return the format with this name.
 
     Raises:
-        InvalidDataError: there is none.
+        InvalidDataError: there is no format with this name.
 
     Example:
         >>> named_format("connl")
@@ -85,12 +85,12 @@ def named_format(name: str) -> Format:
 
 
 def format_names() -> list[str]:
-    """The names of all formats, those of installed packages too."""
+    """Return the names of all formats, including those of installed packages."""
     return [*FORMATS, *(name for name in installed_format_names() if name not in FORMATS)]
 
 
 def format_of_suffix(path: str | Path) -> Format | None:
-    """The format that files with this suffix are in, if any is.
+    """Return the format of files with this suffix, if there is one.
 
     Example:
         >>> format_of_suffix("data/train.conllu").name
@@ -104,16 +104,17 @@ def format_of_suffix(path: str | Path) -> Format | None:
 
 
 def write_documents(documents: Iterable[Document], path: str | Path, *, format_name: str | None = None) -> None:
-    """Write Documents so that they can be read again, each as it is but for where it was read.
+    """Write Documents such that reading them gives the same Documents, except for the location they are read from.
 
     Args:
-        documents: as many as there are; written one after the other, where the format allows it.
-        path: a file, or a folder for formats with a file for each Document. What was there is replaced when everything
-            is written; after an error it is as it was.
-        format_name: one of `FORMATS`. Default: that of the suffix of `path`.
+        documents: the documents; written one by one if the format allows it.
+        path: a file, or a folder for formats with one file per Document. It is replaced only after everything is
+            written; after an error it is unchanged.
+        format_name: one of `FORMATS`. Default: the format of the suffix of `path`.
 
     Raises:
-        InvalidDocumentError: the format cannot carry a Document; says which, what would be lost, and what to do.
+        InvalidDocumentError: the format cannot store a Document; the message names it, what would be lost, and what to
+            do.
         InvalidDataError: there is no such format.
 
     Example:
@@ -129,7 +130,7 @@ def write_documents(documents: Iterable[Document], path: str | Path, *, format_n
     chosen = format_of_suffix(path) if format_name is None else named_format(format_name)
     if chosen is None:
         raise InvalidDataError(
-            f"the format of {str(path)!r} is not known by its suffix; name one of {', '.join(format_names())}"
+            f"the suffix of {str(path)!r} does not determine its format; name one of {', '.join(format_names())}"
         )
     path = Path(path)
     if chosen.folder:

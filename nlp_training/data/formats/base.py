@@ -1,4 +1,4 @@
-"""What every format has: a name, suffixes, a reader and a writer that refuses what its format cannot carry."""
+"""The definition of a format: a name, suffixes, a reader, and a writer that raises an error rather than lose data."""
 
 import json
 import os
@@ -20,21 +20,21 @@ from nlp_training.data.notes import Notes
 from nlp_training.data.records import Columns
 
 _IDS_KEPT = 100_000
-"""Among how many ids before it one may not occur: what is read as a stream must not fill the memory with ids."""
+"""The number of previous ids that are checked for repetitions, which bounds the memory when reading a stream."""
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read, for the formats that leave a choice.
+    """Options of reading, for the formats that support them.
 
     Args:
-        columns: which column holds what.
-        label_names: what integer labels stand for.
-        on_error: is told of a record that describes no Document, which is left out; without it, the first is raised.
-        delimiter: between the cells of CSV; `None` means that of the format.
-        encoding: of a file of text; `None` means UTF-8.
-        skip_blank_labels: whether a record whose label is blank is left out and counted.
-        notes: counts what is left out.
+        columns: the column of each field.
+        label_names: the names of integer labels.
+        on_error: receives the error of an invalid record, which is skipped; without it, the first error is raised.
+        delimiter: the delimiter of CSV; `None` means that of the format.
+        encoding: the encoding of a text file; `None` means UTF-8.
+        skip_blank_labels: whether to skip and count records with a blank label.
+        notes: counts what is skipped.
     """
 
     columns: Columns = field(default_factory=Columns)
@@ -48,18 +48,18 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Format:
-    """One way to keep Documents in a file, or in a folder with a file for each.
+    """A file format of Documents, or a folder format with one file per Document.
 
     Args:
-        name: as configurations and commands name it.
-        suffixes: of the files that are in this format unless another is named.
-        suffix: of a file that is written under a name without one; empty for a folder.
+        name: the name in configurations and commands.
+        suffixes: the suffixes of files that are in this format by default.
+        suffix: the suffix of a written file whose name has none; empty for a folder.
         read: yields the Documents of a path, in order.
         write: writes Documents to a path that does not exist, or to an empty folder if `folder`. Raises
-            `InvalidDocumentError` for the first Document that would not come back as it is.
+            `InvalidDocumentError` for the first Document that reading would not restore exactly.
         folder: whether a data set is a folder.
-        takes: the fields of `ReadOptions` that mean something for this format.
-        rows: the loader of `datasets` that a data source reads it with, and so by its splits, slices and cache.
+        takes: the fields of `ReadOptions` that this format supports.
+        rows: the loader of `datasets` for data sources in this format, with its splits, slices and cache.
     """
 
     name: str
@@ -73,16 +73,16 @@ class Format:
 
 
 class Unit(NamedTuple):
-    """The part of a file that makes one Document: where it begins, and how the Document is made of it."""
+    """The part of a file for one Document: its location, and a function that makes the Document."""
 
     place: str
     make: Callable[[], Document]
 
 
 def read_units(units: Iterable[Unit], options: ReadOptions) -> Iterator[Document]:
-    """Make the Document of every unit; one that cannot be made, or repeats an id, is an error at its place.
+    """Make the Document of every unit. An invalid unit or a repeated id is an error with its location.
 
-    What the units leave out is counted in `options.notes`.
+    `options.notes` counts what the units skip.
     """
     first: OrderedDict[str | None, str] = OrderedDict()
     for unit in units:
@@ -101,20 +101,18 @@ def read_units(units: Iterable[Unit], options: ReadOptions) -> Iterator[Document
 
 
 def _check_id(document: Document, place: str, first: OrderedDict[str | None, str]) -> None:
-    if document.id == place:  # its own, for want of another
+    if document.id == place:  # the default id of a record without one
         return
     taken = first.setdefault(document.id, place)
     if taken != place:
-        raise InvalidDocumentError(
-            f"{place}: the id {document.id!r} is already that of {taken}; give every record its own id"
-        )
+        raise InvalidDocumentError(f"{place}: {taken} already has the id {document.id!r}; give every record its own id")
     if len(first) > _IDS_KEPT:
         first.popitem(last=False)
 
 
 @contextmanager
 def located(place: str) -> Iterator[None]:
-    """Say where it was that a Document could not be made."""
+    """Add the location to an error of making a Document."""
     try:
         yield
     except BlankLabelError:
@@ -124,11 +122,11 @@ def located(place: str) -> Iterator[None]:
 
 
 def numbered_lines(path: Path, *, encoding: str | None = None) -> Iterator[tuple[int, str]]:
-    r"""The lines of a file from 1, without their ends; they end at `\n` or `\r\n` alone.
+    r"""Yield the lines of a file, numbered from 1, without their ends. Only `\n` and `\r\n` end a line.
 
     Args:
         path: the file.
-        encoding: one in which a line feed is one byte; `None` means UTF-8.
+        encoding: an encoding in which a line feed is one byte; `None` means UTF-8.
 
     Raises:
         InvalidDataError: a line is not in this encoding.
@@ -143,20 +141,20 @@ def numbered_lines(path: Path, *, encoding: str | None = None) -> Iterator[tuple
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:
-    """What `numbered_lines` would give for a file that holds `text`."""
+    """Yield the numbered lines of a text, like `numbered_lines` for a file."""
     for number, line in enumerate(text.removeprefix(BYTE_ORDER_MARK).split("\n"), start=1):
         yield number, decode_line(line)
 
 
 def json_objects(path: Path, make: Callable[[dict[str, Any], str], Document]) -> Iterator[Unit]:
-    """A unit for every line of JSON Lines that is not blank; `make` is given the object and its place."""
+    """Yield a unit for every line of JSON Lines that is not blank. `make` receives the object and its location."""
 
     def made(line: bytes, place: str) -> Document:
         with located(place):
             record = parse_json(decode_line(line))
             if not isinstance(record, dict):
                 shown = shorten(repr(record), width=60)
-                raise InvalidDocumentError(f"the line holds {shown}; write one JSON object a line")
+                raise InvalidDocumentError(f"the line contains {shown}; write one JSON object per line")
             return make(record, place)
 
     with path.open("rb") as file:
@@ -174,7 +172,7 @@ def write_json_objects(
     *,
     format_name: str,
 ) -> None:
-    """Write the object that `record` makes of each Document, one a line, if `make` makes the Document of it again."""
+    """Write one object per line, which `record` makes of each Document and from which `make` must restore it."""
     with new_file(path) as file:
         for document in documents:
             written = record(document)
@@ -183,10 +181,10 @@ def write_json_objects(
 
 
 def read_whole_json(path: Path) -> Any:
-    """The one JSON value that a file holds.
+    """Return the JSON value of a file.
 
     Raises:
-        InvalidDataError: it is no UTF-8, or no JSON.
+        InvalidDataError: the file is not UTF-8 or not JSON.
     """
     try:
         return parse_json(decode_line(path.read_bytes()))
@@ -196,14 +194,14 @@ def read_whole_json(path: Path) -> Any:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[IO[str]]:
-    """A UTF-8 file to write, in which every line feed stays one; it gets its name when it is whole."""
+    """Open a UTF-8 file to write without newline translation, which replaces `path` when it is complete."""
     with new_path(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         yield file
 
 
 @contextmanager
 def new_path(path: Path) -> Iterator[Path]:
-    """A path to write to; what is there gets the name `path` when it is whole."""
+    """Yield a temporary path to write to, which replaces `path` when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:

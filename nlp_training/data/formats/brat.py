@@ -1,9 +1,9 @@
-"""brat standoff: a folder with `NAME.txt`, the text as it is, and `NAME.ann` (https://brat.nlplab.org/standoff.html).
+"""brat standoff: a folder with the text `NAME.txt` and its annotations `NAME.ann` (https://brat.nlplab.org/standoff.html).
 
-Spans are its text-bound annotations, relations its binary relations. A discontinuous span is a span for each of its
-fragments, each linked to the next by a relation of the label `FRAGMENT`. What else there is (events, attributes,
-normalizations, notes, equivalences) is kept as lines in `metadata["brat"]`, in which `T1` is the first span, and is
-written back; they are counted in a warning, but for notes. A text without an `.ann` file is not annotated.
+Spans are text-bound annotations, relations are binary relations. A discontinuous span becomes one span per fragment,
+each linked to the next by a relation with the label `FRAGMENT`. Other annotations (events, attributes, normalizations,
+notes, equivalences) are kept as lines in `metadata["brat"]`, in which `T1` is the first span, and are written again; a
+warning counts them, except notes. A text without an `.ann` file is not annotated.
 """
 
 import re
@@ -23,10 +23,10 @@ from nlp_training.data.notes import count_unread
 from nlp_training.data.records import READ_FROM
 
 FRAGMENT = "next-fragment"
-"""Label of the relation from one fragment of a discontinuous span to the next."""
+"""The label of the relation between consecutive fragments of a discontinuous span."""
 
 OTHERS = "brat"
-"""Key of `Document.metadata` with the lines that are neither spans nor relations between them."""
+"""The key of `Document.metadata` for the lines that are neither spans nor relations between spans."""
 
 _SPAN = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
 _RELATION = re.compile(r"R\S+\t(\S+) Arg1:(T\S+) Arg2:(T\S+)\s*")
@@ -34,18 +34,18 @@ _ARGUMENT = re.compile(r"(?<=[ :])T\d+(?= |$)")
 
 _KINDS = {"E": "events (E)", "A": "attributes (A)", "M": "attributes (M)", "N": "normalizations (N)"}
 _KINDS |= {"R": "relations between others than two spans (R)", "*": "equivalences (*)"}
-"""Of lines that are metadata and no gold."""
+"""The kinds of lines that become metadata instead of gold."""
 
 Line = tuple[int, str]
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
     if not path.is_dir():
-        raise InvalidDataError(f"{path} is no folder; brat keeps NAME.txt and NAME.ann in one")
+        raise InvalidDataError(f"{path} is not a folder; brat requires a folder with NAME.txt and NAME.ann")
     texts = sorted(path.rglob("*.txt"))
     stray = sorted(file for file in path.rglob("*.ann") if not file.with_suffix(".txt").exists())
     if stray or not texts:
-        raise InvalidDataError(f"{stray[0] if stray else path}: there is no .txt file; brat keeps the text in one")
+        raise InvalidDataError(f"{stray[0] if stray else path}: the .txt file with the text is missing")
     return read_units((Unit(str(text), partial(_read_text, text, path)) for text in texts), options)
 
 
@@ -54,7 +54,7 @@ def _read_text(file: Path, folder: Path) -> Document:
     try:
         text = file.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidDocumentError(f"{file}: byte {error.start} is no UTF-8; save the text as UTF-8") from error
+        raise InvalidDocumentError(f"{file}: byte {error.start} is not UTF-8; save the text as UTF-8") from error
     lines = numbered_lines(annotations) if annotations.is_file() else None
     return _make(id_of_file(file, folder), text, lines, str(annotations), place=str(file))
 
@@ -79,7 +79,7 @@ def _annotation(lines: Iterable[Line], text: str, path: str) -> tuple[Annotation
             with located(f"{path}:{number}"):
                 name, fragments = _fragments(line, text)
                 if name in first:
-                    raise InvalidDocumentError(f"{name} is there twice")
+                    raise InvalidDocumentError(f"{name} occurs twice")
             first[name] = len(spans)
             links += [
                 Relation(head=at, tail=at + 1, label=FRAGMENT)
@@ -102,17 +102,17 @@ def _annotation(lines: Iterable[Line], text: str, path: str) -> tuple[Annotation
 
 
 def _renamed(line: str, first: dict[str, int]) -> str:
-    """The line with the ids of its spans as they are written again; its text and references are as they were."""
+    """Return the line with the new ids of its spans; its text and its references are unchanged."""
     name, tab, rest = line.partition("\t")
     arguments, other_tab, text = rest.partition("\t")
-    count = 1 if name.startswith("N") else 0  # of a normalization, what follows is the id in another place
+    count = 1 if name.startswith("N") else 0  # the later arguments of a normalization are external ids
     renamed = _ARGUMENT.sub(lambda found: f"T{_position(found[0], first) + 1}", arguments, count=count)
     return f"{name}{tab}{renamed}{other_tab}{text}"
 
 
 def _position(name: str, first: dict[str, int]) -> int:
     if name not in first:
-        raise InvalidDocumentError(f"there is no {name}; the ids there are: {', '.join(first) or 'none'}")
+        raise InvalidDocumentError(f"there is no {name}; the ids are: {', '.join(first) or 'none'}")
     return first[name]
 
 
@@ -122,17 +122,17 @@ def _fragments(line: str, text: str) -> tuple[str, list[Span]]:
         raise InvalidDocumentError(
             f"{line!r} cannot be read; write T1, tab, label and offsets as in PER 0 5, tab, text"
         )
-    places = [tuple(map(int, place.split(" "))) for place in found[3].split(";")]
-    for start, end in places:
+    ranges = [tuple(map(int, offsets.split(" "))) for offsets in found[3].split(";")]
+    for start, end in ranges:
         if not start < end <= len(text):
-            raise InvalidDocumentError(f"{start} {end} does not lie in the text of {len(text)} characters")
-    marked = " ".join(text[start:end] for start, end in places)
+            raise InvalidDocumentError(f"{start} {end} is outside the text of {len(text)} characters")
+    marked = " ".join(text[start:end] for start, end in ranges)
     if found[4] is not None and found[4].split() != marked.split():
         raise InvalidDocumentError(
-            f"the text at {found[3]} is {marked!r}, the annotation says {found[4]!r}; offsets count code points, and a "
-            "line break of Windows is two"
+            f"the text at {found[3]} is {marked!r}, but the annotation contains {found[4]!r}; offsets count code "
+            "points, and a Windows line break is two"
         )
-    return found[1], [Span(start=start, end=end, label=found[2]) for start, end in places]
+    return found[1], [Span(start=start, end=end, label=found[2]) for start, end in ranges]
 
 
 def _write(documents: Iterable[Document], path: Path) -> None:
@@ -151,7 +151,7 @@ def _render(document: Document) -> Files:
     after = {relation.head: relation.tail for relation in gold.relations if relation.label == FRAGMENT}
     for head, tail in after.items():
         if tail != head + 1:
-            raise refuse(document, "brat", "fragments that do not stand one after the other among the spans")
+            raise refuse(document, "brat", "fragments that are not consecutive spans")
     begins = [at for at in range(len(gold.spans)) if at - 1 not in after]
     lines = []
     for begin, end in pairwise([*begins, len(gold.spans)]):

@@ -1,4 +1,4 @@
-"""Columns of CoNLL-2002 and CoNLL-2003: a word a line, its tag last, an empty line after each sentence.
+"""Columns of CoNLL-2002 and CoNLL-2003: one word per line, its tag last, an empty line after each sentence.
 
 Tjong Kim Sang (2002), https://aclanthology.org/W02-2024; Tjong Kim Sang and De Meulder (2003),
 https://aclanthology.org/W03-0419. Columns between the word and the tag are not read.
@@ -27,7 +27,7 @@ from nlp_training.data.records import READ_FROM
 from nlp_training.data.tags import join_tokens, spans_to_tags, tags_to_spans
 
 DOCUMENT = "document"
-"""Key of `Document.metadata` that says of which document a sentence is a part."""
+"""The key of `Document.metadata` for the document that contains a sentence."""
 
 _DOCSTART = "-DOCSTART-"
 _NAME = re.compile(rf"{_DOCSTART}[ \t]+\((.*)\)")
@@ -40,18 +40,18 @@ class _Sentence(NamedTuple):
 
 
 class _Start(NamedTuple):
-    """A line that begins a document, and the name that stands in its brackets (as in AIDA CoNLL-YAGO), if any."""
+    """A line that begins a document, with the name in its brackets (as in AIDA CoNLL-YAGO), if any."""
 
     number: int
     name: str | None
 
 
 def read_conll(lines: Iterable[Line], path: Path | str) -> Iterator[Unit]:
-    """A Document for every sentence, its words joined by single spaces.
+    """Yield one Document per sentence, with its words joined by single spaces.
 
-    BIO2 (IOB2), IOB1, BILOU and BIOES are told apart by their letters, see `tags_to_spans`. Sentences without a second
-    column are not annotated. Below a `-DOCSTART-` line the metadata says which document it is: the name in its
-    brackets, or its number.
+    The letters of BIO2 (IOB2), IOB1, BILOU and BIOES are unambiguous, see `tags_to_spans`. Sentences without a second
+    column are not annotated. After a `-DOCSTART-` line, the metadata contains the name in its brackets, or the number
+    of the document.
     """
     document, count = None, 0
     for part in _parts(lines):
@@ -65,7 +65,7 @@ def read_conll(lines: Iterable[Line], path: Path | str) -> Iterator[Unit]:
 
 
 def read_conll_documents(lines: Iterable[Line], path: Path | str) -> Iterator[Unit]:
-    r"""A Document for everything from one `-DOCSTART-` line to the next, its sentences joined by `\n`."""
+    r"""Yield one Document per `-DOCSTART-` line, with its sentences joined by `\n`."""
     start: _Start | None = None
     sentences: list[_Sentence] = []
     for part in _parts(lines):
@@ -126,7 +126,7 @@ def _make(
         rows = [_row(line, columns, path) for line in sentence.lines]
         text, offsets = join_tokens([row[0] for row in rows])
         if columns > 1:
-            with located(_place_of_tags([row[-1] for row in rows], sentence, path)):
+            with located(_location_of_tags([row[-1] for row in rows], sentence, path)):
                 places = [(position + start, position + end) for start, end in offsets]
                 spans += tags_to_spans([row[-1] for row in rows], places)
         texts.append(text)
@@ -151,8 +151,8 @@ def _row(line: Line, columns: int, path: Path | str) -> list[str]:
     return row
 
 
-def _place_of_tags(tags: list[str], sentence: _Sentence, path: Path | str) -> str:
-    """The line of the first tag that cannot be read, or else of the first word."""
+def _location_of_tags(tags: list[str], sentence: _Sentence, path: Path | str) -> str:
+    """Return the location of the first invalid tag, or of the first word if all tags are valid."""
     for (number, _), tag in zip(sentence.lines, tags, strict=True):
         try:
             tags_to_spans([tag], [(0, 1)])
@@ -162,11 +162,11 @@ def _place_of_tags(tags: list[str], sentence: _Sentence, path: Path | str) -> st
 
 
 def write_conll(documents: Iterable[Document], path: Path) -> None:
-    """Write each Document as a sentence of two columns, tagged in BIO2; its words are what single spaces separate.
+    """Write each Document as a sentence of two columns with BIO2 tags. Words are separated by single spaces.
 
     Raises:
-        InvalidDocumentError: what would be read is another Document: its words are not separated by single spaces,
-            spans do not begin and end where words do or overlap, or it has more than spans and `metadata.document`.
+        InvalidDocumentError: reading would not restore the Document: its words are not separated by single spaces,
+            spans overlap or do not start and end at word boundaries, or it has more than spans and `metadata.document`.
     """
     current: Any = None
     with new_file(path) as file:
@@ -182,7 +182,7 @@ def write_conll(documents: Iterable[Document], path: Path) -> None:
 
 
 def write_conll_documents(documents: Iterable[Document], path: Path) -> None:
-    """Write each Document as a `-DOCSTART-` line with its id and its lines as sentences, as `write_conll` does."""
+    """Write each Document as a `-DOCSTART-` line with its id, and its lines as sentences like `write_conll`."""
     name = "conll-documents"
     with new_file(path) as file:
         for document in documents:
@@ -197,7 +197,7 @@ def write_conll_documents(documents: Iterable[Document], path: Path) -> None:
 
 
 def _render(document: Document, text: str, position: int, format_name: str) -> str:
-    """The lines of a sentence, which begins at `position`."""
+    """Return the lines of a sentence that begins at `position` of the text."""
     tokens = text.split(" ")
     if document.gold is None:
         return "".join(f"{token}\n" for token in tokens)
@@ -224,7 +224,7 @@ def _back(rendered: str, document: Document, format_name: str) -> Document:
 
 
 _WHY = (
-    "its text: it would be read as {count} Documents, since lines and empty words end a sentence. Write jsonl, or "
+    "its text: it would be read as {count} Documents because lines and empty words end a sentence. Write jsonl, or "
     "conll-documents for texts of several lines"
 )
 

@@ -1,4 +1,4 @@
-"""Writing CoNLL-U, and the two formats: a sentence or a document a Document. What is read is in `conllu_reader`."""
+"""The writer of CoNLL-U, and its two formats: one Document per sentence or per document. See also `conllu_reader`."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -21,12 +21,11 @@ Place = tuple[int, int]
 def write_conllu(documents: Iterable[Document], path: Path) -> None:
     """Write each Document as a sentence.
 
-    Words are runs of letters and digits, every other character is a word of its own, and spans cut words where they
-    begin and end.
+    Words are runs of letters and digits; every other character is a separate word. Words are split at span boundaries.
 
     Raises:
-        InvalidDocumentError: what would be read is another Document: its text has several lines, spans overlap or begin
-            or end with white space, or its metadata is more than strings.
+        InvalidDocumentError: reading would not restore the Document: its text has several lines, spans overlap or begin
+            or end with white space, or its metadata contains values that are not strings.
     """
     current: Any = None
     with new_file(path) as file:
@@ -45,7 +44,7 @@ def write_conllu(documents: Iterable[Document], path: Path) -> None:
 
 
 def write_conllu_documents(documents: Iterable[Document], path: Path) -> None:
-    """Write each Document as a `# newdoc` with a sentence for every line, as `write_conllu` does."""
+    """Write each Document as a `# newdoc` with one sentence per line, like `write_conllu`."""
     name = "conllu-documents"
     with new_file(path) as file:
         for document in documents:
@@ -64,13 +63,13 @@ def write_conllu_documents(documents: Iterable[Document], path: Path) -> None:
 
 
 def _words(document: Document, format_name: str) -> list[Place]:
-    """Where the words are; every character but white space is in one.
+    """Return the offsets of the words, which contain every character except white space.
 
     Raises:
-        InvalidDocumentError: there is none.
+        InvalidDocumentError: the text has no words.
     """
     if not document.raw_text.strip():
-        raise refuse(document, format_name, "a text without words; write jsonl, or leave the document out")
+        raise refuse(document, format_name, "a text without words; write jsonl, or remove the document")
     if format_name == "conllu" and "\n" in document.raw_text:
         raise refuse(document, format_name, "a text of several lines; write jsonl or conllu-documents")
     spans = () if document.gold is None else document.gold.spans
@@ -95,7 +94,7 @@ def _tags(document: Document, places: list[Place], format_name: str) -> list[str
 
 
 def _sentences(document: Document, places: list[Place]) -> Iterator[Place]:
-    """First word and end of each line that has words; a line that ends inside a span goes on with the next."""
+    """Yield the first word and the end of each line that has words. A line that ends inside a span is continued."""
     spans = () if document.gold is None else document.gold.spans
     first = 0
     for index in range(1, len(places)):
@@ -119,8 +118,8 @@ def _rows(
     first: int | None = None,
     last: int | None = None,
 ) -> str:
-    """The lines of the words; the white space around a sentence is only kept for parts of a document."""
-    whole = first is None
+    """Return the lines of the words. White space around a sentence is kept only inside of documents."""
+    is_sentence = first is None
     first, last = first or 0, len(places) if last is None else last
     text, rows = document.raw_text, []
     for index in range(first, last):
@@ -128,9 +127,9 @@ def _rows(
         following = places[index + 1][0] if index + 1 < len(places) else len(text)
         is_last = index + 1 == last
         misc = {} if tags is None else {"ner": tags[index - first]}
-        if not (whole and is_last):
+        if not (is_sentence and is_last):
             misc |= _space_after(text[end:following], at_end=index + 1 == len(places))
-        if not whole and not index and start:
+        if not is_sentence and not index and start:
             misc["SpacesBefore"] = _escape(text[:start])
         pairs = "|".join(f"{key}={value}" for key, value in sorted(misc.items(), key=lambda pair: pair[0].lower()))
         rows.append("\t".join([str(index - first + 1), text[start:end], *["_"] * 7, pairs or "_"]))

@@ -1,4 +1,4 @@
-r"""CoNLL-U: ten columns a word, comments before each sentence (https://universaldependencies.org/format.html).
+r"""The reader of CoNLL-U: ten columns per word, comments before sentences (https://universaldependencies.org/format.html).
 
 The text comes from `# text` or from `SpaceAfter=No`; other white space is in `SpacesBefore` and `SpacesAfter`, as
 UDPipe writes it (https://ufal.mff.cuni.cz/udpipe/1/users-manual). Entities are tags in MISC, `ner=B-PER`, as Stanza
@@ -21,7 +21,7 @@ from nlp_training.data.records import READ_FROM
 from nlp_training.data.tags import find_tokens, tags_to_spans
 
 ESCAPES = {" ": r"\s", "\t": r"\t", "\n": r"\n", "\r": r"\r", "|": r"\p", "\\": "\\\\"}
-"""How UDPipe writes white space in MISC."""
+"""The escapes of white space in MISC, as in UDPipe."""
 
 _CHARACTERS = {escape: character for character, escape in ESCAPES.items()}
 _COMMENT = re.compile(r"#[ \t]*(.*?)[ \t]*=[ \t]?(.*)", re.DOTALL)
@@ -33,7 +33,7 @@ Line = tuple[int, str]
 
 
 class Token(NamedTuple):
-    """A stretch of the text: a word, or several that are written as one."""
+    """A word of the text, or several words that are written as one."""
 
     line: int
     form: str
@@ -44,7 +44,7 @@ class Token(NamedTuple):
 
 @dataclass
 class Sentence:
-    """The comments and the tokens of a sentence; `new_document` is the id of the document that it begins, or empty."""
+    """The comments and tokens of a sentence. `new_document` is the id of the document that it begins, or empty."""
 
     line: int
     comments: dict[str, str] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Sentence:
 
 
 def read_conllu(lines: Iterable[Line], path: Path | str) -> Iterator[Unit]:
-    """A Document for every sentence; comments `# key = value` and the id of its document are its metadata."""
+    """Yield one Document per sentence. Comments `# key = value` and the id of its document become metadata."""
     document, count = None, 0
     for sentence in _sentences(lines):
         if sentence.new_document is not None:
@@ -63,11 +63,11 @@ def read_conllu(lines: Iterable[Line], path: Path | str) -> Iterator[Unit]:
         if document is not None:
             metadata[DOCUMENT] = document
         name = sentence.comments.get("sent_id")
-        yield _unit([sentence], path, name=name, metadata=metadata, whole=False)
+        yield _unit([sentence], path, name=name, metadata=metadata, is_document=False)
 
 
 def read_conllu_documents(lines: Iterable[Line], path: Path | str) -> Iterator[Unit]:
-    """A Document for everything from one `# newdoc` to the next; comments `# meta::key = value` are its metadata."""
+    """Yield one Document per `# newdoc`. Comments `# meta::key = value` become metadata."""
     sentences: list[Sentence] = []
     for sentence in _sentences(lines):
         if sentence.new_document is not None and sentences:
@@ -81,15 +81,15 @@ def read_conllu_documents(lines: Iterable[Line], path: Path | str) -> Iterator[U
 def _document_unit(sentences: list[Sentence], path: Path | str) -> Unit:
     comments = sentences[0].comments
     metadata = {key.removeprefix("meta::"): value for key, value in comments.items() if key.startswith("meta::")}
-    return _unit(sentences, path, name=sentences[0].new_document or None, metadata=metadata, whole=True)
+    return _unit(sentences, path, name=sentences[0].new_document or None, metadata=metadata, is_document=True)
 
 
 def _unit(
-    sentences: list[Sentence], path: Path | str, *, name: str | None, metadata: dict[str, str], whole: bool
+    sentences: list[Sentence], path: Path | str, *, name: str | None, metadata: dict[str, str], is_document: bool
 ) -> Unit:
     place = f"{path}:{sentences[0].line}"
     fields: dict[str, object] = {"id": name, "metadata": {**metadata, READ_FROM: place}}
-    return Unit(place, partial(_make, sentences, path, place, fields, whole=whole))
+    return Unit(place, partial(_make, sentences, path, place, fields, is_document=is_document))
 
 
 def _sentences(lines: Iterable[Line]) -> Iterator[Sentence]:
@@ -114,16 +114,16 @@ def _sentences(lines: Iterable[Line]) -> Iterator[Sentence]:
 
 
 def _make(
-    sentences: list[Sentence], path: Path | str, place: str, fields: dict[str, object], *, whole: bool
+    sentences: list[Sentence], path: Path | str, place: str, fields: dict[str, object], *, is_document: bool
 ) -> Document:
     text, gap, last = "", "", ""
     spans: list[Span] = []
     annotated = False
     for sentence in sentences:
         tokens = _tokens(sentence, path)
-        text += gap + (tokens[0].before if whole else "")
+        text += gap + (tokens[0].before if is_document else "")
         with located(f"{path}:{tokens[0].line}"):
-            content, offsets = _locate(tokens, sentence.comments.get("text"), exact=not whole)
+            content, offsets = _locate(tokens, sentence.comments.get("text"), exact=not is_document)
             if any(token.tag is not None for token in tokens):
                 annotated = True
                 places = [(len(text) + start, len(text) + end) for start, end in offsets]
@@ -131,7 +131,7 @@ def _make(
         text += content
         gap = " " if tokens[-1].after is None else tokens[-1].after
         last = tokens[-1].after or ""
-    if whole:
+    if is_document:
         text += last
     with located(place):
         gold = Annotation(spans=tuple(spans)) if annotated else None
@@ -139,7 +139,7 @@ def _make(
 
 
 def _locate(tokens: list[Token], comment: str | None, *, exact: bool) -> tuple[str, list[tuple[int, int]]]:
-    """The text of a sentence and its tokens in it: as the words say, or as the comment says where they differ."""
+    """Return the text of a sentence and the offsets of its tokens. The comment takes precedence over the words."""
     text = ""
     offsets = []
     for token in tokens:
@@ -162,18 +162,18 @@ def _tokens(sentence: Sentence, path: Path | str) -> list[Token]:
         if found is None:
             raise InvalidDocumentError(f"{place}: the id of a word is {row[0]!r}; write 1, 1-2 or 1.1")
         token = _token(number, row)
-        if found[4]:  # a word that is not written
+        if found[4]:  # an empty node, which is not in the text
             count_unread("tags of words that are not written", (token.tag or "O") != "O")
             continue
         if found[2]:
             inside = int(found[3])
             tokens.append(token)
         elif int(found[1]) <= inside:
-            held = tokens[-1].tag or "O"
-            if held == "O" and token.tag is not None:
+            previous = tokens[-1].tag or "O"
+            if previous == "O" and token.tag is not None:
                 tokens[-1] = tokens[-1]._replace(tag=token.tag)
             elif token.tag is not None and token.tag != "O":
-                count_unread("tags of words that are written as one", token.tag[2:] != held[2:])
+                count_unread("tags of words that are written as one", token.tag[2:] != previous[2:])
         else:
             tokens.append(token)
     if not tokens:
@@ -195,7 +195,7 @@ def _token(number: int, row: list[str]) -> Token:
 
 
 def _is_tag(value: str) -> bool:
-    """Whether this is a tag, and not the brackets that other schemes keep under the same key."""
+    """Return whether this is a tag rather than the brackets of other schemes under the same key."""
     return value == "O" or value[1:2] == "-"
 
 

@@ -1,14 +1,14 @@
 """doccano's JSONL (https://doccano.github.io/doccano/tutorial/), as doccano 1.8.4 exports and imports it.
 
-Read are `label` or `labels` as `[[start, end, label], ...]` or as names, `entities` as such lists, too, or with
+The reader supports `label` or `labels` as `[[start, end, label], ...]` or as names, `entities` as such lists or with
 `start_offset` and `end_offset`, `relations` with `from_id` and `to_id`, and `cats`; other keys are metadata.
 
-The editor of doccano counts UTF-16 code units, as JavaScript does, and so does `doccano`; scripts in Python that fill
-doccano count characters, which is `doccano-characters`. The two differ after an emoji alone. A project may be made to
-count grapheme clusters instead: its files cannot be told apart.
+The format `doccano` counts UTF-16 code units like the editor of doccano, which uses JavaScript. `doccano-characters`
+counts characters like Python scripts that fill doccano. The two differ only after an emoji. A project can be configured
+to count grapheme clusters instead; its files cannot be distinguished.
 
-A project of doccano imports one form of records and takes keys of another for metadata: all records of a file are
-written in the same one. Which, is known at the end, so that what is written is kept in a temporary file until then.
+A project of doccano imports one form of records and treats keys of other forms as metadata, so all records of a file
+are written in the same form. The form is known only at the end, so records are kept in a temporary file until then.
 """
 
 import json
@@ -29,7 +29,7 @@ from nlp_training.data.notes import count_unread, count_unread_keys
 from nlp_training.data.records import READ_FROM, check_quote
 
 Units = type[Utf16] | type[Characters]
-"""What offsets count."""
+"""The unit of offsets."""
 
 _ANNOTATION = ("label", "labels", "entities", "relations", "cats")
 
@@ -43,8 +43,8 @@ def _make(units: Units, record: dict[str, Any], place: str) -> Document:
         raise InvalidDocumentError(f"text is {record.get('text')!r}; write a string")
     if isinstance(record.get("annotations"), list):
         raise InvalidDocumentError(
-            "its annotations are under 'annotations', as doccano before 1.0 exported them, with numbers for labels; "
-            "import the project into a newer doccano and export it as JSONL"
+            "the key 'annotations' has the form of doccano before 1.0, with numbers as labels; import the project into "
+            "a newer doccano and export it as JSONL"
         )
     annotated = any(record.get(key) is not None for key in _ANNOTATION)
     try:
@@ -64,7 +64,7 @@ def _make(units: Units, record: dict[str, Any], place: str) -> Document:
 
 def _gold(record: dict[str, Any], units: Utf16 | Characters) -> Annotation:
     labels = record.get("label") if record.get("label") is not None else record.get("labels")
-    count_unread("labels beside label", bool(record.get("label")) and bool(record.get("labels")))
+    count_unread("labels in addition to label", bool(record.get("label")) and bool(record.get("labels")))
     labels = [labels] if isinstance(labels, str) else labels or []
     entities = record.get("entities") or []
     names = [label for label in labels if isinstance(label, str)] + list(record.get("cats") or [])
@@ -72,9 +72,9 @@ def _gold(record: dict[str, Any], units: Utf16 | Characters) -> Annotation:
         _span(given, units, record["text"])
         for given in [*(label for label in labels if not isinstance(label, str)), *entities]
     ]
-    places = {entity["id"]: at for at, entity in enumerate(entities) if isinstance(entity, dict) and "id" in entity}
+    indices = {entity["id"]: at for at, entity in enumerate(entities) if isinstance(entity, dict) and "id" in entity}
     relations = [
-        Relation(head=places[link["from_id"]], tail=places[link["to_id"]], label=link["type"])
+        Relation(head=indices[link["from_id"]], tail=indices[link["to_id"]], label=link["type"])
         for link in record.get("relations") or []
     ]
     given = {"spans": spans, "categories": [Category(label=name) for name in names], "relations": relations}
@@ -89,7 +89,9 @@ def _span(found: dict[str, Any] | Sequence[Any], units: Utf16 | Characters, text
     try:
         counted = Span.model_validate({"start": start, "end": end, "label": label}, strict=True)
     except ValidationError as error:
-        raise ValueError(f"{[start, end, label]!r} is no span: offsets are integers, start before end") from error
+        raise ValueError(
+            f"{[start, end, label]!r} is not a span: offsets must be integers with start before end"
+        ) from error
     span = Span(start=units.to_characters(counted.start), end=units.to_characters(counted.end), label=label)
     check_quote(found, span, text)
     return span
@@ -110,7 +112,7 @@ def _write(units: Units, name: str, documents: Iterable[Document], path: Path) -
 
 
 def _record(document: Document, units: Units) -> dict[str, Any]:
-    """All that a record can hold, in the widest form."""
+    """Return the record in the form that contains all annotations."""
     given, counted = own_id(document), units(document.raw_text)
     record = {**({} if given is None else {"id": given}), "text": document.raw_text, **own_metadata(document)}
     gold = document.gold
@@ -128,9 +130,9 @@ def _record(document: Document, units: Units) -> dict[str, Any]:
 
 
 def _in_one_form(record: dict[str, Any], used: set[str]) -> dict[str, Any]:
-    """The record as the project imports it that `used`, what any of the records hold, calls for.
+    """Convert the record to the form that a project needs for the keys `used` in any record of the file.
 
-    `label` for spans alone or for labels of texts alone; otherwise `entities`, and with them `relations` or `cats`.
+    It is `label` if there are only spans or only labels of texts, otherwise `entities` with `relations` or `cats`.
     """
     if "entities" not in record:  # not annotated
         return record

@@ -1,4 +1,4 @@
-"""Formats that keep a file, or several, for each Document: its id is their name."""
+"""Formats with one or several files per Document, whose name is the id of the Document."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -9,11 +9,11 @@ from nlp_inference.document import Document
 from nlp_training.data.formats.parts import check_readable, own_id, refuse
 
 Files = Mapping[str, str]
-"""What the files of one Document hold, by their suffixes."""
+"""The contents of the files of one Document, by suffix."""
 
 
 def file_name(given: str) -> str:
-    """The id of a Document as the name of a file on any system; `urllib.parse.unquote` gives the id back.
+    """Return the id of a Document as a file name for any system; `urllib.parse.unquote` restores the id.
 
     Example:
         >>> file_name("notes/7: old"), file_name("..")
@@ -24,7 +24,7 @@ def file_name(given: str) -> str:
 
 
 def id_of_file(file: Path, source: Path) -> str:
-    """The id of the Document in a file that was found in the folder `source`, or is it.
+    """Return the id of the Document in a file, which is in the folder `source` or is `source`.
 
     Example:
         >>> id_of_file(Path("set/a%2Fb.txt/admin.json"), Path("set"))
@@ -42,10 +42,10 @@ def write_files(
     *,
     format_name: str,
 ) -> None:
-    """Write what `render` makes of each Document, if `make` makes the Document of it and of its id again.
+    """Write the files that `render` makes of each Document, from which `make` must restore the Document.
 
     Raises:
-        InvalidDocumentError: a Document would not come back, or has the id of another.
+        InvalidDocumentError: a Document would not be restored, or its id is not unique.
     """
     taken: set[str] = set()
     for number, document in enumerate(documents, start=1):
@@ -55,7 +55,7 @@ def write_files(
         check_readable(document, partial(_read_back, make, files, name, given), format_name)
         if not name or name in taken:
             raise refuse(
-                document, format_name, f"the id {given!r}, since each names a file; give every document its own"
+                document, format_name, f"the id {given!r}, which is the name of a file; give every document its own id"
             )
         taken.add(name)
         for suffix, content in files.items():

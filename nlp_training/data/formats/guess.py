@@ -1,6 +1,6 @@
-"""Formats that a file or a folder certainly has by its content, and what to name where it is not certain.
+"""Detection of the format of a file or folder by its content, and hints for uncertain cases.
 
-Only the beginning is read. A guess is made for what would otherwise be read as something else, or not at all.
+Only the beginning is read. Detection covers content that would otherwise be read in a wrong format, or not at all.
 """
 
 import json
@@ -18,11 +18,11 @@ _BYTES = 1 << 16
 _LINES = 200
 _FILES = 20
 _FEWEST = 2
-"""Lines of words, or of a word and `-DOCSTART-`, of which columns are certain."""
+"""The minimum number of lines of words, or of a word and `-DOCSTART-`, to detect columns."""
 
 _WEBANNO = "#FORMAT=WebAnno TSV 3"
 _COLUMNS = (".txt", ".train", ".dev", ".test", ".valid", ".data")
-"""How the suffixes of CoNLL's own files begin: `eng.train`, `esp.testa`."""
+"""The beginnings of suffixes of the original CoNLL files: `eng.train`, `esp.testa`."""
 
 _TAG = re.compile(r"O|[BILUES]-\S+")
 _CAS = re.compile(r'"%(TYPES|FEATURE_STRUCTURES|VIEWS)"\s*:')
@@ -31,10 +31,10 @@ _LABEL_STUDIO = ("annotations", "completions", "predictions")
 
 
 def guess_format(path: Path) -> str | None:
-    """The name of the format that a file or a folder certainly has by its content, or `None`.
+    """Return the name of the format if the content of a file or folder is unambiguous, else `None`.
 
     Args:
-        path: may not be there.
+        path: a path, which need not exist.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -53,13 +53,13 @@ def guess_format(path: Path) -> str | None:
 
 
 def format_hint(path: Path) -> str:
-    """What a file of unknown format may be; empty, or a clause that ends with a semicolon and a space."""
+    """Return a hint for a file of unknown format: empty, or a clause that ends with a semicolon and a space."""
     if path.suffix in (".ann", ".txt") and (path.with_suffix(".ann").exists() or path.suffix == ".ann"):
-        return f"for brat name the folder, as in {{path: {path.parent}, format: brat}}; "
+        return f"for brat pass the folder, as in {{path: {path.parent}, format: brat}}; "
     if path.suffix == ".xmi" or "<xmi:XMI" in _head(path)[:2000]:
-        return "XMI is not read, so export the documents as UIMA CAS JSON, and name uima-cas; "
+        return "XMI is not supported, so export the documents as UIMA CAS JSON, and set the format to uima-cas; "
     if path.suffix in (".zip", ".gz", ".xlsx", ".xls"):
-        return "archives and spreadsheets are not read, so unpack it, or save it as CSV; "
+        return "archives and spreadsheets are not supported, so unpack it, or save it as CSV; "
     return ""
 
 
@@ -74,7 +74,7 @@ def _of_folder(folder: Path) -> str | None:
 
 
 def _all(found: Iterable[bool]) -> bool:
-    """Whether there are some, and all of them hold."""
+    """Return whether there is at least one value, and all are true."""
     seen = list(found)
     return bool(seen) and all(seen)
 
@@ -91,7 +91,7 @@ def _of_file(path: Path) -> str | None:
 
 
 def _head(path: Path) -> str:
-    """The first characters of a file, up to its last complete line if it is longer."""
+    """Return the first characters of a file, up to the last complete line if the file is longer."""
     with path.open("rb") as file:
         read = file.read(_BYTES)
     text = read.decode("utf-8", "replace").removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n")
@@ -107,7 +107,9 @@ def _of_json(head: str) -> str | None:
     with suppress(ValueError):
         first = json.JSONDecoder().raw_decode(content[1:].lstrip())[0]
         return "label-studio" if _is_task(first) else None
-    keys = {match[1] for match in re.finditer(r'"(\w+)"\s*:', content)}  # the first task is longer than what was read
+    keys = {
+        match[1] for match in re.finditer(r'"(\w+)"\s*:', content)
+    }  # the first task is longer than the part that was read
     is_task = "data" in keys and bool(keys & {*_LABEL_STUDIO}) and bool(keys & {"from_name", "to_name", "result"})
     return "label-studio" if is_task else None
 
@@ -121,7 +123,7 @@ def _is_task(record: Any) -> bool:
 
 
 def _of_json_lines(head: str) -> str | None:
-    """Prodigy or doccano, if a record has what only they write; doccano only where its offsets have one meaning."""
+    """Detect Prodigy or doccano by their specific keys; doccano only if its offsets are unambiguous."""
     lists = False
     astral = False
     for record in _records(head):
@@ -157,7 +159,7 @@ def _is_doccano(record: Mapping[str, Any]) -> bool:
 
 
 def _of_columns(lines: list[str]) -> str | None:
-    """CoNLL-U, if all words have its ten columns; CoNLL, if all have as many, and a tag is the last one."""
+    """Detect CoNLL-U by its ten columns, and CoNLL by an equal number of columns with a tag as the last one."""
     words = [line for line in lines if line.strip() and not line.startswith("#")]
     if words and all(len(line.split("\t")) == 10 and line[0].isdigit() for line in words):
         return "conllu"

@@ -1,4 +1,4 @@
-"""Formats of installed packages, by their entry points."""
+"""Formats of installed packages, found by their entry points."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,25 +9,25 @@ from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format
 
 GROUP = "nlp_training.formats"
-"""The entry points of packages that have formats: each names a `Format` of the same name."""
+"""The group of the entry points, each of which names a `Format` with the same name."""
 
 
 def installed_format_names() -> list[str]:
-    """The names that installed packages declare, without importing the packages."""
+    """Return the names that installed packages declare, without importing the packages."""
     return sorted({point.name for point in entry_points(group=GROUP)})
 
 
 def installed_format(name: str) -> Format | None:
-    """The format of this name, if an installed package declares one.
+    """Return the format with this name, if an installed package declares one.
 
     Raises:
-        InvalidDataError: a package declares it, but cannot be imported or has no such format there.
+        InvalidDataError: the package cannot be imported or does not contain the declared format.
     """
     return next((_load(point) for point in entry_points(group=GROUP, name=name)), None)
 
 
 def installed_formats() -> Iterator[Format]:
-    """The formats of all installed packages; one that cannot be loaded is left out, and an error only by its name."""
+    """Yield the formats of all installed packages. One that cannot be loaded is skipped; loading it by name fails."""
     for point in entry_points(group=GROUP):
         with suppress(InvalidDataError):
             yield _load(point)
@@ -38,6 +38,6 @@ def _load(point: EntryPoint) -> Format:
     if not isinstance(found, Format) or found.name != point.name:
         raise InvalidDataError(
             f"{declaration(point, kind='format')}, which is {found!r:.80}; expected a nlp_training.data.formats.Format "
-            "of that name"
+            "with that name"
         )
     return found

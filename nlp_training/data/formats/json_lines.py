@@ -1,4 +1,4 @@
-"""JSON Lines: everything that a Document has, one a line (https://jsonlines.org)."""
+"""JSON Lines: one Document per line, without loss (https://jsonlines.org)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -15,26 +15,26 @@ from nlp_training.data.records import READ_FROM, Columns, record_to_document
 def read_jsonl(
     path: str | Path, *, columns: Columns | Mapping[str, str] | None = None, on_error: OnError | None = None
 ) -> Iterator[Document]:
-    r"""Read the Documents of a JSON Lines file (https://jsonlines.org), one record a line, UTF-8.
+    r"""Read the Documents of a JSON Lines file (https://jsonlines.org), one record per line, UTF-8.
 
-    Lines end at `\n` alone, so a text may hold any other separator. Blank lines are skipped. A record is one of:
+    Only `\n` ends a line, so a text may contain any other separator. Blank lines are skipped. A record is one of:
 
     - `{"id", "text", "spans": [{"start", "end", "label"}]}`
     - `{"id", "text", "label"}` or `{"id", "text", "labels": [...]}`
-    - `{"id", "tokens": [...], "tags": [...]}`: BIO2 and its like; the tokens are joined by single spaces
+    - `{"id", "tokens": [...], "tags": [...]}`: BIO2 or a similar scheme; the tokens are joined by single spaces
     - `{"id", "text_a", "text_b", "label"}` or `"score"`
     - a Document's own JSON: `{"raw_text", "gold", ...}`
 
-    What a record holds besides is kept in `metadata`, and so is the line, as `read_from`. It is also the default id.
+    Other keys are kept in `metadata`, as is the location of the line, `read_from`, which is also the default id.
 
     Args:
         path: the file.
-        columns: the names of the keys, where they are not those above.
-        on_error: is told of a line that cannot be read, which is left out; without it, the first one is raised.
+        columns: the names of the keys, if they differ from those above.
+        on_error: receives the error of an invalid line, which is skipped; without it, the first error is raised.
 
     Raises:
-        InvalidDocumentError: a line does not describe a Document, or repeats an id; names the file and the line.
-        FileNotFoundError: there is no such file.
+        InvalidDocumentError: a line is not a valid Document, or repeats an id; the message names the file and the line.
+        FileNotFoundError: the file does not exist.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -62,13 +62,14 @@ def _make(options: ReadOptions, record: dict[str, Any], place: str) -> Document:
 
 
 def write_jsonl(documents: Iterable[Document], path: str | Path) -> None:
-    """Write each Document's own JSON, one a line; nothing is lost, and what was never set is not written.
+    """Write the JSON of each Document, one per line, without loss. Fields that were never set are not written.
 
-    Where a document was read is not written, since the reader says it anew; `read_jsonl` has the other shapes.
+    The location that a document was read from is not written because the reader adds it. See `read_jsonl` for the other
+    forms of records.
 
     Args:
-        documents: as many as there are; one after the other is in memory.
-        path: appears when it is whole.
+        documents: the documents; only one at a time is in memory.
+        path: the file, which is created when it is complete.
 
     Example:
         >>> from tempfile import TemporaryDirectory

@@ -1,16 +1,16 @@
 """Label Studio's JSON: a list of tasks (https://labelstud.io/guide/task_format), as Label Studio 1.23.2 exports it.
 
-Read are regions with `labels`, and `choices`, numbers and text areas of the whole text, and relations; anything else is
-an error. `completions`, the key of versions before 1.0, is read as annotations; drafts and notes on regions are
-counted in a warning. The annotation that was not cancelled is the gold, or the one that is the ground truth; several
-that differ are an error. The prediction becomes `Document.predicted`. A relation that points both ways is two.
+The reader supports regions with `labels`; `choices`, numbers and text areas of the entire text; and relations. Anything
+else is an error. `completions`, the key of versions before 1.0, is read as annotations; a warning counts drafts and
+notes on regions. The gold is the annotation that is the ground truth, or else the one that was not cancelled; several
+different annotations are an error. The prediction becomes `Document.predicted`. A bidirectional relation becomes two.
 
-Label Studio counts characters. It once counted UTF-16 code units: where the text that a region quotes does not stand at
-its offsets, they are read as such (https://github.com/HumanSignal/label-studio/issues/1347). The quotation is what a
-browser shows, in which a line break is a backslash and an `n`, and white space may be less.
+Label Studio counts characters. It once counted UTF-16 code units: if the quoted text of a region is not at its offsets,
+they are read as code units (https://github.com/HumanSignal/label-studio/issues/1347). The quotation is the text as a
+browser shows it, in which a line break is a backslash and an `n`, and white space may be collapsed.
 
-The editor keeps one result of choices and one of text areas, and one relation between two regions: what belongs
-together is written as one.
+The editor keeps one result of choices, one of text areas, and one relation between two regions, so the writer merges
+these.
 """
 
 import json
@@ -34,16 +34,15 @@ from nlp_training.data.records import READ_FROM
 _TEXT = {"text", "id", "text_pair"}
 _OF_THE_TEXT = ("choices", "number", "textarea")
 _DIRECTIONS = {"right": (1,), "left": (-1,), "bi": (1, -1)}
-"""In which directions a relation points: that of its ends as they are given, or the other."""
+"""The directions of a relation: 1 from its first to its second region, -1 the reverse."""
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
     tasks = read_whole_json(path)
     if not isinstance(tasks, list):
-        raise InvalidDataError(f"{path} holds {type(tasks).__name__}; Label Studio exports a list of tasks as JSON")
-    places = (f"{path} task {number}" for number in range(1, len(tasks) + 1))
-    units = (Unit(place, partial(_make, task, place)) for task, place in zip(tasks, places, strict=True))
-    return read_units(units, options)
+        raise InvalidDataError(f"{path} contains {type(tasks).__name__}; Label Studio exports a list of tasks as JSON")
+    located_tasks = ((f"{path} task {number}", task) for number, task in enumerate(tasks, start=1))
+    return read_units((Unit(place, partial(_make, task, place)) for place, task in located_tasks), options)
 
 
 def _make(task: Any, place: str) -> Document:
@@ -74,15 +73,15 @@ def _make(task: Any, place: str) -> Document:
 
 
 def _annotations(task: dict[str, Any]) -> list[Any]:
-    """The annotations; up to version 1.0 they were `completions`."""
+    """Return the annotations, which were `completions` before version 1.0."""
     current, old = task.get("annotations") or [], task.get("completions") or []
     if current and old:
-        raise ValueError("both annotations and completions; export the task anew")
+        raise ValueError("both annotations and completions; export the task again")
     return current or old
 
 
 def _with_results(task: dict[str, Any]) -> list[Any]:
-    """The predictions, unless the export was asked for their ids alone."""
+    """Return the predictions, except those that were exported only as ids."""
     return [prediction for prediction in task.get("predictions") or [] if not isinstance(prediction, int)]
 
 
@@ -97,17 +96,17 @@ def _chosen(given: list[Any], text: str, problem: str) -> Annotation | None:
 
 def _annotation(result: list[dict[str, Any]], text: str) -> Annotation:
     found: dict[str, Any] = {"spans": [], "categories": [], "relations": [], "values": {}, "generated": []}
-    places: dict[str, int] = {}
+    indices: dict[str, int] = {}
     marked = {region["id"] for region in result if region["type"] == "labels"}
     for region in result:
         kind, value, score = region["type"], region.get("value", {}), region.get("score")
         if kind in _OF_THE_TEXT and ("start" in value or region.get("id") in marked):
-            raise ValueError(f"{kind} of one region, {region.get('id')!r}, and not of the text")
+            raise ValueError(f"{kind} of the region {region.get('id')!r} instead of the text")
         count_unread("notes on regions (meta)", bool(region.get("meta")))
         if kind == "labels":
             if not value.get("labels"):
                 raise ValueError(f"the region {region['id']!r} without a label")
-            places[region["id"]] = len(found["spans"])
+            indices[region["id"]] = len(found["spans"])
             start, end = _offsets(value, text)
             found["spans"] += [Span(start=start, end=end, label=label, score=score) for label in value["labels"]]
         elif kind == "choices":
@@ -118,36 +117,36 @@ def _annotation(result: list[dict[str, Any]], text: str) -> Annotation:
             found["generated"] += value["text"]
         elif kind != "relation":
             raise ValueError(f"a region of type {kind!r}")
-    found["relations"] = [link for one in result if one["type"] == "relation" for link in _links(one, places)]
+    found["relations"] = [link for one in result if one["type"] == "relation" for link in _links(one, indices)]
     return Annotation(
         **{field: kept if isinstance(kept, dict) else tuple(kept) for field, kept in found.items() if kept}
     )
 
 
-def _links(link: dict[str, Any], places: dict[str, int]) -> Iterator[Relation]:
-    """A relation for every label, and for every direction in which it points."""
-    ends, direction = (places[link["from_id"]], places[link["to_id"]]), link.get("direction", "right")
+def _links(link: dict[str, Any], indices: dict[str, int]) -> Iterator[Relation]:
+    """Yield one relation per label and direction."""
+    ends, direction = (indices[link["from_id"]], indices[link["to_id"]]), link.get("direction", "right")
     if direction not in _DIRECTIONS:
-        raise ValueError(f"a relation of direction {direction!r}; it is one of {', '.join(_DIRECTIONS)}")
+        raise ValueError(f"a relation has the direction {direction!r}; expected one of {', '.join(_DIRECTIONS)}")
     for head, tail in (ends[::step] for step in _DIRECTIONS[direction]):
         for label in link.get("labels") or [""]:
             yield Relation(head=head, tail=tail, label=label, score=link.get("score"))
 
 
 def _offsets(value: dict[str, Any], text: str) -> tuple[int, int]:
-    """Where a region is: where the text stands that it quotes, to the letter if it does anywhere."""
+    """Return the offsets of a region, in the unit in which they match its quoted text, exactly if possible."""
     start, end, quoted = value["start"], value["end"], value.get("text")
-    places = [(start, end)]
+    candidates = [(start, end)]
     if quoted is None or text[start:end] == quoted:
         return start, end
     units = Utf16(text)
     with suppress(InvalidDocumentError):
-        places.append((units.to_characters(start), units.to_characters(end)))
-    for shown in (str, _words):
-        for first, last in places:
-            if shown(text[first:last]) == shown(quoted):
+        candidates.append((units.to_characters(start), units.to_characters(end)))
+    for normalized in (str, _words):
+        for first, last in candidates:
+            if normalized(text[first:last]) == normalized(quoted):
                 return first, last
-    raise ValueError(f"at {start}:{end} stands {text[start:end]!r}, not {quoted!r}")
+    raise ValueError(f"the text at {start}:{end} is {text[start:end]!r}, not {quoted!r}")
 
 
 def _words(text: str) -> list[str]:
@@ -155,7 +154,7 @@ def _words(text: str) -> list[str]:
 
 
 def _write(documents: Iterable[Document], path: Path) -> None:
-    """Write a task for each Document, as Label Studio imports them; `from_name` is `label` and `choice`."""
+    """Write one task per Document in Label Studio's import format; `from_name` is `label` and `choice`."""
     with new_file(path) as file:
         file.write("[")
         for number, document in enumerate(documents):
@@ -168,7 +167,7 @@ def _write(documents: Iterable[Document], path: Path) -> None:
 def _task(document: Document) -> dict[str, Any]:
     metadata = own_metadata(document)
     if taken := sorted(_TEXT & {*metadata}):
-        raise refuse(document, "label-studio", f"metadata of the name {taken[0]!r}; rename it")
+        raise refuse(document, "label-studio", f"metadata with the key {taken[0]!r}; rename it")
     texts = {"id": own_id(document), "text": document.raw_text, "text_pair": document.raw_text_pair}
     task: dict[str, Any] = {"data": {**{key: text for key, text in texts.items() if text is not None}, **metadata}}
     if document.gold is not None:
@@ -191,8 +190,8 @@ def _regions(document: Document, annotation: Annotation) -> Iterator[dict[str, A
         }
     for at, (_, chosen) in enumerate(groupby(annotation.categories, lambda category: category.score)):
         first, *rest = chosen
-        whole = {"id": f"c{at}", "from_name": "choice", "to_name": "text", "type": "choices"}
-        yield {**whole, "value": {"choices": [first.label, *(other.label for other in rest)]}, **_score(first)}
+        base = {"id": f"c{at}", "from_name": "choice", "to_name": "text", "type": "choices"}
+        yield {**base, "value": {"choices": [first.label, *(other.label for other in rest)]}, **_score(first)}
     together = defaultdict(list)
     for link in annotation.relations:
         together[link.head, link.tail, link.score].append(link)
@@ -202,8 +201,8 @@ def _regions(document: Document, annotation: Annotation) -> Iterator[dict[str, A
     for name, number in annotation.values.items():
         yield {"id": f"v-{name}", "from_name": name, "to_name": "text", "type": "number", "value": {"number": number}}
     if annotation.generated:
-        whole = {"id": "g", "from_name": "answer", "to_name": "text", "type": "textarea"}
-        yield {**whole, "value": {"text": [*annotation.generated]}}
+        base = {"id": "g", "from_name": "answer", "to_name": "text", "type": "textarea"}
+        yield {**base, "value": {"text": [*annotation.generated]}}
 
 
 def _score(item: Span | Category | Relation) -> dict[str, float]:

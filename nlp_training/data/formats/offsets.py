@@ -1,4 +1,4 @@
-"""Offsets of tools: most count UTF-16 code units, as Java and JavaScript do, some count characters."""
+"""Units of offsets: most tools count UTF-16 code units like Java and JavaScript, some count characters."""
 
 from itertools import accumulate
 
@@ -6,7 +6,7 @@ from nlp_inference.errors import InvalidDocumentError
 
 
 class Utf16:
-    """Where each character of a text begins, in UTF-16 code units.
+    """Conversion between characters and UTF-16 code units of a text.
 
     Example:
         >>> units = Utf16("a😀b")
@@ -20,24 +20,24 @@ class Utf16:
         self._characters = {unit: position for position, unit in enumerate(self._starts)}
 
     def of(self, position: int) -> int:
-        """Code units before the character at `position`."""
+        """Return the number of code units before the character at `position`."""
         return self._starts[position]
 
     def to_characters(self, unit: int) -> int:
-        """Characters before the code unit `unit`.
+        """Return the number of characters before the code unit `unit`.
 
         Raises:
-            InvalidDocumentError: it lies inside a character, or outside the text.
+            InvalidDocumentError: the offset is inside a character or outside the text.
         """
         if unit not in self._characters:
             raise InvalidDocumentError(
-                f"the offset {unit} lies inside a character or beyond the text of {self._starts[-1]} UTF-16 code units"
+                f"the offset {unit} is inside a character or outside the text of {self._starts[-1]} UTF-16 code units"
             )
         return self._characters[unit]
 
 
 class Characters:
-    """Offsets that are counted in characters, as in a Document.
+    """Offsets in characters, as in a Document.
 
     Example:
         >>> Characters("a😀b").to_characters(2)
@@ -49,15 +49,15 @@ class Characters:
         self._length = len(text)
 
     def of(self, position: int) -> int:
-        """The position itself."""
+        """Return the position itself."""
         return position
 
     def to_characters(self, unit: int) -> int:
-        """The offset itself.
+        """Return the offset itself.
 
         Raises:
-            InvalidDocumentError: it lies outside the text.
+            InvalidDocumentError: the offset is outside the text.
         """
         if not 0 <= unit <= self._length:
-            raise InvalidDocumentError(f"the offset {unit} lies beyond the text of {self._length} characters")
+            raise InvalidDocumentError(f"the offset {unit} is outside the text of {self._length} characters")
         return unit

@@ -1,4 +1,4 @@
-"""Parquet, a Document a row (https://parquet.apache.org/docs/file-format); `datasets` reads it."""
+"""Parquet: one Document per row (https://parquet.apache.org/docs/file-format), read by `datasets`."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -14,15 +14,15 @@ _ROWS_AT_ONCE = 4096
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
-    from nlp_training.data.dataset_rows import Rows, read_rows  # which reads rows as this package does
+    from nlp_training.data.dataset_rows import Rows, read_rows  # it imports this package
 
     files = {"data_files": {"train": str(path)}, "split": "train"}
-    asked = Rows("parquet", str(path), files, options.columns, options.label_names, streaming=True)
-    return read_rows(asked, on_error=options.on_error, notes=options.notes, skip_blank=options.skip_blank_labels)
+    request = Rows("parquet", str(path), files, options.columns, options.label_names, streaming=True)
+    return read_rows(request, on_error=options.on_error, notes=options.notes, skip_blank=options.skip_blank_labels)
 
 
 def _write(documents: Iterable[Document], path: Path) -> None:
-    """Write a row for each Document, some thousands at a time; the metadata is JSON in its column."""
+    """Write one row per Document, in chunks of several thousand; the metadata column contains JSON."""
     arrow, parquet = require("pyarrow", extra="train"), require("pyarrow.parquet", extra="train")
     schema = _schema(arrow)
     with new_path(path) as unfinished, parquet.ParquetWriter(unfinished, schema) as writer:

@@ -1,4 +1,4 @@
-"""The parts of a Document that a format may not carry: what a writer refuses, and what a user may leave out."""
+"""The parts of a Document that a format may not support, and the checks of writers that no part is lost."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -13,23 +13,21 @@ Part = Literal[
     "id", "pair", "spans", "categories", "relations", "values", "generated", "scores", "predicted", "metadata", "edits"
 ]
 PARTS: tuple[Part, ...] = get_args(Part)
-"""What can be left out: `edits` are what preprocessing did and the model read, `scores` those of the gold."""
+"""The parts that can be dropped: `edits` are those of preprocessing with the coverage, `scores` those of the gold."""
 
 
 def own_id(document: Document) -> str | None:
-    """The id, unless it only says where the document was read."""
+    """Return the id, unless it is only the location that the document was read from."""
     return None if document.id == document.metadata.get(READ_FROM) else document.id
 
 
 def own_metadata(document: Document) -> dict[str, Any]:
-    """The metadata but for where the document was read, which every reader says anew."""
+    """Return the metadata without the location that the document was read from, which every reader adds."""
     return {key: value for key, value in document.metadata.items() if key != READ_FROM}
 
 
 def leave_out(document: Document, parts: Collection[Part]) -> Document:
-    """The Document without some of its parts.
-
-    Relations go with the spans that they link.
+    """Return the Document without some of its parts. Without spans, their relations are dropped, too.
 
     Example:
         >>> document = Document(raw_text="Ana", id="a", metadata={"page": 3})
@@ -61,52 +59,53 @@ def _annotation_without(gold: Annotation, parts: Collection[Part]) -> Annotation
 
 
 def refuse(document: Document, format_name: str, problem: str) -> InvalidDocumentError:
-    """The error of a Document that a format cannot carry."""
-    return InvalidDocumentError(f"document {document.id!r}: {format_name} cannot carry {problem}")
+    """Return the error for a Document that a format cannot store."""
+    return InvalidDocumentError(f"document {document.id!r}: {format_name} cannot store {problem}")
 
 
 @contextmanager
 def refusing(document: Document, format_name: str) -> Iterator[None]:
-    """Say of a Document that would be unreadable that the format cannot carry it."""
+    """Convert a reading error of the block to the error that the format cannot store the Document."""
     try:
         yield
     except InvalidDocumentError as error:
-        raise refuse(document, format_name, f"it, since it could not be read: {error}. Write jsonl") from error
+        raise refuse(document, format_name, f"it because reading it would fail: {error}. Write jsonl") from error
 
 
 def check_comes_back(document: Document, back: Document, format_name: str) -> None:
-    """Refuse to write what would be read as another Document.
+    """Check that reading restores a Document.
 
     Args:
-        document: is to be written.
-        back: what was read of what would be written.
-        format_name: for the message.
+        document: the Document to write.
+        back: the Document as it would be read.
+        format_name: the name of the format for the message.
 
     Raises:
-        InvalidDocumentError: says what would be lost, and what to do.
+        InvalidDocumentError: the Documents differ; the message says what would be lost, and what to do.
 
     Example:
         >>> check_comes_back(Document(raw_text="Ana", id="7"), Document(raw_text="Ana"), "conll")
         Traceback (most recent call last):
-        nlp_inference.errors.InvalidDocumentError: document '7': conll cannot carry its id: ...
+        nlp_inference.errors.InvalidDocumentError: document '7': conll cannot store its id: ...
     """
     for part, (kept, read) in _compare(document, back).items():
         if kept != read:
             would = f"{shorten(repr(kept), width=160)} would be read as {shorten(repr(read), width=160)}"
-            drop = f", or leave it out: --drop {part}" if part in PARTS else ""
-            raise refuse(document, format_name, f"its {part}: {would}. Write jsonl, which carries everything{drop}")
+            drop = f", or drop it: --drop {part}" if part in PARTS else ""
+            raise refuse(document, format_name, f"its {part}: {would}. Write jsonl, which stores everything{drop}")
 
 
 def check_readable(document: Document, read_back: Callable[[], Document], format_name: str) -> None:
-    """Refuse to write what could not be read, or would be read as another Document; see `check_comes_back`.
+    """Check that a Document can be read and is restored; see `check_comes_back`.
 
     Args:
-        document: is to be written.
+        document: the Document to write.
         read_back: reads what would be written.
-        format_name: for the message.
+        format_name: the name of the format for the message.
 
     Raises:
-        InvalidDocumentError: says what would be lost, and what to do.
+        InvalidDocumentError: reading fails or gives another Document; the message says what would be lost, and what to
+            do.
     """
     with refusing(document, format_name):
         back = read_back()
@@ -114,7 +113,7 @@ def check_readable(document: Document, read_back: Callable[[], Document], format
 
 
 def _compare(document: Document, back: Document) -> dict[str, tuple[Any, Any]]:
-    """Every part of the Document beside what it would be read as."""
+    """Return every part of the Document with the same part as it would be read."""
     gold, gold_back = _in_order(document.gold), _in_order(back.gold)
     return {
         "text": (document.raw_text, back.raw_text),
@@ -134,7 +133,7 @@ def _compare(document: Document, back: Document) -> dict[str, tuple[Any, Any]]:
 
 
 def _in_order(gold: Annotation | None) -> Annotation:
-    """Spans in an order of their own, unless relations refer to them by their positions."""
+    """Sort the spans, unless relations refer to them by index."""
     if gold is None or gold.relations:
         return gold or Annotation()
     return gold.model_copy(update={"spans": tuple(sorted(gold.spans, key=lambda span: span.model_dump_json()))})
@@ -153,7 +152,7 @@ def _labels(annotation: Annotation) -> list[str]:
 
 
 def _links(annotation: Annotation) -> list[tuple[int, int, str]]:
-    """Relations in an order of their own: theirs has no meaning."""
+    """Return sorted relations because their order has no meaning."""
     return sorted((relation.head, relation.tail, relation.label) for relation in annotation.relations)
 
 

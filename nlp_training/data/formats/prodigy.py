@@ -1,8 +1,8 @@
 """Prodigy's JSONL (https://prodi.gy/docs/api-interfaces).
 
-Read are `spans`, `label` and `accept`, of tasks that were accepted or have no `answer`; one that was rejected or
-ignored is not annotated. A yes to a label (`_is_binary`) is that label, a yes to a span alone is an error. The object
-`meta` and all other keys are metadata; relations are counted in a warning. The token indices of spans are not read.
+The reader supports `spans`, `label` and `accept` of tasks that were accepted or have no `answer`; a rejected or ignored
+task is not annotated. An accepted label (`_is_binary`) is that label; an accepted single span is an error. The object
+`meta` and all other keys are metadata; a warning counts relations. The token indices of spans are ignored.
 """
 
 from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ def _make(record: dict[str, Any], place: str) -> Document:
     count_unread_keys({key: value for key, value in left.items() if key not in ("spans", "label", "accept")})
     _check_tokens(record)
     if twice:
-        raise InvalidDocumentError(f"meta repeats {twice[0]!r}, which the task has as a key of its own; rename it")
+        raise InvalidDocumentError(f"meta repeats {twice[0]!r}, which is also a key of the task; rename it")
     fields = {
         "id": None if record.get("id") is None else str(record["id"]),
         "raw_text": record["text"],
@@ -65,7 +65,8 @@ def _gold(record: dict[str, Any]) -> Annotation:
         ) from error
     if record.get("_is_binary") and not categories:
         raise InvalidDocumentError(
-            "a yes to a span (_is_binary) does not say what else there is in the text; annotate all of it: ner.manual"
+            "an accepted single span (_is_binary) does not annotate the rest of the text; annotate all of it with "
+            "ner.manual"
         )
     fields: dict[str, Any] = {"spans": spans} if "spans" in record and not record.get("_is_binary") else {}
     fields |= {"categories": categories} if "label" in record or "accept" in record else {}
@@ -79,20 +80,20 @@ def _span(given: Any, text: str) -> Span:
 
 
 def _check_tokens(record: dict[str, Any]) -> None:
-    """Refuse tokens that are not the text at their offsets: the spans were made for another text."""
+    """Check that tokens match the text at their offsets; otherwise the spans belong to another text."""
     for token in record.get("tokens") or ():
         if not isinstance(token, dict) or not {"start", "end", "text"} <= {*token}:
             return
-        there = record["text"][token["start"] : token["end"]]
-        if there != token["text"]:
+        surface = record["text"][token["start"] : token["end"]]
+        if surface != token["text"]:
             raise InvalidDocumentError(
-                f"the token {token['start']}:{token['end']} is {token['text']!r}, but the text there is {there!r}; the "
-                "task was annotated on another text"
+                f"the token {token['start']}:{token['end']} is {token['text']!r}, but the text at these offsets is "
+                f"{surface!r}; the task was annotated on another text"
             )
 
 
 def _name(given: Any) -> Any:
-    """The label of an option, whose id may be a number."""
+    """Return the label of an option, whose id may be a number."""
     return str(given) if isinstance(given, int) else given
 
 

@@ -1,4 +1,4 @@
-"""A Document as a row of a table, and the row as a Document again."""
+"""Conversion between a Document and a row of a table."""
 
 import json
 from collections.abc import Mapping
@@ -12,19 +12,19 @@ from nlp_training.data.formats.parts import check_readable, own_id, own_metadata
 from nlp_training.data.records import READ_FROM, Columns, record_to_document
 
 METADATA = "metadata"
-"""The column of a JSON object whose keys are metadata."""
+"""The column with a JSON object of metadata."""
 
 COLUMNS = ("id", "text", "text_pair", "label", "labels", "spans", "score", METADATA)
-"""The columns that are written, those of them that any Document needs."""
+"""The columns in the order of writing; columns without any value are omitted."""
 
 
 def document_to_row(document: Document, format_name: str) -> dict[str, Any]:
-    """The values of a Document by the usual names of columns, `None` where there is none.
+    """Return the values of a Document by the default names of columns; missing values are `None`.
 
-    One category is its `label`, several are `labels`; the metadata is one JSON object.
+    A single category is the `label`, several are `labels`; the metadata is one JSON object.
 
     Raises:
-        InvalidDocumentError: the Document has more than a row can hold, such as scores or relations.
+        InvalidDocumentError: the Document has parts that a row cannot store, such as scores or relations.
 
     Example:
         >>> row = document_to_row(Document(raw_text="Ana", metadata={"page": 3}), "csv")
@@ -65,10 +65,10 @@ def row_to_document(
     names: Mapping[str, tuple[str, ...]] | None = None,
     skip_blank: bool = False,
 ) -> Document:
-    """The Document of a row; columns besides are its metadata, and so is the object in the column `metadata`.
+    """Return the Document of a row. Other columns and the object in the column `metadata` become metadata.
 
     Raises:
-        InvalidDocumentError: the row describes no Document.
+        InvalidDocumentError: the row is not a valid Document.
     """
     found = columns.resolve(list(row))
     unpacked = unpack_metadata(row, found.values())
@@ -76,7 +76,7 @@ def row_to_document(
 
 
 def unpack_metadata(row: Mapping[str, Any], claimed: Any) -> Mapping[str, Any]:
-    """The row with the keys of its column `metadata` beside its other columns, if that holds a JSON object.
+    """Return the row with the keys of the JSON object in its column `metadata` as columns.
 
     Raises:
         InvalidDocumentError: a key is also the name of a column.
@@ -87,5 +87,5 @@ def unpack_metadata(row: Mapping[str, Any], claimed: Any) -> Mapping[str, Any]:
     metadata = parse_json(packed)
     twice = sorted({*metadata} & ({*row} - {METADATA} | {READ_FROM}))
     if twice:
-        raise InvalidDocumentError(f"the column {METADATA!r} repeats {twice[0]!r}, which is a column of its own")
+        raise InvalidDocumentError(f"the column {METADATA!r} repeats {twice[0]!r}, which is also a column")
     return {**{key: value for key, value in row.items() if key != METADATA}, **metadata}

@@ -1,9 +1,9 @@
-"""spaCy's DocBin, which its training reads (https://spacy.io/api/docbin, https://spacy.io/api/data-formats).
+"""spaCy's DocBin, the format of its training data (https://spacy.io/api/docbin, https://spacy.io/api/data-formats).
 
-Spans are entities, or, where any of the file overlap, all in the span group `sc`; read are entities and all groups.
-Categories are the labels of `cats` that are 1; those of the other documents are 0. Id and metadata are in `user_data`.
-A word is cut where a span begins or ends inside it; the text is that of the Document to the last space. Lemmas, tags,
-trees, the ids of entities and extension attributes are not read.
+Spans are written as entities, or all in the span group `sc` if any spans of the file overlap; the reader reads entities
+and all groups. Categories are the labels of `cats` with the value 1; labels of other documents are 0. Id and metadata
+are in `user_data`. Words are split at span boundaries; the text is preserved exactly. Lemmas, tags, trees, the ids of
+entities and extension attributes are not read.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ from nlp_training.data.notes import count_unread
 from nlp_training.data.records import READ_FROM
 
 GROUP = "sc"
-"""The group of spans that spaCy's span categorizer trains on unless another is named."""
+"""The default span group of spaCy's span categorizer."""
 
 _ID = "id"
 
@@ -45,9 +45,9 @@ def _units(spacy: ModuleType, path: Path) -> Iterator[Unit]:
             yield Unit(place, partial(_make, doc, place))
     except OSError as error:
         raise InvalidDataError(f"{path} cannot be read: {error.strerror}") from error
-    except Exception as error:  # of zlib, of msgpack, of a missing key, of what spaCy makes of it
+    except Exception as error:  # from zlib, msgpack, a missing key, or spaCy
         raise InvalidDataError(
-            f"{path} is no DocBin ({type(error).__name__}: {error}); save it with spacy.tokens.DocBin.to_disk"
+            f"{path} is not a DocBin ({type(error).__name__}: {error}); save it with spacy.tokens.DocBin.to_disk"
         ) from error
 
 
@@ -67,7 +67,7 @@ def _make(doc: Any, place: str) -> Document:
 
 
 def _as_json(value: Any) -> Any:
-    """The value with lists where msgpack has tuples."""
+    """Convert the tuples of msgpack to lists."""
     if isinstance(value, Mapping):
         return {key: _as_json(item) for key, item in value.items()}
     return [_as_json(item) for item in value] if isinstance(value, tuple) else value
@@ -77,7 +77,7 @@ def _gold(doc: Any) -> Annotation | None:
     found: dict[str, Any] = {}
     has_entities = len(doc) > 0 and doc.has_annotation("ENT_IOB")
     if has_entities and not doc.has_annotation("ENT_IOB", require_complete=True):
-        raise InvalidDocumentError("of some words it does not say whether they are entities (ENT_IOB); annotate all")
+        raise InvalidDocumentError("some words have no entity annotation (ENT_IOB); annotate all words")
     if doc.spans or has_entities:
         spans = [_span(entity) for entity in doc.ents]
         for group in doc.spans.values():
@@ -87,7 +87,7 @@ def _gold(doc: Any) -> Annotation | None:
     if doc.cats:
         for label, value in doc.cats.items():
             if value not in (0, 1):
-                raise InvalidDocumentError(f"cats[{label!r}] is {value!r}; gold is 1.0 or 0.0, decide which")
+                raise InvalidDocumentError(f"cats[{label!r}] is {value!r}; gold must be 1.0 or 0.0")
         found["categories"] = tuple(Category(label=label) for label, value in doc.cats.items() if value)
     return Annotation(**found) if found else None
 
@@ -96,11 +96,11 @@ def _span(given: Any) -> Span:
     try:
         return Span(start=given.start_char, end=given.end_char, label=given.label_)
     except ValidationError as error:
-        raise InvalidDocumentError(f"the span {given.label_!r} at {given.start_char} is empty; take it out") from error
+        raise InvalidDocumentError(f"the span {given.label_!r} at {given.start_char} is empty; remove it") from error
 
 
 def _write(documents: Iterable[Document], path: Path) -> None:
-    """Write one DocBin; all is in memory, since spaCy packs it as a whole."""
+    """Write one DocBin. All documents are in memory because spaCy packs them together."""
     spacy = _spacy()
     tokenizer = spacy.blank("xx").tokenizer
     docs, judged = [], []
@@ -121,10 +121,10 @@ def _write(documents: Iterable[Document], path: Path) -> None:
 
 
 def _doc(spacy: ModuleType, document: Document, tokenizer: Any) -> Any:
-    """The Document with its spans in the group."""
+    """Return the spaCy Doc of a Document, with its spans in the group."""
     gold, metadata, given = document.gold, own_metadata(document), own_id(document)
     if _ID in metadata:
-        raise refuse(document, "spacy", f"metadata of the name {_ID!r}; rename it")
+        raise refuse(document, "spacy", f"metadata with the key {_ID!r}; rename it")
     spans = () if gold is None else gold.spans
     words, spaces = _words(document.raw_text, spans, tokenizer)
     doc = spacy.tokens.Doc(tokenizer.vocab, words=words, spaces=spaces)
@@ -137,7 +137,7 @@ def _doc(spacy: ModuleType, document: Document, tokenizer: Any) -> Any:
 
 
 def _words(text: str, spans: Iterable[Span], tokenizer: Any) -> tuple[list[str], list[bool]]:
-    """The words of the text, cut where spans begin and end, and whether a space that is no word follows each."""
+    """Return the words of the text, split at span boundaries, and whether a space follows each."""
     starts, ends = {span.start for span in spans}, {span.end for span in spans}
     edges = {0, len(text), *starts, *ends}
     edges.update(edge for token in tokenizer(text) for edge in (token.idx, token.idx + len(token)))
@@ -160,19 +160,19 @@ def _packed(spacy: ModuleType, docs: list[Any]) -> bytes:
 def _read_back(spacy: ModuleType, doc: Any) -> Document:
     try:
         packed = spacy.tokens.DocBin().from_bytes(_packed(spacy, [doc]))
-    except OverflowError as error:  # of msgpack, which has integers of 64 bits
+    except OverflowError as error:  # msgpack has only 64-bit integers
         raise InvalidDocumentError(f"its metadata: {error}") from error
     return _make(next(packed.get_docs(spacy.vocab.Vocab())), "what was written")
 
 
 def _is_flat(doc: Any) -> bool:
-    """Whether the spans can be entities: each has a label, and none overlaps another."""
+    """Return whether the spans can be entities: each has a label, and no two overlap."""
     spans = sorted(map(_span, doc.spans.get(GROUP, ())), key=lambda span: span.start)
     return all(span.label for span in spans) and all(one.end <= other.start for one, other in pairwise(spans))
 
 
 def _name_entities(doc: Any) -> None:
-    """Make entities of the spans of the group; a text without words has no place for there being none."""
+    """Convert the spans of the group to entities, unless the text has no words."""
     if GROUP in doc.spans and len(doc):
         doc.set_ents(list(doc.spans.pop(GROUP)), default="outside")
 

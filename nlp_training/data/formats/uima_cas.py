@@ -1,9 +1,9 @@
-"""UIMA CAS JSON, which INCEpTION reads and writes: a folder with a file for each Document, or one such file.
+"""UIMA CAS JSON, which INCEpTION reads and writes: a folder with one file per Document, or one such file.
 
-https://github.com/apache/uima-uimaj-io-jsoncas and its specification; offsets count UTF-16 code units. Read are all
-annotations of custom layers and named entities, by their feature `label` or `value`, relations with `Governor` and
-`Dependent`, and labels of the whole document (`uima.cas.AnnotationBase`). Tokens, sentences and the like are not read;
-other types and other features are counted in a warning.
+See https://github.com/apache/uima-uimaj-io-jsoncas and its specification; offsets count UTF-16 code units. The reader
+reads all annotations of custom layers and named entities, by their feature `label` or `value`, relations with
+`Governor` and `Dependent`, and labels of the document (`uima.cas.AnnotationBase`). Linguistic annotations such as
+tokens and sentences are ignored; a warning counts other types and other features.
 """
 
 import json
@@ -30,7 +30,7 @@ _NAMED_ENTITY = "de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity"
 _NOT_READ = ("uima.", "de.tudarmstadt.ukp.")
 _CORE = "de.tudarmstadt.ukp.dkpro.core.api."
 LINGUISTIC = ("uima.", *(f"{_CORE}{part}." for part in ("segmentation", "lexmorph", "syntax", "metadata", "morph")))
-"""Types of words, sentences, parts of speech and trees, which are no annotations of entities."""
+"""Linguistic types, such as words, sentences, parts of speech and trees, which are ignored."""
 
 _READ = frozenset({"sofa", "begin", "end", "label", "value", "score", "Governor", "Dependent"})
 
@@ -54,14 +54,14 @@ _TYPES = {
 
 
 def is_read(layer: str) -> bool:
-    """Whether a layer of INCEpTION is read: those that people made, and named entities."""
+    """Return whether a layer of INCEpTION is read: custom layers and named entities."""
     return layer == _NAMED_ENTITY or not layer.startswith(_NOT_READ)
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
     files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     if not files:
-        raise InvalidDataError(f"{path} holds no .json file; export the documents as UIMA CAS JSON")
+        raise InvalidDataError(f"{path} contains no .json file; export the documents as UIMA CAS JSON")
     return read_units((Unit(str(file), partial(_read_file, file, path)) for file in files), options)
 
 
@@ -75,20 +75,20 @@ def _make(cas: Any, name: str, *, place: str) -> Document:
         structures = _structures(cas["%FEATURE_STRUCTURES"])
         texts = [structure for structure in structures.values() if structure.get("sofaString") is not None]
         if len(texts) != 1:
-            raise InvalidDocumentError(f"{len(texts)} texts (sofas) in the CAS; one was expected")
+            raise InvalidDocumentError(f"{len(texts)} texts (sofas) in the CAS; expected one")
         text: str = texts[0]["sofaString"]
         gold = _annotation(structures, Utf16(text))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InvalidDocumentError):
             raise
         raise InvalidDocumentError(
-            f"this is no CAS as JSON ({type(error).__name__}: {error}); export the document as UIMA CAS JSON"
+            f"this is not a CAS as JSON ({type(error).__name__}: {error}); export the document as UIMA CAS JSON"
         ) from error
     return as_document({"id": name, "raw_text": text, "gold": gold, "metadata": {READ_FROM: place}})
 
 
 def _structures(found: Any) -> dict[int, dict[str, Any]]:
-    """The feature structures by their ids: they are a list, or an object whose keys are ids."""
+    """Return the feature structures by id, from a list or from an object whose keys are ids."""
     if isinstance(found, dict):
         return {int(number): structure for number, structure in found.items()}
     return {structure["%ID"]: structure for structure in found}
@@ -123,7 +123,7 @@ def _annotation(structures: dict[int, dict[str, Any]], units: Utf16) -> Annotati
 
 
 def _count_features(structure: dict[str, Any]) -> None:
-    """Count the features of an annotation that are neither its label nor its place."""
+    """Count the features of an annotation other than its label and its offsets."""
     for name, value in structure.items():
         feature = name.removeprefix("@")
         if feature not in _READ and not name.startswith(("%", "^")) and value not in (None, "", False):
@@ -131,7 +131,7 @@ def _count_features(structure: dict[str, Any]) -> None:
 
 
 def _labelled(structure: dict[str, Any]) -> dict[str, Any]:
-    """The label of an annotation, or the name of its layer if it has none."""
+    """Return the score and the label of an annotation; the default label is the name of its layer."""
     label = structure.get("label", structure.get("value"))
     return {"label": structure["%TYPE"].rpartition(".")[2] if label is None else label, "score": structure.get("score")}
 

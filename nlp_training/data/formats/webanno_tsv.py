@@ -1,10 +1,10 @@
-r"""WebAnno TSV 3, which INCEpTION reads and writes: a folder with a file for each Document, or one such file.
+r"""WebAnno TSV 3, which INCEpTION reads and writes: a folder with one file per Document, or one such file.
 
 https://inception-project.github.io/releases/32.0/docs/user-guide.html#sect_webannotsv; offsets count UTF-16 code units.
-Read are span layers as in `uima_cas`, those with slots too, by their feature `label` or `value`. Relations, chains,
-other layers and other features are counted in a warning; tokens and sentences are not read. A sentence is written for
-each line that begins with a word, its words are what white space separates; between two sentences is a line feed, or
-where the offsets say so, one and spaces. A span cannot begin or end with white space, since that belongs to no token.
+The reader reads span layers as in `uima_cas`, including those with slots, by their feature `label` or `value`. A
+warning counts relations, chains, other layers and other features; tokens and sentences are ignored. The writer writes
+one sentence per line that begins with a word, and splits words at white space. Sentences are separated by a line feed,
+followed by spaces if the offsets require it. A span cannot begin or end with white space, which is in no token.
 """
 
 import re
@@ -35,7 +35,7 @@ Line = tuple[int, str]
 
 
 class _Layer(NamedTuple):
-    """A span layer: its name, and its columns."""
+    """A span layer: its name, its columns, and the column of its label."""
 
     name: str
     columns: tuple[int, ...]
@@ -56,7 +56,7 @@ class _Row(NamedTuple):
 def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
     files = sorted(path.rglob("*.tsv")) if path.is_dir() else [path]
     if not files:
-        raise InvalidDataError(f"{path} holds no .tsv file; export the documents as WebAnno TSV 3")
+        raise InvalidDataError(f"{path} contains no .tsv file; export the documents as WebAnno TSV 3")
     return read_units((Unit(str(file), partial(_read_file, file, path)) for file in files), options)
 
 
@@ -78,10 +78,12 @@ def _make(lines: Iterable[Line], name: str, *, place: str) -> Document:
 
 
 def _layers(lines: Iterator[Line], place: str) -> tuple[list[_Layer], dict[int, str]]:
-    """The span layers that the header names, up to its empty line, and the columns of what is not read."""
+    """Read the header up to its empty line; return its span layers and the columns that are not read."""
     _, first = next(lines, (0, ""))
     if not _HEADER.fullmatch(first):
-        raise InvalidDocumentError(f"{place}:1: {first[:60]!r} is no header of WebAnno TSV 3; export as that")
+        raise InvalidDocumentError(
+            f"{place}:1: {first[:60]!r} is not a header of WebAnno TSV 3; export the document in this format"
+        )
     layers, others = [], dict[int, str]()
     width = 0
     for _, line in lines:
@@ -121,7 +123,7 @@ def _text_and_rows(lines: Iterator[Line], place: str) -> tuple[str, list[_Row]]:
                 gap = row.start - length
                 if gap < 0:
                     raise InvalidDocumentError(
-                        f"{row.place}: the sentence begins at {row.start}, inside the one before"
+                        f"{row.place}: the sentence begins at {row.start}, inside the previous sentence"
                     )
                 parts += ["\n" + " " * (gap - 1) if parts and gap else " " * gap, "\n".join(sentence)]
                 length += sum(map(_units, parts[-2:]))
@@ -129,13 +131,13 @@ def _text_and_rows(lines: Iterator[Line], place: str) -> tuple[str, list[_Row]]:
             rows.append(row)
     if any(map(str.strip, sentence)):
         raise InvalidDocumentError(
-            f"{place}: the sentence {sentence[0][:60]!r} has no tokens; export the document anew"
+            f"{place}: the sentence {sentence[0][:60]!r} has no tokens; export the document again"
         )
     return "".join(parts), rows
 
 
 def _check_gaps(rows: list[_Row], text: str, place: str) -> None:
-    """Refuse text that is in no token: a token is missing, and what was annotated on it.
+    """Check that all text is in tokens; otherwise a token is missing, with its annotations.
 
     INCEpTION trims white space and invisible format characters from tokens.
     """
@@ -145,11 +147,11 @@ def _check_gaps(rows: list[_Row], text: str, place: str) -> None:
         with located(where):
             start, end = units.to_characters(begin), units.to_characters(stop)
             if start < position:
-                raise InvalidDocumentError(f"the token at {begin}-{stop} overlaps the one before")
+                raise InvalidDocumentError(f"the token at {begin}-{stop} overlaps the previous token")
             if not all(one.isspace() or category(one) == "Cf" for one in text[position:start]):
                 raise InvalidDocumentError(
                     f"{text[position:start][:60]!r} before offset {begin} is in no token; between tokens only white "
-                    "space is allowed. Export the document anew"
+                    "space is allowed. Export the document again"
                 )
             position = end
 
@@ -162,7 +164,7 @@ def _row(line: str, place: str) -> _Row:
     found = _ROW.fullmatch(line)
     if found is None:
         raise InvalidDocumentError(
-            f"{place}: {line[:60]!r} is no token; write 1-1, tab, 0-3, tab, the token, its cells"
+            f"{place}: {line[:60]!r} is not a token; write 1-1, tab, 0-3, tab, the token, its cells"
         )
     return _Row(place, found[1] is not None, int(found[2]), int(found[3]), found[4], found[5].split("\t")[1:])
 
@@ -174,7 +176,9 @@ def _spans(rows: list[_Row], layers: list[_Layer], text: str) -> Iterator[Span]:
         with located(row.place):
             start, end = units.to_characters(row.start), units.to_characters(row.end)
             if text[start:end] not in {row.words, _unescape(row.words, _TEXT_ESCAPES)}:
-                raise InvalidDocumentError(f"at {row.start}-{row.end} stands {text[start:end]!r}, not {row.words!r}")
+                raise InvalidDocumentError(
+                    f"the text at {row.start}-{row.end} is {text[start:end]!r}, not {row.words!r}"
+                )
             for at, layer in enumerate(layers):
                 for index, (key, label) in enumerate(_stacked(row, layer)):
                     found = at, key or f"{number}:{index}"
@@ -182,12 +186,12 @@ def _spans(rows: list[_Row], layers: list[_Layer], text: str) -> Iterator[Span]:
                     marked[found] = place, name, min(first, start), max(last, end)
     for place, name, start, end in marked.values():
         if start == end:
-            raise InvalidDocumentError(f"{place}: {name!r} marks no character; take it out")
+            raise InvalidDocumentError(f"{place}: {name!r} is an empty span; remove it")
         yield Span(start=start, end=end, label=name)
 
 
 def _stacked(row: _Row, layer: _Layer) -> Iterator[tuple[str, str]]:
-    """The number of each annotation of a layer, if it has one, and its label."""
+    """Yield the number of each annotation of a layer, if it has one, and its label."""
     if layer.columns[-1] >= len(row.cells):
         raise InvalidDocumentError(
             f"{len(row.cells)} cells, but the header names {layer.columns[-1] + 1} columns or more"
@@ -235,7 +239,7 @@ def _render(document: Document) -> Files:
 
 
 def _sentences(text: str) -> Iterator[tuple[int, str]]:
-    """Where each sentence begins, and its text; all of them begin with a word, but the first."""
+    """Yield the start and the text of each sentence; all except the first begin with a word."""
     begin = 0
     for feed in re.finditer(r"\n(?=\S)", text):
         if text[begin : feed.start()].strip():
@@ -246,7 +250,7 @@ def _sentences(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _cells(spans: tuple[Span, ...], start: int, end: int) -> Iterator[tuple[int, int, str]]:
-    """The token, and the parts of it that spans mark: where they are, and the numbered labels of those."""
+    """Yield the offsets and the numbered labels of the token and of its parts that spans mark."""
     marks: dict[tuple[int, int], list[str]] = {(start, end): []}
     for number, span in enumerate(spans, start=1):
         if span.start < end and span.end > start:

@@ -45,14 +45,14 @@ class Grammar(NamedTuple):
 
 
 def generate_documents(*, split: Split, size: int, seed: int = 0) -> Iterator[Document]:
-    """Generate documents with gold spans; the same arguments give the same documents on any machine.
+    """Generate documents with gold spans. The same arguments give the same documents on any machine.
 
-    A larger `size` only adds documents at the end. `metadata` holds the name of the template and the kinds of noise.
+    A larger `size` only adds documents at the end. `metadata` contains the name of the template and the kinds of noise.
 
     Args:
-        split: which templates and which values; see the table of this module.
-        size: number of documents.
-        seed: another seed gives other documents.
+        split: the templates and values; see the table of this module.
+        size: the number of documents.
+        seed: the seed; different seeds give different documents.
 
     Raises:
         MissingExtraError: faker is not installed.
@@ -77,7 +77,7 @@ def generate_documents(*, split: Split, size: int, seed: int = 0) -> Iterator[Do
 
 
 def seeded(name: str) -> Random:
-    """A source of randomness that is the same for the same name, everywhere."""
+    """Return a random generator that is the same for the same name on any machine."""
     return Random(name)
 
 
@@ -89,7 +89,7 @@ def load_grammar(side: Side) -> Grammar:
 
 
 def write_draft(template: str, *, grammar: Grammar, side: Side, rng: Random) -> list[Piece]:
-    """Fill a template with phrases and values; nothing is messed up yet."""
+    """Fill a template with phrases and values, without noise."""
     people: dict[str, Persona] = {}
     pieces: list[Piece] = []
     pending = [*reversed(_parse(grammar.templates[template]))]
@@ -113,14 +113,14 @@ def write_draft(template: str, *, grammar: Grammar, side: Side, rng: Random) -> 
 
 @lru_cache(maxsize=1024)
 def _parse(text: str) -> tuple[tuple[str, str], ...]:
-    """Each literal with the slot after it; the last slot is empty."""
+    """Return each literal with the slot after it; the last slot is empty."""
     parts = [*_SLOT.split(text), ""]
     return tuple(zip(parts[::2], parts[1::2], strict=True))
 
 
 @lru_cache(maxsize=256)
 def _split_slot(slot: str) -> tuple[str, str, str]:
-    """Person, label and variant of a slot such as `OTHER.PERSON.first`."""
+    """Return the person, label and variant of a slot such as `OTHER.PERSON.first`."""
     parts = slot.split(".")
     who = "" if parts[0] in LABELS else parts.pop(0)
     label, variant = (*parts, "")[:2]

@@ -1,4 +1,4 @@
-"""What looks like a personal value and is none: order numbers, prices, versions, product names, capitalised words."""
+"""Values that look personal but are not: order numbers, prices, versions, product names, capitalized words."""
 
 from collections.abc import Callable, Mapping
 from random import Random
@@ -74,4 +74,4 @@ LOOKALIKES: Mapping[str, Callable[[Random, Side], str]] = {
     "weekday": _weekday,
     "capitalised": _capitalised,
 }
-"""Slot name to maker."""
+"""The generators of values by slot name."""

@@ -1,4 +1,4 @@
-"""The mess of production, made piece by piece, so that every value keeps its exact place."""
+"""The noise of production texts, applied piece by piece so that the offsets of every value are known exactly."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ _CP1252 = tuple(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte i
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a document: as it was meant, as it is written, and the label of a personal value."""
+    """A part of a document: its clean text, its raw text with noise, and the label of a personal value."""
 
     clean: str
     raw: str
@@ -31,14 +31,14 @@ Change = Callable[[str], str]
 
 
 def make_mess(pieces: list[Piece], *, rng: Random, is_html: bool) -> tuple[list[Piece], list[Mess]]:
-    """Mess up the raw side of the pieces, and say in which ways.
+    """Add noise to the raw text of the pieces, and return the kinds of noise.
 
-    A value begins and ends with a character of its own, never with white space or a character without width.
+    A value does not begin or end with white space or a zero-width character.
 
     Args:
-        pieces: what the document is made of, in order.
-        rng: decides what happens.
-        is_html: whether what lies between the values is HTML already.
+        pieces: the parts of the document in order.
+        rng: the source of randomness.
+        is_html: whether the text between the values is already HTML.
     """
     done: list[Mess] = []
 
@@ -67,7 +67,7 @@ def make_mess(pieces: list[Piece], *, rng: Random, is_html: bool) -> tuple[list[
 
 
 def mojibake(text: str) -> str:
-    """Write in UTF-8, read in Windows-1252.
+    """Encode text in UTF-8 and decode it in Windows-1252.
 
     Example:
         >>> mojibake("Zoë’s")

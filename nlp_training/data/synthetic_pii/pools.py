@@ -1,4 +1,4 @@
-"""Names, streets, cities and companies from Faker, dealt out to two sides that share none of them."""
+"""Names, streets, cities and companies from Faker, split into two disjoint sides."""
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,7 @@ LOCALES: dict[str, int] = {
     "pt_PT": 1,
     "sv_SE": 1,
 }
-"""The locales of the values, and how often each is drawn. The text around the values is always English."""
+"""The locales of the values and their frequencies. The text around the values is always English."""
 
 _WORDS = """
     amber apex arrow atlas aurora badger basil beacon birch blue bolt breeze bright brook cedar cinder clear cloud
@@ -41,7 +41,7 @@ _WORDS = """
 
 @dataclass(frozen=True)
 class Pool:
-    """What the values of one locale on one side are made of."""
+    """The parts of the values of one locale on one side."""
 
     locale: str
     first_names: tuple[str, ...]
@@ -51,7 +51,7 @@ class Pool:
 
 
 def side_of(value: str) -> Side:
-    """The side that a value belongs to: a checksum of its letters and digits decides, in every process alike.
+    """Return the side of a value from a checksum of its letters and digits, which is the same in every process.
 
     Example:
         >>> side_of("García") == side_of("garcia")
@@ -63,7 +63,7 @@ def side_of(value: str) -> Side:
 
 @lru_cache(maxsize=1)
 def load_pools() -> Mapping[Side, tuple[Pool, ...]]:
-    """The pools of all locales on both sides, made once a process from fixed seeds.
+    """Return the pools of all locales on both sides, generated once per process from fixed seeds.
 
     Raises:
         MissingExtraError: faker is not installed.
@@ -88,7 +88,7 @@ def load_pools() -> Mapping[Side, tuple[Pool, ...]]:
 
 @lru_cache(maxsize=2)
 def words(side: Side) -> tuple[str, ...]:
-    """The words that user names, companies, mail domains and products of a side are made of."""
+    """Return the words of user names, companies, mail domains and products of a side."""
     return _on(side, _WORDS.split())
 
 

@@ -1,7 +1,8 @@
-"""The values of made-up documents that carry a label.
+"""The labeled values of generated documents.
 
-DATE is any calendar date with a day, personal or not: what makes a date personal is not in the text. A year, a month, a
-weekday or a time alone is none. PERSON leaves titles out, USERNAME its @, and ORGANIZATION keeps its legal form.
+DATE is any calendar date with a day, personal or not, because the text does not show whether a date is personal. A
+year, a month, a weekday or a time alone is not a DATE. PERSON excludes titles, USERNAME excludes its @, and
+ORGANIZATION includes its legal form.
 """
 
 from collections.abc import Callable
@@ -247,4 +248,4 @@ _MAKERS: dict[str, Callable[[Persona, str], tuple[str, str | None]]] = {
     "ID_NUMBER": Persona.id_number,
 }
 LABELS: tuple[str, ...] = tuple(_MAKERS)
-"""The labels of the made-up documents."""
+"""The labels of the generated documents."""

@@ -1,4 +1,4 @@
-"""`report.html`: what a run learnt and where it fails, in one file that opens offline."""
+"""`report.html`: the scores and mistakes of a run in one file that opens offline."""
 
 from nlp_training.reports.html.page import REPORT_FILE, report_link, write_report
 

@@ -1,6 +1,6 @@
-"""Charts as inline SVG: no script, no network, the colours of the page, the text selectable.
+"""Charts as inline SVG without scripts or network, in the colors of the page and with selectable text.
 
-Own code, because a plotting library would draw for one background and bring tens of megabytes, or a script.
+A plotting library would draw for a fixed background and require tens of megabytes or a script.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,35 +12,35 @@ from markupsafe import Markup
 Point = tuple[float, float]
 
 POINTS = 240
-"""Points of a line at most; where there are more, each is the mean of some neighbours."""
+"""The maximum number of points of a line; more points are replaced by means of neighbors."""
 
 _WIDTH, _HEIGHT = 440, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 14, 34
 
 
 class Frame(NamedTuple):
-    """Where values stand on the page."""
+    """The mapping from values to coordinates of the picture."""
 
     x: tuple[float, float]
     y: tuple[float, float]
 
     def place(self, point: Point) -> Point:
-        """The place of a value, in units of the picture."""
+        """Return the coordinates of a point."""
         return self.across(point[0]), self.up(point[1])
 
     def across(self, value: float) -> float:
-        """The place of a value from the left."""
+        """Return the horizontal coordinate of a value."""
         low, high = self.x
         return round(_LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT), 2)
 
     def up(self, value: float) -> float:
-        """The place of a value from the top."""
+        """Return the vertical coordinate of a value, from the top."""
         low, high = self.y
         return round(_HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM), 2)
 
 
 def ticks(low: float, high: float, *, about: int = 5) -> list[float]:
-    """Round numbers that cover a range: steps of 1, 2 or 5 times a power of ten (Heckbert, Graphics Gems, 1990).
+    """Return round numbers that cover a range: steps of 1, 2 or 5 times 10^n (Heckbert, Graphics Gems, 1990).
 
     Example:
         >>> ticks(0.0, 0.48), ticks(0.93, 0.99, about=4)
@@ -66,15 +66,15 @@ def line_chart(
     from_zero: bool = False,
     at_most: float | None = None,
 ) -> Markup:
-    """Lines over a common axis.
+    """Draw lines over a common axis.
 
     Args:
-        lines: by name, points in the order of their first number; what is not finite is left out.
-        title: what it shows, for those who do not see it.
-        x_name: what the first numbers are.
+        lines: points by line name, sorted by their first coordinate; points that are not finite are skipped.
+        title: the description for screen readers.
+        x_name: the name of the horizontal axis.
         best: a point to mark.
-        from_zero: whether the axis begins at 0.
-        at_most: a round number that no value exceeds; the axis does not go beyond.
+        from_zero: whether the vertical axis begins at 0.
+        at_most: a round upper limit of the vertical axis, which no value exceeds.
     """
     drawn = {name: thinned([point for point in points if isfinite(point[1])]) for name, points in lines.items()}
     drawn = {name: points for name, points in drawn.items() if points}
@@ -85,7 +85,7 @@ def line_chart(
     y_ticks = [tick for tick in ticks(min(lows), max(lows)) if at_most is None or tick <= at_most]
     x_most = max([x for x, _ in values] + [1e-9])
     x_ticks = ticks(0.0, x_most)
-    if x_ticks[-1] - x_most < 0.3 * x_ticks[1]:  # the last step that was logged is a little before it
+    if x_ticks[-1] - x_most < 0.3 * x_ticks[1]:  # the last logged step is slightly before it
         x_most = x_ticks[-1]
     frame = Frame((0.0, x_most), (y_ticks[0], y_ticks[-1]))
     parts = [_axes(frame, x_ticks, y_ticks, x_name)]
@@ -98,7 +98,7 @@ def line_chart(
 
 
 def thinned(points: Sequence[Point]) -> list[Point]:
-    """At most `POINTS` points: means of neighbours, if there are more.
+    """Return at most `POINTS` points: means of neighbors, if there are more.
 
     Example:
         >>> len(thinned([(float(x), 1.0) for x in range(1000)]))
@@ -112,11 +112,11 @@ def thinned(points: Sequence[Point]) -> list[Point]:
 
 
 def reliability_diagram(bins: Sequence[Mapping[str, float]], *, title: str) -> Markup:
-    """How often answers were right, by their confidence; at best on the diagonal.
+    """Draw the accuracy of predictions by confidence, which is ideally on the diagonal.
 
     Args:
-        bins: as `Calibration` gives them.
-        title: what it shows, for those who do not see it.
+        bins: bins from `Calibration`.
+        title: the description for screen readers.
     """
     frame = Frame((0.0, 1.0), (0.0, 1.0))
     marks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -127,14 +127,14 @@ def reliability_diagram(bins: Sequence[Mapping[str, float]], *, title: str) -> M
             frame.across(one["from"]), frame.across(one["to"]), frame.up(one["right"]), frame.up(0.0),
         )  # fmt: skip
         tip = (
-            f"confidence {one['from']:.2f} to {one['to']:.2f}: {one['answers']:,} answers, "
-            f"mean confidence {one['confidence']:.3f}, right {one['right']:.3f}"
+            f"confidence {one['from']:.2f} to {one['to']:.2f}: {one['answers']:,} predictions, "
+            f"mean confidence {one['confidence']:.3f}, correct {one['right']:.3f}"
         )
         bar = Markup(
             '<rect class="bar{}" x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}"><title>{}</title></rect>'
         )
         rare = " rare" if one["answers"] < max(10, total / 200) else ""
-        top = min(top, bottom - 1.5)  # none right is to be seen, too
+        top = min(top, bottom - 1.5)  # bins without correct predictions stay visible
         parts.append(bar.format(rare, left + 1, top, right - left - 2, bottom - top, tip))
     start, end = frame.place((0.0, 0.0)), frame.place((1.0, 1.0))
     parts.append(Markup('<line class="ideal" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(*start, *end))
@@ -146,7 +146,7 @@ def reliability_diagram(bins: Sequence[Mapping[str, float]], *, title: str) -> M
 
 
 def score_bar(score: float, ends: Sequence[float] | None = None) -> Markup:
-    """A score from 0 to 1 as a bar, with its interval as a line over it."""
+    """Draw a score from 0 to 1 as a bar, with its interval as a line over it."""
     line = Markup("")
     if ends:
         line = Markup('<i class="ends" style="left:{:.2f}%;width:{:.2f}%"></i>').format(
@@ -157,7 +157,7 @@ def score_bar(score: float, ends: Sequence[float] | None = None) -> Markup:
 
 
 def number_text(value: float) -> str:
-    """A number of an axis, short.
+    """Format a number of an axis.
 
     Example:
         >>> number_text(0.30000000000000004), number_text(0.0003), number_text(1500.0)
@@ -187,18 +187,18 @@ def _axes(frame: Frame, x_ticks: Sequence[float], y_ticks: Sequence[float], x_na
 
 
 def _line(frame: Frame, name: str, points: Sequence[Point], number: int) -> Markup:
-    places = [frame.place(point) for point in points]
-    path = " ".join(f"{x:g},{y:g}" for x, y in places)
+    coordinates = [frame.place(point) for point in points]
+    path = " ".join(f"{x:g},{y:g}" for x, y in coordinates)
     parts = [Markup('<polyline class="line s{}" points="{}"/>').format(number % 4, path)]
     if len(points) <= 40:
         dot = Markup('<circle class="dot s{}" cx="{}" cy="{}" r="3.2"><title>{}</title></circle>')
-        for (x, y), (at, value) in zip(places, points, strict=True):
+        for (x, y), (at, value) in zip(coordinates, points, strict=True):
             parts.append(dot.format(number % 4, x, y, f"{name}: {value:.4g} at {at:g}"))
     return Markup("").join(parts)
 
 
 def legend(names: Sequence[str]) -> Markup:
-    """The names of lines, with their colours and dashes."""
+    """Draw the names of lines with their colors and dashes."""
     entry = Markup(
         '<span><svg class="key" viewBox="0 0 22 8" aria-hidden="true">'
         '<line class="line s{}" x1="1" y1="4" x2="21" y2="4"/></svg>{}</span>'

@@ -1,4 +1,4 @@
-"""Which labels are taken for which, as a table."""
+"""The confusion table of labels."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from nlp_training.reports.html.mistakes import Labels
 
 LABELS = 16
-"""Labels that a table shows; of more, those with the most mistakes, and the others as one."""
+"""The maximum number of labels in a table: those with the most mistakes. The others are merged into one."""
 
 Kind = Literal["right", "wrong", "mixed"]
 
@@ -16,7 +16,7 @@ NOTHING_PREDICTED, NOTHING_GOLD = "missed", "spurious"
 
 
 class _Special(Enum):
-    """Stands for the labels that have no row of their own; no string, as any string may be a label."""
+    """The merged other labels. It is not a string because any string may be a label."""
 
     OTHERS = auto()
 
@@ -26,20 +26,20 @@ _Name = str | _Special | None
 
 
 class Cell(NamedTuple):
-    """How often a gold label met a predicted one, and its share of the row."""
+    """The count of a gold label with a predicted label, and its share of the row."""
 
     times: int
     share: float
     kind: Kind
-    told: str
+    tooltip: str
 
 
 class Row(NamedTuple):
-    """A gold label, and what was predicted for it."""
+    """A gold label with the counts of predicted labels."""
 
     name: str
     extra: bool
-    """Whether the name is none of a label."""
+    """Whether the name is not a label."""
     cells: tuple[Cell, ...]
 
 
@@ -47,9 +47,9 @@ class Confusion(NamedTuple):
     """A confusion table.
 
     Attributes:
-        columns: predicted labels, each with whether it is none of a label, such as "missed".
+        columns: predicted labels, each with whether it is not a label, such as "missed".
         rows: gold labels.
-        hidden: how many labels stand together as one.
+        hidden: the number of merged labels.
     """
 
     columns: tuple[tuple[str, bool], ...]
@@ -58,11 +58,11 @@ class Confusion(NamedTuple):
 
 
 def confusion(pairs: Mapping[Labels, int], *, most: int = LABELS) -> Confusion:
-    """Make a table of how often labels met.
+    """Build the confusion table.
 
     Args:
-        pairs: gold and predicted labels, `None` for nothing, with their number.
-        most: labels to show.
+        pairs: the counts of pairs of a gold and a predicted label; `None` means no label.
+        most: the maximum number of labels to show.
 
     Example:
         >>> table = confusion({Labels("A", "A"): 3, Labels("A", "B"): 1, Labels("B", None): 1})
@@ -82,7 +82,7 @@ def confusion(pairs: Mapping[Labels, int], *, most: int = LABELS) -> Confusion:
     names: list[_Name] = [*shown, *([_OTHERS] if hidden else [])]
     columns: list[_Name] = [*names, *([None] if any(predicted is None for _, predicted in counts) else [])]
     golds: list[_Name] = [*names, *([None] if any(gold is None for gold, _ in counts) else [])]
-    heads = tuple((_told(name, NOTHING_PREDICTED, hidden), not isinstance(name, str)) for name in columns)
+    heads = tuple((_shown_name(name, NOTHING_PREDICTED, hidden), not isinstance(name, str)) for name in columns)
     return Confusion(heads, tuple(_row(gold, columns, counts, hidden) for gold in golds), hidden)
 
 
@@ -91,11 +91,11 @@ def _row(gold: _Name, columns: Sequence[_Name], counts: Mapping[tuple[_Name, _Na
     cells = []
     for predicted in columns:
         count = counts[gold, predicted]
-        met = f"gold {_told(gold, 'nothing', hidden)}, predicted {_told(predicted, 'nothing', hidden)}"
+        labels = f"gold {_shown_name(gold, 'nothing', hidden)}, predicted {_shown_name(predicted, 'nothing', hidden)}"
         kind: Kind = "wrong" if gold != predicted else "mixed" if gold is _OTHERS else "right"
-        cells.append(Cell(count, count / total, kind, f"{met}: {count:,}, {count / total:.1%} of the row"))
-    return Row(_told(gold, NOTHING_GOLD, hidden), not isinstance(gold, str), tuple(cells))
+        cells.append(Cell(count, count / total, kind, f"{labels}: {count:,}, {count / total:.1%} of the row"))
+    return Row(_shown_name(gold, NOTHING_GOLD, hidden), not isinstance(gold, str), tuple(cells))
 
 
-def _told(name: _Name, nothing: str, hidden: int) -> str:
+def _shown_name(name: _Name, nothing: str, hidden: int) -> str:
     return nothing if name is None else f"{hidden} others" if isinstance(name, _Special) else name

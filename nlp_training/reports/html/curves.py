@@ -1,4 +1,4 @@
-"""Learning curves, from what the Trainer logged."""
+"""Learning curves from the log of the Trainer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,11 +9,11 @@ from nlp_training.gold import greater_is_better
 from nlp_training.reports.html.charts import POINTS, Point, legend, line_chart
 
 _SCORES = ("f1", "precision", "recall", "accuracy", "macro_f1")
-"""Validation scores that share a chart, from 0 to 1."""
+"""The validation scores from 0 to 1 that share a chart."""
 
 
 class Curve(NamedTuple):
-    """A chart with its title, the names of its lines, and a note."""
+    """A chart with its title, its legend and a note."""
 
     title: str
     chart: Markup
@@ -22,11 +22,11 @@ class Curve(NamedTuple):
 
 
 def curves(log: Sequence[Mapping[str, Any]], *, best: str | None) -> list[Curve]:
-    """Loss, validation scores, learning rate and gradient norm by epoch, as far as they were logged.
+    """Build the charts of loss, validation scores, learning rate and gradient norm by epoch, if they were logged.
 
     Args:
-        log: the Trainer's `log_history`.
-        best: the score by which the best weights were kept, if any were.
+        log: the `log_history` of the Trainer.
+        best: the score that selected the best weights, if there is one.
     """
     found = []
     losses = {"training loss": _points(log, "loss"), "validation loss": _points(log, "eval_loss")}
@@ -46,7 +46,7 @@ def curves(log: Sequence[Mapping[str, Any]], *, best: str | None) -> list[Curve]
 
 
 def score_name(name: str) -> str:
-    """The name of a score for people.
+    """Return the display name of a score.
 
     Example:
         >>> score_name("macro_f1")
@@ -64,11 +64,11 @@ def _curve(
     from_zero: bool = False,
     at_most: float | None = None,
 ) -> Curve:
-    there = {name: points for name, points in lines.items() if points}
+    logged = {name: points for name, points in lines.items() if points}
     chart = line_chart(
-        there, title=f"{title} by epoch", x_name="epoch", best=best, from_zero=from_zero, at_most=at_most
+        logged, title=f"{title} by epoch", x_name="epoch", best=best, from_zero=from_zero, at_most=at_most
     )
-    return Curve(title, chart, legend(list(there)) if len(there) > 1 else Markup(""), note)
+    return Curve(title, chart, legend(list(logged)) if len(logged) > 1 else Markup(""), note)
 
 
 def _points(log: Sequence[Mapping[str, Any]], key: str) -> list[Point]:
@@ -86,4 +86,4 @@ def _best(points: Sequence[Point], *, name: str) -> Point | None:
 
 def _thinned_note(lines: Mapping[str, Sequence[Point]]) -> str:
     longest = max(map(len, lines.values()))
-    return f"{longest:,} values, drawn as {POINTS} means of neighbours or fewer" if longest > POINTS else ""
+    return f"{longest:,} values, drawn as at most {POINTS} means of neighbors" if longest > POINTS else ""

@@ -1,4 +1,4 @@
-"""The facts of a run, in words, for the top of its report."""
+"""The facts of a run at the top of its report."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from nlp_training.reports.html.run_files import RunFiles
 
 
 def header_facts(run: RunFiles) -> dict[str, str]:
-    """What was trained from what, on what, and what was chosen for the machine."""
+    """Return the task, model, data and training settings of a run."""
     config, training = run.config, run.config.training
     task, settings = split_spec(config.processor.task, kind="task")
     labels = settings.get("labels") if isinstance(settings, Mapping) else None
@@ -32,7 +32,7 @@ def header_facts(run: RunFiles) -> dict[str, str]:
 
 
 def manifest_facts(manifest: RunManifest | None) -> dict[str, str]:
-    """Where, when and with what code a run was made; nothing if its manifest is not there."""
+    """Return the machine, time and code of a run; empty if there is no manifest."""
     if manifest is None:
         return {}
     code, hardware = manifest.code, manifest.hardware
@@ -60,7 +60,7 @@ def manifest_facts(manifest: RunManifest | None) -> dict[str, str]:
 
 
 def duration(seconds: float | None) -> str:
-    """A time for reading; nothing if it is not known.
+    """Format a duration; empty if it is unknown.
 
     Example:
         >>> duration(12.34), duration(177.9), duration(7384.0), duration(None)
@@ -86,7 +86,7 @@ def _threads(run: RunFiles) -> str:
 
 
 def _spec(spec: str | Mapping[str, Any]) -> str:
-    """A specification in short: `focal 2`, `drop_words`."""
+    """Format a specification: `focal 2`, `drop_words`."""
     if isinstance(spec, str):
         return spec
     return ", ".join(name if isinstance(value, Mapping) else f"{name} {value}" for name, value in spec.items())

@@ -1,4 +1,4 @@
-"""What went wrong in predictions: counted by kind and labels, with some examples of each as excerpts of raw text."""
+"""Mistakes of predictions: counts by kind and labels, with examples as excerpts of raw text."""
 
 from bisect import insort
 from collections import Counter, defaultdict
@@ -10,32 +10,32 @@ from nlp_inference import Annotation, Category, Document, Span
 from nlp_training.gold import gold_kind
 
 EXAMPLES = 3
-"""How many examples are kept of each kind and pair of labels: those with the highest scores, or else the first."""
+"""The number of examples of each kind and pair of labels: those with the highest scores, or else the first."""
 
 CONTEXT = 90
 LINES = 2
-"""Characters shown on either side of a mistake, up to the next white space, and in how many lines at most."""
+"""The number of characters on each side of a mistake, up to the next white space, and the maximum number of lines."""
 
 LONGEST = 600
-"""Characters of an excerpt at most."""
+"""The maximum number of characters of an excerpt."""
 
 
 class Labels(NamedTuple):
-    """The gold and the predicted label of a mistake; `None` where there is only one of the two."""
+    """The gold and the predicted label of a mistake; `None` if there is no such label."""
 
     gold: str | None
     predicted: str | None
 
 
 class Example(NamedTuple):
-    """A mistake: how sure the model was, which document it is in, and what to show of it."""
+    """A mistake: the score of the model, the number and the name of the document, and an excerpt."""
 
     score: float
     number: int
     name: str
     excerpt: Document
     before: bool
-    """Whether the text goes on before the excerpt."""
+    """Whether there is text before the excerpt."""
     behind: bool
 
 
@@ -45,10 +45,11 @@ class Mistakes:
 
     Attributes:
         needs: the kind of gold.
-        documents: how many documents there were, and how many of them have a mistake.
-        kinds: how many mistakes of each kind and labels.
-        pairs: how often each gold label met each predicted one, right ones included; `None` is "nothing".
-        examples: some of each kind and labels, most confident first.
+        documents: the number of documents.
+        wrong_documents: the number of documents with a mistake.
+        kinds: the number of mistakes of each kind and labels.
+        pairs: the counts of gold and predicted labels, including correct ones; `None` means no label.
+        examples: examples of each kind and labels, the most confident first.
     """
 
     needs: str
@@ -89,7 +90,7 @@ class Mistakes:
 def excerpt(
     document: Document, gold: Span | Category | None, found: Span | Category | None
 ) -> tuple[Document, bool, bool]:
-    """The text around a mistake, with nothing but the mistake marked; and whether it goes on before and behind.
+    """Return the text around a mistake with only the mistake marked, and whether there is text before and after it.
 
     Example:
         >>> rome = Span(start=198, end=202, label="CITY")
@@ -115,7 +116,7 @@ def excerpt(
 
 
 def examples_of(mistakes: Mistakes, kind: str, *, pairs: int) -> Iterator[tuple[Labels, int, list[Example]]]:
-    """The most frequent labels of a kind, with their number and examples."""
+    """Yield the most frequent labels of a kind, with their count and examples."""
     counted = sorted(mistakes.kinds[kind].items(), key=lambda item: (-item[1], str(item[0])))
     for labels, count in counted[:pairs]:
         yield labels, count, mistakes.examples[kind, labels]
@@ -131,9 +132,9 @@ def _annotation(one: Span | Category | None, start: int, end: int) -> Annotation
 
 
 def _few_lines(text: str, start: int, first: int, last: int, end: int) -> tuple[int, int]:
-    """Where the excerpt of `text[first:last]` begins and ends, if that is to be a few lines; blank ones count."""
-    line_ends = [place for place in range(start, first) if text[place] == "\n"]
-    line_starts = [place for place in range(last, end) if text[place] == "\n"]
+    """Limit the excerpt around `text[first:last]` to `LINES` lines on each side, including blank lines."""
+    line_ends = [index for index in range(start, first) if text[index] == "\n"]
+    line_starts = [index for index in range(last, end) if text[index] == "\n"]
     if len(line_ends) > LINES:
         start = line_ends[-LINES - 1] + 1
     if len(line_starts) > LINES:
@@ -141,18 +142,18 @@ def _few_lines(text: str, start: int, first: int, last: int, end: int) -> tuple[
     return start, end
 
 
-def _word_start(text: str, place: int) -> int:
-    """The start of the word that a place lies in, at most 20 characters before it."""
-    place = max(0, place)
-    for start in range(place, max(0, place - 20), -1):
+def _word_start(text: str, index: int) -> int:
+    """Return the start of the word at an index, at most 20 characters before it."""
+    index = max(0, index)
+    for start in range(index, max(0, index - 20), -1):
         if text[start - 1].isspace():
             return start
-    return 0 if place <= 20 else place
+    return 0 if index <= 20 else index
 
 
-def _word_end(text: str, place: int) -> int:
-    """The end of the word that a place lies in, at most 20 characters behind it."""
-    for end in range(place, min(len(text), place + 20)):
+def _word_end(text: str, index: int) -> int:
+    """Return the end of the word at an index, at most 20 characters after it."""
+    for end in range(index, min(len(text), index + 20)):
         if text[end].isspace():
             return end
-    return min(len(text), place + 20) if place + 20 >= len(text) else place
+    return min(len(text), index + 20) if index + 20 >= len(text) else index

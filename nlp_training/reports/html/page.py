@@ -1,4 +1,4 @@
-"""The page: what the run's files say, put into the template."""
+"""The report page, rendered from the files of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from nlp_training.reports.html.facts import header_facts, manifest_facts
 from nlp_training.reports.html.mistakes import EXAMPLES, Example, Labels, Mistakes, examples_of
 from nlp_training.reports.html.run_files import RunFiles, read_run
 from nlp_training.reports.html.speed import Times
-from nlp_training.reports.tables import details, interval_text
+from nlp_training.reports.score_tables import details, interval_text
 
 REPORT_FILE = "report.html"
 
 
 class MistakeGroup(NamedTuple):
-    """Mistakes of one kind and one pair of labels."""
+    """The mistakes of one kind and one pair of labels."""
 
     labels: Labels
     total: int
@@ -35,7 +35,7 @@ class MistakeGroup(NamedTuple):
 
 
 class MistakeKind(NamedTuple):
-    """The mistakes of one kind: how many, how many are shown, and those."""
+    """The mistakes of one kind: their total number, the number of shown examples, and the groups of examples."""
 
     name: str
     meaning: str
@@ -47,7 +47,7 @@ class MistakeKind(NamedTuple):
 
 @dataclass(frozen=True)
 class Split:
-    """What the page says of one data set."""
+    """The contents of the page about one data set."""
 
     name: str
     scores: Mapping[str, Any]
@@ -62,23 +62,23 @@ class Split:
 
     @property
     def coverage(self) -> Mapping[str, int]:
-        """What was read, as `evaluation.score` counts it."""
+        """The coverage as counted by `evaluation.score`."""
         return self.scores.get("coverage") or {}
 
 
 def write_report(folder: str | Path) -> Path:
-    """Write `report.html` into a run's folder, from the files there; no model is loaded.
+    """Write `report.html` into the folder of a run from its files, without loading a model.
 
-    The page is one file that needs neither a network nor a script. What is long is cut, and says so.
+    The page is one file that needs neither a network nor a script. Long lists are truncated, and the page says so.
 
     Args:
-        folder: of the run, such as `runs/quickstart`, or its `model`.
+        folder: the folder of a run, such as `runs/quickstart`, or its `model` folder.
 
     Returns:
-        Where it is.
+        The path of the page.
 
     Raises:
-        InvalidDataError: it is no run, or a file of it is damaged.
+        InvalidDataError: this is not the folder of a run, or a file is damaged.
     """
     run = read_run(folder)
     target = run.folder / REPORT_FILE
@@ -87,7 +87,7 @@ def write_report(folder: str | Path) -> Path:
 
 
 def report_link(report: Path) -> Text:
-    """Where a report is, to be clicked in a terminal.
+    """Return a link to a report for a terminal.
 
     Example:
         >>> report_link(Path("/runs/demo/report.html")).plain
@@ -98,9 +98,9 @@ def report_link(report: Path) -> Text:
 
 
 def render(run: RunFiles) -> str:
-    """The page of a run."""
+    """Render the page of a run."""
     splits = [_split(run, name) for name in run.metrics]
-    headline = _headline(run)
+    headline = _main_score(run)
     chosen = str(run.config.training.get("metric_for_best_model", "")).removeprefix("eval_") or None
     learning: list[Curve] = curves(run.log, best=chosen)
     return (
@@ -142,7 +142,9 @@ def _split(run: RunFiles, name: str) -> Split:
         kinds=[] if mistakes is None else _kinds(mistakes),
         confusion=confusion(mistakes.pairs) if mistakes is not None and mistakes.pairs else None,
         calibration=calibration,
-        reliability=reliability_diagram(bins, title="share of right answers by confidence") if bins else Markup(""),
+        reliability=reliability_diagram(bins, title="share of correct predictions by confidence")
+        if bins
+        else Markup(""),
         times=times,
     )
 
@@ -159,8 +161,8 @@ def _kinds(mistakes: Mistakes) -> list[MistakeKind]:
     return kinds
 
 
-def _headline(run: RunFiles) -> str | None:
-    """The score that stands for the run: that of its task, or else the first number there is."""
+def _main_score(run: RunFiles) -> str | None:
+    """Return the main score of the run: that of its task, or else the first score."""
     numbers = [name for scores in run.metrics.values() for name, value in scores.items() if isinstance(value, float)]
     best = gold_kind(run.needs).metric.best if run.needs is not None else None
     return best if best in numbers else next(iter(numbers), None)
@@ -176,7 +178,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "shown": lambda text: visible_line(str(text)),
-        "whole": lambda text: visible(str(text)),
+        "visible": lambda text: visible(str(text)),
         "number": number_text,
         "score": "{:.4f}".format,
         "percent": "{:.1%}".format,

@@ -1,4 +1,4 @@
-"""What a report is made of: the files that a run left."""
+"""The files of a run that a report is made from."""
 
 import json
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from nlp_training.provenance.manifest import MANIFEST_FILE, RunManifest
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The files of a run, read; what may be absent is empty or `None`.
+    """The contents of the files of a run. Missing optional files are empty or `None`.
 
     Attributes:
-        folder: of the run.
-        config: as it was resolved.
+        folder: the folder of the run.
+        config: the resolved configuration.
         config_text: its YAML.
-        metrics: scores by data set, the validation set first.
-        log: what the Trainer logged, in order.
-        data: what each split held; the report of the data.
-        predictions: of data sets, by name.
-        manifest: how the run came about.
-        saved_at: when the model was saved.
+        metrics: the scores by data set, the validation set first.
+        log: the log history of the Trainer.
+        data: the report of the data, by split.
+        predictions: the prediction files by data set.
+        manifest: the manifest of the run.
+        saved_at: the time when the model was saved.
     """
 
     folder: Path
@@ -43,7 +43,7 @@ class RunFiles:
 
     @property
     def needs(self) -> str | None:
-        """The kind of gold of its task; `None` if the task or the kind is not installed here."""
+        """The kind of gold of the task; `None` if the task or the kind is not installed."""
         name, _ = split_spec(self.config.processor.task, kind="task")
         task = Task.find(name)
         if task is None or not issubclass(task, Task) or GoldKind.find(task.needs) is None:
@@ -52,13 +52,13 @@ class RunFiles:
 
 
 def read_run(folder: str | Path) -> RunFiles:
-    """Read what a run left.
+    """Read the files of a run.
 
     Args:
-        folder: of the run, such as `runs/quickstart`, or its `model`.
+        folder: the folder of a run, such as `runs/quickstart`, or its `model` folder.
 
     Raises:
-        InvalidDataError: it is no run, or a file of it is damaged.
+        InvalidDataError: this is not the folder of a run, or a file is damaged.
     """
     run = Path(folder)
     if run.name == "model" and not (run / "model").exists():
@@ -66,8 +66,8 @@ def read_run(folder: str | Path) -> RunFiles:
     model = run / "model"
     if not (model / "training.yaml").is_file() or not (model / "metrics.json").is_file():
         raise InvalidDataError(
-            f"{str(folder)!r} holds no model/training.yaml with model/metrics.json; "
-            "give the folder of a finished run, such as runs/quickstart"
+            f"{str(folder)!r} contains no model/training.yaml with model/metrics.json; "
+            "pass the folder of a finished run, such as runs/quickstart"
         )
     return RunFiles(
         folder=run,
@@ -83,17 +83,17 @@ def read_run(folder: str | Path) -> RunFiles:
 
 
 def _read_json(path: Path, default: Any) -> Any:
-    """The content of a file, or `default` if there is none.
+    """Return the content of a JSON file, or `default` if there is no file.
 
     Raises:
-        InvalidDataError: it is not JSON of the same kind as `default`.
+        InvalidDataError: the file is not JSON, or its type differs from that of `default`.
     """
     if not path.is_file():
         return default
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise InvalidDataError(f"{path} is damaged: {error}; train again, or take a copy of the run") from error
+        raise InvalidDataError(f"{path} is damaged: {error}; train again, or restore a copy of the run") from error
     if not isinstance(content, type(default)):
-        raise InvalidDataError(f"{path} holds {type(content).__name__}, expected {type(default).__name__}")
+        raise InvalidDataError(f"{path} contains {type(content).__name__}, expected {type(default).__name__}")
     return content

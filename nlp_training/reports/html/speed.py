@@ -1,4 +1,4 @@
-"""How long the documents of a data set took."""
+"""Prediction times of the documents of a data set."""
 
 from array import array
 from bisect import insort
@@ -7,13 +7,13 @@ from typing import NamedTuple
 from nlp_inference import Document
 
 SLOWEST = 10
-"""Documents that are shown."""
+"""The number of slowest documents to show."""
 
 _BEGINNING = 160
 
 
 class Slow(NamedTuple):
-    """A document that took long."""
+    """A slow document."""
 
     seconds: float
     name: str
@@ -23,14 +23,14 @@ class Slow(NamedTuple):
 
 
 class Times:
-    """The times of documents, one number each, and the slowest of them."""
+    """The times of documents and the slowest documents."""
 
     def __init__(self) -> None:
         self.seconds = array("d")
         self.slowest: list[Slow] = []
 
     def add(self, document: Document, seconds: float) -> None:
-        """Take one document."""
+        """Add the time of one document."""
         self.seconds.append(seconds)
         if len(self.slowest) == SLOWEST and seconds <= self.slowest[-1].seconds:
             return
@@ -43,7 +43,7 @@ class Times:
         del self.slowest[SLOWEST:]
 
     def facts(self) -> dict[str, float]:
-        """The mean time, and those that half, 95 % and 99 % of the documents did not exceed (nearest rank), in seconds.
+        """Return the mean, the median and the 95th and 99th percentiles (nearest rank), in seconds.
 
         Example:
             >>> times = Times()

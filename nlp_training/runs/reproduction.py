@@ -1,4 +1,4 @@
-"""Two runs side by side: what they were made of, and what came out."""
+"""Comparison of a run with its repetition: their inputs and their results."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ Kind = Literal["data", "code", "environment", "configuration", "start", "result"
 
 
 class Row(BaseModel):
-    """Something that two runs have, or one of them."""
+    """A property of a run and of its repetition."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,17 +27,17 @@ class Row(BaseModel):
 
     @property
     def same(self) -> bool:
-        """Whether it is equal."""
+        """Whether both runs have the same value."""
         return self.before == self.now
 
 
-class Comparison(BaseModel):
-    """What a run and its repetition have in common.
+class Reproduction(BaseModel):
+    """The comparison of a run with its repetition.
 
     Args:
-        identical: whether weights, processor and scores are equal to the last bit.
-        rows: everything that was compared.
-        explanations: what may explain that they are not.
+        identical: whether weights, processor and scores are equal bit for bit.
+        rows: all compared properties.
+        explanations: possible explanations of a difference.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,15 +47,15 @@ class Comparison(BaseModel):
     explanations: tuple[str, ...] = ()
 
 
-def compare_runs(before: Path, now: Path) -> Comparison:
-    """Compare two finished runs by their manifests.
+def compare_with_original(before: Path, now: Path) -> Reproduction:
+    """Compare a run with its repetition by their manifests.
 
     Args:
-        before: the folder of a run.
-        now: that of another one, of the same configuration.
+        before: the folder of a finished run.
+        now: the folder of a finished run with the same configuration.
 
     Raises:
-        ArtefactError: one of them has no manifest.
+        ArtefactError: a run has no manifest.
     """
     old, new = RunManifest.load(before), RunManifest.load(now)
     rows = (
@@ -68,11 +68,11 @@ def compare_runs(before: Path, now: Path) -> Comparison:
         *_result_rows(old, new),
     )
     identical = all(row.same for row in rows if row.kind == "result")
-    return Comparison(identical=identical, rows=rows, explanations=() if identical else tuple(explain_rows(rows)))
+    return Reproduction(identical=identical, rows=rows, explanations=() if identical else tuple(explain_rows(rows)))
 
 
 def data_rows(before: Mapping[str, DataPrint], now: Mapping[str, DataPrint]) -> list[Row]:
-    """The documents of each split.
+    """Compare the documents of each split.
 
     Example:
         >>> [row] = data_rows({"train": DataPrint(documents=2, sha256="ab")}, {})
@@ -90,37 +90,37 @@ def data_rows(before: Mapping[str, DataPrint], now: Mapping[str, DataPrint]) -> 
 
 
 def explain_rows(rows: Iterable[Row]) -> Iterator[str]:
-    """What may explain that the results differ, the likeliest first."""
+    """Explain different results, the most likely explanation first."""
     changed = {row.name: row for row in rows if not row.same and row.kind != "result"}
     kinds = {row.kind for row in changed.values()}
     if "start" in kinds:
         yield (
-            "training began with other weights: the base model is another one, or the head was drawn otherwise by "
-            "another version of torch or transformers"
+            "training began with different weights: the base model differs, or a different version of torch or "
+            "transformers initialized the head differently"
         )
     if "code" in kinds:
         names = ", ".join(row.name for row in changed.values() if row.kind == "code")
-        yield f"the code is not the same ({names}): compare the commits, {DIFF_FILE} and {MODULES_FOLDER} of both runs"
+        yield f"the code differs ({names}): compare the commits, {DIFF_FILE} and {MODULES_FOLDER} of both runs"
     if "configuration" in kinds:
         keys = [row.name for row in changed.values() if row.kind == "configuration"]
-        yield f"this machine decided otherwise what the configuration leaves to it: {', '.join(keys)}"
+        yield f"this machine resolved keys differently that the configuration leaves open: {', '.join(keys)}"
     for name in ("threads", "processes"):
         if name in changed:
-            yield f"{name} {changed[name].before} -> {changed[name].now}: sums are added in another order"
+            yield f"{name} {changed[name].before} -> {changed[name].now}: floating-point sums have a different order"
     for name in ("cpu", "vector instructions", "accelerators"):
         if name in changed:
-            yield f"{name} {changed[name].before} -> {changed[name].now}: other kernels round otherwise"
-    others = [row.name for row in changed.values() if row.kind == "environment" and row.name not in _TOLD]
+            yield f"{name} {changed[name].before} -> {changed[name].now}: different kernels round differently"
+    others = [row.name for row in changed.values() if row.kind == "environment" and row.name not in _EXPLAINED]
     if others:
-        yield f"other versions or variables may compute otherwise: {', '.join(others)}"
+        yield f"different versions or environment variables may change results: {', '.join(others)}"
     if not changed:
         yield (
-            "nothing that was recorded differs, so that something computes otherwise from one time to the next; on an "
-            "accelerator set training.full_determinism: true in the configuration, and train RUN anew"
+            "nothing that was recorded differs, so an operation is not deterministic; on an accelerator set "
+            "training.full_determinism: true in the configuration, and train RUN again"
         )
 
 
-_TOLD = {"threads", "processes", "cpu", "vector instructions", "accelerators", "system", "cores"}
+_EXPLAINED = {"threads", "processes", "cpu", "vector instructions", "accelerators", "system", "cores"}
 
 
 def _code_rows(old: RunManifest, new: RunManifest) -> Iterator[Row]:
@@ -160,7 +160,7 @@ _NOT_COMPARED = ("output_dir", "training.report_to")
 
 
 def _configuration_rows(before: Path, now: Path) -> Iterator[Row]:
-    """What differs, but for the place where the run is kept, and who is told of it."""
+    """Yield the keys that differ, except the output folder and the trackers."""
     paths = before / CONFIG_FILE, now / CONFIG_FILE
     if all(path.is_file() for path in paths):
         old, new = (flat_config(load_config(path)) for path in paths)

@@ -1,4 +1,4 @@
-"""CSV and TSV (https://www.rfc-editor.org/rfc/rfc4180): a header, then a document a row, in bounded memory."""
+"""CSV and TSV (https://www.rfc-editor.org/rfc/rfc4180): a header, then one document per row, in bounded memory."""
 
 import csv
 import io
@@ -18,15 +18,15 @@ _SKIPPED_AT_ONCE = 1 << 20
 
 
 class _Lines:
-    """The lines of a file for `csv.reader`, none of them longer than a limit.
+    """The lines of a file for `csv.reader`, with a limit on their length.
 
     Args:
-        file: read without translation of line ends.
-        most: characters of a row, which may have several lines in quotes.
+        file: opened without translation of line ends.
+        most: greatest number of characters of a row, which may have several lines in quotes.
 
     Attributes:
-        skipped: characters of the last line that was too long, and that is an empty one for the reader.
-        row: characters of the present row.
+        skipped: number of characters of the last line that was too long and was replaced by an empty line.
+        row: number of characters of the current row.
     """
 
     def __init__(self, file: IO[str], *, most: int | None) -> None:
@@ -47,7 +47,7 @@ class _Lines:
             yield line
 
 
-def read_table(
+def read_delimited(
     file: IO[bytes],
     *,
     name: str,
@@ -56,19 +56,19 @@ def read_table(
     encoding: str | None,
     max_bytes: int | None,
 ) -> Iterator[Item]:
-    """Read an item a row: the text, the pair and the id by their columns, other cells that are not empty as metadata.
+    """Read one item per row: the text, the text pair and the id from their columns, other non-empty cells as metadata.
 
     Args:
-        file: from its beginning.
-        name: of the source; `name:line` names a row that cannot be read.
-        columns: which columns hold the text and the id.
-        delimiter: between two cells.
-        encoding: of the file; `None` means UTF-8.
-        max_bytes: characters of a line, and of a row with its quoted line breaks.
+        file: at its beginning.
+        name: the name of the source; `name:line` is the location of a row that cannot be read.
+        columns: the columns that contain the text and the id.
+        delimiter: the delimiter of cells.
+        encoding: the encoding of the file; `None` means UTF-8.
+        max_bytes: greatest number of characters of a line, and of a row including its quoted line breaks.
 
     Raises:
-        InvalidSpecError: there is no such encoding, or the delimiter is no single character.
-        SourceError: while iterating: the file has no such column, is not in this encoding, or a quotation never ends.
+        InvalidSpecError: the encoding does not exist, or the delimiter is not one character.
+        SourceError: while iterating: a column is missing, the file has another encoding, or a quoted cell never ends.
     """
     check_dialect(delimiter, encoding)
     codec = lookup(encoding or "utf-8").name
@@ -77,15 +77,15 @@ def read_table(
         yield from _read(text, name, columns, delimiter, max_bytes)
     except UnicodeDecodeError as error:
         raise SourceError(
-            f"{name!r} is not in {encoding or 'UTF-8'} ({error.reason}); give its encoding, such as --encoding cp1252"
+            f"{name!r} is not in {encoding or 'UTF-8'} ({error.reason}); pass its encoding, such as --encoding cp1252"
         ) from error
     finally:
-        with suppress(ValueError):  # the file was closed before the last row was read
+        with suppress(ValueError):  # the file may be closed before the last row is read
             text.detach()
 
 
 class _Row(NamedTuple):
-    """A row: the line where it begins, its cells or what is wrong with it, and characters left out as too many."""
+    """A row: its first line, its cells or the problem with it, and the number of skipped characters."""
 
     line: int
     cells: list[str]
@@ -94,7 +94,7 @@ class _Row(NamedTuple):
 
 
 def _rows(lines: _Lines, name: str, delimiter: str) -> Iterator[_Row]:
-    """Read the rows, each with the problem or the size that makes it unreadable."""
+    """Yield the rows; an unreadable one has a problem or a number of skipped characters."""
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     line = 1
     while True:
@@ -104,7 +104,7 @@ def _rows(lines: _Lines, name: str, delimiter: str) -> Iterator[_Row]:
         except TooLargeError as error:
             raise SourceError(f"{name!r} cannot be read beyond line {line}: {error}") from error
         except csv.Error as error:
-            yield _Row(line, [], f"{error}; quote cells that hold a quote or a line break", lines.skipped)
+            yield _Row(line, [], f"{error}; quote cells that contain a quote or a line break", lines.skipped)
         else:
             if cells is None:
                 return
@@ -114,7 +114,7 @@ def _rows(lines: _Lines, name: str, delimiter: str) -> Iterator[_Row]:
 
 def _read(text: IO[str], name: str, columns: Columns, delimiter: str, most: int | None) -> Iterator[Item]:
     if most is not None:
-        csv.field_size_limit(max(csv.field_size_limit(), most + 2))  # of the process; `_Lines` has its own limit
+        csv.field_size_limit(max(csv.field_size_limit(), most + 2))  # global; `_Lines` enforces the limit of this file
     lines = _Lines(text, most=most)
     rows = _rows(lines, name, delimiter)
     first = next(rows, None)
@@ -123,13 +123,13 @@ def _read(text: IO[str], name: str, columns: Columns, delimiter: str, most: int 
         raise SourceError(f"{name!r} {problem}; its first line must name the columns")
     header = _header(first.cells, name, columns, delimiter)
     for row in rows:
-        place = f"{name}:{row.line}"
+        location = f"{name}:{row.line}"
         if row.skipped:
-            yield too_long(place, row.skipped, most)
+            yield too_long(location, row.skipped, most)
         elif row.problem:
-            yield UnreadableItem(place, InvalidDocumentError(f"{place}: {row.problem}"))
+            yield UnreadableItem(location, InvalidDocumentError(f"{location}: {row.problem}"))
         elif row.cells:
-            yield _item(header, row.cells, place, columns)
+            yield _item(header, row.cells, location, columns)
 
 
 def _header(row: list[str], name: str, columns: Columns, delimiter: str) -> list[str]:
@@ -137,24 +137,24 @@ def _header(row: list[str], name: str, columns: Columns, delimiter: str) -> list
     if not wanted and columns.text is None and not {*USUAL_TEXTS} & {*row}:
         wanted = ["text"]
     if wanted:
-        there = ", ".join(map(repr, row)) or "none"
+        columns_found = ", ".join(map(repr, row)) or "none"
         hint = f". {delimiter_hint(row, delimiter, '--delimiter')}" if delimiter_hint(row, delimiter, "") else ""
         raise SourceError(
-            f"{name!r} has no column {wanted[0]!r}, only {there}; name the columns with --text-column and "
+            f"{name!r} has no column {wanted[0]!r}, only {columns_found}; name the columns with --text-column and "
             f"--id-column{hint}"
         )
-    if twice := next((column for column in row if row.count(column) > 1), None):
-        raise SourceError(f"{name!r} has the column {twice!r} twice; rename one of them")
+    if repeated := next((column for column in row if row.count(column) > 1), None):
+        raise SourceError(f"{name!r} has the column {repeated!r} twice; rename one of them")
     return row
 
 
-def _item(header: list[str], row: list[str], place: str, columns: Columns) -> Item:
+def _item(header: list[str], row: list[str], location: str, columns: Columns) -> Item:
     if len(row) != len(header):
         return UnreadableItem(
-            place,
+            location,
             InvalidDocumentError(
-                f"{place}: {len(row)} cells for {len(header)} columns; quote cells that hold the delimiter or a line "
-                "break"
+                f"{location}: {len(row)} cells for {len(header)} columns; quote cells that contain the delimiter or a "
+                "line break"
             ),
         )
     texts = {columns.text} if columns.text is not None else {*USUAL_TEXTS}
@@ -163,4 +163,4 @@ def _item(header: list[str], row: list[str], place: str, columns: Columns) -> It
     fields: dict[str, Any] = {column: cell for column, cell in cells.items() if column in claimed}
     if rest := {column: cell for column, cell in cells.items() if column not in claimed}:
         fields["metadata"] = rest
-    return object_to_item(fields, place, columns)
+    return object_to_item(fields, location, columns)

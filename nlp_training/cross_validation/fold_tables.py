@@ -1,4 +1,4 @@
-"""What a cross-validation found, for a person at a terminal."""
+"""Console tables of a cross-validation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from rich.table import Table
 
 
 def folds_table(scores: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
-    """The scores of each fold."""
+    """Build a table of the scores of each fold."""
     table = Table(title="folds")
     table.add_column("fold")
     for name in ("documents", *names):
@@ -18,7 +18,7 @@ def folds_table(scores: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Ta
 
 
 def mean_table(means: Mapping[str, Mapping[str, Any]]) -> Table:
-    """The mean of each score over the folds."""
+    """Build a table of the mean of each score over the folds."""
     table = Table(title="mean of the folds")
     table.add_column("score")
     for heading in ("mean", "95 % interval", "deviation"):

@@ -1,4 +1,4 @@
-"""A check of data, for a person at a terminal: the summary first."""
+"""Console tables of a data check."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ _LOST = 3
 
 
 def data_check_report(check: DataCheck) -> Iterator[RenderableType]:
-    """Summary, sizes, findings, labels and lost gold, in this order; what is empty is left out."""
+    """Yield summary, sizes, findings, labels and lost gold, without empty tables."""
     yield _summary(check)
     if check.needs is not None:
         yield _sizes(check, check.needs)
@@ -59,11 +59,11 @@ def _findings(check: DataCheck) -> Table:
     table.add_column("what was found", ratio=1)
     for finding in check.findings:
         style = _STYLES[finding.severity]
-        table.add_row(Text(finding.severity, style=style), finding.split, _told(finding))
+        table.add_row(Text(finding.severity, style=style), finding.split, _description(finding))
     return table
 
 
-def _told(finding: Finding) -> RenderableType:
+def _description(finding: Finding) -> RenderableType:
     shown = 0 if finding.severity is Severity.NOTE else _EXAMPLES
     kind = Text.assemble((f"{finding.kind} ", "bold"), f"{finding.count:,} × {finding.text}")
     return Group(kind, *(Text(f"· {example}", style="dim") for example in finding.examples[:shown]))
@@ -75,7 +75,7 @@ def _labels(check: DataCheck) -> Table:
         for label, count in split.labels.items():
             counts[label] = counts.get(label, 0) + count
     rarest_first = sorted(counts, key=lambda label: (counts[label], label))
-    table = Table(title="gold by label, the rarest first (ceiling F1, where it is below 1)")
+    table = Table(title="gold by label, the rarest first (ceiling F1, if it is below 1)")
     table.add_column("label")
     for name in check.splits:
         table.add_column(name, justify="right")
@@ -93,13 +93,13 @@ def _label_cell(split: SplitMeasures, label: str) -> str:
 
 
 def _lost(check: DataCheck) -> Table:
-    table = Table(title="gold that no model could give back; --json has all of it")
+    table = Table(title="gold that no model can predict; --json has all of it")
     table.add_column("split")
     table.add_column("cause")
     table.add_column("lost", justify="right")
-    table.add_column("such as", ratio=1)
+    table.add_column("examples", ratio=1)
     for name, split in check.splits.items():
         for cause, count in split.lost_by_cause().items():
-            told = list(dict.fromkeys(one.told for one in split.lost if one.cause == cause))[:_LOST]
-            table.add_row(name, cause, f"{count:,}", Text(", ".join(told)))
+            examples = list(dict.fromkeys(one.description for one in split.lost if one.cause == cause))[:_LOST]
+            table.add_row(name, cause, f"{count:,}", Text(", ".join(examples)))
     return table

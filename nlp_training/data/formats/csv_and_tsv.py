@@ -1,7 +1,7 @@
-"""CSV and TSV: a header, then a Document a row (https://www.rfc-editor.org/rfc/rfc4180).
+"""CSV and TSV: a header, then one Document per row (https://www.rfc-editor.org/rfc/rfc4180).
 
-Lists of labels, spans, tokens and tags are JSON in their cells. Every cell is read as the text that it is: `NA` and
-`007` are texts, too. An empty cell holds nothing, but for the text, which may be empty.
+Lists of labels, spans, tokens and tags are JSON in their cells. Cells are read as text without conversion, including
+`NA` and `007`. An empty cell has no value, except the text, which may be empty.
 """
 
 import csv
@@ -25,13 +25,13 @@ from nlp_training.data.formats.rows import COLUMNS, document_to_row, row_to_docu
 
 _LISTS = ("spans", "labels", "tokens", "tags")
 _LABEL_STUDIO = re.compile(r'\[\{"start":|\{"choices":')
-"""How a cell of Label Studio's CSV begins: it would be read as the name of one label."""
+"""The beginning of a cell in Label Studio's CSV, which would otherwise be read as the name of a label."""
 
 _SCALARS = ("label", "labels", "spans", "tags")
 
 
 def _read(delimiter: str, path: Path, options: ReadOptions) -> Iterator[Document]:
-    csv.field_size_limit(sys.maxsize)  # of the whole process; a long text is no error
+    csv.field_size_limit(sys.maxsize)  # applies to the entire process; long texts are valid
     delimiter = delimiter if options.delimiter is None else options.delimiter
     try:
         check_dialect(delimiter, options.encoding)
@@ -56,7 +56,9 @@ def _units(file: IO[str], delimiter: str, path: Path, options: ReadOptions) -> I
         try:
             row = next(rows, None)
         except csv.Error as error:
-            raise InvalidDataError(f"{path}:{line}: {error}; quote cells that hold a quote or a line break") from error
+            raise InvalidDataError(
+                f"{path}:{line}: {error}; quote cells that contain a quote or a line break"
+            ) from error
         if row is None:
             break
         if header is None:
@@ -72,7 +74,7 @@ def _units(file: IO[str], delimiter: str, path: Path, options: ReadOptions) -> I
 def _header(row: list[str], path: Path, options: ReadOptions, delimiter: str) -> list[str]:
     repeated = [name for name in row if row.count(name) > 1]
     if repeated:
-        raise InvalidDataError(f"{path}: the column {repeated[0]!r} is there twice; rename one of them")
+        raise InvalidDataError(f"{path}: the column {repeated[0]!r} occurs twice; rename one of them")
     try:
         options.columns.resolve(row)
     except InvalidDocumentError as error:
@@ -85,7 +87,7 @@ def _make(header: list[str], row: list[str], place: str, options: ReadOptions) -
     with located(place):
         if len(row) != len(header):
             raise InvalidDocumentError(
-                f"{len(row)} cells for {len(header)} columns; quote cells that hold the delimiter or a line break"
+                f"{len(row)} cells for {len(header)} columns; quote cells that contain the delimiter or a line break"
             )
         return _cells_to_document(dict(zip(header, row, strict=True)), place, options)
 
@@ -109,8 +111,8 @@ def _value(cell: str, field: str | None, *, with_names: bool) -> Any:
         return parse_json(cell)
     if field == "label" and _LABEL_STUDIO.match(cell):
         raise InvalidDocumentError(
-            f"label is {shorten(cell, width=60)}, annotations of Label Studio and no name; export them as JSON, and "
-            "name the format label-studio"
+            f"label is {shorten(cell, width=60)}, which are annotations of Label Studio, not a name; export them as "
+            "JSON, and set the format to label-studio"
         )
     if field == "label" and with_names and re.fullmatch(r"[-+]?\d+", cell):
         return int(cell)
@@ -123,7 +125,7 @@ def _value(cell: str, field: str | None, *, with_names: bool) -> Any:
 
 
 def _write(delimiter: str, name: str, documents: Iterable[Document], path: Path) -> None:
-    """Write a row for each Document; which columns are needed is known at the end, so the rows are kept until then."""
+    """Write one row per Document. All rows are in memory because the required columns are known only at the end."""
     kept = [
         {key: value for key, value in _cells(document, name).items() if value is not None} for document in documents
     ]

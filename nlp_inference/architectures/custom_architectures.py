@@ -1,4 +1,4 @@
-"""Model classes of users, by their names: `config.json` names the class, and loading finds it again or refuses."""
+"""Custom model classes by name: `config.json` names the class, and loading finds the class or raises an error."""
 
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
@@ -13,25 +13,25 @@ from nlp_inference.architectures.spans import AutoModelForSpanClassification
 from nlp_inference.errors import ArtefactError, InvalidSpecError, UnknownTypeError
 
 GROUP = "nlp_inference.architectures"
-"""The entry points of installed packages that have model classes."""
+"""The entry point group of installed packages that declare model classes."""
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
 _HEADS: tuple[type[AutoHead], ...] = (AutoModelForCrfTokenClassification, AutoModelForSpanClassification)
 _MEMBERS: dict[str, type[PreTrainedModel]] = {}
 _SAVED_CODE = "; or if its code was saved with the model and you trust it, load it with trust_remote_code=True"
-_OF_ARTEFACTS = "transformers_modules"
+_CUSTOM_CODE_PACKAGE = "transformers_modules"
 
 
 def architecture(model: type[Model]) -> type[Model]:
-    """Let runs name a model class of your own: `model: {architecture: MyTagger}`. It is known by its own name.
+    """Register a custom model class under its class name, for `model: {architecture: MyTagger}` in a run.
 
-    The class answers as the model of its task does: `logits`, and `loss` where `labels` are given. Its encoder stands
-    under `base_model_prefix`, so that `from_pretrained` takes it from any checkpoint of that kind.
+    The class has the outputs of the model of its task: `logits`, and `loss` if `labels` are passed. Its encoder is the
+    attribute `base_model_prefix`, so that `from_pretrained` loads it from any checkpoint of that family.
 
     Raises:
-        InvalidSpecError: it is no `PreTrainedModel`, or transformers, this library or somebody else has a class of its
-            name.
+        InvalidSpecError: the class is not a `PreTrainedModel`, or transformers, this library or another module has a
+            class with this name.
 
     Example:
         >>> from transformers import BertModel, BertPreTrainedModel
@@ -45,22 +45,24 @@ def architecture(model: type[Model]) -> type[Model]:
     """
     given: Any = model
     if not (isinstance(given, type) and issubclass(given, PreTrainedModel)):
-        raise InvalidSpecError(f"{model!r:.80} is no subclass of transformers.PreTrainedModel; derive it from one")
+        raise InvalidSpecError(f"{model!r:.80} is not a subclass of transformers.PreTrainedModel; derive it from one")
     name, known = model.__name__, _MEMBERS.get(model.__name__)
-    if model.__module__.partition(".")[0] == _OF_ARTEFACTS:
-        return model  # known to the model that it came with, and to no other
+    if model.__module__.partition(".")[0] == _CUSTOM_CODE_PACKAGE:
+        return model  # available only to the model with which it was saved
     if hasattr(transformers, name):
-        raise InvalidSpecError(f"transformers has a class {name!r} itself; give yours another name")
+        raise InvalidSpecError(f"transformers already has a class {name!r}; rename the custom class")
     if any(head.class_named(name) is not None for head in _HEADS):
-        raise InvalidSpecError(f"nlp_inference has a class {name!r} itself; give yours another name")
+        raise InvalidSpecError(f"nlp_inference already has a class {name!r}; rename the custom class")
     if known is not None and known.__module__ != model.__module__:
-        raise InvalidSpecError(f"the architecture {name!r} belongs to {known.__module__}; give yours another name")
+        raise InvalidSpecError(
+            f"the architecture {name!r} is already registered by {known.__module__}; rename the custom class"
+        )
     _MEMBERS[name] = model
     return model
 
 
 def find_architecture(name: str) -> type[PreTrainedModel] | None:
-    """The class that is registered as `name`, by an installed package too; `None` if there is none.
+    """Return the class that is registered as `name`, or `None`; installed packages are included.
 
     Raises:
         InvalidSpecError: an installed package declares the name, but does not register it or cannot be imported.
@@ -70,15 +72,15 @@ def find_architecture(name: str) -> type[PreTrainedModel] | None:
             load_entry_point(point, kind="architecture")
             if name not in _MEMBERS:
                 declared = declaration(point, kind="architecture")
-                raise InvalidSpecError(f"{declared}, which registers no such class; put @architecture before it")
+                raise InvalidSpecError(f"{declared}, which registers no such class; decorate it with @architecture")
     return _MEMBERS.get(name)
 
 
 def architecture_named(name: str) -> type[PreTrainedModel]:
-    """The class that a run names.
+    """Return the class that a run names.
 
     Raises:
-        UnknownTypeError: there is none.
+        UnknownTypeError: the class is not registered.
 
     Example:
         >>> architecture_named("Taggr")
@@ -90,23 +92,22 @@ def architecture_named(name: str) -> type[PreTrainedModel]:
         known = ", ".join(sorted({*_MEMBERS, *(point.name for point in entry_points(group=GROUP))}))
         raise UnknownTypeError(
             f"unknown architecture {name!r}; known: {known or 'none'}. Name the file or module that defines it under "
-            "modules, and put @architecture before the class"
+            "modules, and decorate the class with @architecture"
         )
     return found
 
 
 def saved_architecture(config: Any, *, auto_model: type, trusted: bool, source: str) -> type[PreTrainedModel] | None:
-    """The class of a user's that a saved model needs; `None` means the one of its task.
+    """Return the custom class of a saved model; `None` means the class of its task.
 
     Args:
-        config: what `config.json` holds, which may be damaged.
-        auto_model: the class that loads models of its task; one of transformers runs the code of the model, if there is
-            some.
-        trusted: whether code that was saved with the model may run; then it is preferred.
-        source: of the model, for the message.
+        config: the content of `config.json`, which may be damaged.
+        auto_model: the class that loads models of the task; a class of transformers runs the code of the model, if any.
+        trusted: whether code that was saved with the model may run; it is then preferred.
+        source: the location of the model, for the message.
 
     Raises:
-        ArtefactError: it is not here, and another class with the same weights would predict otherwise.
+        ArtefactError: the class is not available; another class with the same weights would predict differently.
     """
     name = _class_name(config)
     if name is None or (
@@ -118,19 +119,19 @@ def saved_architecture(config: Any, *, auto_model: type, trusted: bool, source: 
     found = find_architecture(name)
     if found is None:
         raise ArtefactError(
-            f"the model {source!r} is a {name}, a class that transformers does not have; install the package that has "
-            "it, or import the module that defines it" + (_SAVED_CODE if runs_saved_code(auto_model) else "")
+            f"the model {source!r} is a {name}, which is not a class of transformers; install the package that "
+            "declares it, or import the module that defines it" + (_SAVED_CODE if runs_saved_code(auto_model) else "")
         )
     return found
 
 
 def runs_saved_code(auto_model: type) -> bool:
-    """Whether a class that loads models runs code that was saved with them: those of transformers do, if trusted."""
+    """Return whether a loading class runs code that was saved with a model, as trusted classes of transformers do."""
     return not issubclass(auto_model, AutoHead)
 
 
 def _class_name(config: Any) -> str | None:
-    """The name of the saved class, unless transformers has it."""
+    """Return the name of the saved class, or `None` if it is a class of transformers."""
     names = config.get("architectures") if isinstance(config, dict) else None
     name = names[0] if isinstance(names, list) and names else None
     return name if isinstance(name, str) and name.isidentifier() and not hasattr(transformers, name) else None

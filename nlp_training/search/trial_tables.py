@@ -1,4 +1,4 @@
-"""What a search found, for a person at a terminal and for machines."""
+"""Records and console tables of the trials of a search."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from nlp_training.search.space import Space, values_of
 
 
 def trial_record(trial: FrozenTrial, space: Space) -> dict[str, Any]:
-    """A trial as JSON: `number`, `state`, `score`, `interval`, `values`, `evaluations`, `seconds`, `error`."""
+    """Return a trial as JSON: `number`, `state`, `score`, `interval`, `values`, `evaluations`, `seconds`, `error`."""
     record = {
         "number": trial.number,
         "state": trial.state.name.lower(),
@@ -24,7 +24,7 @@ def trial_record(trial: FrozenTrial, space: Space) -> dict[str, Any]:
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """The last part of each key, or the whole key where two end alike.
+    """Return the last part of each key, or the full key if several have the same last part.
 
     Example:
         >>> short_names(["training.learning_rate", "loss.focal.gamma"])
@@ -35,7 +35,7 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 
 
 def trials_table(records: Sequence[Mapping[str, Any]], *, metric: str, keys: Sequence[str]) -> Table:
-    """Trials in the order that they are given in, each with its values; what was pruned or failed is marked."""
+    """Build a table of trials with their values in the given order; pruned and failed trials are marked."""
     table = Table(title="trials, the best first")
     for heading in ("trial", metric, "95 % interval", "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -57,8 +57,8 @@ def trials_table(records: Sequence[Mapping[str, Any]], *, metric: str, keys: Seq
 
 
 def importance_table(importance: Mapping[str, float]) -> Table:
-    """How much each key decides."""
-    table = Table(title="how much of the score's variance a key decides")
+    """Build a table of the importance of each key."""
+    table = Table(title="share of the score's variance that a key explains")
     table.add_column("key")
     table.add_column("share", justify="right")
     for key, share in importance.items():
@@ -67,7 +67,7 @@ def importance_table(importance: Mapping[str, float]) -> Table:
 
 
 def shown_value(value: Any) -> str:
-    """A value of a key, in few characters.
+    """Format a value of a key.
 
     Example:
         >>> shown_value(0.00031415926), shown_value(16), shown_value({"focal": {}})

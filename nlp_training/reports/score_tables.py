@@ -1,4 +1,4 @@
-"""Tables for a person at a terminal."""
+"""Console tables of scores."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ _COVERAGE = ("documents", "windows", "read", "deleted", "unknown", "truncated")
 
 
 def setup_table(trainer: "DocumentTrainer", splits: Mapping[str, Sequence[Document]]) -> Table:
-    """What is about to be trained, on what, and what was chosen for this machine."""
+    """Build a table of the training to run: its data, settings, and choices for this machine."""
     args = trainer.args
     precision = "bf16" if args.bf16 else "fp16" if args.fp16 else "fp32"
     table = Table(title="run", show_header=False)
@@ -52,19 +52,19 @@ def _describe_batches(args: TrainingArguments) -> str:
 
 
 def lost_gold_lines(report: Mapping[str, SplitMeasures], *, shown: int = 3) -> list[Text]:
-    """Lines on the gold that no model of this task could give back, `shown` of each split by name, if any."""
+    """Return lines about the gold that no model of this task can predict, with `shown` annotations per split."""
     lines = []
     for name, split in report.items():
         if split.lost:
             causes = ", ".join(f"{cause} {count}" for cause, count in split.lost_by_cause().items())
-            share = f"{len(split.lost)} of {split.annotations} gold annotations cannot be given back exactly"
+            share = f"{len(split.lost)} of {split.annotations} gold annotations cannot be predicted exactly"
             lines.append(Text(f"{name}: {share} ({causes})", style="yellow"))
             lines.extend(Text(f"  {one}") for one in split.lost[:shown])
     return lines
 
 
 def score_tables(metrics: Metrics) -> list[Table | Text]:
-    """Everything that was scored, in tables that have a row each; or a line, if nothing was.
+    """Build tables of all scores without empty tables, or a line if nothing was scored.
 
     Example:
         >>> [print(line) for line in score_tables({})]
@@ -82,7 +82,7 @@ def _overall_scores() -> set[str]:
 
 
 def score_table(metrics: Metrics) -> Table:
-    """The overall scores of each data set, the first with its 95 % interval."""
+    """Build a table of the overall scores of each data set, the first with its 95 % interval."""
     names = [name for name in _numbers(metrics) if name in _overall_scores()]
     headings = (*names[:1], *(["95 % interval"] if names else []), *names[1:])
     table = _table_of_numbers("scores", "data", headings)
@@ -94,7 +94,7 @@ def score_table(metrics: Metrics) -> Table:
 
 
 def coverage_table(metrics: Metrics) -> Table:
-    """How much of each data set was read."""
+    """Build a table of how much of each data set the model read."""
     table = _table_of_numbers("coverage", "data", _COVERAGE)
     for data, scores in metrics.items():
         table.add_row(data, *_coverage_cells(scores.get("coverage", {})))
@@ -102,7 +102,7 @@ def coverage_table(metrics: Metrics) -> Table:
 
 
 def interval_text(scores: Mapping[str, Any], name: str) -> str:
-    """The interval of a score, if it has one.
+    """Format the interval of a score, if it has one.
 
     Example:
         >>> interval_text({"f1": 0.5, "interval": {"f1": [0.4, 0.6]}}, "f1")
@@ -127,7 +127,7 @@ _DETAILS = {
 
 
 def detail_table(metrics: Metrics) -> Table:
-    """What further metrics say of each data set, those of the user too; docs/metrics.md defines the others."""
+    """Build a table of additional scores, including those of custom metrics; see docs/metrics.md."""
     table = _table_of_numbers("more scores", "score", metrics)
     own = [name for name in _numbers(metrics) if name not in _overall_scores()]
     found = [details(scores) | {name: scores[name] for name in own if name in scores} for scores in metrics.values()]
@@ -138,7 +138,7 @@ def detail_table(metrics: Metrics) -> Table:
 
 
 def details(scores: Mapping[str, Any]) -> dict[str, float]:
-    """What further metrics say of one data set, by names for people."""
+    """Return the additional scores of one data set by their display names."""
     values = {name: _inside(scores, keys) for name, keys in _DETAILS.items()}
     return {name: value for name, value in values.items() if _is_score(value)}
 
@@ -151,7 +151,7 @@ def _inside(scores: Mapping[str, Any], keys: Sequence[str]) -> Any:
 
 
 def paired_table(result: Mapping[str, Any], *, model: str, against: str) -> Table:
-    """The outcome of a paired test of a model, the second, against another one, the first."""
+    """Build a table of the paired test of a model, the second, against another model, the first."""
     score = result["score"]
     table = Table(title=f"{result['test']} on {result['documents']} documents", show_header=False)
     table.add_row(f"{score} of {against}", f"{result['first']:.4f}")
@@ -159,7 +159,7 @@ def paired_table(result: Mapping[str, Any], *, model: str, against: str) -> Tabl
     ends = " to ".join(f"{end:+.4f}" for end in result.get("interval", ()))
     table.add_row("difference", f"{result['difference']:+.4f}" + (f" ({ends})" if ends else ""))
     if "first_only" in result:
-        table.add_row("only one of them right", f"{result['first_only']} and {result['second_only']} documents")
+        table.add_row("only one model correct", f"{result['first_only']} and {result['second_only']} documents")
     table.add_row("p", f"{result['p_value']:.4g}")
     return table
 
@@ -180,7 +180,7 @@ def _coverage_cells(coverage: Mapping[str, int]) -> list[str]:
 
 
 def per_label_table(metrics: Metrics, *, shown: int = 25) -> Table:
-    """F1 of each label on each data set; the `shown` rarest of the first set where there are more."""
+    """Build a table of F1 by label and data set, limited to the `shown` most frequent labels."""
     labels: dict[str, int] = {}
     for scores in metrics.values():
         for label, values in scores.get("per_label", {}).items():
@@ -195,7 +195,7 @@ def per_label_table(metrics: Metrics, *, shown: int = 25) -> Table:
 
 
 def _numbers(metrics: Metrics) -> list[str]:
-    """The names of all scores that are one number."""
+    """Return the names of all scores that are single numbers."""
     return list(dict.fromkeys(name for scores in metrics.values() for name in scores if _is_score(scores[name])))
 
 

@@ -1,4 +1,4 @@
-"""Runs in a terminal of 80 columns."""
+"""Console tables of runs, for a terminal of 80 columns."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -9,8 +9,8 @@ from rich.text import Text
 
 from nlp_inference._utils.shorten import shorten
 from nlp_training.gold import greater_is_better
-from nlp_training.reports.tables import paired_table
-from nlp_training.runs.compare import Comparison
+from nlp_training.reports.score_tables import paired_table
+from nlp_training.runs.compare import RunComparison
 from nlp_training.runs.folder import Run, Score
 
 _STYLES = {
@@ -26,7 +26,7 @@ _LONGEST_KEY = 28
 
 
 def runs_table(runs: Sequence[Run]) -> Table:
-    """A run takes as many lines as it has data sets, and at least three."""
+    """Build a table of runs. A run has one line per data set, and at least three."""
     table = Table(show_lines=True)
     table.add_column("run", overflow="fold", max_width=20)
     table.add_column("began (UTC)", no_wrap=True)
@@ -52,16 +52,16 @@ def _local(moment: datetime) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them.
+    """Format seconds in two units at most.
 
     Example:
         >>> duration(42.4), duration(303), duration(7322)
         ('42 s', '5 min 3 s', '2 h 2 min')
     """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    return f"{total // 60} min {total % 60} s" if total < 3600 else f"{total // 3600} h {total % 3600 // 60} min"
 
 
 def _score_lines(run: Run) -> Iterator[Text]:
@@ -75,8 +75,8 @@ def _between(score: Score) -> str:
     return "" if score.interval is None else f" ({score.interval[0]:.3f}–{score.interval[1]:.3f})"
 
 
-def comparison_tables(found: Comparison) -> Group:
-    """Settings that differ, scores with the best of each highlighted, and the paired tests."""
+def comparison_tables(found: RunComparison) -> Group:
+    """Build tables of different settings, of scores with the best one highlighted, and of paired tests."""
     names = [run.name for run in found.runs]
     parts: list[RenderableType] = [_settings_table(found, names), _scores_table(found, names)]
     for data, result in found.paired.items():
@@ -87,9 +87,9 @@ def comparison_tables(found: Comparison) -> Group:
     return Group(*parts)
 
 
-def _settings_table(found: Comparison, names: Sequence[str]) -> RenderableType:
+def _settings_table(found: RunComparison, names: Sequence[str]) -> RenderableType:
     if not found.settings:
-        return Text("the settings are the same")
+        return Text("all settings are the same")
     table = _table("settings that differ", "key", names)
     for key, values in found.settings.items():
         table.add_row(
@@ -100,7 +100,7 @@ def _settings_table(found: Comparison, names: Sequence[str]) -> RenderableType:
 
 
 def _broken_at_dots(key: str) -> str:
-    """A long key in lines, so that no word of it is cut.
+    """Break a long key at its dots, so that no word is cut.
 
     Example:
         >>> print(_broken_at_dots("training.per_device_train_batch_size"))
@@ -115,7 +115,7 @@ def _broken_at_dots(key: str) -> str:
     return "\n".join(lines)[:-1]
 
 
-def _scores_table(found: Comparison, names: Sequence[str]) -> RenderableType:
+def _scores_table(found: RunComparison, names: Sequence[str]) -> RenderableType:
     if not found.scores:
         return Text("there are no scores")
     table = _table("scores (95 % interval)", "data and score", names)
