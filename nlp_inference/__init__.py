@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nlp_inference.processor import Processor
     from nlp_inference.tasks import (
         CrfTokenClassification,
+        QuestionAnswering,
         SpanClassification,
         Task,
         TextClassification,
@@ -41,6 +42,7 @@ _MODULES = {
     "PostTransform": "transforms",
     "Predictor": "predict.predictor",
     "Processor": "processor",
+    "QuestionAnswering": "tasks",
     "Relation": "document",
     "Span": "document",
     "SpanClassification": "tasks",
@@ -69,6 +71,7 @@ __all__ = [
     "PostTransform",
     "Predictor",
     "Processor",
+    "QuestionAnswering",
     "Relation",
     "Span",
     "SpanClassification",

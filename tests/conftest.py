@@ -18,6 +18,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from nlp_inference import (
     CrfTokenClassification,
     Processor,
+    QuestionAnswering,
     SpanClassification,
     TextClassification,
     TokenClassification,
@@ -110,6 +111,12 @@ def crf_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
 def span_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
     """A processor for spans that may overlap."""
     return Processor(tokenizer, SpanClassification(labels=LABELS), windows={"max_length": 24, "overlap": 6})
+
+
+@pytest.fixture(scope="session")
+def question_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
+    """A processor for answers to questions."""
+    return Processor(tokenizer, QuestionAnswering(), windows={"max_length": 24, "overlap": 6})
 
 
 @pytest.fixture(scope="session")

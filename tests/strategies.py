@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
 from nlp_inference.document.aligned_text import AlignedText
-from nlp_inference.tasks import CrfTokenClassification, SpanClassification, TextClassification, TokenClassification
+from nlp_inference.tasks import (
+    CrfTokenClassification,
+    QuestionAnswering,
+    SpanClassification,
+    TextClassification,
+    TokenClassification,
+)
 from nlp_inference.testing.texts import FRAGMENTS
 from nlp_inference.transforms import PostTransform, Transform
 
@@ -102,6 +108,12 @@ tasks = (
         labels=some_labels,
         words=st.sampled_from(["tokenizer", "unicode", "whitespace"]),
         threshold=st.floats(0.01, 0.99),
+    )
+    | st.builds(
+        QuestionAnswering,
+        top_k=st.integers(1, 3),
+        max_answer_tokens=st.integers(1, 40),
+        no_answer_threshold=st.none() | st.floats(-5, 5),
     )
     | st.builds(
         TextClassification,

@@ -23,7 +23,10 @@ class UnreadableItem(NamedTuple):
 Item = str | Mapping[str, Any] | Document | UnreadableItem
 """A text, a Document, or a mapping that describes one; see `document_fields`."""
 
-_KEYS = {"raw_text": ("raw_text", "text", "text_a"), "raw_text_pair": ("raw_text_pair", "text_pair", "text_b")}
+_KEYS = {
+    "raw_text": ("raw_text", "text", "text_a", "context"),
+    "raw_text_pair": ("raw_text_pair", "text_pair", "text_b"),
+}
 """Keys of the texts in a mapping, of which the first that is not null is used."""
 
 
@@ -48,8 +51,9 @@ def document_fields(record: Mapping[str, Any], *, columns: Columns = USUAL) -> d
     `nlp-inference predict` reads objects and rows with this function, and a Predictor reads mappings.
 
     Args:
-        record: contains the text as `text`, `raw_text` or `text_a`, and optionally a text pair as `text_pair`,
-            `raw_text_pair` or `text_b`, an `id`, and other fields of a Document. Unknown keys become metadata.
+        record: contains the text as `text`, `raw_text`, `text_a` or `context`, and optionally a text pair as
+            `text_pair`, `raw_text_pair`, `text_b` or, with a `context`, `question`, an `id`, and other fields of a
+            Document. Unknown keys become metadata.
         columns: the keys of the text and the id, if they are not the default ones.
 
     Raises:
@@ -64,6 +68,8 @@ def document_fields(record: Mapping[str, Any], *, columns: Columns = USUAL) -> d
     sources = {
         field: next((key for key in keys if record.get(key) is not None), None) for field, keys in keys_of.items()
     }
+    if sources["raw_text"] == "context" and sources["raw_text_pair"] is None and record.get("question") is not None:
+        sources["raw_text_pair"] = "question"
     if sources["raw_text"] is None:
         raise InvalidDocumentError(_no_text(record, columns))
     fields: dict[str, Any] = {"id": as_id(record[id_key])} if record.get(id_key) is not None else {}

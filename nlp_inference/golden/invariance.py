@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from nlp_inference.backends.base import Backend
-from nlp_inference.document import FailedDocument
+from nlp_inference.document import Document, FailedDocument
 from nlp_inference.document.inputs import Item
 from nlp_inference.errors import PredictionError
 from nlp_inference.golden.findings import Result, compare_results
@@ -205,7 +205,9 @@ class _Experiment:
     def neighbors(self) -> Iterator[VariantResult]:
         """Predict each document in a batch between two other texts."""
         predictor = self._predictor(token_budget=LARGE_BATCH * self.predictor.token_budget)
-        for name, neighbor in (("short", ""), ("long", _NEIGHBOR)):
+        pair = "?" if self.processor.task.needs_pair else None
+        for name, text in (("short", ""), ("long", _NEIGHBOR)):
+            neighbor = Document(id="neighbor", raw_text=text, raw_text_pair=pair)
             results = [predictor.predict([neighbor, one, neighbor], on_error="record")[1] for one in self.documents]
             yield self.compared(f"neighbors: {name}", results)
 

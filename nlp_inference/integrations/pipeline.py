@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from nlp_inference.document import Document
 from nlp_inference.document.inputs import Item
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference.errors import InvalidInputError, InvalidSpecError
 from nlp_inference.predict.predictor import Predictor
 
 Output = list[dict[str, Any]]
@@ -24,7 +24,8 @@ class DocumentPipeline:
     """A predictor with outputs in the form of the stock pipelines; created by `Predictor.as_pipeline`.
 
     A span is `{"entity_group", "score", "word", "start", "end"}`, as with an `aggregation_strategy`; a category is
-    `{"label", "score"}`. Offsets refer to the input text, and `word` is the text at these offsets.
+    `{"label", "score"}`, and an answer `{"score", "start", "end", "answer"}`. Offsets refer to the input text, and `word`
+    and `answer` are the text at these offsets.
 
     Args:
         predictor: the predictor.
@@ -39,6 +40,7 @@ class DocumentPipeline:
         forms: dict[str, Callable[[Document], Output]] = {
             "token-classification": _entities,
             "text-classification": _labels,
+            "question-answering": _answers,
         }
         if self.task not in forms:
             raise InvalidSpecError(f"there is no pipeline for {self.task!r}; pipelines exist for {', '.join(forms)}")
@@ -46,30 +48,41 @@ class DocumentPipeline:
 
     def __call__(
         self,
-        inputs: str | Mapping[str, Any] | Document | Iterable[Item],
+        inputs: str | Mapping[str, Any] | Document | Iterable[Item] | None = None,
         *,
+        question: str | Sequence[str] | None = None,
+        context: str | Sequence[str] | None = None,
         top_k: int | Literal["as saved"] | None = AS_SAVED,
         batch_size: int | None = None,
-    ) -> Output | list[Any] | Iterator[Any]:
+    ) -> dict[str, Any] | Output | list[Any] | Iterator[Any]:
         """Predict one text, a list of texts, or a stream.
 
         Args:
             inputs: a text, or `{"text": …, "text_pair": …}`; a list of these; or any other iterable of these, whose
-                items are predicted lazily.
+                items are predicted lazily. For question answering, `{"question": …, "context": …}`.
+            question: a question or several, in place of `inputs`.
+            context: the context of each question, or one for all of them.
             top_k: for a text classifier, the number of labels of each text, best first; `None` returns all. Without it,
-                each text of a list gives one dictionary, and with it a list, as in the stock pipeline.
+                each text of a list gives one dictionary, and with it a list, as in the stock pipeline. For question
+                answering, the number of answers.
             batch_size: ignored, because batches are built by their number of tokens.
 
         Raises:
             PredictionError: a text failed.
-            InvalidSpecError: the task is not text classification, or `top_k` is less than 1.
+            InvalidSpecError: the task has no `top_k`, or it is less than 1.
         """
         del batch_size
         predictor = self.predictor if top_k == AS_SAVED else self._with_top_k(top_k)
-        flat = self.task == "text-classification" and top_k == AS_SAVED and self._names_one_label()
+        if question is not None and context is not None:
+            inputs = _questions(question, context)
+        if inputs is None:
+            raise InvalidInputError("there is no input; give texts, or question and context")
+        answers = self.task == "question-answering"
+        one_answer = answers and getattr(predictor.processor.task, "top_k", None) == 1
+        flat = one_answer or (self.task == "text-classification" and top_k == AS_SAVED and self._names_one_label())
         if isinstance(inputs, str | Mapping | Document):
             (document,) = predictor.predict([inputs])
-            return self._form(document)
+            return self._form(document)[0] if one_answer else self._form(document)
         outputs = (self._form(one) for one in predictor.stream(inputs))
         shaped = (output[0] for output in outputs) if flat else outputs
         return list(shaped) if isinstance(inputs, Sequence) else shaped
@@ -83,7 +96,8 @@ class DocumentPipeline:
         is_count = top_k is None or (isinstance(top_k, int) and top_k > 0)
         if "top_k" not in type(task).model_fields or not is_count:
             raise InvalidSpecError(
-                f"top_k is {top_k!r} for {self.task}; it applies to text-classification, as None or a positive integer"
+                f"top_k is {top_k!r} for {self.task}; it applies to text-classification and question-answering, as a "
+                "positive integer, or None for all labels"
             )
         processor = copy.copy(self.predictor.processor)
         processor.task = task.model_copy(update={"top_k": top_k})
@@ -107,3 +121,24 @@ def _entities(document: Document) -> Output:
 def _labels(document: Document) -> Output:
     categories = document.predicted.categories if document.predicted is not None else ()
     return [category.model_dump() for category in categories]
+
+
+def _answers(document: Document) -> Output:
+    predicted = document.predicted
+    if predicted is None or not predicted.spans:  # as the pipeline of transformers 4 with `handle_impossible_answer`
+        score = 0.0 if predicted is None else predicted.values.get("no_answer", 0.0)
+        return [{"score": score, "start": 0, "end": 0, "answer": ""}]
+    return [
+        {"score": span.score, "start": span.start, "end": span.end, "answer": document.surface(span)}
+        for span in predicted.spans
+    ]
+
+
+def _questions(question: str | Sequence[str], context: str | Sequence[str]) -> dict[str, str] | list[dict[str, str]]:
+    if isinstance(question, str) and isinstance(context, str):
+        return {"question": question, "context": context}
+    questions = [question] if isinstance(question, str) else list(question)
+    contexts = [context] * len(questions) if isinstance(context, str) else list(context)
+    if len(questions) != len(contexts):
+        raise InvalidInputError(f"there are {len(questions)} questions and {len(contexts)} contexts; give one for each")
+    return [{"question": one, "context": other} for one, other in zip(questions, contexts, strict=True)]

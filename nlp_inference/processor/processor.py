@@ -158,8 +158,14 @@ class Processor(SavedProcessor):
         """Preprocess, tokenize and window documents; their order is kept. Preprocessing starts from the raw text.
 
         Raises:
-            InvalidDocumentError: a second text leaves no room for the first.
+            InvalidDocumentError: a text pair leaves no room for the text, or the task needs one and there is none.
         """
+        for document in documents if self.task.needs_pair else ():
+            if document.raw_text_pair is None:
+                raise InvalidDocumentError(
+                    f"document {document.id!r} has no text pair, which the task {self.task.name!r} needs; give it as "
+                    "`text_pair` (or `question`, next to `context`)"
+                )
         clean = [self.preprocess(document.as_it_arrived()) for document in documents]
         texts = self._tokenize([document.text for document in clean])
         with_pair = [index for index, document in enumerate(clean) if document.text_pair is not None]

@@ -76,6 +76,8 @@ class Task(Registered, ABC):
     """Whether gold spans must not overlap."""
     own_loss: ClassVar[bool] = False
     """Whether only the loss of its model can train it. The losses of `nlp_training.losses` train all other tasks."""
+    needs_pair: ClassVar[bool] = False
+    """Whether every document must have a text pair, such as the question of `question-answering`."""
     pair_position: ClassVar[Literal["first", "second"]] = "second"
     """Position of the text pair in the model input."""
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Annotation, Category, Document, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
+from nlp_inference.tasks.question_answering import ANSWER
 from nlp_training.data.errors import BlankLabelError
 from nlp_training.data.notes import count_unread, count_unread_keys
 from nlp_training.data.tags import find_tokens, join_tokens, tags_to_spans
@@ -17,9 +18,11 @@ from nlp_training.data.tags import find_tokens, join_tokens, tags_to_spans
 READ_FROM = "read_from"
 """The key of `Document.metadata` for the location that a document was read from: `train.jsonl:17`."""
 
+CONTEXT = "context"
+
 _USUAL: dict[str, tuple[str, ...]] = {
     "id": ("id",),
-    "text": ("text", "text_a"),
+    "text": ("text", "text_a", CONTEXT),
     "text_pair": ("text_pair", "text_b"),
     "spans": ("spans",),
     "label": ("label",),
@@ -27,8 +30,15 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "score": ("score",),
     "tokens": ("tokens",),
     "tags": ("tags", "ner_tags"),
+    "answers": (),
 }
-_SHAPES = "{text, spans}, {text, label}, {text, labels}, {tokens, tags} or {text_a, text_b, label or score}"
+_OF_QUESTIONS = {"text_pair": "question", "answers": "answers"}
+"""Usual names where the text is called `context`."""
+
+_SHAPES = (
+    "{text, spans}, {text, label}, {text, labels}, {tokens, tags}, {text_a, text_b, label or score} or "
+    "{question, context, answers}"
+)
 
 
 class Columns(BaseModel):
@@ -36,15 +46,18 @@ class Columns(BaseModel):
 
     Args:
         id: the unique id of the record. Default: `id`.
-        text: the text. Default: `text`, `text_a`.
-        text_pair: the second text of a text pair. Default: `text_pair`, `text_b`.
+        text: the text. Default: `text`, `text_a`, `context`.
+        text_pair: the text pair. Default: `text_pair`, `text_b`, and `question` if the text is called `context`.
         spans: a list of `{start, end, label}` or of `[start, end, label]`, in characters, end exclusive. Default:
             `spans`, or `entities` if it contains such a list.
         label: the single label of the text. Default: `label`.
         labels: a list of labels of the text. Default: `labels`.
         score: a number. Default: `score`.
         tokens: a list of words; without a text they are joined by single spaces. Default: `tokens`.
-        tags: one tag per token. Default: `tags`, `ner_tags`.
+            tags: one tag per token. Default: `tags`, `ner_tags`.
+        answers: the accepted answers to the question in `text_pair`: a list of `{text, start}` (or `answer_start`,
+            as in SQuAD), or a mapping of these lists, as in `datasets`; empty if the text does not answer it. Default:
+            `answers` if the text is called `context`.
 
     Example:
         >>> Columns(text="utterance").resolve(["utterance", "label", "id"])
@@ -62,6 +75,7 @@ class Columns(BaseModel):
     score: str | None = None
     tokens: str | None = None
     tags: str | None = None
+    answers: str | None = None
 
     def resolve(self, available: Collection[str]) -> dict[str, str]:
         """Return the column of each field.
@@ -74,7 +88,8 @@ class Columns(BaseModel):
             named: str | None = getattr(self, field)
             if named is not None and named not in available:
                 raise InvalidDocumentError(f"there is no column {named!r} for {field!r}; {_list(available)}")
-            column = named or next((name for name in usual if name in available), None)
+            others = (_OF_QUESTIONS[field],) if found.get("text") == CONTEXT and field in _OF_QUESTIONS else ()
+            column = named or next((name for name in (*usual, *others) if name in available), None)
             if column is not None:
                 found[field] = column
         if "text" not in found and "tokens" not in found:
@@ -198,6 +213,8 @@ def _gold(
         count_unread("spans in addition to tags", "spans" in values)
     elif "tags" in values:
         raise InvalidDocumentError("there are tags but no tokens; write {tokens, tags}")
+    elif "answers" in values:
+        gold["spans"] = tuple(_answers(values["answers"], values.get("text")))
     elif "spans" in values:
         gold["spans"] = tuple(_spans(values["spans"], names.get("spans"), values.get("text")))
     if "labels" in values:
@@ -246,6 +263,34 @@ def _label(given: Any, field: str, names: Sequence[str] | None) -> str | None:
     raise InvalidDocumentError(
         f"{field} contains {given!r}; write the name, or set label_names for the integers.{known}"
     )
+
+
+def _answers(given: Any, text: Any) -> Iterable[Span]:
+    if isinstance(given, str):  # a column of a CSV file
+        try:
+            given = json.loads(given)
+        except ValueError:
+            given = (given,)
+    if isinstance(given, Mapping):  # SQuAD in `datasets`
+        given = [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
+    if not _is_list(given):
+        raise InvalidDocumentError(f"answers is {given!r}; write a list of {{text, start}}, which may be empty")
+    for index, answer in enumerate(given):
+        start = answer.get("start", answer.get("answer_start")) if isinstance(answer, Mapping) else None
+        quote = answer.get("text") if isinstance(answer, Mapping) else None
+        if not isinstance(start, int) or isinstance(start, bool) or not isinstance(quote, str) or not quote:
+            raise InvalidDocumentError(
+                f"answer {index} is {answer!r}; write {{text, start}}: the exact text of the answer, and the "
+                "position of its first character in the context"
+            )
+        if not isinstance(text, str) or start < 0 or text[start : start + len(quote)] != quote:
+            at = text.find(quote) if isinstance(text, str) else -1
+            there = text[max(0, start) : max(0, start) + len(quote)] if isinstance(text, str) else ""
+            raise InvalidDocumentError(
+                f"answer {index} is {quote!r} at {start}, but the context has {there!r} there"
+                + (f"; it contains {quote!r} at {at}" if at >= 0 else f"; it does not contain {quote!r}")
+            )
+        yield Span(start=start, end=start + len(quote), label=ANSWER)
 
 
 def _spans(given: Any, names: Sequence[str] | None, text: Any) -> Iterable[Span]:

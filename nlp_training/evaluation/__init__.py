@@ -11,10 +11,12 @@ from nlp_training.evaluation.evaluate import (
     share_read,
 )
 from nlp_training.evaluation.fitting import Fitter, choose_fitters, fit_task
+from nlp_training.evaluation.no_answer import NoAnswerThreshold
 from nlp_training.evaluation.temperature import Temperature
 
 __all__ = [
     "Fitter",
+    "NoAnswerThreshold",
     "Temperature",
     "choose_fitters",
     "compare",

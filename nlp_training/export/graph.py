@@ -9,7 +9,7 @@ import torch
 from onnxscript.optimizer import optimize_ir
 from torch.export import Dim
 
-from nlp_inference import Processor, Task
+from nlp_inference import Document, Processor, Task
 from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.backends.exported import export_metadata
 from nlp_inference.errors import ArtefactError
@@ -41,7 +41,8 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
             maximum size of an ONNX file.
     """
     task = processor.task
-    batch = processor(list(_EXAMPLE), return_tensors="pt")
+    pair = _EXAMPLE[0] if task.needs_pair else None
+    batch = processor([Document(raw_text=text, raw_text_pair=pair) for text in _EXAMPLE], return_tensors="pt")
     names = list(batch)
     wrapped = _Named(model, task, names).eval()
     try:

@@ -4,6 +4,7 @@ A task names its kind in `Task.needs`. The kind says which labels a document has
 metrics, what makes gold unusable, and which mistakes a report counts. Nothing else compares `Task.needs` with a name.
 """
 
+from nlp_training.gold.answers import Answers
 from nlp_training.gold.base import (
     Compared,
     GoldKind,
@@ -19,6 +20,7 @@ from nlp_training.gold.category import OneCategory
 from nlp_training.gold.spans import Spans
 
 __all__ = [
+    "Answers",
     "Categories",
     "Compared",
     "GoldKind",

@@ -1,5 +1,6 @@
 """Scores, as `evaluate.Metric` and `evaluate.Comparison` classes that need no network."""
 
+from nlp_training.metrics.answers import AnswerBootstrap, AnswerF1
 from nlp_training.metrics.calibration import Calibration
 from nlp_training.metrics.categories import CategoryAccuracy
 from nlp_training.metrics.custom import Metric
@@ -12,6 +13,8 @@ from nlp_training.metrics.spans import SpanF1
 from nlp_training.metrics.tokens import TokenF1
 
 __all__ = [
+    "AnswerBootstrap",
+    "AnswerF1",
     "Calibration",
     "CategoryAccuracy",
     "DocumentMetric",

@@ -13,6 +13,7 @@ from nlp_inference import (
     CrfTokenClassification,
     Document,
     Processor,
+    QuestionAnswering,
     Span,
     SpanClassification,
     TextClassification,
@@ -119,6 +120,26 @@ def test_law_4_spans_that_overlap_come_back_too(tokenizer, document, chain, word
     windows = {"max_length": 12, "overlap": 4, "on_overflow": overflow}
     decoded, _ = check_the_ceiling(Processor(tokenizer, task, chain, windows=windows), document)
     assert decoded == sorted(decoded)
+
+
+@settings(max_examples=500)
+@given(
+    document=documents_with_spans_anywhere(),
+    chain=chains,
+    longest=st.integers(1, 30),
+    overflow=st.sampled_from(["split", "truncate"]),
+)
+def test_law_4_the_first_answer_that_can_be_reproduced_comes_back(tokenizer, document, chain, longest, overflow):
+    windows = {"max_length": 12, "overlap": 3, "on_overflow": overflow}
+    processor = Processor(tokenizer, QuestionAnswering(max_answer_tokens=longest), chain, windows=windows)
+    places = dict.fromkeys((span.start, span.end) for span in document.gold.spans)
+    for start, end in places:
+        answer = Span(start=start, end=end, label="answer")
+        gold = Annotation(spans=(answer,))
+        [encoded] = processor.encode([document.model_copy(update={"raw_text_pair": "Who?"}).with_gold(gold)])
+        lost = processor.task.lost_spans(encoded)
+        assert triples(perfect(processor, encoded).spans) == ([] if lost else triples([answer]))
+        assert all(one.cause for one in lost)
 
 
 @settings(max_examples=300)

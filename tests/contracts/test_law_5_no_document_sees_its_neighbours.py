@@ -55,7 +55,7 @@ def test_law_5_neighbours_change_nothing(predictor, items, budget, data):
     assert_same(predict(predictor, items, budget)[position], alone)
 
 
-GOLD = {"spans": Annotation(), "category": Annotation(categories=(Category(label="ham"),))}
+GOLD = {"spans": Annotation(), "answers": Annotation(), "category": Annotation(categories=(Category(label="ham"),))}
 """Something that perfect outputs can be asked for, whose shapes are those of a model's."""
 
 
@@ -63,7 +63,8 @@ def answered(processor, texts, seed):
     """The texts, each with answers that are drawn by chance."""
     random = np.random.default_rng(seed)
     found = []
-    for encoded in processor.encode([Document(raw_text=text) for text in texts]):
+    pair = "Who?" if processor.task.needs_pair else None
+    for encoded in processor.encode([Document(raw_text=text, raw_text_pair=pair) for text in texts]):
         rows = processor.rows(encoded)
         with_gold = replace(encoded, document=encoded.document.with_gold(GOLD[processor.task.needs]))
         perfect = processor.task.perfect_outputs(with_gold, rows)
@@ -73,7 +74,9 @@ def answered(processor, texts, seed):
     return found
 
 
-@pytest.mark.parametrize("name", ["token_processor", "crf_processor", "span_processor", "text_processor"])
+@pytest.mark.parametrize(
+    "name", ["token_processor", "crf_processor", "span_processor", "text_processor", "question_processor"]
+)
 @settings(max_examples=150)
 @given(texts=texts, seed=st.integers(0, 1000))
 def test_law_5_documents_that_are_decoded_together_keep_every_bit(name, request, texts, seed):

@@ -11,6 +11,7 @@ from nlp_inference import (
     Document,
     Predictor,
     Processor,
+    QuestionAnswering,
     SpanClassification,
     TextClassification,
     TokenClassification,
@@ -22,6 +23,7 @@ TASKS = [
     TokenClassification(labels=LABELS, scheme="BIOES", aggregation="mean"),
     CrfTokenClassification(labels=LABELS),
     SpanClassification(labels=LABELS),
+    QuestionAnswering(no_answer_threshold=None),
     TextClassification(labels=LABELS, pooling="mean", top_k=None),
     TextClassification(labels=LABELS, pooling="max", top_k=None),
 ]
@@ -36,15 +38,18 @@ def task_and_backend(request):
 @given(text=messy_texts | sentences)
 def test_law_7_a_text_that_fits_predicts_the_same_however_windows_are_set(tokenizer, task_and_backend, text):
     task, backend = task_and_backend
-    (whole,) = Processor(tokenizer, task).encode([Document(raw_text=text)])
-    fits = min(512, len(whole.token_ids) + 2)
+    document = Document(raw_text=text, raw_text_pair="Who?" if task.needs_pair else None)
+    layout = Processor(tokenizer, task).layout
+    (whole,) = Processor(tokenizer, task).encode([document])
+    around = layout.max_length - layout.capacity(None if whole.pair_ids is None else len(whole.pair_ids))
+    fits = min(512, len(whole.token_ids) + around)
     predictions = [
-        Predictor(Processor(tokenizer, task, windows=windows), backend).predict([text])[0]
+        Predictor(Processor(tokenizer, task, windows=windows), backend).predict([document])[0]
         for windows in (
             None,
-            {"max_length": max(3, fits), "overlap": 0},
-            {"max_length": max(3, fits), "overlap": max(0, fits - 2) // 2},
-            {"max_length": max(3, fits), "overlap": 0, "on_overflow": "truncate"},
+            {"max_length": max(around + 1, fits), "overlap": 0},
+            {"max_length": max(around + 1, fits), "overlap": max(0, fits - around) // 2},
+            {"max_length": max(around + 1, fits), "overlap": 0, "on_overflow": "truncate"},
         )
     ]
     assert all(document == predictions[0] for document in predictions)

@@ -23,6 +23,7 @@ INFERENCE = [
     "PostTransform",
     "Predictor",
     "Processor",
+    "QuestionAnswering",
     "Relation",
     "Span",
     "SpanClassification",
