@@ -24,8 +24,8 @@ class DocumentPipeline:
     """A predictor with outputs in the form of the stock pipelines; created by `Predictor.as_pipeline`.
 
     A span is `{"entity_group", "score", "word", "start", "end"}`, as with an `aggregation_strategy`; a category is
-    `{"label", "score"}`, and an answer `{"score", "start", "end", "answer"}`. Offsets refer to the input text, and `word`
-    and `answer` are the text at these offsets.
+    `{"label", "score"}`, and an answer `{"score", "start", "end", "answer"}`. Offsets refer to the input text, and
+    `word` and `answer` are the text at these offsets.
 
     Args:
         predictor: the predictor.
