@@ -115,7 +115,7 @@ def test_a_complete_output_is_not_gone_on_with(saved_model: Path, source: Path, 
     _predict(saved_model, source, "-o", output)
     before = output.read_bytes()
     said = _predict(saved_model, source, "-o", output, "--resume", status=1).stderr
-    assert f"beside {str(output)!r} is no out.jsonl.progress.json: it is complete, or was not written by" in said
+    assert f"{str(output)!r} has no out.jsonl.progress.json: it is complete, or was not written by" in said
     assert output.read_bytes() == before
 
 

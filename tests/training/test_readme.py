@@ -94,7 +94,7 @@ def test_the_page_on_checks_has_a_line_on_every_finding_and_on_no_other() -> Non
     page = (ROOT / "docs" / "check_data.md").read_text().partition("## Findings")[2]
     told = [name for row in re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE) for name in re.findall("`([^`]+)`", row)]
     sources = inspect.getsource(judge) + inspect.getsource(check)
-    kinds = re.findall(r'"([a-z-]+)", (?:split|name|"all"),', sources)
+    kinds = re.findall(r'"([a-z-]+)",\s+(?:split|name|"all"),', sources)
     assert sorted(told) == sorted({*kinds, *judge._PROBLEMS})
 
 
