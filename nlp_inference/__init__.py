@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nlp_inference.processor import Processor
     from nlp_inference.tasks import (
         CrfTokenClassification,
+        HierarchicalClassification,
         QuestionAnswering,
         SpanClassification,
         Task,
@@ -39,6 +40,7 @@ _MODULES = {
     "Document": "document",
     "EncodedDocument": "encoding",
     "FailedDocument": "document",
+    "HierarchicalClassification": "tasks",
     "PostTransform": "transforms",
     "Predictor": "predict.predictor",
     "Processor": "processor",
@@ -68,6 +70,7 @@ __all__ = [
     "Document",
     "EncodedDocument",
     "FailedDocument",
+    "HierarchicalClassification",
     "PostTransform",
     "Predictor",
     "Processor",

@@ -9,6 +9,7 @@ from nlp_inference.document import Annotation, Category, Coverage, Document, Rel
 from nlp_inference.document.aligned_text import AlignedText
 from nlp_inference.tasks import (
     CrfTokenClassification,
+    HierarchicalClassification,
     QuestionAnswering,
     SpanClassification,
     TextClassification,
@@ -114,6 +115,11 @@ tasks = (
         top_k=st.integers(1, 3),
         max_answer_tokens=st.integers(1, 40),
         no_answer_threshold=st.none() | st.floats(-5, 5),
+    )
+    | st.builds(
+        HierarchicalClassification,
+        labels=some_labels,
+        threshold=st.floats(0, 1),
     )
     | st.builds(
         TextClassification,

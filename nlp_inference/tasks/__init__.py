@@ -8,6 +8,7 @@ from pkgutil import iter_modules
 
 from nlp_inference.tasks.base import Arrays, DocumentOutputs, LostSpan, Task
 from nlp_inference.tasks.crf_token_classification import CrfTokenClassification
+from nlp_inference.tasks.hierarchical_classification import HierarchicalClassification
 from nlp_inference.tasks.question_answering import QuestionAnswering
 from nlp_inference.tasks.span_classification import SpanClassification
 from nlp_inference.tasks.tag_scheme import TagScheme
@@ -19,6 +20,7 @@ __all__ = [
     "Arrays",
     "CrfTokenClassification",
     "DocumentOutputs",
+    "HierarchicalClassification",
     "LostSpan",
     "QuestionAnswering",
     "SoftmaxTask",

@@ -17,6 +17,7 @@ from nlp_training.gold.base import (
 )
 from nlp_training.gold.categories import Categories
 from nlp_training.gold.category import OneCategory
+from nlp_training.gold.path import Path
 from nlp_training.gold.spans import Spans
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Learnable",
     "Mistake",
     "OneCategory",
+    "Path",
     "Spans",
     "document_metric",
     "gold_kind",

@@ -9,7 +9,8 @@ from nlp_training.metrics import Calibration, CategoryAccuracy, DocumentMetric, 
 from nlp_training.metrics.documents import Part, Score
 
 
-def _best(document: Document, gold: Annotation) -> tuple[Any, Any]:
+def first_labels(document: Document, gold: Annotation) -> tuple[Any, Any]:
+    """Return the best predicted label and the gold label; empty where there is none."""
     return _first_label(document.predicted or Annotation()), _first_label(gold)
 
 
@@ -17,7 +18,8 @@ def _first_label(annotation: Annotation) -> str:
     return annotation.categories[0].label if annotation.categories else ""
 
 
-def _confidence(document: Document, gold: Annotation) -> tuple[Any, Any]:
+def confidence(document: Document, gold: Annotation) -> tuple[Any, Any]:
+    """Return the score of the best predicted label, and 1 if it is right."""
     best = (document.predicted or Annotation()).categories[:1]
     if not best or best[0].score is None:
         return [], []
@@ -35,8 +37,8 @@ class OneCategory(GoldKind):
     name = "category"
     noun = "labels"
     metric = DocumentMetric(
-        main=Part(CategoryAccuracy, _best),
-        further={"calibration": Part(Calibration, _confidence), "ranking": Part(LabelRanking, _scores)},
+        main=Part(CategoryAccuracy, first_labels),
+        further={"calibration": Part(Calibration, confidence), "ranking": Part(LabelRanking, _scores)},
         paired=McNemar,
         scores=(Score("accuracy"), Score("macro_f1")),
     )

@@ -8,6 +8,7 @@ from nlp_training.metrics.documents import DocumentMetric
 from nlp_training.metrics.label_sets import LabelSetBootstrap, LabelSetF1
 from nlp_training.metrics.matching import SpanMatching
 from nlp_training.metrics.paired import McNemar, PairedBootstrap
+from nlp_training.metrics.paths import PathF1
 from nlp_training.metrics.ranking import LabelRanking
 from nlp_training.metrics.spans import SpanF1
 from nlp_training.metrics.tokens import TokenF1
@@ -24,6 +25,7 @@ __all__ = [
     "McNemar",
     "Metric",
     "PairedBootstrap",
+    "PathF1",
     "SpanF1",
     "SpanMatching",
     "TokenF1",

@@ -9,6 +9,7 @@ from tiny_models import LABELS, tiny_model
 from nlp_inference import (
     CrfTokenClassification,
     Document,
+    HierarchicalClassification,
     Predictor,
     Processor,
     QuestionAnswering,
@@ -26,6 +27,7 @@ TASKS = [
     QuestionAnswering(no_answer_threshold=None),
     TextClassification(labels=LABELS, pooling="mean", top_k=None),
     TextClassification(labels=LABELS, pooling="max", top_k=None),
+    HierarchicalClassification(labels=("a", "a/b", "c/d"), threshold=0.4, top_k=None),
 ]
 
 

@@ -20,6 +20,7 @@ INFERENCE = [
     "Document",
     "EncodedDocument",
     "FailedDocument",
+    "HierarchicalClassification",
     "PostTransform",
     "Predictor",
     "Processor",
