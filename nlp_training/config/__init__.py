@@ -3,6 +3,7 @@
 from nlp_training.config.config import (
     DataConfig,
     GoldenConfig,
+    LearningRates,
     ModelConfig,
     RunConfig,
     config_text,
@@ -14,6 +15,7 @@ from nlp_training.config.config import (
 __all__ = [
     "DataConfig",
     "GoldenConfig",
+    "LearningRates",
     "ModelConfig",
     "RunConfig",
     "config_text",

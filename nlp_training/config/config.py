@@ -47,6 +47,8 @@ class ModelConfig(_Section):
             Evaluation always uses the default of the model, as production does.
         resize_embeddings: whether to add embeddings for tokens that the tokenizer has and the model lacks, such as
             those of `tokenizer.add_tokens`. If false, such a tokenizer raises an error.
+        freeze: parameters that are not trained: patterns of names, such as `["*.embeddings.*"]`, or the number of the
+            lowest layers, with the embeddings.
     """
 
     base: str
@@ -55,6 +57,20 @@ class ModelConfig(_Section):
     settings: dict[str, JsonValue] = {}
     training_attention: str | None = None
     resize_embeddings: bool = False
+    freeze: NonNegativeInt | tuple[str, ...] = ()
+
+
+class LearningRates(_Section):
+    """Learning rates that differ from `training.learning_rate`. Every schedule scales all of them alike.
+
+    Args:
+        layer_decay: the factor from each layer of the encoder to the one below it; see
+            `nlp_training.trainer.parameter_groups`.
+        head: of the parameters above the encoder.
+    """
+
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    head: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class DataConfig(_Section):
@@ -198,6 +214,7 @@ class RunConfig(_Section):
         metrics: additional custom metrics by name; see `nlp_training.metrics.Metric`.
         augment: random changes of the training documents, such as `{keyboard_typos: 0.2}`; see `nlp_training.augment`.
         training: any field of `transformers.TrainingArguments`.
+        learning_rates: rates of the head and of layers that differ from that of the run, such as `{head: 1.0e-3}`.
         early_stopping: when to stop before the last epoch, such as `{patience: 3}`; requires validation documents.
         search: the search space of `nlp-training search`; other commands ignore it.
         calibrate: whether to fit the temperature of the task on the validation documents after training.
@@ -228,6 +245,7 @@ class RunConfig(_Section):
     metrics: list[str | dict[str, Any]] = []
     augment: list[str | dict[str, Any]] = []
     training: dict[str, JsonValue] = {}
+    learning_rates: LearningRates | None = None
     early_stopping: EarlyStopping | None = None
     search: SearchConfig | None = None
     calibrate: bool = False

@@ -41,6 +41,7 @@ from nlp_training.trainer.base_limits import (
     with_pad_token,
 )
 from nlp_training.trainer.early_stopping import stop_early
+from nlp_training.trainer.parameter_groups import freeze_parameters
 
 _SHOWN = 5
 Splits = dict[str, list[Document]]
@@ -209,6 +210,8 @@ def build_trainer(
     if config.model.resize_embeddings:
         resize_embeddings(model, processor)
     fill_pad_token(model, processor)
+    if config.model.freeze != ():
+        freeze_parameters(model, config.model.freeze)
     trainer = DocumentTrainer(
         model,
         training_arguments(config, best_metric=document_metric(processor.task.needs).best),
@@ -217,6 +220,7 @@ def build_trainer(
         eval_dataset=splits.get("validation"),
         callbacks=callbacks,
         training_attention=config.model.training_attention,
+        learning_rates=config.learning_rates,
         loss=config.loss,
         sample_weight=config.data.sample_weight,
         balance=config.sampling.power if config.sampling.balance == "label" else None,

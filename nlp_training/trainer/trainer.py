@@ -22,6 +22,7 @@ from nlp_training.batches.sample_weights import check_sample_weights
 from nlp_training.batches.samplers import epoch_order
 from nlp_training.batches.streaming import check_stream, is_stream, stream_loader
 from nlp_training.batches.window_dataset import RowLengths
+from nlp_training.config import LearningRates
 from nlp_training.evaluation import compare, of_all_processes, predict_beside_gold, score
 from nlp_training.evaluation.prediction_files import PredictionFile
 from nlp_training.losses import Loss
@@ -30,6 +31,7 @@ from nlp_training.trainer.arguments import check_best_metric
 from nlp_training.trainer.batch_loss import BatchLoss, check_weighting
 from nlp_training.trainer.evaluation_model import plain_model
 from nlp_training.trainer.evaluation_model_trainer import ServingTrainer
+from nlp_training.trainer.parameter_groups import parameter_groups
 from nlp_training.trainer.sharding import check_sharded_loss, check_sharding
 
 Documents = Sequence[Document]
@@ -54,6 +56,7 @@ class DocumentTrainer(ServingTrainer):
         optimizers: optimizer and scheduler, where they are not to be those of `args`.
         training_attention: attention implementation while training, if it is not to be the model's own, which
             evaluation takes.
+        learning_rates: rates of layers and of the head that differ from that of `args`.
         loss: what to minimise, see `nlp_training.losses`, as an object or a specification such as `{"focal": 2}`;
             `None` means the model's own loss. The mean is over all items of a step, however it is divided among
             batches and processes.
@@ -84,6 +87,7 @@ class DocumentTrainer(ServingTrainer):
         callbacks: Sequence[TrainerCallback] = (),
         optimizers: tuple[torch.optim.Optimizer | None, torch.optim.lr_scheduler.LambdaLR | None] = (None, None),
         training_attention: str | None = None,
+        learning_rates: LearningRates | None = None,
         loss: Loss | Spec | None = None,
         sample_weight: str | None = None,
         balance: float | None = None,
@@ -111,6 +115,7 @@ class DocumentTrainer(ServingTrainer):
             model_init=model_init,
             training_attention=training_attention,
         )
+        self.learning_rates = learning_rates
         self.processor = processing_class
         self._known_lengths: tuple[Documents, Sequence[RowLengths]] = ((), ())
         # Most models take the count of labels of a step, and ignore it: their loss is the mean of its batch. Trainer
@@ -126,6 +131,28 @@ class DocumentTrainer(ServingTrainer):
         )
         if sample_weight is not None and train_dataset is not None and not is_stream(train_dataset):
             check_sample_weights(train_dataset, sample_weight)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Create the optimizer of `args`, with the learning rates of layers and head if they are set.
+
+        Raises:
+            InvalidSpecError: the optimizer of `args` does not take groups of parameters.
+        """
+        if self.optimizer is not None or self.learning_rates is None:
+            return super().create_optimizer(model)
+        trained: Any = self.model if model is None else model
+        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, trained)
+        if {"params", "model", "optimizer_dict"} & settings.keys():
+            raise InvalidSpecError(f"learning_rates cannot be combined with training.optim {self.args.optim!r}")
+        groups = parameter_groups(
+            plain_model(self.accelerator, trained),
+            self.learning_rates,
+            learning_rate=self.args.learning_rate,
+            weight_decay=self.args.weight_decay,
+            decayed=self.get_decay_parameter_names(trained),
+        )
+        self.optimizer = kind(groups, **settings)
+        return self.optimizer
 
     def take_model(self, model: Any) -> None:
         """Prepare a model to be trained with the loss, and served meanwhile."""
