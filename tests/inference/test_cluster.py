@@ -177,7 +177,7 @@ def test_a_stopped_job_goes_on_with_the_shards_that_are_left(job: Job) -> None:
     shards = list(plan.shards())
     actor = ShardPredictor(job, model)
     as_ray_does(actor, shards[:4])
-    with pytest.raises(JobError, match=r"4 of 9 shards are done, \[4, 5, 6, 7, 8\] are missing; use --resume"):
+    with pytest.raises(JobError, match=r"4 of 13 shards are done, \[4, 5, 6, 7, 8\] are missing; use --resume"):
         parts.complete(plan, [*parts.done().values()], resumed=0)
     with pytest.raises(OutputError, match="is not empty"):
         parts.begin(plan, resume=False, overwrite=False)
@@ -288,7 +288,7 @@ def test_no_machine_that_is_large_enough() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["in.jsonl", "-o", "out"], 1, r"'ray.data' is not installed .* pip install \"nlp-inference\[ray\]"),
+        (["in.jsonl", "-o", "out"], 1, r"'ray.data' is required but not installed.* pip install \"nlp-inference\[ray\]"),
         (["-", "-o", "out"], 2, "reads files and writes a folder"),
         (["in.jsonl"], 2, "reads files and writes a folder"),
         (["in.jsonl", "-o", "out", "--token-budget", "measured"], 2, "one --token-budget for all machines"),

@@ -189,7 +189,7 @@ def test_a_resumed_stream_goes_on_where_it_was(label_run: RunConfig) -> None:
 
 
 def test_labels_of_a_stream_must_be_written(span_run: RunConfig) -> None:
-    with pytest.raises(InvalidSpecError, match=r"write all of them: processor.task: {token-classification: {labels:"):
+    with pytest.raises(InvalidSpecError, match=r"set them: processor.task: {token-classification: {labels:"):
         train(_streamed(span_run, max_steps=1))
 
 
