@@ -81,7 +81,7 @@ PLACES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "rotate": (resumable_trainer, "keep_best_and_last", nothing),
     "remove": (whole_checkpoints, "rotate_checkpoints", remove_half),
     "finalize": (DocumentTrainer, "_finalize_training", nothing),
-    "calibrate": (nlp_training.runs.run, "calibrate", nothing),
+    "calibrate": (nlp_training.runs.run, "fit_task", nothing),
     "artefact": (nlp_training.artefact.save, "model_card", nothing),
 }
 
