@@ -288,7 +288,11 @@ def test_no_machine_that_is_large_enough() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["in.jsonl", "-o", "out"], 1, r"'ray.data' is required but not installed.* pip install \"nlp-inference\[ray\]"),
+        (
+            ["in.jsonl", "-o", "out"],
+            1,
+            r"'ray.data' is required but not installed.* pip install \"nlp-inference\[ray\]",
+        ),
         (["-", "-o", "out"], 2, "reads files and writes a folder"),
         (["in.jsonl"], 2, "reads files and writes a folder"),
         (["in.jsonl", "-o", "out", "--token-budget", "measured"], 2, "one --token-budget for all machines"),

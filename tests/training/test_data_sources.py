@@ -193,7 +193,9 @@ def test_a_missing_extra_is_named(load, monkeypatch):
         ("faker", "quickstart", {"synthetic_pii": {"split": "test", "size": 1}}),
     ]:
         monkeypatch.setitem(sys.modules, package, None)
-        with pytest.raises(MissingExtraError, match=rf"'{package}' is required but not installed.* \"nlp-inference\[{extra}\]"):
+        with pytest.raises(
+            MissingExtraError, match=rf"'{package}' is required but not installed.* \"nlp-inference\[{extra}\]"
+        ):
             load(source)
 
 

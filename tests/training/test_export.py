@@ -366,9 +366,7 @@ def test_auto_takes_what_the_artefact_holds(copy):
     assert Predictor.from_pretrained(copy).backend.name == "onnx"
     (copy / "onnx" / "model.onnx").unlink()
     assert Predictor.from_pretrained(copy).backend.dtype == "float16"
-    with pytest.raises(
-        ArtefactError, match=r"has no onnx/model.onnx; it has onnx/model_fp16.onnx.*dtype='float16'"
-    ):
+    with pytest.raises(ArtefactError, match=r"has no onnx/model.onnx; it has onnx/model_fp16.onnx.*dtype='float16'"):
         Predictor.from_pretrained(copy, dtype="float32")
 
 

@@ -1,6 +1,7 @@
 """Every snippet of the README and of the docs runs, in the order of the page."""
 
 import inspect
+import json
 import os
 import re
 import shlex
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -33,15 +35,37 @@ def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if SNIPPET.search(page.read_text())], ids=name_of)
-def test_the_snippets_run(page: Path, tmp_path: Path) -> None:
-    script = "\n".join(SNIPPET.findall(page.read_text()))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_MODULES_CACHE": str(tmp_path / "modules")}
-    command = [sys.executable, "-W", "error", "-c", script]
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+WITH_SNIPPETS = [page for page in PAGES if SNIPPET.search(page.read_text())]
+
+
+@pytest.fixture(scope="module")
+def snippets(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, dict[str, Any]]:
+    """What the snippets of each page did, in a process and a folder of the page."""
+    folders = {page: tmp_path_factory.mktemp("page") for page in WITH_SNIPPETS}
+    scripts = [
+        {"script": "\n".join(SNIPPET.findall(page.read_text())), "folder": str(folder)}
+        for page, folder in folders.items()
+    ]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "HF_MODULES_CACHE": str(tmp_path_factory.mktemp("modules")),
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-W", "error", str(ROOT / "tests" / "run_snippets.py")]
+    done = subprocess.run(
+        command, input=json.dumps(scripts), env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    return {page: {**one, "folder": folders[page]} for page, one in zip(folders, results, strict=True)}
+
+
+@pytest.mark.parametrize("page", WITH_SNIPPETS, ids=name_of)
+def test_the_snippets_run(page: Path, snippets: dict[Path, dict[str, Any]]) -> None:
+    assert snippets[page]["status"] == 0, snippets[page]["errors"]
     if page == ROOT / "README.md":
-        assert (tmp_path / "runs" / "pii" / "model" / "processor_config.json").is_file()
+        assert (snippets[page]["folder"] / "runs" / "pii" / "model" / "processor_config.json").is_file()
 
 
 def test_the_commands_of_the_readme_exist() -> None:
