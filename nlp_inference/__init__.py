@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nlp_inference.processor import Processor
     from nlp_inference.tasks import (
         CrfTokenClassification,
+        MultiLabelClassification,
         SpanClassification,
         Task,
         TextClassification,
@@ -38,6 +39,7 @@ _MODULES = {
     "Document": "document",
     "EncodedDocument": "encoding",
     "FailedDocument": "document",
+    "MultiLabelClassification": "tasks",
     "PostTransform": "transforms",
     "Predictor": "predict.predictor",
     "Processor": "processor",
@@ -66,6 +68,7 @@ __all__ = [
     "Document",
     "EncodedDocument",
     "FailedDocument",
+    "MultiLabelClassification",
     "PostTransform",
     "Predictor",
     "Processor",

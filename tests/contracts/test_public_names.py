@@ -20,6 +20,7 @@ INFERENCE = [
     "Document",
     "EncodedDocument",
     "FailedDocument",
+    "MultiLabelClassification",
     "PostTransform",
     "Predictor",
     "Processor",
