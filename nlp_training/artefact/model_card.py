@@ -14,7 +14,7 @@ from nlp_training._utils.base_model import is_packaged
 from nlp_training.config import RunConfig
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
-from nlp_training.reports.tables import interval_text
+from nlp_training.reports.tables import fitted_notes, interval_text
 
 _BODY = """
 # {name}
@@ -96,7 +96,7 @@ def model_card(
         labels=", ".join(f"`{label}`" for label in labels[:100]),
         base=config.model.base if is_packaged(config.model.base) or _hub_id(config.model.base) else "a local model",
         plain=_PLAIN.format(name=config.name, task=task.pipeline_tag) if is_stock else "",
-        scores=_table(metrics),
+        scores=_table(metrics) + "".join(f"\n\n{note}" for note in fitted_notes(metrics)),
         lost=_read(metrics) + _lost(report),
         data=_data(report),
     )

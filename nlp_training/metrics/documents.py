@@ -17,6 +17,7 @@ OTHER_KEYS = (
     "per_label",
     "interval",
     "coverage",
+    "fitted",
     "runtime",
     "documents_per_second",
     "samples_per_second",
@@ -27,10 +28,18 @@ OTHER_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One metric, and what it sees of a document."""
+    """One metric, and what it sees of a document.
+
+    Attributes:
+        metric: makes a fresh one.
+        view: what it sees.
+        overall: whether its scores are overall scores beside those of the main metric, and not under its name; those
+            that are null, since a task does not give what they need, are left out.
+    """
 
     metric: Callable[[], Any]
     view: View
+    overall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
