@@ -74,8 +74,8 @@ class Task(Registered, ABC):
     fitters: ClassVar[tuple[str, ...]] = ()
     """What training fits to validation documents after the weights, by name; see `nlp_training.evaluation.fitting`."""
     selection_score: ClassVar[str | None] = None
-    """The score by which training chooses the best weights; `None` takes the first one of its kind of gold. A task whose
-    thresholds are fitted after training needs a score that does not depend on them."""
+    """The score by which training chooses the best weights; `None` takes the first one of its kind of gold. A task
+    whose thresholds are fitted after training needs a score that does not depend on them."""
     flat: ClassVar[bool] = False
     """Whether gold spans must not overlap."""
     own_loss: ClassVar[bool] = False

@@ -134,7 +134,7 @@ class MultiLabelClassification(TemperatureTask):
         wanted = {category.label for category in document.gold.categories}
         if unknown := sorted(wanted.difference(self.labels)):
             raise InvalidDocumentError(
-                f"document {document.id!r}: gold label {unknown[0]!r} is not among the task's {len(self.labels)} labels "
-                f"{self.labels[:20]!r}"
+                f"document {document.id!r}: gold label {unknown[0]!r} is not among the task's "
+                f"{len(self.labels)} labels {self.labels[:20]!r}"
             )
         return np.array([label in wanted for label in self.labels], dtype=np.float32)

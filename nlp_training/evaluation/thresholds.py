@@ -52,11 +52,11 @@ class Thresholds(Fitter):
         missing = [name for name in ("labels", *self.fields) if name not in type(task).model_fields]
         if missing:
             raise InvalidSpecError(
-                f"fit names 'thresholds', but the task {task.name!r} has no {missing[0]!r} to fit; remove it, or choose "
-                "a task such as multi-label-classification"
+                f"fit names 'thresholds', but the task {task.name!r} has no {missing[0]!r} to fit; remove it, or "
+                "choose a task such as multi-label-classification"
             )
 
-    def fit(self, predictor: Predictor, documents: Sequence[Document], *, seed: int) -> Task:  # noqa: ARG002 - all are read
+    def fit(self, predictor: Predictor, documents: Sequence[Document], *, seed: int) -> Task:  # noqa: ARG002
         """Return the task with the fitted thresholds; the model runs once for each document.
 
         Warns:
@@ -164,9 +164,8 @@ def _rows(
 
 
 def _rounded(threshold: float, *, low: float, high: float) -> float:
-    """A threshold of few digits, if it still lies between two scores."""
-    short = round(threshold, _DIGITS)
-    return float(short if low < short <= high else threshold)
+    """A threshold of few digits, if it still lies between two scores; the upper one where nothing else does."""
+    return float(next((one for one in (round(threshold, _DIGITS), threshold) if low < one <= high), high))
 
 
 def _logit(probability: float) -> float:

@@ -175,11 +175,11 @@ def warn_of_fitted_scores(fitters: Sequence[Fitter], splits: Collection[str]) ->
     Warns:
         UserWarning: something is fitted, and there is no test set.
     """
-    if fitters and not set(splits).difference(("train", "validation")) and is_main_process():
+    fields = [field for one in fitters for field in one.fields]
+    if fields and not set(splits).difference(("train", "validation")) and is_main_process():
         warnings.warn(
-            f"{', '.join(field for one in fitters for field in one.fields)} will be fitted to the validation "
-            "documents, and there is no test set: the only scores will be those of the same documents, which are too good; give "
-            "data.test",
+            f"{', '.join(fields)} will be fitted to the validation documents, and there is no test set: the only "
+            "scores will be those of the same documents, which are too good; give data.test",
             stacklevel=2,
         )
 

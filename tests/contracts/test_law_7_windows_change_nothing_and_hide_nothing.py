@@ -9,6 +9,7 @@ from tiny_models import LABELS, tiny_model
 from nlp_inference import (
     CrfTokenClassification,
     Document,
+    MultiLabelClassification,
     Predictor,
     Processor,
     SpanClassification,
@@ -24,6 +25,7 @@ TASKS = [
     SpanClassification(labels=LABELS),
     TextClassification(labels=LABELS, pooling="mean", top_k=None),
     TextClassification(labels=LABELS, pooling="max", top_k=None),
+    MultiLabelClassification(labels=LABELS, thresholds={"CITY": 0.4}),
 ]
 
 
