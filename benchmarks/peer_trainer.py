@@ -82,7 +82,7 @@ def label_set_f1(trainer, features, _names):
     ]
 
 
-def main(name, data, seed, batches):
+def main(name, data, seed, batches, epochs):
     """`defaults` are those of Trainer: random batches of 16 in fp32; `tuned` groups by length and computes in bf16."""
     quiet_libraries()
     set_seed(seed)
@@ -121,7 +121,7 @@ def main(name, data, seed, batches):
         arguments = TrainingArguments(
             output_dir=folder,
             seed=seed,
-            num_train_epochs=3,
+            num_train_epochs=epochs,
             learning_rate=2e-4,
             per_device_train_batch_size=16,
             per_device_eval_batch_size=32,
@@ -139,4 +139,4 @@ def main(name, data, seed, batches):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], float(sys.argv[5]))

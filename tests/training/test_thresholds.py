@@ -139,8 +139,8 @@ def records(prefix: str, size: int) -> list[dict[str, Any]]:
     found = []
     for index in range(size):
         labels = [label for place, label in enumerate(WORDS) if index % 8 >> place & 1]
-        words = " and ".join(WORDS[label] for label in labels) or "nothing"
-        found.append({"id": f"{prefix}-{index}", "text": f"We see {words} today", "labels": labels})
+        words = " ".join(WORDS[label] for label in labels) or "nothing"
+        found.append({"id": f"{prefix}-{index}", "text": words, "labels": labels})
     return found
 
 
@@ -158,8 +158,8 @@ def run_of(folder: Path, base: Path, *splits: str, **more: Any) -> RunConfig:
             "data": data,
             "processor": {"task": "multi-label-classification"},
             "training": {
-                "num_train_epochs": 6,
-                "learning_rate": 0.02,
+                "num_train_epochs": 10,
+                "learning_rate": 0.01,
                 "per_device_train_batch_size": 8,
                 "bf16": False,
             },
