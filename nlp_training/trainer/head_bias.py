@@ -43,9 +43,8 @@ def start_head_at(model: torch.nn.Module, bias: NDArray[np.float32], *, missing:
         module
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear)
-        and module.bias is not None
+        and f"{name}.bias" in missing  # some heads have none
         and module.out_features == len(bias)
-        and f"{name}.bias" in missing
     ]
     if heads:
         with torch.no_grad():

@@ -44,3 +44,16 @@ def label_records(prefix: str, size: int) -> list[dict[str, object]]:
         }
         for index in range(size)
     ]
+
+
+LABEL_WORDS = {"joy": "sunshine", "anger": "broken", "fear": "storm"}
+
+
+def label_set_records(prefix, size):
+    """Texts of a word for each label that they have; every eighth has none."""
+    found = []
+    for index in range(size):
+        labels = [label for place, label in enumerate(LABEL_WORDS) if index % 8 >> place & 1]
+        text = " ".join(LABEL_WORDS[label] for label in labels) or "nothing"
+        found.append({"id": f"{prefix}-{index}", "text": text, "labels": labels})
+    return found
