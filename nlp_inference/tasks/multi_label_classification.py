@@ -48,7 +48,7 @@ class MultiLabelClassification(TemperatureTask):
     pipeline_tag = "text-classification"
     needs = "categories"
     fitters = ("thresholds",)
-    selection_score = "lrap"
+    selection_score = "micro_average_precision"
 
     labels: tuple[str, ...]
     pooling: Pooling = "mean"

@@ -152,7 +152,7 @@ def selection_score(task: Task) -> str:
     Example:
         >>> from nlp_inference import MultiLabelClassification, TextClassification
         >>> selection_score(TextClassification(labels=("a",))), selection_score(MultiLabelClassification(labels=("a",)))
-        ('accuracy', 'lrap')
+        ('accuracy', 'micro_average_precision')
     """
     return task.selection_score or gold_kind(task.needs).metric.best
 

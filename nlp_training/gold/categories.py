@@ -49,6 +49,7 @@ class Categories(GoldKind):
             Score("macro_f1"),
             Score("weighted_f1"),
             Score("subset_accuracy"),
+            Score("micro_average_precision"),
             Score("macro_average_precision"),
             Score("lrap"),
         ),

@@ -18,14 +18,15 @@ _CITATION = """\
 
 
 class LabelSetRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
-    """Macro average precision and label ranking average precision (LRAP): scores that need no threshold.
+    """Micro and macro average precision and label ranking average precision (LRAP): scores that need no threshold.
 
-    Works offline, with scikit-learn. `macro_average_precision` is the mean over the labels that some document has: of
+    Works offline, with scikit-learn. `micro_average_precision` is the average precision of all pairs of a document and
+    a label, ranked by their score. `macro_average_precision` is the mean over the labels that some document has: of
     the average precision of all documents, ranked by their score for the label. `lrap` is the mean over documents of
     the share of gold labels among the labels ranked down to each gold label; 1 for a document without labels, as in
-    scikit-learn. Both are from 0 to 1, greater is better. A gold label that the model does not know has a score of 0.
+    scikit-learn; it compares no document with another. All are from 0 to 1, greater is better. A gold label that the model does not know has a score of 0.
 
-    Both need the score of every label for every document (`Annotation.label_scores`); without they are null.
+    They need the score of every label for every document (`Annotation.label_scores`); without they are null.
 
     Source: Tsoumakas, Katakis and Vlahavas (2010), https://doi.org/10.1007/978-0-387-09823-4_34
 
@@ -33,13 +34,13 @@ class LabelSetRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not
         >>> one = [{"label": "joy", "score": 0.8}, {"label": "fear", "score": 0.1}]
         >>> two = [{"label": "joy", "score": 0.6}, {"label": "fear", "score": 0.3}]
         >>> LabelSetRanking().compute(predictions=[one, two], references=[["joy"], ["fear"]])
-        {'macro_average_precision': 1.0, 'lrap': 0.75}
+        {'micro_average_precision': 0.8333333333333333, 'macro_average_precision': 1.0, 'lrap': 0.75}
     """
 
     def _info(self) -> evaluate.MetricInfo:
         scored = {"label": datasets.Value("string"), "score": datasets.Value("float64")}
         return evaluate.MetricInfo(
-            description="Macro average precision and label ranking average precision.",
+            description="Micro and macro average precision and label ranking average precision.",
             citation=_CITATION,
             inputs_description="For each document the score of every label, and the list of its gold labels.",
             features=datasets.Features({"predictions": [scored], "references": [datasets.Value("string")]}),
@@ -52,12 +53,13 @@ class LabelSetRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not
         known = set().union(*named)
         labels = sorted(known.union(*references))
         if not known or any(len(one) != len(known) for one in named):
-            return {"macro_average_precision": None, "lrap": None}
+            return dict.fromkeys(("micro_average_precision", "macro_average_precision", "lrap"))
         scores = np.array([[one.get(label, 0.0) for label in labels] for one in named])
         gold = np.array([[label in wanted for label in labels] for wanted in map(set, references)])
         found = np.flatnonzero(gold.any(axis=0)).tolist()
         precisions = [float(average_precision_score(gold[:, index], scores[:, index])) for index in found]
         return {
+            "micro_average_precision": float(average_precision_score(gold.ravel(), scores.ravel())) if found else 0.0,
             "macro_average_precision": fsum(precisions) / len(precisions) if precisions else 0.0,
             "lrap": float(label_ranking_average_precision_score(gold, scores)),
         }

@@ -46,14 +46,13 @@ def label_records(prefix: str, size: int) -> list[dict[str, object]]:
     ]
 
 
-LABEL_WORDS = {"joy": "sunshine", "anger": "broken", "fear": "storm"}
+LABEL_SETS = {"cold": [], "warm": ["warm"], "hot": ["warm", "hot"]}
 
 
-def label_set_records(prefix, size):
-    """Texts of a word for each label that they have; every eighth has none."""
-    found = []
-    for index in range(size):
-        labels = [label for place, label in enumerate(LABEL_WORDS) if index % 8 >> place & 1]
-        text = " ".join(LABEL_WORDS[label] for label in labels) or "nothing"
-        found.append({"id": f"{prefix}-{index}", "text": text, "labels": labels})
-    return found
+def label_set_records(prefix: str, size: int) -> list[dict[str, object]]:
+    """Sentences such as `It is hot`, of which a third has no label and a third has two."""
+    words = [list(LABEL_SETS)[index % len(LABEL_SETS)] for index in range(size)]
+    return [
+        {"id": f"{prefix}-{index}", "text": f"It is {word} in {CITIES[index % 4]}", "labels": LABEL_SETS[word]}
+        for index, word in enumerate(words)
+    ]

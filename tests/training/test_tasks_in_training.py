@@ -4,7 +4,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from made_up_records import label_set_records, span_records, write_jsonl, write_splits
+from made_up_records import label_set_records, span_records, write_splits
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -64,14 +64,11 @@ def test_a_task_goes_the_whole_route(tmp_path, tiny_base, task, records, spans):
 
 
 def test_label_sets_go_the_whole_route(tmp_path, tiny_base):
-    data = {name: write_jsonl(tmp_path / f"{name}.jsonl", label_set_records(name, 96)) for name in ("train", "test")}
     run = run_of(
         tmp_path,
         tiny_base,
         "multi-label-classification",
-        span_records,
-        data={name: str(path) for name, path in data.items()} | {"validation": str(data["test"])},
-        training={**TRAINING, "num_train_epochs": 15, "learning_rate": 0.01, "train_sampling_strategy": "random"},
+        label_set_records,
         loss={"binary_cross_entropy": {"class_weights": "inverse_frequency"}},
         calibrate=True,
     )
@@ -84,11 +81,10 @@ def test_label_sets_go_the_whole_route(tmp_path, tiny_base):
         verified = CliRunner().invoke(inference, ["verify", str(result.model), "--backend", backend])
         assert verified.exit_code == 0, verified.output
         predictor = Predictor.from_pretrained(result.model, backend=backend)
-        found = [
-            {one.label for one in document.predicted.categories} for document in predictor.predict(["storm broken"])
-        ]
-        assert found == [{"fear", "anger"}]
-        assert {one["label"] for one in predictor.as_pipeline()("sunshine")} == {"joy"}
+        documents = predictor.predict(["It is cold in Rome", "It is warm in Rome", "It is hot in Rome"])
+        found = [{category.label for category in document.predicted.categories} for document in documents]
+        assert found == [set(), {"warm"}, {"warm", "hot"}]
+        assert [one["label"] for one in predictor.as_pipeline()("It is warm in Rome")] == ["warm"]
 
 
 @pytest.mark.parametrize("task", ["crf-token-classification", "span-classification"])
