@@ -33,8 +33,9 @@ class LabelSetRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not
     Example:
         >>> one = [{"label": "joy", "score": 0.8}, {"label": "fear", "score": 0.1}]
         >>> two = [{"label": "joy", "score": 0.6}, {"label": "fear", "score": 0.3}]
-        >>> LabelSetRanking().compute(predictions=[one, two], references=[["joy"], ["fear"]])
-        {'micro_average_precision': 0.8333333333333333, 'macro_average_precision': 1.0, 'lrap': 0.75}
+        >>> scores = LabelSetRanking().compute(predictions=[one, two], references=[["joy"], ["fear"]])
+        >>> {name: round(score, 2) for name, score in scores.items()}
+        {'micro_average_precision': 0.83, 'macro_average_precision': 1.0, 'lrap': 0.75}
     """
 
     def _info(self) -> evaluate.MetricInfo:
