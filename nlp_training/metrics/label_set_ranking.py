@@ -24,7 +24,8 @@ class LabelSetRanking(evaluate.Metric):  # type: ignore[misc]  # evaluate is not
     a label, ranked by their score. `macro_average_precision` is the mean over the labels that some document has: of
     the average precision of all documents, ranked by their score for the label. `lrap` is the mean over documents of
     the share of gold labels among the labels ranked down to each gold label; 1 for a document without labels, as in
-    scikit-learn; it compares no document with another. All are from 0 to 1, greater is better. A gold label that the model does not know has a score of 0.
+    scikit-learn; it compares no document with another. All are from 0 to 1, greater is better. A gold label that the
+    model does not know has a score of 0.
 
     They need the score of every label for every document (`Annotation.label_scores`); without they are null.
 
