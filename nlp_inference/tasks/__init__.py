@@ -9,10 +9,11 @@ from pkgutil import iter_modules
 from nlp_inference.tasks.base import Arrays, DocumentOutputs, LostSpan, Task
 from nlp_inference.tasks.crf_token_classification import CrfTokenClassification
 from nlp_inference.tasks.hierarchical_classification import HierarchicalClassification
+from nlp_inference.tasks.multi_label_classification import MultiLabelClassification
 from nlp_inference.tasks.question_answering import QuestionAnswering
 from nlp_inference.tasks.span_classification import SpanClassification
 from nlp_inference.tasks.tag_scheme import TagScheme
-from nlp_inference.tasks.temperature import SoftmaxTask
+from nlp_inference.tasks.temperature import SoftmaxTask, TemperatureTask
 from nlp_inference.tasks.text_classification import TextClassification
 from nlp_inference.tasks.token_classification import TokenClassification
 
@@ -22,11 +23,13 @@ __all__ = [
     "DocumentOutputs",
     "HierarchicalClassification",
     "LostSpan",
+    "MultiLabelClassification",
     "QuestionAnswering",
     "SoftmaxTask",
     "SpanClassification",
     "TagScheme",
     "Task",
+    "TemperatureTask",
     "TextClassification",
     "TokenClassification",
 ]

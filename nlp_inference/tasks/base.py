@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nlp_inference.document import Annotation, Span
@@ -72,6 +73,9 @@ class Task(Registered, ABC):
     """The kind of gold that it learns from, by name: `spans`, `category`, ...; see `nlp_training.gold`."""
     fitters: ClassVar[tuple[str, ...]] = ()
     """What training fits to validation documents after the weights, by name; see `nlp_training.evaluation.fitting`."""
+    selection_score: ClassVar[str | None] = None
+    """The score by which training chooses the best weights; `None` takes the first one of its kind of gold. A task
+    whose thresholds are fitted after training needs a score that does not depend on them."""
     flat: ClassVar[bool] = False
     """Whether gold spans must not overlap."""
     own_loss: ClassVar[bool] = False
@@ -96,6 +100,15 @@ class Task(Registered, ABC):
     @abstractmethod
     def model_settings(self) -> dict[str, Any]:
         """Return what the config of this task's model must contain, such as `id2label`."""
+
+    def head_bias(self, counts: Mapping[str, int], *, documents: int) -> NDArray[np.float32] | None:  # noqa: ARG002
+        """Return the bias that the last layer of a new head starts with, `[labels]`; `None` keeps that of the model.
+
+        Args:
+            counts: for each label, how many training documents have it.
+            documents: how many training documents have gold.
+        """
+        return None
 
     @abstractmethod
     def targets(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CERTAIN = np.float32(30)
-"""A logit that makes a softmax all but one."""
+"""A logit whose probability is all but one."""
 
 
 def log_softmax(logits: NDArray[np.float32], *, temperature: float = 1.0) -> NDArray[np.float32]:
@@ -13,4 +13,15 @@ def log_softmax(logits: NDArray[np.float32], *, temperature: float = 1.0) -> NDA
     if temperature != 1:
         shifted = shifted / np.float32(temperature)
     result: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
+
+
+def sigmoid(logits: NDArray[np.float32], *, temperature: float = 1.0) -> NDArray[np.float64]:
+    """Probabilities of logits divided by `temperature`, each by itself; exact for large logits too.
+
+    Example:
+        >>> sigmoid(np.float32([0, 800, -800])).tolist()
+        [0.5, 1.0, 0.0]
+    """
+    result: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64) / temperature))
     return result

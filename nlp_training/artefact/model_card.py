@@ -15,7 +15,7 @@ from nlp_training._utils.base_model import is_packaged
 from nlp_training.config import RunConfig
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
-from nlp_training.reports.score_tables import interval_text
+from nlp_training.reports.score_tables import fitted_notes, interval_text
 
 _TEMPLATE = "model_card_template.md.jinja"
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -60,6 +60,8 @@ def model_card(
             metrics=metrics,
             score_names=_score_names(metrics),
             has_intervals=any("interval" in scores for scores in metrics.values()),
+            fitted=fitted_notes(metrics),
+            needs_pair=task.needs_pair,
             report=report,
         )
     )

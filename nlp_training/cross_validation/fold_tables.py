@@ -10,6 +10,7 @@ def folds_table(scores: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Ta
     """Build a table of the scores of each fold."""
     table = Table(title="folds")
     table.add_column("fold")
+    names = [name for name in names if all(name in one for one in scores)]
     for name in ("documents", *names):
         table.add_column(name, justify="right")
     for number, one in enumerate(scores, 1):

@@ -171,7 +171,8 @@ def mean_scores(scores: Sequence[Mapping[str, Any]], names: Sequence[str]) -> di
         >>> mean_scores([{"f1": 0.5}, {"f1": 0.5}], ["f1"])
         {'f1': {'mean': 0.5, 'deviation': 0.0, 'interval': [0.5, 0.5]}}
     """
-    of_folds = {name: [float(one[name]) for one in scores] for name in names}
+    known = [name for name in names if all(name in one for one in scores)]  # a score may need what a task does not give
+    of_folds = {name: [float(one[name]) for one in scores] for name in known}
     return {
         name: {"mean": mean(values), "deviation": stdev(values), "interval": fold_interval(values)}
         for name, values in of_folds.items()

@@ -103,7 +103,13 @@ def score(
     if not coverage["documents"]:
         return {"coverage": coverage}
     scores = metrics[0].compute() if details else metrics[0].compute(resamples=0)
-    return {**scores, **{name: metric.compute() for name, metric in further.items()}, "coverage": coverage}
+    for name, metric in further.items():
+        found = metric.compute()
+        if chosen.further[name].overall:
+            scores |= {key: value for key, value in found.items() if value is not None}
+        else:
+            scores[name] = found
+    return {**scores, "coverage": coverage}
 
 
 def evaluate_pair(

@@ -1,7 +1,7 @@
 """Fields of a task that are fitted to validation documents after the weights were trained, such as thresholds."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -104,6 +104,24 @@ def fit_task(
         task = type(trainer.processor.task).from_value(broadcast_object_list(fields)[0])
         trainer.processor = trainer.processing_class = with_task(trainer.processor, task)
     return trainer.processor.task
+
+
+def mark_fitted(metrics: Mapping[str, dict[str, Any]], fitters: Sequence[Fitter], *, split: str = "validation") -> None:
+    """Note under `fitted`, in the scores of the documents that fields were fitted to, which fields those are.
+
+    Args:
+        metrics: scores by data set; those of `split` are changed.
+        fitters: what was fitted.
+        split: the data set that it was fitted to.
+
+    Example:
+        >>> metrics = {"validation": {"f1": 0.9}, "test": {"f1": 0.8}}
+        >>> mark_fitted(metrics, [Fitter.from_spec("temperature")])
+        >>> metrics
+        {'validation': {'f1': 0.9, 'fitted': ['temperature']}, 'test': {'f1': 0.8}}
+    """
+    if fitters and split in metrics:
+        metrics[split]["fitted"] = [field for one in fitters for field in one.fields]
 
 
 def with_task(processor: Processor, task: Task) -> Processor:

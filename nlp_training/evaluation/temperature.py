@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from nlp_inference import Document, Predictor, Processor, Task
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
-from nlp_inference.tasks import DocumentOutputs, SoftmaxTask
+from nlp_inference.tasks import DocumentOutputs, TemperatureTask
 from nlp_inference.transforms import Compose, PostTransform
 from nlp_inference.transforms.post import MinScore
 from nlp_training.batches.streams import in_chunks
@@ -37,13 +37,13 @@ class Confidences(NamedTuple):
 
 
 class Temperature(Fitter):
-    """Fits the field `temperature` of a `SoftmaxTask`; see `fit_temperature`."""
+    """Fits the field `temperature` of a `TemperatureTask`; see `fit_temperature`."""
 
     name = "temperature"
     fields = ("temperature",)
 
     def check(self, task: Task) -> None:
-        """Check that the scores of the task are probabilities of a softmax."""
+        """Check that the scores of the task are probabilities of a softmax or of sigmoids."""
         _calibrated(task)
 
     def fit(self, predictor: Predictor, documents: Sequence[Document], *, seed: int) -> Task:
@@ -52,11 +52,11 @@ class Temperature(Fitter):
         return task.with_temperature(fit_temperature(predictor, documents, seed=seed))
 
 
-def _calibrated(task: Task) -> SoftmaxTask:
-    if not isinstance(task, SoftmaxTask):
+def _calibrated(task: Task) -> TemperatureTask:
+    if not isinstance(task, TemperatureTask):
         raise InvalidSpecError(
-            f"calibrate is true, but the scores of the task {task.name!r} are not probabilities of a softmax; remove "
-            "calibrate"
+            f"calibrate is true, but the scores of the task {task.name!r} are not probabilities of a softmax or "
+            "of sigmoids; remove calibrate"
         )
     return task
 

@@ -14,6 +14,7 @@ from nlp_training.gold.base import (
     gold_kind,
     gold_kinds,
     greater_is_better,
+    selection_score,
 )
 from nlp_training.gold.categories import Categories
 from nlp_training.gold.category import OneCategory
@@ -34,4 +35,5 @@ __all__ = [
     "gold_kind",
     "gold_kinds",
     "greater_is_better",
+    "selection_score",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
+from nlp_inference import Task
 from nlp_inference.document import Annotation, Category, Span
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Registered
@@ -143,6 +144,17 @@ def greater_is_better(score: str, custom: Sequence[Metric] = ()) -> bool:
             return one.greater_is_better
     metrics = (kind.metric for kind in gold_kinds())
     return next((one.greater_is_better(name) for one in metrics if name in one.names), not name.endswith("loss"))
+
+
+def selection_score(task: Task) -> str:
+    """Return the name of the score by which training chooses the best weights of a task by default.
+
+    Example:
+        >>> from nlp_inference import MultiLabelClassification, TextClassification
+        >>> selection_score(TextClassification(labels=("a",))), selection_score(MultiLabelClassification(labels=("a",)))
+        ('accuracy', 'micro_average_precision')
+    """
+    return task.selection_score or gold_kind(task.needs).metric.best
 
 
 def document_metric(name: str, custom: Sequence[Metric] = ()) -> DocumentMetric:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from nlp_inference.document import Annotation, Document
 from nlp_training.gold.base import MISSED, SPURIOUS, Compared, GoldKind, Learnable, Mistake
-from nlp_training.metrics import Calibration, DocumentMetric, LabelSetBootstrap, LabelSetF1
+from nlp_training.metrics import Calibration, DocumentMetric, LabelSetBootstrap, LabelSetF1, LabelSetRanking
 from nlp_training.metrics.documents import Part, Score
 
 
@@ -14,9 +14,18 @@ def _label_sets(document: Document, gold: Annotation) -> tuple[Any, Any]:
     return [one.label for one in predicted.categories], [one.label for one in gold.categories]
 
 
+def _all_scores(document: Document, gold: Annotation) -> tuple[Any, Any]:
+    scores = (document.predicted or Annotation()).label_scores
+    wanted = [category.label for category in gold.categories]
+    return [{"label": label, "score": score} for label, score in scores.items()], wanted
+
+
 def _confidences(document: Document, gold: Annotation) -> tuple[Any, Any]:
+    """The scores of all labels where they are known, or else those of the predicted labels."""
     wanted = {category.label for category in gold.categories}
     predicted = document.predicted or Annotation()
+    if predicted.label_scores:
+        return list(predicted.label_scores.values()), [int(label in wanted) for label in predicted.label_scores]
     scored = [category for category in predicted.categories if category.score is not None]
     return [category.score for category in scored], [int(category.label in wanted) for category in scored]
 
@@ -28,7 +37,10 @@ class Categories(GoldKind):
     noun = "labels"
     metric = DocumentMetric(
         main=Part(LabelSetF1, _label_sets),
-        further={"calibration": Part(Calibration, _confidences)},
+        further={
+            "calibration": Part(Calibration, _confidences),
+            "label_ranking": Part(LabelSetRanking, _all_scores, overall=True),
+        },
         paired=LabelSetBootstrap,
         scores=(
             Score("f1"),
@@ -37,6 +49,9 @@ class Categories(GoldKind):
             Score("macro_f1"),
             Score("weighted_f1"),
             Score("subset_accuracy"),
+            Score("micro_average_precision"),
+            Score("macro_average_precision"),
+            Score("lrap"),
         ),
     )
     mistakes: ClassVar[Mapping[str, str]] = {

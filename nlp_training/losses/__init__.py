@@ -8,6 +8,7 @@ from pkgutil import iter_modules
 
 from nlp_training.losses.asymmetric import Asymmetric
 from nlp_training.losses.base import Items, Loss
+from nlp_training.losses.binary_cross_entropy import BinaryCrossEntropy
 from nlp_training.losses.class_weights import ClassWeights
 from nlp_training.losses.cross_entropy import CrossEntropy
 from nlp_training.losses.dice import Dice
@@ -20,6 +21,7 @@ from nlp_training.losses.tversky import Tversky
 
 __all__ = [
     "Asymmetric",
+    "BinaryCrossEntropy",
     "ClassWeights",
     "CrossEntropy",
     "Dice",

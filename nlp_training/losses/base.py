@@ -27,7 +27,8 @@ class Items:
     Attributes:
         logits: `[items, classes]`, or `[items]` for a multi-label loss, of which every label of every row is an item.
         targets: `[items]`, class ids, or 0 and 1 for a multi-label loss.
-        class_weights: `[classes]`, or `None` where all classes count alike.
+        class_weights: `[classes]`, or for a multi-label loss `[items]`, the weight of the item's label where it is
+            present; `None` where all classes count alike.
         second_logits: like `logits`, of a second forward pass with other dropout.
         teacher_logits: like `logits`, of the teacher.
         states: `[items, hidden]`, the last hidden states of the encoder: of the token, or pooled over the row.
@@ -113,9 +114,10 @@ class Loss(Registered, ABC):
 
         Args:
             targets: `[items]`.
-            class_weights: `[classes]`, or `None` where all classes count alike.
+            class_weights: as `Items` has them. Those of a multi-label loss weigh present labels in the sum, and not in
+                the count, as `pos_weight` of PyTorch does.
         """
-        if class_weights is None:
+        if class_weights is None or self.multi_label:
             return torch.ones(targets.shape, device=targets.device)
         return class_weights[targets]
 

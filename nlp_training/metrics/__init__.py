@@ -5,6 +5,7 @@ from nlp_training.metrics.calibration import Calibration
 from nlp_training.metrics.categories import CategoryAccuracy
 from nlp_training.metrics.custom import Metric
 from nlp_training.metrics.documents import DocumentMetric
+from nlp_training.metrics.label_set_ranking import LabelSetRanking
 from nlp_training.metrics.label_sets import LabelSetBootstrap, LabelSetF1
 from nlp_training.metrics.matching import SpanMatching
 from nlp_training.metrics.paired import McNemar, PairedBootstrap
@@ -22,6 +23,7 @@ __all__ = [
     "LabelRanking",
     "LabelSetBootstrap",
     "LabelSetF1",
+    "LabelSetRanking",
     "McNemar",
     "Metric",
     "PairedBootstrap",

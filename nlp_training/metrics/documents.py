@@ -17,6 +17,7 @@ OTHER_KEYS = (
     "per_label",
     "interval",
     "coverage",
+    "fitted",
     "runtime",
     "documents_per_second",
     "samples_per_second",
@@ -27,10 +28,18 @@ OTHER_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A metric and its view of a document."""
+    """A metric and its view of a document.
+
+    Attributes:
+        metric: creates a fresh one.
+        view: what it compares.
+        overall: whether its scores are overall scores next to those of the main metric, and not under its name. Those
+            that are null, because the task does not give what they need, are omitted.
+    """
 
     metric: Callable[[], Any]
     view: View
+    overall: bool = False
 
 
 @dataclass(frozen=True, slots=True)

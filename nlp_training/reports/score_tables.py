@@ -74,7 +74,24 @@ def score_tables(metrics: Metrics) -> list[Table | Text]:
     if not metrics:
         return [Text(NOTHING_SCORED, style="yellow")]
     tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
-    return [table for table in tables if table.row_count]
+    return [*(table for table in tables if table.row_count), *map(Text, fitted_notes(metrics))]
+
+
+def fitted_notes(metrics: Metrics) -> list[str]:
+    """Sentences on scores of documents that something was fitted to; none if there are no such scores.
+
+    Example:
+        >>> fitted_notes({"validation": {"f1": 0.9, "fitted": ["threshold", "thresholds"]}, "test": {"f1": 0.8}})
+        ['validation: threshold, thresholds were fitted to these documents, so that their scores are too good.']
+    """
+    fitted = {name: scores["fitted"] for name, scores in metrics.items() if scores.get("fitted")}
+    notes = [
+        f"{name}: {', '.join(fields)} were fitted to these documents, so that their scores are too good."
+        for name, fields in fitted.items()
+    ]
+    if fitted and len(fitted) == len(metrics):
+        notes.append("There is no test set, so that no score here is one of new documents.")
+    return notes
 
 
 def _overall_scores() -> set[str]:

@@ -21,7 +21,7 @@ from nlp_training.config import RunConfig
 from nlp_training.data_report.gold_limit import refuse_lost_gold
 from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
-from nlp_training.evaluation import fit_task
+from nlp_training.evaluation import fit_task, mark_fitted
 from nlp_training.evaluation.prediction_files import PREDICTIONS, PredictionFile, forget_predictions
 from nlp_training.gold import document_metric
 from nlp_training.provenance.manifest import Replay
@@ -40,6 +40,7 @@ from nlp_training.trainer.build import (
     fitters_of,
     load_splits,
     resolve_for,
+    warn_of_fitted_scores,
 )
 from nlp_training.trainer.progress import RichProgress
 
@@ -96,7 +97,9 @@ def train(
         config = pin_data(config, resume=resume)
         splits = load_splits(config)
         processor = build_checked_processor(config, splits)
-        config = resolve_for(config, processor, has_validation="validation" in splits)
+        has_validation = "validation" in splits
+        warn_of_fitted_scores(fitters_of(config, processor.task, has_validation=has_validation), splits)
+        config = resolve_for(config, processor, has_validation=has_validation)
         progress = RichProgress(console, best=document_metric(processor.task.needs).best)
         trainer = build_trainer(config, processor, splits, callbacks=[progress])
         if trainer.args.device.type == "cpu":
@@ -146,6 +149,7 @@ def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
         fitters = fitters_of(config, processor.task, has_validation="validation" in splits)
         fit_task(trainer, fitters, splits.get("validation", []), seed=config.seed)
         metrics = score_splits(trainer, splits, config.folder)
+        mark_fitted(metrics, fitters)
         model = config.folder / "model"
         if is_main:
             others = {

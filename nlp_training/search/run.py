@@ -19,7 +19,7 @@ from rich.console import Console
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.config import RunConfig, save_config
 from nlp_training.config.search import SearchConfig
-from nlp_training.gold import document_metric
+from nlp_training.gold import selection_score
 from nlp_training.losses import Loss
 from nlp_training.provenance.pinned_data import pin_data
 from nlp_training.runs.materials import Materials, Prepared
@@ -125,7 +125,7 @@ def check_space(config: RunConfig, settings: SearchConfig, prepared: Prepared) -
         for value in dimension.ends():
             try:
                 tried = with_values(config, {key: value})
-                training_arguments(tried, best_metric=document_metric(prepared.processor.task.needs).best)
+                training_arguments(tried, best_metric=selection_score(prepared.processor.task))
                 if tried.loss is not None:
                     Loss.from_spec(tried.loss)
             except InvalidSpecError as error:

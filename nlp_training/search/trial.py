@@ -10,7 +10,7 @@ from optuna import Trial, TrialPruned
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from nlp_training.config import RunConfig
-from nlp_training.gold import document_metric
+from nlp_training.gold import document_metric, selection_score
 from nlp_training.metrics import Metric
 from nlp_training.metrics.documents import Score
 from nlp_training.runs.materials import Materials, Prepared
@@ -93,7 +93,7 @@ def chosen_score(prepared: Prepared) -> Score:
     custom = [Metric.from_spec(spec) for spec in prepared.config.metrics]
     metric = document_metric(prepared.processor.task.needs, custom)
     chosen = prepared.config.training.get("metric_for_best_model")
-    name = str(chosen or metric.best).removeprefix("eval_")
+    name = str(chosen or selection_score(prepared.processor.task)).removeprefix("eval_")
     return Score(name, metric.greater_is_better(name))
 
 

@@ -48,7 +48,7 @@ class BatchLoss:
         seed: str = "0",
         step: Callable[[], int] = lambda: 0,
     ) -> None:
-        _check_loss_of(processor.task)
+        _check_loss_of(processor.task, loss)
         self.loss = loss
         self.needs = frozenset(need for part in loss.parts() for need in part.needs)
         self._inputs = tuple(processor.collate([]))  # what production gives to the model, and nothing else
@@ -109,17 +109,21 @@ class BatchLoss:
         kept = labels != IGNORED
         known = {name: tensor[kept] for name, tensor in read.items() if name in ("logits", *NEEDS)}
         others = {name: tensor[kept] for name, tensor in read.items() if name not in known}
-        weights_of_classes = self._weights_on(labels.device)
+        weights_of_classes = self._weights_of(labels, kept)
         items = Items(targets=labels[kept], class_weights=weights_of_classes, outputs=others, **known)
         return (self.loss.values(items) * weights[kept]).sum()
 
     def _item_weights(self, batch: Batch) -> Tensor:
         labels = _labels(batch)
         kept = labels != IGNORED
-        return self.loss.weights(labels[kept], self._weights_on(labels.device)) * _sample_weights(batch)[kept]
+        return self.loss.weights(labels[kept], self._weights_of(labels, kept)) * _sample_weights(batch)[kept]
 
-    def _weights_on(self, device: torch.device) -> Tensor | None:
-        return None if self.class_weights is None else self.class_weights.to(device)
+    def _weights_of(self, labels: Tensor, kept: Tensor) -> Tensor | None:
+        """`[classes]`, or for a multi-label loss the weight of the label of each item, `[items]`."""
+        if self.class_weights is None:
+            return None
+        weights = self.class_weights.to(labels.device)
+        return weights.expand(labels.shape)[kept] if self.loss.multi_label else weights
 
     def _forward(self, model: torch.nn.Module, inputs: Batch, *, by_row: bool) -> tuple[dict[str, Tensor], Any]:
         """Return what the loss reads, `[rows, ...]` each, and the model outputs."""
@@ -173,7 +177,10 @@ def count_classes(processor: Processor, documents: Sequence[Document]) -> NDArra
     for chunk in document_chunks(documents):
         for example in chain.from_iterable(processor.examples(chunk, labels=True)):
             labels = np.atleast_1d(example.targets["labels"])
-            counts += np.bincount(labels[labels != IGNORED], minlength=len(counts))
+            if np.issubdtype(labels.dtype, np.floating):  # 0 or 1 for each label
+                counts += (labels > 0).astype(np.int64)
+            else:
+                counts += np.bincount(labels[labels != IGNORED], minlength=len(counts))
     return counts
 
 
@@ -185,6 +192,12 @@ def check_weighting(
         raise InvalidSpecError(
             f"training.label_smoothing_factor is {args.label_smoothing_factor!r}, but a model of the task "
             f"{task.name!r} learns by its own loss alone, which smooths nothing; leave it out"
+        )
+    if _has_several_labels(task) and args.label_smoothing_factor:
+        raise InvalidSpecError(
+            f"training.label_smoothing_factor is {args.label_smoothing_factor!r}, which smooths the id of one class, "
+            f"but the targets of the task {task.name!r} are 0 or 1 for each label; smooth in the loss: "
+            "loss: {binary_cross_entropy: {label_smoothing: 0.1}}"
         )
     if sample_weight is not None and not has_loss:
         raise InvalidSpecError(
@@ -225,11 +238,22 @@ def _exact(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype in {torch.float32, torch.float64} else tensor.float()
 
 
-def _check_loss_of(task: Task) -> None:
+def _check_loss_of(task: Task, loss: Loss) -> None:
     if task.own_loss:
         raise InvalidSpecError(
             f"loss is given, but a model of the task {task.name!r} learns by its own alone; leave loss out"
         )
+    if _has_several_labels(task) and not loss.multi_label:
+        known = ", ".join(sorted(name for name, one in Loss.members.items() if getattr(one, "multi_label", False)))
+        raise InvalidSpecError(
+            f"the loss {loss.name!r} reads the id of one class, but the targets of the task {task.name!r} are 0 or 1 "
+            f"for each label; choose one of {known}, or leave loss out"
+        )
+
+
+def _has_several_labels(task: Task) -> bool:
+    """Whether the model of the task learns each label by itself, as its config says it to transformers."""
+    return bool(task.model_settings().get("problem_type") == "multi_label_classification")
 
 
 def _check_shapes(loss: Loss, logits: Tensor, labels: Tensor) -> None:

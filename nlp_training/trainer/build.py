@@ -1,7 +1,7 @@
 """The objects of a run, from its configuration: documents, processor, model, trainer."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from nlp_training.data.errors import DataWarning
 from nlp_training.data.labels import complete_task
 from nlp_training.data.overlaps import DroppedSpan, flat_documents
 from nlp_training.evaluation import Fitter, choose_fitters
-from nlp_training.gold import document_metric
+from nlp_training.gold import selection_score
 from nlp_training.metrics import Metric
 from nlp_training.provenance.environment import is_main_process
 from nlp_training.tracking import place_logs
@@ -41,6 +41,7 @@ from nlp_training.trainer.base_limits import (
     with_pad_token,
 )
 from nlp_training.trainer.early_stopping import stop_early
+from nlp_training.trainer.head_bias import prior_bias, start_head_at
 from nlp_training.trainer.parameter_groups import freeze_parameters
 
 _SHOWN = 5
@@ -154,7 +155,10 @@ def resolve_for(config: RunConfig, processor: Processor, *, has_validation: bool
         InvalidSpecError: it does not fit together.
     """
     fitters_of(config, processor.task, has_validation=has_validation)
-    return resolve_config(config, processor=processor, best_metric=document_metric(processor.task.needs).best)
+    if config.fit is None and (default := choose_fitters(processor.task, has_validation=has_validation)):
+        # The resolved task sets every field, so that nothing would be fitted by default when it is trained again.
+        config = config.model_copy(update={"fit": tuple(one.to_spec() for one in default)})
+    return resolve_config(config, processor=processor, best_metric=selection_score(processor.task))
 
 
 def fitters_of(config: RunConfig, task: Task, *, has_validation: bool) -> tuple[Fitter, ...]:
@@ -162,8 +166,33 @@ def fitters_of(config: RunConfig, task: Task, *, has_validation: bool) -> tuple[
     return choose_fitters(task, config.fit, calibrate=config.calibrate, has_validation=has_validation)
 
 
-def build_model(config: RunConfig, task: Task) -> PreTrainedModel:
+def warn_of_fitted_scores(fitters: Sequence[Fitter], splits: Collection[str]) -> None:
+    """Warn that a run scores only documents that something is fitted to.
+
+    Args:
+        fitters: what the run fits to validation documents.
+        splits: the names of the data sets.
+
+    Warns:
+        UserWarning: something is fitted, and there is no test set.
+    """
+    fields = [field for one in fitters for field in one.fields]
+    if fields and not set(splits).difference(("train", "validation")) and is_main_process():
+        warnings.warn(
+            f"{', '.join(fields)} will be fitted to the validation documents, and there is no test set: the only "
+            "scores will be those of the same documents, which are too good; give data.test",
+            stacklevel=2,
+        )
+
+
+def build_model(config: RunConfig, task: Task, train: Sequence[Document] | None = None) -> PreTrainedModel:
     """The base model with a fresh head for `task`.
+
+    Args:
+        config: the run.
+        task: of the model.
+        train: the training documents, at whose frequencies of labels a head starts, if its task says so; `None` if they
+            are streamed.
 
     Raises:
         InvalidSpecError: `model.settings` has a key that the run decides, or that the model's configuration has not.
@@ -172,13 +201,17 @@ def build_model(config: RunConfig, task: Task) -> PreTrainedModel:
     taken = sorted(set(config.model.settings) & {*decided, "torch_dtype", "config", "pretrained_model_name_or_path"})
     if taken:
         raise InvalidSpecError(f"model.settings has {taken[0]!r}, which the run decides itself; leave it out")
+    bias = None if train is None else prior_bias(task, train)
     try:
-        model: PreTrainedModel = _class_of(config, task).from_pretrained(
-            locate_base(config.model.base), **config.model.settings, **decided
+        model, loaded = _class_of(config, task).from_pretrained(
+            locate_base(config.model.base), output_loading_info=True, **config.model.settings, **decided
         )
     except TypeError as error:
         raise InvalidSpecError(f"model.settings {config.model.settings!r} do not fit the model: {error}") from error
-    return model
+    if bias is not None:
+        start_head_at(model, bias, missing=loaded["missing_keys"])
+    built: PreTrainedModel = model
+    return built
 
 
 def _class_of(config: RunConfig, task: Task) -> Any:
@@ -206,7 +239,7 @@ def build_trainer(
         if "train" in splits
         else DocumentStream(config.data.train, overlapping_spans=config.data.overlapping_spans)
     )
-    model = build_model(config, processor.task)
+    model = build_model(config, processor.task, splits.get("train"))
     if config.model.resize_embeddings:
         resize_embeddings(model, processor)
     fill_pad_token(model, processor)
@@ -214,7 +247,7 @@ def build_trainer(
         freeze_parameters(model, config.model.freeze)
     trainer = DocumentTrainer(
         model,
-        training_arguments(config, best_metric=document_metric(processor.task.needs).best),
+        training_arguments(config, best_metric=selection_score(processor.task)),
         processing_class=processor,
         train_dataset=documents,
         eval_dataset=splits.get("validation"),

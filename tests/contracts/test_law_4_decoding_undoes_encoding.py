@@ -12,6 +12,7 @@ from nlp_inference import (
     Category,
     CrfTokenClassification,
     Document,
+    MultiLabelClassification,
     Processor,
     QuestionAnswering,
     Span,
@@ -155,6 +156,22 @@ def test_law_4_whole_words_are_never_lost(processors, text, scheme, data):
     ]
     _, lost = check_the_ceiling(processor, Document(raw_text=text, gold={"spans": whole}))
     assert lost == []
+
+
+@settings(max_examples=300)
+@given(
+    text=sentences,
+    gold=st.sets(st.sampled_from(LABELS)),
+    pooling=st.sampled_from(["mean", "max", "first"]),
+    threshold=st.floats(0.001, 0.999),
+)
+def test_law_4_a_set_of_categories_always_comes_back(tokenizer, text, gold, pooling, threshold):
+    task = MultiLabelClassification(labels=LABELS, pooling=pooling, threshold=threshold, temperature=3.0)
+    processor = Processor(tokenizer, task, windows={"max_length": 12, "overlap": 4})
+    annotation = Annotation(categories=tuple(Category(label=label) for label in gold))
+    (encoded,) = processor.encode([Document(raw_text=text, gold=annotation)])
+    assert {category.label for category in perfect(processor, encoded).categories} == gold
+    assert task.lost_spans(encoded) == []
 
 
 @settings(max_examples=300)

@@ -17,7 +17,10 @@ texts = st.lists(sentences | messy_texts, min_size=1, max_size=6)
 budgets = st.sampled_from([1, 24, 50, 100, 333, 4096])
 
 
-@pytest.fixture(scope="module", params=["token_processor", "text_processor", "crf_processor", "span_processor"])
+PROCESSORS = ["token_processor", "text_processor", "label_set_processor", "crf_processor", "span_processor"]
+
+
+@pytest.fixture(scope="module", params=PROCESSORS)
 def predictor(request):
     processor = request.getfixturevalue(request.param)
     return Predictor(processor, TorchBackend(tiny_model(processor.task), task=processor.task))
@@ -34,6 +37,7 @@ def assert_same(one, other):
     assert all((a.start, a.end, a.label) == (b.start, b.end, b.label) for a, b in pairs)
     pairs += zip(one.predicted.categories, other.predicted.categories, strict=True)
     assert all(a.label == b.label and a.score == pytest.approx(b.score, abs=1e-5) for a, b in pairs)
+    assert one.predicted.label_scores == pytest.approx(other.predicted.label_scores, abs=1e-5)
 
 
 @settings(max_examples=150)
@@ -55,7 +59,8 @@ def test_law_5_neighbours_change_nothing(predictor, items, budget, data):
     assert_same(predict(predictor, items, budget)[position], alone)
 
 
-GOLD = {"spans": Annotation(), "answers": Annotation(), "category": Annotation(categories=(Category(label="ham"),))}
+HAM = Annotation(categories=(Category(label="ham"),))
+GOLD = {"spans": Annotation(), "answers": Annotation(), "category": HAM, "categories": HAM}
 """Something that perfect outputs can be asked for, whose shapes are those of a model's."""
 
 
@@ -74,9 +79,7 @@ def answered(processor, texts, seed):
     return found
 
 
-@pytest.mark.parametrize(
-    "name", ["token_processor", "crf_processor", "span_processor", "text_processor", "question_processor"]
-)
+@pytest.mark.parametrize("name", [*PROCESSORS, "question_processor"])
 @settings(max_examples=150)
 @given(texts=texts, seed=st.integers(0, 1000))
 def test_law_5_documents_that_are_decoded_together_keep_every_bit(name, request, texts, seed):

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import chains, flat_spans, messy_texts, sentences
 
-from nlp_inference import Annotation, Category, Document, Predictor, Processor, TextClassification, TokenClassification
+from nlp_inference import (
+    Annotation,
+    Category,
+    Document,
+    MultiLabelClassification,
+    Predictor,
+    Processor,
+    TextClassification,
+    TokenClassification,
+)
 from nlp_training.batches.collator import DocumentCollator
 
 LABELS = ("PERSON", "CITY")
@@ -38,7 +47,14 @@ def assert_bit_for_bit(one, other):
         assert one[name].tobytes() == other[name].tobytes()
 
 
-@pytest.mark.parametrize("task", [TokenClassification(labels=LABELS), TextClassification(labels=LABELS)], ids=repr)
+TASKS = [
+    TokenClassification(labels=LABELS),
+    TextClassification(labels=LABELS),
+    MultiLabelClassification(labels=LABELS),
+]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=repr)
 @settings(max_examples=250)
 @given(documents=st.lists(gold_documents(), min_size=1, max_size=5), chain=chains)
 def test_law_6_the_model_sees_in_serving_what_it_saw_in_training(tokenizer, task, documents, chain):

@@ -10,6 +10,7 @@ from nlp_inference import (
     CrfTokenClassification,
     Document,
     HierarchicalClassification,
+    MultiLabelClassification,
     Predictor,
     Processor,
     QuestionAnswering,
@@ -28,6 +29,7 @@ TASKS = [
     TextClassification(labels=LABELS, pooling="mean", top_k=None),
     TextClassification(labels=LABELS, pooling="max", top_k=None),
     HierarchicalClassification(labels=("a", "a/b", "c/d"), threshold=0.4, top_k=None),
+    MultiLabelClassification(labels=LABELS, thresholds={"CITY": 0.4}),
 ]
 
 

@@ -21,6 +21,7 @@ INFERENCE = [
     "EncodedDocument",
     "FailedDocument",
     "HierarchicalClassification",
+    "MultiLabelClassification",
     "PostTransform",
     "Predictor",
     "Processor",

@@ -44,3 +44,15 @@ def label_records(prefix: str, size: int) -> list[dict[str, object]]:
         }
         for index in range(size)
     ]
+
+
+LABEL_SETS = {"cold": [], "warm": ["warm"], "hot": ["warm", "hot"]}
+
+
+def label_set_records(prefix: str, size: int) -> list[dict[str, object]]:
+    """Sentences such as `It is hot`, of which a third has no label and a third has two."""
+    words = [list(LABEL_SETS)[index % len(LABEL_SETS)] for index in range(size)]
+    return [
+        {"id": f"{prefix}-{index}", "text": f"It is {word} in {CITIES[index % 4]}", "labels": LABEL_SETS[word]}
+        for index, word in enumerate(words)
+    ]

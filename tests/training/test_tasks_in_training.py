@@ -4,7 +4,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from made_up_records import span_records, write_splits
+from made_up_records import label_set_records, span_records, write_splits
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -61,6 +61,30 @@ def test_a_task_goes_the_whole_route(tmp_path, tiny_base, task, records, spans):
         assert verified.exit_code == 0, verified.output
         [document] = Predictor.from_pretrained(result.model, backend=backend).predict(["<b>Dov</b> lives&nbsp;in Rome"])
         assert [(document.surface(span), span.label) for span in document.predicted.spans] == spans
+
+
+def test_label_sets_go_the_whole_route(tmp_path, tiny_base):
+    run = run_of(
+        tmp_path,
+        tiny_base,
+        "multi-label-classification",
+        label_set_records,
+        loss={"binary_cross_entropy": {"class_weights": "inverse_frequency"}},
+        calibrate=True,
+    )
+    result = train(run, console=Console(file=StringIO()))
+    assert result.metrics["test"]["f1"] > 0.9
+    assert result.metrics["validation"]["fitted"] == ["temperature", "threshold", "thresholds"]
+    exported = CliRunner().invoke(training, ["export", str(result.model)])
+    assert exported.exit_code == 0, exported.output
+    for backend in ("torch", "onnx"):
+        verified = CliRunner().invoke(inference, ["verify", str(result.model), "--backend", backend])
+        assert verified.exit_code == 0, verified.output
+        predictor = Predictor.from_pretrained(result.model, backend=backend)
+        documents = predictor.predict(["It is cold in Rome", "It is warm in Rome", "It is hot in Rome"])
+        found = [{category.label for category in document.predicted.categories} for document in documents]
+        assert found == [set(), {"warm"}, {"warm", "hot"}]
+        assert [one["label"] for one in predictor.as_pipeline()("It is warm in Rome")] == ["warm"]
 
 
 @pytest.mark.parametrize("task", ["crf-token-classification", "span-classification"])

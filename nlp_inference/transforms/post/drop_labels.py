@@ -6,7 +6,7 @@ from nlp_inference.transforms.post._spans import Labels, keep_spans
 
 
 class DropLabels(PostTransform):
-    """Remove the spans, categories and relations with one of these labels.
+    """Remove the spans, categories, relations and label scores with one of these labels.
 
     Args:
         labels: one label or several.
@@ -28,5 +28,8 @@ class DropLabels(PostTransform):
         kept = {
             "categories": tuple(item for item in annotation.categories if item.label not in self.labels),
             "relations": tuple(item for item in annotation.relations if item.label not in self.labels),
+            "label_scores": {
+                label: score for label, score in annotation.label_scores.items() if label not in self.labels
+            },
         }
         return keep_spans(annotation.model_copy(update=kept), lambda span: span.label not in self.labels)

@@ -6,7 +6,7 @@ from nlp_inference.transforms.post._spans import best_score, replace_spans
 
 
 class MapLabels(PostTransform):
-    """Rename the labels of spans, categories and relations; several labels may become one.
+    """Rename the labels of spans, categories, relations and label scores; several labels may become one.
 
     Equal spans (the same characters, the same new label) and equal categories become one, with the best of their
     scores, at the index of the first.
@@ -31,6 +31,7 @@ class MapLabels(PostTransform):
         renamed = {
             "categories": self._rename_categories(annotation.categories),
             "relations": tuple(self._rename(relation) for relation in annotation.relations),
+            "label_scores": self._rename_scores(annotation.label_scores),
         }
         return replace_spans(annotation.model_copy(update=renamed), self._rename_spans(annotation.spans))
 
@@ -51,6 +52,12 @@ class MapLabels(PostTransform):
         for category in categories:
             equal.setdefault(self._new(category.label), []).append(category.score)
         return tuple(Category(label=label, score=best_score(*scores)) for label, scores in equal.items())
+
+    def _rename_scores(self, scores: dict[str, float]) -> dict[str, float]:
+        equal: dict[str, float] = {}
+        for label, score in scores.items():
+            equal[self._new(label)] = max(score, equal.get(self._new(label), score))
+        return equal
 
     def _rename(self, relation: Relation) -> Relation:
         return relation.model_copy(update={"label": self._new(relation.label)})

@@ -21,7 +21,7 @@ from nlp_training.reports.html.facts import header_facts, manifest_facts
 from nlp_training.reports.html.mistakes import EXAMPLES, Example, Labels, Mistakes, examples_of
 from nlp_training.reports.html.run_files import RunFiles, read_run
 from nlp_training.reports.html.speed import Times
-from nlp_training.reports.score_tables import details, interval_text
+from nlp_training.reports.score_tables import details, fitted_notes, interval_text
 
 REPORT_FILE = "report.html"
 
@@ -113,6 +113,7 @@ def render(run: RunFiles) -> str:
             machine=manifest_facts(run.manifest),
             headline=headline,
             splits=splits,
+            fitted=fitted_notes(run.metrics),
             curves=learning,
             needs=run.needs,
             passage_style=STYLE_SHEET,
