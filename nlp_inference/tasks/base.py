@@ -76,6 +76,8 @@ class Task(Registered, ABC):
     """Whether gold spans must not overlap."""
     own_loss: ClassVar[bool] = False
     """Whether only the loss of its model can train it. The losses of `nlp_training.losses` train all other tasks."""
+    default_loss: ClassVar[str | None] = None
+    """The loss of `nlp_training.losses` that trains it where the config names none; `None` is the loss of its model."""
     pair_position: ClassVar[Literal["first", "second"]] = "second"
     """Position of the text pair in the model input."""
 
@@ -105,11 +107,15 @@ class Task(Registered, ABC):
 
         Returns:
             For each row named arrays, as the model's `forward` takes them, without the batch dimension. In a batch,
-            arrays of different shapes are padded with `IGNORED`.
+            arrays of different shapes are padded with `IGNORED`, those of floats with NaN.
 
         Raises:
             InvalidDocumentError: the document has no gold, or gold that this task cannot learn from.
         """
+
+    def gold_problem(self, gold: Annotation) -> str | None:  # noqa: ARG002 - most tasks accept what their kind does
+        """Say why this task cannot learn from gold that its kind accepts, as the end of "document ..."; else `None`."""
+        return None
 
     def run(self, model: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run the model on a batch; a task whose model generates calls `model.generate` instead."""
@@ -137,6 +143,17 @@ class Task(Registered, ABC):
     @abstractmethod
     def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
         """Return the outputs for each row of a model that makes no mistake: the ceiling of this task."""
+
+    def value_unit(self, name: str, value: float) -> float:  # noqa: ARG002 - most tasks scale nothing
+        """Return by how much a predicted value changes if its model output changes by 1.
+
+        Tolerances of values are multiples of it.
+
+        Args:
+            name: of the value.
+            value: as predicted.
+        """
+        return 1.0
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:  # noqa: ARG002 - tasks without spans lose none
         """Return the gold spans that even a perfect model would not reproduce exactly, with the cause."""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Annotation, Category, Document, Span, as_document
@@ -16,6 +16,9 @@ from nlp_training.data.tags import find_tokens, join_tokens, tags_to_spans
 
 READ_FROM = "read_from"
 """Key of `Document.metadata` that says where a document was read: `train.jsonl:17`."""
+
+VALUE = "value "
+"""Begins the key of a named number among the columns that were found, such as `value clarity`."""
 
 _USUAL: dict[str, tuple[str, ...]] = {
     "id": ("id",),
@@ -43,6 +46,8 @@ class Columns(BaseModel):
         label: the one label of the text. Default: `label`.
         labels: a list of labels of the text. Default: `labels`.
         score: a number. Default: `score`.
+        values: several numbers, or one under another name: the column of each name, as in `{clarity: q1, tone: q2}`, or
+            a list of columns whose names they keep. A number that is null is not annotated.
         tokens: a list of words; without a text they are joined by single spaces. Default: `tokens`.
         tags: a tag for every token. Default: `tags`, `ner_tags`.
 
@@ -60,6 +65,7 @@ class Columns(BaseModel):
     label: str | None = None
     labels: str | None = None
     score: str | None = None
+    values: dict[str, str] = Field(default_factory=dict)
     tokens: str | None = None
     tags: str | None = None
 
@@ -75,8 +81,14 @@ class Columns(BaseModel):
             if named is not None and named not in available:
                 raise InvalidDocumentError(f"there is no column {named!r} for {field!r}; {_list(available)}")
             column = named or next((name for name in usual if name in available), None)
+            if field == "score" and named is None and self.values:  # the numbers are named
+                continue
             if column is not None:
                 found[field] = column
+        for name, column in self.values.items():
+            if column not in available:
+                raise InvalidDocumentError(f"there is no column {column!r} for the value {name!r}; {_list(available)}")
+            found[f"{VALUE}{name}"] = column
         if "text" not in found and "tokens" not in found:
             task = {"data", "annotations"} <= {*available} or {"data", "completions"} <= {*available}
             hint = "; these are tasks of Label Studio: export a JSON array, and name the format label-studio"
@@ -86,8 +98,14 @@ class Columns(BaseModel):
             )
         return found
 
+    @field_validator("values", mode="before")
     @classmethod
-    def of(cls, columns: "Columns | Mapping[str, str] | None") -> Self:
+    def _named_columns(cls, given: Any) -> Any:
+        """A list of columns as a mapping."""
+        return {name: name for name in given} if _is_list(given) else given
+
+    @classmethod
+    def of(cls, columns: "Columns | Mapping[str, Any] | None") -> Self:
         """The columns that a mapping names.
 
         Raises:
@@ -99,7 +117,8 @@ class Columns(BaseModel):
             return cls.model_validate(dict(columns or {}))
         except ValidationError as error:
             raise InvalidDocumentError(
-                f"columns {columns!r} cannot be read; the keys are {', '.join(_USUAL)}, the values names of columns"
+                f"columns {columns!r} cannot be read; the keys are {', '.join(cls.model_fields)}, the values names of "
+                "columns"
             ) from error
 
 
@@ -163,7 +182,7 @@ def _with_entities(columns: Mapping[str, str], record: Mapping[str, Any]) -> Map
     found = record.get("entities")
     if "spans" in columns or "tags" in columns or "entities" in columns.values() or not _is_list(found):
         return columns
-    annotated_otherwise = {*columns} & {"label", "labels", "score"}
+    annotated_otherwise = {*columns} & {"label", "labels", "score"} or any(one.startswith(VALUE) for one in columns)
     is_spans = all(map(_looks_like_span, found)) if found else not annotated_otherwise
     return {**columns, "spans": "entities"} if is_spans else columns
 
@@ -207,7 +226,10 @@ def _gold(
     elif "label" in values and (label := _label(values["label"], "label", names.get("label"))) is not None:
         gold["categories"] = (Category(label=label),)
     if "score" in values:
-        gold["values"] = {"score": _number(values["score"])}
+        gold["values"] = {"score": _number(values["score"], "score")}
+    named = {field.removeprefix(VALUE): given for field, given in values.items() if field.startswith(VALUE)}
+    if named:
+        gold["values"] = gold.get("values", {}) | {name: _number(given, name) for name, given in named.items()}
     return Annotation(**gold) if gold else None
 
 
@@ -302,9 +324,11 @@ def check_quote(given: Any, span: Span, text: Any) -> None:
             )
 
 
-def _number(given: Any) -> float:
+def _number(given: Any, name: str) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float) or not isfinite(given):
-        raise InvalidDocumentError(f"score is {given!r}; write a number")
+        raise InvalidDocumentError(
+            f"{name} is {given!r}; write a number that is finite, or null where it is not annotated"
+        )
     return float(given)
 
 

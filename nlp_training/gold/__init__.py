@@ -9,6 +9,7 @@ from nlp_training.gold.base import (
     GoldKind,
     Learnable,
     Mistake,
+    Value,
     document_metric,
     gold_kind,
     gold_kinds,
@@ -17,6 +18,7 @@ from nlp_training.gold.base import (
 from nlp_training.gold.categories import Categories
 from nlp_training.gold.category import OneCategory
 from nlp_training.gold.spans import Spans
+from nlp_training.gold.values import Values
 
 __all__ = [
     "Categories",
@@ -26,6 +28,8 @@ __all__ = [
     "Mistake",
     "OneCategory",
     "Spans",
+    "Value",
+    "Values",
     "document_metric",
     "gold_kind",
     "gold_kinds",

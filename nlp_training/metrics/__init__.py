@@ -10,6 +10,7 @@ from nlp_training.metrics.paired import McNemar, PairedBootstrap
 from nlp_training.metrics.ranking import LabelRanking
 from nlp_training.metrics.spans import SpanF1
 from nlp_training.metrics.tokens import TokenF1
+from nlp_training.metrics.values import ValueErrors, ValuesBootstrap
 
 __all__ = [
     "Calibration",
@@ -24,4 +25,6 @@ __all__ = [
     "SpanF1",
     "SpanMatching",
     "TokenF1",
+    "ValueErrors",
+    "ValuesBootstrap",
 ]

@@ -73,7 +73,8 @@ def score_tables(metrics: Metrics) -> list[Table | Text]:
     """
     if not metrics:
         return [Text(NOTHING_SCORED, style="yellow")]
-    tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
+    by_name = (per_label_table(metrics), per_value_table(metrics))
+    tables = (*by_name, detail_table(metrics), coverage_table(metrics), score_table(metrics))
     return [table for table in tables if table.row_count]
 
 
@@ -87,7 +88,7 @@ def score_table(metrics: Metrics) -> Table:
     headings = (*names[:1], *(["95 % interval"] if names else []), *names[1:])
     table = _table_of_numbers("scores", "data", headings)
     for data, scores in metrics.items():
-        cells = [f"{scores[name]:.4f}" if name in scores else "" for name in names]
+        cells = [f"{scores[name]:.4f}" if _is_score(scores.get(name)) else "" for name in names]
         between = [interval_text(scores, name) for name in names[:1]]
         table.add_row(data, *cells[:1], *between, *cells[1:])
     return table
@@ -191,6 +192,18 @@ def per_label_table(metrics: Metrics, *, shown: int = 25) -> Table:
         table.add_row(label, *(f"{cell['f1']:.3f} ({cell['support']})" if cell else "" for cell in cells))
     if len(labels) > shown:
         table.add_row(f"… {len(labels) - shown} more in metrics.json")
+    return table
+
+
+def per_value_table(metrics: Metrics, *, shown: int = 25) -> Table:
+    """Mean absolute error of each value on each data set, where there are several values."""
+    names = sorted({name for scores in metrics.values() for name in scores.get("per_value", {})})
+    table = _table_of_numbers("mean absolute error by value (number of gold)", "value", metrics)
+    for name in names[:shown] if len(names) > 1 else ():
+        cells = [scores.get("per_value", {}).get(name, {}) for scores in metrics.values()]
+        table.add_row(name, *(f"{cell['mae']:.4g} ({cell['support']})" if "mae" in cell else "" for cell in cells))
+    if len(names) > shown:
+        table.add_row(f"… {len(names) - shown} more in metrics.json")
     return table
 
 

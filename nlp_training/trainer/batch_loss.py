@@ -48,7 +48,7 @@ class BatchLoss:
         seed: str = "0",
         step: Callable[[], int] = lambda: 0,
     ) -> None:
-        _check_loss_of(processor.task)
+        _check_loss_of(processor.task, loss)
         self.loss = loss
         self.needs = frozenset(need for part in loss.parts() for need in part.needs)
         self._inputs = tuple(processor.collate([]))  # what production gives to the model, and nothing else
@@ -105,8 +105,8 @@ class BatchLoss:
         return value / total.clamp(min=torch.finfo(value.dtype).tiny).to(value), outputs
 
     def _sum(self, read: Mapping[str, Tensor], labels: Tensor, weights: Tensor) -> Tensor:
-        """`[]`, the sum of the weighted losses of all targets that are not `IGNORED`."""
-        kept = labels != IGNORED
+        """`[]`, the sum of the weighted losses of all targets that are annotated."""
+        kept = _annotated(labels, self.loss)
         known = {name: tensor[kept] for name, tensor in read.items() if name in ("logits", *NEEDS)}
         others = {name: tensor[kept] for name, tensor in read.items() if name not in known}
         weights_of_classes = self._weights_on(labels.device)
@@ -115,7 +115,7 @@ class BatchLoss:
 
     def _item_weights(self, batch: Batch) -> Tensor:
         labels = _labels(batch)
-        kept = labels != IGNORED
+        kept = _annotated(labels, self.loss)
         return self.loss.weights(labels[kept], self._weights_on(labels.device)) * _sample_weights(batch)[kept]
 
     def _weights_on(self, device: torch.device) -> Tensor | None:
@@ -225,17 +225,34 @@ def _exact(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype in {torch.float32, torch.float64} else tensor.float()
 
 
-def _check_loss_of(task: Task) -> None:
+def _annotated(labels: Tensor, loss: Loss) -> Tensor:
+    """Of the shape of the labels: whether there is a target. A number may be -100, so that of floats is NaN."""
+    if not labels.is_floating_point():
+        return labels != IGNORED
+    there = ~labels.isnan()
+    return there if loss.numeric else there & (labels != IGNORED)
+
+
+def _check_loss_of(task: Task, loss: Loss) -> None:
     if task.own_loss:
         raise InvalidSpecError(
             f"loss is given, but a model of the task {task.name!r} learns by its own alone; leave loss out"
         )
+    if task.default_loss is not None and Loss.from_spec(task.default_loss).numeric and not loss.numeric:
+        known = sorted(name for name, one in Loss.members.items() if issubclass(one, Loss) and one.numeric)
+        raise InvalidSpecError(
+            f"the loss {loss.name!r} does not read numbers, and the task {task.name!r} learns numbers; choose one of "
+            f"{', '.join(known)}"
+        )
 
 
 def _check_shapes(loss: Loss, logits: Tensor, labels: Tensor) -> None:
-    fits = labels.shape == logits.shape if loss.multi_label else labels.shape == logits.shape[:-1]
-    if not fits or (labels.is_floating_point() and not loss.multi_label):
-        expected = "0 or 1 for each label, of the shape of the logits" if loss.multi_label else "the id of one class"
+    of_logits = loss.multi_label or loss.numeric
+    fits = labels.shape == logits.shape if of_logits else labels.shape == logits.shape[:-1]
+    if not fits or (labels.is_floating_point() and not of_logits) or (loss.numeric and not labels.is_floating_point()):
+        shape = ", of the shape of the logits"
+        numbers = f"numbers{shape}" if loss.numeric else f"0 or 1 for each label{shape}"
+        expected = numbers if of_logits else "the id of one class"
         raise InvalidSpecError(
             f"the loss {loss.name!r} reads targets that are {expected}; this task makes {labels.dtype} "
             f"{list(labels.shape)} for logits {list(logits.shape)}; choose a loss that fits the task"

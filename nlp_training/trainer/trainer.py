@@ -55,8 +55,8 @@ class DocumentTrainer(ServingTrainer):
         training_attention: attention implementation while training, if it is not to be the model's own, which
             evaluation takes.
         loss: what to minimise, see `nlp_training.losses`, as an object or a specification such as `{"focal": 2}`;
-            `None` means the model's own loss. The mean is over all items of a step, however it is divided among
-            batches and processes.
+            `None` means the default loss of the task, or else the model's own loss. The mean is over all items of a
+            step, however it is divided among batches and processes.
         sample_weight: metadata key of how much a training document counts in `loss`.
         balance: if given, documents are drawn the more often the rarer their labels are; see `balancing_weights`,
             whose `power` this is.
@@ -119,6 +119,7 @@ class DocumentTrainer(ServingTrainer):
         self.sample_weight = sample_weight
         self.balance = balance
         self.augmenter = None if augmenter is None else augmenter.within(processing_class)
+        loss = self.processor.task.default_loss if loss is None else loss
         self.batch_loss = None if loss is None else self._make_loss(Loss.from_spec(loss))
         self.loss_is_scaled_for_ga = self.batch_loss is not None
         check_weighting(
