@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SpanClassification,
         Task,
         TextClassification,
+        TextRegression,
         TokenClassification,
     )
     from nlp_inference.transforms import Compose, PostTransform, Transform
@@ -46,6 +47,7 @@ _MODULES = {
     "SpanClassification": "tasks",
     "Task": "tasks",
     "TextClassification": "tasks",
+    "TextRegression": "tasks",
     "TokenClassification": "tasks",
     "Transform": "transforms",
     "load_checkpoint": "architectures",
@@ -74,6 +76,7 @@ __all__ = [
     "SpanClassification",
     "Task",
     "TextClassification",
+    "TextRegression",
     "TokenClassification",
     "Transform",
     "load_checkpoint",

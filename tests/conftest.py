@@ -20,6 +20,7 @@ from nlp_inference import (
     Processor,
     SpanClassification,
     TextClassification,
+    TextRegression,
     TokenClassification,
 )
 
@@ -97,6 +98,13 @@ def token_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
 def text_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
     """A processor for one label a text."""
     return Processor(tokenizer, TextClassification(labels=("ham", "spam")), windows={"max_length": 24, "overlap": 6})
+
+
+@pytest.fixture(scope="session")
+def regression_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
+    """A processor for two numbers a text."""
+    task = TextRegression(names=("stars", "votes"), offsets=(3, 10), scales=(1.5, 4))
+    return Processor(tokenizer, task, windows={"max_length": 24, "overlap": 6})
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from nlp_inference.document import Annotation, Category, Coverage, Document, Relation, Span
 from nlp_inference.document.aligned_text import AlignedText
-from nlp_inference.tasks import CrfTokenClassification, SpanClassification, TextClassification, TokenClassification
+from nlp_inference.tasks import (
+    CrfTokenClassification,
+    SpanClassification,
+    TextClassification,
+    TextRegression,
+    TokenClassification,
+)
 from nlp_inference.testing.texts import FRAGMENTS
 from nlp_inference.transforms import PostTransform, Transform
 
@@ -96,6 +102,12 @@ tasks = (
         scheme=st.sampled_from(SCHEMES),
         aggregation=st.sampled_from(["first", "none"]),
         temperature=st.floats(0.1, 10),
+    )
+    | st.builds(
+        TextRegression,
+        names=some_labels,
+        pooling=st.sampled_from(["mean", "max", "first"]),
+        scaling=st.sampled_from(["none", "log1p"]),
     )
     | st.builds(
         SpanClassification,

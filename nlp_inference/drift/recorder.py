@@ -1,7 +1,7 @@
 """Accumulates the profile of what is served, cheaply: many documents at a time."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nlp_inference._utils.forks import ForkSafeLock
@@ -22,6 +22,7 @@ class ProfileRecorder:
     Args:
         unknown_id: the id of the vocabulary's unknown token, if it has one.
         transforms: names of the transforms that may change a text.
+        bin_value: names the bin of a predicted value by its name and number; `Task.value_bin`.
 
     Example:
         >>> recorder = ProfileRecorder(unknown_id=None, transforms=("strip_html",))
@@ -29,9 +30,16 @@ class ProfileRecorder:
         {'strip_html': 0}
     """
 
-    def __init__(self, *, unknown_id: int | None, transforms: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        unknown_id: int | None,
+        transforms: Sequence[str] = (),
+        bin_value: Callable[[str, float], str] | None = None,
+    ) -> None:
         self._unknown_id = unknown_id
         self._transforms = tuple(transforms)
+        self._value_options: dict[str, Any] = {} if bin_value is None else {"bin_value": bin_value}
         self._waiting: list[Served] = []
         self._characters_waiting = 0
         self._counted = self._nothing()
@@ -71,7 +79,9 @@ class ProfileRecorder:
     def _profile_of(self, served: Sequence[Served]) -> Profile:
         """The profile of all that can be counted: if something fails, each half goes by itself."""
         try:
-            return profile_documents(served, unknown_id=self._unknown_id, transforms=self._transforms)
+            return profile_documents(
+                served, unknown_id=self._unknown_id, transforms=self._transforms, **self._value_options
+            )
         except Exception as error:  # noqa: BLE001 - whatever it was, the predictions were made and must be handed out
             if len(served) == 1:
                 self._tell(served[0], error)

@@ -1,6 +1,7 @@
 """The first stage at which two records of one document differ, and where in it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -21,7 +22,7 @@ from nlp_inference.golden.schema import (
     Tokens,
     WindowRow,
 )
-from nlp_inference.golden.tolerance import Tolerance
+from nlp_inference.golden.tolerance import Tolerance, ValueUnit, one_unit
 
 _SINCE_2 = ("deleted", "deleted_pair", "unknown", "unknown_pair", "imprecise")
 
@@ -55,7 +56,12 @@ class Difference(BaseModel):
 
 
 def first_difference(
-    expected: GoldenRecord, actual: GoldenRecord, tolerance: Tolerance, *, failure: str = ""
+    expected: GoldenRecord,
+    actual: GoldenRecord,
+    tolerance: Tolerance,
+    *,
+    failure: str = "",
+    unit: ValueUnit = one_unit,
 ) -> Difference | None:
     """Compare stage by stage.
 
@@ -64,14 +70,16 @@ def first_difference(
         actual: as it is now.
         tolerance: of logits and scores.
         failure: what the document failed of now, in words.
+        unit: in which differences of values are measured.
     """
+    of_values = {"decoded": partial(_in_annotation, unit=unit), "final": partial(_in_final, unit=unit)}
     for stage in STAGES[:-1]:
         one, other = getattr(expected, stage), getattr(actual, stage)
         place = _failures(expected, actual, stage, failure)
         if place is not None and place.expected == place.actual:
             return None
         if place is None and one is not None and other is not None:
-            place = _FINDERS[stage](one, other, tolerance)
+            place = of_values.get(stage, _FINDERS[stage])(one, other, tolerance)
         if place is not None:
             return _difference(expected.id, stage, place, (one, other))
     return None
@@ -89,7 +97,7 @@ def _failures(expected: GoldenRecord, actual: GoldenRecord, stage: Stage, failur
 
 
 def batched_difference(
-    expected: GoldenRecord, actual: Final | FailedDocument, tolerance: Tolerance
+    expected: GoldenRecord, actual: Final | FailedDocument, tolerance: Tolerance, *, unit: ValueUnit = one_unit
 ) -> Difference | None:
     """Compare what a document gave among others, in batches as production makes them, with its record."""
     if isinstance(actual, FailedDocument):
@@ -99,7 +107,7 @@ def batched_difference(
         return place and _difference(expected.id, "batched", place, (expected.final, None))
     if expected.final is None:
         return _difference(expected.id, "batched", Place("a prediction", None, actual), (None, actual))
-    place = _in_final(expected.final, actual, tolerance)
+    place = _in_final(expected.final, actual, tolerance, unit=unit)
     return place and _difference(expected.id, "batched", place, (expected.final, actual))
 
 
@@ -176,12 +184,22 @@ def _in_integers(name: str, one: Integers | None, other: Integers | None) -> Pla
     return found._replace(where=f"{name}, value {found.where}")
 
 
-def _in_annotation(one: Annotation, other: Annotation, tolerance: Tolerance) -> Place | None:
-    expected, actual = one.model_dump(mode="json"), other.model_dump(mode="json")
-    values = {"values": expected.pop("values")}, {"values": actual.pop("values")}
+def _in_annotation(
+    one: Annotation, other: Annotation, tolerance: Tolerance, *, unit: ValueUnit = one_unit
+) -> Place | None:
+    expected, actual = (found.model_dump(mode="json", exclude={"values"}) for found in (one, other))
     actual["categories"] = _ordered_like(expected["categories"], actual["categories"], tolerance.score)
-    loose = tolerance.absolute
-    return next(_unequal(expected, actual, tolerance.score), None) or next(_unequal(*values, loose), None)
+    return next(_unequal(expected, actual, tolerance.score), None) or next(
+        _in_values(one, other, tolerance, unit), None
+    )
+
+
+def _in_values(one: Annotation, other: Annotation, tolerance: Tolerance, unit: ValueUnit) -> Iterator[Place]:
+    """Where the numbers of two annotations differ; they may do so as far as the outputs that they are made of."""
+    for name in dict.fromkeys([*one.values, *other.values]):
+        expected, actual = one.values.get(name), other.values.get(name)
+        if expected is None or actual is None or abs(expected - actual) > tolerance.absolute * unit(name, expected):
+            yield Place(f"values.{name}", expected, actual)
 
 
 def _ordered_like(expected: list[Any], actual: list[Any], tolerance: float) -> list[Any]:
@@ -196,8 +214,8 @@ def _ordered_like(expected: list[Any], actual: list[Any], tolerance: float) -> l
     return actual
 
 
-def _in_final(one: Final, other: Final, tolerance: Tolerance) -> Place | None:
-    found = _in_annotation(one.annotation, other.annotation, tolerance)
+def _in_final(one: Final, other: Final, tolerance: Tolerance, *, unit: ValueUnit = one_unit) -> Place | None:
+    found = _in_annotation(one.annotation, other.annotation, tolerance, unit=unit)
     read, read_now = (_coverage(final, one.coverage_version) for final in (one, other))
     return found or next(_unequal(read, read_now, 0.0, "coverage"), None)
 

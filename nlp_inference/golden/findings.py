@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from nlp_inference.document import Annotation, Document, FailedDocument
+from nlp_inference.golden.tolerance import ValueUnit, one_unit
 
 Result = Document | FailedDocument
 
@@ -23,8 +24,8 @@ class Comparison(NamedTuple):
     score_difference: float = 0.0
 
 
-def compare_results(one: Result, other: Result) -> Comparison:
-    """Compare two predictions of one document.
+def compare_results(one: Result, other: Result, *, unit: ValueUnit = one_unit) -> Comparison:
+    """Compare two predictions of one document; differences of values are in units of `Task.value_unit`.
 
     Example:
         >>> from nlp_inference.document import Span
@@ -43,7 +44,11 @@ def compare_results(one: Result, other: Result) -> Comparison:
     alone = [place for place, label in first if (place, label) not in second]
     there = [place for place, label in second if (place, label) not in first]
     relabelled = len(set(alone) & set(there))
-    pairs = [(score, second[key]) for key, score in first.items() if key in second]
+    pairs = [(score, second[key]) for key, score in first.items() if key in second and key[1]]
+    mine, theirs = ((document.predicted or Annotation()).values for document in (one, other))
+    pairs += [
+        (value / unit(name, value), theirs[name] / unit(name, value)) for name, value in mine.items() if name in theirs
+    ]
     return Comparison(
         differs=bool(alone or there),
         only_first=len(alone) - relabelled,

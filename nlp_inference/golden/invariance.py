@@ -229,7 +229,8 @@ class _Experiment:
         """What differs from the baseline, in the documents at the positions `only`."""
         mine, other = self.backend, self.backend if by is None else by.backend
         places = range(len(results)) if only is None else only
-        compared = {place: compare_results(self.baseline[place], results[place]) for place in places}
+        unit = self.processor.task.value_unit
+        compared = {place: compare_results(self.baseline[place], results[place], unit=unit) for place in places}
         return VariantResult(
             variant=variant,
             required=required and mine.dtype == other.dtype == _EXACT_DTYPE,

@@ -98,13 +98,14 @@ def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
     """
     backend, dtype = predictor.backend.name, predictor.backend.dtype
     tolerance = tolerance_between((golden.backend, golden.dtype), (backend, dtype))
+    unit = predictor.processor.task.value_unit
     differences: dict[str, Difference] = {}
     same_bits, largest = 0, 0.0
     for expected in golden.records:
         [trace] = predictor.trace([expected.document()])
         now = golden_record(trace, processor=predictor.processor, origin=expected.origin)
         actual = as_recorded(now, expected)
-        found = first_difference(expected, actual, tolerance, failure=str(trace.failure))
+        found = first_difference(expected, actual, tolerance, failure=str(trace.failure), unit=unit)
         if found is not None:
             differences[expected.id] = found
         else:
@@ -112,7 +113,7 @@ def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
             largest = max(largest, deviation(expected.logits or (), actual.logits or ()))
     alone = [record for record in golden.records if record.id not in differences]
     for expected, together in zip(alone, _together(predictor, alone), strict=True):
-        found = batched_difference(expected, together, tolerance)
+        found = batched_difference(expected, together, tolerance, unit=unit)
         if found is not None:
             differences[expected.id] = found
     return Verification(

@@ -24,7 +24,7 @@ class DocumentPipeline:
     """Answers texts in the form of the stock pipelines; made by `Predictor.as_pipeline`.
 
     A span is `{"entity_group", "score", "word", "start", "end"}`, as with an `aggregation_strategy`; a category is
-    `{"label", "score"}`. Offsets are those of the text as it was given, and `word` is what stands there.
+    `{"label", "score"}`, and so is a value of a regression, whose score is the number itself, without a sigmoid. Offsets are those of the text as it was given, and `word` is what stands there.
 
     Args:
         predictor: what answers.
@@ -76,7 +76,7 @@ class DocumentPipeline:
 
     def _names_one_label(self) -> bool:
         processor = self.predictor.processor
-        return getattr(processor.task, "top_k", None) == 1 and not len(processor.postprocess)
+        return processor.task.names_one_label and not len(processor.postprocess)
 
     def _with_top_k(self, top_k: Any) -> Predictor:
         task = self.predictor.processor.task
@@ -103,5 +103,7 @@ def _entities(document: Document) -> Answer:
 
 
 def _labels(document: Document) -> Answer:
-    categories = document.predicted.categories if document.predicted is not None else ()
-    return [category.model_dump() for category in categories]
+    if document.predicted is None:
+        return []
+    categories = [category.model_dump() for category in document.predicted.categories]
+    return categories + [{"label": name, "score": value} for name, value in document.predicted.values.items()]

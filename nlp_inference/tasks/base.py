@@ -12,6 +12,7 @@ from nlp_inference.encoding.input_rows import Row
 from nlp_inference.encoding.windows import Pooling, pool, stitch
 from nlp_inference.encoding.words import WordRule
 from nlp_inference.registry import Registered, Spec, split_spec
+from nlp_inference.tasks.numeric import relative_bin
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -86,6 +87,11 @@ class Task(Registered, ABC):
         """The definition of a word: windows are cut between words, and spans start and end at their edges."""
         return "unicode"
 
+    @property
+    def names_one_label(self) -> bool:
+        """Whether each prediction has exactly one category or value, so that pipelines return it without a list."""
+        return getattr(self, "top_k", None) == 1
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Replace an inherited `decode_all` where a subclass overrides only `decode`."""
@@ -145,15 +151,27 @@ class Task(Registered, ABC):
         """Return the outputs for each row of a model that makes no mistake: the ceiling of this task."""
 
     def value_unit(self, name: str, value: float) -> float:  # noqa: ARG002 - most tasks scale nothing
-        """Return by how much a predicted value changes if its model output changes by 1.
-
-        Tolerances of values are multiples of it.
+        """Return the unit in which differences of a predicted value are compared with tolerances of model outputs.
 
         Args:
             name: of the value.
             value: as predicted.
         """
         return 1.0
+
+    def value_bin(self, name: str, value: float) -> str:  # noqa: ARG002 - most tasks know no usual size
+        """Return the name of the bin of a predicted value in the drift profile: of any size, a quarter of an octave.
+
+        Args:
+            name: of the value.
+            value: as predicted.
+
+        Example:
+            >>> from nlp_inference.tasks import TextClassification
+            >>> TextClassification(labels=("a",)).value_bin("score", 5.5)
+            '5 to 6'
+        """
+        return relative_bin(value)
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:  # noqa: ARG002 - tasks without spans lose none
         """Return the gold spans that even a perfect model would not reproduce exactly, with the cause."""

@@ -1,6 +1,7 @@
 """Numbers for the whole text, such as a rating or the similarity of two texts."""
 
 from collections.abc import Mapping, Sequence
+from math import floor
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -26,6 +27,9 @@ FITTED_SCALINGS: tuple[Scaling, ...] = ("standard", "min_max")
 """The scalings that have `offsets` and `scales`."""
 
 Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_FARTHEST_BIN = 20
+"""Halves of a unit beyond which all values are in one bin."""
 
 _GREATEST_EXPONENT = 700.0
 """`expm1` of more than this is no finite number."""
@@ -84,6 +88,11 @@ class TextRegression(Task):
     def labels(self) -> tuple[str, ...]:
         """The names, by which checks of data find values that the task does not know."""
         return self.names
+
+    @property
+    def names_one_label(self) -> bool:
+        """Whether there is only one value."""
+        return len(self.names) == 1
 
     def model_settings(self) -> dict[str, Any]:
         """`num_labels`, the names of the values, and the problem type "regression"."""
@@ -146,10 +155,29 @@ class TextRegression(Task):
         return dict(zip(self.names, raw.tolist(), strict=True))
 
     def value_unit(self, name: str, value: float) -> float:
-        """Return by how much a value changes if its output changes by 1."""
+        """Return by how much a value changes if its output changes by 1, or by its own size if that is above 1."""
+        if name not in self.names:
+            return 1.0
+        output = abs(self._output(name, value))
         if self.scaling == "log1p":
-            return 1 + abs(value)
-        return 1.0 if self.scales is None or name not in self.names else self.scales[self.names.index(name)]
+            return (1 + max(value, 0.0)) * max(1.0, output)
+        scale = 1.0 if self.scales is None else self.scales[self.names.index(name)]
+        return scale * max(1.0, output)
+
+    def value_bin(self, name: str, value: float) -> str:
+        """Return the range of a value: half a unit of its output, where values are scaled."""
+        if self.scaling == "none" or name not in self.names:
+            return super().value_bin(name, value)
+        number = min(max(floor(2 * self._output(name, value)), -_FARTHEST_BIN), _FARTHEST_BIN)
+        index = self.names.index(name)
+        ends = [self.to_values(np.full(len(self.names), end / 2)) for end in (number, number + 1)]
+        low, high = (f"{one[self.names[index]]:.4g}" for one in ends)
+        return f"{low} to {high}"
+
+    def _output(self, name: str, value: float) -> float:
+        """The scaled value; that of a value below -1, which `log1p` does not scale, is that of -1 nearly."""
+        value = max(value, -0.999) if self.scaling == "log1p" else value
+        return float(self.to_targets({name: value})[self.names.index(name)])
 
     def _gold_values(self, encoded: EncodedDocument) -> dict[str, float]:
         document = encoded.document

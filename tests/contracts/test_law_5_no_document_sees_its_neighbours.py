@@ -17,7 +17,10 @@ texts = st.lists(sentences | messy_texts, min_size=1, max_size=6)
 budgets = st.sampled_from([1, 24, 50, 100, 333, 4096])
 
 
-@pytest.fixture(scope="module", params=["token_processor", "text_processor", "crf_processor", "span_processor"])
+@pytest.fixture(
+    scope="module",
+    params=["token_processor", "text_processor", "crf_processor", "span_processor", "regression_processor"],
+)
 def predictor(request):
     processor = request.getfixturevalue(request.param)
     return Predictor(processor, TorchBackend(tiny_model(processor.task), task=processor.task))
@@ -32,6 +35,7 @@ def assert_same(one, other):
     assert one.coverage == other.coverage
     pairs = list(zip(one.predicted.spans, other.predicted.spans, strict=True))
     assert all((a.start, a.end, a.label) == (b.start, b.end, b.label) for a, b in pairs)
+    assert one.predicted.values == pytest.approx(other.predicted.values, abs=1e-4)
     pairs += zip(one.predicted.categories, other.predicted.categories, strict=True)
     assert all(a.label == b.label and a.score == pytest.approx(b.score, abs=1e-5) for a, b in pairs)
 
@@ -55,7 +59,11 @@ def test_law_5_neighbours_change_nothing(predictor, items, budget, data):
     assert_same(predict(predictor, items, budget)[position], alone)
 
 
-GOLD = {"spans": Annotation(), "category": Annotation(categories=(Category(label="ham"),))}
+GOLD = {
+    "spans": Annotation(),
+    "category": Annotation(categories=(Category(label="ham"),)),
+    "values": Annotation(values={"stars": 4}),
+}
 """Something that perfect outputs can be asked for, whose shapes are those of a model's."""
 
 
@@ -73,7 +81,9 @@ def answered(processor, texts, seed):
     return found
 
 
-@pytest.mark.parametrize("name", ["token_processor", "crf_processor", "span_processor", "text_processor"])
+@pytest.mark.parametrize(
+    "name", ["token_processor", "crf_processor", "span_processor", "text_processor", "regression_processor"]
+)
 @settings(max_examples=150)
 @given(texts=texts, seed=st.integers(0, 1000))
 def test_law_5_documents_that_are_decoded_together_keep_every_bit(name, request, texts, seed):
@@ -84,4 +94,5 @@ def test_law_5_documents_that_are_decoded_together_keep_every_bit(name, request,
 
 def test_law_5_the_tiny_models_of_these_tests_do_predict_something(predictor):
     documents = predictor.predict(["Ana lives in Rome and O'Neil in Łódź"] * 2)
-    assert all(document.predicted.spans or document.predicted.categories for document in documents)
+    found = [document.predicted for document in documents]
+    assert all(one.spans or one.categories or one.values for one in found)

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import chains, flat_spans, messy_texts, sentences
 
-from nlp_inference import Annotation, Category, Document, Predictor, Processor, TextClassification, TokenClassification
+from nlp_inference import (
+    Annotation,
+    Category,
+    Document,
+    Predictor,
+    Processor,
+    TextClassification,
+    TextRegression,
+    TokenClassification,
+)
 from nlp_training.batches.collator import DocumentCollator
 
 LABELS = ("PERSON", "CITY")
@@ -18,14 +27,15 @@ LABELS = ("PERSON", "CITY")
 def gold_documents(draw):
     raw = draw(sentences | messy_texts)
     spans = draw(flat_spans(len(raw), LABELS))
-    gold = Annotation(spans=spans, categories=(Category(label=draw(st.sampled_from(LABELS))),))
+    categories = (Category(label=draw(st.sampled_from(LABELS))),)
+    gold = Annotation(spans=spans, categories=categories, values={"stars": draw(st.floats(-5, 5))})
     return Document(raw_text=raw, raw_text_pair=draw(st.none() | st.sampled_from(["", "Who lives?"])), gold=gold)
 
 
 def collated(processor, documents):
     batch = DocumentCollator(processor)(documents)
     labels = batch.pop("labels")
-    assert labels.dtype == torch.int64
+    assert labels.dtype == (torch.float32 if processor.task.needs == "values" else torch.int64)
     assert len(labels) == len(batch["input_ids"])
     return {name: tensor.numpy() for name, tensor in batch.items()}
 
@@ -38,7 +48,14 @@ def assert_bit_for_bit(one, other):
         assert one[name].tobytes() == other[name].tobytes()
 
 
-@pytest.mark.parametrize("task", [TokenClassification(labels=LABELS), TextClassification(labels=LABELS)], ids=repr)
+TASKS = [
+    TokenClassification(labels=LABELS),
+    TextClassification(labels=LABELS),
+    TextRegression(names=("stars", "votes"), scaling="none"),
+]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=repr)
 @settings(max_examples=250)
 @given(documents=st.lists(gold_documents(), min_size=1, max_size=5), chain=chains)
 def test_law_6_the_model_sees_in_serving_what_it_saw_in_training(tokenizer, task, documents, chain):

@@ -13,6 +13,7 @@ from nlp_inference import (
     Processor,
     SpanClassification,
     TextClassification,
+    TextRegression,
     TokenClassification,
 )
 from nlp_inference.backends.torch import TorchBackend
@@ -24,6 +25,7 @@ TASKS = [
     SpanClassification(labels=LABELS),
     TextClassification(labels=LABELS, pooling="mean", top_k=None),
     TextClassification(labels=LABELS, pooling="max", top_k=None),
+    TextRegression(names=LABELS, offsets=(1, 2), scales=(3, 4)),
 ]
 
 

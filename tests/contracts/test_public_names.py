@@ -28,6 +28,7 @@ INFERENCE = [
     "SpanClassification",
     "Task",
     "TextClassification",
+    "TextRegression",
     "TokenClassification",
     "Transform",
     "load_checkpoint",
