@@ -77,7 +77,7 @@ def test_gold_that_cannot_be_learnt_is_named(tokenizer):
     with pytest.raises(InvalidDocumentError, match="document 'a' has none of the values 'stars', 'votes'"):
         Processor(tokenizer, STARS)([gold(other=1)], labels=True)
     task = TextRegression(names=("votes",), scaling="log1p")
-    with pytest.raises(InvalidDocumentError, match="document 'a' has the value 'votes' -1.0, and scaling 'log1p'"):
+    with pytest.raises(InvalidDocumentError, match=r"document 'a' has the value 'votes' -1\.0, and scaling 'log1p'"):
         Processor(tokenizer, task)([gold(votes=-1)], labels=True)
 
 

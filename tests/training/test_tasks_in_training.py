@@ -81,14 +81,11 @@ def test_a_task_goes_the_whole_route(tmp_path, tiny_base, task, records, spans):
 
 
 def test_numbers_go_the_whole_route(tmp_path, tiny_base):
-    run = run_of(tmp_path, tiny_base, "text-regression", rated_records)
-    sources = {
-        name: {"path": source, "columns": {"values": ["rating", "length"]}}
-        for name, source in run.data.model_dump(mode="json", include={"train", "validation", "test"}).items()
-        for source in [source["path"]]
-    }
+    columns = {"values": ["rating", "length"]}
+    splits = write_splits(tmp_path, rated_records)
+    data = {name: {"path": path, "columns": columns} for name, path in splits.items()}
     settings = {**TRAINING, "num_train_epochs": 12}
-    run = RunConfig.model_validate({**run.model_dump(mode="json"), "data": sources, "training": settings})
+    run = run_of(tmp_path, tiny_base, "text-regression", rated_records, data=data, training=settings)
     result = train(run, console=Console(file=StringIO()))
     scores = result.metrics["test"]
     assert scores["mae"] < 1
