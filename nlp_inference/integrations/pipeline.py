@@ -24,7 +24,8 @@ class DocumentPipeline:
     """Answers texts in the form of the stock pipelines; made by `Predictor.as_pipeline`.
 
     A span is `{"entity_group", "score", "word", "start", "end"}`, as with an `aggregation_strategy`; a category is
-    `{"label", "score"}`, and so is a value of a regression, whose score is the number itself, without a sigmoid. Offsets are those of the text as it was given, and `word` is what stands there.
+    `{"label", "score"}`, and so is a value of a regression, whose score is the number itself, without a sigmoid.
+    Offsets are those of the text as it was given, and `word` is what stands there.
 
     Args:
         predictor: what answers.
