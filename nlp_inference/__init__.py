@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         SpanClassification,
         Task,
         TextClassification,
+        TextRegression,
         TokenClassification,
     )
     from nlp_inference.transforms import Compose, PostTransform, Transform
@@ -52,6 +53,7 @@ _MODULES = {
     "SpanClassification": "tasks",
     "Task": "tasks",
     "TextClassification": "tasks",
+    "TextRegression": "tasks",
     "TokenClassification": "tasks",
     "Transform": "transforms",
     "load_checkpoint": "architectures",
@@ -83,6 +85,7 @@ __all__ = [
     "SpanClassification",
     "Task",
     "TextClassification",
+    "TextRegression",
     "TokenClassification",
     "Transform",
     "load_checkpoint",

@@ -22,6 +22,7 @@ from nlp_inference import (
     QuestionAnswering,
     SpanClassification,
     TextClassification,
+    TextRegression,
     TokenClassification,
 )
 
@@ -105,6 +106,13 @@ def text_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
 def label_set_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
     """A processor for any number of labels a text."""
     task = MultiLabelClassification(labels=("ham", "spam", "news"), thresholds={"news": 0.3})
+    return Processor(tokenizer, task, windows={"max_length": 24, "overlap": 6})
+
+
+@pytest.fixture(scope="session")
+def regression_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
+    """A processor for two numbers per text."""
+    task = TextRegression(names=("stars", "votes"), offsets=(3, 10), scales=(1.5, 4))
     return Processor(tokenizer, task, windows={"max_length": 24, "overlap": 6})
 
 

@@ -14,6 +14,7 @@ from nlp_inference.tasks import (
     QuestionAnswering,
     SpanClassification,
     TextClassification,
+    TextRegression,
     TokenClassification,
 )
 from nlp_inference.testing.texts import FRAGMENTS
@@ -104,6 +105,12 @@ tasks = (
         scheme=st.sampled_from(SCHEMES),
         aggregation=st.sampled_from(["first", "none"]),
         temperature=st.floats(0.1, 10),
+    )
+    | st.builds(
+        TextRegression,
+        names=some_labels,
+        pooling=st.sampled_from(["mean", "max", "first"]),
+        scaling=st.sampled_from(["none", "log1p"]),
     )
     | st.builds(
         SpanClassification,

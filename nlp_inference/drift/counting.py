@@ -1,7 +1,7 @@
 """Computation of the profile of many predicted documents at once, with array operations."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from nlp_inference.drift.bins import LENGTHS, RATES, SHARES, Bins
 from nlp_inference.drift.characters import CHARACTER_CLASSES, count_character_classes
 from nlp_inference.drift.profile import Counts, Profile
 from nlp_inference.encoding import EncodedDocument
+from nlp_inference.tasks.numeric import relative_bin
 
 Served = tuple[Document, EncodedDocument]
 """A document with its prediction, and its encoding."""
@@ -18,13 +19,24 @@ Served = tuple[Document, EncodedDocument]
 _NOTHING = Annotation()
 
 
-def profile_documents(served: Sequence[Served], *, unknown_id: int | None, transforms: Sequence[str]) -> Profile:
+def _relative_bin(name: str, value: float) -> str:  # noqa: ARG001 - of any name
+    return relative_bin(value)
+
+
+def profile_documents(
+    served: Sequence[Served],
+    *,
+    unknown_id: int | None,
+    transforms: Sequence[str],
+    bin_value: Callable[[str, float], str] = _relative_bin,
+) -> Profile:
     """Count documents.
 
     Args:
         served: each document with its prediction, and its encoding.
         unknown_id: the id of the vocabulary's unknown token, if it has one.
         transforms: names of the transforms that may change a text, including those that change none.
+        bin_value: returns the name of the bin of a predicted value, from its name and number; `Task.value_bin`.
     """
     documents = [document for document, _ in served]
     texts = [document.raw_text + (document.raw_text_pair or "") for document in documents]
@@ -43,8 +55,17 @@ def profile_documents(served: Sequence[Served], *, unknown_id: int | None, trans
         truncated=sum(encoded.truncated for _, encoded in served),
         span_rate=_histogram(RATES, 1000 * _ratio(spans, characters)),
         labels=Counter(label for one in annotations for label in {span.label for span in one.spans}),
+        values=_count_values(annotations, bin_value),
         categories=Counter(one.categories[0].label for one in annotations if one.categories),
     )
+
+
+def _count_values(annotations: Sequence[Annotation], bin_value: Callable[[str, float], str]) -> dict[str, Counts]:
+    counts: dict[str, Counter[str]] = {}
+    for one in annotations:
+        for name, value in one.values.items():
+            counts.setdefault(name, Counter())[bin_value(name, value)] += 1
+    return {name: dict(found) for name, found in counts.items()}
 
 
 def _count_tokens(

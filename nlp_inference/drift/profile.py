@@ -33,6 +33,7 @@ class Profile(BaseModel):
         span_rate: documents by predicted spans per 1,000 raw characters.
         labels: for each label, the number of documents with a predicted span of this label.
         categories: for each label, the number of documents whose first predicted category it is.
+        values: for each predicted value, the number of documents by the bin of their number; see `Task.value_bin`.
 
     Raises:
         pydantic.ValidationError: a count exceeds the number of documents.
@@ -58,6 +59,7 @@ class Profile(BaseModel):
     span_rate: Counts = {}
     labels: Counts = {}
     categories: Counts = {}
+    values: dict[str, Counts] = {}
 
     @model_validator(mode="after")
     def _counts_the_same_documents(self) -> Self:
@@ -68,22 +70,22 @@ class Profile(BaseModel):
 
     def _histograms(self) -> list[Counts]:
         alone = [self.characters, self.tokens, self.unknown_tokens, self.span_rate, self.categories]
-        return [*alone, *self.character_classes.values()]
+        return [*alone, *self.character_classes.values(), *self.values.values()]
 
     def __add__(self, other: "Profile") -> "Profile":
         """Return the profile of the documents of both profiles."""
-        mine, theirs = self.character_classes, other.character_classes
         return Profile(
             documents=self.documents + other.documents,
             characters=_sum(self.characters, other.characters),
             tokens=_sum(self.tokens, other.tokens),
             unknown_tokens=_sum(self.unknown_tokens, other.unknown_tokens),
-            character_classes={name: _sum(mine.get(name, {}), theirs.get(name, {})) for name in {**mine, **theirs}},
+            character_classes=_sums(self.character_classes, other.character_classes),
             changed=_sum(self.changed, other.changed),
             truncated=self.truncated + other.truncated,
             span_rate=_sum(self.span_rate, other.span_rate),
             labels=_sum(self.labels, other.labels),
             categories=_sum(self.categories, other.categories),
+            values=_sums(self.values, other.values),
         )
 
     def distributions(self) -> dict[str, Counts]:
@@ -99,6 +101,10 @@ class Profile(BaseModel):
             **{f"characters: {name}": counts for name, counts in self.character_classes.items()},
             "spans per 1,000 characters": self.span_rate,
             **{name: {"yes": count, "no": documents - count} for name, count in counted.items()},
+            **{
+                f"value {name}": {**counts, "(none)": documents - _total(counts)}
+                for name, counts in self.values.items()
+            },
             "category": {**self.categories, "(none)": documents - _total(self.categories)},
         }
 
@@ -131,3 +137,7 @@ def _total(counts: Mapping[str, int]) -> int:
 
 def _sum(one: Counts, other: Counts) -> Counts:
     return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+
+
+def _sums(one: Mapping[str, Counts], other: Mapping[str, Counts]) -> dict[str, Counts]:
+    return {name: _sum(one.get(name, {}), other.get(name, {})) for name in {**one, **other}}

@@ -1,7 +1,7 @@
 """Efficient accumulation of the profile of predicted documents."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nlp_inference._utils.forks import ForkSafeLock
@@ -21,6 +21,7 @@ class ProfileRecorder:
     Args:
         unknown_id: the id of the vocabulary's unknown token, if it has one.
         transforms: names of the transforms that may change a text.
+        bin_value: names the bin of a predicted value by its name and number; `Task.value_bin`.
 
     Example:
         >>> recorder = ProfileRecorder(unknown_id=None, transforms=("strip_html",))
@@ -28,9 +29,16 @@ class ProfileRecorder:
         {'strip_html': 0}
     """
 
-    def __init__(self, *, unknown_id: int | None, transforms: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        unknown_id: int | None,
+        transforms: Sequence[str] = (),
+        bin_value: Callable[[str, float], str] | None = None,
+    ) -> None:
         self._unknown_id = unknown_id
         self._transforms = tuple(transforms)
+        self._value_options: dict[str, Any] = {} if bin_value is None else {"bin_value": bin_value}
         self._waiting: list[Served] = []
         self._characters_waiting = 0
         self._counted = self._nothing()
@@ -70,7 +78,9 @@ class ProfileRecorder:
     def _profile_of(self, served: Sequence[Served]) -> Profile:
         """Return the profile of all documents that can be counted; after an error, each half is counted separately."""
         try:
-            return profile_documents(served, unknown_id=self._unknown_id, transforms=self._transforms)
+            return profile_documents(
+                served, unknown_id=self._unknown_id, transforms=self._transforms, **self._value_options
+            )
         except Exception as error:  # noqa: BLE001 - an error of the profile must not lose predictions
             if len(served) == 1:
                 self._warn(served[0], error)

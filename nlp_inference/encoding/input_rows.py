@@ -137,7 +137,9 @@ class InputLayout:
 
 
 def pad_targets(targets: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """Stack the target arrays of rows by name; where shapes differ, the smaller ones are padded with `IGNORED`.
+    """Stack the target arrays of rows by name; where shapes differ, the smaller ones are padded.
+
+    Integers are padded with `IGNORED`. Floats are padded with NaN, since -100 may be a target of a regression.
 
     Example:
         >>> pad_targets([{"labels": np.array([1, 2])}, {"labels": np.array([3])}])["labels"].tolist()
@@ -147,7 +149,9 @@ def pad_targets(targets: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDAr
     for name in targets[0] if targets else ():
         values = [target[name] for target in targets]
         shape = tuple(map(max, zip(*(value.shape for value in values), strict=True)))
-        batch[name] = np.full((len(values), *shape), IGNORED, dtype=values[0].dtype)
+        dtype = values[0].dtype
+        fill = np.nan if np.issubdtype(dtype, np.floating) else IGNORED
+        batch[name] = np.full((len(values), *shape), fill, dtype=dtype)
         for index, value in enumerate(values):
             place: tuple[int | slice, ...] = (index, *map(slice, value.shape))
             batch[name][place] = value

@@ -1,6 +1,7 @@
 """Comparison of two records of one document: the first stage that differs, and the position in it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -21,7 +22,7 @@ from nlp_inference.golden.schema import (
     Tokens,
     WindowRow,
 )
-from nlp_inference.golden.tolerance import Tolerance
+from nlp_inference.golden.tolerance import Tolerance, ValueUnit, one_unit
 
 _SINCE_2 = ("deleted", "deleted_pair", "unknown", "unknown_pair", "imprecise")
 """Fields of the coverage that version 2 added."""
@@ -56,7 +57,12 @@ class Difference(BaseModel):
 
 
 def first_difference(
-    expected: GoldenRecord, actual: GoldenRecord, tolerance: Tolerance, *, failure: str = ""
+    expected: GoldenRecord,
+    actual: GoldenRecord,
+    tolerance: Tolerance,
+    *,
+    failure: str = "",
+    unit: ValueUnit = one_unit,
 ) -> Difference | None:
     """Compare two records stage by stage.
 
@@ -65,14 +71,16 @@ def first_difference(
         actual: the current one.
         tolerance: of logits and scores.
         failure: the message of the current error, if the document failed.
+        unit: returns the unit of differences of values; `Task.value_unit`.
     """
+    of_values = {"decoded": partial(_in_annotation, unit=unit), "final": partial(_in_final, unit=unit)}
     for stage in STAGES[:-1]:
         one, other = getattr(expected, stage), getattr(actual, stage)
         mismatch = _failures(expected, actual, stage, failure)
         if mismatch is not None and mismatch.expected == mismatch.actual:
             return None
         if mismatch is None and one is not None and other is not None:
-            mismatch = _FINDERS[stage](one, other, tolerance)
+            mismatch = of_values.get(stage, _FINDERS[stage])(one, other, tolerance)
         if mismatch is not None:
             return _difference(expected.id, stage, mismatch, (one, other))
     return None
@@ -90,7 +98,7 @@ def _failures(expected: GoldenRecord, actual: GoldenRecord, stage: Stage, failur
 
 
 def batched_difference(
-    expected: GoldenRecord, actual: Final | FailedDocument, tolerance: Tolerance
+    expected: GoldenRecord, actual: Final | FailedDocument, tolerance: Tolerance, *, unit: ValueUnit = one_unit
 ) -> Difference | None:
     """Compare the prediction of a document in a production batch with its record."""
     if isinstance(actual, FailedDocument):
@@ -100,7 +108,7 @@ def batched_difference(
         return mismatch and _difference(expected.id, "batched", mismatch, (expected.final, None))
     if expected.final is None:
         return _difference(expected.id, "batched", RecordMismatch("a prediction", None, actual), (None, actual))
-    mismatch = _in_final(expected.final, actual, tolerance)
+    mismatch = _in_final(expected.final, actual, tolerance, unit=unit)
     return mismatch and _difference(expected.id, "batched", mismatch, (expected.final, actual))
 
 
@@ -182,11 +190,22 @@ def _in_integers(name: str, one: Integers | None, other: Integers | None) -> Rec
     return found._replace(where=f"{name}, value {found.where}")
 
 
-def _in_annotation(one: Annotation, other: Annotation, tolerance: Tolerance) -> RecordMismatch | None:
-    expected, actual = one.model_dump(mode="json"), other.model_dump(mode="json")
-    values = {"values": expected.pop("values")}, {"values": actual.pop("values")}
+def _in_annotation(
+    one: Annotation, other: Annotation, tolerance: Tolerance, *, unit: ValueUnit = one_unit
+) -> RecordMismatch | None:
+    expected, actual = (found.model_dump(mode="json", exclude={"values"}) for found in (one, other))
     actual["categories"] = _ordered_like(expected["categories"], actual["categories"], tolerance.score)
-    return next(_unequal(expected, actual, tolerance.score), None) or next(_unequal(*values, tolerance.absolute), None)
+    return next(_unequal(expected, actual, tolerance.score), None) or next(
+        _in_values(one, other, tolerance, unit), None
+    )
+
+
+def _in_values(one: Annotation, other: Annotation, tolerance: Tolerance, unit: ValueUnit) -> Iterator[RecordMismatch]:
+    """Yield the numbers that differ by more than the outputs that they are computed from may differ."""
+    for name in dict.fromkeys([*one.values, *other.values]):
+        expected, actual = one.values.get(name), other.values.get(name)
+        if expected is None or actual is None or abs(expected - actual) > tolerance.absolute * unit(name, expected):
+            yield RecordMismatch(f"values.{name}", expected, actual)
 
 
 def _ordered_like(expected: list[Any], actual: list[Any], tolerance: float) -> list[Any]:
@@ -201,8 +220,8 @@ def _ordered_like(expected: list[Any], actual: list[Any], tolerance: float) -> l
     return actual
 
 
-def _in_final(one: Final, other: Final, tolerance: Tolerance) -> RecordMismatch | None:
-    found = _in_annotation(one.annotation, other.annotation, tolerance)
+def _in_final(one: Final, other: Final, tolerance: Tolerance, *, unit: ValueUnit = one_unit) -> RecordMismatch | None:
+    found = _in_annotation(one.annotation, other.annotation, tolerance, unit=unit)
     read, read_now = (_coverage(final, one.coverage_version) for final in (one, other))
     return found or next(_unequal(read, read_now, 0.0, "coverage"), None)
 

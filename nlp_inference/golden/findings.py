@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from nlp_inference.document import Annotation, Document, FailedDocument
+from nlp_inference.golden.tolerance import ValueUnit, one_unit
 
 Result = Document | FailedDocument
 
@@ -21,8 +22,8 @@ class FindingsComparison(NamedTuple):
     score_difference: float = 0.0
 
 
-def compare_results(one: Result, other: Result) -> FindingsComparison:
-    """Compare two predictions of one document.
+def compare_results(one: Result, other: Result, *, unit: ValueUnit = one_unit) -> FindingsComparison:
+    """Compare two predictions of one document; differences of values are in units of `Task.value_unit`.
 
     Example:
         >>> from nlp_inference.document import Span
@@ -41,7 +42,13 @@ def compare_results(one: Result, other: Result) -> FindingsComparison:
     only_first = [position for position, label in first if (position, label) not in second]
     only_second = [position for position, label in second if (position, label) not in first]
     relabeled = len(set(only_first) & set(only_second))
-    pairs = [(score, second[key]) for key, score in first.items() if key in second]
+    pairs = [(score, second[key]) for key, score in first.items() if key in second and key[1]]
+    values, other_values = ((document.predicted or Annotation()).values for document in (one, other))
+    pairs += [
+        (value / unit(name, value), other_values[name] / unit(name, value))
+        for name, value in values.items()
+        if name in other_values
+    ]
     return FindingsComparison(
         differs=bool(only_first or only_second),
         only_first=len(only_first) - relabeled,

@@ -231,7 +231,8 @@ class _Experiment:
         """Compare results with the baseline, in the documents at the positions `only`."""
         baseline, other = self.backend, self.backend if by is None else by.backend
         positions = range(len(results)) if only is None else only
-        compared = {index: compare_results(self.baseline[index], results[index]) for index in positions}
+        unit = self.processor.task.value_unit
+        compared = {index: compare_results(self.baseline[index], results[index], unit=unit) for index in positions}
         return VariantResult(
             variant=variant,
             required=required and baseline.dtype == other.dtype == _EXACT_DTYPE,

@@ -1,9 +1,19 @@
 """Tolerances within which two predictions count as equal, by backend and precision."""
 
+from collections.abc import Callable
+
 from nlp_inference.backends.descriptors import Tolerance, known_backend, tolerances
 from nlp_inference.errors import ArtefactError
 
-__all__ = ["Tolerance", "tolerance_between", "tolerance_of"]
+__all__ = ["Tolerance", "ValueUnit", "one_unit", "tolerance_between", "tolerance_of"]
+
+ValueUnit = Callable[[str, float], float]
+"""Returns the unit of a predicted value by its name and number; see `Task.value_unit`."""
+
+
+def one_unit(name: str, value: float) -> float:  # noqa: ARG001 - a `ValueUnit`
+    """Return 1: values are compared as they are."""
+    return 1.0
 
 
 def tolerance_of(backend: str, dtype: str) -> Tolerance:

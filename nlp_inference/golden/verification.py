@@ -99,13 +99,14 @@ def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
     """
     backend, dtype = predictor.backend.name, predictor.backend.dtype
     tolerance = tolerance_between((golden.backend, golden.dtype), (backend, dtype))
+    unit = predictor.processor.task.value_unit
     differences: dict[str, Difference] = {}
     bit_for_bit, largest = 0, 0.0
     for expected in golden.records:
         [trace] = predictor.trace([expected.document()])
         actual = golden_record(trace, processor=predictor.processor, origin=expected.origin)
         actual = as_recorded(actual, expected)
-        found = first_difference(expected, actual, tolerance, failure=str(trace.failure))
+        found = first_difference(expected, actual, tolerance, failure=str(trace.failure), unit=unit)
         if found is not None:
             differences[expected.id] = found
         else:
@@ -113,7 +114,7 @@ def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
             largest = max(largest, deviation(expected.logits or (), actual.logits or ()))
     agreeing = [record for record in golden.records if record.id not in differences]
     for expected, batched in zip(agreeing, _predict_batched(predictor, agreeing), strict=True):
-        found = batched_difference(expected, batched, tolerance)
+        found = batched_difference(expected, batched, tolerance, unit=unit)
         if found is not None:
             differences[expected.id] = found
     return Verification(

@@ -24,8 +24,9 @@ class DocumentPipeline:
     """A predictor with outputs in the form of the stock pipelines; created by `Predictor.as_pipeline`.
 
     A span is `{"entity_group", "score", "word", "start", "end"}`, as with an `aggregation_strategy`; a category is
-    `{"label", "score"}`, and an answer `{"score", "start", "end", "answer"}`. Offsets refer to the input text, and
-    `word` and `answer` are the text at these offsets.
+    `{"label", "score"}`, and so is a value of a regression, whose score is the number itself, without a sigmoid. An
+    answer is `{"score", "start", "end", "answer"}`. Offsets refer to the input text, and `word` and `answer` are the
+    text at these offsets.
 
     Args:
         predictor: the predictor.
@@ -89,7 +90,7 @@ class DocumentPipeline:
 
     def _names_one_label(self) -> bool:
         processor = self.predictor.processor
-        return getattr(processor.task, "top_k", None) == 1 and not len(processor.postprocess)
+        return processor.task.names_one_label and not len(processor.postprocess)
 
     def _with_top_k(self, top_k: Any) -> Predictor:
         task = self.predictor.processor.task
@@ -119,8 +120,10 @@ def _entities(document: Document) -> Output:
 
 
 def _labels(document: Document) -> Output:
-    categories = document.predicted.categories if document.predicted is not None else ()
-    return [category.model_dump() for category in categories]
+    if document.predicted is None:
+        return []
+    categories = [category.model_dump() for category in document.predicted.categories]
+    return categories + [{"label": name, "score": value} for name, value in document.predicted.values.items()]
 
 
 def _answers(document: Document) -> Output:

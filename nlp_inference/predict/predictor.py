@@ -86,7 +86,9 @@ class Predictor:
         self.route = Route(processor, backend, workers=workers)
         self.token_budget = choose_token_budget(token_budget, processor, self.route.workers)
         self.recorder = ProfileRecorder(
-            unknown_id=processor.tokenizer.unk_token_id, transforms=[step.name for step in processor.preprocess]
+            unknown_id=processor.tokenizer.unk_token_id,
+            transforms=[step.name for step in processor.preprocess],
+            bin_value=processor.task.value_bin,
         )
         self.observers: list[Callable[[Sequence[Trace]], None]] = []
 

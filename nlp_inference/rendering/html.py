@@ -159,6 +159,8 @@ def _categories(document: Document) -> str:
         chips.append(f'<span class="nlpi-note">and {len(predicted) - layout.MAX_CATEGORIES:,} less likely</span>')
     values = document.predicted.values if document.predicted else {}
     numbers = [_chip(name, value, "found", title=f"{name} = {value!r}") for name, value in values.items()]
+    gold = document.gold.values if document.gold else {}
+    numbers += [_chip(name, value, "gold", title=f"gold {name} = {value!r}") for name, value in gold.items()]
     texts = [
         f"<bdi>{_escaped(text[:MAX_CHARACTERS])}</bdi>"
         for text in (document.predicted.generated if document.predicted else ())

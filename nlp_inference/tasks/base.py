@@ -13,6 +13,7 @@ from nlp_inference.encoding.input_rows import Row
 from nlp_inference.encoding.windows import Pooling, pool, stitch
 from nlp_inference.encoding.words import WordRule
 from nlp_inference.registry import Registered, Spec, split_spec
+from nlp_inference.tasks.numeric import relative_bin
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -80,6 +81,8 @@ class Task(Registered, ABC):
     """Whether gold spans must not overlap."""
     own_loss: ClassVar[bool] = False
     """Whether only the loss of its model can train it. The losses of `nlp_training.losses` train all other tasks."""
+    default_loss: ClassVar[str | None] = None
+    """The loss of `nlp_training.losses` that trains it unless the config names one; `None`: that of its model."""
     needs_pair: ClassVar[bool] = False
     """Whether every document must have a text pair, such as the question of `question-answering`."""
     pair_position: ClassVar[Literal["first", "second"]] = "second"
@@ -89,6 +92,11 @@ class Task(Registered, ABC):
     def word_rule(self) -> WordRule:
         """The definition of a word: windows are cut between words, and spans start and end at their edges."""
         return "unicode"
+
+    @property
+    def names_one_label(self) -> bool:
+        """Whether each prediction has exactly one category or value, so that pipelines return it without a list."""
+        return getattr(self, "top_k", None) == 1
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -120,11 +128,15 @@ class Task(Registered, ABC):
 
         Returns:
             For each row named arrays, as the model's `forward` takes them, without the batch dimension. In a batch,
-            arrays of different shapes are padded with `IGNORED`.
+            arrays of different shapes are padded with `IGNORED`, those of floats with NaN.
 
         Raises:
             InvalidDocumentError: the document has no gold, or gold that this task cannot learn from.
         """
+
+    def gold_problem(self, gold: Annotation) -> str | None:  # noqa: ARG002 - most tasks accept what their kind does
+        """Say why this task cannot learn from gold that its kind accepts, as the end of "document ..."; else `None`."""
+        return None
 
     def run(self, model: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run the model on a batch; a task whose model generates calls `model.generate` instead."""
@@ -152,6 +164,29 @@ class Task(Registered, ABC):
     @abstractmethod
     def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
         """Return the outputs for each row of a model that makes no mistake: the ceiling of this task."""
+
+    def value_unit(self, name: str, value: float) -> float:  # noqa: ARG002 - most tasks scale nothing
+        """Return the unit in which differences of a predicted value are compared with tolerances of model outputs.
+
+        Args:
+            name: of the value.
+            value: as predicted.
+        """
+        return 1.0
+
+    def value_bin(self, name: str, value: float) -> str:  # noqa: ARG002 - most tasks know no usual size
+        """Return the name of the bin of a predicted value in the drift profile: of any size, a quarter of an octave.
+
+        Args:
+            name: of the value.
+            value: as predicted.
+
+        Example:
+            >>> from nlp_inference.tasks import TextClassification
+            >>> TextClassification(labels=("a",)).value_bin("score", 5.5)
+            '5 to 6'
+        """
+        return relative_bin(value)
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:  # noqa: ARG002 - tasks without spans lose none
         """Return the gold spans that even a perfect model would not reproduce exactly, with the cause."""

@@ -156,6 +156,7 @@ class StreamedBatches(IterableDataset[list[Example]]):
                 flat=task.flat,
                 needs=task.needs,
                 labels=getattr(task, "labels", None),
+                task_problem=task.gold_problem,
                 train="",  # its labels are not known: those of the task are
             )
             documents = chunk

@@ -1,7 +1,7 @@
 """Checks of the documents of all splits before training, with all problems in one error."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +12,10 @@ from nlp_training.data.records import READ_FROM
 
 if TYPE_CHECKING:
     from nlp_training.gold import GoldKind
+
+
+GoldProblem = Callable[[Annotation], str | None]
+"""Says why gold cannot be learnt from, as the end of the sentence "document ... "; `None` if it can."""
 
 
 class Problem(NamedTuple):
@@ -28,6 +32,7 @@ def check_documents(
     flat: bool,
     needs: str | None = None,
     labels: Collection[str] | None = None,
+    task_problem: GoldProblem | None = None,
     train: str = "train",
     shown: int = 10,
 ) -> None:
@@ -43,6 +48,7 @@ def check_documents(
         flat: whether the spans of a document must not overlap.
         needs: the kind of gold that the task learns from.
         labels: the labels of the task, if it has any.
+        task_problem: returns why the task cannot learn from gold that its kind accepts; `Task.gold_problem`.
         train: the split to train on; if it is empty, every split.
         shown: the number of problems that the message describes; it always contains the total number.
 
@@ -58,7 +64,8 @@ def check_documents(
         nlp_training.data.errors.InvalidDataError: 1 problem in the data:
         - train: the label 'joy' is not among the labels of the task (1 time, first in document 'a'). ...
     """
-    problems = list(find_problems(splits, flat=flat, needs=needs, labels=labels, train=train))
+    found = find_problems(splits, flat=flat, needs=needs, labels=labels, task_problem=task_problem, train=train)
+    problems = list(found)
     if problems:
         listed = "".join(f"\n- {problem.text}" for problem in islice(problems, shown))
         rest = f"\n- and {len(problems) - shown} more" if len(problems) > shown else ""
@@ -72,6 +79,7 @@ def find_problems(
     flat: bool,
     needs: str | None = None,
     labels: Collection[str] | None = None,
+    task_problem: GoldProblem | None = None,
     train: str = "train",
 ) -> Iterator[Problem]:
     """Yield the problems for which `check_documents`, with the same arguments, raises an error."""
@@ -91,7 +99,7 @@ def find_problems(
     for name, documents in splits.items():
         yield from _repeated_ids(documents, name)
         for document in documents:
-            for kind, text in _problems_of(document, name, flat=flat, needs=needs):
+            for kind, text in _problems_of(document, name, flat=flat, needs=needs, task_problem=task_problem):
                 yield Problem(kind, name, text)
 
 
@@ -185,7 +193,9 @@ def _unknown_labels(
             yield Problem("unknown-label", name, text)
 
 
-def _problems_of(document: Document, split: str, *, flat: bool, needs: str | None) -> Iterator[tuple[str, str]]:
+def _problems_of(
+    document: Document, split: str, *, flat: bool, needs: str | None, task_problem: GoldProblem | None
+) -> Iterator[tuple[str, str]]:
     """Yield the kind and the description of each problem of one document."""
     location = _location(document, split)
     if document.gold is None:
@@ -205,6 +215,8 @@ def _problems_of(document: Document, split: str, *, flat: bool, needs: str | Non
             )
             yield "overlap", text
     problem = None if needs is None else _kind_of(needs).problem(document.gold)
+    if problem is None and task_problem is not None:
+        problem = task_problem(document.gold)
     if problem is not None:
         yield "wrong-gold", f"{location} {problem}"
 

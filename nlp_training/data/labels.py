@@ -37,14 +37,14 @@ def complete_task(spec: Spec, documents: Sequence[Document] | None) -> Task:
     if task is None:
         return Task.from_spec(spec)  # raises, with the names that are known
     kind = gold_kind(task.needs)
-    learned = [field for field in kind.learned_settings if field in task.model_fields]
-    if not isinstance(settings, Mapping) or all(field in settings for field in learned):
+    learned = kind.open_settings(task, settings) if isinstance(settings, Mapping) else []
+    if not learned:
         return Task.from_spec(spec)
     if documents is None:
-        missing = next(field for field in learned if field not in settings)
+        fields = ", ".join(f"{field}: [...]" for field in learned)
         raise InvalidSpecError(
-            f"data.train is streamed, so its {missing} cannot be read before training, and {name!r} sets none; set "
-            f"them: processor.task: {{{name}: {{{missing}: [...]}}}}"
+            f"data.train is streamed, so its {' and '.join(learned)} cannot be read before training, and {name!r} sets "
+            f"none; set them: processor.task: {{{name}: {{{fields}}}}}"
         )
     golds = [document.gold for document in documents if document.gold is not None]
     if not any(kind.labels(gold) for gold in golds):

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Annotation, Category, Document, Span, as_document
@@ -19,6 +19,9 @@ READ_FROM = "read_from"
 """The key of `Document.metadata` for the location that a document was read from: `train.jsonl:17`."""
 
 CONTEXT = "context"
+
+VALUE = "value "
+"""Begins the key of a named number among the columns that were found, such as `value clarity`."""
 
 _USUAL: dict[str, tuple[str, ...]] = {
     "id": ("id",),
@@ -53,6 +56,8 @@ class Columns(BaseModel):
         label: the single label of the text. Default: `label`.
         labels: a list of labels of the text. Default: `labels`.
         score: a number. Default: `score`.
+        values: several numbers, or one under another name: the column of each name, as in `{clarity: q1, tone: q2}`, or
+            a list of columns whose names they keep. A number that is null is not annotated.
         tokens: a list of words; without a text they are joined by single spaces. Default: `tokens`.
             tags: one tag per token. Default: `tags`, `ner_tags`.
         answers: the accepted answers to the question in `text_pair`: a list of `{text, start}` (or `answer_start`,
@@ -73,6 +78,7 @@ class Columns(BaseModel):
     label: str | None = None
     labels: str | None = None
     score: str | None = None
+    values: dict[str, str] = Field(default_factory=dict)
     tokens: str | None = None
     tags: str | None = None
     answers: str | None = None
@@ -90,8 +96,14 @@ class Columns(BaseModel):
                 raise InvalidDocumentError(f"there is no column {named!r} for {field!r}; {_list(available)}")
             others = (_OF_QUESTIONS[field],) if found.get("text") == CONTEXT and field in _OF_QUESTIONS else ()
             column = named or next((name for name in (*usual, *others) if name in available), None)
+            if field == "score" and named is None and self.values:  # the numbers are named
+                continue
             if column is not None:
                 found[field] = column
+        for name, column in self.values.items():
+            if column not in available:
+                raise InvalidDocumentError(f"there is no column {column!r} for the value {name!r}; {_list(available)}")
+            found[f"{VALUE}{name}"] = column
         if "text" not in found and "tokens" not in found:
             task = {"data", "annotations"} <= {*available} or {"data", "completions"} <= {*available}
             hint = "; these are tasks of Label Studio: export a JSON array, and set the format to label-studio"
@@ -101,8 +113,14 @@ class Columns(BaseModel):
             )
         return found
 
+    @field_validator("values", mode="before")
     @classmethod
-    def of(cls, columns: "Columns | Mapping[str, str] | None") -> Self:
+    def _named_columns(cls, given: Any) -> Any:
+        """Turn a list of columns into a mapping."""
+        return {name: name for name in given} if _is_list(given) else given
+
+    @classmethod
+    def of(cls, columns: "Columns | Mapping[str, Any] | None") -> Self:
         """Return the columns that a mapping names.
 
         Raises:
@@ -114,7 +132,8 @@ class Columns(BaseModel):
             return cls.model_validate(dict(columns or {}))
         except ValidationError as error:
             raise InvalidDocumentError(
-                f"columns {columns!r} is not valid; expected the keys {', '.join(_USUAL)} with names of columns"
+                f"columns {columns!r} is not valid; expected the keys {', '.join(cls.model_fields)} with names of "
+                "columns"
             ) from error
 
 
@@ -178,7 +197,7 @@ def _with_entities(columns: Mapping[str, str], record: Mapping[str, Any]) -> Map
     found = record.get("entities")
     if "spans" in columns or "tags" in columns or "entities" in columns.values() or not _is_list(found):
         return columns
-    annotated_otherwise = {*columns} & {"label", "labels", "score"}
+    annotated_otherwise = {*columns} & {"label", "labels", "score"} or any(one.startswith(VALUE) for one in columns)
     is_spans = all(map(_looks_like_span, found)) if found else not annotated_otherwise
     return {**columns, "spans": "entities"} if is_spans else columns
 
@@ -224,7 +243,10 @@ def _gold(
     elif "label" in values and (label := _label(values["label"], "label", names.get("label"))) is not None:
         gold["categories"] = (Category(label=label),)
     if "score" in values:
-        gold["values"] = {"score": _number(values["score"])}
+        gold["values"] = {"score": _number(values["score"], "score")}
+    named = {field.removeprefix(VALUE): given for field, given in values.items() if field.startswith(VALUE)}
+    if named:
+        gold["values"] = gold.get("values", {}) | {name: _number(given, name) for name, given in named.items()}
     return Annotation(**gold) if gold else None
 
 
@@ -350,9 +372,11 @@ def check_quote(given: Any, span: Span, text: Any) -> None:
             )
 
 
-def _number(given: Any) -> float:
+def _number(given: Any, name: str) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float) or not isfinite(given):
-        raise InvalidDocumentError(f"score is {given!r}; write a number")
+        raise InvalidDocumentError(
+            f"{name} is {given!r}; write a number that is finite, or null where it is not annotated"
+        )
     return float(given)
 
 

@@ -142,11 +142,13 @@ def _problems(splits: Splits, processor: Processor) -> list[Finding]:
     """Return the problems for which training would raise an error, and labels that count as misses."""
     task = processor.task
     texts: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for one in find_problems(splits, flat=task.flat, needs=task.needs, labels=getattr(task, "labels", None)):
+    labels = getattr(task, "labels", None)
+    found = find_problems(splits, flat=task.flat, needs=task.needs, labels=labels, task_problem=task.gold_problem)
+    for one in found:
         texts[one.kind, one.split].append(one.text)
     problems = [of_problems(kind, split, found) for (kind, split), found in texts.items()]
     unknown: dict[str, list[str]] = defaultdict(list)
-    for one in find_unknown_labels(splits, needs=task.needs, labels=getattr(task, "labels", None)):
+    for one in find_unknown_labels(splits, needs=task.needs, labels=labels):
         unknown[one.split].append(one.text)
     return problems + [of_unknown_labels(split, found) for split, found in unknown.items()]
 

@@ -26,6 +26,8 @@ def data_check_report(check: DataCheck) -> Iterator[RenderableType]:
         yield _findings(check)
     if check.splits:
         yield _labels(check)
+    if any(split.numbers for split in check.splits.values()):
+        yield _values(check)
     if any(split.lost for split in check.splits.values()):
         yield _lost(check)
 
@@ -90,6 +92,19 @@ def _label_cell(split: SplitMeasures, label: str) -> str:
     scores = split.ceiling.get("per_label", {}).get(label)
     below = f" ({scores['f1']:.3f})" if scores and scores["support"] and scores["f1"] < 1 else ""
     return f"{split.labels[label]:,}{below}"
+
+
+def _values(check: DataCheck) -> Table:
+    table = Table(title="values")
+    table.add_column("split")
+    table.add_column("value")
+    shown = ("count", "mean", "std", "min", "50 %", "max")
+    for heading in shown:
+        table.add_column(heading, justify="right")
+    for split, measured in check.splits.items():
+        for name, found in measured.distributions().items():
+            table.add_row(split, name, *(f"{found[heading]:,.4g}" for heading in shown))
+    return table
 
 
 def _lost(check: DataCheck) -> Table:

@@ -96,8 +96,12 @@ class DuplicateSearch:
 
     def _comparable(self, document: Document) -> frozenset[tuple[str, str]]:
         """Return the gold without offsets, which differ if the raw texts differ."""
-        gold = self._kind.compared(document.gold or Annotation())
-        return frozenset((one.label, document.raw_text[one.start or 0 : one.end or 0]) for one in gold)
+        annotation = document.gold or Annotation()
+        numbers = {(name, repr(number)) for name, number in self._kind.numbers(annotation).items()}
+        found = {
+            (one.label, document.raw_text[one.start or 0 : one.end or 0]) for one in self._kind.compared(annotation)
+        }
+        return frozenset(found | numbers)
 
 
 def text_read(document: Document) -> str:

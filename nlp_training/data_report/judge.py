@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nlp_inference import Processor
 from nlp_training.data.overlaps import DroppedSpan
 from nlp_training.data_report.duplicates import Duplicates
-from nlp_training.data_report.findings import SHOWN, Finding, Severity, listed, percent, place_of
+from nlp_training.data_report.findings import SHOWN, Finding, Severity, Tally, listed, percent, place_of
 from nlp_training.data_report.gold_limit import advice_on, lost_too_much, percent_of
+from nlp_training.data_report.numbers import outliers
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.data_report.surfaces import Surface, Surfaces
 from nlp_training.gold import document_metric
@@ -45,34 +47,37 @@ def judge(
     measures: Measures, duplicates: Duplicates, surfaces: Surfaces, *, processor: Processor, bounds: Bounds
 ) -> Iterator[Finding]:
     """Yield the findings of all measures."""
-    best = document_metric(processor.task.needs).best
+    metric = document_metric(processor.task.needs)
+    best, is_share = metric.best, metric.greater_is_better(metric.best)
     for split, measured in measures.items():
         labels = getattr(processor.task, "labels", None)
-        yield from _judge_ceiling(split, measured, best=best, bounds=bounds, labels=labels)
+        yield from _judge_ceiling(split, measured, best=best, is_share=is_share, bounds=bounds, labels=labels)
     yield from _judge_duplicates(measures, duplicates, bounds)
     yield from _judge_labels(measures, getattr(processor.task, "labels", ()), bounds)
     for split, measured in measures.items():
         yield from _judge_spans(split, measured)
+        yield from _judge_numbers(split, measured)
         yield from _judge_texts(split, measured)
     yield from _judge_surfaces(surfaces)
     yield from _judge_transforms(measures, processor)
 
 
 def _judge_ceiling(
-    split: str, measured: SplitMeasures, *, best: str, bounds: Bounds, labels: tuple[str, ...] | None
+    split: str, measured: SplitMeasures, *, best: str, is_share: bool, bounds: Bounds, labels: tuple[str, ...] | None
 ) -> Iterator[Finding]:
     yield from measured.failed.finding(ERROR, "failed", split, "document that cannot be encoded or decoded")
     if not measured.lost:
         return
-    ceiling = measured.ceiling[best]
+    ceiling = measured.ceiling.get(best)
     stops = lost_too_much(measured, bounds.max_lost_gold)
-    severity = ERROR if ceiling < bounds.min_ceiling or stops else WARNING
-    text = f"gold annotation, of {measured.annotations:,}, that no model can predict: {best} {ceiling:.4f} at best"
+    too_low = is_share and ceiling is not None and ceiling < bounds.min_ceiling
+    text = f"gold annotation, of {measured.annotations:,}, that no model can predict"
+    text += "" if ceiling is None else f": {best} {ceiling:.4f} at best"
     if stops:
         allowed = percent_of(bounds.max_lost_gold)
         text += f"; more than data.max_lost_gold allows ({allowed}): {advice_on(measured.lost)}"
     examples = tuple(f"{place_of(one.document)}: {one.description}: {one.cause}" for one in measured.lost[:SHOWN])
-    yield Finding(severity, "ceiling", split, len(measured.lost), text, examples)
+    yield Finding(ERROR if too_low or stops else WARNING, "ceiling", split, len(measured.lost), text, examples)
     scores: dict[str, Any] = measured.ceiling["per_label"]
     hopeless = [
         label
@@ -124,6 +129,20 @@ def _judge_labels(measures: Measures, known: tuple[str, ...], bounds: Bounds) ->
             names = listed([f"{label} {count}" for count, label in counts])
             text = f"label with fewer than {bounds.rare} examples: {names}"
             yield Finding(WARNING if split == TRAIN else NOTE, "rare-label", split, len(counts), text)
+
+
+def _judge_numbers(split: str, measured: SplitMeasures) -> Iterator[Finding]:
+    for name, pairs in measured.numbers.items():
+        numbers = [number for number, _ in pairs]
+        if len(numbers) > 1 and min(numbers) == max(numbers):
+            text = f"value {name!r} that is {numbers[0]:g} in all documents: R² and correlations are undefined"
+            yield Finding(WARNING, "constant-value", split, 1, text)
+        tally = Tally()
+        for index, away in outliers(numbers):
+            number, place = pairs[index]
+            told = "{}: {} is {:g}, {:.0f} standard deviations from the mean of the others"
+            tally.add(partial(told.format, place, name, number, away))
+        yield from tally.finding(WARNING, "outlier", split, f"value {name!r} that is far from all others")
 
 
 def _judge_spans(split: str, measured: SplitMeasures) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from nlp_inference import Annotation, Processor
 from nlp_inference.encoding import EncodedDocument
 from nlp_training.data_report.findings import Tally, percent, place_of, shortened
 from nlp_training.data_report.lost_gold import LostGold, causes
+from nlp_training.data_report.numbers import distribution
 from nlp_training.gold import Compared, gold_kind
 
 
@@ -33,6 +34,7 @@ class SplitMeasures:
         truncated, long: texts that are truncated, and texts of more than one window.
         divided: spans that no window contains completely.
         blank_edges, punctuation_edges: spans with white space or punctuation as the first or last character.
+        numbers: the gold numbers of each value, in the order of the documents, each with the location of its document.
         failed: documents that cannot be encoded or decoded.
     """
 
@@ -55,6 +57,7 @@ class SplitMeasures:
     divided: Tally = field(default_factory=Tally)
     blank_edges: Tally = field(default_factory=Tally)
     punctuation_edges: Tally = field(default_factory=Tally)
+    numbers: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
     failed: Tally = field(default_factory=Tally)
 
     def add(self, encoded: EncodedDocument, processor: Processor) -> None:
@@ -70,7 +73,10 @@ class SplitMeasures:
         )
         self._add_unknown_tokens(encoded, processor.tokenizer.unk_token_id)
         self._add_length(encoded)
-        gold = gold_kind(processor.task.needs).compared(document.gold or Annotation())
+        kind = gold_kind(processor.task.needs)
+        gold = kind.compared(document.gold or Annotation())
+        for name, number in kind.numbers(document.gold or Annotation()).items():
+            self.numbers.setdefault(name, []).append((number, place_of(document)))
         self.annotations += len(gold)
         self.labels.update(one.label for one in gold)
         for one in gold:
@@ -147,7 +153,12 @@ class SplitMeasures:
             "changed_documents": self.changed_documents,
             "changed_by_transform": dict(self.changed.most_common()),
             "unknown_tokens": self.unknown_tokens.total(),
+            **({"values": self.distributions()} if self.numbers else {}),
         }
+
+    def distributions(self) -> dict[str, dict[str, float]]:
+        """How the gold numbers of each value are distributed."""
+        return {name: distribution([number for number, _ in pairs]) for name, pairs in sorted(self.numbers.items())}
 
     def lost_by_cause(self) -> dict[str, int]:
         """Return the number of lost annotations by cause, the most frequent first."""

@@ -10,6 +10,7 @@ from nlp_training.gold.base import (
     GoldKind,
     Learnable,
     Mistake,
+    Value,
     document_metric,
     gold_kind,
     gold_kinds,
@@ -20,6 +21,7 @@ from nlp_training.gold.categories import Categories
 from nlp_training.gold.category import OneCategory
 from nlp_training.gold.path import Path
 from nlp_training.gold.spans import Spans
+from nlp_training.gold.values import Values
 
 __all__ = [
     "Answers",
@@ -31,6 +33,8 @@ __all__ = [
     "OneCategory",
     "Path",
     "Spans",
+    "Value",
+    "Values",
     "document_metric",
     "gold_kind",
     "gold_kinds",

@@ -26,12 +26,23 @@ class Compared(NamedTuple):
     end: int | None = None
 
 
+class Value(NamedTuple):
+    """A number of the complete document; `score` says how far a predicted one is from gold."""
+
+    label: str
+    value: float
+    score: float | None = None
+
+
 class Mistake(NamedTuple):
-    """A gold annotation and the prediction paired with it; `name` is `None` where the prediction is right."""
+    """A gold annotation and the prediction paired with it; `name` is `None` where the prediction is right.
+
+    The report shows the predictions with the highest scores first.
+    """
 
     name: str | None
-    gold: Span | Category | None
-    predicted: Span | Category | None
+    gold: Span | Category | Value | None
+    predicted: Span | Category | Value | None
 
 
 class Learnable(NamedTuple):
@@ -64,11 +75,22 @@ class GoldKind(Registered, ABC):
     """The kinds of mistakes, each with its meaning, in the order of the report."""
     has_spans: ClassVar[bool] = False
     """Whether its annotations are ranges of the text, so that equal surfaces can be compared."""
+    confuses_labels: ClassVar[bool] = True
+    """Whether one label can be predicted in place of another, so that a confusion table says something."""
     pairs_shown: ClassVar[int]
     """How many pairs of labels the report shows examples of, for each kind of mistake."""
 
     learned_settings: ClassVar[tuple[str, ...]] = ("labels",)
     """Fields of a task that are taken from the training documents where the config leaves them open."""
+
+    def open_settings(self, task: type[Task], settings: Mapping[str, Any]) -> list[str]:
+        """Return the `learned_settings` that the task has and that the config leaves open.
+
+        Args:
+            task: the class of the task.
+            settings: the fields that the config sets.
+        """
+        return [field for field in self.learned_settings if field in task.model_fields and field not in settings]
 
     def learn_settings(self, golds: Sequence[Annotation], settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Return the `learned_settings` of a task.
@@ -86,6 +108,10 @@ class GoldKind(Registered, ABC):
         They are the labels that a task takes from its training documents, and the strata of splits and of balanced
         sampling.
         """
+
+    def numbers(self, annotation: Annotation) -> Mapping[str, float]:  # noqa: ARG002 - most kinds have none
+        """Return the numbers of an annotation by name: checks and reports show how they are distributed."""
+        return {}
 
     @abstractmethod
     def compared(self, annotation: Annotation) -> list[Compared]:

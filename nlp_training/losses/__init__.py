@@ -15,6 +15,7 @@ from nlp_training.losses.dice import Dice
 from nlp_training.losses.distillation import Distillation
 from nlp_training.losses.focal import Focal
 from nlp_training.losses.mixup import Mixup
+from nlp_training.losses.numeric import Huber, MeanSquaredError
 from nlp_training.losses.r_drop import RDrop
 from nlp_training.losses.supervised_contrastive import SupervisedContrastive
 from nlp_training.losses.tversky import Tversky
@@ -27,8 +28,10 @@ __all__ = [
     "Dice",
     "Distillation",
     "Focal",
+    "Huber",
     "Items",
     "Loss",
+    "MeanSquaredError",
     "Mixup",
     "RDrop",
     "SupervisedContrastive",

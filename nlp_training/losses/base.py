@@ -22,11 +22,12 @@ NEEDS = ("second_logits", "states", "teacher_logits")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Items:
-    """The targets of a batch that are not `IGNORED`, with the model outputs for each.
+    """The targets of a batch that are not `IGNORED` (integers) or NaN (floats), with the model outputs for each.
 
     Attributes:
-        logits: `[items, classes]`, or `[items]` for a multi-label loss, of which every label of every row is an item.
-        targets: `[items]`, class ids, or 0 and 1 for a multi-label loss.
+        logits: `[items, classes]`, or `[items]` for a multi-label or numeric loss, of which every label or number of
+            every row is an item.
+        targets: `[items]`, class ids, 0 and 1 for a multi-label loss, or numbers for a numeric one.
         class_weights: `[classes]`, or for a multi-label loss `[items]`, the weight of the item's label where it is
             present; `None` where all classes count alike.
         second_logits: like `logits`, of a second forward pass with other dropout.
@@ -100,6 +101,8 @@ class Loss(Registered, ABC):
     first axes are those of the targets."""
     multi_label: ClassVar[bool] = False
     """Whether the targets are 0 and 1 for each label, and not the id of one class."""
+    numeric: ClassVar[bool] = False
+    """Whether the targets are numbers of the shape of the logits, NaN where there is none."""
     outermost: ClassVar[bool] = False
     """Whether it changes the rows that the model reads, so that no loss can add to it."""
     reads_embeddings: ClassVar[bool] = False
@@ -162,6 +165,8 @@ class Loss(Registered, ABC):
 def _of_class_ids(loss: Loss) -> Loss:
     if loss.multi_label:
         raise ValueError(f"{loss.name!r} reads several labels a text, but here stands a loss that reads one class")
+    if loss.numeric:
+        raise ValueError(f"{loss.name!r} reads numbers; choose a loss that reads the id of one class")
     return loss
 
 

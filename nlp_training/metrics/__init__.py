@@ -13,6 +13,7 @@ from nlp_training.metrics.paths import PathF1
 from nlp_training.metrics.ranking import LabelRanking
 from nlp_training.metrics.spans import SpanF1
 from nlp_training.metrics.tokens import TokenF1
+from nlp_training.metrics.values import ValueErrors, ValuesBootstrap
 
 __all__ = [
     "AnswerBootstrap",
@@ -31,4 +32,6 @@ __all__ = [
     "SpanF1",
     "SpanMatching",
     "TokenF1",
+    "ValueErrors",
+    "ValuesBootstrap",
 ]

@@ -15,6 +15,7 @@ OTHER_KEYS = (
     "support",
     "averages",
     "per_label",
+    "per_value",
     "interval",
     "coverage",
     "fitted",

@@ -73,12 +73,13 @@ def score_tables(metrics: Metrics) -> list[Table | Text]:
     """
     if not metrics:
         return [Text(NOTHING_SCORED, style="yellow")]
-    tables = (per_label_table(metrics), detail_table(metrics), coverage_table(metrics), score_table(metrics))
+    by_name = (per_label_table(metrics), per_value_table(metrics))
+    tables = (*by_name, detail_table(metrics), coverage_table(metrics), score_table(metrics))
     return [*(table for table in tables if table.row_count), *map(Text, fitted_notes(metrics))]
 
 
 def fitted_notes(metrics: Metrics) -> list[str]:
-    """Sentences on scores of documents that something was fitted to; none if there are no such scores.
+    """Return a sentence for each data set whose documents something was fitted to.
 
     Example:
         >>> fitted_notes({"validation": {"f1": 0.9, "fitted": ["threshold", "thresholds"]}, "test": {"f1": 0.8}})
@@ -104,7 +105,7 @@ def score_table(metrics: Metrics) -> Table:
     headings = (*names[:1], *(["95 % interval"] if names else []), *names[1:])
     table = _table_of_numbers("scores", "data", headings)
     for data, scores in metrics.items():
-        cells = [f"{scores[name]:.4f}" if name in scores else "" for name in names]
+        cells = [f"{scores[name]:.4f}" if _is_score(scores.get(name)) else "" for name in names]
         between = [interval_text(scores, name) for name in names[:1]]
         table.add_row(data, *cells[:1], *between, *cells[1:])
     return table
@@ -208,6 +209,18 @@ def per_label_table(metrics: Metrics, *, shown: int = 25) -> Table:
         table.add_row(label, *(f"{cell['f1']:.3f} ({cell['support']})" if cell else "" for cell in cells))
     if len(labels) > shown:
         table.add_row(f"… {len(labels) - shown} more in metrics.json")
+    return table
+
+
+def per_value_table(metrics: Metrics, *, shown: int = 25) -> Table:
+    """Mean absolute error of each value on each data set, where there are several values."""
+    names = sorted({name for scores in metrics.values() for name in scores.get("per_value", {})})
+    table = _table_of_numbers("mean absolute error by value (number of gold)", "value", metrics)
+    for name in names[:shown] if len(names) > 1 else ():
+        cells = [scores.get("per_value", {}).get(name, {}) for scores in metrics.values()]
+        table.add_row(name, *(f"{cell['mae']:.4g} ({cell['support']})" if "mae" in cell else "" for cell in cells))
+    if len(names) > shown:
+        table.add_row(f"… {len(names) - shown} more in metrics.json")
     return table
 
 

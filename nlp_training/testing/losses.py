@@ -50,7 +50,7 @@ def check_loss(loss: Loss, *, seed: int = 0) -> None:
 
 
 def _items(loss: Loss, size: int, random: torch.Generator) -> Items:
-    shape = (size,) if loss.multi_label else (size, _CLASSES)
+    shape = (size,) if loss.multi_label or loss.numeric else (size, _CLASSES)
     draw = {
         "second_logits": torch.randn(shape, generator=random, dtype=torch.float64) * 2,
         "teacher_logits": torch.randn(shape, generator=random, dtype=torch.float64) * 2,
@@ -62,7 +62,7 @@ def _items(loss: Loss, size: int, random: torch.Generator) -> Items:
     targets = torch.arange(size) % (2 if loss.multi_label else _CLASSES - 1)
     return Items(
         torch.randn(shape, generator=random, dtype=torch.float64) * 2,
-        targets.double() if loss.multi_label else targets,
+        targets.double() if loss.multi_label or loss.numeric else targets,
         outputs={name: torch.randn((size, _STATES), generator=random, dtype=torch.float64) for name in others},
         **known,
     )
@@ -138,9 +138,9 @@ def _check_class_weights(loss: Loss, items: Items) -> None:
 
 def _check_certainty(loss: Loss, random: torch.Generator) -> None:
     items = _items(loss, _SIZES[-1], random)
-    target_logits = (
-        items.targets * 2 - 1 if loss.multi_label else torch.nn.functional.one_hot(items.targets, _CLASSES) * 2 - 1
-    )
+    of_logits = loss.multi_label or loss.numeric
+    classes = items.targets if of_logits else torch.nn.functional.one_hot(items.targets, _CLASSES)
+    target_logits = classes * 2 - 1
     if items.teacher_logits is not None:
         items = replace(items, teacher_logits=target_logits.double())
     totals = {}

@@ -105,8 +105,8 @@ class BatchLoss:
         return value / total.clamp(min=torch.finfo(value.dtype).tiny).to(value), outputs
 
     def _sum(self, read: Mapping[str, Tensor], labels: Tensor, weights: Tensor) -> Tensor:
-        """`[]`, the sum of the weighted losses of all targets that are not `IGNORED`."""
-        kept = labels != IGNORED
+        """`[]`, the sum of the weighted losses of all targets that are annotated."""
+        kept = _annotated(labels, self.loss)
         known = {name: tensor[kept] for name, tensor in read.items() if name in ("logits", *NEEDS)}
         others = {name: tensor[kept] for name, tensor in read.items() if name not in known}
         weights_of_classes = self._weights_of(labels, kept)
@@ -115,7 +115,7 @@ class BatchLoss:
 
     def _item_weights(self, batch: Batch) -> Tensor:
         labels = _labels(batch)
-        kept = labels != IGNORED
+        kept = _annotated(labels, self.loss)
         return self.loss.weights(labels[kept], self._weights_of(labels, kept)) * _sample_weights(batch)[kept]
 
     def _weights_of(self, labels: Tensor, kept: Tensor) -> Tensor | None:
@@ -238,6 +238,14 @@ def _exact(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype in {torch.float32, torch.float64} else tensor.float()
 
 
+def _annotated(labels: Tensor, loss: Loss) -> Tensor:
+    """Return whether each label is a target. A number may be -100, so float targets that are not annotated are NaN."""
+    if not labels.is_floating_point():
+        return labels != IGNORED
+    there = ~labels.isnan()
+    return there if loss.numeric else there & (labels != IGNORED)
+
+
 def _check_loss_of(task: Task, loss: Loss) -> None:
     if task.own_loss:
         raise InvalidSpecError(
@@ -249,6 +257,12 @@ def _check_loss_of(task: Task, loss: Loss) -> None:
             f"the loss {loss.name!r} reads the id of one class, but the targets of the task {task.name!r} are 0 or 1 "
             f"for each label; choose one of {known}, or leave loss out"
         )
+    if task.default_loss is not None and Loss.from_spec(task.default_loss).numeric and not loss.numeric:
+        known = ", ".join(sorted(name for name, one in Loss.members.items() if getattr(one, "numeric", False)))
+        raise InvalidSpecError(
+            f"the loss {loss.name!r} does not read numbers, and the task {task.name!r} learns numbers; choose one of "
+            f"{known}"
+        )
 
 
 def _has_several_labels(task: Task) -> bool:
@@ -257,9 +271,12 @@ def _has_several_labels(task: Task) -> bool:
 
 
 def _check_shapes(loss: Loss, logits: Tensor, labels: Tensor) -> None:
-    fits = labels.shape == logits.shape if loss.multi_label else labels.shape == logits.shape[:-1]
-    if not fits or (labels.is_floating_point() and not loss.multi_label):
-        expected = "0 or 1 for each label, of the shape of the logits" if loss.multi_label else "the id of one class"
+    of_logits = loss.multi_label or loss.numeric
+    fits = labels.shape == logits.shape if of_logits else labels.shape == logits.shape[:-1]
+    if not fits or (labels.is_floating_point() and not of_logits) or (loss.numeric and not labels.is_floating_point()):
+        shape = ", of the shape of the logits"
+        numbers = f"numbers{shape}" if loss.numeric else f"0 or 1 for each label{shape}"
+        expected = numbers if of_logits else "the id of one class"
         raise InvalidSpecError(
             f"the loss {loss.name!r} reads targets that are {expected}; this task makes {labels.dtype} "
             f"{list(labels.shape)} for logits {list(logits.shape)}; choose a loss that fits the task"

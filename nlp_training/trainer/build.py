@@ -131,7 +131,7 @@ def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
             "that overlap; leave it out"
         )
     labels = getattr(task, "labels", None)
-    check_documents(splits, flat=task.flat, needs=task.needs, labels=labels)
+    check_documents(splits, flat=task.flat, needs=task.needs, labels=labels, task_problem=task.gold_problem)
     if is_main_process() and labels is not None:
         for split, problems in groupby(find_unknown_labels(splits, needs=task.needs, labels=labels), _split_of):
             _warn_of_unknown_labels(split, [problem.text for problem in problems])

@@ -58,8 +58,8 @@ class DocumentTrainer(ServingTrainer):
             evaluation takes.
         learning_rates: rates of layers and of the head that differ from that of `args`.
         loss: what to minimise, see `nlp_training.losses`, as an object or a specification such as `{"focal": 2}`;
-            `None` means the model's own loss. The mean is over all items of a step, however it is divided among
-            batches and processes.
+            `None` means the default loss of the task, or else the model's own loss. The mean is over all items of a
+            step, however it is divided among batches and processes.
         sample_weight: metadata key of how much a training document counts in `loss`.
         balance: if given, documents are drawn the more often the rarer their labels are; see `balancing_weights`,
             whose `power` this is.
@@ -124,6 +124,7 @@ class DocumentTrainer(ServingTrainer):
         self.sample_weight = sample_weight
         self.balance = balance
         self.augmenter = None if augmenter is None else augmenter.within(processing_class)
+        loss = self.processor.task.default_loss if loss is None else loss
         self.batch_loss = None if loss is None else self._make_loss(Loss.from_spec(loss))
         self.loss_is_scaled_for_ga = self.batch_loss is not None
         check_weighting(

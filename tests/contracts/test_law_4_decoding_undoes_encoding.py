@@ -18,6 +18,7 @@ from nlp_inference import (
     Span,
     SpanClassification,
     TextClassification,
+    TextRegression,
     TokenClassification,
 )
 
@@ -183,6 +184,22 @@ def test_law_4_a_category_always_comes_back(tokenizer, text, gold, pooling):
     decoded = perfect(processor, encoded)
     assert [category.label for category in decoded.categories] == [gold]
     assert task.lost_spans(encoded) == []
+
+
+@settings(max_examples=300)
+@given(
+    text=sentences,
+    values=st.dictionaries(st.sampled_from(["stars", "votes"]), st.floats(-0.5, 1e6), min_size=1),
+    pooling=st.sampled_from(["mean", "max", "first"]),
+    scaling=st.sampled_from(["none", "log1p", "standard", "min_max"]),
+)
+def test_law_4_numbers_come_back(tokenizer, text, values, pooling, scaling):
+    numbers = {"offsets": (3, 1e4), "scales": (1.5, 1e5)} if scaling in ("standard", "min_max") else {}
+    task = TextRegression(names=("stars", "votes"), pooling=pooling, scaling=scaling, **numbers)
+    processor = Processor(tokenizer, task, windows={"max_length": 12, "overlap": 4})
+    (encoded,) = processor.encode([Document(raw_text=text, gold=Annotation(values=values))])
+    decoded = perfect(processor, encoded)
+    assert {name: decoded.values[name] for name in values} == pytest.approx(values, rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,14 @@ texts = st.lists(sentences | messy_texts, min_size=1, max_size=6)
 budgets = st.sampled_from([1, 24, 50, 100, 333, 4096])
 
 
-PROCESSORS = ["token_processor", "text_processor", "label_set_processor", "crf_processor", "span_processor"]
+PROCESSORS = [
+    "token_processor",
+    "text_processor",
+    "label_set_processor",
+    "crf_processor",
+    "span_processor",
+    "regression_processor",
+]
 
 
 @pytest.fixture(scope="module", params=PROCESSORS)
@@ -35,6 +42,7 @@ def assert_same(one, other):
     assert one.coverage == other.coverage
     pairs = list(zip(one.predicted.spans, other.predicted.spans, strict=True))
     assert all((a.start, a.end, a.label) == (b.start, b.end, b.label) for a, b in pairs)
+    assert one.predicted.values == pytest.approx(other.predicted.values, abs=1e-4)
     pairs += zip(one.predicted.categories, other.predicted.categories, strict=True)
     assert all(a.label == b.label and a.score == pytest.approx(b.score, abs=1e-5) for a, b in pairs)
     assert one.predicted.label_scores == pytest.approx(other.predicted.label_scores, abs=1e-5)
@@ -61,6 +69,7 @@ def test_law_5_neighbours_change_nothing(predictor, items, budget, data):
 
 HAM = Annotation(categories=(Category(label="ham"),))
 GOLD = {"spans": Annotation(), "answers": Annotation(), "category": HAM, "categories": HAM}
+GOLD["values"] = Annotation(values={"stars": 4})
 """Something that perfect outputs can be asked for, whose shapes are those of a model's."""
 
 
@@ -90,4 +99,5 @@ def test_law_5_documents_that_are_decoded_together_keep_every_bit(name, request,
 
 def test_law_5_the_tiny_models_of_these_tests_do_predict_something(predictor):
     documents = predictor.predict(["Ana lives in Rome and O'Neil in Łódź"] * 2)
-    assert all(document.predicted.spans or document.predicted.categories for document in documents)
+    found = [document.predicted for document in documents]
+    assert all(one.spans or one.categories or one.values for one in found)

@@ -16,6 +16,7 @@ from nlp_inference import (
     Predictor,
     Processor,
     TextClassification,
+    TextRegression,
     TokenClassification,
 )
 from nlp_training.batches.collator import DocumentCollator
@@ -27,14 +28,15 @@ LABELS = ("PERSON", "CITY")
 def gold_documents(draw):
     raw = draw(sentences | messy_texts)
     spans = draw(flat_spans(len(raw), LABELS))
-    gold = Annotation(spans=spans, categories=(Category(label=draw(st.sampled_from(LABELS))),))
+    categories = (Category(label=draw(st.sampled_from(LABELS))),)
+    gold = Annotation(spans=spans, categories=categories, values={"stars": len(raw) / 7})
     return Document(raw_text=raw, raw_text_pair=draw(st.none() | st.sampled_from(["", "Who lives?"])), gold=gold)
 
 
 def collated(processor, documents):
     batch = DocumentCollator(processor)(documents)
     labels = batch.pop("labels")
-    assert labels.dtype == torch.int64
+    assert labels.dtype == (torch.float32 if processor.task.needs == "values" else torch.int64)
     assert len(labels) == len(batch["input_ids"])
     return {name: tensor.numpy() for name, tensor in batch.items()}
 
@@ -51,6 +53,7 @@ TASKS = [
     TokenClassification(labels=LABELS),
     TextClassification(labels=LABELS),
     MultiLabelClassification(labels=LABELS),
+    TextRegression(names=("stars", "votes"), scaling="none"),
 ]
 
 

@@ -16,6 +16,7 @@ from nlp_inference import (
     QuestionAnswering,
     SpanClassification,
     TextClassification,
+    TextRegression,
     TokenClassification,
 )
 from nlp_inference.backends.torch import TorchBackend
@@ -30,6 +31,7 @@ TASKS = [
     TextClassification(labels=LABELS, pooling="max", top_k=None),
     HierarchicalClassification(labels=("a", "a/b", "c/d"), threshold=0.4, top_k=None),
     MultiLabelClassification(labels=LABELS, thresholds={"CITY": 0.4}),
+    TextRegression(names=LABELS, offsets=(1, 2), scales=(3, 4)),
 ]
 
 

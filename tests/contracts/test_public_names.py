@@ -31,6 +31,7 @@ INFERENCE = [
     "SpanClassification",
     "Task",
     "TextClassification",
+    "TextRegression",
     "TokenClassification",
     "Transform",
     "load_checkpoint",

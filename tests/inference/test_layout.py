@@ -93,8 +93,10 @@ def test_targets_of_different_lengths_are_padded_with_what_losses_skip():
     stacked = pad_targets([{"labels": np.array([1, 2])}, {"labels": np.array([3])}])
     assert stacked["labels"].tolist() == [[1, 2], [3, IGNORED]]
     assert pad_targets([{"labels": np.array(4)}, {"labels": np.array(5)}])["labels"].tolist() == [4, 5]
-    squares = pad_targets([{"links": np.ones((2, 2))}, {"links": np.zeros((1, 1))}])["links"]
+    squares = pad_targets([{"links": np.ones((2, 2), int)}, {"links": np.zeros((1, 1), int)}])["links"]
     assert squares.tolist() == [[[1, 1], [1, 1]], [[0, IGNORED], [IGNORED, IGNORED]]]
+    numbers = pad_targets([{"labels": np.float32([1, -100])}, {"labels": np.float32([3])}])["labels"]
+    assert str(numbers.tolist()) == "[[1.0, -100.0], [3.0, nan]]"
     assert pad_targets([]) == {}
 
 

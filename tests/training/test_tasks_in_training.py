@@ -1,14 +1,15 @@
 """Every task learns, is saved, verified, exported and served."""
 
+import json
 from io import StringIO
 from typing import Any
 
 import pytest
-from made_up_records import label_set_records, span_records, write_splits
+from made_up_records import NAMES, label_set_records, span_records, write_splits
 from rich.console import Console
 from typer.testing import CliRunner
 
-from nlp_inference import Predictor
+from nlp_inference import Document, Predictor
 from nlp_inference.cli import app as inference
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig, train
@@ -23,6 +24,22 @@ def nested_records(prefix: str, size: int) -> list[dict[str, Any]]:
     for record in records:
         record["spans"] = [*record["spans"], {"start": 3, "end": len(record["text"]), "label": "FACT"}]
     return records
+
+
+def rated_records(prefix: str, size: int) -> list[dict[str, Any]]:
+    """Pairs such as `good` and `Ana`, with a rating that the first word decides; every fourth one is not rated."""
+    ratings = {"good": 40.0, "fair": 30.0, "bad": 20.0}
+    words = list(ratings)
+    return [
+        {
+            "id": f"{prefix}-{index}",
+            "text_a": f"<b>{words[index % 3]}</b>",
+            "text_b": NAMES[index % 6],
+            "rating": None if index % 4 == 3 else ratings[words[index % 3]],
+            "length": float(len(words[index % 3])),
+        }
+        for index in range(size)
+    ]
 
 
 def run_of(folder: Any, base: Any, task: str, records: Any, **more: Any) -> RunConfig:
@@ -85,6 +102,35 @@ def test_label_sets_go_the_whole_route(tmp_path, tiny_base):
         found = [{category.label for category in document.predicted.categories} for document in documents]
         assert found == [set(), {"warm"}, {"warm", "hot"}]
         assert [one["label"] for one in predictor.as_pipeline()("It is warm in Rome")] == ["warm"]
+
+
+def test_numbers_go_the_whole_route(tmp_path, tiny_base):
+    columns = {"values": ["rating", "length"]}
+    splits = write_splits(tmp_path, rated_records)
+    data = {name: {"path": path, "columns": columns} for name, path in splits.items()}
+    settings = {**TRAINING, "num_train_epochs": 12}
+    run = run_of(tmp_path, tiny_base, "text-regression", rated_records, data=data, training=settings)
+    result = train(run, console=Console(file=StringIO()))
+    scores = result.metrics["test"]
+    assert scores["mae"] < 1
+    assert scores["per_value"]["rating"]["support"] == 6
+    exported = CliRunner().invoke(training, ["export", str(result.model)])
+    assert exported.exit_code == 0, exported.output
+    for backend in ("torch", "onnx"):
+        verified = CliRunner().invoke(inference, ["verify", str(result.model), "--backend", backend])
+        assert verified.exit_code == 0, verified.output
+        predictor = Predictor.from_pretrained(result.model, backend=backend)
+        [document] = predictor.predict([Document(raw_text="<b>good</b>", raw_text_pair="Dov")])
+        assert document.predicted.values["rating"] == pytest.approx(40, abs=4)
+        assert document.predicted.values["length"] == pytest.approx(4, abs=0.4)
+    reported = CliRunner().invoke(training, ["report", str(run.folder)])
+    assert reported.exit_code == 0, reported.output
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "predictions of rating by gold" in page
+    assert "too high" in page
+    log = json.loads((result.model / "training_log.json").read_text(encoding="utf-8"))
+    errors = [entry["eval_mae"] for entry in log if "eval_mae" in entry]
+    assert result.metrics["validation"]["mae"] == pytest.approx(min(errors), abs=1e-6)  # the best weights are kept
 
 
 @pytest.mark.parametrize("task", ["crf-token-classification", "span-classification"])

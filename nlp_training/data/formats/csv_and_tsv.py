@@ -22,6 +22,7 @@ from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, new_file, read_units
 from nlp_training.data.formats.parts import check_readable
 from nlp_training.data.formats.rows import COLUMNS, document_to_row, row_to_document
+from nlp_training.data.records import VALUE
 
 _LISTS = ("spans", "labels", "tokens", "tags")
 _LABEL_STUDIO = re.compile(r'\[\{"start":|\{"choices":')
@@ -116,11 +117,11 @@ def _value(cell: str, field: str | None, *, with_names: bool) -> Any:
         )
     if field == "label" and with_names and re.fullmatch(r"[-+]?\d+", cell):
         return int(cell)
-    if field == "score":
+    if field is not None and (field == "score" or field.startswith(VALUE)):
         try:
             return float(cell)
         except ValueError as error:
-            raise InvalidDocumentError(f"score is {cell!r}; write a number") from error
+            raise InvalidDocumentError(f"{field.removeprefix(VALUE)} is {cell!r}; write a number") from error
     return cell
 
 

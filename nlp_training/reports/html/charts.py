@@ -145,6 +145,29 @@ def reliability_diagram(bins: Sequence[Mapping[str, float]], *, title: str) -> M
     return svg.format(_WIDTH, _HEIGHT, title, Markup("").join(parts))
 
 
+def scatter_chart(points: Sequence[Point], *, title: str, x_name: str) -> Markup:
+    """Points of two numbers in one unit; where both are equal, they stand on the diagonal.
+
+    Args:
+        points: the numbers on the horizontal and the vertical axis.
+        title: what it shows, for those who do not see it.
+        x_name: what the first numbers are.
+    """
+    if not points:
+        return Markup("")
+    numbers = [number for point in points for number in point]
+    marks = ticks(min(numbers), max(numbers))
+    ends = (marks[0], marks[-1])
+    frame = Frame(ends, ends)
+    parts = [_axes(frame, marks, marks, x_name)]
+    start, end = frame.place((ends[0], ends[0])), frame.place((ends[1], ends[1]))
+    parts.append(Markup('<line class="ideal" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(*start, *end))
+    dot = Markup('<circle class="point" cx="{}" cy="{}" r="2.2"/>')
+    parts += [dot.format(*frame.place(point)) for point in points]
+    svg = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
+    return svg.format(_WIDTH, _HEIGHT, title, Markup("").join(parts))
+
+
 def score_bar(score: float, ends: Sequence[float] | None = None) -> Markup:
     """Draw a score from 0 to 1 as a bar, with its interval as a line over it."""
     line = Markup("")

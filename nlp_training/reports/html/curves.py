@@ -8,8 +8,11 @@ from markupsafe import Markup
 from nlp_training.gold import greater_is_better
 from nlp_training.reports.html.charts import POINTS, Point, legend, line_chart
 
-_SCORES = ("f1", "precision", "recall", "accuracy", "macro_f1")
+_SCORES = ("f1", "precision", "recall", "accuracy", "macro_f1", "pearson", "spearman")
 """The validation scores from 0 to 1 that share a chart."""
+
+_ERRORS = ("mae", "rmse")
+"""Validation errors that share a chart, from 0 on."""
 
 
 class Curve(NamedTuple):
@@ -34,9 +37,14 @@ def curves(log: Sequence[Mapping[str, Any]], *, best: str | None) -> list[Curve]
         found.append(_curve("Loss", losses, from_zero=True, note=_thinned_note(losses)))
     scores = {score_name(name): points for name in _SCORES if (points := _points(log, f"eval_{name}"))}
     if scores:
-        reached = _best(_points(log, f"eval_{best}"), name=best) if best else None
+        reached = _best(_points(log, f"eval_{best}"), name=best) if best and best not in _ERRORS else None
         note = f"circle: best {score_name(best)}, {reached[1]:.4f} at epoch {reached[0]:g}" if best and reached else ""
         found.append(_curve("Validation scores", scores, best=reached, at_most=1.0, note=note))
+    errors = {score_name(name): points for name in _ERRORS if (points := _points(log, f"eval_{name}"))}
+    if errors:
+        reached = _best(_points(log, f"eval_{best}"), name=best) if best in _ERRORS else None
+        note = f"circle: best {score_name(best)}, {reached[1]:.4f} at epoch {reached[0]:g}" if best and reached else ""
+        found.append(_curve("Validation errors", errors, best=reached, from_zero=True, note=note))
     if rates := _points(log, "learning_rate"):
         found.append(_curve("Learning rate", {"learning rate": rates}, from_zero=True, note=""))
     if norms := _points(log, "grad_norm"):

@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nlp_inference import Annotation, Category, Document, Span
-from nlp_training.gold import gold_kind
+from nlp_training.gold import Value, gold_kind
+
+Annotated = Span | Category | Value
 
 EXAMPLES = 3
 """The number of examples of each kind and pair of labels: those with the highest scores, or else the first."""
+
+POINTS = 2000
+"""How many pairs of numbers are kept of each value."""
 
 CONTEXT = 90
 LINES = 2
@@ -50,6 +55,7 @@ class Mistakes:
         kinds: the number of mistakes of each kind and labels.
         pairs: the counts of gold and predicted labels, including correct ones; `None` means no label.
         examples: examples of each kind and labels, the most confident first.
+        numbers: for each value, gold and prediction of the first `POINTS` documents.
     """
 
     needs: str
@@ -57,11 +63,13 @@ class Mistakes:
     wrong_documents: int = 0
     kinds: defaultdict[str, Counter[Labels]] = field(default_factory=lambda: defaultdict(Counter))
     pairs: Counter[Labels] = field(default_factory=Counter)
+    numbers: defaultdict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     examples: defaultdict[tuple[str, Labels], list[Example]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, document: Document) -> None:
         """Compare the prediction of a document with its gold."""
         found, gold = document.predicted or Annotation(), document.gold or Annotation()
+        self._add_numbers(found, gold)
         before = sum(map(Counter.total, self.kinds.values()))
         for one in gold_kind(self.needs).find_mistakes(found, gold):
             if one.name is None:
@@ -72,9 +80,14 @@ class Mistakes:
         self.documents += 1
         self.wrong_documents += sum(map(Counter.total, self.kinds.values())) > before
 
-    def _add_mistake(
-        self, document: Document, kind: str, gold: Span | Category | None, found: Span | Category | None
-    ) -> None:
+    def _add_numbers(self, predicted: Annotation, gold: Annotation) -> None:
+        kind = gold_kind(self.needs)
+        found = kind.numbers(predicted)
+        for name, number in kind.numbers(gold).items():
+            if name in found and len(self.numbers[name]) < POINTS:
+                self.numbers[name].append((number, found[name]))
+
+    def _add_mistake(self, document: Document, kind: str, gold: Annotated | None, found: Annotated | None) -> None:
         labels = Labels(gold.label if gold else None, found.label if found else None)
         self.kinds[kind][labels] += 1
         self.pairs[labels] += 1
@@ -87,9 +100,7 @@ class Mistakes:
             del kept[EXAMPLES:]
 
 
-def excerpt(
-    document: Document, gold: Span | Category | None, found: Span | Category | None
-) -> tuple[Document, bool, bool]:
+def excerpt(document: Document, gold: Annotated | None, found: Annotated | None) -> tuple[Document, bool, bool]:
     """Return the text around a mistake with only the mistake marked, and whether there is text before and after it.
 
     Example:
@@ -122,9 +133,11 @@ def examples_of(mistakes: Mistakes, kind: str, *, pairs: int) -> Iterator[tuple[
         yield labels, count, mistakes.examples[kind, labels]
 
 
-def _annotation(one: Span | Category | None, start: int, end: int) -> Annotation:
+def _annotation(one: Annotated | None, start: int, end: int) -> Annotation:
     if isinstance(one, Category):
         return Annotation(categories=(one,))
+    if isinstance(one, Value):
+        return Annotation(values={one.label: one.value})
     if one is None or one.start >= end:
         return Annotation()
     moved = one.model_copy(update={"start": one.start - start, "end": min(one.end, end) - start})

@@ -14,11 +14,11 @@ from nlp_inference.rendering import STYLE_SHEET, label_color, passage_html, visi
 from nlp_training.evaluation import share_read
 from nlp_training.evaluation.prediction_files import read_predictions
 from nlp_training.gold import gold_kind
-from nlp_training.reports.html.charts import number_text, reliability_diagram, score_bar
+from nlp_training.reports.html.charts import number_text, reliability_diagram, scatter_chart, score_bar
 from nlp_training.reports.html.confusion import Confusion, confusion
 from nlp_training.reports.html.curves import Curve, curves, score_name
 from nlp_training.reports.html.facts import header_facts, manifest_facts
-from nlp_training.reports.html.mistakes import EXAMPLES, Example, Labels, Mistakes, examples_of
+from nlp_training.reports.html.mistakes import EXAMPLES, POINTS, Example, Labels, Mistakes, examples_of
 from nlp_training.reports.html.run_files import RunFiles, read_run
 from nlp_training.reports.html.speed import Times
 from nlp_training.reports.score_tables import details, fitted_notes, interval_text
@@ -53,6 +53,8 @@ class Split:
     scores: Mapping[str, Any]
     details: Mapping[str, float]
     labels: list[tuple[str, Mapping[str, Any]]]
+    values: Mapping[str, Mapping[str, Any]]
+    scatters: list[Curve]
     mistakes: Mistakes | None
     kinds: list[MistakeKind]
     confusion: Confusion | None
@@ -116,6 +118,8 @@ def render(run: RunFiles) -> str:
             fitted=fitted_notes(run.metrics),
             curves=learning,
             needs=run.needs,
+            is_share=run.needs is None or headline is None or gold_kind(run.needs).metric.greater_is_better(headline),
+            has_labels=run.needs is None or gold_kind(run.needs).confuses_labels,
             passage_style=STYLE_SHEET,
             limits={"pairs": 0 if run.needs is None else gold_kind(run.needs).pairs_shown, "examples": EXAMPLES},
         )
@@ -138,16 +142,37 @@ def _split(run: RunFiles, name: str) -> Split:
         name=name,
         scores=scores,
         details=details(scores),
+        values=scores.get("per_value", {}),
+        scatters=[] if mistakes is None else _scatters(mistakes),
         labels=sorted(scores.get("per_label", {}).items(), key=lambda item: (item[1]["f1"], item[0])),
         mistakes=mistakes,
         kinds=[] if mistakes is None else _kinds(mistakes),
-        confusion=confusion(mistakes.pairs) if mistakes is not None and mistakes.pairs else None,
+        confusion=_confusion(mistakes),
         calibration=calibration,
         reliability=reliability_diagram(bins, title="share of correct predictions by confidence")
         if bins
         else Markup(""),
         times=times,
     )
+
+
+def _confusion(mistakes: Mistakes | None) -> Confusion | None:
+    if mistakes is None or not mistakes.pairs or not gold_kind(mistakes.needs).confuses_labels:
+        return None
+    return confusion(mistakes.pairs)
+
+
+def _scatters(mistakes: Mistakes) -> list[Curve]:
+    """A picture of predictions by gold for each value."""
+    return [
+        Curve(
+            name,
+            scatter_chart(points, title=f"predictions of {name} by gold", x_name="gold"),
+            Markup(""),
+            f"the first {POINTS:,} documents" if len(points) == POINTS else "",
+        )
+        for name, points in mistakes.numbers.items()
+    ]
 
 
 def _kinds(mistakes: Mistakes) -> list[MistakeKind]:
@@ -182,6 +207,7 @@ def _environment() -> Environment:
         "visible": lambda text: visible(str(text)),
         "number": number_text,
         "score": "{:.4f}".format,
+        "maybe": lambda value: "" if not isinstance(value, float) else f"{value:.4f}",
         "percent": "{:.1%}".format,
         "thousands": "{:,}".format,
         "milliseconds": lambda seconds: f"{seconds * 1000:,.1f} ms",
