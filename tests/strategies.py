@@ -178,8 +178,8 @@ def spans(draw: st.DrawFn, length: int) -> Span:
 
 
 @st.composite
-def annotations(draw: st.DrawFn, length: int) -> Annotation:
-    """Spans (overlaps allowed), categories, relations between the spans, values and texts."""
+def annotations(draw: st.DrawFn, length: int, *, of_model: bool = False) -> Annotation:
+    """Spans (overlaps allowed), categories, relations between the spans, values and texts; scores of a model."""
     found = draw(st.lists(spans(length), max_size=4)) if length else []
     places = st.integers(0, len(found) - 1) if found else st.nothing()
     relations = st.lists(st.builds(Relation, head=places, tail=places, label=label_names, score=scores), max_size=2)
@@ -188,7 +188,7 @@ def annotations(draw: st.DrawFn, length: int) -> Annotation:
         categories=tuple(draw(st.lists(st.builds(Category, label=label_names, score=scores), max_size=3))),
         relations=tuple(draw(relations)) if found else (),
         values=draw(st.dictionaries(label_names, st.floats(allow_nan=False, allow_infinity=False), max_size=2)),
-        label_scores=draw(st.dictionaries(label_names, st.floats(0, 1), max_size=2)),
+        label_scores=draw(st.dictionaries(label_names, st.floats(0, 1), max_size=2)) if of_model else {},
         generated=tuple(draw(st.lists(messy_texts, max_size=2))),
     )
 
@@ -207,7 +207,7 @@ def documents(draw: st.DrawFn) -> Document:
         raw_text_pair=pair,
         id=draw(st.none() | st.text(st.characters(codec="utf-8"), max_size=6)),
         gold=draw(st.none() | annotations(len(raw))),
-        predicted=draw(st.none() | annotations(len(raw))),
+        predicted=draw(st.none() | annotations(len(raw), of_model=True)),
         metadata=draw(st.dictionaries(st.text(string.ascii_letters, max_size=4), json_values, max_size=3)),
         edits=aligned.records,
         edits_pair=() if pair is None else aligned_pair.records,

@@ -57,7 +57,7 @@ class ModelConfig(_Section):
     settings: dict[str, JsonValue] = {}
     training_attention: str | None = None
     resize_embeddings: bool = False
-    freeze: NonNegativeInt | tuple[str, ...] = ()
+    freeze: NonNegativeInt | list[str] = []
 
 
 class LearningRates(_Section):
@@ -249,7 +249,7 @@ class RunConfig(_Section):
     early_stopping: EarlyStopping | None = None
     search: SearchConfig | None = None
     calibrate: bool = False
-    fit: tuple[Spec, ...] | None = None
+    fit: list[Spec] | None = None
     golden: GoldenConfig = GoldenConfig()
 
     @property

@@ -119,9 +119,9 @@ class AnswerBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is
     """Paired bootstrap test of the F1 of answers of two models; see `PairedBootstrap`.
 
     Example:
-        >>> gold = [["a"]] * 8
+        >>> gold = [["Rome"]] * 8
         >>> test = AnswerBootstrap()
-        >>> found = test.compute(predictions1=[""] * 8, predictions2=["a"] * 8, references=gold, resamples=999)
+        >>> found = test.compute(predictions1=[""] * 8, predictions2=["Rome"] * 8, references=gold, resamples=999)
         >>> found["difference"], found["p_value"]
         (1.0, 0.001)
     """

@@ -157,7 +157,7 @@ def resolve_for(config: RunConfig, processor: Processor, *, has_validation: bool
     fitters_of(config, processor.task, has_validation=has_validation)
     if config.fit is None and (default := choose_fitters(processor.task, has_validation=has_validation)):
         # The resolved task sets every field, so that nothing would be fitted by default when it is trained again.
-        config = config.model_copy(update={"fit": tuple(one.to_spec() for one in default)})
+        config = config.model_copy(update={"fit": [one.to_spec() for one in default]})
     return resolve_config(config, processor=processor, best_metric=selection_score(processor.task))
 
 
@@ -243,7 +243,7 @@ def build_trainer(
     if config.model.resize_embeddings:
         resize_embeddings(model, processor)
     fill_pad_token(model, processor)
-    if config.model.freeze != ():
+    if config.model.freeze != []:
         freeze_parameters(model, config.model.freeze)
     trainer = DocumentTrainer(
         model,

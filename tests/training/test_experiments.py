@@ -180,7 +180,9 @@ def test_the_code_of_a_model_class_is_that_which_was_saved_with_the_model(traine
     (result.model / "my_model.py").write_text(f"# read and found harmless\n{text}")
     Predictor.from_pretrained(result.model, trust_remote_code=True)
     (result.model / "my_model.py").write_text(other)
-    with pytest.raises(ArtefactError, match=r"code of the model class of .* \('my_model\.py'\) is not the code that was saved with it"):
+    with pytest.raises(
+        ArtefactError, match=r"code of the model class of .* \('my_model\.py'\) is not the code that was saved with it"
+    ):
         Predictor.from_pretrained(result.model, trust_remote_code=True)
     (folder / "my_model.py").write_text(other)
     import_modules([str(folder / "my_model.py")])
