@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nlp_training.metrics.bootstrap import RESAMPLES, interval
 from nlp_training.metrics.paired import RESAMPLES as PAIRED_RESAMPLES
+from nlp_training.metrics.paired import paired_test
 
 _CITATION = """\
 @inproceedings{rajpurkar-etal-2018-know,
@@ -147,19 +148,7 @@ class AnswerBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is
         table = np.array([(answer_f1(one, gold), answer_f1(other, gold)) for one, other, gold in pairs]).reshape(-1, 2)
         first, second = _means(table)
         drawn = resampled_means(table, resamples=resamples)
-        differences = drawn[:, 1] - drawn[:, 0]
-        lead = second - first
-        as_large = np.count_nonzero(differences * (1 if lead >= 0 else -1) >= 2 * abs(lead))
-        return {
-            "test": "paired bootstrap",
-            "score": "f1",
-            "first": first,
-            "second": second,
-            "difference": lead,
-            "interval": interval(differences),
-            "documents": len(references),
-            "p_value": (1 + int(as_large)) / (1 + resamples),
-        }
+        return paired_test("f1", first, second, drawn[:, 1] - drawn[:, 0], documents=len(references))
 
 
 def resampled_means(table: _Floats, *, resamples: int) -> _Floats:

@@ -6,6 +6,7 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from nlp_training.metrics.bootstrap import interval, resampled_totals
@@ -120,19 +121,38 @@ class PairedBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is
         table = tabulate(_count(*map(self.keys, one)) for one in triples)
         first, second = fractions(table.totals())["f1"].tolist()
         drawn = fractions(resampled_totals(table, resamples=resamples, seed=seed))["f1"]
-        differences = drawn[:, 1] - drawn[:, 0]
-        lead = second - first
-        as_large = np.count_nonzero(differences * (1 if lead >= 0 else -1) >= 2 * abs(lead))
-        return {
-            "test": "paired bootstrap",
-            "score": "f1",
-            "first": first,
-            "second": second,
-            "difference": lead,
-            "interval": interval(differences),
-            "documents": len(references),
-            "p_value": (1 + int(as_large)) / (1 + resamples),
-        }
+        return paired_test("f1", first, second, drawn[:, 1] - drawn[:, 0], documents=len(references))
+
+
+def paired_test(
+    score: str, first: float, second: float, differences: NDArray[np.float64], *, documents: int
+) -> dict[str, Any]:
+    """Return the result of a paired bootstrap test; see `PairedBootstrap`.
+
+    Args:
+        score: the name of the score.
+        first: the score of the first model on all documents.
+        second: the score of the second model on all documents.
+        differences: `[resamples]`, the score of the second model less that of the first, on data sets that are drawn
+            from the documents with replacement.
+        documents: the number of documents.
+
+    Example:
+        >>> paired_test("f1", 0.5, 0.75, np.array([0.2, 0.3, 0.6]), documents=8)["p_value"]
+        0.5
+    """
+    lead = second - first
+    as_large = np.count_nonzero(differences * (1 if lead >= 0 else -1) >= 2 * abs(lead))
+    return {
+        "test": "paired bootstrap",
+        "score": score,
+        "first": first,
+        "second": second,
+        "difference": lead,
+        "interval": interval(differences),
+        "documents": documents,
+        "p_value": (1 + int(as_large)) / (1 + len(differences)),
+    }
 
 
 def _count(first: set[SpanKey], second: set[SpanKey], gold: set[SpanKey]) -> LabelCounts:

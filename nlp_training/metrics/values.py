@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nlp_training.metrics.bootstrap import RESAMPLES, interval
 from nlp_training.metrics.paired import RESAMPLES as PAIRED_RESAMPLES
+from nlp_training.metrics.paired import paired_test
 
 _Floats = NDArray[np.float64]
 
@@ -125,18 +126,7 @@ class ValuesBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is
         ]
         one, other = np.concatenate(drawn, axis=1)
         differences = (other - one)[np.isfinite(other - one)]
-        lead = second - first
-        as_large = np.count_nonzero(differences * (1 if lead >= 0 else -1) >= 2 * abs(lead))
-        return {
-            "test": "paired bootstrap",
-            "score": "mae",
-            "first": first,
-            "second": second,
-            "difference": lead,
-            "interval": interval(differences),
-            "documents": len(references),
-            "p_value": (1 + int(as_large)) / (1 + resamples),
-        }
+        return paired_test("mae", first, second, differences, documents=len(references))
 
 
 class Column(NamedTuple):

@@ -131,7 +131,10 @@ BASE = {"name": "a", "model": {"base": "b"}, "data": {"train": "t"}, "processor"
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.train={path: x, columns: {txt: u}}", "'data.train.columns.txt'; did you mean 'text'? Known: answers, id, label,"),
+        (
+            "data.train={path: x, columns: {txt: u}}",
+            "'data.train.columns.txt'; did you mean 'text'? Known: answers, id, label,",
+        ),
         ("data.trian=x", "'data.trian'; did you mean 'train'? Known: max_lost_gold,"),
         ("data.test={a: {pth: x}}", "'data.test.a.pth'; did you mean 'path'? Known: blank_labels, columns,"),
         ("processor.windows.max_len=3", "did you mean 'max_length'? Known: max_length, on_overflow, overlap"),
