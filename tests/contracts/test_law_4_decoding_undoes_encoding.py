@@ -132,7 +132,7 @@ def test_law_4_spans_that_overlap_come_back_too(tokenizer, document, chain, word
     overflow=st.sampled_from(["split", "truncate"]),
 )
 def test_law_4_the_first_answer_that_can_be_reproduced_comes_back(tokenizer, document, chain, longest, overflow):
-    windows = {"max_length": 12, "overlap": 3, "on_overflow": overflow}
+    windows = {"max_length": 16, "overlap": 2, "on_overflow": overflow}
     processor = Processor(tokenizer, QuestionAnswering(max_answer_tokens=longest), chain, windows=windows)
     places = dict.fromkeys((span.start, span.end) for span in document.gold.spans)
     for start, end in places:
