@@ -170,8 +170,8 @@ def test_another_version_of_a_package_is_named(artefact, name):
     now = importlib.metadata.version(name)
     rewrite(artefact, packages={name: "0.1.2"})
     assert warning_of(Processor.from_pretrained, artefact) == (
-        f"since '{artefact}' was saved, this has changed and may change its predictions: {name} 0.1.2 -> {now}; "
-        f"run: nlp-inference verify {artefact}"
+        f"changes since '{artefact}' was saved may change its predictions: {name} 0.1.2 -> {now}; "
+        f"to check, run: nlp-inference verify {artefact}"
     )
 
 
@@ -261,7 +261,7 @@ def test_transforms_that_came_or_went_are_named(artefact):
     content |= {"preprocess": ["strip_html", "lowercase"], "postprocess": []}
     path.write_text(json.dumps(content), encoding="utf-8")
     said = warning_of(Processor.from_pretrained, artefact)
-    assert "predictions: lowercase was added, trim_spans was taken out; run" in said
+    assert "predictions: lowercase was added, trim_spans was removed; to check" in said
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_a_command_tells_each_change_on_one_line_and_goes_on(artefact):
     told = [line for line in result.stderr.splitlines() if line.startswith("FingerprintWarning: since ")]
     assert ["regex" in line for line in told] == [True, False]
     assert ["torch" in line for line in told] == [False, True]
-    assert all(line.endswith(f"run: nlp-inference verify {artefact}") for line in told)
+    assert all(line.endswith(f"to check, run: nlp-inference verify {artefact}") for line in told)
     assert "warnings.warn" not in result.stderr
 
 
@@ -333,8 +333,8 @@ def test_weights_of_another_model_are_refused(artefact, processor):
         Predictor.from_pretrained(artefact, device="cpu")
     assert str(refusal.value) == (
         f"the processor of '{artefact}' was saved with other weights: 'model.safetensors' has sha256 {new[:12]}…, but "
-        f"its processor_config.json names sha256 {old[:12]}…. Load the two that were saved together; if these do "
-        "belong together, save the processor anew: processor.with_fingerprint(None).save_pretrained(folder)"
+        f"its processor_config.json has sha256 {old[:12]}…. Load a processor and weights that were saved together; if these do "
+        "belong together, save the processor again: processor.with_fingerprint(None).save_pretrained(folder)"
     )
 
 
@@ -368,7 +368,7 @@ def test_every_shard_is_checked(processor, tmp_path):
 def test_a_file_of_weights_that_the_fingerprint_does_not_name_is_refused(processor, artefact):
     (artefact / "model.safetensors").unlink()
     tiny_model(processor.task).save_pretrained(artefact, max_shard_size="20KB")
-    with pytest.raises(ArtefactError, match=r"model-00001-of-.* names only model\.safetensors"):
+    with pytest.raises(ArtefactError, match=r"model-00001-of-.* has only model\.safetensors"):
         Predictor.from_pretrained(artefact, device="cpu")
 
 
@@ -381,7 +381,7 @@ def test_weights_in_the_cache_of_the_hub_are_read_whatever_their_blob_is_called(
     Predictor.from_pretrained(artefact, device="cpu")
     other_weights(processor.task).save_pretrained(artefact / "other")
     shutil.copy(artefact / "other" / "model.safetensors", blob)
-    with pytest.raises(ArtefactError, match=f"was saved with other weights: .* names sha256 {blob.name[:12]}…"):
+    with pytest.raises(ArtefactError, match=f"was saved with other weights: .* has sha256 {blob.name[:12]}…"):
         Predictor.from_pretrained(artefact, device="cpu")
 
 

@@ -123,7 +123,7 @@ def test_a_model_that_answers_no_number_fails_for_that_document_and_does_not_fin
     sound, broken = Predictor(rome.processor, backend).predict(["in Rome", "poison in Paris"], on_error="record")
     assert found(sound) == ["Rome"]
     assert isinstance(broken, FailedDocument)
-    assert "'logits' holds NaN" in broken.message
+    assert "'logits' contains NaN" in broken.message
 
 
 def test_documents_keep_their_names_and_their_order(rome):

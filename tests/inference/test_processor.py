@@ -73,7 +73,7 @@ def test_only_the_first_text_of_a_pair_is_cut(tokenizer):
 
 def test_a_second_text_that_leaves_no_room_is_named(tokenizer):
     processor = Processor(tokenizer, TASK, windows={"max_length": 16, "overlap": 2})
-    with pytest.raises(InvalidDocumentError, match="document 'd7': its second text of 12 tokens leaves 1 of 16"):
+    with pytest.raises(InvalidDocumentError, match="document 'd7': its text pair of 12 tokens leaves 1 of 16"):
         processor.encode([Document(raw_text="a", raw_text_pair="b " * 12, id="d7")])
 
 
@@ -114,7 +114,7 @@ def test_characters_that_no_token_covers_are_named(tokenizer, text, unread):
         (
             {"windows": {"max_length": 16, "overlap": 64}},
             InvalidSpecError,
-            "room for 14 tokens, which cannot overlap by 64",
+            "room for 14 tokens, but the overlap is 64",
         ),
         ({"format_version": 3}, ArtefactError, "format version 3, this library reads 1 to 2"),
         ({"format_version": 0}, ArtefactError, "format version 0, this library reads 1 to 2"),

@@ -115,7 +115,7 @@ def test_answers_that_were_condensed_say_the_same_and_are_small(tokenizer):
 def test_answers_that_are_no_numbers_are_not_condensed_to_nothing(processor):
     (encoded,) = processor.encode([Document(raw_text="Real Madrid")])
     [output] = answers(processor, encoded, {(0, 0, "CITY"): np.nan})
-    with pytest.raises(PredictionError, match="'logits' holds NaN"):
+    with pytest.raises(PredictionError, match="'logits' contains NaN"):
         processor.condense(processor.rows(encoded)[0], output)
 
 

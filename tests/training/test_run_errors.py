@@ -99,7 +99,7 @@ def test_a_declared_label_that_only_validation_and_test_have_is_known(label_run:
     [
         ("processor", {"task": "token-clasification"}, UnknownTypeError, "token-clasification"),
         ("processor", {"preprocess": ["strip_htm"]}, UnknownTypeError, "did you mean 'strip_html'"),
-        ("processor", {"windows": {"max_length": 9999}}, InvalidSpecError, "the model reads 512 tokens at most"),
+        ("processor", {"windows": {"max_length": 9999}}, InvalidSpecError, "expected at most 512, the model's limit"),
         ("training", {"optimiser": "adam"}, InvalidSpecError, "no key 'optimiser'"),
         ("training", {"push_to_hub": True}, InvalidSpecError, "push_to_hub would publish .*: nlp-training publish"),
         ("training", {"hub_token": "secret"}, InvalidSpecError, "hub_token would publish .*: nlp-training publish"),
