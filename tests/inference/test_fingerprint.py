@@ -286,7 +286,7 @@ def test_everything_that_changed_is_named_in_one_line(artefact, monkeypatch):
 def test_another_version_of_the_runtime_is_named_when_the_model_is_loaded(artefact):
     rewrite(artefact, packages={"torch": "1.0"})
     said = warning_of(lambda: Predictor.from_pretrained(artefact, device="cpu"))
-    assert f"predictions: torch 1.0 -> {torch.__version__.partition('+')[0]}; run" in said
+    assert f"predictions: torch 1.0 -> {torch.__version__.partition('+')[0]}; to check" in said
 
 
 @pytest.mark.filterwarnings("always::nlp_inference.processor.fingerprint.FingerprintWarning")
@@ -294,7 +294,7 @@ def test_a_command_tells_each_change_on_one_line_and_goes_on(artefact):
     rewrite(artefact, packages={"regex": "1.0", "torch": "1.0"})
     result = CliRunner().invoke(app, ["predict", str(artefact), "-"], input="Ana\n")
     assert result.exit_code == 0, result.output
-    told = [line for line in result.stderr.splitlines() if line.startswith("FingerprintWarning: since ")]
+    told = [line for line in result.stderr.splitlines() if line.startswith("FingerprintWarning: changes since ")]
     assert ["regex" in line for line in told] == [True, False]
     assert ["torch" in line for line in told] == [False, True]
     assert all(line.endswith(f"to check, run: nlp-inference verify {artefact}") for line in told)
@@ -333,8 +333,8 @@ def test_weights_of_another_model_are_refused(artefact, processor):
         Predictor.from_pretrained(artefact, device="cpu")
     assert str(refusal.value) == (
         f"the processor of '{artefact}' was saved with other weights: 'model.safetensors' has sha256 {new[:12]}…, but "
-        f"its processor_config.json has sha256 {old[:12]}…. Load a processor and weights that were saved together; if these do "
-        "belong together, save the processor again: processor.with_fingerprint(None).save_pretrained(folder)"
+        f"its processor_config.json has sha256 {old[:12]}…. Load a processor and weights that were saved "
+        "together; if these do belong together, save the processor again: processor.with_fingerprint(None).save_pretrained(folder)"
     )
 
 

@@ -92,7 +92,7 @@ def test_a_span_that_no_window_reads_whole_is_lost_and_said_to_be(tokenizer):
     document = Document(raw_text="a b c d e f", gold=gold((0, 9, "CITY"), (0, 3, "CITY")))
     (encoded,) = processor.encode([document])
     lost = processor.task.lost_spans(encoded)
-    assert [(one.span.end, one.cause) for one in lost] == [(9, "longer than what a window reads of it")]
+    assert [(one.span.end, one.cause) for one in lost] == [(9, "no window contains all of it")]
     assert processor([document], labels=True)["labels"].tolist() == [[[1, 2, 0]], [[X, X, X]]]
 
 
