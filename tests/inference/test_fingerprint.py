@@ -334,7 +334,8 @@ def test_weights_of_another_model_are_refused(artefact, processor):
     assert str(refusal.value) == (
         f"the processor of '{artefact}' was saved with other weights: 'model.safetensors' has sha256 {new[:12]}…, but "
         f"its processor_config.json has sha256 {old[:12]}…. Load a processor and weights that were saved "
-        "together; if these do belong together, save the processor again: processor.with_fingerprint(None).save_pretrained(folder)"
+        "together; if these do belong together, save the processor again: "
+        "processor.with_fingerprint(None).save_pretrained(folder)"
     )
 
 

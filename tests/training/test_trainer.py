@@ -67,8 +67,8 @@ def test_scores_of_named_sets_may_choose_the_best_weights(span_run: RunConfig) -
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("argument", "training.fsdp is True, but one process trains"),
-        ("launcher", r"FSDP is asked for, but .* 1 process\(es\) on 'cpu' would hold all of them"),
+        ("argument", "training.fsdp is True, but there is only one training process"),
+        ("launcher", r"FSDP is requested, but .* 1 process\(es\) on 'cpu' would hold all weights"),
         ("zero3", "DeepSpeed ZeRO-3 would shard the weights"),
     ],
 )
