@@ -13,7 +13,7 @@ import numpy as np
 from huggingface_hub import constants
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 from nlp_inference._utils.foreign_errors import is_out_of_memory
 from nlp_inference._utils.forks import native_code
 from nlp_inference.document.inputs import LOOK_AHEAD_DOCUMENTS
@@ -160,7 +160,7 @@ def _measured(processor: Processor, workers: Workers) -> int:
     if processor.fingerprint is None:  # the key would not identify the weights
         return made.token_budget
     try:
-        write_whole(remembered, made.model_dump_json(indent=2) + "\n", shared=True)
+        write_atomically(remembered, made.model_dump_json(indent=2) + "\n", shared=True)
     except OSError as error:
         warnings.warn(
             f"the measured token budget, {made.token_budget}, cannot be saved in {remembered.parent}: "

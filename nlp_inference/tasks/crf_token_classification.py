@@ -14,7 +14,7 @@ from nlp_inference.tasks.token_classification import Tagged, TokenClassification
 
 
 class CrfTokenClassification(TokenClassification):
-    """Find labelled spans that do not overlap, with a conditional random field.
+    """Find labeled spans that do not overlap, with a conditional random field.
 
     In addition to the logits of each tag, the model learns the score of each transition between tags, and is trained on
     complete sequences of tags. Prediction excludes transitions that the scheme forbids.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 
 COMPLETE_FILE = "whole.json"
 """The last file that is written into a checkpoint: the sizes of all its other files."""
@@ -35,7 +35,7 @@ def mark_complete(checkpoint: Path) -> None:
     for path in sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != COMPLETE_FILE):
         _sync(path)
         sizes[path.relative_to(checkpoint).as_posix()] = path.stat().st_size
-    write_whole(checkpoint / COMPLETE_FILE, json.dumps(sizes, indent=2) + "\n")
+    write_atomically(checkpoint / COMPLETE_FILE, json.dumps(sizes, indent=2) + "\n")
 
 
 def is_complete(checkpoint: Path) -> bool:

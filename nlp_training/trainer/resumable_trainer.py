@@ -16,7 +16,7 @@ from transformers import Trainer
 from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 from nlp_training._utils.complete_checkpoints import (
     STATE_FILE,
     best_before,
@@ -345,7 +345,7 @@ class ResumableTrainer(Trainer):
             super()._save_checkpoint(model, trial)
         finally:
             self.args.save_total_limit = limit
-        write_whole(checkpoint / self._progress_file(), self._progress().model_dump_json() + "\n")
+        write_atomically(checkpoint / self._progress_file(), self._progress().model_dump_json() + "\n")
         if self.args.should_save and self._epoch_stays_open and self._at_epoch_end:
             _restore_callback_states(checkpoint / STATE_FILE, self._callback_states)
         self.accelerator.wait_for_everyone()

@@ -93,7 +93,7 @@ def test_categories_are_calibrated_and_the_tables_say_everything(
         assert name in printed
     card = (result.model / "README.md").read_text()
     assert "1.0000 (1.000–1.000)" in card
-    assert "In brackets: 95 % intervals" in card
+    assert "In brackets: 95 % confidence intervals" in card
 
 
 def softmax_answers(logits: NDArray[np.float64], gold: NDArray[np.int64]) -> Callable[[float], Confidences]:
