@@ -179,19 +179,19 @@ def test_a_package_that_is_not_installed_any_more_is_named(artefact, monkeypatch
     rewrite(artefact, packages={"ftfy": "6.3.1"})
     installed = fingerprint._installed
     monkeypatch.setattr(fingerprint, "_installed", lambda name: None if name == "ftfy" else installed(name))
-    assert "predictions: ftfy 6.3.1 -> none; run" in warning_of(Processor.from_pretrained, artefact)
+    assert "predictions: ftfy 6.3.1 -> none; to check" in warning_of(Processor.from_pretrained, artefact)
 
 
 @pytest.mark.parametrize("name", ["", "../packages", "a b\0"])
 def test_what_is_no_name_of_a_package_is_none_that_is_installed(artefact, name):
     rewrite(artefact, packages={name: "1.0"})
-    assert f"{name} 1.0 -> none; run" in warning_of(Processor.from_pretrained, artefact)
+    assert f"{name} 1.0 -> none; to check" in warning_of(Processor.from_pretrained, artefact)
 
 
 def test_another_unicode_database_is_named(artefact, monkeypatch):
     rewrite(artefact, unicode="14.0.0")
     monkeypatch.setattr(unicodedata, "unidata_version", "17.0.0")
-    assert "predictions: Unicode 14.0.0 -> 17.0.0; run" in warning_of(Processor.from_pretrained, artefact)
+    assert "predictions: Unicode 14.0.0 -> 17.0.0; to check" in warning_of(Processor.from_pretrained, artefact)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -200,7 +200,7 @@ def test_another_tokenizer_or_configuration_is_named(artefact, name):
     before = file_digest(path)[:12]
     path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     said = warning_of(Processor.from_pretrained, artefact)
-    assert f"predictions: {name} {before}… -> {file_digest(path)[:12]}…; run" in said
+    assert f"predictions: {name} {before}… -> {file_digest(path)[:12]}…; to check" in said
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -235,7 +235,7 @@ def test_another_version_of_a_transform_is_named(saved, monkeypatch, transform):
     saved_version = transform.version
     monkeypatch.setattr(transform, "version", 7)
     said = warning_of(Processor.from_pretrained, saved)
-    assert f"predictions: version of {transform.name} {saved_version} -> 7; run" in said
+    assert f"predictions: version of {transform.name} {saved_version} -> 7; to check" in said
 
 
 @pytest.mark.parametrize("part", [StripHtml, TrimSpans, TokenClassification])
@@ -245,14 +245,14 @@ def test_another_source_is_named(artefact, part):
     else:
         rewrite(artefact, transforms={part.name: {"version": part.version, "source": "a" * 64}})
     line = f"source of {part.name} aaaaaaaaaaaa… -> {source_digest(part)[:12]}…"
-    assert f"predictions: {line}; run" in warning_of(Processor.from_pretrained, artefact)
+    assert f"predictions: {line}; to check" in warning_of(Processor.from_pretrained, artefact)
 
 
 @pytest.mark.parametrize("part", [StripHtml, TrimSpans, TokenClassification])
 def test_a_source_that_cannot_be_read_here_is_named(saved, monkeypatch, part):
     monkeypatch.setattr(fingerprint, "_source_if_any", lambda cls: None if cls is part else source_digest(cls))
     said = warning_of(Processor.from_pretrained, saved)
-    assert f"predictions: source of {part.name} cannot be read here; run" in said
+    assert f"predictions: source of {part.name} cannot be read here; to check" in said
 
 
 def test_transforms_that_came_or_went_are_named(artefact):

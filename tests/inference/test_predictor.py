@@ -85,7 +85,7 @@ BAD = [
     ({"raw_text": 5}, "0", "InvalidDocumentError", "raw_text"),
     (Document(raw_text="boom", id="d7"), "d7", "ZeroDivisionError", "boom"),
     ("boom", "0", "ZeroDivisionError", "boom"),
-    (Document(raw_text="Hi", raw_text_pair="x " * 99, id="d7"), "d7", "InvalidDocumentError", "second text"),
+    (Document(raw_text="Hi", raw_text_pair="x " * 99, id="d7"), "d7", "InvalidDocumentError", "text pair"),
     (None, "0", "InvalidDocumentError", "NoneType"),
     (5, "0", "InvalidDocumentError", "int"),
     (b"Rome", "0", "InvalidDocumentError", "bytes"),

@@ -139,6 +139,6 @@ def test_a_second_text_that_would_outgrow_the_window_stays_as_it_arrived(text_pr
 
 
 def _tokens(processor: Processor, windows: AugmentedWindows, epoch: int) -> int:
-    """Of the second text as it is in an epoch."""
+    """Of the text pair as it is in an epoch."""
     document: Any = windows[windows.plan(epoch).items[0]]
     return len(processor([document.raw_text_pair])["input_ids"][0]) - 2
