@@ -121,7 +121,7 @@ def test_a_model_whose_outputs_depend_on_padding_is_trained_and_served_row_by_ro
     assert result.verification.rows_apart
     assert f"verified: {result.verification.records} golden records, alone and in batches" in said
     assert "the outputs of this model depend on padding" in said
-    with pytest.warns(PaddingWarning, match="depend on padding, so that its rows run one at a time"):
+    with pytest.warns(PaddingWarning, match="depend on padding, so its rows run one at a time"):
         predictor = Predictor.from_pretrained(result.model)
 
     @settings(max_examples=15)

@@ -181,7 +181,7 @@ def test_more_answers_than_are_needed_are_not_asked_for(
 def test_calibration_without_validation_is_refused_before_training(label_run: RunConfig, console: Console) -> None:
     with pytest.raises(
         InvalidSpecError,
-        match=r"'temperature' is fitted to validation documents, and there are none; give data\.validation",
+        match=r"'temperature' is fitted to validation documents, but there are none; set data\.validation",
     ):
         train(calibrated(label_run), console=console)
 

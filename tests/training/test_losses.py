@@ -308,5 +308,5 @@ def test_a_background_that_is_no_class_is_named() -> None:
 
 
 def test_what_a_loss_reads_must_be_given() -> None:
-    with pytest.raises(ValueError, match="reads 'states', which was not given"):
+    with pytest.raises(ValueError, match="reads 'states', which is missing"):
         Loss.from_spec("supervised_contrastive").values(Items(LOGITS, IDS))
