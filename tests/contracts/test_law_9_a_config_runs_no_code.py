@@ -65,7 +65,7 @@ def changed(**updates):
         (changed(windows=[1]), InvalidSpecError, "windows"),
         (changed(format_version=3), ArtefactError, "format version 3"),
         (changed(format_version="1"), ArtefactError, "format version '1'"),
-        (changed(colour="red"), ArtefactError, "does not know \\['colour'\\]"),
+        (changed(colour="red"), ArtefactError, "unknown: \\['colour'\\]"),
         ({}, ArtefactError, "check that this version of nlp-inference"),
     ],
 )

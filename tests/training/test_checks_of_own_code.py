@@ -283,7 +283,7 @@ def test_a_model_class_without_a_name_or_an_encoder_is_caught() -> None:
         check_architecture(Nameless, config=small(), task=TAGGING)
     with pytest.raises(InvalidSpecError, match="transformers already has a class 'BertModel'"):
         architecture(type("BertModel", (CheckedTagger,), {}))
-    with pytest.raises(InvalidSpecError, match=r"is no subclass of transformers\.PreTrainedModel"):
+    with pytest.raises(InvalidSpecError, match=r"is not a subclass of transformers\.PreTrainedModel"):
         architecture(nn.Linear)
     headless = architecture(
         type("Headless", (CheckedTagger,), {"base_model_prefix": "encoder", "__module__": __name__})

@@ -209,7 +209,7 @@ def test_a_model_that_takes_no_embeddings_is_refused(text_processor: Processor) 
     class Plain(torch.nn.Module):
         def forward(self, input_ids: torch.Tensor) -> None: ...
 
-    with pytest.raises(InvalidSpecError, match=r"'mixup' mixes embeddings, but Plain does not take them"):
+    with pytest.raises(InvalidSpecError, match=r"'mixup' mixes embeddings, but Plain does not accept inputs_embeds"):
         mixup_loss("mixup", text_processor, Plain())
 
 

@@ -189,7 +189,7 @@ def test_a_resumed_stream_goes_on_where_it_was(label_run: RunConfig) -> None:
 
 
 def test_labels_of_a_stream_must_be_written(span_run: RunConfig) -> None:
-    with pytest.raises(InvalidSpecError, match=r"write all of them: processor.task: {token-classification: {labels:"):
+    with pytest.raises(InvalidSpecError, match=r"set them: processor.task: {token-classification: {labels:"):
         train(_streamed(span_run, max_steps=1))
 
 
@@ -242,7 +242,7 @@ def _forever() -> Iterator[Document]:
     [
         (DocumentStream(DataSource(path="a.jsonl")), -1, None, "max_steps is -1; set the number of training steps"),
         (_forever(), 5, None, "can be read only once"),
-        (DocumentStream(DataSource(path="a.jsonl")), 5, 1.0, "sampling.balance draws documents"),
+        (DocumentStream(DataSource(path="a.jsonl")), 5, 1.0, "sampling.balance needs the label frequencies"),
     ],
 )
 def test_a_trainer_refuses_a_stream_that_it_cannot_train_on(

@@ -50,7 +50,7 @@ def test_predict_gives_documents_in_their_order(span_run: RunConfig) -> None:
 
 @pytest.mark.parametrize("name", ["loss", "eval_loss", "f2", "accuracy"])
 def test_a_best_metric_that_evaluation_does_not_give_is_named_before_training(span_run: RunConfig, name: str) -> None:
-    with pytest.raises(InvalidSpecError, match=f"metric_for_best_model is '{name}'.*gives f1, precision, recall"):
+    with pytest.raises(InvalidSpecError, match=f"metric_for_best_model is '{name}'.*are f1, precision, recall"):
         _trainer(span_run, metric_for_best_model=name)
 
 
