@@ -117,7 +117,12 @@ def test_a_declared_label_that_only_validation_and_test_have_is_known(label_run:
         ),
         ("training", {"resume_from_checkpoint": True}, InvalidSpecError, "there is no complete checkpoint in"),
         ("training", {"resume_from_checkpoint": "no/where"}, InvalidSpecError, "there is no folder 'no/where'"),
-        ("training", {"metric_for_best_model": "loss"}, InvalidSpecError, "evaluation are f1, precision, recall, macro_f1"),
+        (
+            "training",
+            {"metric_for_best_model": "loss"},
+            InvalidSpecError,
+            "evaluation are f1, precision, recall, macro_f1",
+        ),
         ("model", {"settings": {"dtype": "bfloat16"}}, InvalidSpecError, "'dtype', which the run decides itself"),
         ("model", {"settings": {"num_labels": 3}}, InvalidSpecError, "'num_labels', which the run decides itself"),
         ("model", {"settings": {"hidden_dropout": 0.1}}, InvalidSpecError, "do not fit the model.*'hidden_dropout'"),
