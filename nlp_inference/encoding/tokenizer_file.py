@@ -1,4 +1,4 @@
-"""Whether the tokenizer that transformers builds is the one of `tokenizer.json`, from which it builds it anew."""
+"""Check that the tokenizer that transformers builds matches its `tokenizer.json`."""
 
 import json
 import warnings
@@ -13,17 +13,18 @@ from nlp_inference.encoding.tokenization import plain_backend
 
 
 class TokenizerWarning(UserWarning):
-    """The tokenizer in use is not the one that its `tokenizer.json` describes."""
+    """The tokenizer in use differs from its `tokenizer.json`."""
 
 
 def differing_parts(tokenizer: PreTrainedTokenizerBase, path: Path) -> list[str]:
-    """Name the parts in which a tokenizer differs from its `tokenizer.json`.
+    """Return the names of the parts in which a tokenizer differs from its `tokenizer.json`.
 
-    For some values of `model_type`, transformers takes only the vocabulary from the file and the rest from a class of
-    its own. Normalizer, pre-tokenizer and model are compared as they are saved, special tokens by what they do.
+    For some values of `model_type`, transformers reads only the vocabulary from the file and takes the rest from its
+    own class. Normalizer, pre-tokenizer and model are compared by their serialized state, special tokens by their
+    effect.
 
     Args:
-        tokenizer: as transformers built it.
+        tokenizer: the tokenizer that transformers built.
         path: the `tokenizer.json` that it was built from.
 
     Example:
@@ -47,17 +48,17 @@ def differing_parts(tokenizer: PreTrainedTokenizerBase, path: Path) -> list[str]
 
 
 def warn_of_rebuilt_tokenizer(tokenizer: PreTrainedTokenizerBase, path: Path, *, source: str) -> None:
-    """Warn if a tokenizer is not the one of its `tokenizer.json`; a file that is not there says nothing.
+    """Warn if a tokenizer differs from its `tokenizer.json`; do nothing if the file does not exist.
 
     Warns:
-        TokenizerWarning: it differs; names the parts.
+        TokenizerWarning: the tokenizer differs; the message names the parts.
     """
     if path.is_file() and (parts := differing_parts(tokenizer, path)):
         warnings.warn(
-            f"the tokenizer of {source!r} is not the one of its tokenizer.json: transformers builds a "
-            f"{type(tokenizer).__name__}, which differs in {', '.join(parts)}, so that texts are cut in other "
-            "tokens than the model was trained with; check tokenizer_class in tokenizer_config.json and model_type in "
-            "config.json",
+            f"the tokenizer of {source!r} differs from its tokenizer.json: transformers builds a "
+            f"{type(tokenizer).__name__}, which differs in {', '.join(parts)}, so texts are split into other "
+            "tokens than those that the model was trained with; check tokenizer_class in tokenizer_config.json and "
+            "model_type in config.json",
             TokenizerWarning,
             stacklevel=3,
         )
@@ -71,13 +72,13 @@ def _same(saved: Any, built: Any) -> bool:
 
 
 def _plain(part: Any) -> Any:
-    """A part without the sequence around it, if it is the only one in there."""
+    """Return the only member of a sequence of parts, or the part itself."""
     members = part.get("normalizers", part.get("pretokenizers")) if isinstance(part, dict) else None
     return _plain(members[0]) if isinstance(members, list) and len(members) == 1 else part
 
 
 def _frames(tokenizer: Any) -> list[list[tuple[int, int]]]:
-    """The special tokens, and the types of all tokens, around one text and around two."""
+    """Return the special tokens around one text and around a text pair, with the types of all tokens."""
     encodings = [tokenizer.encode("a"), tokenizer.encode("a", "b")]
     return [
         [

@@ -1,4 +1,4 @@
-"""Long texts: split them into windows that the model can read, and join the outputs for windows again."""
+"""Windows of long texts: splitting a text, and combining the outputs of its windows."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from nlp_inference.errors import InvalidSpecError
 
 
 class WindowSettings(BaseModel):
-    """How a text that is longer than the model can read is cut.
+    """How to split a text that is longer than the model's maximum length.
 
     Args:
-        max_length: tokens of a window, special tokens included; `None` means what the tokenizer says the model reads.
-        overlap: tokens that consecutive windows share at least, half a window at most; `None` means a quarter of a
-            window, and 64 tokens at most.
-        on_overflow: `split` reads everything, `truncate` reads the first window only and says so in the coverage.
+        max_length: tokens of a window, special tokens included; `None` uses the limit of the tokenizer.
+        overlap: the minimum number of tokens that consecutive windows share, at most half a window; `None` means a
+            quarter of a window, but at most 64 tokens.
+        on_overflow: `split` reads everything; `truncate` reads only the first window, which the coverage reports.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,12 +29,15 @@ class WindowSettings(BaseModel):
     on_overflow: Literal["split", "truncate"] = "split"
 
     def overlap_within(self, capacity: int) -> int:
-        """Tokens that consecutive windows of `capacity` tokens share."""
+        """Return the number of tokens that consecutive windows of `capacity` tokens share."""
         return min(64, capacity // 4) if self.overlap is None else self.overlap
 
 
 class Window(NamedTuple):
-    """Tokens `start:end` are read together; of these, `owned_start:owned_end` is what this window answers for."""
+    """A range of tokens that the model reads together.
+
+    The window covers the tokens `start:end`. Predictions for the tokens `owned_start:owned_end` come from this window.
+    """
 
     start: int
     end: int
@@ -43,19 +46,19 @@ class Window(NamedTuple):
 
 
 def split_windows(length: int, word_starts: Sequence[int], *, capacity: int, overlap: int) -> list[Window]:
-    """Cut `length` tokens into windows of at most `capacity`, at the starts of words where that is possible.
+    """Split `length` tokens into windows of at most `capacity` tokens, at the starts of words where possible.
 
-    The windows' owned tokens partition the text: a token that two windows read belongs to the one in which it is
+    The owned tokens of the windows partition the text: a token in two windows belongs to the one in which it is
     farther from the edge, rounded to the start of a word.
 
     Args:
-        length: number of tokens of the text.
-        word_starts: positions of the tokens that begin a word, in order.
-        capacity: tokens that fit one window beside the special tokens.
-        overlap: tokens that neighbours share; at most `capacity // 2`.
+        length: number of tokens in the text.
+        word_starts: positions of the tokens that start a word, in order.
+        capacity: tokens that fit in one window in addition to the special tokens.
+        overlap: tokens that consecutive windows share; at most `capacity // 2`.
 
     Raises:
-        InvalidSpecError: there is no room for the tokens, or the overlap is larger than half of it.
+        InvalidSpecError: `capacity` is less than 1, or `overlap` is more than half of it.
 
     Example:
         >>> split_windows(10, range(10), capacity=6, overlap=2)
@@ -63,8 +66,8 @@ def split_windows(length: int, word_starts: Sequence[int], *, capacity: int, ove
     """
     if capacity < 1 or overlap > capacity // 2:
         raise InvalidSpecError(
-            f"a window has room for {capacity} tokens, which cannot overlap by {overlap}; "
-            "raise windows.max_length or lower windows.overlap to half of it at most"
+            f"a window has room for {capacity} tokens, but the overlap is {overlap}; expected at most half of the "
+            "window: increase windows.max_length or decrease windows.overlap"
         )
     bounds = [(0, min(capacity, length))]
     while bounds[-1][1] < length:
@@ -79,7 +82,7 @@ def split_windows(length: int, word_starts: Sequence[int], *, capacity: int, ove
 
 
 def _cut(start: int, word_starts: Sequence[int], *, capacity: int, overlap: int) -> tuple[int, int]:
-    """Where the window from `start` ends, and where the next one starts."""
+    """Return the end of the window that begins at `start`, and the start of the next window."""
     end = _word_start_before(start + capacity, word_starts)
     if end <= start + overlap:  # a word longer than the window
         end = start + capacity
@@ -101,11 +104,11 @@ def _nearest_word_start(position: int, word_starts: Sequence[int], *, low: int, 
 
 
 def stitch(windows: Sequence[Window], outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Join what the windows say of their tokens: each token's row comes from the window that owns it.
+    """Join the outputs of windows; the output of each token comes from the window that owns it.
 
     Args:
         windows: the windows of one text.
-        outputs: for each window, an array `[end - start, ...]`, a row per token that it read.
+        outputs: for each window, an array `[end - start, ...]`, one entry per token.
 
     Returns:
         An array `[tokens, ...]`.
@@ -121,19 +124,19 @@ def stitch(windows: Sequence[Window], outputs: Sequence[NDArray[np.float32]]) ->
 
 
 Pooling = Literal["mean", "max", "first"]
-"""How the outputs for windows become those of the text.
+"""How the outputs of windows are combined into those of the text.
 
-`mean` weights each window by the tokens that it owns, `max` takes the greatest value of each output, and `first` the
-outputs for the first window.
+`mean` weights each window by the number of tokens that it owns, `max` uses the maximum of each output, and `first` uses
+the outputs of the first window.
 """
 
 
 def pool(windows: Sequence[Window], outputs: Sequence[NDArray[np.float32]], *, pooling: Pooling) -> NDArray[np.float32]:
-    """Combine outputs that describe complete windows into those of the text.
+    """Combine one output array per window into that of the text.
 
     Args:
         windows: the windows of one text.
-        outputs: for each window, an array; all have one shape.
+        outputs: for each window, an array; all have the same shape.
         pooling: see `Pooling`.
 
     Returns:
@@ -157,12 +160,12 @@ def pool(windows: Sequence[Window], outputs: Sequence[NDArray[np.float32]], *, p
 
 
 def central_window(windows: Sequence[Window], first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the window in which each range of tokens is farthest from an edge; the first of equals.
+    """Return the window in which each range of tokens is farthest from an edge; for ties, the first.
 
     Args:
         windows: the windows of one text.
         first: `[ranges]`, the first token of each range.
-        last: `[ranges]`, its last token.
+        last: `[ranges]`, the last token of each range.
 
     Returns:
         `[ranges]`, indices of windows.

@@ -1,7 +1,7 @@
-"""Characters and words of a text, as they are the same for every tokenizer.
+"""Characters and words of a text, independent of the tokenizer.
 
 A character is an extended grapheme cluster, such as a letter with its combining marks (`\\X`, Unicode Standard Annex
-#29, https://www.unicode.org/reports/tr29/), but white space is never in one with anything else.
+#29, https://www.unicode.org/reports/tr29/), except that white space never shares a cluster with other characters.
 """
 
 from typing import Literal, NamedTuple, Self
@@ -11,28 +11,28 @@ import regex
 from numpy.typing import NDArray
 
 WordRule = Literal["unicode", "whitespace", "tokenizer"]
-"""What a word is.
+"""The definition of a word.
 
-`unicode`: a run of letters and digits with the marks on them. Everything else that is not white space stands apart,
-character by character: punctuation, symbols, and the letters of scripts in which a word need not end at a space. That
-is the `BasicTokenizer` of BERT (https://github.com/google-research/bert, tokenization.py), with symbols, kana, Hangul
-and the scripts of South East Asia treated as it treats punctuation and Chinese characters.
-`whitespace`: what stands between white space, as `str.split` says.
-`tokenizer`: what the tokenizer says. It was the default of format version 1.
+`unicode`: a run of letters and digits with their combining marks. Every other character that is not white space is a
+word of its own: punctuation, symbols, and the letters of scripts without spaces between words. This is the
+`BasicTokenizer` of BERT (https://github.com/google-research/bert, tokenization.py), but symbols, kana, Hangul and the
+scripts of South East Asia are treated like punctuation and Chinese characters.
+`whitespace`: the text between white space, as in `str.split`.
+`tokenizer`: the words of the tokenizer, the default of format version 1.
 """
 
 Positions = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-_SPACE, _IN_WORD, _APART = 0, 1, 2
+_SPACE, _IN_WORD, _SEPARATE = 0, 1, 2
 _JOINS = 4
-"""Flag of the code points that may be in one cluster with another, line breaks left out."""
+"""Flag of the code points that may share a cluster with another one, line breaks excluded."""
 _BLOCK = 256
 _LETTER_OR_DIGIT = regex.compile(r"[\p{L}\p{N}\p{M}]")
 _NO_SPACES = regex.compile(
     r"(?V1)[[\p{L}\p{Nl}]&&[\p{lb=SA}\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}]]"
 )
-"""Letters of scripts without spaces between words; in Korean, particles follow a word without one."""
+"""Letters of scripts without spaces between words, and Hangul, because Korean particles follow a word without one."""
 _MAY_JOIN = regex.compile(
     r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}\p{GCB=L}\p{GCB=V}\p{GCB=T}\p{RI}]"
 )
@@ -43,13 +43,13 @@ _known = np.zeros(len(_kinds) // _BLOCK, dtype=bool)
 
 
 class Words(NamedTuple):
-    """The words of a text that have a token of their own.
+    """The words of a text that have their own token.
 
     Attributes:
-        tokens: `[words]`, position of the token that stands for each word, in order.
-        starts: `[words]`, where its first character is in the text.
-        ends: `[words]`, where its last character ends.
-        rule: what a word is.
+        tokens: `[words]`, the position of the token that represents each word, in order.
+        starts: `[words]`, the offset of its first character in the text.
+        ends: `[words]`, the end offset of its last character.
+        rule: the definition of a word.
     """
 
     tokens: Positions
@@ -59,12 +59,12 @@ class Words(NamedTuple):
 
 
 class Characters(NamedTuple):
-    """What is known of each code point of a text.
+    """Properties of each code point of a text.
 
     Attributes:
         space: `[characters]`, whether it is white space.
-        begins: `[characters]`, whether a grapheme cluster begins with it.
-        kinds: `[characters]`, how it makes up words.
+        begins: `[characters]`, whether it starts a grapheme cluster.
+        kinds: `[characters]`, whether it is white space, part of a word, or a word of its own.
     """
 
     space: Flags
@@ -83,10 +83,10 @@ class Characters(NamedTuple):
         blocks = codes // _BLOCK
         if not _known[blocks].all():
             for block in np.unique(blocks[~_known[blocks]]).tolist():
-                _learn(block)
+                _fill_block(block)
         kinds = _kinds[codes]
         joins = np.flatnonzero(kinds & _JOINS)
-        kinds &= _SPACE | _IN_WORD | _APART
+        kinds &= _SPACE | _IN_WORD | _SEPARATE
         space = kinds == _SPACE
         begins = np.ones(len(kinds), dtype=bool)
         if len(joins):
@@ -94,20 +94,20 @@ class Characters(NamedTuple):
         return cls(space, begins, kinds)
 
 
-def _learn(block: int) -> None:
-    """Fill the table for 256 code points; threads that do so at once write the same."""
+def _fill_block(block: int) -> None:
+    """Fill the table for 256 code points; concurrent threads write the same values."""
     start = block * _BLOCK
     for code in range(start, start + _BLOCK):
         character = chr(code)
         if character.isspace():
             continue
         in_word = _LETTER_OR_DIGIT.match(character) and not _NO_SPACES.match(character)
-        _kinds[code] = (_IN_WORD if in_word else _APART) | (_JOINS if _MAY_JOIN.match(character) else 0)
+        _kinds[code] = (_IN_WORD if in_word else _SEPARATE) | (_JOINS if _MAY_JOIN.match(character) else 0)
     _known[block] = True
 
 
 def _mark_clusters(text: str, joins: Positions, space: Flags, begins: Flags) -> None:
-    """Find the clusters of what stands between white space around `joins`."""
+    """Mark the clusters of the text between white space around `joins`, in place."""
     spaces = np.flatnonzero(space)
     bounds = np.concatenate(([-1], spaces, [len(text)]))
     for after in np.unique(np.searchsorted(spaces, joins)).tolist():
@@ -117,11 +117,11 @@ def _mark_clusters(text: str, joins: Positions, space: Flags, begins: Flags) -> 
 
 
 def word_bounds(characters: Characters, rule: Literal["unicode", "whitespace"]) -> tuple[Positions, Positions]:
-    """Where the words of a text start and end, in order.
+    """Return the start and end offsets of the words of a text, in order.
 
     Args:
-        characters: of the text.
-        rule: what a word is.
+        characters: the characters of the text.
+        rule: the definition of a word.
 
     Example:
         >>> text = "Ana's 東京, 5€"
@@ -150,7 +150,7 @@ def word_bounds(characters: Characters, rule: Literal["unicode", "whitespace"]) 
 
 
 def widen_to_clusters(characters: Characters, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
-    """Move ranges that are not empty outward to the nearest cluster edges.
+    """Widen ranges that are not empty to the nearest cluster edges.
 
     Example:
         >>> widen_to_clusters(Characters.of("Jose\\u0301"), np.array([0, 4]), np.array([4, 5]))
@@ -164,5 +164,5 @@ def widen_to_clusters(characters: Characters, starts: Positions, ends: Positions
 
 
 def _first_of_cluster(begins: Flags) -> Positions:
-    """`[characters]`: where the cluster of each code point begins."""
+    """Return `[characters]`, the start of the cluster of each code point."""
     return np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))

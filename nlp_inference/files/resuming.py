@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 from nlp_inference._utils.locks import exclusive_lock
 from nlp_inference.document.inputs import Item, item_name, writable
 from nlp_inference.errors import OutputError
@@ -182,6 +182,6 @@ def _remove(output: Path) -> None:
 
 def _write_progress(progress: Path, provenance: Provenance) -> None:
     try:
-        write_whole(progress, provenance.model_dump_json(indent=2) + "\n")
+        write_atomically(progress, provenance.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise OutputError(f"{str(progress)!r} cannot be written: {error.strerror}") from error

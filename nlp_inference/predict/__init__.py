@@ -1,1 +1,1 @@
-"""Documents in, predictions out: the Predictor, the route through processor and model, batches, workers."""
+"""Prediction: the Predictor, the route through processor and model, batches, workers."""

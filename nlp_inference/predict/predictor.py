@@ -1,4 +1,4 @@
-"""The route: text in, Document with a prediction out."""
+"""The Predictor: texts in, Documents with predictions out."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -41,24 +41,25 @@ Single = str | Mapping[str, Any] | Document
 
 
 class Predictor:
-    """Predicts Documents with a processor and a model.
+    """Prediction of Documents with a processor and a model.
 
     Args:
-        processor: what was saved with the model.
-        backend: runs the model.
-        workers: how many batches run at a time, each on its share of the CPU's threads; `None` takes one for each
+        processor: the processor that was saved with the model.
+        backend: the backend that runs the model.
+        workers: how many batches run at the same time, each with its share of the CPU threads; `None` means one per
             thread, up to eight. Predictions do not depend on it.
         token_budget: tokens of a batch; see `choose_token_budget`. The last bits of a score depend on it.
-        max_characters: of a text and its pair together; a longer document fails with `TooLargeError`, and the others
-            are predicted. `None` means no limit: one document may then take all memory.
+        max_characters: the maximum length of a text and its text pair together; a longer document fails with
+            `TooLargeError`, and the others are predicted. `None` means no limit, so one document may use all memory.
 
     Raises:
         ArtefactError: the model has no embeddings for some tokens of the tokenizer, or fewer positions than a window
             has tokens.
 
     Attributes:
-        observers: called with the traces of some documents, in their order, before the first of them is answered; they
-            may look, as at the time that each took, and must not keep them: traces hold every tensor.
+        observers: functions that are called with the traces of some documents, in order, before the first of these
+            documents is returned. They may read the traces, for example the time of each document, but must not keep
+            them, because traces contain every tensor.
 
     Example:
         >>> predictor = Predictor.from_pretrained("org/model")  # doctest: +SKIP
@@ -76,7 +77,7 @@ class Predictor:
         max_characters: int | None = MAX_CHARACTERS,
     ) -> None:
         if max_characters is not None and max_characters < 1:
-            raise InvalidSpecError(f"max_characters is {max_characters!r}; give a number from 1 on, or None")
+            raise InvalidSpecError(f"max_characters is {max_characters!r}, expected a positive integer or None")
         self.max_characters = max_characters
         self.processor = processor
         self.backend = backend
@@ -114,34 +115,34 @@ class Predictor:
 
         Args:
             name_or_path: a folder that training wrote, or a Hub id.
-            backend: what runs the model: `torch`; `onnx` or `openvino`, on what `nlp-training export` wrote; the name
-                of a backend of an installed package; or `auto`, which takes torch where it is installed, and what was
-                exported elsewhere and for `int8`; see `nlp_inference.backends.choice.choose_backend`.
-            device: such as `"cpu"` or `"cuda:1"`; `None` takes a GPU if there is one.
+            backend: the backend: `torch`; `onnx` or `openvino` for files of `nlp-training export`; the name of a
+                backend of an installed package; or `auto`, which uses torch if it is installed, and exported files
+                otherwise and for `int8`; see `nlp_inference.backends.choice.choose_backend`.
+            device: such as `"cpu"` or `"cuda:1"`; `None` uses a GPU if there is one.
             dtype: precision of the weights, such as `"float32"`, `"bfloat16"` or, for an exported model, `"int8"`;
-                `None` is `float32`, in which runs are evaluated, and `auto` the precision in which the weights were
-                saved. For an exported model both mean the first precision that was exported.
+                `None` means `float32`, in which runs are evaluated, and `auto` the precision of the saved weights. For
+                an exported model, both mean the first precision that was exported.
             revision: branch, tag or commit on the Hub.
-            token: for a private model on the Hub; `True` takes the one that `hf auth login` stored.
-            cache_dir: where downloads are kept, in place of the Hub's own cache.
-            local_files_only: load what was downloaded before, and never ask the network.
+            token: the token for a private model on the Hub; `True` uses the one that `hf auth login` stored.
+            cache_dir: the download folder, in place of the Hub's default cache.
+            local_files_only: whether to use only downloaded files, without network access.
             trust_remote_code: whether code that was saved with the model may run. Read it before you trust it.
             verify: whether to replay the model's golden records first; see `nlp_inference.golden`.
-            workers: how many batches run at a time; see `Predictor`.
-            token_budget: tokens of a batch, or `measured`, which finds what is fast on this machine; see `Predictor`.
-            max_characters: of one document; see `Predictor`.
+            workers: how many batches run at the same time; see `Predictor`.
+            token_budget: tokens of a batch, or `measured` to find a fast value on this machine; see `Predictor`.
+            max_characters: the maximum length of a document; see `Predictor`.
 
         Warns:
-            FingerprintWarning: a package or a transform is not what it was when the model was saved.
-            PaddingWarning: the outputs of the model depend on padding, so that its rows run one at a time.
+            FingerprintWarning: a package or a transform has changed since the model was saved.
+            PaddingWarning: the outputs of the model depend on padding, so its rows run one at a time.
 
         Raises:
             MissingExtraError: the backend is not installed.
-            InvalidSpecError: there is no such backend, or it does not run this precision.
-            ArtefactError: there is no such model, its download did not complete, or it is not the one that the
+            InvalidSpecError: there is no such backend, or it does not support this precision.
+            ArtefactError: there is no such model, its download is incomplete, or it is not the model that the
                 processor was saved with.
-            UnknownTypeError: it uses a transform or a task that is not installed, and whose code is not trusted.
-            VerificationError: `verify` is set, and a golden record does not come out as it was recorded.
+            UnknownTypeError: it uses a transform or a task that is not installed, and its code is not trusted.
+            VerificationError: `verify` is set, and the result of a golden record differs from the recorded one.
         """
         as_saved = dtype == "auto"
         dtype = None if as_saved else dtype
@@ -156,7 +157,7 @@ class Predictor:
         )
         if dtype is None and runs_exports(chosen) and not Path(name_or_path).is_dir():
             settings = fetch(files=SETTINGS_FILES, revision=revision)
-            dtype, revision = exported_on_hub(settings, backend=chosen), settings.name  # the rest is of the same commit
+            dtype, revision = exported_on_hub(settings, backend=chosen), settings.name  # pin the other files to it
         dtype = choose_dtype(name_or_path, backend=chosen, dtype=dtype)
         folder = fetch(files=(*SETTINGS_FILES, *backend_files(chosen, dtype=dtype)), revision=revision)
         if as_saved and not runs_exports(chosen):
@@ -190,12 +191,12 @@ class Predictor:
     @overload
     def predict(self, items: Iterable[Item], *, on_error: Literal["record"]) -> list[Document | FailedDocument]: ...
     def predict(self, items: Single | Iterable[Item], *, on_error: Literal["raise", "record"] = "raise") -> Any:
-        """Predict one text or Document, or several; the order is kept. A call of the predictor does the same.
+        """Predict one text or Document, or several in order. Calling the predictor does the same.
 
         Args:
             items: a text, a Document, or a mapping such as `{"text": ..., "text_pair": ..., "id": ...}`, as
-                `nlp-inference predict` reads them: other keys become metadata. Or a list of such; a document without an
-                id has its number as its id.
+                `nlp-inference predict` reads them: other keys become metadata. Or a list of these; the id of a document
+                without an id is its index.
             on_error: `raise` stops at a document that fails; `record` puts a `FailedDocument` in its place.
 
         Returns:
@@ -203,8 +204,8 @@ class Predictor:
 
         Raises:
             PredictionError: a document failed and `on_error` is `raise`.
-            InvalidInputError: `items` is none of these; also a `TypeError`.
-            InvalidSpecError: `on_error` is neither.
+            InvalidInputError: `items` is of another type; also a `TypeError`.
+            InvalidSpecError: `on_error` has another value.
 
         Example:
             >>> predictor = Predictor.from_pretrained("org/model")  # doctest: +SKIP
@@ -230,15 +231,14 @@ class Predictor:
     ) -> Iterator[Any]:
         """Predict texts or Documents one after the other, in bounded memory; see `predict`.
 
-        If the source of the items fails, what came before is predicted first, and then its error is raised. Up to
-        1,024 items or two million characters make batches together; the next ones are read, and the model is asked
-        about them, while these are decoded.
+        If the iterable of items raises an error, the items before it are predicted first. Up to 1,024 items or two
+        million characters share batches; while these are decoded, the next ones are read and the model runs on them.
 
         Args:
             items: as for `predict`.
             on_error: as for `predict`.
-            skip: how many of the first items were answered before, and are not again. Those that share batches with the
-                next ones are predicted along, so that every result has the same bits as without skipping.
+            skip: the number of items at the start to skip because they were predicted before. Skipped items that share
+                batches with later ones are predicted again, so every result is bitwise the same as without skipping.
         """
         if isinstance(items, str | bytes | Mapping | Document):
             shown = shorten(repr(items), width=60)
@@ -249,11 +249,11 @@ class Predictor:
             raise InvalidSpecError(f"on_error is {on_error!r}; write 'raise' or 'record'")
         new = (chunk for chunk in look_ahead(items) if chunk.begin + len(chunk.items) > skip)
         begun = one_ahead(self._begin(chunk) for chunk in new)
-        results = (result for chunk, asked in begun for result in self._finish(asked)[max(0, skip - chunk.begin) :])
+        results = (result for chunk, running in begun for result in self._finish(running)[max(0, skip - chunk.begin) :])
         return (_settle(result, record=on_error == "record") for result in results)
 
     def close(self) -> None:
-        """Let the threads of its workers go. It may predict again, and starts them again then."""
+        """Stop the threads of the workers. The next prediction starts them again."""
         self.route.workers.close()
 
     def __enter__(self) -> Self:
@@ -263,18 +263,18 @@ class Predictor:
         self.close()
 
     def profile(self) -> Profile:
-        """What was predicted so far, as counts to compare with those of training; see `nlp_inference.drift`.
+        """Return counts over all predictions so far, to compare with those of training; see `nlp_inference.drift`.
 
-        It is accumulated over everything that `predict` and `stream` answered, at less than 2 % of their time.
+        `predict` and `stream` accumulate the counts, which takes less than 2 % of their time.
         """
         return self.recorder.profile()
 
     def with_processor(self, processor: Processor, *, workers: int | None = None) -> Self:
-        """Another Predictor of the same backend and batches, whose profile and observers are its own.
+        """Return another Predictor with the same backend and token budget, but its own profile and observers.
 
         Args:
-            processor: its own, or this one's.
-            workers: as for `Predictor`; `None` takes as many as this one has.
+            processor: the processor of the new Predictor.
+            workers: as for `Predictor`; `None` means the same number as this one.
         """
         count = self.route.workers.count if workers is None else workers
         return type(self)(
@@ -286,17 +286,17 @@ class Predictor:
         )
 
     def as_pipeline(self) -> "DocumentPipeline":
-        """The same Predictor, called as `transformers.pipeline` is, and answering as it does; see docs/library.md."""
+        """Return this Predictor with the call and return format of `transformers.pipeline`; see docs/library.md."""
         pipeline: DocumentPipeline = bound("document_pipeline")(self)
         return pipeline
 
     def model_outputs(self, documents: Iterable[Document]) -> Iterator[DocumentOutputs]:
-        """Run the model on documents and yield its outputs, from which `Processor.interpret_outputs` makes predictions.
+        """Run the model on documents and yield its outputs, which `Processor.interpret_outputs` decodes.
 
-        They take much memory: read them one by one.
+        Outputs use much memory, so read them one by one.
 
         Args:
-            documents: in the batches of `stream`.
+            documents: the documents, batched as in `stream`.
 
         Raises:
             PredictionError: a document cannot be encoded, or the model fails on it.
@@ -309,12 +309,12 @@ class Predictor:
                 yield trace.model_outputs
 
     def trace(self, items: Iterable[Item]) -> list[Trace]:
-        """Show every stage of each document on its way, as `nlp_inference.golden` records and verifies it.
+        """Return every stage of the prediction of each document, as `nlp_inference.golden` records and verifies it.
 
-        Every window is asked of the model by itself, so that a trace holds no padding and knows no neighbours.
+        The model runs on one window at a time, so a trace contains no padding and does not depend on other documents.
 
         Args:
-            items: as for `predict`; a document that fails has a trace that says of what.
+            items: as for `predict`; the trace of a document that fails has the error.
         """
         traces = [self._start(item, str(number)) for number, item in enumerate(items)]
         return self.route.follow(traces, token_budget=1)
@@ -340,7 +340,7 @@ class Predictor:
 
 
 class _Failure(NamedTuple):
-    """A document that failed on its way, and what it failed of."""
+    """A document that failed, and its error."""
 
     id: str
     cause: Exception
@@ -367,4 +367,4 @@ def _outcome(trace: Trace) -> "Document | _Failure":
 
 
 def _failure(trace: Trace) -> _Failure:
-    return _Failure(trace.id, trace.failure or PredictionError("no prediction was made, and nothing said why"))
+    return _Failure(trace.id, trace.failure or PredictionError("no prediction was made, and no error was reported"))

@@ -1,4 +1,4 @@
-"""The route of documents through processor and model, stage by stage; prediction and verification both go it."""
+"""The stages of documents through processor and model, which prediction and verification share."""
 
 import sys
 import warnings
@@ -16,7 +16,7 @@ from nlp_inference.document import Document
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.predict.batching import length_waves, token_budget_batches
-from nlp_inference.predict.trace import Answer, Trace
+from nlp_inference.predict.trace import RowResult, Trace
 from nlp_inference.predict.workers import Results, Workers
 from nlp_inference.processor import Processor
 from nlp_inference.tasks import Arrays
@@ -27,44 +27,44 @@ T = TypeVar("T")
 _TimedBatch = tuple[list[Arrays | Exception], float]
 
 
-Place = tuple[int, int]
-"""Of a row: the place of its trace among the traces, and its number among the rows of that trace."""
+RowIndex = tuple[int, int]
+"""The index of a row's trace among the traces, and the index of the row in that trace."""
 
 
 _DECODED_TOGETHER = 32
-"""Documents: arrays of so many are long enough that numpy spends its time on their numbers, and not on its calls."""
+"""The number of documents to decode together, large enough that the overhead of numpy calls is small."""
 
 
 class Begun(NamedTuple):
-    """Documents about which the model is asked.
+    """Documents on which the model runs.
 
     Attributes:
-        traces: with their rows.
-        batches: the places of the rows of each batch.
-        running: what the model answers to each batch, in parts that follow each other.
-        keep_outputs: whether it stays in the traces once it is decoded.
+        traces: the traces with their rows.
+        batches: the indices of the rows in each batch.
+        running: the outputs of the batches, in consecutive parts.
+        keep_outputs: whether the traces keep the outputs after decoding.
     """
 
     traces: list[Trace]
-    batches: list[list[Place]]
+    batches: list[list[RowIndex]]
     running: list[Results[_TimedBatch]]
     keep_outputs: bool
 
-    def answered(self) -> Iterator[dict[int, list[Answer]]]:
-        """The places of the traces that a batch completes, and the answers to their rows; first those without rows."""
-        found: list[dict[int, Answer]] = [{} for _ in self.traces]
-        yield {place: [] for place, trace in enumerate(self.traces) if not trace.rows}
-        for places, (answers, share) in zip(self.batches, chain.from_iterable(self.running), strict=True):
-            complete: dict[int, list[Answer]] = {}
-            for (place, number), answer in zip(places, answers, strict=True):
-                found[place][number] = answer, share
-                if len(found[place]) == len(self.traces[place].rows):
-                    complete[place] = [found[place][number] for number in sorted(found[place])]
-                    found[place] = {}
+    def completed(self) -> Iterator[dict[int, list[RowResult]]]:
+        """Yield the traces that each batch completes, by index, with the results of their rows; those without first."""
+        found: list[dict[int, RowResult]] = [{} for _ in self.traces]
+        yield {index: [] for index, trace in enumerate(self.traces) if not trace.rows}
+        for batch, (results, share) in zip(self.batches, chain.from_iterable(self.running), strict=True):
+            complete: dict[int, list[RowResult]] = {}
+            for (index, row), result in zip(batch, results, strict=True):
+                found[index][row] = result, share
+                if len(found[index]) == len(self.traces[index].rows):
+                    complete[index] = [found[index][row] for row in sorted(found[index])]
+                    found[index] = {}
             yield complete
 
     def close(self) -> None:
-        """Give up what the model has not begun with."""
+        """Cancel the batches that have not started."""
         for part in self.running:
             part.close()
 
@@ -87,26 +87,26 @@ def _of_one_document(stage: Callable[["Route", Trace], Trace]) -> Callable[["Rou
 
 
 class Route:
-    """Takes documents through every stage, so that one that fails does not take its neighbours down.
+    """The stages of prediction. An error in one document does not affect the others.
 
     Args:
-        processor: what happens before and after the model.
-        backend: runs the model.
-        workers: how many batches run at a time, each on its share of the CPU's threads; see `Workers`.
+        processor: the processor of the model.
+        backend: the backend that runs the model.
+        workers: how many batches run at the same time, each with its share of the CPU threads; see `Workers`.
     """
 
     def __init__(self, processor: Processor, backend: Backend, *, workers: int | None = None) -> None:
         self.processor = processor
         self.backend = backend
         self.workers = Workers(backend, count=workers)
-        self._most_tokens = sys.maxsize  # of a batch: fewer once the memory was too small
+        self._max_tokens = sys.maxsize  # of a batch; decreases when a batch runs out of memory
 
     def follow(self, traces: Sequence[Trace], *, token_budget: int) -> list[Trace]:
-        """Complete traces that have a document, or a failure; their order is kept.
+        """Complete traces that have a document or a failure, in order.
 
         Args:
-            traces: what to predict.
-            token_budget: tokens of a batch, padding included; with 1 every row goes alone and has no padding.
+            traces: the traces to complete.
+            token_budget: tokens of a batch, padding included; with 1, every row runs alone and has no padding.
         """
         return self.finish(self.begin(traces, token_budget=token_budget, keep_outputs=True))
 
@@ -115,37 +115,37 @@ class Route:
         begun = self.begin(traces, token_budget=token_budget, keep_outputs=True)
         done = list(begun.traces)
         try:
-            for complete in begun.answered():
-                for place, answers in complete.items():
-                    done[place] = begun.traces[place].with_answers(answers)
+            for complete in begun.completed():
+                for index, results in complete.items():
+                    done[index] = begun.traces[index].with_results(results)
         finally:
             begun.close()
         return done
 
     def begin(self, traces: Sequence[Trace], *, token_budget: int, keep_outputs: bool = False) -> "Begun":
-        """Encode, and ask the model, which works beside what the caller does next; see `follow`.
+        """Encode documents and start the model, which runs in the background; see `follow`.
 
-        Many documents are encoded in waves of like length, the longest first, and the model begins with the first wave
-        while the next is encoded. What fills no batch at the end of a wave shares one with the next.
+        Many documents are encoded in waves of similar length, the longest first. The model starts with the first wave
+        while the next one is encoded. An incomplete batch at the end of a wave is merged into the next wave.
 
         Args:
-            traces: what to predict.
+            traces: the traces to predict.
             token_budget: tokens of a batch, padding included.
-            keep_outputs: whether all that the model answers stays in the traces, which takes memory.
+            keep_outputs: whether the traces keep all model outputs, which uses memory.
         """
         check_fork()
         begun = Begun(list(traces), [], [], keep_outputs)
-        run = partial(self._timed_run, whole=keep_outputs)
+        run = partial(self._timed_run, condense=not keep_outputs)
         sizes = [0 if trace.document is None else _characters(trace.document) for trace in traces]
-        waves, left = length_waves(sizes, token_budget=token_budget), list[Place]()
+        waves, left = length_waves(sizes, token_budget=token_budget), list[RowIndex]()
         try:
             for number, wave in enumerate(waves, 1):
-                for place, trace in zip(wave, self._encode([traces[place] for place in wave]), strict=True):
-                    begun.traces[place] = self._add_rows(trace)
-                    left += [(place, row) for row in range(len(begun.traces[place].rows))]
-                batches = self._batches(left, begun.traces, min(token_budget, self._most_tokens))
+                for index, trace in zip(wave, self._encode([traces[index] for index in wave]), strict=True):
+                    begun.traces[index] = self._add_rows(trace)
+                    left += [(index, row) for row in range(len(begun.traces[index].rows))]
+                batches = self._batches(left, begun.traces, min(token_budget, self._max_tokens))
                 left = batches.pop() if batches and number < len(waves) else []
-                rows = [[begun.traces[place].rows[row] for place, row in batch] for batch in batches]
+                rows = [[begun.traces[index].rows[row] for index, row in batch] for batch in batches]
                 begun.running.append(self.workers.map(run, rows, alone=len(waves) == 1))
                 begun.batches.extend(batches)
         except BaseException:
@@ -154,12 +154,12 @@ class Route:
         return begun
 
     def finish(self, begun: "Begun") -> list[Trace]:
-        """Wait for the model's answers and complete the traces, some while it works on others."""
+        """Wait for the model outputs and complete the traces; traces are decoded while the model runs on others."""
         done = list(begun.traces)
         waiting: dict[int, Trace] = {}
         try:
-            for complete in begun.answered():
-                waiting |= {place: begun.traces[place].with_answers(answers) for place, answers in complete.items()}
+            for complete in begun.completed():
+                waiting |= {index: begun.traces[index].with_results(results) for index, results in complete.items()}
                 if len(waiting) >= _DECODED_TOGETHER:
                     self._finish_together(waiting, done, keep_outputs=begun.keep_outputs)
                     waiting = {}
@@ -168,30 +168,30 @@ class Route:
             begun.close()
         return done
 
-    def _finish_together(self, answered: Mapping[int, Trace], done: list[Trace], *, keep_outputs: bool) -> None:
-        """Complete some traces, and put them at their places."""
-        for place, trace in zip(answered, self._decode(list(answered.values())), strict=True):
+    def _finish_together(self, waiting: Mapping[int, Trace], done: list[Trace], *, keep_outputs: bool) -> None:
+        """Complete some traces, and put them into `done` by their indices."""
+        for index, trace in zip(waiting, self._decode(list(waiting.values())), strict=True):
             kept = trace if keep_outputs else trace._replace(outputs=None)
-            done[place] = self._postprocess(kept)
+            done[index] = self._postprocess(kept)
 
     @staticmethod
-    def _batches(places: Sequence[Place], traces: Sequence[Trace], budget: int) -> list[list[Place]]:
-        lengths = [len(traces[place].rows[row].input_ids) for place, row in places]
-        return [[places[position] for position in batch] for batch in token_budget_batches(lengths, budget)]
+    def _batches(rows: Sequence[RowIndex], traces: Sequence[Trace], budget: int) -> list[list[RowIndex]]:
+        lengths = [len(traces[index].rows[row].input_ids) for index, row in rows]
+        return [[rows[position] for position in batch] for batch in token_budget_batches(lengths, budget)]
 
     def _encode(self, traces: Sequence[Trace]) -> list[Trace]:
-        """Encode what can be encoded; if one document makes the batch fail, each goes alone."""
+        """Encode the documents of the traces together; if one of them fails, encode each alone."""
         documents = [trace.document for trace in traces if trace.failure is None and trace.document is not None]
         started = perf_counter()
         try:
             with native_code():
                 encoded = self.processor.encode(documents)
-        except Exception:  # noqa: BLE001 - whatever it was, it comes again for the document that caused it
+        except Exception:  # noqa: BLE001 - the document that caused it fails again, alone
             return [self._encode_one(trace) for trace in traces]
         sizes = [1 + _characters(document) for document in documents]
-        a_character = (perf_counter() - started) / max(1, sum(sizes))
+        per_character = (perf_counter() - started) / max(1, sum(sizes))
         made = iter(zip(encoded, sizes, strict=True))
-        return [trace if trace.failure else _with_encoded(trace, *next(made), a_character) for trace in traces]
+        return [trace if trace.failure else _with_encoded(trace, *next(made), per_character) for trace in traces]
 
     @_of_one_document
     def _encode_one(self, trace: Trace) -> Trace:
@@ -203,43 +203,43 @@ class Route:
     def _add_rows(self, trace: Trace) -> Trace:
         return trace if trace.encoded is None else trace._replace(rows=self.processor.rows(trace.encoded))
 
-    def _timed_run(self, rows: Sequence[Row], *, whole: bool) -> _TimedBatch:
+    def _timed_run(self, rows: Sequence[Row], *, condense: bool) -> _TimedBatch:
         started = perf_counter()
-        answers = self._run(rows)
-        if not whole:
-            answers = [self._condense(row, answer) for row, answer in zip(rows, answers, strict=True)]
-        return answers, (perf_counter() - started) / len(rows)
+        results = self._run(rows)
+        if condense:
+            results = [self._condense(row, result) for row, result in zip(rows, results, strict=True)]
+        return results, (perf_counter() - started) / len(rows)
 
-    def _condense(self, row: Row, answer: Arrays | Exception) -> Arrays | Exception:
+    def _condense(self, row: Row, result: Arrays | Exception) -> Arrays | Exception:
         try:
-            return answer if isinstance(answer, Exception) else self.processor.condense(row, answer)
+            return result if isinstance(result, Exception) else self.processor.condense(row, result)
         except Exception as error:  # noqa: BLE001 - it is the failure of this row's document
             return error
 
     def _run(self, rows: Sequence[Row]) -> list[Arrays | Exception]:
-        """Run one batch; if the memory is too small, in halves, and if a row makes it fail, each goes alone."""
+        """Run one batch; out of memory, run it in halves; on any other error, run each row alone."""
         parts = [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
         tokens = len(rows) * max(len(row.input_ids) for row in rows)
-        if len(rows) == 1 or tokens <= self._most_tokens:
+        if len(rows) == 1 or tokens <= self._max_tokens:
             try:
                 with native_code():
                     batch = self.backend.forward(self.processor.collate(rows))
                 return [{name: array[index] for name, array in batch.items()} for index in range(len(rows))]
-            except Exception as error:  # noqa: BLE001 - memory, an index, whatever a model or a device may raise
+            except Exception as error:  # noqa: BLE001 - a model or a device may raise anything
                 short = is_out_of_memory(error)
                 if len(rows) == 1:
-                    return [error.with_traceback(None) if short else error]  # a traceback holds tensors
+                    return [error.with_traceback(None) if short else error]  # a traceback references tensors
             if short:
-                self._take_at_most(tokens // 2)
+                self._limit_batches(tokens // 2)
             else:
                 parts = [[row] for row in rows]
-        return [answer for part in parts for answer in self._run(part)]
+        return [result for part in parts for result in self._run(part)]
 
-    def _take_at_most(self, tokens: int) -> None:
-        """Batches of so many tokens from now on."""
-        self._most_tokens = min(self._most_tokens, tokens)
+    def _limit_batches(self, tokens: int) -> None:
+        """Limit later batches to `tokens` tokens."""
+        self._max_tokens = min(self._max_tokens, tokens)
         warnings.warn(
-            f"the memory is too small for a batch of {2 * tokens} tokens; from now on a batch has {tokens} at most",
+            f"out of memory with a batch of {2 * tokens} tokens; later batches have at most {tokens}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -269,9 +269,9 @@ class Route:
 
 
 def one_ahead(chunks: Iterable[tuple[T, Begun]]) -> Iterator[tuple[T, Begun]]:
-    """Each chunk when the next one has begun, so that the model has work while texts are encoded and answers decoded.
+    """Yield each chunk after the next one has started, so that the model runs during encoding and decoding.
 
-    If the source fails, what has begun comes first; if nobody wants more, what has begun is given up.
+    If `chunks` raises an error, started chunks are yielded first; if the caller stops early, they are canceled.
     """
     begun: deque[tuple[T, Begun]] = deque()
     try:
@@ -287,13 +287,13 @@ def one_ahead(chunks: Iterable[tuple[T, Begun]]) -> Iterator[tuple[T, Begun]]:
         while begun:
             yield begun.popleft()
     finally:
-        for _, given_up in begun:
-            given_up.close()
+        for _, canceled in begun:
+            canceled.close()
 
 
-def _with_encoded(trace: Trace, encoded: EncodedDocument, size: int, a_character: float) -> Trace:
-    """The trace with its encoded document, and what encoding it took if a character takes so many seconds."""
-    return trace._replace(encoded=encoded, seconds=trace.seconds + size * a_character)
+def _with_encoded(trace: Trace, encoded: EncodedDocument, size: int, per_character: float) -> Trace:
+    """Return the trace with its encoded document, and the encoding time at `per_character` seconds per character."""
+    return trace._replace(encoded=encoded, seconds=trace.seconds + size * per_character)
 
 
 def _characters(document: Document) -> int:

@@ -1,4 +1,4 @@
-"""How many tokens make a batch that runs fast: a backend's usual number, or what was measured on this machine."""
+"""The number of tokens of a fast batch: the default of a backend, or a measurement on this machine."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import numpy as np
 from huggingface_hub import constants
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 from nlp_inference._utils.foreign_errors import is_out_of_memory
 from nlp_inference._utils.forks import native_code
 from nlp_inference.document.inputs import LOOK_AHEAD_DOCUMENTS
@@ -24,32 +24,32 @@ from nlp_inference.predict.workers import Workers
 from nlp_inference.processor import Processor
 
 TokenBudget = int | Literal["measured"]
-"""Tokens of a batch, padding included, or the word that has them measured."""
+"""Tokens of a batch, padding included, or `measured` to measure a fast number."""
 
 _CANDIDATES = tuple(256 << power for power in range(9))
 _MEDIAN_LENGTH, _SPREAD_OF_LENGTHS = 40, 0.8
-"""Of the texts to measure with, whose lengths are log-normal, as those of mails and messages are."""
+"""The distribution of text lengths for the measurement: log-normal, like those of emails and messages."""
 
-_LEAST_TOKENS = 4096
+_MIN_TOKENS = 4096
 _ROUNDS = 3
 _LONG_ROUND = 1.5
-"""Seconds of the rounds of a budget after which there is no other."""
+"""Seconds after which no further round of a budget starts."""
 
-_MOST_SECONDS = 20.0
-"""Of all budgets but the first: a model that is slow is measured with fewer of them."""
+_MAX_SECONDS = 20.0
+"""The time limit for all budgets except the first: a slow model is measured with fewer budgets."""
 
 _CLEARLY_SLOWER = 0.9
 _AS_FAST = 0.97
-"""Of the best rate: the smallest budget that reaches it leaves the most memory, and the most batches to share out."""
+"""Share of the best rate. The smallest budget that reaches it uses the least memory and gives the most batches."""
 
 
 class Measurement(BaseModel):
-    """What was measured, and of what.
+    """A measurement of token budgets.
 
     Args:
-        of: the model, what runs it, and on what.
-        token_budget: that was chosen.
-        tokens_per_second: without padding, for each budget that was tried.
+        of: the model, its backend and the machine.
+        token_budget: the chosen budget.
+        tokens_per_second: the rate without padding, for each budget that was tried.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,7 +60,7 @@ class Measurement(BaseModel):
 
     @classmethod
     def chosen(cls, of: dict[str, str | int], rates: dict[int, float]) -> Self:
-        """The smallest budget that is as fast as any.
+        """Choose the smallest budget that is about as fast as the fastest.
 
         Example:
             >>> Measurement.chosen({}, {256: 700.0, 512: 980.0, 1024: 1000.0}).token_budget
@@ -70,45 +70,45 @@ class Measurement(BaseModel):
         return cls(of=of, token_budget=min(fast), tokens_per_second=rates)
 
 
-def choose_token_budget(asked: TokenBudget | None, processor: Processor, workers: Workers) -> int:
-    """The tokens of a batch that were asked for, or that run fast.
+def choose_token_budget(requested: TokenBudget | None, processor: Processor, workers: Workers) -> int:
+    """Return the number of tokens of a batch.
 
     Args:
-        asked: a number; `None`, which is what the backend knows to be fast on its kind of device; or `measured`, which
-            tries several for some seconds and remembers the result, in `HF_HOME`, for this model on this machine. A
-            model that is too slow to try two has the backend's.
-        processor: its layout builds the rows to measure with.
-        workers: run them, as they run those of texts.
+        requested: a number; `None` for the default of the backend on its kind of device; or `measured`, which tries
+            several numbers for some seconds and caches the result in `HF_HOME` for this model and machine. A model that
+            is too slow to try two of them gets the default of the backend.
+        processor: the processor whose layout builds the rows to measure with.
+        workers: the workers that run these rows.
 
     Raises:
-        InvalidSpecError: it is none of these.
+        InvalidSpecError: `requested` is something else.
     """
-    if asked is None:
+    if requested is None:
         return workers.backend.token_budget
-    if asked == "measured":
+    if requested == "measured":
         return _measured(processor, workers)
-    if type(asked) is not int or asked < 1:
-        raise InvalidSpecError(f"token_budget is {asked!r}; write a number of tokens from 1 on, or 'measured'")
-    return asked
+    if type(requested) is not int or requested < 1:
+        raise InvalidSpecError(f"token_budget is {requested!r}, expected a positive number of tokens or 'measured'")
+    return requested
 
 
 def measure(layout: InputLayout, workers: Workers) -> dict[int, float]:
-    """Tokens a second for budgets of 256, 512 and so on, until they are clearly slower, too large, or take too long.
+    """Measure tokens per second for budgets of 256, 512 and so on, until one is slower, too large, or takes too long.
 
-    Each is tried on batches that stand for those of as many texts as share batches in a stream, so that what larger
-    batches lose by padding and by unequal shares of the workers is in it; what encoding beside the model gains is not.
+    Each budget is tried on a sample of the batches of one stream chunk, so the result includes the cost of padding and
+    of unequal shares of the workers, but not the gain of encoding while the model runs.
 
     Returns:
-        Those that were tried; 0 for one that the memory does not hold.
+        The rates of the budgets that were tried; 0 if a budget ran out of memory.
     """
     rows = _rows(layout)
     rates: dict[int, float] = {}
     began = perf_counter()
     for budget in _CANDIDATES:
-        batches = _like_those_of_a_stream(rows, budget, workers.count)
+        batches = _sample_batches(rows, budget, workers.count)
         tokens = sum(len(row.input_ids) for batch in batches for row in batch)
         expected = tokens / rates[budget // 2] if rates else 0.0
-        if rates and (len(batches) < workers.count or perf_counter() - began + expected > _MOST_SECONDS):
+        if rates and (len(batches) < workers.count or perf_counter() - began + expected > _MAX_SECONDS):
             break
         try:
             rates[budget] = tokens / _least_seconds(batches, layout, workers)
@@ -121,16 +121,16 @@ def measure(layout: InputLayout, workers: Workers) -> dict[int, float]:
     return rates
 
 
-def _like_those_of_a_stream(rows: Sequence[Row], budget: int, workers: int) -> list[list[Row]]:
-    """Some batches of all lengths, at least two for each worker if there are so many."""
+def _sample_batches(rows: Sequence[Row], budget: int, workers: int) -> list[list[Row]]:
+    """Return some batches of all lengths, at least two per worker if there are enough."""
     batches = list(token_budget_batches([len(row.input_ids) for row in rows], budget))
-    count = min(len(batches), max(2 * workers, -(-_LEAST_TOKENS // budget)))
-    picked = [batches[place] for place in np.linspace(0, len(batches) - 1, count).astype(int)]
+    count = min(len(batches), max(2 * workers, -(-_MIN_TOKENS // budget)))
+    picked = [batches[index] for index in np.linspace(0, len(batches) - 1, count).astype(int)]
     return [[rows[position] for position in batch] for batch in picked]
 
 
 def _least_seconds(batches: Sequence[Sequence[Row]], layout: InputLayout, workers: Workers) -> float:
-    """Of some rounds, or of the first one if it is long enough to trust it."""
+    """Return the shortest time of several rounds, or that of the first round if it is long."""
     began = perf_counter()
     least = _seconds(batches, layout, workers)
     for _ in range(_ROUNDS - 1):
@@ -151,20 +151,20 @@ def _measured(processor: Processor, workers: Workers) -> int:
         "workers": workers.count,
     }
     remembered = _file_of(of)
-    with suppress(OSError, ValidationError):  # not measured yet, or not by this version
+    with suppress(OSError, ValidationError):  # not measured yet, or by another version
         return Measurement.model_validate_json(remembered.read_bytes()).token_budget
     rates = measure(processor.layout, workers)
-    if len(rates) == 1:  # compared with nothing
+    if len(rates) == 1:  # nothing to compare with
         return backend.token_budget
     made = Measurement.chosen(of, rates)
-    if processor.fingerprint is None:  # nobody could tell its weights from others of the same settings
+    if processor.fingerprint is None:  # the key would not identify the weights
         return made.token_budget
     try:
-        write_whole(remembered, made.model_dump_json(indent=2) + "\n", shared=True)
+        write_atomically(remembered, made.model_dump_json(indent=2) + "\n", shared=True)
     except OSError as error:
         warnings.warn(
-            f"the token budget that was measured, {made.token_budget}, cannot be remembered in {remembered.parent}: "
-            f"{error.strerror}; set HF_HOME to a folder that can be written, or give token_budget={made.token_budget}",
+            f"the measured token budget, {made.token_budget}, cannot be saved in {remembered.parent}: "
+            f"{error.strerror}; set HF_HOME to a writable folder, or set token_budget={made.token_budget}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -177,7 +177,7 @@ def _file_of(of: dict[str, str | int]) -> Path:
 
 
 def _rows(layout: InputLayout) -> list[Row]:
-    """Rows of texts as long as those of a stream; which tokens they hold is all the same to the time they take."""
+    """Return rows with typical text lengths; their tokens do not matter for the time."""
     drawn = np.random.default_rng(0).lognormal(np.log(_MEDIAN_LENGTH), _SPREAD_OF_LENGTHS, LOOK_AHEAD_DOCUMENTS)
     lengths = np.clip(drawn, 1, layout.capacity(None)).astype(int)
     return [layout.row(np.full(length, layout.pad_token_id), None) for length in lengths]

@@ -1,4 +1,4 @@
-"""What became of a document on its route."""
+"""The stages of the prediction of a document."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
@@ -10,20 +10,20 @@ from nlp_inference.tasks import Arrays, DocumentOutputs
 
 
 class Trace(NamedTuple):
-    """What became of one document at each stage; what it did not reach is `None`, and `failure` says why.
+    """The result of each stage for one document; stages that it did not reach are `None`.
 
     Attributes:
-        id: what to call the document, also where it could not be read.
-        document: as it arrived.
-        encoded: after preprocessing, tokenizing and windowing.
+        id: the name of the document, even if it could not be read.
+        document: the document as it arrived.
+        encoded: the document after preprocessing, tokenizing and windowing.
         rows: the model's input row for each window.
-        outputs: the model's outputs for each row, without the batch dimension; padding, if there was any, included.
-            Where they are not kept, they are `None` again once they are decoded.
-        decoded: with what the outputs say, before postprocessing.
-        final: what `Predictor.predict` returns.
-        failure: what it failed of.
-        seconds: its share of the time that all this took: of encoding by its characters, of each batch by its rows,
-            since all are padded to the longest; decoding and postprocessing are its own.
+        outputs: the model's outputs for each row, without the batch dimension, padding included. If they are not kept,
+            they are `None` again after decoding.
+        decoded: the document with its prediction, before postprocessing.
+        final: the document that `Predictor.predict` returns.
+        failure: the error, if a stage failed.
+        seconds: its share of the total time: of encoding by its characters, of each batch by its rows, because all rows
+            are padded to the longest; decoding and postprocessing are measured for each document.
     """
 
     id: str
@@ -43,23 +43,23 @@ class Trace(NamedTuple):
             return None
         return DocumentOutputs(self.encoded, self.rows, self.outputs)
 
-    def with_answers(self, answers: Iterable["Answer"]) -> Self:
-        """The trace with the answers to its rows."""
+    def with_results(self, results: Iterable["RowResult"]) -> Self:
+        """Return the trace with the results of its rows."""
         if self.failure is not None:
             return self
         outputs: list[Arrays] = []
         failures: list[Exception] = []
         seconds = self.seconds
-        for answer, share in answers:
+        for result, share in results:
             seconds += share
-            if isinstance(answer, Exception):
-                failures.append(answer)
+            if isinstance(result, Exception):
+                failures.append(result)
             else:
-                outputs.append(answer)
+                outputs.append(result)
         if failures:
             return self._replace(failure=failures[0], seconds=seconds)
         return self._replace(outputs=outputs, seconds=seconds)
 
 
-Answer = tuple[Arrays | Exception, float]
-"""The model's outputs for a row, or what the row made it fail of, and its share of the batch's seconds."""
+RowResult = tuple[Arrays | Exception, float]
+"""The model's outputs or the error for a row, and its share of the batch's seconds."""

@@ -1,4 +1,4 @@
-"""Batches side by side: several workers, each with its share of the threads."""
+"""Parallel batches: several workers, each with its share of the threads."""
 
 import threading
 from collections import deque
@@ -14,18 +14,18 @@ from nlp_inference.errors import ForkedProcessError
 T = TypeVar("T")
 R = TypeVar("R")
 
-MOST_WORKERS = 8
-"""By default: more would wait for each other's turn at the interpreter, and get more threads each instead."""
+MAX_WORKERS = 8
+"""The default limit: more workers would wait for the interpreter lock, so each gets more threads instead."""
 
 
 class Results(Iterator[R]):
-    """What comes of batches, in their order: those that are running, or those that run when they are asked for.
+    """The results of batches in order; batches run in the background, or when `next` is called.
 
     Args:
-        batches: what is still to come.
+        batches: futures, or functions to call.
 
     Raises:
-        ForkedProcessError: by `next`, if the threads that run the batches stayed in the process that forked this one.
+        ForkedProcessError: by `next`, if the threads that run the batches are in the process that forked this one.
 
     Example:
         >>> list(Results([lambda: "one", lambda: "two"]))
@@ -41,37 +41,35 @@ class Results(Iterator[R]):
             raise StopIteration
         if self._generation != generation():
             raise ForkedProcessError(
-                "these predictions were begun in the process that forked this one, whose threads are not here; predict "
-                "again in this process"
+                "these predictions were started in the process that forked this one, whose threads are not available "
+                "here; predict again in this process"
             )
         batch = self._left.popleft()
         return batch.result() if isinstance(batch, Future) else batch()
 
     def close(self) -> None:
-        """Give up what has not begun."""
+        """Cancel the batches that have not started."""
         while self._left:
             batch = self._left.popleft()
-            if (
-                isinstance(batch, Future) and self._generation == generation()
-            ):  # its lock may be held for ever in a fork
+            if isinstance(batch, Future) and self._generation == generation():  # in a fork, its lock may stay locked
                 batch.cancel()
 
 
 class Workers:
-    """Runs batches of one model at the same time, on threads of this process, which share its weights.
+    """Threads of this process that run batches of one model in parallel and share its weights.
 
-    Two batches on one thread each are done sooner than one after the other on two: a thread that works alone waits for
-    no other at the end of each operation. A single batch gets all threads.
+    Two batches on one thread each are faster than one after the other on two threads, because a single thread does not
+    synchronize after each operation. A single batch gets all threads.
 
-    They are started when they are first needed, and again after `close`. Several threads may call `map` and `close` at
-    the same time: `close` lets the batches that began before it finish. Workers may be pickled, without their threads.
+    The threads start on first use, and again after `close`. Several threads may call `map` and `close` concurrently:
+    `close` waits for the batches that started before it. Workers may be pickled, without their threads.
 
-    A forked process starts workers of its own, and runs every batch on them, also a single one: an OpenMP runtime that
-    the forking thread has used waits in the child for threads that are not there.
+    A forked process starts its own workers and runs every batch on them, even a single one: an OpenMP runtime that the
+    forking thread has used would wait in the child for threads that do not exist.
 
     Args:
-        backend: whose `threads` are shared out, and whose `forward` may be called from several threads.
-        count: how many; `None` takes one for each thread, up to `MOST_WORKERS`.
+        backend: the backend whose `threads` are divided, and whose `forward` is called from several threads.
+        count: the number of workers; `None` means one per thread, up to `MAX_WORKERS`.
 
     Example:
         >>> class Doubling:
@@ -84,7 +82,7 @@ class Workers:
 
     def __init__(self, backend: Backend, *, count: int | None = None) -> None:
         self.backend = backend
-        self.count = max(1, min(backend.threads, MOST_WORKERS) if count is None else min(backend.threads, count))
+        self.count = max(1, min(backend.threads, MAX_WORKERS) if count is None else min(backend.threads, count))
         self._without_threads()
 
     def _without_threads(self) -> None:
@@ -93,15 +91,15 @@ class Workers:
         self._generation = generation()  # of the threads of the pool
 
     def map(self, run: Callable[[T], R], batches: Sequence[T], *, alone: bool = True) -> "Results[R]":
-        """Run each batch; the results come in the order of the batches.
+        """Run each batch and return the results in the order of the batches.
 
-        Several batches begin now, beside what the caller does next. A single one, or one worker with many threads, runs
-        in the caller's thread when its result is asked for.
+        Several batches start immediately, in the background. A single batch, or the batches of one worker with many
+        threads, run in the caller's thread when their result is requested.
 
         Args:
-            run: what to do with a batch.
-            batches: what to do it with.
-            alone: whether no other batches come beside these.
+            run: the function that runs a batch.
+            batches: the batches.
+            alone: whether no other batches run at the same time.
 
         Raises:
             ForkedProcessError: this process was forked in a state in which it cannot predict.
@@ -115,10 +113,10 @@ class Workers:
             return Results([pool.submit(run, batch) for batch in batches])
 
     def close(self) -> None:
-        """Let the batches that began finish, and the threads go; they are started again if there is more to do."""
+        """Wait for the batches that have started, and stop the threads. The next `map` starts them again."""
         with self._lock:
             pool, self._pool = self._pool, None
-            ours = self._generation == generation()  # the threads of a parent stay in the parent
+            ours = self._generation == generation()  # not threads of a parent process
         if pool is not None and ours:
             pool.shutdown()
 
@@ -139,21 +137,21 @@ class Workers:
         if self._pool is None or self._generation != generation():
             pool = ThreadPoolExecutor(self.count, thread_name_prefix="nlp-worker")
             if self.count > 1:
-                self._share_out_threads(pool)
+                self._divide_threads(pool)
             self._pool, self._generation = pool, generation()
         return self._pool
 
-    def _share_out_threads(self, pool: ThreadPoolExecutor) -> None:
-        all_there = threading.Barrier(self.count)  # so that each of them begins once
+    def _divide_threads(self, pool: ThreadPoolExecutor) -> None:
+        all_started = threading.Barrier(self.count)  # so that each thread runs `_begin` once
         try:
-            for begun in [pool.submit(self._begin, all_there) for _ in range(self.count)]:
+            for begun in [pool.submit(self._begin, all_started) for _ in range(self.count)]:
                 begun.result()
         except BaseException:
-            all_there.abort()  # those that wait for one that cannot be started
+            all_started.abort()  # release threads that wait for one that failed to start
             pool.shutdown()
             raise
-        self.backend.use_threads(self.backend.threads)  # of the caller, whose share a library may have changed too
+        self.backend.use_threads(self.backend.threads)  # of the caller, which a library may have changed too
 
-    def _begin(self, all_there: threading.Barrier) -> None:
-        all_there.wait()
+    def _begin(self, all_started: threading.Barrier) -> None:
+        all_started.wait()
         self.backend.use_threads(self.backend.threads // self.count)

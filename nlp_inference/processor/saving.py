@@ -1,4 +1,4 @@
-"""How a processor is saved, as `processor_config.json` beside the tokenizer's files, and loaded again."""
+"""Saving a processor as `processor_config.json`, next to the tokenizer's files, and loading it."""
 
 import json
 from collections.abc import Sequence
@@ -28,14 +28,14 @@ from nlp_inference.transforms.compose import Compose
 _LOADING = frozenset(
     {"trust_remote_code", "code_revision", "cache_dir", "force_download", "local_files_only", "token", "revision"}
 )
-"""Arguments of `from_pretrained` that say how to load, and decide nothing."""
+"""Arguments of `from_pretrained` that only control loading."""
 
 _DESCRIPTION = frozenset({"processor_class", "auto_map", "custom"})
-"""Keys of `processor_config.json` that say where classes come from, and are no settings."""
+"""Keys of `processor_config.json` that state the origin of classes, and are not settings."""
 
 
 class SavedProcessor(ProcessorMixin):
-    """The half of a `Processor` that transformers calls: saving it, and loading what may be a stranger's."""
+    """The methods of a `Processor` that transformers calls to save and load it, possibly from an untrusted source."""
 
     task: Task
     preprocess: Compose[Transform]
@@ -43,13 +43,13 @@ class SavedProcessor(ProcessorMixin):
     fingerprint: Fingerprint | None
 
     def members(self) -> tuple[Registered, ...]:
-        """Everything of the processor that is saved by name: its task and its transforms."""
+        """Return everything that is saved by name: the task and the transforms."""
         return (self.task, *self.preprocess, *self.postprocess)
 
     def to_json_file(self, json_file_path: str | PathLike[str]) -> None:
-        """Write `processor_config.json` and beside it the source of classes that are to travel with the model.
+        """Write `processor_config.json`, and next to it the source of classes that are saved with the model.
 
-        `save_pretrained` calls it where `push_to_hub` takes what is written for new.
+        `save_pretrained` calls this method before `push_to_hub` collects new files.
         """
         save_sources(self.members(), Path(json_file_path).parent)
         super().to_json_file(json_file_path)
@@ -58,8 +58,8 @@ class SavedProcessor(ProcessorMixin):
         """Write `processor_config.json` and the tokenizer's files; see `ProcessorMixin.save_pretrained`.
 
         Raises:
-            ArtefactError: a subclass takes arguments that `to_dict` does not give, so that they would be lost.
-            PublishError: it is to be pushed too, and belongs to a model; see `push_to_hub`.
+            ArtefactError: a subclass has arguments that `to_dict` does not return, so they would be lost.
+            PublishError: `push_to_hub` is set, and the processor belongs to a model; see `push_to_hub`.
         """
         if kwargs.get("push_to_hub") or (args and args[0]):
             self._refuse_to_be_pushed_alone()
@@ -67,33 +67,33 @@ class SavedProcessor(ProcessorMixin):
         lost = sorted(set(self._settings()) - set(self.to_dict()) - absent)
         if lost:
             raise ArtefactError(
-                f"{type(self).__name__} takes {lost!r}, which its to_dict does not give, so that saving would lose "
-                "them; give them there"
+                f"{type(self).__name__} has the arguments {lost!r}, which its to_dict does not return, so saving would "
+                "lose them; add them to to_dict"
             )
         return super().save_pretrained(save_directory, *args, **kwargs)
 
     def push_to_hub(self, repo_id: str, *args: Any, **kwargs: Any) -> str:
-        """Upload the processor alone, before there is a model for it; see `ProcessorMixin.push_to_hub`.
+        """Upload a processor that has no model yet; see `ProcessorMixin.push_to_hub`.
 
         Raises:
-            PublishError: it has a fingerprint, and so belongs to a model, which is published as a whole or not at all.
+            PublishError: the processor has a fingerprint, so it belongs to a model and is only published with it.
         """
         self._refuse_to_be_pushed_alone()
         url: str = super().push_to_hub(repo_id, *args, **kwargs)
         return url
 
     def _refuse_to_be_pushed_alone(self) -> None:
-        """A processor of other settings beside the weights of a published model would be a model nobody verified."""
+        """Raise an error if the processor belongs to a model, because the result would be an unverified model."""
         if self.fingerprint is not None:
             raise PublishError(
-                "this processor belongs to a finished model, and pushing it alone would verify nothing; publish the "
-                "model with: nlp-training publish RUN org/model. For a processor of its own, without a model: "
+                "this processor belongs to a finished model, and pushing it alone skips verification; publish the "
+                "model with: nlp-training publish RUN org/model. To push a processor without a model: "
                 "processor.with_fingerprint(None).push_to_hub(...)"
             )
 
     @classmethod
     def _settings(cls) -> list[str]:
-        """The arguments that are saved in `processor_config.json`."""
+        """Return the names of the arguments that are saved in `processor_config.json`."""
         return [name for name in signature(cls).parameters if name != "tokenizer"]
 
     @classmethod
@@ -113,23 +113,23 @@ class SavedProcessor(ProcessorMixin):
 
         Args:
             pretrained_model_name_or_path: a folder or a Hub id.
-            cache_dir: where downloads are kept, in place of the Hub's own cache.
-            force_download: fetch again what is in the cache.
-            local_files_only: load what was downloaded before, and never ask the network.
-            token: for a private model on the Hub.
+            cache_dir: the download folder, in place of the Hub's default cache.
+            force_download: whether to download files again that are in the cache.
+            local_files_only: whether to use only downloaded files, without network access.
+            token: the token for a private model on the Hub.
             revision: branch, tag or commit on the Hub.
-            trust_remote_code: whether code that was saved with the model may run: transforms and tasks of users, and
-                the tokenizer's class. Code is of the same revision as all else. Read it before you trust it.
+            trust_remote_code: whether code that was saved with the model may run: custom transforms and tasks, and
+                the tokenizer's class. The code comes from the same revision. Read it before you trust it.
             **kwargs: settings to replace, such as `windows`.
 
         Warns:
-            FingerprintWarning: a transform, a package on the route, `config.json` or a file of the tokenizer is not
-                what it was when the processor was saved.
-            TokenizerWarning: the tokenizer that transformers builds is not the one of `tokenizer.json`.
+            FingerprintWarning: a transform, a package that affects predictions, `config.json` or a tokenizer file has
+                changed since the processor was saved.
+            TokenizerWarning: the tokenizer that transformers builds differs from `tokenizer.json`.
 
         Raises:
-            ArtefactError: there is no such processor, its download did not complete, or a file of it is damaged.
-            UnknownTypeError: it uses a transform or a task that is not installed, and whose code is not trusted.
+            ArtefactError: there is no such processor, its download is incomplete, or one of its files is damaged.
+            UnknownTypeError: it uses a transform or a task that is not installed, and its code is not trusted.
         """
         folder = artefact_folder(
             fspath(pretrained_model_name_or_path),
@@ -142,7 +142,7 @@ class SavedProcessor(ProcessorMixin):
             force_download=force_download,
         )
         with as_artefact_errors(f"the processor of {str(pretrained_model_name_or_path)!r}"):
-            check_config_file(folder, source=str(pretrained_model_name_or_path))  # transformers reads it, too
+            check_config_file(folder, source=str(pretrained_model_name_or_path))  # because transformers reads it
             loaded: Self = super().from_pretrained(folder, trust_remote_code=bool(trust_remote_code), **kwargs)
             _check_unknown_token(loaded.tokenizer)
             warn_of_rebuilt_tokenizer(
@@ -159,11 +159,11 @@ class SavedProcessor(ProcessorMixin):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Read `processor_config.json` of a folder; called by `from_pretrained`.
 
-        The method of `ProcessorMixin` would read other files too, and load whatever model these name.
+        The method of `ProcessorMixin` would also read other files, and load any model that they name.
 
         Raises:
-            ArtefactError: it cannot be read, or is no JSON object.
-            UnknownTypeError: it uses a transform or a task that is not installed, and whose code is not trusted.
+            ArtefactError: the file cannot be read, or is not a JSON object.
+            UnknownTypeError: it uses a transform or a task that is not installed, and its code is not trusted.
         """
         folder = Path(pretrained_model_name_or_path)
         config = _read_config(folder / PROCESSOR_NAME)
@@ -178,15 +178,15 @@ class SavedProcessor(ProcessorMixin):
         """Build a processor from its tokenizer and its saved settings; called by `from_pretrained`.
 
         Raises:
-            ArtefactError: there are no settings, or some that this library does not know.
+            ArtefactError: the settings are missing or unknown to this library.
         """
         saved = {key: value for key, value in processor_dict.items() if key not in _DESCRIPTION}
         unknown = sorted(set(saved) - set(cls._settings()))
         if "task" not in saved or unknown:
             raise ArtefactError(
-                f"processor_config.json has the keys {sorted(saved)!r}; expected {sorted(cls._settings())!r}"
-                + (f", and does not know {unknown!r}" if unknown else "")
-                + "; was this model saved by nlp-inference, by this version?"
+                f"processor_config.json has the keys {sorted(saved)!r}, expected {sorted(cls._settings())!r}"
+                + (f"; unknown: {unknown!r}" if unknown else "")
+                + "; check that this version of nlp-inference, or an older one, saved the model"
             )
         if saved.get("format_version") == 1:
             saved["task"] = with_words_of_format_1(saved["task"])
@@ -194,7 +194,7 @@ class SavedProcessor(ProcessorMixin):
         unknown = sorted(set(overrides) - set(cls._settings()))
         if unknown:
             raise ArtefactError(
-                f"from_pretrained does not know {unknown!r}; what it can replace is {sorted(cls._settings())!r}"
+                f"from_pretrained got unknown arguments {unknown!r}; it can replace {sorted(cls._settings())!r}"
             )
         return cls(*args, **{**saved, **overrides})
 
@@ -211,16 +211,16 @@ def _read_config(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(config, dict):
         raise ArtefactError(
-            f"{path.name} of {str(path.parent)!r} holds {config!r:.60}, expected an object; fetch the model again"
+            f"{path.name} of {str(path.parent)!r} contains {config!r:.60}, expected an object; fetch the model again"
         )
     return config
 
 
 def _check_unknown_token(tokenizer: Any) -> None:
-    """Asked for a token that it has not, a tokenizer of transformers asks for the unknown one instead, without end."""
+    """Raise an error if the vocabulary lacks the unknown token, because lookups would recurse forever."""
     unknown = tokenizer.unk_token
     if unknown is not None and plain_backend(tokenizer).token_to_id(unknown) is None:
         raise ArtefactError(
-            f"the tokenizer says that {unknown!r:.80} stands for unknown text, but its vocabulary has no such token; "
-            "save the tokenizer anew"
+            f"the unknown token of the tokenizer is {unknown!r:.80}, but its vocabulary has no such token; save the "
+            "tokenizer again"
         )

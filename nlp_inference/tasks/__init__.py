@@ -1,6 +1,6 @@
-"""One file a task: how gold becomes targets and, beside it, how model outputs become an annotation.
+"""Tasks, one per file: conversion of gold to targets, and of model outputs to an annotation.
 
-Every module of this package is imported with it, so that a task enters the registry by being a file here.
+The package imports all of its modules, so each task is registered.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Spans that do not overlap, as tags that depend on their neighbours."""
+"""Spans that do not overlap, as tags that depend on adjacent tags."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,17 +14,17 @@ from nlp_inference.tasks.token_classification import Tagged, TokenClassification
 
 
 class CrfTokenClassification(TokenClassification):
-    """Find labelled spans that do not overlap, with a conditional random field.
+    """Find labeled spans that do not overlap, with a conditional random field.
 
-    Beside the logits of each tag the model learns how well one tag stands behind another, and is trained on whole
-    sequences of tags. What may not follow by the scheme is left out when a prediction is made.
+    In addition to the logits of each tag, the model learns the score of each transition between tags, and is trained on
+    complete sequences of tags. Prediction excludes transitions that the scheme forbids.
 
     Args:
         labels, scheme, words, temperature, outside_bias: as for `token-classification`.
-        aggregation: `first` takes the logits of a word's first token; `none` tags tokens.
+        aggregation: `first` uses the logits of a word's first token; `none` tags tokens.
 
-    Spans are the valid tag sequence of highest score. A span's score is the mean, over its units, of the probability of
-    its tag, whatever the other tags are.
+    Spans are the valid tag sequence with the highest score. A span's score is the mean, over its units, of the marginal
+    probability of its tag.
 
     Example:
         >>> task = CrfTokenClassification(labels=("CITY",), scheme="BIOES")
@@ -44,7 +44,7 @@ class CrfTokenClassification(TokenClassification):
         return True
 
     def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
-        """Logits that are certain of the gold tags, and transitions that are all alike."""
+        """Return logits that are certain of the gold tags, and equal scores for all transitions."""
         tags = len(self.tag_scheme.tags)
         transitions = np.zeros((tags, tags), dtype=np.float32)
         return [{**output, "transitions": transitions} for output in super().perfect_outputs(encoded, rows)]

@@ -1,4 +1,4 @@
-"""What every list of labels must be, and what a model's configuration says of it."""
+"""Validation of labels, and their entries in a model's configuration."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,16 +8,16 @@ def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse an empty list of labels, empty labels and repeated ones.
 
     Raises:
-        ValueError: as pydantic validators do.
+        ValueError: the labels are invalid; pydantic converts the error.
     """
     repeated = sorted({label for label in labels if labels.count(label) > 1})
     if not labels or not all(labels) or repeated:
-        raise ValueError(f"labels must be a list of different, non-empty names; got {labels!r}, repeated: {repeated!r}")
+        raise ValueError(f"labels must be a list of distinct, non-empty names; got {labels!r}, repeated: {repeated!r}")
     return labels
 
 
 def label_settings(labels: Sequence[str]) -> dict[str, Any]:
-    """How many labels there are and what they are called, as `config.json` says it.
+    """Return the number and the names of the labels as entries of `config.json`.
 
     Example:
         >>> label_settings(["no", "yes"])

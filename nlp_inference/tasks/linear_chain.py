@@ -1,4 +1,4 @@
-"""The best tag sequences of linear chains, and how certain each of their tags is; many chains side by side."""
+"""Best tag sequences of linear chains with the probability of each tag, for many chains in parallel."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,13 +12,13 @@ Ints = NDArray[np.int64]
 
 
 class Chains(NamedTuple):
-    """Chains side by side, the longest first, so that those that have a step are the first of them.
+    """Parallel chains, the longest first, so the chains that have a given step are at the front.
 
     Attributes:
-        scores: `[all steps, tags]`, of each tag: those of the first step of all chains, then those of the second, …
-        moves: `[chains, tags, tags]`, of the second tag right behind the first.
-        ends: `[tags]`, of each tag at the end of a chain.
-        steps: where the scores of each step stand.
+        scores: `[all steps, tags]`, the score of each tag: the first step of all chains, then the second step, …
+        moves: `[chains, tags, tags]`, the score of the second tag directly after the first.
+        ends: `[tags]`, the score of each tag at the end of a chain.
+        steps: the slice of `scores` for each step.
     """
 
     scores: Floats
@@ -34,22 +34,22 @@ def tag_chains(
     starts: NDArray[np.floating],
     ends: NDArray[np.floating],
 ) -> list[tuple[Ints, Floats]]:
-    """The best tag sequence of each chain, and the probability of each of its tags.
+    """Return the best tag sequence of each chain, and the probability of each of its tags.
 
-    A sequence scores the sum of its tags, its moves, its start and its end; its probability is the softmax of that over
-    all sequences. The best is found by the algorithm of Viterbi (1967, https://doi.org/10.1109/TIT.1967.1054010), the
-    probability of a tag, whatever stands elsewhere, by forward and backward sums (Rabiner 1989,
-    https://doi.org/10.1109/5.18626). Chains do not change each other's results, not even in their last bits.
+    The score of a sequence is the sum of the scores of its tags, moves, start and end; its probability is the softmax
+    of the score over all sequences. The algorithm of Viterbi (1967, https://doi.org/10.1109/TIT.1967.1054010) finds the
+    best sequence, and forward and backward sums the marginal probability of a tag (Rabiner 1989,
+    https://doi.org/10.1109/5.18626). The results of a chain are bitwise independent of the other chains.
 
     Args:
-        scores: for each chain `[steps, tags]`, of at least one step.
-        moves: for each chain `[tags, tags]`, the score of the second tag right behind the first; minus infinity forbids
-            it. From the tags that `starts` allows others must follow, up to one that `ends` allows.
+        scores: for each chain `[steps, tags]`, with at least one step.
+        moves: for each chain `[tags, tags]`, the score of the second tag directly after the first; minus infinity
+            forbids it. There must be a path from the tags that `starts` allows to one that `ends` allows.
         starts: `[tags]`, the score of each tag at the first step.
         ends: `[tags]`, the score of each tag at the last step.
 
     Returns:
-        For each chain tag ids `[steps]` and probabilities `[steps]`.
+        For each chain, tag ids `[steps]` and probabilities `[steps]`.
 
     Example:
         >>> scores, free = np.log([[0.9, 0.1], [0.4, 0.6]]), np.zeros(2)
@@ -63,10 +63,10 @@ def tag_chains(
     order = sorted(range(len(scores)), key=lambda chain: -len(scores[chain]))
     lengths = np.array([len(scores[chain]) for chain in order])
     begins = np.append(0, np.searchsorted(-lengths, -np.arange(lengths[0]), side="left").cumsum())
-    places = [begins[:length] + number for number, length in enumerate(lengths)]
+    positions = [begins[:length] + number for number, length in enumerate(lengths)]
     joined = np.empty((begins[-1], len(starts)))
-    for chain, place in zip(order, places, strict=True):
-        joined[place] = scores[chain]
+    for chain, position in zip(order, positions, strict=True):
+        joined[position] = scores[chain]
     joined[: len(order)] += starts
     chains = Chains(
         joined,
@@ -76,12 +76,12 @@ def tag_chains(
     )
     tags = _best_tags(chains)
     certain = _probabilities(chains, tags)
-    found = {chain: (tags[place], certain[place]) for chain, place in zip(order, places, strict=True)}
+    found = {chain: (tags[position], certain[position]) for chain, position in zip(order, positions, strict=True)}
     return [found[chain] for chain in range(len(scores))]
 
 
 def _best_tags(chains: Chains) -> Ints:
-    """`[all steps]`."""
+    """Return `[all steps]`, the best tags."""
     origins = np.zeros(chains.scores.shape, dtype=np.min_scalar_type(chains.scores.shape[1]))
     score = chains.scores[chains.steps[0]].copy()
     for step in chains.steps[1:]:
@@ -100,7 +100,7 @@ def _best_tags(chains: Chains) -> Ints:
 
 
 def _probabilities(chains: Chains, tags: Ints) -> Floats:
-    """`[all steps]`: of each tag of some sequences. Each step is divided by its sum, so that none vanishes."""
+    """Return `[all steps]`, the probability of each tag in `tags`. Each step is normalized to prevent underflow."""
     weights = np.exp(chains.scores - chains.scores.max(axis=1, keepdims=True))
     moves = np.exp(chains.moves - chains.moves.max(axis=(1, 2), keepdims=True))
     forward = np.empty_like(weights)
@@ -119,7 +119,7 @@ def _probabilities(chains: Chains, tags: Ints) -> Floats:
 
 
 def _shares(sums: Floats) -> Floats:
-    """Each row over its sum; all alike where scores differ so much that nothing is left of any."""
+    """Return each row divided by its sum; a uniform distribution if all values underflow."""
     total = sums.sum(axis=-1, keepdims=True)
     shares: Floats = np.divide(sums, total, out=np.full_like(sums, 1 / sums.shape[-1]), where=total > 0)
     return shares

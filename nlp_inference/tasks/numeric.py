@@ -1,4 +1,4 @@
-"""The little arithmetic that tasks share."""
+"""Arithmetic that several tasks use."""
 
 from math import floor, frexp
 
@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 CERTAIN = np.float32(30)
-"""A logit whose probability is all but one."""
+"""A logit for which a softmax or a sigmoid is almost 1."""
 
 
 def log_softmax(logits: NDArray[np.float32], *, temperature: float = 1.0) -> NDArray[np.float32]:
-    """Log-probabilities over the last axis, of logits divided by `temperature`."""
+    """Return log-probabilities over the last axis, of logits divided by `temperature`."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     if temperature != 1:
         shifted = shifted / np.float32(temperature)

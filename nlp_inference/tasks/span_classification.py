@@ -1,4 +1,4 @@
-"""Spans that may overlap and nest, each scored as a whole."""
+"""Spans that may overlap and nest, each with its own score."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -16,18 +16,18 @@ from nlp_inference.encoding.words import WordRule
 from nlp_inference.tasks.base import Arrays, LostSpan, Task
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN
-from nlp_inference.tasks.units import UnitRange, Units, known_gold, raw_edges, read_units, why_lost
+from nlp_inference.tasks.units import IN_NO_WINDOW, UnitRange, Units, known_gold, raw_edges, read_units, why_lost
 
 
 class SpanClassification(Task):
-    """Find labelled spans that may overlap, nest, or have several labels.
+    """Find labeled spans that may overlap, nest, or have several labels.
 
     Args:
         labels: the labels of the spans, such as `("PROTEIN", "DNA")`.
-        words: what a word is, as for `token-classification`. Spans start and end where words do.
-        threshold: the probability above which a stretch of words is a span. Choose it on validation documents.
+        words: the definition of a word, as for `token-classification`. Spans start and end where words do.
+        threshold: the probability above which a range of words is a span. Choose it on validation documents.
 
-    A span is scored in the window in which it is farther from an edge; one that no window reads whole cannot be found.
+    A span is scored in the window in which it is farther from an edge; a span that no window contains cannot be found.
     A span's score is its probability, independent of that of other spans. Where spans must not overlap, add
     `resolve_overlaps` to `postprocess`.
 
@@ -36,7 +36,7 @@ class SpanClassification(Task):
         {0: 'PROTEIN', 1: 'DNA'}
 
     Raises:
-        pydantic.ValidationError: labels repeat or are none, or `threshold` is not between 0 and 1.
+        pydantic.ValidationError: labels are repeated or missing, or `threshold` is not between 0 and 1.
     """
 
     name = "span-classification"
@@ -57,11 +57,11 @@ class SpanClassification(Task):
         return self.words
 
     def model_settings(self) -> dict[str, Any]:
-        """`num_labels` and the names of the labels."""
+        """Return `num_labels` and the names of the labels."""
         return label_settings(self.labels)
 
     def targets(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
-        """`labels` `[spans, 3]`: the tokens of the first and of the last word of each span in the row, and its label.
+        """Return `labels` `[spans, 3]`: the tokens of the first and the last word of each span, and its label id.
 
         Raises:
             InvalidDocumentError: the document has no gold, or gold of an unknown label.
@@ -69,7 +69,7 @@ class SpanClassification(Task):
         return [{"labels": spans} for spans in self._spans_of_rows(encoded, rows)]
 
     def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
-        """Logits that are certain of the gold spans."""
+        """Return logits that are certain of the gold spans."""
         outputs: list[Arrays] = []
         for row, spans in zip(rows, self._spans_of_rows(encoded, rows), strict=True):
             tokens = len(row.input_ids)
@@ -79,7 +79,7 @@ class SpanClassification(Task):
         return outputs
 
     def condense(self, row: Row, outputs: Arrays) -> Arrays:
-        """`spans` `[spans, 3]`, first token, last token and label id of all above the threshold, and their `logits`."""
+        """Return `spans` `[spans, 3]`, first token, last token and label id above the threshold, and their `logits`."""
         logits = outputs["logits"][row.content, row.content]
         first, last, label = (logits > self._least_logit).nonzero()
         forward = first <= last
@@ -87,16 +87,16 @@ class SpanClassification(Task):
         return {"spans": spans, "logits": logits[tuple(spans.T)]}
 
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
-        """The spans above the threshold, in the order of the text, in raw coordinates."""
+        """Return the spans above the threshold, in the order of the text, in raw coordinates."""
         units = read_units(encoded, are_tokens=False)
         found: dict[tuple[int, int, int], float] = {}
         for number, (row, output) in enumerate(zip(rows, outputs, strict=True)):
             condensed = output if "spans" in output else self.condense(row, output)
-            found |= _answers(encoded.windows, number, units, condensed)
+            found |= _window_spans(encoded.windows, number, units, condensed)
         return Annotation(spans=self._raw_spans(encoded, units, found))
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
-        """Gold spans that no perfect model could give back, each with its cause."""
+        """Return the gold spans that no model can predict, each with the cause."""
         units = read_units(encoded, are_tokens=False)
         placed = self._place_gold(encoded, units)
         found = {
@@ -106,7 +106,7 @@ class SpanClassification(Task):
         }
         recovered = {(span.start, span.end, span.label) for span in self._raw_spans(encoded, units, found)}
         return [
-            LostSpan(span, why_lost(encoded, units, span, touched) or "longer than what a window reads of it")
+            LostSpan(span, why_lost(encoded, units, span, touched) or IN_NO_WINDOW)
             for span, touched in placed
             if (span.start, span.end, span.label) not in recovered
         ]
@@ -118,7 +118,7 @@ class SpanClassification(Task):
     def _raw_spans(
         self, encoded: EncodedDocument, units: Units, found: dict[tuple[int, int, int], float]
     ) -> tuple[Span, ...]:
-        """Spans over units in raw coordinates and in order; of those that an edit made of one, the most certain."""
+        """Return spans over units in raw coordinates, in order; of equal raw spans, the one with the highest score."""
         best: dict[tuple[int, int, str], float] = {}
         ranges = [(int(units.starts[first]), int(units.ends[after - 1])) for first, after, _ in found]
         edges = raw_edges(encoded, ranges)
@@ -130,26 +130,26 @@ class SpanClassification(Task):
         )
 
     def _spans_of_rows(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[NDArray[np.int64]]:
-        """For each row `[spans, 3]`: first token, last token and label id of the gold spans that it reads whole."""
+        """Return for each row `[spans, 3]`: first token, last token and label id of the gold spans that it contains."""
         units = read_units(encoded, are_tokens=False)
         spans: list[list[tuple[int, int, int]]] = [[] for _ in rows]
         for span, touched in self._place_gold(encoded, units):
             if touched is not None:
                 first, last = int(units.tokens[touched[0]]), int(units.tokens[touched[1] - 1])
                 for number in _windows_with(encoded.windows, units, touched):
-                    place = rows[number].content.start - encoded.windows[number].start
-                    spans[number].append((first + place, last + place, self.labels.index(span.label)))
+                    shift = rows[number].content.start - encoded.windows[number].start
+                    spans[number].append((first + shift, last + shift, self.labels.index(span.label)))
         return [np.array(sorted(set(one)), dtype=np.int64).reshape(-1, 3) for one in spans]
 
     def _place_gold(self, encoded: EncodedDocument, units: Units) -> list[tuple[Span, UnitRange | None]]:
-        """Each gold span with the units that it touches, if there are any."""
+        """Return each gold span with the units that it touches, if there are any."""
         return [(span, units.touched_by(encoded, span)) for span in known_gold(encoded, self.labels)]
 
 
-def _answers(
+def _window_spans(
     windows: Sequence[Window], number: int, units: Units, condensed: Arrays
 ) -> dict[tuple[int, int, int], float]:
-    """First unit, unit after the last, and label id of the spans that a window answers for; their probabilities."""
+    """Return first unit, unit after the last, and label id of the spans of a window, with their probabilities."""
     tokens, labels = condensed["spans"][:, :2] + windows[number].start, condensed["spans"][:, 2]
     kept = np.isin(tokens, units.tokens).all(axis=1)
     if len(windows) > 1:
@@ -161,6 +161,6 @@ def _answers(
 
 
 def _windows_with(windows: Sequence[Window], units: Units, touched: UnitRange) -> list[int]:
-    """The windows that read the first tokens of all of some units."""
+    """Return the windows that contain the first tokens of all these units."""
     first, last = units.tokens[touched[0]], units.tokens[touched[1] - 1]
     return [number for number, window in enumerate(windows) if window.start <= first and last < window.end]

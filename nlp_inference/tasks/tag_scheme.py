@@ -1,4 +1,4 @@
-"""Tag schemes: spans over units (words or tokens) as one tag a unit, and back."""
+"""Tag schemes: spans over units (words or tokens) as one tag per unit, and back."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -19,18 +19,18 @@ _LETTERS: dict[str, tuple[str, str, str, str]] = {
 }
 
 OUTSIDE = 0
-"""The id of `O`, the tag of no span, in every scheme."""
+"""The id of `O`, the tag outside of spans, in every scheme."""
 
 UnitSpan = tuple[int, int, str]
 """First unit, unit after the last one, label."""
 
 
 class TagScheme:
-    """The tags of some labels under a scheme, and which tag may follow which.
+    """The tags of labels under a scheme, and the valid transitions between them.
 
     BIO is the IOB2 of Sang and Veenstra (1999), https://aclanthology.org/E99-1023/; BILOU, and BIOES with other
-    letters, is from Ratinov and Roth (2009), https://aclanthology.org/W09-1119/. IO cannot tell adjacent spans of one
-    label apart.
+    letters, is from Ratinov and Roth (2009), https://aclanthology.org/W09-1119/. IO cannot separate adjacent spans with
+    the same label.
 
     Example:
         >>> scheme = TagScheme("BIO", ["CITY"])
@@ -50,23 +50,23 @@ class TagScheme:
 
     @cached
     def starts(self) -> NDArray[np.bool_]:
-        """`[tags]`: may a sequence start with this tag?"""
+        """`[tags]`, whether a sequence may start with this tag."""
         return np.array([self._opens(tag) for tag in range(len(self.tags))])
 
     @cached
     def ends(self) -> NDArray[np.bool_]:
-        """`[tags]`: may a sequence end with this tag?"""
+        """`[tags]`, whether a sequence may end with this tag."""
         return np.array([not self._continues(tag) for tag in range(len(self.tags))])
 
     @cached
     def follows(self) -> NDArray[np.bool_]:
-        """`[tags, tags]`: may the second tag come right after the first?"""
+        """`[tags, tags]`, whether the second tag may directly follow the first."""
         size = range(len(self.tags))
         return np.array([[self._may_follow(before, after) for after in size] for before in size])
 
     @cached
     def forbidden(self) -> NDArray[np.float32]:
-        """`[tags, tags]`: 0 where the second tag may come right after the first, minus infinity elsewhere."""
+        """`[tags, tags]`, 0 where the second tag may directly follow the first, minus infinity elsewhere."""
         return np.where(self.follows, np.float32(0), np.float32(-np.inf))
 
     def _opens(self, tag: int) -> bool:
@@ -74,7 +74,7 @@ class TagScheme:
         return letter in {"O", "B", "U", "S"} or self.name == "IO"
 
     def _continues(self, tag: int) -> bool:
-        """Must the span of this tag go on?"""
+        """Return whether the span of this tag must continue."""
         return self.name in {"BILOU", "BIOES"} and self._parts[tag][0] in {"B", "I"}
 
     def _may_follow(self, before: int, after: int) -> bool:
@@ -85,7 +85,7 @@ class TagScheme:
         return self.name == "BIO" and before != 0 and self._parts[before][1] == self._parts[after][1]
 
     def encode(self, units: int, spans: Sequence[UnitSpan]) -> NDArray[np.int64]:
-        """Tag ids `[units]` of spans that do not overlap."""
+        """Return the tag ids `[units]` of spans that do not overlap."""
         first, inner, last, single = _LETTERS[self.name]
         tags = np.zeros(units, dtype=np.int64)
         for start, end, label in spans:
@@ -98,18 +98,18 @@ class TagScheme:
         return tags
 
     def decode(self, tags: NDArray[np.int64], *, begins: Sequence[int] = (0,)) -> list[UnitSpan]:
-        """The spans of valid sequences of tag ids that stand one behind the other.
+        """Return the spans of valid, concatenated sequences of tag ids.
 
         Args:
             tags: `[units]`.
-            begins: where each sequence begins.
+            begins: the start of each sequence.
         """
         inside = tags != OUTSIDE
-        goes_on = inside & ~self._begins[tags]
-        goes_on[1:] &= inside[:-1] & (self._labels[tags[1:]] == self._labels[tags[:-1]])
-        goes_on[list(begins) if len(tags) else []] = False
-        firsts = np.flatnonzero(inside & ~goes_on)
-        lasts = np.flatnonzero(inside & ~np.append(goes_on[1:], False))
+        continues = inside & ~self._begins[tags]
+        continues[1:] &= inside[:-1] & (self._labels[tags[1:]] == self._labels[tags[:-1]])
+        continues[list(begins) if len(tags) else []] = False
+        firsts = np.flatnonzero(inside & ~continues)
+        lasts = np.flatnonzero(inside & ~np.append(continues[1:], False))
         return [
             (first, last + 1, self._parts[tag][1])
             for first, last, tag in zip(firsts.tolist(), lasts.tolist(), tags[firsts].tolist(), strict=True)
@@ -117,25 +117,25 @@ class TagScheme:
 
     @cached
     def _begins(self) -> NDArray[np.bool_]:
-        """`[tags]`: does this tag always begin a span?"""
+        """`[tags]`, whether this tag always starts a span."""
         return np.array([letter in {"B", "U", "S"} for letter, _ in self._parts])
 
     @cached
     def _labels(self) -> NDArray[np.int64]:
-        """`[tags]`: a number for the label of each tag."""
+        """`[tags]`, a number for the label of each tag."""
         numbers = {label: number for number, (_, label) in enumerate(self._parts)}
         return np.array([numbers[label] for _, label in self._parts])
 
     def is_valid(self, tags: NDArray[np.int64]) -> bool:
-        """Whether every tag may stand where it stands."""
+        """Return whether the tags are a valid sequence."""
         return not self.misplaced(tags)
 
     def misplaced(self, tags: NDArray[np.int64], *, begins: Sequence[int] = (0,)) -> list[int]:
-        """The units whose tag may not stand behind that of the unit before, at the start, or at the end.
+        """Return the units whose tag may not follow the previous one, or is not allowed at the start or the end.
 
         Args:
-            tags: `[units]`, of sequences that stand one behind the other.
-            begins: where each sequence begins; none of them is empty.
+            tags: `[units]`, concatenated sequences.
+            begins: the start of each sequence; no sequence is empty.
         """
         if not len(tags):
             return []

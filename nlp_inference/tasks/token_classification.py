@@ -1,4 +1,4 @@
-"""Spans that do not overlap, as one tag for every word (or token)."""
+"""Spans that do not overlap, as one tag per word (or token)."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.tag_scheme import OUTSIDE, SchemeName, TagScheme, UnitSpan
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
-from nlp_inference.tasks.units import UnitRange, Units, known_gold, raw_edges, read_units, why_lost
+from nlp_inference.tasks.units import MERGED, UnitRange, Units, known_gold, raw_edges, read_units, why_lost
 from nlp_inference.tasks.viterbi import best_valid_tags
 
 
 class Tagged(NamedTuple):
-    """Tags of units that stand one behind the other.
+    """The tags of consecutive units.
 
     Attributes:
         tags: `[units]`, tag ids.
-        confidence: `[units]`, the probability of each.
+        confidence: `[units]`, the probability of each tag.
     """
 
     tags: NDArray[np.int64]
@@ -46,24 +46,24 @@ class _Found(NamedTuple):
 
 
 class TokenClassification(SoftmaxTask):
-    """Find labelled spans that do not overlap.
+    """Find labeled spans that do not overlap.
 
     Args:
         labels: the labels of the spans, such as `("PERSON", "EMAIL")`.
         scheme: how spans become tags.
-        aggregation: how the logits of a word's tokens become those of the word: its `first` token's, their `mean` or
-            `max`; `none` tags tokens, which suits scripts without spaces. Spans start and end where units do.
-        words: what a word is: `unicode`, a run of letters and digits, with punctuation and symbols apart, for every
-            tokenizer; `whitespace`, what stands between white space, which suits texts that come tokenized;
-            `tokenizer`, what the tokenizer says. See `nlp_inference.encoding.words.WordRule`.
-        temperature: what logits are divided by before the softmax; `calibrate: true` fits it in training. It changes
-            scores, and not which spans are found.
-        outside_bias: added to the logit of `O`, the tag of no span: below zero more spans are found, above it fewer.
-            Where spans are rare, a model errs towards `O`; this moves the threshold back, as Menon et al. (2021,
-            https://arxiv.org/abs/2007.07314) adjust logits. Choose it on validation documents.
+        aggregation: how to combine the logits of a word's tokens: those of the `first` token, their `mean` or their
+            `max`; `none` tags tokens, for scripts without spaces. Spans start and end where units do.
+        words: the definition of a word: `unicode`, a run of letters and digits, with punctuation and symbols as
+            separate words, the same for every tokenizer; `whitespace`, the text between white space, for tokenized
+            texts; `tokenizer`, the words of the tokenizer. See `nlp_inference.encoding.words.WordRule`.
+        temperature: the divisor of logits before the softmax; `calibrate: true` fits it in training. It changes scores,
+            but not the spans.
+        outside_bias: added to the logit of `O`, the tag outside of spans: negative values find more spans, positive
+            values fewer. If spans are rare, a model is biased towards `O`; this corrects the bias, like the logit
+            adjustment of Menon et al. (2021, https://arxiv.org/abs/2007.07314). Choose it on validation documents.
 
-    Spans are the valid tag sequence of highest log-probability. A span's score is the mean probability, over its
-    units, of the tags it is made of.
+    Spans are the valid tag sequence with the highest log-probability. A span's score is the mean probability, over its
+    units, of their tags.
 
     Example:
         >>> task = TokenClassification(labels=("CITY",), scheme="BIO")
@@ -71,8 +71,7 @@ class TokenClassification(SoftmaxTask):
         {0: 'O', 1: 'B-CITY', 2: 'I-CITY'}
 
     Raises:
-        pydantic.ValidationError: labels repeat or are none, or `outside_bias` is not between -10 and 10, further than
-            which no doubt of a model goes.
+        pydantic.ValidationError: labels are repeated or missing, or `outside_bias` is not between -10 and 10.
     """
 
     name = "token-classification"
@@ -101,11 +100,11 @@ class TokenClassification(SoftmaxTask):
         return TagScheme(self.scheme, self.labels)
 
     def model_settings(self) -> dict[str, Any]:
-        """`num_labels` and the names of the tags."""
+        """Return `num_labels` and the names of the tags."""
         return label_settings(self.tag_scheme.tags)
 
     def targets(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
-        """`labels` `[tokens]`: the tag id of each token; with `first`, of the first token of each word only.
+        """Return `labels` `[tokens]`, the tag id of each token; with `first`, only of the first token of each word.
 
         Raises:
             InvalidDocumentError: the document has no gold, gold of an unknown label, or gold spans that overlap.
@@ -123,11 +122,11 @@ class TokenClassification(SoftmaxTask):
 
     @property
     def _only_units_learn(self) -> bool:
-        """Whether tokens that begin no unit have no target."""
+        """Whether only the first token of a unit has a target."""
         return self.aggregation == "first"
 
     def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
-        """Logits that are certain of the gold tags."""
+        """Return logits that are certain of the gold tags."""
         token_tags = self._token_tags(encoded, self._units(encoded))
         certain = np.eye(len(self.tag_scheme.tags), dtype=np.float32) * CERTAIN
         return [
@@ -136,11 +135,11 @@ class TokenClassification(SoftmaxTask):
         ]
 
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
-        """The spans of the best valid tag sequence over the whole document, in raw coordinates."""
+        """Return the spans of the best valid tag sequence over the complete document, in raw coordinates."""
         return self._decode([DocumentOutputs(encoded, rows, outputs)])[0]
 
     def decode_all(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
-        """See `decode`; the units of all documents are tagged as one array."""
+        """Decode several documents; the units of all documents are tagged as one array. See `decode`."""
         return self._decode(outputs)
 
     def _decode(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
@@ -163,8 +162,8 @@ class TokenClassification(SoftmaxTask):
         spans = self.tag_scheme.decode(tagged.tags, begins=begins)
         found: list[list[_Found]] = [[] for _ in outputs]
         for (first, after, label), score in zip(spans, _means(tagged.confidence, spans), strict=True):
-            place = bisect_right(begins, first) - 1
-            found[place].append(_Found(first - begins[place], after - begins[place], label, score))
+            index = bisect_right(begins, first) - 1
+            found[index].append(_Found(first - begins[index], after - begins[index], label, score))
         return found
 
     def _tag(self, logits: NDArray[np.float32], begins: Sequence[int], outputs: Sequence[DocumentOutputs]) -> Tagged:  # noqa: ARG002
@@ -194,14 +193,14 @@ class TokenClassification(SoftmaxTask):
         return mean
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
-        """Gold spans that no perfect model could give back, each with its cause."""
+        """Return the gold spans that no model can predict, each with the cause."""
         units = self._units(encoded)
         placed = self._place_gold(encoded, units)
         in_units = [(*touched, span.label) for span, touched in placed if touched is not None]
         found = self.tag_scheme.decode(self.tag_scheme.encode(len(units.tokens), in_units))
         spans = _raw_spans(encoded, units, [_Found(*one, score=1.0) for one in found])
         recovered = {(span.start, span.end, span.label) for span in spans}
-        merged = f"merged with a neighbour by the scheme {self.scheme}"
+        merged = f"{MERGED} {self.scheme}"
         return [
             LostSpan(span, why_lost(encoded, units, span, touched) or merged)
             for span, touched in placed
@@ -209,13 +208,13 @@ class TokenClassification(SoftmaxTask):
         ]
 
     def _token_tags(self, encoded: EncodedDocument, units: Units) -> NDArray[np.int64]:
-        """`[tokens read]`: the gold tag of the unit that each token belongs to."""
+        """Return `[tokens read]`, the gold tag of the unit that each token belongs to."""
         placed = [(*one, span.label) for span, one in self._place_gold(encoded, units) if one is not None]
-        tags = np.append(0, self.tag_scheme.encode(len(units.tokens), placed))  # before the first unit is outside
+        tags = np.append(0, self.tag_scheme.encode(len(units.tokens), placed))  # tokens before the first unit are O
         return tags[np.searchsorted(units.tokens, np.arange(encoded.tokens_read), side="right")]
 
     def _place_gold(self, encoded: EncodedDocument, units: Units) -> list[tuple[Span, UnitRange | None]]:
-        """Each gold span with the units that it touches, if there are any that no earlier span took."""
+        """Return each gold span with the units that it touches, except those of earlier spans."""
         placed: list[tuple[Span, UnitRange | None]] = []
         free = 0
         for span in self._flat_gold(encoded):
@@ -239,7 +238,7 @@ class TokenClassification(SoftmaxTask):
 
 
 def _means(confidence: NDArray[np.floating[Any]], spans: Sequence[UnitSpan]) -> list[float]:
-    """The mean confidence of each of some spans, which do not overlap."""
+    """Return the mean confidence of each span; spans do not overlap."""
     if not spans:
         return []
     edges = np.array([(first, after) for first, after, _ in spans])
@@ -249,11 +248,11 @@ def _means(confidence: NDArray[np.floating[Any]], spans: Sequence[UnitSpan]) -> 
 
 
 def _raw_spans(encoded: EncodedDocument, units: Units, found: Sequence[_Found]) -> list[Span]:
-    """Spans over units in raw coordinates; where an edit made several units of one raw stretch, they are one."""
+    """Return spans over units in raw coordinates; spans that share raw characters because of an edit are merged."""
     spans: list[Span] = []
     edges = raw_edges(encoded, [(int(units.starts[one.first]), int(units.ends[one.after - 1])) for one in found])
     for (start, end), one in zip(edges, found, strict=True):
-        if start == end:  # all characters of the text were inserted: the raw text is empty
+        if start == end:  # the raw text is empty, and all characters were inserted
             continue
         span = Span(start=start, end=end, label=one.label, score=one.score)
         if spans and start < spans[-1].end:
@@ -263,14 +262,14 @@ def _raw_spans(encoded: EncodedDocument, units: Units, found: Sequence[_Found]) 
 
 
 def _in_row(row: Row, content: NDArray[np.int64], *, fill: int) -> NDArray[np.int64]:
-    """Tag ids of a window's tokens at their place in the input row, and `fill` elsewhere."""
+    """Return the tag ids of a window's tokens at their positions in the input row, and `fill` elsewhere."""
     labels = np.full(len(row.input_ids), fill, dtype=np.int64)
     labels[row.content] = content
     return labels
 
 
 def _joined(one: Span, other: Span) -> Span:
-    """Two spans that share raw characters: both, if they have one label, or else the more certain one."""
+    """Return the union of two spans that share raw characters, or the more certain one if their labels differ."""
     best = max(one, other, key=lambda span: span.score or 0.0)
     if one.label != other.label:
         return best

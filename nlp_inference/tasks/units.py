@@ -1,4 +1,4 @@
-"""The units of a document: the words (or tokens) that one tag, or one edge of a span, stands for."""
+"""The units of a document: the words (or tokens) that have a tag, or at which a span starts and ends."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -12,6 +12,14 @@ from nlp_inference.encoding.words import Characters, Positions, widen_to_cluster
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks.base import DELETED, EDGE_CHANGED, UNREAD
 
+WORD_DIVIDED = "its edge lies inside a word"
+SUBWORD_DIVIDED = "its edge lies inside a token"
+WHITE_SPACE_EDGE = "white space at its edge"
+BEYOND_WINDOW = "beyond the window that is read"
+IN_NO_WINDOW = "no window contains all of it"
+MERGED = "merged with a neighbor by the scheme"
+"""Causes of `LostSpan`. The name of the scheme follows `MERGED`."""
+
 UnitRange = tuple[int, int]
 """First unit, and unit after the last one."""
 
@@ -20,10 +28,11 @@ class Units(NamedTuple):
     """The units of a document that were read.
 
     Attributes:
-        tokens: `[units]`, position of the token that stands for each unit; those up to the next one's belong to it.
-        starts: `[units]`, where its first character stands in the current text.
-        ends: `[units]`, where its last character ends.
-        kind: what each of them is.
+        tokens: `[units]`, position of the token that represents each unit; the tokens before that of the next unit
+            belong to it.
+        starts: `[units]`, the offset of its first character in the current text.
+        ends: `[units]`, the end offset of its last character.
+        kind: whether units are words or tokens.
     """
 
     tokens: NDArray[np.int64]
@@ -32,7 +41,7 @@ class Units(NamedTuple):
     kind: Literal["word", "token"]
 
     def touched_by(self, encoded: EncodedDocument, span: Span, *, free: int = 0) -> UnitRange | None:
-        """The units that a raw span touches, from the unit `free` on; `None` if there are none."""
+        """Return the units that a raw span touches, starting at the unit `free`; `None` if there are none."""
         start, end = encoded.document.aligned.to_current(span.start, span.end)
         first = max(free, int(np.searchsorted(self.ends, start, side="right")))
         after = int(np.searchsorted(self.starts, end, side="left"))
@@ -40,11 +49,11 @@ class Units(NamedTuple):
 
 
 def read_units(encoded: EncodedDocument, *, are_tokens: bool) -> Units:
-    """The units of what the windows of a document read.
+    """Return the units in the windows of a document.
 
     Args:
         encoded: the document.
-        are_tokens: whether each token is a unit, and not each word.
+        are_tokens: whether each token is a unit, instead of each word.
     """
     if are_tokens:
         return _token_units(encoded.offsets[: encoded.tokens_read])
@@ -57,11 +66,11 @@ def read_units(encoded: EncodedDocument, *, are_tokens: bool) -> Units:
 
 
 def raw_edges(encoded: EncodedDocument, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges of the current text in the raw text, where they start and end with complete characters.
+    """Map ranges of the current text to the raw text, widened to complete characters.
 
     Args:
         encoded: the document.
-        ranges: start and end of each; none is empty.
+        ranges: start and end of each range; no range is empty.
     """
     document = encoded.document
     found = [document.aligned.to_raw(start, end) for start, end in ranges]
@@ -73,10 +82,10 @@ def raw_edges(encoded: EncodedDocument, ranges: Sequence[tuple[int, int]]) -> li
 
 
 def known_gold(encoded: EncodedDocument, labels: tuple[str, ...]) -> list[Span]:
-    """The gold spans of a document, in order.
+    """Return the gold spans of a document, in order.
 
     Raises:
-        InvalidDocumentError: it has no gold, or gold of a label that is not among `labels`.
+        InvalidDocumentError: it has no gold, or gold with a label that is not in `labels`.
     """
     document = encoded.document
     if document.gold is None:
@@ -91,33 +100,32 @@ def known_gold(encoded: EncodedDocument, labels: tuple[str, ...]) -> list[Span]:
 
 
 def why_lost(encoded: EncodedDocument, units: Units, span: Span, touched: UnitRange | None) -> str | None:
-    """Why a gold span cannot come back from the units that it touches; `None` if nothing is in its way."""
+    """Return why a gold span cannot be predicted from the units that it touches; `None` if it can."""
     aligned = encoded.document.aligned
     start, end = aligned.to_current(span.start, span.end)
     if start == end:
         return DELETED
     is_cut = _has_unread_token(encoded, start, end)
     if touched is None or is_cut:
-        return "beyond the window that is read" if is_cut else UNREAD
+        return BEYOND_WINDOW if is_cut else UNREAD
     if raw_edges(encoded, [(start, end)]) != [(span.start, span.end)]:
         return EDGE_CHANGED
     if aligned.current[start:end] != aligned.current[start:end].strip():
-        return "white space at its edge"
+        return WHITE_SPACE_EDGE
     edges = int(units.starts[touched[0]]), int(units.ends[touched[1] - 1])
     if edges != (start, end):
-        kind = "token" if _divides_words(encoded, start, end, edges) else units.kind
-        return f"its edge lies inside a {kind}"
+        return SUBWORD_DIVIDED if units.kind == "token" or _are_words(encoded, start, end, edges) else WORD_DIVIDED
     return None
 
 
 def _has_unread_token(encoded: EncodedDocument, start: int, end: int) -> bool:
-    """Whether a token of `start:end` is behind the window that is read."""
+    """Return whether a token of `start:end` is after the window that is read."""
     starts, ends = encoded.offsets[encoded.tokens_read :].T
     return bool(((starts < ends) & (starts < end) & (ends > start)).any())
 
 
-def _divides_words(encoded: EncodedDocument, start: int, end: int, edges: tuple[int, int]) -> bool:
-    """Whether `start:end` is made of words, so that only a token that several of them share is in its way."""
+def _are_words(encoded: EncodedDocument, start: int, end: int, edges: tuple[int, int]) -> bool:
+    """Return whether `start:end` consists of complete words, so the cause is a token that several words share."""
     if encoded.words.rule == "tokenizer":
         return False
     words = word_bounds(Characters.of(encoded.document.text[slice(*edges)]), encoded.words.rule)
@@ -125,7 +133,7 @@ def _divides_words(encoded: EncodedDocument, start: int, end: int, edges: tuple[
 
 
 def _token_units(offsets: Positions) -> Units:
-    """A unit for each token that begins a character; the ones behind it that share the character belong to it."""
+    """Return a unit for each token that starts a character; later tokens of the same character belong to it."""
     before = np.maximum.accumulate(np.append(0, offsets[:-1, 1]))
     tokens = np.flatnonzero((offsets[:, 0] < offsets[:, 1]) & (offsets[:, 0] >= before))
     ends = np.where(offsets[:, 0] < offsets[:, 1], offsets[:, 1], 0)

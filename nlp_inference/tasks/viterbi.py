@@ -1,4 +1,4 @@
-"""The best valid tag sequence, searched only where the best tag of each unit makes none."""
+"""The best valid tag sequence, searched only where the best tags of the units are not valid."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -14,24 +14,24 @@ Tags = NDArray[np.int64]
 
 
 class _Part(NamedTuple):
-    """Units `begin:end`, whose tags are the best ones among those that may follow each other within it."""
+    """Units `begin:end`, whose tags are the best valid sequence within the part."""
 
     begin: int
     end: int
 
 
 def best_valid_tags(scores: NDArray[np.float32], scheme: TagScheme, *, begins: Sequence[int] = (0,)) -> Tags:
-    """The valid tag sequences with the highest sums of scores.
+    """Return the valid tag sequences with the highest sums of scores.
 
-    The best tag of each unit stays where these may stand side by side. Around the others, a part of the sequence is
-    searched by the algorithm of Viterbi (1967, https://doi.org/10.1109/TIT.1967.1054010) with forbidden transitions,
-    as if nothing stood beside it. If what it finds fits its neighbours, nothing better is possible, since each part has
-    the most that it could have; else the part grows.
+    The best tag of each unit is kept where these tags are valid next to each other. Around the other units, the
+    algorithm of Viterbi (1967, https://doi.org/10.1109/TIT.1967.1054010) with forbidden transitions searches a part of
+    the sequence, independent of its context. If the result fits the adjacent tags, it is optimal, because each part has
+    its highest possible score; otherwise, the part grows.
 
     Args:
-        scores: `[units, tags]`, log-probabilities, of sequences that stand one behind the other.
-        scheme: which tag may follow which.
-        begins: where each sequence begins; none of them is empty.
+        scores: `[units, tags]`, log-probabilities of concatenated sequences.
+        scheme: the scheme with the valid transitions.
+        begins: the start of each sequence; no sequence is empty.
 
     Returns:
         `[units]`, tag ids.
@@ -50,7 +50,7 @@ def best_valid_tags(scores: NDArray[np.float32], scheme: TagScheme, *, begins: S
 
 
 def _repair(best: Tags, misplaced: Iterable[int], scores: NDArray[np.float32], scheme: TagScheme) -> None:
-    """Put the best valid tags of a sequence into `best`, around the units whose best tag may not stand there."""
+    """Write the best valid tags into `best` around the misplaced units."""
     parts: list[_Part] = []
     for unit in misplaced:
         if not parts or unit >= parts[-1].end:
@@ -59,26 +59,26 @@ def _repair(best: Tags, misplaced: Iterable[int], scores: NDArray[np.float32], s
 
 
 def _search_last(parts: list[_Part], best: Tags, scores: NDArray[np.float32], scheme: TagScheme) -> None:
-    """Put the best tags of the last part into `best`; it grows, and takes parts before it in, until they fit."""
+    """Write the best tags of the last part into `best`; the part grows and absorbs earlier parts until the tags fit."""
     units = len(best)
     begin, end = parts.pop()
     while True:
-        while parts and begin < parts[-1].end:  # the best of a whole part says nothing of a piece of it
+        while parts and begin < parts[-1].end:  # a prefix of a part's best tags need not be the best prefix
             begin = min(begin, parts.pop().begin)
         tags = _viterbi(scores[begin:end], scheme, is_first=begin == 0, is_last=end == units)
         size = end - begin
         fits_before = begin == 0 or scheme.follows[best[begin - 1], tags[0]]
-        fits_behind = end == units or scheme.follows[tags[-1], best[end]]
-        if fits_before and fits_behind:
+        fits_after = end == units or scheme.follows[tags[-1], best[end]]
+        if fits_before and fits_after:
             break
         begin = begin if fits_before else max(0, begin - size)
-        end = end if fits_behind else min(units, end + size)
+        end = end if fits_after else min(units, end + size)
     best[begin:end] = tags
     parts.append(_Part(begin, end))
 
 
 def _viterbi(scores: NDArray[np.float32], scheme: TagScheme, *, is_first: bool, is_last: bool) -> Tags:
-    """`[units]`: the best tags of a part; what a sequence may start or end with counts at its ends alone."""
+    """Return `[units]`, the best tags of a part; start and end constraints apply only at the ends of a sequence."""
     forbidden = scheme.forbidden
     score = np.where(scheme.starts, scores[0], -np.inf) if is_first else scores[0]
     origins = np.empty(scores.shape, dtype=np.int64)

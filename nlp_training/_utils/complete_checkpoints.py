@@ -8,16 +8,16 @@ from pathlib import Path
 
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 
-WHOLE_FILE = "whole.json"
+COMPLETE_FILE = "whole.json"
 """The last file that is written into a checkpoint: the sizes of all its other files."""
 
 STATE_FILE = "trainer_state.json"
 _NAME = re.compile(rf"{PREFIX_CHECKPOINT_DIR}-(\d+)")
 
 
-def mark_whole(checkpoint: Path) -> None:
+def mark_complete(checkpoint: Path) -> None:
     """Flush all files of a checkpoint to disk, then mark it as complete.
 
     Example:
@@ -25,23 +25,23 @@ def mark_whole(checkpoint: Path) -> None:
         >>> with TemporaryDirectory() as folder:
         ...     weights = Path(folder) / "model.safetensors"
         ...     _ = weights.write_text("12345")
-        ...     mark_whole(Path(folder))
-        ...     before = is_whole(Path(folder))
+        ...     mark_complete(Path(folder))
+        ...     before = is_complete(Path(folder))
         ...     _ = weights.write_text("123")
-        ...     before, is_whole(Path(folder))
+        ...     before, is_complete(Path(folder))
         (True, False)
     """
     sizes = {}
-    for path in sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != WHOLE_FILE):
+    for path in sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != COMPLETE_FILE):
         _sync(path)
         sizes[path.relative_to(checkpoint).as_posix()] = path.stat().st_size
-    write_whole(checkpoint / WHOLE_FILE, json.dumps(sizes, indent=2) + "\n")
+    write_atomically(checkpoint / COMPLETE_FILE, json.dumps(sizes, indent=2) + "\n")
 
 
-def is_whole(checkpoint: Path) -> bool:
+def is_complete(checkpoint: Path) -> bool:
     """Return whether a checkpoint is marked as complete and all its files have the recorded sizes."""
     try:
-        sizes: dict[str, int] = json.loads((checkpoint / WHOLE_FILE).read_bytes())
+        sizes: dict[str, int] = json.loads((checkpoint / COMPLETE_FILE).read_bytes())
         return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError):
         return False
@@ -66,7 +66,7 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 def last_complete(folder: Path) -> Path | None:
     """Return the last complete checkpoint whose best checkpoint so far is also complete."""
-    return next((path for path in reversed(checkpoints_in(folder)) if is_whole(path) and _has_best(path)), None)
+    return next((path for path in reversed(checkpoints_in(folder)) if is_complete(path) and _has_best(path)), None)
 
 
 def remove_after(folder: Path, checkpoint: Path | None) -> list[Path]:
@@ -81,7 +81,7 @@ def remove_after(folder: Path, checkpoint: Path | None) -> list[Path]:
     """
     step = step_of(checkpoint) if checkpoint is not None else -1
     others = [path for path in checkpoints_in(folder) if checkpoint is None or not path.samefile(checkpoint)]
-    removed = [path for path in others if step_of(path) > step or not is_whole(path)]
+    removed = [path for path in others if step_of(path) > step or not is_complete(path)]
     for path in removed:
         shutil.rmtree(path)
     return removed
@@ -106,7 +106,7 @@ def keep_best_and_last(folder: Path, *, limit: int | None, best: Path | None) ->
 
 def _has_best(checkpoint: Path) -> bool:
     best = best_before(checkpoint)
-    return best is None or best == checkpoint or is_whole(best)
+    return best is None or best == checkpoint or is_complete(best)
 
 
 def _sync(path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 from nlp_inference.errors import ArtefactError
 from nlp_inference.processor.fingerprint import Fingerprint
 
@@ -59,4 +59,4 @@ def write_fingerprint(folder: Path, fingerprint: Fingerprint) -> None:
     """
     path = folder / SETTINGS_FILE
     settings = json.loads(path.read_text(encoding="utf-8")) | {"fingerprint": fingerprint.model_dump(mode="json")}
-    write_whole(path, json.dumps(settings, indent=2, sort_keys=True) + "\n")  # as ProcessorMixin.to_json_string
+    write_atomically(path, json.dumps(settings, indent=2, sort_keys=True) + "\n")  # as ProcessorMixin.to_json_string

@@ -45,7 +45,7 @@ def replay_lines(replay: Replay, model: Path) -> list[Text]:
     """
     lines = []
     if replay.ok:
-        failing = f"; {replay.failing} fail as they did when recorded" if replay.failing else ""
+        failing = f"; {replay.failing} fail with the recorded error" if replay.failing else ""
         message = f"verified: {replay.records} golden records, alone and in batches, {replay.bit_for_bit} bit for bit"
         lines.append(Text(message + failing, style="green"))
     else:

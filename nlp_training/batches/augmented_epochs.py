@@ -1,4 +1,4 @@
-"""The training set as a model reads it where documents are augmented: each epoch other windows, of the same count."""
+"""Training windows of augmented documents: other windows in each epoch, but the same number."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
@@ -15,7 +15,7 @@ from nlp_training.batches.window_dataset import RowLengths, TrainingWindows, row
 
 
 class Item(NamedTuple):
-    """A window of a document as it is in an epoch; `window` is None where one window reads the whole document."""
+    """A window of a document in an epoch; `window` is None if one window contains the complete document."""
 
     epoch: int
     document: int
@@ -23,7 +23,7 @@ class Item(NamedTuple):
 
 
 class AugmentedDocuments(Sequence[Document]):
-    """The documents as they are in an epoch, each augmented when it is asked for; none is kept."""
+    """The documents of an epoch, augmented on access and not kept."""
 
     def __init__(self, documents: Sequence[Document], augmenter: Augmenter, *, epoch: int) -> None:
         self.documents = documents
@@ -44,10 +44,10 @@ class AugmentedDocuments(Sequence[Document]):
 
 
 class EpochPlan(NamedTuple):
-    """The windows of an epoch before they are put in order: what a sampler asks of a data set."""
+    """The windows of an epoch before they are ordered: the interface between a data set and a sampler."""
 
     documents: Sequence[Document]
-    """As they arrived."""
+    """The documents as they arrived."""
     items: Sequence[Item]
     lengths: Sequence[int]
     """Tokens of each item."""
@@ -56,21 +56,21 @@ class EpochPlan(NamedTuple):
         return len(self.items)
 
     def of_windows(self, values: Sequence[float]) -> list[float]:
-        """What is said of each document, for each window."""
+        """Return for each window the value of its document."""
         return [values[item.document] for item in self.items]
 
 
 class AugmentedWindows(Dataset[Document | Example]):
-    """The windows of augmented documents, for any epoch: an item says of which.
+    """The windows of augmented documents; an item specifies the epoch.
 
-    A text that grows or shrinks may need more or fewer windows, but a schedule of learning rates needs epochs of one
-    length. So every epoch has as many items as the first: what a later one has too many is left out, and what it lacks
-    is repeated, drawn by seed and epoch. Where one window reads every document, no epoch lacks or repeats anything.
+    A text that grows or shrinks may need more or fewer windows, but a learning rate schedule needs epochs of equal
+    length. Every epoch therefore has as many items as the first: surplus items are omitted, and missing ones are filled
+    by repetition, drawn by seed and epoch. If every document fits in one window, no item is omitted or repeated.
 
     Args:
-        documents: with gold, as they arrived.
-        processor: encodes the documents.
-        augmenter: changes them.
+        documents: documents with gold, as they arrived.
+        processor: the processor that encodes the documents.
+        augmenter: the augmenter that changes the documents.
         sample_weight: as for `TrainingWindows`.
     """
 
@@ -96,20 +96,20 @@ class AugmentedWindows(Dataset[Document | Example]):
 
     def __getitem__(self, item: Item) -> Document | Example:
         epoch, document, window = item
-        if epoch != self._epoch:  # a worker process learns of a new epoch here
+        if epoch != self._epoch:  # worker processes have no other notice of a new epoch
             self._epoch, self._windows = epoch, self._windows_of(epoch)
         if window is None:
             return self._windows.documents[document]
         return self._windows.window(document, window)
 
     def plan(self, epoch: int) -> EpochPlan:
-        """The windows of an epoch, in the order of the documents, which are read through for it."""
+        """Return the windows of an epoch, in the order of the documents; this encodes all documents."""
         if self._planned[0] != epoch:
-            whole = self._all_items(epoch)
+            available = self._all_items(epoch)
             rng = Random(f"{self.augmenter.seed}:{epoch}:windows")
-            chosen = _fit(len(whole.items), self._count, rng)
-            lengths = [whole.lengths[index] for index in chosen]
-            self._planned = (epoch, EpochPlan(self.documents, [whole.items[index] for index in chosen], lengths))
+            chosen = _fit(len(available.items), self._count, rng)
+            lengths = [available.lengths[index] for index in chosen]
+            self._planned = (epoch, EpochPlan(self.documents, [available.items[index] for index in chosen], lengths))
         return self._planned[1]
 
     def _all_items(self, epoch: int) -> EpochPlan:
@@ -123,18 +123,18 @@ class AugmentedWindows(Dataset[Document | Example]):
         return EpochPlan(self.documents, items, lengths)
 
     def _windows_of(self, epoch: int) -> TrainingWindows:
-        """What keeps the long documents of an epoch encoded; it is asked for windows by document, not by number."""
+        """Return a cache of the encoded documents of an epoch, for access by document and window."""
         documents = AugmentedDocuments(self.documents, self.augmenter, epoch=epoch)
         return TrainingWindows(documents, self.processor, (), sample_weight=self.sample_weight)
 
 
 class AugmentedEpochs(Sampler[Item]):
-    """The items of the epoch that begins, in an order that only the augmenter's seed and the epoch decide.
+    """The items of the next epoch, in an order that depends only on the augmenter's seed and the epoch.
 
     Args:
-        windows: what there is to train.
-        sampler: for the plan of an epoch, the sampler of its order; a random one is replaced by one with that seed.
-        epoch: says which epoch begins, counted from 0.
+        windows: the training windows.
+        sampler: returns the sampler for the plan of an epoch; a random sampler is replaced by one with that seed.
+        epoch: returns the epoch that starts, counted from 0.
     """
 
     def __init__(
@@ -169,13 +169,13 @@ def training_windows(
     augmenter: Augmenter | None = None,
     sample_weight: str | None = None,
 ) -> TrainingWindows | AugmentedWindows:
-    """What there is to train: windows of the documents as they arrived, or as the augmenter changes them.
+    """Return the training windows of documents, augmented if there is an augmenter.
 
     Args:
-        documents: with gold.
-        processor: encodes the documents.
-        known_lengths: documents, and the lengths of their rows; not used for other documents than these.
-        augmenter: changes the documents in each epoch.
+        documents: documents with gold.
+        processor: the processor that encodes the documents.
+        known_lengths: documents and the lengths of their rows; ignored for other documents.
+        augmenter: the augmenter that changes the documents in each epoch.
         sample_weight: as for `TrainingWindows`.
     """
     if augmenter is not None:
@@ -187,7 +187,7 @@ def training_windows(
 
 
 def _fit(count: int, wanted: int, rng: Random) -> list[int]:
-    """Numbers below `count`, `wanted` of them, in order: each once, as far as that goes."""
+    """Return `wanted` sorted numbers below `count`, each at most once if `count` is large enough."""
     if count >= wanted:
         return sorted(rng.sample(range(count), wanted))
     return sorted([*range(count), *rng.choices(range(count), k=wanted - count)])

@@ -1,4 +1,4 @@
-"""Documents to training batches, by the processor that will serve the model, and by nothing else."""
+"""Documents to training batches, with the processor that is also used for prediction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from nlp_training.batches.sample_weights import weighted
 
 @dataclass(frozen=True, slots=True)
 class DocumentCollator:
-    """The `data_collator` of a Trainer whose data set holds Documents, or single windows of them.
+    """The `data_collator` of a Trainer whose data set contains Documents, or single windows of them.
 
     Args:
-        processor: encodes the documents, exactly as it does for prediction, and adds the labels.
-        sample_weight: metadata key of how much a document counts; `None` where all count alike.
+        processor: the processor, which encodes the documents exactly as for prediction, and adds the labels.
+        sample_weight: the metadata key of a document's weight; `None` if all documents have the same weight.
     """
 
     processor: Processor
     sample_weight: str | None = None
 
     def __call__(self, documents: Sequence[Document | Example]) -> BatchFeature:
-        """A batch of tensors with a row for each window, and with their weights if there are any."""
+        """Return a batch of tensors with a row for each window, and with the weights if there are any."""
         if self.sample_weight is not None:
             documents = self._weighted(documents, key=self.sample_weight)
         return self.processor(documents, labels=True, return_tensors="pt")
 
     def _weighted(self, items: Sequence[Document | Example], *, key: str) -> list[Example]:
         documents = [item for item in items if isinstance(item, Document)]
-        fresh = zip(self.processor.examples(documents, labels=True), documents, strict=True)
+        encoded = zip(self.processor.examples(documents, labels=True), documents, strict=True)
         return [
             example
             for item in items
-            for example in ([item] if isinstance(item, Example) else weighted(*next(fresh), key))
+            for example in ([item] if isinstance(item, Example) else weighted(*next(encoded), key))
         ]

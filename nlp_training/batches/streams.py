@@ -1,4 +1,4 @@
-"""Large sets of documents, a part at a time."""
+"""Chunks of large sets of documents."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 DOCUMENTS_AT_ONCE = 256
 CHARACTERS_AT_ONCE = 1_000_000
-"""What is worked on at once: encoded, a character takes some ten bytes."""
+"""The limits of a chunk. An encoded character takes about ten bytes."""
 
 
 def in_chunks(items: Iterable[T], *, size: int) -> Iterator[list[T]]:
-    """Cut a stream into lists of `size`; the last may be shorter.
+    """Split a stream into lists of `size` items; the last may be shorter.
 
     Example:
         >>> list(in_chunks("abcde", size=2))
@@ -27,7 +27,7 @@ def in_chunks(items: Iterable[T], *, size: int) -> Iterator[list[T]]:
 
 
 def document_chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Cut a stream into lists of no more than `DOCUMENTS_AT_ONCE` and `CHARACTERS_AT_ONCE`; one may be longer alone.
+    """Split a stream into lists within `DOCUMENTS_AT_ONCE` and `CHARACTERS_AT_ONCE`; a longer document is alone.
 
     Example:
         >>> half = Document(raw_text="a" * (CHARACTERS_AT_ONCE // 2))
@@ -48,11 +48,11 @@ def document_chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 def encode_stream(processor: Processor, documents: Iterable[Document]) -> Iterator[EncodedDocument]:
-    """Encode documents one after the other; only a part of them is in memory as tokens at any time.
+    """Encode documents chunk by chunk, so only a part of them is in memory as tokens.
 
     Args:
-        processor: encodes.
-        documents: as many as there are.
+        processor: the processor that encodes the documents.
+        documents: any number of documents.
     """
     for chunk in document_chunks(documents):
         yield from processor.encode(chunk)

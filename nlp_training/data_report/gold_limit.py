@@ -2,25 +2,35 @@
 
 from collections.abc import Mapping
 
+from nlp_inference.tasks.base import UNREAD
+from nlp_inference.tasks.units import (
+    BEYOND_WINDOW,
+    IN_NO_WINDOW,
+    MERGED,
+    SUBWORD_DIVIDED,
+    WHITE_SPACE_EDGE,
+    WORD_DIVIDED,
+)
 from nlp_training.data import InvalidDataError
 from nlp_training.data_report.findings import percent
 from nlp_training.data_report.lost_gold import LostGold
 from nlp_training.data_report.split_measures import SplitMeasures
+from nlp_training.gold.spans import OVERLAPS, UNKNOWN_LABEL
 
 _SHOWN = 3
 
 _ADVICE: Mapping[str, str] = {
-    "its edge lies inside a word": (
+    WORD_DIVIDED: (
         "annotate complete words, set words of the task to unicode if it is another value, or set aggregation: none"
     ),
-    "its edge lies inside a token": "choose a base model with another tokenizer, or annotate what its tokens cover",
-    "no token of its own": "annotate complete words, or choose a base model whose tokenizer has a token for it",
-    "white space at its edge": "trim the annotation",
-    "overlaps in a flat scheme": "choose the task span-classification",
-    "merged with a neighbour by the scheme IO": "choose the scheme BIO",
-    "beyond the window that is read": "set windows.on_overflow to split",
-    "longer than what a window reads of it": "raise windows.max_length or windows.overlap",
-    "its label is not among those of the task": "add the label to the task, or examples to the training data",
+    SUBWORD_DIVIDED: "choose a base model with another tokenizer, or annotate what its tokens cover",
+    UNREAD: "annotate complete words, or choose a base model whose tokenizer has a token for it",
+    WHITE_SPACE_EDGE: "trim the annotation",
+    OVERLAPS: "choose the task span-classification",
+    f"{MERGED} IO": "choose the scheme BIO",
+    BEYOND_WINDOW: "set windows.on_overflow to split",
+    IN_NO_WINDOW: "increase windows.max_length or windows.overlap",
+    UNKNOWN_LABEL: "add the label to the task, or examples to the training data",
 }
 
 

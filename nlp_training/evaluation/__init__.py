@@ -1,4 +1,4 @@
-"""Predictions compared with gold, the files that keep them, and what is fitted after training."""
+"""Evaluation of predictions, the files that store them, and fitting of task fields after training."""
 
 from nlp_training.evaluation.evaluate import (
     compare,

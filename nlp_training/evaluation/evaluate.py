@@ -1,4 +1,4 @@
-"""Evaluation: the Predictor on documents without their gold, compared with the gold."""
+"""Evaluation: comparison of predictions with gold, which the Predictor never sees."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from nlp_training.gold import document_metric
 from nlp_training.metrics import Metric
 
 BATCH = 1024
-"""How many comparisons go to a metric, or from process to process, at once."""
+"""The number of comparisons that are passed to a metric, or between processes, at once."""
 
 _COUNTED = ("documents", "characters", "read", "deleted", "unknown", "windows", "truncated", "incomplete")
 
 
 class Comparison(NamedTuple):
-    """What each metric sees of one document, prediction and gold, and what was read of it: no text, so it is small."""
+    """The inputs of each metric for one document, prediction and gold, and its coverage, without text."""
 
     seen: list[tuple[Any, Any]]
     coverage: dict[str, int]
@@ -30,20 +30,20 @@ class Comparison(NamedTuple):
 def evaluate_documents(
     predictor: Predictor, documents: Iterable[Document], *, own: Sequence[Metric] = ()
 ) -> dict[str, Any]:
-    """Score a predictor on gold documents, as production would serve them.
+    """Score a predictor on gold documents, as in production.
 
-    Memory is bounded by the predictor's look-ahead: predictions go to the metric's file as they come, logits nowhere.
+    The predictor's look-ahead bounds the memory: predictions are written to the metric's file, and logits are not kept.
 
     Args:
-        predictor: predicts; it never sees the gold.
-        documents: with gold.
-        own: further metrics of the user.
+        predictor: the predictor; it never sees the gold.
+        documents: documents with gold.
+        own: additional custom metrics.
 
     Returns:
-        The metric's scores, `per_label` and `interval` among them, those of further metrics under their names (see
-        `nlp_training.metrics`), and under `coverage` what was read: `documents`, their
-        `characters` and how many of these were `read`, `deleted` by preprocessing and `unknown` to the tokenizer,
-        `windows`, documents `truncated`, and documents `incomplete`, of which not everything was read.
+        The scores of the metric, including `per_label` and `interval`; those of additional metrics under their names
+        (see `nlp_training.metrics`); and under `coverage` the counts of `documents`, their `characters`, and how many
+        of these were `read`, `deleted` by preprocessing and `unknown` to the tokenizer, of `windows`, of documents
+        `truncated`, and of documents `incomplete`, which were not read completely.
 
     Raises:
         InvalidDocumentError: a document has no gold.
@@ -54,7 +54,7 @@ def evaluate_documents(
 
 
 def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> Iterator[tuple[Document, Annotation]]:
-    """Predict documents stripped of their gold, and hand the gold back beside each."""
+    """Predict documents without their gold, and yield each with its gold."""
     golds: deque[Annotation] = deque()
 
     def stripped() -> Iterator[Document]:
@@ -71,7 +71,7 @@ def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> 
 def compare(
     pairs: Iterable[tuple[Document, Annotation]], *, needs: str, details: bool = True, own: Sequence[Metric] = ()
 ) -> Iterator[Comparison]:
-    """Keep of predicted documents and their gold what the metrics see; without `details`, only the main one."""
+    """Yield the inputs of the metrics for predicted documents and gold; without `details`, only of the main metric."""
     metric = document_metric(needs, own)
     for document, gold in pairs:
         seen = metric.view(document, gold) if details else [metric.main.view(document, gold)]
@@ -84,10 +84,10 @@ def score(
     """Score comparisons with the metrics of tasks that learn from this kind of gold.
 
     Args:
-        comparisons: what `compare` gives, with the same `details`.
+        comparisons: the result of `compare` with the same `details`.
         needs: the kind of gold.
-        details: whether to compute intervals and further metrics, or only the main one.
-        own: further metrics of the user, the same as for `compare`.
+        details: whether to compute intervals and additional metrics, or only the main one.
+        own: additional custom metrics, the same as for `compare`.
     """
     chosen = document_metric(needs, own)
     further = {name: part.metric() for name, part in chosen.further.items()} if details else {}
@@ -118,14 +118,14 @@ def evaluate_pair(
     """Score a predictor on gold documents, and test whether it is better than another one.
 
     Args:
-        model: predicts.
-        against: predicts too, if given.
-        documents: with gold.
-        own: further metrics of the user.
+        model: the predictor to score.
+        against: another predictor to compare with.
+        documents: documents with gold.
+        own: additional custom metrics.
 
     Returns:
-        Under `scores` what `evaluate_documents` gives. With another predictor, under `against` its scores, and under
-        `paired` what `paired_test` says of it, the first, and of the model, the second.
+        Under `scores`, the result of `evaluate_documents`. With another predictor, its scores under `against`, and
+        under `paired` the result of `paired_test`, in which `against` is the first model and `model` the second.
 
     Raises:
         InvalidDocumentError: a document has no gold.
@@ -136,7 +136,7 @@ def evaluate_pair(
         return {"scores": evaluate_documents(model, documents, own=own)}
     needs, other = model.processor.task.needs, against.processor.task.needs
     if needs != other:
-        raise InvalidSpecError(f"one model finds {needs!r}, the other {other!r}; compare models of one kind of task")
+        raise InvalidSpecError(f"one model predicts {needs!r}, the other {other!r}; compare models of one kind of task")
     second, first = (
         list(compare(predict_beside_gold(one, documents), needs=needs, own=own)) for one in (model, against)
     )
@@ -148,15 +148,15 @@ def paired_test(first: Iterable[Comparison], second: Iterable[Comparison], *, ne
     """Test whether one model is better than another on the same documents.
 
     Args:
-        first: what `compare` gives of one model.
-        second: the same of the other model, of the same documents in the same order.
+        first: the result of `compare` for one model.
+        second: the result for the other model, for the same documents in the same order.
         needs: the kind of gold.
 
     Returns:
-        What `McNemar` or `PairedBootstrap` says; nothing, if there are no documents.
+        The result of `McNemar` or `PairedBootstrap`; empty if there are no documents.
 
     Raises:
-        ValueError: they are not of equally many documents.
+        ValueError: the numbers of documents differ.
     """
     test = document_metric(needs).paired()
     documents = 0
@@ -171,16 +171,16 @@ def paired_test(first: Iterable[Comparison], second: Iterable[Comparison], *, ne
 
 
 def of_all_processes(comparisons: Iterator[Comparison], *, largest_share: int) -> Iterator[Comparison]:
-    """Exchange comparisons in rounds that all processes take part in, also when their own share has ended."""
+    """Gather comparisons in rounds; every process takes part in all rounds, even after the end of its share."""
     for _ in range(ceil(largest_share / BATCH)):
         yield from gather_object(list(islice(comparisons, BATCH)))
 
 
 def share_read(coverage: Mapping[str, int]) -> str:
-    """The share of the characters that were read, rounded down, so that only all of them are 100 %.
+    """Format the share of the characters that were read, rounded down, so 100 % means all of them.
 
     Args:
-        coverage: what `score` counts.
+        coverage: the `coverage` of `score`.
 
     Example:
         >>> share_read({"characters": 3_000_000, "read": 2_999_999}), share_read({"characters": 0, "read": 0})

@@ -19,7 +19,7 @@ class Fitter(Registered, ABC):
     """Fits some fields of a task to validation documents.
 
     Subclasses register under their `name`. `Task.fitters` names those that run by default, the section `fit` of a run
-    those that run instead. An installed package offers fitters as entry points of the group `nlp_training.fitters`.
+    those that run instead. Installed packages register fitters as entry points of the group `nlp_training.fitters`.
     """
 
     kind = "fitter"
@@ -29,10 +29,10 @@ class Fitter(Registered, ABC):
 
     @abstractmethod
     def check(self, task: Task) -> None:
-        """Check that the task has what is fitted.
+        """Check that the task has the fields to fit.
 
         Raises:
-            InvalidSpecError: it does not.
+            InvalidSpecError: it has not.
         """
 
     @abstractmethod
@@ -40,9 +40,9 @@ class Fitter(Registered, ABC):
         """Return the task of the predictor with fitted fields.
 
         Args:
-            predictor: of the trained weights.
-            documents: with gold, and not those of training, whose scores are too certain.
-            seed: of the documents that are drawn, where not all are needed.
+            predictor: the predictor with the trained weights.
+            documents: documents with gold, not those of training, because their scores are too certain.
+            seed: the seed of the sample, if not all documents are needed.
         """
 
 
@@ -74,7 +74,7 @@ def choose_fitters(
         one.check(task)
     if chosen and not has_validation:
         raise InvalidSpecError(
-            f"{chosen[0].name!r} is fitted to validation documents, and there are none; give data.validation, or "
+            f"{chosen[0].name!r} is fitted to validation documents, but there are none; set data.validation, or "
             "remove `calibrate` and `fit` from the config"
         )
     return tuple(sorted(chosen, key=lambda one: one.name != "temperature"))
@@ -88,7 +88,7 @@ def fit_task(
     Every process must call this; the main process predicts.
 
     Args:
-        trainer: has trained.
+        trainer: the trainer after training.
         fitters: see `choose_fitters`.
         documents: validation documents with gold.
         seed: of the documents that are drawn.

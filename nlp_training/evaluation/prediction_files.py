@@ -1,4 +1,4 @@
-"""The predictions of a run's last evaluation, as files: Documents with gold and predicted, and the time each took."""
+"""Files with the predictions of a run's last evaluation: Documents with gold and predicted, and their times."""
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -16,7 +16,7 @@ from nlp_inference.predict.trace import Trace
 from nlp_training.data.errors import InvalidDataError
 
 PREDICTIONS = "predictions"
-"""The folder of a run that they are in."""
+"""The folder in a run."""
 
 _DOCUMENTS, _SECONDS = ".jsonl", ".seconds"
 
@@ -25,15 +25,17 @@ Pair = tuple[Document, Annotation]
 
 
 class PredictionFile(NamedTuple):
-    """The predictions of one data set, and its share for one of several processes.
+    """The predictions of one data set, or the share of one of several processes.
 
-    `NAME.jsonl` has a Document with gold and predicted a line, in the order of the data set, and `NAME.seconds`, on the
-    same line, how long it took (`Trace.seconds`). They are apart so that the same model writes the same predictions.
+    `NAME.jsonl` has one Document with gold and predicted per line, in the order of the data set, and `NAME.seconds` has
+    on the same line its time (`Trace.seconds`). Times have their own file, so the predictions of a model are
+    reproducible.
 
     Args:
-        folder: the folder `predictions` of a run; all processes must see it.
-        name: of the data set.
-        process, processes: whose share it is, every so manieth document; all of them make the file together.
+        folder: the folder `predictions` of a run; all processes must have access to it.
+        name: the name of the data set.
+        process, processes: the index of the process and the number of processes; each writes every n-th document, and
+            together they write the file.
     """
 
     folder: Path
@@ -43,7 +45,7 @@ class PredictionFile(NamedTuple):
 
     @property
     def documents(self) -> Path:
-        """The file of the documents; a name that is no file name is quoted as in a URL."""
+        """The file of the documents; a name that is not a valid file name is quoted as in a URL."""
         return self._path(_DOCUMENTS)
 
     @property
@@ -52,11 +54,11 @@ class PredictionFile(NamedTuple):
         return self._path(_SECONDS)
 
     def keep(self, pairs: Iterator[Pair], predictor: Predictor) -> Generator[Pair]:
-        """Write the share of this process while it goes by; the files are whole when this generator is closed.
+        """Write the pairs of this process and yield them; the files are complete when this generator is closed.
 
         Args:
-            pairs: what `predict_beside_gold` gives.
-            predictor: makes them; it is asked how long each took.
+            pairs: the result of `predict_beside_gold`.
+            predictor: the predictor that makes the pairs, to observe the times.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with _timed(predictor) as times, ExitStack() as files:
@@ -70,10 +72,10 @@ class PredictionFile(NamedTuple):
                 yield document, gold
 
     def merge(self) -> None:
-        """Put the shares of all processes together, in the order of the data set; after all of them are written.
+        """Merge the shares of all processes, in the order of the data set; call it after all of them are written.
 
         Raises:
-            FileNotFoundError: the processes do not see the same folder.
+            FileNotFoundError: the processes do not share the folder.
         """
         for kind in (_DOCUMENTS, _SECONDS):
             shares = [self._share(kind, process) for process in range(self.processes)]
@@ -95,13 +97,13 @@ class PredictionFile(NamedTuple):
 
 
 def kept_predictions(run: Path) -> list[PredictionFile]:
-    """The predictions that a run has kept, sorted by the names of their data sets."""
+    """Return the prediction files of a run, sorted by the names of their data sets."""
     paths = sorted((run / PREDICTIONS).glob(f"[!.]*{_DOCUMENTS}"))
     return [PredictionFile(run / PREDICTIONS, unquote(path.name.removesuffix(_DOCUMENTS))) for path in paths]
 
 
 def forget_predictions(run: Path, *, but: Sequence[str]) -> None:
-    """Remove what an earlier run of the same name has kept of data sets that are not named."""
+    """Remove the prediction files of a run, except those of the data sets in `but`."""
     for kept in kept_predictions(run):
         if kept.name not in but:
             kept.documents.unlink()
@@ -109,10 +111,10 @@ def forget_predictions(run: Path, *, but: Sequence[str]) -> None:
 
 
 def read_predictions(file: PredictionFile) -> Iterator[tuple[Document, float | None]]:
-    """Documents with gold and predicted, one after the other, and how many seconds each took, if that is known.
+    """Yield Documents with gold and predicted, and the seconds of each, if known.
 
     Raises:
-        InvalidDataError: a line is no Document.
+        InvalidDataError: a line is not a Document.
     """
     with ExitStack() as files:
         lines = files.enter_context(file.documents.open("rb"))
@@ -128,7 +130,7 @@ def read_predictions(file: PredictionFile) -> Iterator[tuple[Document, float | N
 
 @contextmanager
 def _timed(predictor: Predictor) -> Iterator[deque[float]]:
-    """The seconds of documents whose predictions have not been taken yet."""
+    """Yield a queue with the seconds of documents whose predictions have not been consumed yet."""
     times = deque[float]()
 
     def observe(traces: Sequence[Trace]) -> None:
@@ -142,7 +144,7 @@ def _timed(predictor: Predictor) -> Iterator[deque[float]]:
 
 
 def _interleave(shares: Sequence[Path], target: Path) -> None:
-    """A line of each in turn; a share that is one line shorter ends first."""
+    """Write a line of each share in turn, up to the end of the first share that ends."""
     with ExitStack() as files:
         written = files.enter_context(target.open("wb"))
         for share in cycle([files.enter_context(path.open("rb")) for path in shares]):

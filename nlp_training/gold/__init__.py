@@ -1,7 +1,7 @@
-"""Kinds of gold, one file each: all that training has to know about what a task learns from.
+"""Kinds of gold, one per file: everything that training needs to know about the gold of a task.
 
-A task names its kind in `Task.needs`. The kind says which labels a document has, what is compared and with which
-metrics, what makes gold unusable, and which mistakes a report counts. Nothing else compares `Task.needs` with a name.
+A task names its kind in `Task.needs`. The kind defines the labels of a document, what is compared and with which
+metrics, what makes gold unusable, and the mistakes in a report. No other code compares `Task.needs` with a name.
 """
 
 from nlp_training.gold.answers import Answers

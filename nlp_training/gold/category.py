@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from nlp_inference.document import Annotation, Document
 from nlp_training.gold.base import MISSED, SPURIOUS, WRONG_LABEL, Compared, GoldKind, Learnable, Mistake
+from nlp_training.gold.spans import UNKNOWN_LABEL
 from nlp_training.metrics import Calibration, CategoryAccuracy, DocumentMetric, LabelRanking, McNemar
 from nlp_training.metrics.documents import Part, Score
 
@@ -62,16 +63,16 @@ class OneCategory(GoldKind):
         if len(gold.categories) == 1:
             return None
         found = ", ".join(repr(category.label) for category in gold.categories) or "none"
-        return f"needs exactly one label, and has {found}. Correct it, or choose a task with several labels"
+        return f"needs exactly one label, but has {found}. Correct it, or choose a task with several labels"
 
     def learnable(self, gold: Annotation, *, labels: Collection[str] | None, flat: bool) -> Learnable:  # noqa: ARG002
-        """Nothing can be learnt unless there is exactly one category and the task knows its label."""
+        """Keep the gold if it has exactly one category, and the task has its label."""
         if len(gold.categories) != 1:
-            cause = f"one of {len(gold.categories)} labels, of which the task learns exactly one"
+            cause = f"one of {len(gold.categories)} labels, but the task learns exactly one"
             return Learnable(None, [(Compared(category.label), cause) for category in gold.categories])
         [category] = gold.categories
         if labels is not None and category.label not in labels:
-            return Learnable(None, [(Compared(category.label), "its label is not among those of the task")])
+            return Learnable(None, [(Compared(category.label), UNKNOWN_LABEL)])
         return Learnable(gold, [])
 
     def find_mistakes(self, predicted: Annotation, gold: Annotation) -> Iterator[Mistake]:

@@ -1,4 +1,4 @@
-"""Labelled spans: exact offsets and labels are compared."""
+"""Labeled spans: exact offsets and labels are compared."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,6 +14,10 @@ from nlp_training.metrics.tokens import token_spans
 
 WRONG_BOUNDARY = "wrong boundary"
 WRONG_BOTH = "wrong label and boundary"
+
+UNKNOWN_LABEL = "its label is not among those of the task"
+OVERLAPS = "overlaps in a flat scheme"
+"""Causes of gold that cannot be learned."""
 
 
 def _spans(document: Document, gold: Annotation) -> tuple[Any, Any]:
@@ -38,7 +42,7 @@ def _confidences(document: Document, gold: Annotation) -> tuple[Any, Any]:
 
 
 class Spans(GoldKind):
-    """Labelled spans of the raw text, as `Annotation.spans`."""
+    """Labeled spans of the raw text, as `Annotation.spans`."""
 
     name = "spans"
     noun = "spans"
@@ -76,18 +80,16 @@ class Spans(GoldKind):
             return None
         found = ", ".join(repr(category.label) for category in gold.categories)
         return (
-            f"has no spans, only {found} as its label. Give its spans (an empty list will do), or choose a task that "
+            f"has no spans, only the label {found}. Add its spans (the list may be empty), or choose a task that "
             "learns from labels"
         )
 
     def learnable(self, gold: Annotation, *, labels: Collection[str] | None, flat: bool) -> Learnable:
-        """Leave out spans of unknown labels and, for flat tasks, as few overlapping spans as possible."""
+        """Omit spans with unknown labels and, for flat tasks, as few overlapping spans as possible."""
         known = [span for span in gold.spans if labels is None or span.label in labels]
         kept = _without_overlaps(known) if flat else known
-        lost = [
-            (_compared(span), "its label is not among those of the task") for span in gold.spans if span not in known
-        ]
-        lost += [(_compared(one), "overlaps in a flat scheme") for one in (Counter(known) - Counter(kept)).elements()]
+        lost = [(_compared(span), UNKNOWN_LABEL) for span in gold.spans if span not in known]
+        lost += [(_compared(one), OVERLAPS) for one in (Counter(known) - Counter(kept)).elements()]
         return Learnable(gold.model_copy(update={"spans": tuple(kept), "relations": ()}) if lost else gold, lost)
 
     def find_mistakes(self, predicted: Annotation, gold: Annotation) -> Iterator[Mistake]:

@@ -1,4 +1,4 @@
-"""What a loss is: a number for each target of a batch, and how much each of them counts."""
+"""The interface of losses: a value and a weight for each target of a batch."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ Pooling = Literal["mean", "first"]
 """The mean of the tokens of a row, or its first token."""
 
 NEEDS = ("second_logits", "states", "teacher_logits")
-"""Names in `Loss.needs` with a meaning of their own; any other name is that of a model output."""
+"""Names in `Loss.needs` with a special meaning; any other name is that of a model output."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ class Items:
         """
         value: Tensor | None = getattr(self, name) if name in NEEDS else self.outputs.get(name)
         if value is None:
-            raise ValueError(f"this loss reads {name!r}, which was not given; a loss names what it reads in `needs`")
+            raise ValueError(f"this loss reads {name!r}, which is missing; add it to the `needs` of the loss")
         return value
 
 
@@ -64,11 +64,11 @@ class TeacherModel(Protocol):
 
 
 class Mixing(NamedTuple):
-    """Which rows of a batch are mixed, and how.
+    """The rows of a batch to mix, and their weights.
 
     Attributes:
         share: the weight of the row itself, from 0.5 to 1.
-        partners: for each row the index of the other row.
+        partners: for each row, the index of the other row.
     """
 
     share: float
@@ -79,41 +79,41 @@ class RowMixer(Protocol):
     """Mixes the rows of a batch before the forward pass."""
 
     def draw(self, rows: int) -> Mixing | None:
-        """Draw how the next batch of `rows` rows is mixed; `None` if it is not."""
+        """Draw how to mix the next batch of `rows` rows; `None` if it is not mixed."""
 
     def mixed(self, inputs: Mapping[str, Tensor], mixing: Mixing) -> dict[str, Tensor]:
         """Return the model inputs of the mixed rows."""
 
 
 class Loss(Registered, ABC):
-    """A loss. Subclasses are pydantic models; a run names them in its section `loss`, and no processor can hold one.
+    """A loss. Subclasses are pydantic models; a run configures them in its section `loss`, processors contain none.
 
-    The loss of a step is `sum(s * values) / sum(s * weights)` over all its items, those of every process and of every
-    batch that gradients are accumulated over; `s` is the sample weight of the document, 1 where there are none.
+    The loss of a step is `sum(s * values) / sum(s * weights)` over all its items, including those of every process and
+    of every batch of gradient accumulation; `s` is the sample weight of the document, 1 by default.
 
-    An installed package offers losses as entry points of the group `nlp_training.losses`.
+    Installed packages register losses as entry points of the group `nlp_training.losses`.
     """
 
     kind = "loss"
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    """What it reads beside the logits: `second_logits`, `states`, `teacher_logits`, or the name of a model output whose
-    first axes are those of the targets."""
+    """The inputs in addition to the logits: `second_logits`, `states`, `teacher_logits`, or the name of a model output
+    whose first axes are those of the targets."""
     multi_label: ClassVar[bool] = False
-    """Whether the targets are 0 and 1 for each label, and not the id of one class."""
+    """Whether the targets are 0 and 1 for each label, instead of the id of one class."""
     numeric: ClassVar[bool] = False
     """Whether the targets are numbers of the shape of the logits, NaN where there is none."""
     outermost: ClassVar[bool] = False
-    """Whether it changes the rows that the model reads, so that no loss can add to it."""
+    """Whether it changes the rows that the model reads, so no other loss can add to it."""
     reads_embeddings: ClassVar[bool] = False
-    """Whether it runs the embedding layer of the model by itself, which weights in shards do not allow."""
+    """Whether it calls the embedding layer of the model directly, which sharded weights do not support."""
 
     @abstractmethod
     def values(self, items: Items) -> Tensor:
-        """`[items]`, the loss of each item, its class weight included."""
+        """Return `[items]`, the loss of each item, including its class weight."""
 
     def weights(self, targets: Tensor, class_weights: Tensor | None) -> Tensor:
-        """`[items]`, how much each item counts in the mean; known before the model is asked.
+        """Return `[items]`, the weight of each item in the mean, which is known before the forward pass.
 
         Args:
             targets: `[items]`.
@@ -125,15 +125,15 @@ class Loss(Registered, ABC):
         return class_weights[targets]
 
     def class_weighting(self) -> ClassWeights | None:
-        """How classes are weighted, if they are."""
+        """Return the rule of the class weights; `None` if classes are not weighted."""
         return None
 
     def parts(self) -> tuple["Loss", ...]:
-        """This loss and those that it adds to."""
+        """Return this loss and those that it adds to."""
         return (self,)
 
     def state_pooling(self) -> Pooling:
-        """How the `states` of a row are pooled where each row has one target."""
+        """Return how to pool the `states` of a row if each row has one target."""
         return "mean"
 
     def teacher_model(self, student: Processor, *, device: str) -> TeacherModel | None:  # noqa: ARG002 - most have none
@@ -144,29 +144,29 @@ class Loss(Registered, ABC):
             device: where the teacher runs, such as `"cuda:0"`.
 
         Raises:
-            InvalidSpecError: the teacher does not fit the student.
+            InvalidSpecError: the teacher is not compatible with the student.
         """
         return None
 
     def row_mixer(self, model: torch.nn.Module, *, seed: str, step: Callable[[], int]) -> RowMixer | None:  # noqa: ARG002
-        """Return what mixes the rows of batches for this loss; `None` if nothing does.
+        """Return the mixer of the rows of batches; `None` if the loss does not mix rows.
 
         Args:
-            model: to be trained.
-            seed: of what is drawn; another one in every process.
-            step: returns the number of steps that were trained.
+            model: the model to train.
+            seed: the seed, which differs between processes.
+            step: returns the number of completed steps.
 
         Raises:
-            InvalidSpecError: the model does not fit.
+            InvalidSpecError: the model is not suitable.
         """
         return None
 
 
 def _of_class_ids(loss: Loss) -> Loss:
     if loss.multi_label:
-        raise ValueError(f"{loss.name!r} reads several labels a text, but here stands a loss that reads one class")
+        raise ValueError(f"{loss.name!r} is a multi-label loss, expected a loss of one class per item")
     if loss.numeric:
-        raise ValueError(f"{loss.name!r} reads numbers; choose a loss that reads the id of one class")
+        raise ValueError(f"{loss.name!r} reads numbers, expected a loss of one class per item")
     return loss
 
 
@@ -175,35 +175,35 @@ ClassLoss = Annotated[
     BeforeValidator(lambda spec: _of_class_ids(Loss.from_spec(spec))),
     PlainSerializer(lambda loss: loss.to_spec()),
 ]
-"""A field that holds another loss of class ids, written as its specification."""
+"""A field with another loss of class ids, serialized as its specification."""
 
 
 class AddedLoss(Loss, ABC):
-    """A loss that adds something to another one, `inner`, and counts items as that one does."""
+    """A loss that adds a term to another loss, `inner`, and weights items in the same way."""
 
     @abstractmethod
     def inner(self) -> Loss:
-        """What this adds to."""
+        """Return the loss that this adds to."""
 
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
         for part in self.inner().parts():
             if part.name == self.name:
-                raise ValueError(f"{self.name!r} stands inside {self.name!r}; leave one of them out")
+                raise ValueError(f"{self.name!r} contains another {self.name!r}; remove one of them")
             if part.outermost:
                 raise ValueError(
-                    f"{part.name!r} mixes the rows of a batch, so it cannot stand inside {self.name!r}; choose one"
+                    f"{part.name!r} mixes the rows of a batch, so it cannot be inside {self.name!r}; choose one"
                 )
         return self
 
     def class_weighting(self) -> ClassWeights | None:
-        """The rule of the loss that this adds to."""
+        """Return the rule of the loss that this adds to."""
         return self.inner().class_weighting()
 
     def parts(self) -> tuple[Loss, ...]:
-        """This loss, and the parts of the one that it adds to."""
+        """Return this loss and the parts of the loss that it adds to."""
         return (self, *self.inner().parts())
 
     def weights(self, targets: Tensor, class_weights: Tensor | None) -> Tensor:
-        """Those of the loss that this adds to."""
+        """Return the weights of the loss that this adds to."""
         return self.inner().weights(targets, class_weights)

@@ -1,4 +1,4 @@
-"""How much each class counts, by how often it is the target in training."""
+"""Class weights from the frequencies of the classes in training."""
 
 from abc import ABC, abstractmethod
 from typing import Annotated
@@ -13,15 +13,15 @@ Floats = NDArray[np.float64]
 
 
 class ClassWeights(Registered, ABC):
-    """A rule from counts to weights. A class that is never a target weighs nothing."""
+    """A rule that computes weights from counts. A class that is never a target has the weight 0."""
 
     kind = "class-weights"
 
     def weights(self, counts: NDArray[np.int64]) -> Floats:
-        """`[classes]`, the weight of each class.
+        """Return `[classes]`, the weight of each class.
 
         Args:
-            counts: `[classes]`, how often each is a target.
+            counts: `[classes]`, how often each class is a target.
         """
         seen = counts > 0
         weights = np.zeros(len(counts))
@@ -33,7 +33,7 @@ class ClassWeights(Registered, ABC):
 
 
 class InverseFrequency(ClassWeights):
-    """`N / (C n_c)`: every class counts as much as every other in all, and a target counts 1 on average.
+    """`N / (C n_c)`: all classes have the same total weight, and the mean weight of a target is 1.
 
     `n_c` of `N` targets are of class `c`, and `C` classes occur. These are the `balanced` weights of scikit-learn,
     after King and Zeng (2001), https://doi.org/10.1093/oxfordjournals.pan.a004868.
@@ -53,11 +53,11 @@ class InverseFrequency(ClassWeights):
 class EffectiveNumber(ClassWeights):
     """`(1 - beta) / (1 - beta^n_c)`, scaled to a mean of 1 over the classes that occur.
 
-    Cui et al. (2019), https://arxiv.org/abs/1901.05555: of `n` samples of a class, `(1 - beta^n) / (1 - beta)` are
-    effectively different. Milder than the inverse frequency where classes are large.
+    Cui et al. (2019), https://arxiv.org/abs/1901.05555: the effective number of `n` samples of a class is
+    `(1 - beta^n) / (1 - beta)`. Milder than the inverse frequency for large classes.
 
     Args:
-        beta: 0 weighs all classes alike; towards 1 the weights become those of the inverse frequency.
+        beta: 0 gives all classes the same weight; towards 1, the weights approach those of the inverse frequency.
 
     Example:
         >>> EffectiveNumber(beta=0.5).weights(np.array([1, 2])).round(3).tolist()
@@ -79,4 +79,4 @@ OptionalClassWeights = Annotated[
     BeforeValidator(lambda spec: None if spec is None else ClassWeights.from_spec(spec)),
     PlainSerializer(lambda rule: None if rule is None else rule.to_spec()),
 ]
-"""A field that holds a rule, or `None` where all classes count alike."""
+"""A field with a rule, or `None` if all classes have the same weight."""

@@ -1,4 +1,4 @@
-"""Cross entropy: with label smoothing, with class weights."""
+"""Cross entropy, with label smoothing and class weights."""
 
 from typing import Annotated
 
@@ -11,17 +11,17 @@ from nlp_training.losses.class_weights import ClassWeights, OptionalClassWeights
 
 
 class CrossEntropy(Loss):
-    """The usual loss of a choice of one class.
+    """The standard loss for single-label classification.
 
     `-(1 - e) w_y log p_y - e / C sum_c w_c log p_c` for an item of class `y`, with `p = softmax(logits)` `[items, C]`;
     divided by the sum of `w_y`, as `torch.nn.functional.cross_entropy` does.
 
-    Label smoothing: Szegedy et al. (2016), https://arxiv.org/abs/1512.00567. When to use: first of all. Smoothing makes
-    a model less sure of itself, which helps where some labels are wrong. Class weights raise the recall of rare classes
-    and cost precision.
+    Label smoothing: Szegedy et al. (2016), https://arxiv.org/abs/1512.00567. When to use: try it first. Smoothing makes
+    a model less confident, which helps if some labels are wrong. Class weights increase the recall of rare classes at
+    the cost of precision.
 
     Args:
-        label_smoothing: `e`, the share of the target that all classes divide among themselves.
+        label_smoothing: `e`, the share of the target that is distributed over all classes.
         class_weights: `inverse_frequency`, `{effective_number: beta}`, or `None`; counted on the training documents.
 
     Example:
@@ -38,11 +38,11 @@ class CrossEntropy(Loss):
     class_weights: OptionalClassWeights = None
 
     def class_weighting(self) -> ClassWeights | None:
-        """The rule that the field `class_weights` names."""
+        """Return the field `class_weights`."""
         return self.class_weights
 
     def values(self, items: Items) -> Tensor:
-        """`[items]`."""
+        """Return `[items]`."""
         return torch.nn.functional.cross_entropy(
             items.logits,
             items.targets,

@@ -1,4 +1,4 @@
-"""Dice loss: overlap of what is predicted with what is there, class by class."""
+"""Dice loss: the overlap of predictions and targets for each class."""
 
 from typing import Annotated
 
@@ -16,17 +16,17 @@ class Dice(Loss):
     against the rest.
 
     With `self_adjusting: alpha` it is their DSC, `1 - (2 q_c y_c + g) / (q_c + y_c + g)` with
-    `q_c = (1 - p_c)^alpha p_c`: a class of which the model is sure counts little, as in focal loss. `q_y` is greatest
-    at `p_y = 1 / (1 + alpha)` and 0 at 1, so that a model is drawn to be that sure and no more: keep alpha small (their
-    code takes 0.01 to 0.3), and do not read the scores as probabilities.
+    `q_c = (1 - p_c)^alpha p_c`: confident predictions have little weight, as in focal loss. `q_y` has its maximum at
+    `p_y = 1 / (1 + alpha)` and is 0 at 1, so the model is not trained to be more confident: keep alpha small (their
+    code uses 0.01 to 0.3), and do not interpret the scores as probabilities.
 
-    When to use: spans are rare and the F1 score is what counts; the self-adjusting factor where easy items drown the
-    rest all the same. Learns slowly at first, since the slope vanishes where the model is sure and wrong; try focal
-    loss first.
+    When to use: spans are rare and the F1 score matters; the self-adjusting factor if easy items still dominate. The
+    loss learns slowly at first, because the gradient vanishes where the model is confident and wrong; try focal loss
+    first.
 
     Args:
-        smoothing: `g`, which keeps the fraction apart from 0 / 0.
-        self_adjusting: alpha of DSC; `None` means DL. At 0 it is DL without the squares.
+        smoothing: `g`, which prevents the fraction 0 / 0.
+        self_adjusting: alpha of DSC; `None` means DL. With 0, it is DL without the squares.
 
     Example:
         >>> items = Items(torch.tensor([[9.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 0]))
@@ -42,13 +42,13 @@ class Dice(Loss):
     self_adjusting: Annotated[float, Field(ge=0)] | None = None
 
     def values(self, items: Items) -> Tensor:
-        """`[items]`."""
+        """Return `[items]`."""
         log_p = items.logits.log_softmax(dim=-1)
         p = log_p.exp()
         y = torch.nn.functional.one_hot(items.targets, p.shape[-1]).to(p.dtype)
         if self.self_adjusting is None:
             return self._distances(2 * p * y, p**2 + y)
-        missing = (-torch.expm1(log_p)).clamp(min=torch.finfo(p.dtype).tiny)  # a power of 0 may have no slope
+        missing = (-torch.expm1(log_p)).clamp(min=torch.finfo(p.dtype).tiny)  # a power of 0 may have no gradient
         q = missing**self.self_adjusting * p
         return self._distances(2 * q * y, q + y)
 

@@ -13,16 +13,16 @@ from nlp_training.losses.cross_entropy import CrossEntropy
 class RDrop(AddedLoss):
     """`(L(a) + L(b)) / 2 + alpha w_y (KL(p_a || p_b) + KL(p_b || p_a)) / 2` for an item of class `y`.
 
-    `a` and `b`, each `[items, C]`, are the logits of two forward passes of the same rows, made as one of twice the
-    batch; `p` is their softmax, `L` the loss that this adds to, and `w_y` the weight of the item in `L`. Liang et al.
-    (2021), https://arxiv.org/abs/2106.14448, with the mean of both passes as in their code.
+    `a` and `b`, each `[items, C]`, are the logits of two forward passes of the same rows, computed as one pass of twice
+    the batch; `p` is their softmax, `L` the loss that this adds to, and `w_y` the weight of the item in `L`. Liang et
+    al. (2021), https://arxiv.org/abs/2106.14448, with the mean of both passes as in their code.
 
-    When to use: few training documents, and time enough, since a step takes twice as long. The model must have dropout:
-    without any, both passes are the same, which is refused.
+    When to use: few training documents and enough time, because a step takes twice as long. The model must have
+    dropout; without it, both passes are equal, which is an error.
 
     Args:
-        alpha: how much the passes must agree; the paper takes 1 to 5.
-        loss: what this adds to.
+        alpha: the weight of the agreement; the paper uses 1 to 5.
+        loss: the loss that this adds to.
 
     Example:
         >>> Loss.from_spec({"r_drop": 4}).to_spec()
@@ -38,11 +38,11 @@ class RDrop(AddedLoss):
     loss: ClassLoss = CrossEntropy()
 
     def inner(self) -> Loss:
-        """What this adds to."""
+        """Return the loss that this adds to."""
         return self.loss
 
     def values(self, items: Items) -> Tensor:
-        """`[items]`."""
+        """Return `[items]`."""
         second = items.required("second_logits")
         log_a, log_b = items.logits.log_softmax(dim=-1), second.log_softmax(dim=-1)
         divergence = ((log_a.exp() - log_b.exp()) * (log_a - log_b)).sum(dim=-1) / 2

@@ -1,4 +1,4 @@
-"""Tversky loss: overlap in which what is spurious and what is missed weigh differently."""
+"""Tversky loss: overlap with different weights for false positives and false negatives."""
 
 from typing import Annotated
 
@@ -14,21 +14,21 @@ class Tversky(Loss):
     """The sum over classes of `1 - (p y + g) / (p y + alpha p (1 - y) + beta (1 - p) y + g)` for an item.
 
     `p = softmax(logits)` `[items, C]`, `y` is one-hot, both of the class `c`. Salehi et al. (2017),
-    https://arxiv.org/abs/1706.05721, in the form of Li et al. (2020), https://arxiv.org/abs/1911.02855, who take each
-    item by itself where Salehi et al. add up those of an image: so the loss of a step does not depend on how it is
-    divided into batches. `alpha` weighs what is predicted and not there, `beta` what is there and not predicted; 0.5
-    both give the dice coefficient.
+    https://arxiv.org/abs/1706.05721, in the form of Li et al. (2020), https://arxiv.org/abs/1911.02855, who compute it
+    for each item, whereas Salehi et al. sum over an image. The loss of a step therefore does not depend on how it is
+    divided into batches. `alpha` is the weight of false positives, `beta` that of false negatives; with 0.5 for both,
+    it is the Dice coefficient.
 
-    When to use: missing a span is worse than finding one too many (or, with `alpha` above `beta`, the other way
-    around). Set `background: 0` for tags: what is missed for a label is spurious for `O`, so with `O` in the sum both
-    weights say nearly the same. Where nearly all tags are `O` it does not learn at all from scratch, since "nothing
-    anywhere" costs next to nothing (WNUT-17: F1 0): take cross entropy with class weights, or focal loss, first.
+    When to use: a false negative is worse than a false positive (or, with `alpha` above `beta`, the reverse). Set
+    `background: 0` for tags: a false negative of a label is a false positive of `O`, so with `O` in the sum, both
+    weights have nearly the same effect. If nearly all tags are `O`, it does not learn from scratch, because predicting
+    no spans costs almost nothing (WNUT-17: F1 0): try cross entropy with class weights, or focal loss, first.
 
     Args:
-        alpha: how much a spurious class weighs.
-        beta: how much a missed one weighs; the paper finds 0.7 best, with an alpha of 0.3.
-        smoothing: `g`, which keeps the fraction apart from 0 / 0.
-        background: id of a class that says that nothing is there, and has no term of its own: 0 for the tag `O`.
+        alpha: the weight of false positives.
+        beta: the weight of false negatives; the paper finds 0.7 best, with an alpha of 0.3.
+        smoothing: `g`, which prevents the fraction 0 / 0.
+        background: the id of the background class, which has no term in the sum: 0 for the tag `O`.
 
     Raises:
         InvalidSpecError: there is no class `background`.
@@ -47,22 +47,22 @@ class Tversky(Loss):
     background: NonNegativeInt | None = None
 
     def values(self, items: Items) -> Tensor:
-        """`[items]`."""
+        """Return `[items]`."""
         p = items.logits.softmax(dim=-1)
         y = torch.nn.functional.one_hot(items.targets, p.shape[-1]).to(p.dtype)
-        there = p * y
+        found = p * y
         spurious, missed = p * (1 - y), (1 - p) * y
-        index = (there + self.smoothing) / (there + self.alpha * spurious + self.beta * missed + self.smoothing)
+        index = (found + self.smoothing) / (found + self.alpha * spurious + self.beta * missed + self.smoothing)
         return ((1 - index) * self._counted(p)).sum(dim=-1)
 
     def _counted(self, p: Tensor) -> Tensor:
-        """`[C]`: 0 for the background, 1 for every other class."""
+        """Return `[C]`, 0 for the background and 1 for every other class."""
         counted = p.new_ones(p.shape[-1])
         if self.background is not None:
             if self.background >= len(counted):
                 raise InvalidSpecError(
                     f"background of the loss 'tversky' is {self.background!r}, but the classes are 0 to "
-                    f"{len(counted) - 1}; write 0 for the tag O, or leave it out"
+                    f"{len(counted) - 1}; write 0 for the tag O, or remove it"
                 )
             counted[self.background] = 0
         return counted

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
 
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 from nlp_inference.errors import ArtefactError
 from nlp_inference.registry import explain
 
@@ -238,4 +238,4 @@ class RunManifest(_Part):
 
     def save(self, folder: str | Path) -> None:
         """Write the manifest; an earlier one is replaced atomically."""
-        write_whole(Path(folder) / MANIFEST_FILE, self.model_dump_json(indent=2, exclude_none=True) + "\n")
+        write_atomically(Path(folder) / MANIFEST_FILE, self.model_dump_json(indent=2, exclude_none=True) + "\n")

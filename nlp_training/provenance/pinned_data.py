@@ -18,8 +18,8 @@ def pin_data(config: RunConfig, *, resume: bool = False) -> RunConfig:
 
     Args:
         config: the run.
-        resume: whether the run in its folder goes on: a data set without a `revision` has the commit that it began
-            with, and one of which the Hub names no commit, too.
+        resume: whether the run in its folder is resumed: a data set without a `revision` keeps its initial commit, even
+            if the Hub returns no commit for it.
 
     Raises:
         MissingExtraError: `datasets`, which reads data sets of the Hub, is not installed.

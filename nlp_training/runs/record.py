@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from nlp_inference import Document
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 from nlp_inference.errors import ArtefactError, NlpInferenceError
 from nlp_training._utils.complete_checkpoints import step_of
 from nlp_training._utils.replacing import remove_unfinished
@@ -155,10 +155,10 @@ def begin_manifest(
     unfinished = config.folder / f".{CONFIG_FILE}.unfinished"
     save_config(without_resuming(config), unfinished)
     unfinished.replace(config.folder / CONFIG_FILE)
-    write_whole(config.folder / ENVIRONMENT_FILE, environment_lock())
+    write_atomically(config.folder / ENVIRONMENT_FILE, environment_lock())
     (config.folder / DIFF_FILE).unlink(missing_ok=True)
     if changes:
-        write_whole(config.folder / DIFF_FILE, changes)
+        write_atomically(config.folder / DIFF_FILE, changes)
     manifest.save(config.folder)
     return manifest
 

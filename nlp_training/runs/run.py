@@ -145,7 +145,7 @@ def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
             progress.stop()
         if trainer.interrupted:
             raise InterruptedRunError(_interruption(config, trainer))
-        trainer.make_whole()
+        trainer.gather_weights()
         fitters = fitters_of(config, processor.task, has_validation="validation" in splits)
         fit_task(trainer, fitters, splits.get("validation", []), seed=config.seed)
         metrics = score_splits(trainer, splits, config.folder)

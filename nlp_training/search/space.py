@@ -21,7 +21,7 @@ def suggest(trial: Trial, space: Space) -> Values:
     for key, dimension in space.items():
         if dimension.choices is not None:
             trial.suggest_categorical(key, list(dimension.labels()))
-        elif dimension.is_whole:
+        elif dimension.is_integer:
             low, high = int(dimension.low or 0), int(dimension.high or 0)
             trial.suggest_int(key, low, high, step=int(dimension.step or 1), log=dimension.log)
         else:

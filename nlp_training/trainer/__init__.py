@@ -1,4 +1,4 @@
-"""The `transformers.Trainer` for Documents, its arguments, and the objects that it is made of."""
+"""The `transformers.Trainer` for Documents, its arguments, and its components."""
 
 from nlp_training.trainer.trainer import DocumentTrainer
 

@@ -1,4 +1,4 @@
-"""TrainingArguments from the `training` section: this library's defaults, and what the machine decides."""
+"""TrainingArguments from the `training` section, with the defaults of this library and of the machine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -31,18 +31,18 @@ _DEFAULTS: dict[str, Any] = {
     "bf16": "auto",
 }
 _REFUSED = (TypeError, ValueError, ImportError, RuntimeError, OSError, LookupError, AttributeError)
-"""What TrainingArguments raises for values that do not fit together, and where a package or a file is not there."""
+"""The errors of TrainingArguments for incompatible values and for missing packages or files."""
 _PUBLISHING = ("push_to_hub", "hub_")
 _STRATEGIES = ("group_by_length", "random", "sequential")
 
 
 def resolve_config(config: RunConfig, *, processor: Processor, best_metric: str) -> RunConfig:
-    """The same run with all decided that data and machine decide: labels, strategies, precision, attention, batches.
+    """Return the run with all settings that depend on data and machine: labels, strategies, precision, batches.
 
-    Resolving the result again gives the result.
+    Resolving the result again does not change it.
 
     Raises:
-        InvalidSpecError: the section `training` does not fit together.
+        InvalidSpecError: the settings of the section `training` are incompatible.
     """
     training = resolve_training(config, best_metric=best_metric)
     on_cpu, task = _on_cpu(training), processor.task
@@ -62,17 +62,17 @@ def resolve_config(config: RunConfig, *, processor: Processor, best_metric: str)
 def training_arguments(config: RunConfig, *, best_metric: str) -> TrainingArguments:
     """Build the arguments of a run.
 
-    Every field of `transformers.TrainingArguments` may stand in the section. `bf16: auto`, the default, asks the
-    hardware. With validation data the run evaluates every epoch and ends with the best weights; it saves when it
-    evaluates, unless it is not to save.
+    The section may contain every field of `transformers.TrainingArguments`. `bf16: auto`, the default, depends on the
+    hardware. With validation data, the run evaluates in every epoch and ends with the best weights; it saves when it
+    evaluates, unless saving is turned off.
 
     Args:
-        config: the run.
-        best_metric: the score by which the best weights are chosen.
+        config: the configuration of the run.
+        best_metric: the score that selects the best weights.
 
     Raises:
-        InvalidSpecError: a key is not a field of `TrainingArguments`, is one that the run decides itself, or does not
-            fit the others.
+        InvalidSpecError: a key is not a field of `TrainingArguments`, is set by the run, or is incompatible with
+            the others.
     """
     values = {"run_name": config.name, **resolve_training(config, best_metric=best_metric)}
     values["report_to"] = choose_trackers(values["report_to"])
@@ -86,7 +86,7 @@ def training_arguments(config: RunConfig, *, best_metric: str) -> TrainingArgume
 
 
 def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
-    """What the section `training` says, with this library's defaults and the machine's answers."""
+    """Return the section `training` with the defaults of this library and of the machine."""
     _check(config.training)
     of_stream = stream_defaults(config) if config.data.train.streaming else {}
     values = {**_DEFAULTS, **of_stream, **config.training}
@@ -100,8 +100,8 @@ def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
     on_cpu = _on_cpu(values)
     if on_cpu and (half := next((key for key in ("fp16", "fp16_full_eval") if values.get(key)), None)):
         raise InvalidSpecError(
-            f"training.{half} is true, but the run is on a CPU, which cannot train with fp16; leave it out: bf16: "
-            "auto, the default, asks the hardware"
+            f"training.{half} is true, but the run is on a CPU, which cannot train with fp16; remove it: bf16: auto, "
+            "the default, depends on the hardware"
         )
     values.setdefault("dataloader_pin_memory", not on_cpu)
     values.setdefault("dataloader_num_workers", loader_workers(on_cpu=on_cpu))
@@ -111,7 +111,7 @@ def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
 
 
 def _strategies(values: dict[str, Any], *, has_validation: bool, best_metric: str) -> dict[str, Any]:
-    """When to evaluate and to save, and whether to end with the best weights."""
+    """Return when to evaluate and save, and whether to end with the best weights."""
     save, evaluate = values.get("save_strategy"), values.get("eval_strategy")
     if not has_validation:
         _refuse_evaluation(values)
@@ -122,7 +122,7 @@ def _strategies(values: dict[str, Any], *, has_validation: bool, best_metric: st
     if keeps_best and ("no" in {save, evaluate} or save not in {evaluate, "best"}):
         raise InvalidSpecError(
             f"training.save_strategy is {save!r} and training.eval_strategy is {evaluate!r}, but the best weights can "
-            "only be kept if the run saves when it evaluates; give both as 'epoch' or both as 'steps', or "
+            "only be kept if the run saves when it evaluates; set both to 'epoch' or both to 'steps', or set "
             "load_best_model_at_end: false"
         )
     chosen: dict[str, Any] = {"save_strategy": save, "eval_strategy": evaluate, "load_best_model_at_end": keeps_best}
@@ -136,15 +136,15 @@ def _strategies(values: dict[str, Any], *, has_validation: bool, best_metric: st
 
 
 def _refuse_evaluation(values: dict[str, Any]) -> None:
-    asked = {
+    requested = {
         "eval_strategy": values.get("eval_strategy", "no") != "no",
         "load_best_model_at_end": bool(values.get("load_best_model_at_end")),
         "save_strategy": values.get("save_strategy") == "best",
     }
-    for key in (key for key, is_asked in asked.items() if is_asked):
+    for key in (key for key, is_requested in requested.items() if is_requested):
         raise InvalidSpecError(
-            f"training.{key} is {values[key]!r}, but there is nothing to evaluate on; give data.validation, or "
-            "data.split to make it of the training documents"
+            f"training.{key} is {values[key]!r}, but there is nothing to evaluate on; set data.validation, or "
+            "data.split to split the training documents"
         )
 
 
@@ -158,28 +158,27 @@ def _check(given: dict[str, Any]) -> None:
         if key not in known:
             close = get_close_matches(key, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise InvalidSpecError(f"training has no key {key!r}: it takes the fields of TrainingArguments{hint}")
+            raise InvalidSpecError(f"training has no key {key!r}; expected a field of TrainingArguments{hint}")
         if key.startswith(_PUBLISHING):
             raise InvalidSpecError(
-                f"training.{key} would publish while training, before anything is verified; take it out, and publish "
-                "what was trained: nlp-training publish"
+                f"training.{key} would publish during training, before verification; remove it, and publish after "
+                "training: nlp-training publish"
             )
     check_training_values(given)
     for key, instead in (("output_dir", "output_dir and name"), ("seed", "seed"), ("data_seed", "seed")):
         if key in given:
-            raise InvalidSpecError(f"training.{key} is decided by the run; set {instead} at the top of the file")
+            raise InvalidSpecError(f"training.{key} is set by the run; set {instead} at the top level of the file")
     strategy = given.get("train_sampling_strategy", "random")
     if strategy not in _STRATEGIES:
         raise InvalidSpecError(
-            f"training.train_sampling_strategy is {strategy!r}, but windows are put together in other ways: choose "
-            f"{', '.join(_STRATEGIES)}"
+            f"training.train_sampling_strategy is {strategy!r}, expected one of {', '.join(_STRATEGIES)}"
         )
 
 
 def check_best_metric(
     args: TrainingArguments, processor: Processor, eval_dataset: Any, *, own: Sequence[Metric] = ()
 ) -> None:
-    """A name that evaluation does not give would be found out only after the first epoch."""
+    """Raise an error before training if evaluation has no score with the name of `metric_for_best_model`."""
     name = args.metric_for_best_model
     if name is None or args.eval_strategy == "no":
         return
@@ -188,6 +187,6 @@ def check_best_metric(
         known = tuple(f"{one}_{score_name}" for one in eval_dataset for score_name in known)
     if name.removeprefix("eval_") not in known:
         raise InvalidSpecError(
-            f"metric_for_best_model is {name!r}, but evaluation compares documents, and gives {', '.join(known)}; "
-            "choose one of these"
+            f"metric_for_best_model is {name!r}, but the scores of evaluation are {', '.join(known)}; choose one of "
+            "these"
         )

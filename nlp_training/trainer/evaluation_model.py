@@ -1,4 +1,4 @@
-"""The weights of a training as production runs them: whole, in no wrapper, with production's attention."""
+"""The evaluation model: complete weights without wrappers, with the attention of production."""
 
 import copy
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from torch.distributed.tensor import DTensor
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether the processes hold a part of the weights each (FSDP2).
+    """Return whether each process holds a shard of the weights (FSDP2).
 
     Example:
         >>> is_sharded(nn.Linear(2, 2))
@@ -23,12 +23,12 @@ def is_sharded(model: nn.Module) -> bool:
 
 
 def plain_model(accelerator: Accelerator, model: nn.Module | None) -> Any:
-    """The model itself, out of what training wrapped it in: processes, `torch.compile`."""
+    """Return the model without the wrappers of training: distributed processes, `torch.compile`."""
     return accelerator.unwrap_model(model, keep_torch_compile=False)
 
 
 def without_weights(model: nn.Module) -> nn.Module:
-    """A copy of a model before it is sharded, that takes no memory for its parameters; its buffers are real.
+    """Return a copy of a model before sharding, with parameters on the meta device and real buffers.
 
     Example:
         >>> without_weights(nn.Linear(2, 2)).weight.device
@@ -41,32 +41,32 @@ def without_weights(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, empty)
 
 
-def whole_model(model: nn.Module, outline: nn.Module) -> Any:
-    """A plain model with all weights of a sharded one, on its device, in every process; all of them must call this.
+def gathered_model(model: nn.Module, outline: nn.Module) -> Any:
+    """Gather all weights of a sharded model in every process, on its device; every process must call this.
 
     Args:
-        model: as `torch.distributed.fsdp.fully_shard` left it.
-        outline: what `without_weights` made of it before.
+        model: the model after `torch.distributed.fsdp.fully_shard`.
+        outline: the result of `without_weights` before sharding.
 
     Returns:
-        A model ready to predict, which shares nothing with the one that is trained.
+        A model in evaluation mode, which shares no tensors with the trained one.
     """
     weights = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))
     device = next(model.parameters()).device
-    whole: Any = copy.deepcopy(outline)
-    whole.load_state_dict(weights, assign=True)
-    if hasattr(whole, "tie_weights"):
-        whole.tie_weights()
-    return whole.to(device).eval()
+    gathered: Any = copy.deepcopy(outline)
+    gathered.load_state_dict(weights, assign=True)
+    if hasattr(gathered, "tie_weights"):
+        gathered.tie_weights()
+    return gathered.to(device).eval()
 
 
-class ServedWeights:
-    """What `DocumentTrainer` evaluates and saves, out of the model that it trains.
+class EvaluationModel:
+    """The model that `DocumentTrainer` evaluates and saves, derived from the model that it trains.
 
     Args:
-        model: before it is trained, or put into any wrapper.
-        training_attention: attention implementation while training, if it is not to be the model's own.
-        sharded: whether the processes will hold a part of the weights each.
+        model: the model before training, without wrappers.
+        training_attention: the attention implementation while training, if it differs from that of the model.
+        sharded: whether each process will hold a shard of the weights.
     """
 
     def __init__(self, model: nn.Module, *, training_attention: str | None, sharded: bool) -> None:
@@ -81,19 +81,19 @@ class ServedWeights:
 
     @contextmanager
     def of(self, accelerator: Accelerator, model: nn.Module | None) -> Iterator[nn.Module]:
-        """A model ready to predict; the one that is trained is afterwards as it was.
+        """Yield a model in evaluation mode; the state of the trained model is restored afterwards.
 
-        Where the weights are sharded, every process must call this, and holds all of them for as long as it lasts.
+        If the weights are sharded, every process must call this, and holds all of them in this context.
 
         Args:
-            accelerator: what wrapped the model.
-            model: as it is trained.
+            accelerator: the accelerator that wrapped the model.
+            model: the trained model.
         """
         if self.outline is not None and model is not None and is_sharded(model):
-            yield whole_model(model, self.outline)
+            yield gathered_model(model, self.outline)
             return
         plain = plain_model(accelerator, model)
-        autocasting_forward = vars(plain).pop("forward", None)  # accelerate's, for training only
+        autocasting_forward = vars(plain).pop("forward", None)  # accelerate replaces `forward` for training
         self._set_attention(plain, self._own)
         was_training = plain.training
         try:

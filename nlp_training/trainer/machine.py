@@ -1,4 +1,4 @@
-"""What the machine decides of a run: workers that make batches, and how many rows go through the model at once."""
+"""Settings of a run that depend on the machine: data loader workers, and rows per forward pass."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,33 +14,33 @@ from nlp_training._utils.cpu import local_processes
 from nlp_training.config import ModelConfig
 
 SHARE_OF_MEMORY = 0.6
-"""Of all there is; the rest is for what the formula does not see: batches, buffers, fragments, other programs."""
+"""The usable share; the rest is for batches, buffers, fragmentation and other programs, which the formula ignores."""
 
-MOST_WORKERS = 4
-_BYTES_A_PARAMETER = 16
-"""Weight, gradient and the two moments of Adam, in 32 bit (Rajbhandari et al., 2020, https://arxiv.org/abs/1910.02054)."""
+MAX_WORKERS = 4
+_BYTES_PER_PARAMETER = 16
+"""Weight, gradient and two moments of Adam in 32 bit (Rajbhandari et al., 2020, https://arxiv.org/abs/1910.02054)."""
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def loader_workers(*, on_cpu: bool) -> int:
-    """Processes that make batches beside the training: none on a CPU, whose cores the model needs itself.
+    """Return the number of data loader workers: none on a CPU, because the model needs the cores.
 
-    Elsewhere each training process gets its share of the cores that it leaves free, up to `MOST_WORKERS`.
+    On other devices, each training process gets its share of the free cores, up to `MAX_WORKERS`.
     """
-    return 0 if on_cpu else max(0, min(MOST_WORKERS, available_cores() // local_processes() - 1))
+    return 0 if on_cpu else max(0, min(MAX_WORKERS, available_cores() // local_processes() - 1))
 
 
 def divide_step(training: Mapping[str, Any], model: ModelConfig, *, max_length: int, on_cpu: bool) -> dict[str, int]:
-    """Divide a step into batches that fit the memory, so that what is learnt does not depend on the machine.
+    """Divide a step into batches that fit in memory, so that training does not depend on the machine.
 
     Args:
-        training: the section; `per_device_train_batch_size` rows times `gradient_accumulation_steps` make a step.
-        model: what is trained.
+        training: the section; a step has `per_device_train_batch_size` times `gradient_accumulation_steps` rows.
+        model: the configuration of the model.
         max_length: tokens of the longest row.
-        on_cpu: where.
+        on_cpu: whether training runs on a CPU.
 
     Returns:
-        The two keys, with the same product: the rows are as many as fit, in equal parts.
+        The two keys with the same product: as many rows as fit, in equal parts.
     """
     rows, steps = int(training["per_device_train_batch_size"]), int(training.get("gradient_accumulation_steps", 1))
     undivided = {"per_device_train_batch_size": rows, "gradient_accumulation_steps": steps}
@@ -54,7 +54,7 @@ def divide_step(training: Mapping[str, Any], model: ModelConfig, *, max_length: 
     fit = rows_that_fit(
         config,
         tokens=max_length,
-        bytes_a_number=2 if training.get("bf16") or training.get("fp16") else 4,
+        bytes_per_number=2 if training.get("bf16") or training.get("fp16") else 4,
         keeps_scores=model.training_attention == "eager",
         memory=_memory(on_cpu=on_cpu),
     )
@@ -65,27 +65,27 @@ def divide_step(training: Mapping[str, Any], model: ModelConfig, *, max_length: 
 
 
 def rows_that_fit(
-    config: PretrainedConfig, *, tokens: int, bytes_a_number: int, keeps_scores: bool, memory: float | None
+    config: PretrainedConfig, *, tokens: int, bytes_per_number: int, keeps_scores: bool, memory: float | None
 ) -> int | None:
-    """How many rows of `tokens` tokens can be trained at once, by the activations of a transformer.
+    """Return how many rows of `tokens` tokens fit in memory, from the size of the activations of a transformer.
 
-    A layer keeps `tokens * hidden * (34 + 5 * heads * tokens / hidden)` bytes a row for its backward pass in 16 bit
+    A layer keeps `tokens * hidden * (34 + 5 * heads * tokens / hidden)` bytes per row for its backward pass in 16 bit
     (Korthikanti et al., 2022, https://arxiv.org/abs/2205.05198, equation 1), twice that in 32 bit; attention that is
-    computed in blocks keeps nothing of the second term.
+    computed in blocks does not need the second term.
 
     Args:
-        config: of the model.
-        tokens: of a row.
-        bytes_a_number: 2 for 16 bit, 4 for 32.
+        config: the configuration of the model.
+        tokens: tokens of a row.
+        bytes_per_number: 2 for 16 bit, 4 for 32 bit.
         keeps_scores: whether attention keeps its scores, as `eager` does.
-        memory: bytes that there are; `None`, if that is not known.
+        memory: the memory in bytes; `None` if it is unknown.
 
     Returns:
-        Rows, at least one; `None`, if the memory is not known or the configuration does not say how large the model is.
+        The number of rows, at least one; `None` if the memory or the size of the model is unknown.
 
     Example:
         >>> from transformers import BertConfig
-        >>> rows_that_fit(BertConfig(), tokens=512, bytes_a_number=4, keeps_scores=True, memory=16e9)
+        >>> rows_that_fit(BertConfig(), tokens=512, bytes_per_number=4, keeps_scores=True, memory=16e9)
         11
     """
     names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
@@ -94,12 +94,12 @@ def rows_that_fit(
         return None
     parameters = words * hidden + layers * 12 * hidden**2
     scores = 5 * heads * tokens / hidden if keeps_scores else 0
-    of_row = layers * tokens * hidden * (34 + scores) * bytes_a_number / 2
-    return max(1, int((SHARE_OF_MEMORY * memory - _BYTES_A_PARAMETER * parameters) // of_row))
+    bytes_per_row = layers * tokens * hidden * (34 + scores) * bytes_per_number / 2
+    return max(1, int((SHARE_OF_MEMORY * memory - _BYTES_PER_PARAMETER * parameters) // bytes_per_row))
 
 
 def _memory(*, on_cpu: bool) -> float | None:
-    """All memory that this process may take: not what is free now, so that a resumed run divides its steps alike."""
+    """Return the total memory for this process, not the free memory, so a resumed run divides its steps equally."""
     if not on_cpu:
         return float(torch.accelerator.get_memory_info()[1]) if hasattr(torch.accelerator, "get_memory_info") else None
     limit = _CGROUP_LIMIT.read_text(encoding="ascii").strip() if _CGROUP_LIMIT.is_file() else "max"

@@ -1,4 +1,4 @@
-"""What a person sees of a run: one progress bar and, at the end of each epoch, one line."""
+"""The display of a run: a progress bar and, at the end of each epoch, one line."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ class RichProgress(TrainerCallback):
     """A progress bar with the loss; scores appear as lines above it.
 
     Args:
-        console: where to draw.
+        console: the console to draw on.
         best: the score to show after each evaluation.
     """
 
@@ -49,7 +49,7 @@ class RichProgress(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Show the loss beside the bar, and a line for each evaluation."""
+        """Show the loss next to the bar, and a line for each evaluation."""
         if self.bar is None or logs is None:
             return
         if "loss" in logs:
@@ -61,11 +61,11 @@ class RichProgress(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Leave the bar as it is."""
+        """Stop updating the bar."""
         self.stop()
 
     def stop(self) -> None:
-        """Give the terminal back, also after a failure; stopping twice does nothing."""
+        """Release the terminal, also after a failure; calling it twice has no effect."""
         if self.bar is not None:
             self.progress.stop()
             self.bar = None

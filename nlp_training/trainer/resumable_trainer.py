@@ -1,4 +1,4 @@
-"""A Trainer that, stopped in any way and resumed, ends with what it would have ended with."""
+"""A Trainer whose result does not change if it is stopped and resumed."""
 
 import json
 import shutil
@@ -16,19 +16,19 @@ from transformers import Trainer
 from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 from nlp_training._utils.complete_checkpoints import (
     STATE_FILE,
     best_before,
-    is_whole,
+    is_complete,
     keep_best_and_last,
-    mark_whole,
+    mark_complete,
 )
 from nlp_training.trainer.training_events import TrainingEvents
 
 
 class Pending(BaseModel):
-    """What remains to be done after a step, when its checkpoint was written first since the process was to stop."""
+    """The remaining work of a step whose checkpoint was written early because the process had to stop."""
 
     log: bool
     evaluate: bool
@@ -36,25 +36,25 @@ class Pending(BaseModel):
 
 
 class Progress(BaseModel):
-    """What a process of a Trainer knows between two steps, and its checkpoints do not keep.
+    """The state of a Trainer between two steps that transformers does not save in checkpoints.
 
     Args:
-        loss: summed since the loss was last logged.
-        logged_loss: summed before.
-        logged_step: when the loss was last logged.
-        seconds: of training so far, of this run and those that it goes on from.
-        stopped: as written by versions before `ended`: whether training had stopped, for whatever reason.
-        max_steps: of the schedule; with another one there may be more to train.
-        ended: whether training was decided to end: its last step is done, or it stopped early.
+        loss: the sum since the loss was last logged.
+        logged_loss: the sum before.
+        logged_step: the step at which the loss was last logged.
+        seconds: the training time so far, including the runs that were resumed.
+        stopped: in versions before `ended`: whether training had stopped for any reason.
+        max_steps: the number of steps of the schedule; with another one, there may be more steps to train.
+        ended: whether training has finished: its last step is done, or it stopped early.
         epoch: index of the epoch; `None` in checkpoints of earlier versions, which were written between two epochs or
-            in the middle of one, and never between the last step of an epoch and what belongs to its end.
-        steps: of this epoch that are done.
-        steps_per_epoch: how many it has.
-        epoch_stopped: whether a callback ended the epoch before.
+            in the middle of one, but never between the last step of an epoch and the work at its end.
+        steps: the completed steps of this epoch.
+        steps_per_epoch: the number of steps of an epoch.
+        epoch_stopped: whether a callback ended the epoch early.
         epoch_ended: whether the callbacks, logging and evaluation at the end of this epoch are done.
-        pending: what remains to be done after the last step.
-        grad_norm: of the last step, to be logged at the end of the epoch.
-        learning_rate: of the last step.
+        pending: the remaining work after the last step.
+        grad_norm: the gradient norm of the last step, to log at the end of the epoch.
+        learning_rate: the learning rate of the last step.
     """
 
     loss: float
@@ -75,29 +75,30 @@ class Progress(BaseModel):
 
     @property
     def epoch_is_over(self) -> bool:
-        """Whether no more steps of this epoch are to be trained."""
+        """Whether this epoch has no more steps to train."""
         return self.epoch_stopped or self.steps >= self.steps_per_epoch
 
 
 class ResumableTrainer(Trainer):
-    """A Trainer whose checkpoints are complete or not used, and which resumes as if it had never stopped.
+    """A Trainer that uses only complete checkpoints, and resumes as if it had never stopped.
 
-    transformers restores weights, optimizer, schedule, random numbers and the position in the epoch. What it does not
-    restore is added here, for every way in which a training stops: killed, by a signal, or by a callback.
+    transformers restores weights, optimizer, schedule, random states and the position in the epoch. This class restores
+    the rest, no matter whether training was killed, or stopped by a signal or a callback.
 
-    - A checkpoint is marked as complete when every process has written its part. Only then are older ones removed.
-    - The loss that was summed since it was last logged is kept, so that the log is the same.
-    - A checkpoint may be written between the last step of an epoch and what belongs to the end of that epoch
-      (callbacks, logging, evaluation). A resumed training does that first.
-    - A stop is an interruption, or the decided end of the training; see `TrainingEvents`. After an interruption in the
-      middle of an epoch nothing is logged and evaluated which the training without it would not have: the epoch has
-      not ended. A training that was decided to end is not trained any further.
-    - A checkpoint that a callback writes itself, as that of `enable_jit_checkpoint`, is written after the step under
-      way. What remains to be logged and evaluated then is done after resuming, since the process may not have the time.
-    - The best checkpoint is found beside the one to resume from, wherever the folder is now.
+    - A checkpoint is marked as complete after every process has written its part. Older checkpoints are removed only
+      then.
+    - The loss since it was last logged is saved, so the log is the same.
+    - A checkpoint may be written between the last step of an epoch and the work at the end of that epoch (callbacks,
+      logging, evaluation). Resumed training does this work first.
+    - A stop is either an interruption or the decided end of training; see `TrainingEvents`. An interruption in the
+      middle of an epoch adds no logging or evaluation, because the epoch has not ended. Training that has finished does
+      not continue.
+    - A checkpoint that a callback requests, such as that of `enable_jit_checkpoint`, is written after the current step.
+      The remaining logging and evaluation happen after resuming, because the process may not have enough time.
+    - The best checkpoint is searched next to the one to resume from, even if the folder was moved.
 
     Attributes:
-        interrupted: whether the last training stopped before it was decided to end.
+        interrupted: whether the last training stopped before it finished.
     """
 
     interrupted = False
@@ -109,7 +110,7 @@ class ResumableTrainer(Trainer):
     _at_epoch_end = False
     _is_out_of_data = False
     _save_is_due = False
-    _has_left = False
+    _is_leaving = False
     _epoch_stays_open = False
     _saved_step = -1
     _pending: Pending | None = None
@@ -120,7 +121,7 @@ class ResumableTrainer(Trainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        before = {"on_train_begin": self._take_up_progress, "on_epoch_end": self._enter_epoch_end}
+        before = {"on_train_begin": self._restore_progress, "on_epoch_end": self._enter_epoch_end}
         self._events = TrainingEvents(self.callback_handler, before=before)
         self.callback_handler = self._events
 
@@ -136,7 +137,7 @@ class ResumableTrainer(Trainer):
             max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
         )
         self._resumed = None
-        self.interrupted = self._is_out_of_data = self._save_is_due = self._has_left = False
+        self.interrupted = self._is_out_of_data = self._save_is_due = self._is_leaving = False
         self._saved_step, self._grad_norm, self._learning_rate = -1, None, None
         if resume_from_checkpoint is not None:
             checkpoint = Path(resume_from_checkpoint)
@@ -146,7 +147,7 @@ class ResumableTrainer(Trainer):
             progress = checkpoint / self._progress_file()
             if progress.is_file():
                 self._resumed = self._load_progress(progress)
-                self.args.eval_on_start = False  # it was done
+                self.args.eval_on_start = False  # it is already done
                 begun = self._position(self._resumed, begun, steps_per_epoch=num_update_steps_per_epoch)
         return begun
 
@@ -154,7 +155,7 @@ class ResumableTrainer(Trainer):
         return f"progress_{self.args.process_index}.json"
 
     def _load_progress(self, path: Path) -> Progress:
-        """What a checkpoint says; in one of an earlier version, a stop before the last step may be an interruption."""
+        """Load the progress; in files of earlier versions, a stop before the last step may be an interruption."""
         progress = Progress.model_validate_json(path.read_bytes())
         if progress.ended is None:
             states: Any = self.state.stateful_callbacks
@@ -164,7 +165,7 @@ class ResumableTrainer(Trainer):
         return progress
 
     def _position(self, resumed: Progress, stock: tuple[int, int], *, steps_per_epoch: int) -> tuple[int, int]:
-        """The epoch to enter, and how many of its batches are done."""
+        """Return the epoch to start with, and how many of its batches are done."""
         if resumed.epoch is None or resumed.steps_per_epoch != steps_per_epoch:
             self._resumed = resumed.model_copy(update={"epoch": None, "epoch_ended": True, "pending": None})
             return stock
@@ -173,8 +174,8 @@ class ResumableTrainer(Trainer):
         batches = 0 if self.args.ignore_data_skip else resumed.steps * self.args.gradient_accumulation_steps
         return resumed.epoch, batches
 
-    def _take_up_progress(self) -> None:
-        """Begin, or continue, to count seconds and to sum up the loss."""
+    def _restore_progress(self) -> None:
+        """Start, or continue, the time and the sum of the loss."""
         self._began = time()
         if self._resumed is not None:
             self._began -= self._resumed.seconds
@@ -186,7 +187,7 @@ class ResumableTrainer(Trainer):
             self._initial_num_input_tokens_seen = 0
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log, as a Trainer does; what is logged per second is of all of the training."""
+        """Log as a Trainer does; rates per second cover the complete training, including resumed runs."""
         super().log(logs, None if start_time is None else self._began)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
@@ -214,7 +215,7 @@ class ResumableTrainer(Trainer):
         resume_from_checkpoint: str,
         **_: Any,
     ) -> bool:
-        """Do what remained to be done when the checkpoint was written; return whether this epoch has more steps."""
+        """Do the remaining work of the checkpoint; return whether this epoch has more steps."""
         work = partial(
             self._maybe_log_save_evaluate,
             self._tr_loss,
@@ -253,7 +254,7 @@ class ResumableTrainer(Trainer):
         return False
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        """Load random numbers as the checkpoint left them, or what was done since then."""
+        """Load the random states of the checkpoint, or those after the remaining work."""
         files, self._rng_files = self._rng_files, {}
         with TemporaryDirectory() as folder:
             for name, content in files.items():
@@ -261,7 +262,7 @@ class ResumableTrainer(Trainer):
             super()._load_rng_state(folder if files else checkpoint)
 
     def _enter_epoch_end(self) -> None:
-        """Keep the states of callbacks, which what follows may change although the epoch has not ended."""
+        """Save the states of callbacks, which may change now although the epoch has not ended."""
         self._at_epoch_end = True
         self._is_out_of_data = self.state.global_step == self._first_step
         callbacks = [one for one in self.callback_handler.callbacks if isinstance(one, ExportableState)]
@@ -273,13 +274,13 @@ class ResumableTrainer(Trainer):
         return steps >= self._steps_per_epoch or self.control.should_epoch_stop
 
     def _has_ended(self) -> bool:
-        """Whether there is nothing more to train."""
+        """Return whether there is nothing more to train."""
         last = self._at_epoch_end and self._epoch_is_over and self._epoch + 1 >= self.state.num_train_epochs
         is_decided = self._events.stop_is_decided or self._is_out_of_data
         return is_decided or last or self.state.global_step >= self.state.max_steps
 
     def _agree(self) -> None:
-        """Let all processes save and stop at the same step: a signal reaches each at another time."""
+        """Synchronize save and stop over all processes, because a signal reaches them at different times."""
         if self.args.world_size > 1 and getattr(self.args, "enable_jit_checkpoint", False):
             mine = torch.tensor([self._save_is_due, self.control.should_training_stop], device=self.args.device)
             some = self.accelerator.gather(mine[None].int()).amax(0).tolist()
@@ -296,15 +297,15 @@ class ResumableTrainer(Trainer):
         start_time: float,
         learning_rate: float | None = None,
     ) -> None:
-        """Log, evaluate and save as a Trainer does; after an interruption, only what a resumed training does not do."""
+        """Log, evaluate and save as a Trainer does; after an interruption, skip what resumed training will do."""
         self._grad_norm = self._grad_norm if grad_norm is None else grad_norm
         self._learning_rate = self._learning_rate if learning_rate is None else learning_rate
         self._agree()
         control, is_due, self._save_is_due = self.control, self._save_is_due, False
         interrupted = control.should_training_stop and not self._has_ended()
         is_open = self._at_epoch_end and interrupted and not self._epoch_is_over
-        self._epoch_stays_open = is_open or self._has_left or (self._at_epoch_end and is_due and interrupted)
-        if is_open or self._has_left:
+        self._epoch_stays_open = is_open or self._is_leaving or (self._at_epoch_end and is_due and interrupted)
+        if is_open or self._is_leaving:
             control.should_log = control.should_evaluate = False
             control.should_save = (control.should_save or is_due) and self._saved_step != self.state.global_step
         elif is_due and interrupted:
@@ -312,7 +313,7 @@ class ResumableTrainer(Trainer):
             pending = Pending(log=control.should_log, evaluate=control.should_evaluate, save=saves)
             self._pending = None if self._at_epoch_end else pending
             control.should_log = control.should_evaluate = False
-            control.should_save = self._has_left = True
+            control.should_save = self._is_leaving = True
         else:
             control.should_save = control.should_save or is_due
         super()._maybe_log_save_evaluate(
@@ -331,9 +332,9 @@ class ResumableTrainer(Trainer):
         """Save everything, mark it as complete, and only then remove older checkpoints."""
         folder = Path(self._get_output_dir(trial))
         checkpoint = folder / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
-        if self._events.a_save_follows:  # a callback writes a checkpoint itself
+        if self._events.a_save_follows:  # a callback requests the checkpoint
             self._save_is_due = True
-            if self.args.should_save and checkpoint.is_dir() and not is_whole(checkpoint):
+            if self.args.should_save and checkpoint.is_dir() and not is_complete(checkpoint):
                 shutil.rmtree(checkpoint)
             return
         if self.args.should_save and checkpoint.exists():
@@ -344,13 +345,13 @@ class ResumableTrainer(Trainer):
             super()._save_checkpoint(model, trial)
         finally:
             self.args.save_total_limit = limit
-        write_whole(checkpoint / self._progress_file(), self._progress().model_dump_json() + "\n")
+        write_atomically(checkpoint / self._progress_file(), self._progress().model_dump_json() + "\n")
         if self.args.should_save and self._epoch_stays_open and self._at_epoch_end:
             _restore_callback_states(checkpoint / STATE_FILE, self._callback_states)
         self.accelerator.wait_for_everyone()
         self._saved_step = self.state.global_step
         if self.args.should_save:
-            mark_whole(checkpoint)
+            mark_complete(checkpoint)
             keep_best_and_last(folder, limit=limit, best=best_before(checkpoint))
 
     def _progress(self) -> Progress:
@@ -374,7 +375,7 @@ class ResumableTrainer(Trainer):
         )
 
     def _finalize_training(self, trial: Any, num_train_samples: int, start_time: float) -> TrainOutput:
-        """As a Trainer does, for all of the training; the last checkpoint stays beside the best one."""
+        """Finalize as a Trainer does, but for the complete training; keep both the last and the best checkpoint."""
         self.interrupted = self.control.should_training_stop and not self._has_ended()
         self._rng_files = {}
         limit, self.args.save_total_limit = self.args.save_total_limit, None
@@ -394,7 +395,7 @@ def _restore_callback_states(path: Path, states: Mapping[str, Any]) -> None:
 
 
 def _has_lost_patience(state: Any) -> bool:
-    """Whether a saved state is that of an `EarlyStoppingCallback` which stops."""
+    """Return whether a saved state belongs to an `EarlyStoppingCallback` that stops training."""
     if not isinstance(state, dict):
         return False
     counted = state.get("attributes", {}).get("early_stopping_patience_counter", 0)

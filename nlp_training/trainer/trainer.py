@@ -1,4 +1,4 @@
-"""A Hugging Face Trainer whose data are Documents and whose evaluation is the Predictor."""
+"""A Hugging Face Trainer that trains on Documents and evaluates with the Predictor."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -30,53 +30,52 @@ from nlp_training.metrics import Metric
 from nlp_training.trainer.arguments import check_best_metric
 from nlp_training.trainer.batch_loss import BatchLoss, check_weighting
 from nlp_training.trainer.evaluation_model import plain_model
-from nlp_training.trainer.evaluation_model_trainer import ServingTrainer
+from nlp_training.trainer.evaluation_model_trainer import EvaluationModelTrainer
 from nlp_training.trainer.parameter_groups import parameter_groups
 from nlp_training.trainer.sharding import check_sharded_loss, check_sharding
 
 Documents = Sequence[Document]
 
 
-class DocumentTrainer(ServingTrainer):
-    """Trains on Documents, and evaluates as production predicts.
+class DocumentTrainer(EvaluationModelTrainer):
+    """A Trainer for Documents that evaluates as production predicts.
 
-    Batches are made by the processor that is saved with the model. `per_device_train_batch_size` counts windows, the
-    rows that the model reads at once: a long document is trained window by window, each once an epoch (several
-    processes repeat a few, to make their last batches whole). `evaluate` strips the gold, predicts with a `Predictor`,
-    in the precision of the weights, and compares Documents. Any number of processes may train; weights that FSDP
-    shards among them are gathered to evaluate and to save, those of DeepSpeed ZeRO-3 are refused.
+    The processor that is saved with the model makes the batches. `per_device_train_batch_size` counts windows, which
+    are the rows of a batch: a long document is trained window by window, each once per epoch (with several processes, a
+    few are repeated to complete the last batches). `evaluate` removes the gold, predicts with a `Predictor` in the
+    precision of the weights, and compares Documents. Any number of processes may train; weights that FSDP shards are
+    gathered for evaluation and saving, and DeepSpeed ZeRO-3 is refused.
 
     Args:
-        model: what is trained; a transformers model, or `None` if `model_init` makes it.
-        args: as everywhere; `train_sampling_strategy="group_by_length"` puts windows of like length together.
+        model: the transformers model to train, or `None` if `model_init` creates it.
+        args: the training arguments; `train_sampling_strategy="group_by_length"` groups windows by length.
         processing_class: the processor, which encodes and decodes; saved with every checkpoint.
-        train_dataset: documents with gold; those without a length are streamed, see `streaming.py`.
-        eval_dataset: documents with gold, or several such sets by name.
-        callbacks: further callbacks.
-        optimizers: optimizer and scheduler, where they are not to be those of `args`.
-        training_attention: attention implementation while training, if it is not to be the model's own, which
-            evaluation takes.
+        train_dataset: documents with gold; an iterable without a length is streamed, see `streaming.py`.
+        eval_dataset: documents with gold, or several data sets by name.
+        callbacks: additional callbacks.
+        optimizers: optimizer and scheduler, to replace those of `args`.
+        training_attention: the attention implementation while training, if it differs from that of the model, which
+            evaluation uses.
         learning_rates: rates of layers and of the head that differ from that of `args`.
-        loss: what to minimise, see `nlp_training.losses`, as an object or a specification such as `{"focal": 2}`;
-            `None` means the default loss of the task, or else the model's own loss. The mean is over all items of a
-            step, however it is divided among batches and processes.
-        sample_weight: metadata key of how much a training document counts in `loss`.
-        balance: if given, documents are drawn the more often the rarer their labels are; see `balancing_weights`,
-            whose `power` this is.
-        augmenter: changes the training documents, anew in each epoch.
-        metrics: further scores of each evaluation.
-        model_init: makes the model, anew for each training, where `model` is `None`; for `hyperparameter_search`, whose
-            `compute_objective` has to say which score counts.
+        loss: the loss, see `nlp_training.losses`, as an object or a specification such as `{"focal": 2}`; `None` means
+            the default loss of the task, or that of the model. The mean is over all items of a step, regardless of how
+            it is divided into batches and processes.
+        sample_weight: the metadata key of a training document's weight in `loss`.
+        balance: the `power` of `balancing_weights`; if set, documents with rare labels are drawn more often.
+        augmenter: the augmenter, which changes the training documents differently in each epoch.
+        metrics: additional scores of each evaluation.
+        model_init: creates the model for each training if `model` is `None`; for `hyperparameter_search`, whose
+            `compute_objective` must select the score.
 
     Raises:
-        InvalidSpecError: the weights would be sharded, `metric_for_best_model` is no score of this task, or the loss
-            does not fit.
+        InvalidSpecError: the sharding is not supported, `metric_for_best_model` is not a score of this task, or the
+            loss is not suitable.
         InvalidDocumentError: a training document has no sample weight.
     """
 
     batch_loss: BatchLoss | None = None
 
-    def __init__(  # noqa: PLR0913 - the arguments of a Trainer, and what it trains for
+    def __init__(  # noqa: PLR0913 - the arguments of a Trainer and of this library
         self,
         model: PreTrainedModel | torch.nn.Module | None,
         args: TrainingArguments,
@@ -101,7 +100,7 @@ class DocumentTrainer(ServingTrainer):
         self.metrics = tuple(metrics)
         check_best_metric(args, processing_class, eval_dataset, own=self.metrics)
         args.remove_unused_columns = False  # a Document has no columns
-        if processing_class.fingerprint is not None:  # of the weights before training
+        if processing_class.fingerprint is not None:  # it belongs to the weights before training
             processing_class = processing_class.with_fingerprint(None)
         super().__init__(
             model=model,
@@ -118,8 +117,8 @@ class DocumentTrainer(ServingTrainer):
         self.learning_rates = learning_rates
         self.processor = processing_class
         self._known_lengths: tuple[Documents, Sequence[RowLengths]] = ((), ())
-        # Most models take the count of labels of a step, and ignore it: their loss is the mean of its batch. Trainer
-        # would believe it scaled, and gradients would grow with `gradient_accumulation_steps` and the processes.
+        # Most models accept the number of labels of a step but ignore it: their loss is the mean of the batch. Trainer
+        # would treat it as scaled, and gradients would grow with `gradient_accumulation_steps` and the processes.
         self.model_accepts_loss_kwargs = False
         self.sample_weight = sample_weight
         self.balance = balance
@@ -156,7 +155,7 @@ class DocumentTrainer(ServingTrainer):
         return self.optimizer
 
     def take_model(self, model: Any) -> None:
-        """Prepare a model to be trained with the loss, and served meanwhile."""
+        """Prepare a model for training with the loss, and for evaluation."""
         super().take_model(model)
         if self.batch_loss is not None:
             self.batch_loss.take_model(model)
@@ -183,35 +182,35 @@ class DocumentTrainer(ServingTrainer):
         return_outputs: bool = False,  # noqa: FBT001, FBT002 - the Trainer's signature
         num_items_in_batch: Any = None,
     ) -> Any:
-        """The model's own loss, or the one that was given; see `Trainer.compute_loss`."""
+        """Return the loss of the model, or of the argument `loss`; see `Trainer.compute_loss`."""
         if self.batch_loss is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         loss, outputs = self.batch_loss(model, inputs, num_items_in_batch)
         if num_items_in_batch is not None:
-            loss = loss * self.args.world_size  # of whose gradients the mean is taken
+            loss = loss * self.args.world_size  # because gradients are averaged over processes
         return (loss, outputs) if return_outputs else loss
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
-        """How much all items of a step count together, in all processes."""
+        """Return the total weight of all items of a step, over all processes."""
         if self.batch_loss is None or not batch_samples:
             return super()._get_num_items_in_batch(batch_samples, device)
         total = self.batch_loss.total_weight(batch_samples).to(device)
         return self.accelerator.gather(total[None]).sum()
 
     def take_row_lengths(self, documents: Documents, lengths: Sequence[RowLengths]) -> None:
-        """Take the lengths of the training documents from somebody who encoded them with this trainer's processor.
+        """Set the row lengths of training documents that were already encoded with this trainer's processor.
 
         Args:
-            documents: the very object that is the trainer's `train_dataset`; for any other they are not used.
-            lengths: what `row_lengths` gives for each, in their order.
+            documents: the same object as the trainer's `train_dataset`; otherwise the lengths are not used.
+            lengths: the result of `row_lengths` for each document, in order.
         """
         self._known_lengths = (documents, lengths)
 
     def get_train_dataloader(self) -> torch.utils.data.DataLoader[Any]:
-        """Batches of windows; the documents are read through for their lengths, if that was not done before."""
+        """Return the loader of batches of windows; documents are encoded for their lengths if these are unknown."""
         documents: Any = self.train_dataset
         if documents is None:
-            return super().get_train_dataloader()  # which says that there is none
+            return super().get_train_dataloader()  # raises the error
         if is_stream(documents):
             collator: Any = self.data_collator
             size = self._train_batch_size
@@ -223,22 +222,22 @@ class DocumentTrainer(ServingTrainer):
             windows,
             description="Training",
             batch_size=self._train_batch_size,
-            sampler_fn=self._get_train_sampler,  # type: ignore[arg-type]  # None is taken too
+            sampler_fn=self._get_train_sampler,  # type: ignore[arg-type]  # None is accepted too
             is_training=True,
         )
 
     def _check_last_batch(self, windows: int) -> None:
-        """With `dataloader_drop_last`, fewer windows than a batch of all processes are no batch at all."""
+        """Raise an error if `dataloader_drop_last` would drop the only batch."""
         rows = self._train_batch_size * self.args.world_size
         if self.args.dataloader_drop_last and windows < rows:
             raise InvalidSpecError(
-                f"training.dataloader_drop_last is true, but the training documents make {windows} window(s), and a "
-                f"batch of all processes has {rows}: nothing would be left; leave it out, or reduce "
+                f"training.dataloader_drop_last is true, but the training documents have {windows} window(s), and a "
+                f"batch of all processes has {rows}, so no batch would remain; remove it, or decrease "
                 "training.per_device_train_batch_size"
             )
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[Any] | None:
-        """Like the Trainer's, but the order of an epoch does not depend on the epochs before it."""
+        """Return a sampler whose order of an epoch does not depend on earlier epochs, unlike that of a Trainer."""
         if isinstance(train_dataset, AugmentedWindows):
             return AugmentedEpochs(train_dataset, self._get_train_sampler, epoch=lambda: int(self.state.epoch or 0))
         grouped = self.args.train_sampling_strategy == "group_by_length"
@@ -254,18 +253,18 @@ class DocumentTrainer(ServingTrainer):
             balance=None if self.balance is None else (self.processor.task.needs, self.balance),
         )
 
-    def evaluate(  # type: ignore[override]  # a Trainer's data set is of tensors, this one's is of Documents
+    def evaluate(  # type: ignore[override]  # a Trainer's data set contains tensors, this one Documents
         self,
         eval_dataset: Documents | Mapping[str, Documents] | None = None,
         ignore_keys: list[str] | None = None,  # noqa: ARG002 - there are no outputs to gather
         metric_key_prefix: str = "eval",
     ) -> dict[str, Any]:
-        """Score the weights as they are now on documents with gold.
+        """Score the current weights on documents with gold.
 
         Args:
-            eval_dataset: documents, or several sets by name; `None` means the trainer's own.
+            eval_dataset: documents, or several data sets by name; `None` means that of the trainer.
             ignore_keys: not used; there are no outputs to gather.
-            metric_key_prefix: what the names of the scores begin with.
+            metric_key_prefix: the prefix of the names of the scores.
 
         Returns:
             The scores, each under `{metric_key_prefix}_{name}`.
@@ -287,11 +286,11 @@ class DocumentTrainer(ServingTrainer):
         return metrics
 
     def score_documents(self, documents: Documents, *, keep: PredictionFile | None = None) -> dict[str, Any]:
-        """Score the weights as they are now; every process predicts its share of the documents, each exactly once.
+        """Score the current weights; every process predicts its share of the documents, each exactly once.
 
         Args:
-            documents: with gold.
-            keep: where to write the predictions that are scored, if anywhere.
+            documents: documents with gold.
+            keep: the file to write the scored predictions to; `None` does not write them.
         """
         process, processes = self.args.process_index, self.args.world_size
         needs = self.processor.task.needs
@@ -311,7 +310,7 @@ class DocumentTrainer(ServingTrainer):
                 keep.merge()
         return scores
 
-    def predict(  # type: ignore[override]  # a Trainer's data set is of tensors, this one's is of Documents
+    def predict(  # type: ignore[override]  # a Trainer's data set contains tensors, this one Documents
         self,
         test_dataset: Documents,
         ignore_keys: list[str] | None = None,  # noqa: ARG002 - there are no outputs to gather
@@ -322,11 +321,11 @@ class DocumentTrainer(ServingTrainer):
         Args:
             test_dataset: documents.
             ignore_keys: not used; there are no outputs to gather.
-            metric_key_prefix: what the names of the scores begin with.
+            metric_key_prefix: the prefix of the names of the scores.
 
         Returns:
-            As of a `transformers.Trainer`: `predictions` are the documents with `predicted`, in their order, in every
-            process; `label_ids` is `None`, since the gold is in the documents; `metrics` are the scores, each under
+            The output of a `transformers.Trainer`: `predictions` are the documents with `predicted`, in order, in every
+            process; `label_ids` is `None`, because the documents have the gold; `metrics` are the scores, each under
             `{metric_key_prefix}_{name}`, and empty if a document has no gold.
         """
         documents = self.predict_documents(test_dataset)
@@ -340,13 +339,13 @@ class DocumentTrainer(ServingTrainer):
         return PredictionOutput(predictions=predictions, label_ids=None, metrics=metrics)
 
     def predict_documents(self, documents: Documents) -> list[Document]:
-        """Predict documents with the current weights, as production would.
+        """Predict documents with the current weights, as in production.
 
         Args:
-            documents: their gold is not read, and kept.
+            documents: the documents; their gold is kept but not read.
 
         Returns:
-            The documents with `predicted`, in their order, in every process.
+            The documents with `predicted`, in order, in every process.
         """
         count = self.args.world_size
         with self.serving() as predictor:

@@ -1,4 +1,4 @@
-"""The events of a training: who stops it, and when a stop or a save that a callback asks for takes effect."""
+"""Training events: the origin of a stop, and when a requested stop or save takes effect."""
 
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -19,17 +19,17 @@ _ENDS = {"on_step_end", "on_epoch_end"}
 
 
 class TrainingEvents(CallbackHandler):
-    """Calls callbacks as transformers does, and knows what a stop means.
+    """A callback handler that distinguishes the end of training from an interruption.
 
-    - A stop that a callback asks for in the middle of a step takes effect at its end: half of an accumulated step would
-      be lost, and its loss would be counted twice after resuming.
-    - A stop is **decided** if a callback that keeps its state in checkpoints (`ExportableState`, as
-      `EarlyStoppingCallback`) asks for it: after resuming it would ask again. Any other stop before the last step, by a
-      time limit, a signal or from outside of the callbacks, is an interruption.
+    - A stop that a callback requests in the middle of a step takes effect at the end of the step. Otherwise, part of an
+      accumulated step would be lost, and its loss would be counted twice after resuming.
+    - A stop is **decided** if a callback that keeps its state in checkpoints (`ExportableState`, such as
+      `EarlyStoppingCallback`) requests it, because it would do so again after resuming. Any other stop before the last
+      step, by a time limit, a signal or from outside of the callbacks, is an interruption.
 
     Args:
-        handler: whose callbacks are called.
-        before: called before the callbacks of an event, by its name.
+        handler: the handler whose callbacks are called.
+        before: functions to call before the callbacks of an event, by its name.
     """
 
     def __init__(self, handler: CallbackHandler, *, before: Mapping[str, Callable[[], None]]) -> None:
@@ -42,7 +42,7 @@ class TrainingEvents(CallbackHandler):
 
     @property
     def a_save_follows(self) -> bool:
-        """Whether the callbacks of an event run after which the trainer logs, evaluates and saves."""
+        """Whether callbacks are running for an event after which the trainer logs, evaluates and saves."""
         return self._running in _WITHIN_STEP | _ENDS
 
     def call_event(
@@ -75,7 +75,7 @@ class TrainingEvents(CallbackHandler):
             control.should_training_stop,
             isinstance(callback, ExportableState),
         )
-        if keeps_state:  # to see whether this callback asks for a stop
+        if keeps_state:  # to detect whether this callback requests a stop
             control.should_training_stop = False
         control = CallbackHandler.call_event(single, event, args, state, control, **kwargs)
         self.stop_is_decided |= keeps_state and control.should_training_stop

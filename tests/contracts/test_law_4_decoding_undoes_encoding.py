@@ -225,6 +225,6 @@ def test_law_4_what_a_scheme_merges_is_named(processors):
     adjacent = [{"start": 0, "end": 3, "label": "X"}, {"start": 4, "end": 9, "label": "X"}]
     document = Document(raw_text="Ana lives", gold={"spans": adjacent})
     _, lost = check_the_ceiling(processors["IO", "first"], document)
-    assert [one.cause for one in lost] == ["merged with a neighbour by the scheme IO"] * 2
+    assert [one.cause for one in lost] == ["merged with a neighbor by the scheme IO"] * 2
     for scheme in SCHEMES[1:]:
         assert check_the_ceiling(processors[scheme, "first"], document)[1] == []

@@ -144,7 +144,7 @@ def truncating(tokenizer):
 
 @pytest.fixture(scope="module")
 def partly_read(truncating):
-    """`a b c d` of eleven characters, and `g` of a second text."""
+    """`a b c d` of eleven characters, and `g` of a text pair."""
     (document,) = truncating.predict([Document(id="7", raw_text="a b c d e f", raw_text_pair="g \u200b")])
     return document
 

@@ -170,8 +170,8 @@ def test_another_version_of_a_package_is_named(artefact, name):
     now = importlib.metadata.version(name)
     rewrite(artefact, packages={name: "0.1.2"})
     assert warning_of(Processor.from_pretrained, artefact) == (
-        f"since '{artefact}' was saved, this has changed and may change its predictions: {name} 0.1.2 -> {now}; "
-        f"run: nlp-inference verify {artefact}"
+        f"changes since '{artefact}' was saved may change its predictions: {name} 0.1.2 -> {now}; "
+        f"to check, run: nlp-inference verify {artefact}"
     )
 
 
@@ -179,19 +179,19 @@ def test_a_package_that_is_not_installed_any_more_is_named(artefact, monkeypatch
     rewrite(artefact, packages={"ftfy": "6.3.1"})
     installed = fingerprint._installed
     monkeypatch.setattr(fingerprint, "_installed", lambda name: None if name == "ftfy" else installed(name))
-    assert "predictions: ftfy 6.3.1 -> none; run" in warning_of(Processor.from_pretrained, artefact)
+    assert "predictions: ftfy 6.3.1 -> none; to check" in warning_of(Processor.from_pretrained, artefact)
 
 
 @pytest.mark.parametrize("name", ["", "../packages", "a b\0"])
 def test_what_is_no_name_of_a_package_is_none_that_is_installed(artefact, name):
     rewrite(artefact, packages={name: "1.0"})
-    assert f"{name} 1.0 -> none; run" in warning_of(Processor.from_pretrained, artefact)
+    assert f"{name} 1.0 -> none; to check" in warning_of(Processor.from_pretrained, artefact)
 
 
 def test_another_unicode_database_is_named(artefact, monkeypatch):
     rewrite(artefact, unicode="14.0.0")
     monkeypatch.setattr(unicodedata, "unidata_version", "17.0.0")
-    assert "predictions: Unicode 14.0.0 -> 17.0.0; run" in warning_of(Processor.from_pretrained, artefact)
+    assert "predictions: Unicode 14.0.0 -> 17.0.0; to check" in warning_of(Processor.from_pretrained, artefact)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -200,7 +200,7 @@ def test_another_tokenizer_or_configuration_is_named(artefact, name):
     before = file_digest(path)[:12]
     path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     said = warning_of(Processor.from_pretrained, artefact)
-    assert f"predictions: {name} {before}… -> {file_digest(path)[:12]}…; run" in said
+    assert f"predictions: {name} {before}… -> {file_digest(path)[:12]}…; to check" in said
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -235,7 +235,7 @@ def test_another_version_of_a_transform_is_named(saved, monkeypatch, transform):
     saved_version = transform.version
     monkeypatch.setattr(transform, "version", 7)
     said = warning_of(Processor.from_pretrained, saved)
-    assert f"predictions: version of {transform.name} {saved_version} -> 7; run" in said
+    assert f"predictions: version of {transform.name} {saved_version} -> 7; to check" in said
 
 
 @pytest.mark.parametrize("part", [StripHtml, TrimSpans, TokenClassification])
@@ -245,14 +245,14 @@ def test_another_source_is_named(artefact, part):
     else:
         rewrite(artefact, transforms={part.name: {"version": part.version, "source": "a" * 64}})
     line = f"source of {part.name} aaaaaaaaaaaa… -> {source_digest(part)[:12]}…"
-    assert f"predictions: {line}; run" in warning_of(Processor.from_pretrained, artefact)
+    assert f"predictions: {line}; to check" in warning_of(Processor.from_pretrained, artefact)
 
 
 @pytest.mark.parametrize("part", [StripHtml, TrimSpans, TokenClassification])
 def test_a_source_that_cannot_be_read_here_is_named(saved, monkeypatch, part):
     monkeypatch.setattr(fingerprint, "_source_if_any", lambda cls: None if cls is part else source_digest(cls))
     said = warning_of(Processor.from_pretrained, saved)
-    assert f"predictions: source of {part.name} cannot be read here; run" in said
+    assert f"predictions: source of {part.name} cannot be read here; to check" in said
 
 
 def test_transforms_that_came_or_went_are_named(artefact):
@@ -261,7 +261,7 @@ def test_transforms_that_came_or_went_are_named(artefact):
     content |= {"preprocess": ["strip_html", "lowercase"], "postprocess": []}
     path.write_text(json.dumps(content), encoding="utf-8")
     said = warning_of(Processor.from_pretrained, artefact)
-    assert "predictions: lowercase was added, trim_spans was taken out; run" in said
+    assert "predictions: lowercase was added, trim_spans was removed; to check" in said
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_everything_that_changed_is_named_in_one_line(artefact, monkeypatch):
 def test_another_version_of_the_runtime_is_named_when_the_model_is_loaded(artefact):
     rewrite(artefact, packages={"torch": "1.0"})
     said = warning_of(lambda: Predictor.from_pretrained(artefact, device="cpu"))
-    assert f"predictions: torch 1.0 -> {torch.__version__.partition('+')[0]}; run" in said
+    assert f"predictions: torch 1.0 -> {torch.__version__.partition('+')[0]}; to check" in said
 
 
 @pytest.mark.filterwarnings("always::nlp_inference.processor.fingerprint.FingerprintWarning")
@@ -294,10 +294,10 @@ def test_a_command_tells_each_change_on_one_line_and_goes_on(artefact):
     rewrite(artefact, packages={"regex": "1.0", "torch": "1.0"})
     result = CliRunner().invoke(app, ["predict", str(artefact), "-"], input="Ana\n")
     assert result.exit_code == 0, result.output
-    told = [line for line in result.stderr.splitlines() if line.startswith("FingerprintWarning: since ")]
+    told = [line for line in result.stderr.splitlines() if line.startswith("FingerprintWarning: changes since ")]
     assert ["regex" in line for line in told] == [True, False]
     assert ["torch" in line for line in told] == [False, True]
-    assert all(line.endswith(f"run: nlp-inference verify {artefact}") for line in told)
+    assert all(line.endswith(f"to check, run: nlp-inference verify {artefact}") for line in told)
     assert "warnings.warn" not in result.stderr
 
 
@@ -333,8 +333,9 @@ def test_weights_of_another_model_are_refused(artefact, processor):
         Predictor.from_pretrained(artefact, device="cpu")
     assert str(refusal.value) == (
         f"the processor of '{artefact}' was saved with other weights: 'model.safetensors' has sha256 {new[:12]}…, but "
-        f"its processor_config.json names sha256 {old[:12]}…. Load the two that were saved together; if these do "
-        "belong together, save the processor anew: processor.with_fingerprint(None).save_pretrained(folder)"
+        f"its processor_config.json has sha256 {old[:12]}…. Load a processor and weights that were saved "
+        "together; if these do belong together, save the processor again: "
+        "processor.with_fingerprint(None).save_pretrained(folder)"
     )
 
 
@@ -368,7 +369,7 @@ def test_every_shard_is_checked(processor, tmp_path):
 def test_a_file_of_weights_that_the_fingerprint_does_not_name_is_refused(processor, artefact):
     (artefact / "model.safetensors").unlink()
     tiny_model(processor.task).save_pretrained(artefact, max_shard_size="20KB")
-    with pytest.raises(ArtefactError, match=r"model-00001-of-.* names only model\.safetensors"):
+    with pytest.raises(ArtefactError, match=r"model-00001-of-.* has only model\.safetensors"):
         Predictor.from_pretrained(artefact, device="cpu")
 
 
@@ -381,7 +382,7 @@ def test_weights_in_the_cache_of_the_hub_are_read_whatever_their_blob_is_called(
     Predictor.from_pretrained(artefact, device="cpu")
     other_weights(processor.task).save_pretrained(artefact / "other")
     shutil.copy(artefact / "other" / "model.safetensors", blob)
-    with pytest.raises(ArtefactError, match=f"was saved with other weights: .* names sha256 {blob.name[:12]}…"):
+    with pytest.raises(ArtefactError, match=f"was saved with other weights: .* has sha256 {blob.name[:12]}…"):
         Predictor.from_pretrained(artefact, device="cpu")
 
 

@@ -138,7 +138,7 @@ def test_predictions_that_a_parent_began_are_refused_in_the_child():
     with Workers(Two()) as pool:
         results = pool.map(str, [1, 2])
         told = in_child(lambda: next(results))
-        assert told.startswith("ForkedProcessError: these predictions were begun in the process that forked")
+        assert told.startswith("ForkedProcessError: these predictions were started in the process that forked")
         assert in_child(results.close) == "None"
         assert list(results) == ["1", "2"]
 

@@ -120,7 +120,7 @@ def test_labels_stand_at_the_tokens_that_they_are_for(tokenizer, pair, position)
     [
         ({"model_max_length": 64}, 16, "has no padding token"),
         ({"pad_token": "<pad>"}, None, "set windows.max_length"),
-        ({"pad_token": "<pad>", "model_max_length": 64}, 65, "reads 64 tokens at most"),
+        ({"pad_token": "<pad>", "model_max_length": 64}, 65, "expected at most 64"),
     ],
 )
 def test_a_tokenizer_that_cannot_make_rows_is_refused(settings, max_length, said):

@@ -160,7 +160,7 @@ def test_spans_in_an_imprecise_range_are_warned_of(tokenizer):
     from nlp_inference.document import Annotation, Span
 
     found = document.with_predicted(Annotation(spans=(Span(start=0, end=120, label="X"),)), coverage=document.coverage)
-    with pytest.warns(ImpreciseSpanWarning, match=r"1 predicted span\(s\) cover all of the range 0:120"):
+    with pytest.warns(ImpreciseSpanWarning, match=r"1 predicted span\(s\) cover the entire range 0:120"):
         _warn_of_imprecise_spans(found)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -146,7 +146,7 @@ def test_numbers_that_are_none_are_a_failure_of_the_model(tokenizer):
     backend = TorchBackend(model, task=TASK)
     backend.probe_tolerance = None
     predictor = Predictor(Processor(tokenizer, TASK), backend)
-    with pytest.raises(ArtefactError, match=r"fails on the golden text 'a', 'Rome': PredictionError: .* holds NaN"):
+    with pytest.raises(ArtefactError, match=r"fails on the golden text 'a', 'Rome': PredictionError: .* contains NaN"):
         record_golden(predictor, {"hostile": [Document(id="a", raw_text="Rome")]})
 
 

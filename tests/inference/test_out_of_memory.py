@@ -43,7 +43,7 @@ def test_the_budget_is_halved_until_batches_fit_and_stays_so(predictor, error):
     expected = predictor.predict(TEXTS)
     assert max(predictor.backend.asked) > 60
     predictor.backend.room, predictor.backend.error = 60, error
-    with pytest.warns(RuntimeWarning, match=r"the memory is too small for a batch of \d+ tokens; from now on") as told:
+    with pytest.warns(RuntimeWarning, match=r"out of memory with a batch of \d+ tokens; later batches") as told:
         assert predictor.predict(TEXTS) == expected
     assert 1 <= len(told) <= 3
     predictor.backend.asked.clear()
@@ -55,7 +55,7 @@ def test_the_budget_is_halved_until_batches_fit_and_stays_so(predictor, error):
 
 def test_a_row_that_does_not_fit_alone_fails_its_document_and_no_other(predictor):
     predictor.backend.room = 12
-    with pytest.warns(RuntimeWarning, match="the memory is too small"):
+    with pytest.warns(RuntimeWarning, match="out of memory"):
         results = predictor.predict(["Rome", "word " * 20, "in Rome", "word " * 20], on_error="record")
     assert [isinstance(result, FailedDocument) for result in results] == [False, True, False, True]
     assert (results[1].id, results[1].error) == ("1", "MemoryError")

@@ -85,7 +85,7 @@ BAD = [
     ({"raw_text": 5}, "0", "InvalidDocumentError", "raw_text"),
     (Document(raw_text="boom", id="d7"), "d7", "ZeroDivisionError", "boom"),
     ("boom", "0", "ZeroDivisionError", "boom"),
-    (Document(raw_text="Hi", raw_text_pair="x " * 99, id="d7"), "d7", "InvalidDocumentError", "second text"),
+    (Document(raw_text="Hi", raw_text_pair="x " * 99, id="d7"), "d7", "InvalidDocumentError", "text pair"),
     (None, "0", "InvalidDocumentError", "NoneType"),
     (5, "0", "InvalidDocumentError", "int"),
     (b"Rome", "0", "InvalidDocumentError", "bytes"),
@@ -123,7 +123,7 @@ def test_a_model_that_answers_no_number_fails_for_that_document_and_does_not_fin
     sound, broken = Predictor(rome.processor, backend).predict(["in Rome", "poison in Paris"], on_error="record")
     assert found(sound) == ["Rome"]
     assert isinstance(broken, FailedDocument)
-    assert "'logits' holds NaN" in broken.message
+    assert "'logits' contains NaN" in broken.message
 
 
 def test_documents_keep_their_names_and_their_order(rome):

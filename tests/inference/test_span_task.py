@@ -92,7 +92,7 @@ def test_a_span_that_no_window_reads_whole_is_lost_and_said_to_be(tokenizer):
     document = Document(raw_text="a b c d e f", gold=gold((0, 9, "CITY"), (0, 3, "CITY")))
     (encoded,) = processor.encode([document])
     lost = processor.task.lost_spans(encoded)
-    assert [(one.span.end, one.cause) for one in lost] == [(9, "longer than what a window reads of it")]
+    assert [(one.span.end, one.cause) for one in lost] == [(9, "no window contains all of it")]
     assert processor([document], labels=True)["labels"].tolist() == [[[1, 2, 0]], [[X, X, X]]]
 
 
@@ -115,7 +115,7 @@ def test_answers_that_were_condensed_say_the_same_and_are_small(tokenizer):
 def test_answers_that_are_no_numbers_are_not_condensed_to_nothing(processor):
     (encoded,) = processor.encode([Document(raw_text="Real Madrid")])
     [output] = answers(processor, encoded, {(0, 0, "CITY"): np.nan})
-    with pytest.raises(PredictionError, match="'logits' holds NaN"):
+    with pytest.raises(PredictionError, match="'logits' contains NaN"):
         processor.condense(processor.rows(encoded)[0], output)
 
 

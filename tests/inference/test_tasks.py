@@ -212,7 +212,7 @@ def test_how_many_labels_are_named(tokenizer, top_k, labels):
 @pytest.mark.parametrize("name", ["token-classification", "text-classification"])
 @pytest.mark.parametrize("labels", [[], [""], ["A", "B", "A"]])
 def test_labels_that_cannot_be_are_refused(name, labels):
-    with pytest.raises(InvalidSpecError, match="labels must be a list of different, non-empty names"):
+    with pytest.raises(InvalidSpecError, match="labels must be a list of distinct, non-empty names"):
         Task.from_spec({name: {"labels": labels}})
 
 

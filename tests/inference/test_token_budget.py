@@ -163,13 +163,13 @@ def test_a_model_without_a_fingerprint_is_measured_each_time(
 
 def test_a_home_that_cannot_be_written_is_told_of(clock: Clock, processor: Processor, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
-    with pytest.warns(RuntimeWarning, match="4096, cannot be remembered in .*: Not a directory; set HF_HOME to a fold"):
+    with pytest.warns(RuntimeWarning, match="4096, cannot be saved in .*: Not a directory; set HF_HOME to a writable"):
         assert Predictor(processor, clock, token_budget="measured").token_budget == 4096
 
 
 @pytest.mark.parametrize("wrong", [0, -1, True, 2.5, "fast"])
 def test_anything_else_is_an_error(clock: Clock, processor: Processor, wrong: object) -> None:
-    with pytest.raises(InvalidSpecError, match="write a number of tokens from 1 on, or 'measured'"):
+    with pytest.raises(InvalidSpecError, match="expected a positive number of tokens or 'measured'"):
         Predictor(processor, clock, token_budget=wrong)  # type: ignore[arg-type]
 
 

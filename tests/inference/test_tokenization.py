@@ -133,7 +133,7 @@ def test_a_slow_tokenizer_is_refused():
     class Slow(PreTrainedTokenizerBase):
         is_fast = False
 
-    with pytest.raises(InvalidSpecError, match="Slow gives no offsets; load a fast tokenizer"):
+    with pytest.raises(InvalidSpecError, match="Slow returns no offsets; load a fast tokenizer"):
         tokenize(Slow(), ["a"])
 
 

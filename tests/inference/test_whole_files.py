@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 
 
 def test_nobody_reads_half_of_a_file_that_several_write(tmp_path: Path) -> None:
@@ -15,11 +15,11 @@ def test_nobody_reads_half_of_a_file_that_several_write(tmp_path: Path) -> None:
     def write(text: str) -> None:
         try:
             for _ in range(40):
-                write_whole(path, text, shared=True)
+                write_atomically(path, text, shared=True)
         except Exception as error:  # noqa: BLE001 - a thread keeps its errors for itself
             failures.append(error)
 
-    write_whole(path, texts[0], shared=True)
+    write_atomically(path, texts[0], shared=True)
     writers = [threading.Thread(target=write, args=(text,)) for text in texts]
     for writer in writers:
         writer.start()
@@ -33,7 +33,7 @@ def test_nobody_reads_half_of_a_file_that_several_write(tmp_path: Path) -> None:
 
 def test_what_was_there_stays_when_writing_fails(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    write_whole(path, "before")
+    write_atomically(path, "before")
     with pytest.raises(UnicodeEncodeError):
-        write_whole(path, "\ud800")
+        write_atomically(path, "\ud800")
     assert path.read_text(encoding="utf-8") == "before"

@@ -32,7 +32,7 @@ def test_exact_windows(length, word_starts, capacity, overlap, windows):
 
 @pytest.mark.parametrize(("capacity", "overlap"), [(0, 0), (-3, 0), (1, 1), (9, 5), (10, 6)])
 def test_windows_that_cannot_be_are_refused(capacity, overlap):
-    with pytest.raises(InvalidSpecError, match=f"room for {capacity} tokens, which cannot overlap by {overlap}"):
+    with pytest.raises(InvalidSpecError, match=f"room for {capacity} tokens, but the overlap is {overlap}"):
         split_windows(3, [0, 1, 2], capacity=capacity, overlap=overlap)
 
 

@@ -15,7 +15,7 @@ from tiny_models import tiny_model
 
 from nlp_inference import Document, Predictor
 from nlp_inference.backends.torch import TorchBackend
-from nlp_inference.predict.workers import MOST_WORKERS, Workers
+from nlp_inference.predict.workers import MAX_WORKERS, Workers
 
 
 class Threads:
@@ -46,7 +46,7 @@ class Silent:
         (4, 2, 2, 2),
         (3, 2, 2, 1),
         (2, 8, 2, 1),
-        (16, None, MOST_WORKERS, 2),
+        (16, None, MAX_WORKERS, 2),
         (4, 1, 1, None),
     ],
 )

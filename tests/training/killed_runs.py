@@ -77,7 +77,7 @@ PLACES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "step": (DocumentTrainer, "training_step", nothing),
     "torch.save": (torch, "save", write_half),
     "weights": (transformers.modeling_utils, "safe_save_file", write_half_of_weights),
-    "mark": (resumable_trainer, "mark_whole", nothing),
+    "mark": (resumable_trainer, "mark_complete", nothing),
     "rotate": (resumable_trainer, "keep_best_and_last", nothing),
     "remove": (whole_checkpoints, "rotate_checkpoints", remove_half),
     "finalize": (DocumentTrainer, "_finalize_training", nothing),

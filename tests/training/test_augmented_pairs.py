@@ -126,7 +126,7 @@ def test_a_second_text_that_would_outgrow_the_window_stays_as_it_arrived(text_pr
     filling = Document(id="2", raw_text="Hello there", raw_text_pair="one two three four five six", gold=gold)
     free, bound = Augmenter([doubled]), Augmenter([doubled]).within(narrow)
     assert bound(fitting, epoch=0) == free(fitting, epoch=0)
-    with pytest.raises(InvalidDocumentError, match="its second text of"):
+    with pytest.raises(InvalidDocumentError, match="its text pair of"):
         narrow.encode([free(filling, epoch=0).document])
     with pytest.warns(AugmentationWarning, match="text pair of document '2' too long for a window; it is not"):
         augmented = bound(filling, epoch=0)
@@ -139,6 +139,6 @@ def test_a_second_text_that_would_outgrow_the_window_stays_as_it_arrived(text_pr
 
 
 def _tokens(processor: Processor, windows: AugmentedWindows, epoch: int) -> int:
-    """Of the second text as it is in an epoch."""
+    """Of the text pair as it is in an epoch."""
     document: Any = windows[windows.plan(epoch).items[0]]
     return len(processor([document.raw_text_pair])["input_ids"][0]) - 2

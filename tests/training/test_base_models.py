@@ -188,7 +188,9 @@ def test_a_tokenizer_without_any_token_to_pad_with_is_named(label_run, decoder):
     own = AutoTokenizer.from_pretrained(decoder)
     own.eos_token = None
     own.save_pretrained(decoder)
-    with pytest.raises(InvalidSpecError, match=r"neither a padding token nor one for the end .*processor.pad_token"):
+    with pytest.raises(
+        InvalidSpecError, match=r"neither a padding token nor an end-of-text token.*processor.pad_token"
+    ):
         processor_of(on(label_run, decoder))
 
 

@@ -220,10 +220,10 @@ def test_a_teacher_that_does_not_fit_is_refused(
         "length": Processor(longer, token_processor.task),
     }[other]
     message = {
-        "labels": "with the classes .*'B-PERSON'.* the student one for 'token-classification' with .*'B-CITY'",
-        "task": "a model for 'token-classification'.* the student one for 'text-classification'",
+        "labels": "with the classes .*'B-PERSON'.* the student is a model for 'token-classification' with .*'B-CITY'",
+        "task": "a model for 'token-classification'.* the student is a model for 'text-classification'",
         "tokenizer": "another tokenizer than the student",
-        "length": "reads 512 tokens at most, the student's rows have up to 1024; set .*max_length to 512",
+        "length": "reads at most 512 tokens, but the student's rows have up to 1024; set .*max_length to 512",
     }[other]
     with pytest.raises(InvalidSpecError, match=message):
         batch_loss({"distillation": str(saved_model)}, student, Answers(torch.zeros(1, 1, 5)))

@@ -93,7 +93,7 @@ def test_categories_are_calibrated_and_the_tables_say_everything(
         assert name in printed
     card = (result.model / "README.md").read_text()
     assert "1.0000 (1.000–1.000)" in card
-    assert "In brackets: 95 % intervals" in card
+    assert "In brackets: 95 % confidence intervals" in card
 
 
 def softmax_answers(logits: NDArray[np.float64], gold: NDArray[np.int64]) -> Callable[[float], Confidences]:
@@ -181,7 +181,7 @@ def test_more_answers_than_are_needed_are_not_asked_for(
 def test_calibration_without_validation_is_refused_before_training(label_run: RunConfig, console: Console) -> None:
     with pytest.raises(
         InvalidSpecError,
-        match=r"'temperature' is fitted to validation documents, and there are none; give data\.validation",
+        match=r"'temperature' is fitted to validation documents, but there are none; set data\.validation",
     ):
         train(calibrated(label_run), console=console)
 

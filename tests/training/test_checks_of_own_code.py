@@ -77,7 +77,7 @@ BROKEN_LOSSES = {
     "is a sign off": lambda self, items: -entropy(items),
     "draw nothing at random": lambda self, items: entropy(items) * torch.rand(()),
     "the order of the items does not matter": lambda self, items: entropy(items) * torch.arange(len(items.targets)),
-    "reads 'states', which was not given": lambda self, items: entropy(items) + items.required("states").sum(),
+    "reads 'states', which is missing": lambda self, items: entropy(items) + items.required("states").sum(),
     "it changes nothing in place": lambda self, items: entropy(items) + items.logits.detach().mul_(1.5).sum() * 0,
     "weigh in `values` as in `weights`": lambda self, items: (
         entropy(items) if items.class_weights is None else entropy(items) * (1 + items.class_weights[items.targets])

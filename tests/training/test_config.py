@@ -173,14 +173,14 @@ def test_a_run_saves_when_it_evaluates(minimal: Path, training: str, evaluate: s
     [
         (
             ["data.validation=dev.jsonl", "training={eval_strategy: steps, save_strategy: epoch}"],
-            "save_strategy is 'epoch' and training.eval_strategy is 'steps'.*give both",
+            "save_strategy is 'epoch' and training.eval_strategy is 'steps'.*set both",
         ),
         (
             ["data.validation=dev.jsonl", "training={save_strategy: no, load_best_model_at_end: true}"],
-            "save_strategy is 'no'.*give both",
+            "save_strategy is 'no'.*set both",
         ),
-        (["training={eval_strategy: epoch}"], "eval_strategy is 'epoch', but.*give data.validation"),
-        (["training={load_best_model_at_end: true}"], "load_best_model_at_end is True, but.*give data.validation"),
+        (["training={eval_strategy: epoch}"], "eval_strategy is 'epoch', but.*set data.validation"),
+        (["training={load_best_model_at_end: true}"], "load_best_model_at_end is True, but.*set data.validation"),
     ],
 )
 def test_strategies_that_cannot_keep_the_best_weights_are_named(

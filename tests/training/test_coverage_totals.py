@@ -90,7 +90,7 @@ def test_the_model_card_says_what_was_read(tokenizer, token_processor: Processor
     card = model_card(RunConfig.model_validate(config), token_processor, metrics, {})
     line = (
         "Of `test`, 68.42 % of 19 characters were read, in 4 windows; 0 characters were deleted by preprocessing, 0 "
-        "were unknown to the tokenizer; 1 of 4 documents were cut off."
+        "were unknown to the tokenizer; 1 of 4 documents were truncated."
     )
     assert f"\n{line}\n" in card
     assert "Of `empty`" not in card

@@ -69,7 +69,7 @@ def test_sound_data_pass():
             {"train": [classed("a", "x", "y"), classed("b", "x")]},
             {"needs": "category"},
             (
-                "train: document 'a' needs exactly one label, and has 'x', 'y'. Correct it, or choose a task with "
+                "train: document 'a' needs exactly one label, but has 'x', 'y'. Correct it, or choose a task with "
                 "several labels"
             ),
         ),
@@ -87,7 +87,7 @@ def test_sound_data_pass():
             {"train": [tagged("a", (0, 1, "X"))], "test": [classed("b", "x")]},
             {"needs": "spans"},
             (
-                "test: document 'b' has no spans, only 'x' as its label. Give its spans (an empty list will do), or "
+                "test: document 'b' has no spans, only the label 'x'. Add its spans (the list may be empty), or "
                 "choose a task that learns from labels"
             ),
         ),

@@ -70,7 +70,7 @@ def test_the_section_survives_the_file(stopping_run: RunConfig, tmp_path: Path) 
     [
         ({"save_strategy": "no"}, "save_strategy 'no' and load_best_model_at_end False"),
         ({"eval_strategy": "no"}, "eval_strategy 'no', save_strategy 'epoch'"),
-        ({"load_best_model_at_end": False}, "load_best_model_at_end False; give data.validation or data.split"),
+        ({"load_best_model_at_end": False}, "load_best_model_at_end False; set data.validation or data.split"),
     ],
 )
 def test_a_run_that_does_not_keep_its_best_weights_cannot_stop_early(

@@ -111,5 +111,5 @@ def test_metrics_of_a_runs_own_are_computed_if_its_file_is_named(
 
 def test_models_of_different_tasks_are_not_compared(saved_model: Path, text_processor: Processor, data: str) -> None:
     other = Predictor(text_processor, TorchBackend(tiny_model(text_processor.task), task=text_processor.task))
-    with pytest.raises(InvalidSpecError, match="one model finds 'spans', the other 'category'"):
+    with pytest.raises(InvalidSpecError, match="one model predicts 'spans', the other 'category'"):
         evaluate_pair(Predictor.from_pretrained(saved_model), other, documents=load_documents(data))

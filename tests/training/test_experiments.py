@@ -186,7 +186,9 @@ def test_the_code_of_a_model_class_is_that_which_was_saved_with_the_model(traine
         Predictor.from_pretrained(result.model, trust_remote_code=True)
     (folder / "my_model.py").write_text(other)
     import_modules([str(folder / "my_model.py")])
-    with pytest.warns(FingerprintWarning, match=r"source of GatedTagger [0-9a-f]{12}… -> [0-9a-f]{12}…; run: nlp-inf"):
+    with pytest.warns(
+        FingerprintWarning, match=r"source of GatedTagger [0-9a-f]{12}… -> [0-9a-f]{12}…; to check, run: nlp-inf"
+    ):
         Predictor.from_pretrained(result.model)
 
 

@@ -331,7 +331,7 @@ def test_an_export_of_other_weights_is_refused(copy):
 def test_an_exported_file_that_is_not_the_verified_one_is_refused(copy):
     path = copy / "onnx" / "model.onnx"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ArtefactError, match=r"'model.onnx' .* is not what was exported and verified"):
+    with pytest.raises(ArtefactError, match=r"'model.onnx' .* is not the file that was exported and verified"):
         Predictor.from_pretrained(copy, backend="onnx")
 
 

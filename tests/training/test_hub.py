@@ -239,7 +239,7 @@ def test_what_was_exported_is_published_and_loads_without_the_weights(
     assert not list(cache.rglob("model.safetensors"))
     graph = (model / "onnx" / "model_int8.onnx").read_bytes()
     (model / "onnx" / "model_int8.onnx").write_bytes(graph + b"\0")
-    with pytest.raises(ClientError, match=r"'model_int8\.onnx' of .* is not what was exported and verified"):
+    with pytest.raises(ClientError, match=r"'model_int8\.onnx' of .* is not the file that was exported and verified"):
         writer("publish", str(model), "org/exported")
     shutil.rmtree(model / "onnx")
     assert writer("publish", str(model), "org/exported")["removed"] == sorted(exports)

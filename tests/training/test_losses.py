@@ -263,11 +263,14 @@ def test_a_specification_comes_back(spec: Any) -> None:
         ({"tversky": {"beta": -1}}, "beta"),
         ({"mixup": 0}, "alpha"),
         ({"mixup": {"probability": 1.5}}, "probability"),
-        ({"mixup": {"loss": "r_drop"}}, "'r_drop' reads second_logits.*take a loss that reads logits only"),
+        ({"mixup": {"loss": "r_drop"}}, "'r_drop' reads second_logits.*choose a loss that only reads logits"),
         ({"mixup": {"loss": {"distillation": "t"}}}, "'distillation' reads teacher_logits"),
-        ({"r_drop": {"loss": {"mixup": 0.2}}}, "'mixup' mixes the rows of a batch.*cannot stand inside 'r_drop'"),
-        ({"r_drop": {"loss": "asymmetric"}}, "'asymmetric' reads several labels a text"),
-        ({"r_drop": {"loss": {"distillation": {"teacher": "t", "loss": "r_drop"}}}}, "'r_drop' stands inside 'r_drop'"),
+        ({"r_drop": {"loss": {"mixup": 0.2}}}, "'mixup' mixes the rows of a batch.*cannot be inside 'r_drop'"),
+        ({"r_drop": {"loss": "asymmetric"}}, "'asymmetric' is a multi-label loss"),
+        (
+            {"r_drop": {"loss": {"distillation": {"teacher": "t", "loss": "r_drop"}}}},
+            "'r_drop' contains another 'r_drop'",
+        ),
     ],
     ids=str,
 )
@@ -305,5 +308,5 @@ def test_a_background_that_is_no_class_is_named() -> None:
 
 
 def test_what_a_loss_reads_must_be_given() -> None:
-    with pytest.raises(ValueError, match="reads 'states', which was not given"):
+    with pytest.raises(ValueError, match="reads 'states', which is missing"):
         Loss.from_spec("supervised_contrastive").values(Items(LOGITS, IDS))

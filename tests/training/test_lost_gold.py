@@ -90,7 +90,7 @@ def test_what_no_window_reads_is_lost_and_what_several_read_is_not(tokenizer):
 
 def test_two_spans_that_the_scheme_merges_are_lost(tokenizer):
     processor = Processor(tokenizer, {"token-classification": {"labels": LABELS, "scheme": "IO"}})
-    cause = "merged with a neighbour by the scheme IO"
+    cause = "merged with a neighbor by the scheme IO"
     assert [told for _, told in lost_of(processor, "Ana Bo", (0, 3, "CITY"), (4, 6, "CITY"))] == [cause, cause]
 
 
@@ -104,7 +104,7 @@ def test_two_spans_that_the_scheme_merges_are_lost(tokenizer):
         (
             ("ham", "spam"),
             [],
-            [(label, "one of 2 labels, of which the task learns exactly one") for label in ("ham", "spam")],
+            [(label, "one of 2 labels, but the task learns exactly one") for label in ("ham", "spam")],
         ),
     ],
 )

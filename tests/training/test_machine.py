@@ -53,13 +53,13 @@ def test_a_step_keeps_its_rows_however_it_is_divided(
 
 
 def test_a_model_of_unknown_size_and_a_machine_of_unknown_memory_divide_nothing() -> None:
-    assert rows_that_fit(PretrainedConfig(), tokens=8, bytes_a_number=4, keeps_scores=True, memory=1e9) is None
-    assert rows_that_fit(BertConfig(), tokens=8, bytes_a_number=4, keeps_scores=True, memory=None) is None
+    assert rows_that_fit(PretrainedConfig(), tokens=8, bytes_per_number=4, keeps_scores=True, memory=1e9) is None
+    assert rows_that_fit(BertConfig(), tokens=8, bytes_per_number=4, keeps_scores=True, memory=None) is None
 
 
 def test_attention_in_blocks_leaves_room_for_more_rows() -> None:
     with_scores, without = (
-        rows_that_fit(BertConfig(), tokens=512, bytes_a_number=2, keeps_scores=keeps, memory=16e9)
+        rows_that_fit(BertConfig(), tokens=512, bytes_per_number=2, keeps_scores=keeps, memory=16e9)
         for keeps in (True, False)
     )
     assert (with_scores, without) == (22, 49)

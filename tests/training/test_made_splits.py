@@ -131,7 +131,7 @@ def test_a_check_looks_at_the_splits_that_training_would_make(asked):
 def test_a_made_validation_set_is_evaluated_on(asked):
     assert resolve_training(asked({"validation": 0.1}), best_metric="f1")["eval_strategy"] == "epoch"
     asked_for = asked({"test": 0.1}).model_copy(update={"training": {"eval_strategy": "epoch"}})
-    with pytest.raises(InvalidSpecError, match="there is nothing to evaluate on; give"):
+    with pytest.raises(InvalidSpecError, match="there is nothing to evaluate on; set"):
         resolve_training(asked_for, best_metric="f1")
 
 

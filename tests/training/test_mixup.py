@@ -209,7 +209,7 @@ def test_a_model_that_takes_no_embeddings_is_refused(text_processor: Processor) 
     class Plain(torch.nn.Module):
         def forward(self, input_ids: torch.Tensor) -> None: ...
 
-    with pytest.raises(InvalidSpecError, match=r"'mixup' mixes embeddings, but Plain does not take them"):
+    with pytest.raises(InvalidSpecError, match=r"'mixup' mixes embeddings, but Plain does not accept inputs_embeds"):
         mixup_loss("mixup", text_processor, Plain())
 
 
@@ -218,9 +218,7 @@ def test_mixup_with_sharded_weights_is_refused(text_processor: Processor, tmp_pa
     trainer = DocumentTrainer(tiny_model(text_processor.task), args, processing_class=text_processor)
     trainer.is_fsdp_enabled = True
     distilled = Loss.from_spec({"mixup": {"loss": {"focal": 1}}})
-    with pytest.raises(
-        InvalidSpecError, match=r"'mixup' reads the word embeddings by themselves, and FSDP .*ddp\.yaml"
-    ):
+    with pytest.raises(InvalidSpecError, match=r"'mixup' reads the word embeddings directly, but FSDP .*ddp\.yaml"):
         trainer._make_loss(distilled)
     trainer._make_loss(distilled.inner())
 

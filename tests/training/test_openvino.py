@@ -227,7 +227,7 @@ def test_a_lower_score_is_refused_and_leaves_nothing(
 def test_a_file_that_is_not_the_verified_one_is_refused(copy: Path, suffix: str) -> None:
     path = copy / "openvino" / f"model{suffix}"
     path.write_bytes(path.read_bytes() + b"\n")
-    with pytest.raises(ArtefactError, match=rf"'model\{suffix}' .* is not what was exported and verified"):
+    with pytest.raises(ArtefactError, match=rf"'model\{suffix}' .* is not the file that was exported and verified"):
         Predictor.from_pretrained(copy, backend="openvino")
 
 

@@ -236,7 +236,7 @@ def test_the_modules_that_the_run_names_are_imported_to_verify_it(
         plan_release(folder, "org/loud")
 
 
-@pytest.mark.filterwarnings("default:since .* was saved, this has changed")
+@pytest.mark.filterwarnings("default:changes since .* was saved may change")
 def test_a_saved_source_runs_only_if_it_is_trusted(machine: Machine, config: RunConfig, tmp_path: Path) -> None:
     machine.install()
     from nlp_inference import Transform

@@ -16,7 +16,7 @@ import nlp_training.runs.reproduce as reproduce_module
 from nlp_inference._utils.digests import file_digest
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_training import RunConfig, load_config, load_documents, train
-from nlp_training._utils.complete_checkpoints import is_whole, last_complete, mark_whole, remove_after
+from nlp_training._utils.complete_checkpoints import is_complete, last_complete, mark_complete, remove_after
 from nlp_training.cli import app
 from nlp_training.config import GoldenConfig, save_config
 from nlp_training.data.fingerprint import documents_sha256
@@ -191,7 +191,7 @@ def checkpoint(folder: Path, step: int, *, best: int | None = None) -> Path:
     path.mkdir(parents=True)
     (path / "model.safetensors").write_text("weights")
     (path / "trainer_state.json").write_text(json.dumps({"best_global_step": best}))
-    mark_whole(path)
+    mark_complete(path)
     return path
 
 
@@ -218,7 +218,7 @@ def test_a_checkpoint_of_which_something_is_missing_is_not_whole(
     first, second, third = (checkpoint(tmp_path, step) for step in (9, 10, 100))
     assert last_complete(tmp_path) == third
     damage(third)
-    assert not is_whole(third)
+    assert not is_complete(third)
     assert last_complete(tmp_path) == second
     assert remove_after(tmp_path, second) == [third]
     assert sorted(tmp_path.iterdir()) == [second, first]

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from nlp_inference._utils.locks import exclusive_lock
 from nlp_inference.errors import InvalidSpecError, OutputError, OutputLockedError
 from nlp_training import RunConfig, train
-from nlp_training._utils.complete_checkpoints import checkpoints_in, is_whole, mark_whole
+from nlp_training._utils.complete_checkpoints import checkpoints_in, is_complete, mark_complete
 from nlp_training.cli import app
 from nlp_training.config import GoldenConfig, save_config
 from nlp_training.provenance.manifest import RunManifest
@@ -80,7 +80,7 @@ def fake_run(run: RunConfig, *, model: bool = False, checkpoint: bool = False, c
         folder.mkdir(parents=True)
         (folder / "trainer_state.json").write_text(json.dumps({"best_global_step": None}))
         if complete:
-            mark_whole(folder)
+            mark_complete(folder)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_run_that_a_signal_interrupts_is_resumed_to_the_same_end(
         assert manifest.status == "interrupted"
         assert (manifest.error or "").startswith("InterruptedRunError: training of")
         assert not (run.folder / "model").exists()
-        assert all(is_whole(path) for path in checkpoints_in(run.folder / "checkpoints"))
+        assert all(is_complete(path) for path in checkpoints_in(run.folder / "checkpoints"))
     output = StringIO()
     train(run, console=Console(file=output, width=200), resume=True)
     assert_same(complete.folder, run.folder)

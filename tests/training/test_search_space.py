@@ -95,7 +95,7 @@ def test_whole_and_broken_numbers_survive_the_file(span_run: RunConfig, tmp_path
     loaded = load_config(tmp_path / "run.yaml")
     assert loaded == run
     assert loaded.search is not None
-    assert [one.is_whole for one in loaded.search.space.values()] == [True, False]
+    assert [one.is_integer for one in loaded.search.space.values()] == [True, False]
 
 
 @pytest.mark.parametrize(

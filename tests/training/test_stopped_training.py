@@ -10,7 +10,7 @@ from small_trainings import small_trainer, state_in, without_times
 from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from nlp_training._utils.complete_checkpoints import checkpoints_in, is_whole, last_complete
+from nlp_training._utils.complete_checkpoints import checkpoints_in, is_complete, last_complete
 from nlp_training.trainer.resumable_trainer import ResumableTrainer
 
 pytestmark = pytest.mark.usefixtures("fast_trainings")
@@ -136,7 +136,7 @@ def check_stops(folder: Path, stops: list[Stop], **settings: Any) -> None:
             ended = trainer.state.global_step >= expected["step"]
             assert trainer.interrupted or not stop.done or ended
         for path in checkpoints_in(stopped):
-            assert is_whole(path), sorted(path.iterdir())
+            assert is_complete(path), sorted(path.iterdir())
     found = end_of(train(stopped, None, resume=True, **settings), stopped)
     if not any(one.how in {"save", "jit"} for one in stops):  # or the last checkpoint may be one that was asked for
         assert found == expected

@@ -196,7 +196,7 @@ def test_labels_of_a_stream_must_be_written(span_run: RunConfig) -> None:
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        ({}, "training.max_steps is None; say how many steps to train"),
+        ({}, "training.max_steps is None; set the number of training steps"),
         ({"max_steps": 5, "eval_strategy": "epoch"}, "training.eval_strategy is 'epoch', but data.train is streamed"),
     ],
 )
@@ -240,9 +240,9 @@ def _forever() -> Iterator[Document]:
 @pytest.mark.parametrize(
     ("documents", "steps", "balance", "message"),
     [
-        (DocumentStream(DataSource(path="a.jsonl")), -1, None, "max_steps is -1; say how many steps"),
+        (DocumentStream(DataSource(path="a.jsonl")), -1, None, "max_steps is -1; set the number of training steps"),
         (_forever(), 5, None, "can be read only once"),
-        (DocumentStream(DataSource(path="a.jsonl")), 5, 1.0, "sampling.balance draws documents"),
+        (DocumentStream(DataSource(path="a.jsonl")), 5, 1.0, "sampling.balance needs the label frequencies"),
     ],
 )
 def test_a_trainer_refuses_a_stream_that_it_cannot_train_on(

@@ -50,7 +50,7 @@ def test_predict_gives_documents_in_their_order(span_run: RunConfig) -> None:
 
 @pytest.mark.parametrize("name", ["loss", "eval_loss", "f2", "accuracy"])
 def test_a_best_metric_that_evaluation_does_not_give_is_named_before_training(span_run: RunConfig, name: str) -> None:
-    with pytest.raises(InvalidSpecError, match=f"metric_for_best_model is '{name}'.*gives f1, precision, recall"):
+    with pytest.raises(InvalidSpecError, match=f"metric_for_best_model is '{name}'.*are f1, precision, recall"):
         _trainer(span_run, metric_for_best_model=name)
 
 
@@ -67,8 +67,8 @@ def test_scores_of_named_sets_may_choose_the_best_weights(span_run: RunConfig) -
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("argument", "training.fsdp is True, but one process trains"),
-        ("launcher", r"FSDP is asked for, but .* 1 process\(es\) on 'cpu' would hold all of them"),
+        ("argument", "training.fsdp is True, but there is only one training process"),
+        ("launcher", r"FSDP is requested, but .* 1 process\(es\) on 'cpu' would hold all weights"),
         ("zero3", "DeepSpeed ZeRO-3 would shard the weights"),
     ],
 )

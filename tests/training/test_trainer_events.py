@@ -18,7 +18,7 @@ from transformers import (
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import CallbackHandler
 
-from nlp_training._utils.complete_checkpoints import is_whole
+from nlp_training._utils.complete_checkpoints import is_complete
 from nlp_training.trainer.resumable_trainer import ResumableTrainer
 
 pytestmark = pytest.mark.usefixtures("fast_trainings")
@@ -49,7 +49,7 @@ class Recorder(TrainerCallback):
             checkpoint = folder / f"checkpoint-{state.global_step}"
             self.saved.append(sorted(path.name for path in checkpoint.iterdir()))
             if self.whole:
-                assert is_whole(checkpoint)
+                assert is_complete(checkpoint)
 
 
 class EndsEpochs(TrainerCallback):

@@ -164,7 +164,7 @@ def test_lost_spans_are_counted_and_named(span_run: RunConfig, tmp_path: Path) -
         }
     )
     assert report["train"]["ceiling"]["f1"] == 15 / 16
-    assert "1 of 16 gold annotations of `train` cannot be given back exactly" in (model / "README.md").read_text()
+    assert "1 of 16 gold annotations of `train` cannot be predicted exactly" in (model / "README.md").read_text()
 
 
 def test_the_report_of_a_run_has_the_numbers_of_check_data_and_nothing_of_the_texts(

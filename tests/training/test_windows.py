@@ -85,7 +85,7 @@ def test_every_window_of_every_document_is_an_item(token_processor: Processor) -
 
 @pytest.mark.parametrize("index", [-1, 3])
 def test_there_is_no_window_beyond_the_last(token_processor: Processor, index: int) -> None:
-    with pytest.raises(IndexError, match=f"there are 3 windows, and none at {index}"):
+    with pytest.raises(IndexError, match=f"index {index} is out of range for 3 windows"):
         training_windows(token_processor, [document(number, 1) for number in range(3)])[index]
 
 

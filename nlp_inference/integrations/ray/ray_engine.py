@@ -15,7 +15,7 @@ from nlp_inference.errors import JobError
 from nlp_inference.integrations.ray.job import Job, PinnedModel, ShardPredictor, pin_model
 from nlp_inference.integrations.ray.parts import PartFiles, ShardReport, Summary
 from nlp_inference.integrations.ray.plan import Plan, Shard, SourceFile, bytes_of_a_shard, rows_of_a_shard, source_files
-from nlp_inference.predict.workers import MOST_WORKERS
+from nlp_inference.predict.workers import MAX_WORKERS
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def place_actors(nodes: Sequence[Mapping[str, Any]], *, device: str | None, core
     with_gpu = [] if device == "cpu" else [node for node in alive if node.get("GPU", 0) >= 1]
     used, gpus = (with_gpu, 1) if with_gpu else (alive, 0)
     shares = [int(node["CPU"] // (node["GPU"] if gpus else 1)) for node in used]
-    cpus = cores or max(1, min([MOST_WORKERS, *shares]))
+    cpus = cores or max(1, min([MAX_WORKERS, *shares]))
     count = sum(int(min(node["CPU"] // cpus, node["GPU"] if gpus else node["CPU"])) for node in used)
     if not count:
         raise JobError(

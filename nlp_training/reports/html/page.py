@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich.text import Text
 
-from nlp_inference._utils.atomic_files import write_whole
+from nlp_inference._utils.atomic_files import write_atomically
 from nlp_inference.rendering import STYLE_SHEET, label_color, passage_html, visible, visible_line
 from nlp_training.evaluation import share_read
 from nlp_training.evaluation.prediction_files import read_predictions
@@ -84,7 +84,7 @@ def write_report(folder: str | Path) -> Path:
     """
     run = read_run(folder)
     target = run.folder / REPORT_FILE
-    write_whole(target, render(run))
+    write_atomically(target, render(run))
     return target
 
 
