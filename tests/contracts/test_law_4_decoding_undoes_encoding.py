@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import AGGREGATIONS, SCHEMES, chains, flat_spans, messy_texts, sentences, spans
 
@@ -21,6 +21,7 @@ from nlp_inference import (
     TextRegression,
     TokenClassification,
 )
+from nlp_inference.errors import InvalidDocumentError
 
 LABELS = ("PERSON", "CITY", "X")
 
@@ -132,13 +133,16 @@ def test_law_4_spans_that_overlap_come_back_too(tokenizer, document, chain, word
     overflow=st.sampled_from(["split", "truncate"]),
 )
 def test_law_4_the_first_answer_that_can_be_reproduced_comes_back(tokenizer, document, chain, longest, overflow):
-    windows = {"max_length": 16, "overlap": 2, "on_overflow": overflow}
+    windows = {"max_length": 12, "overlap": 2, "on_overflow": overflow}
     processor = Processor(tokenizer, QuestionAnswering(max_answer_tokens=longest), chain, windows=windows)
     places = dict.fromkeys((span.start, span.end) for span in document.gold.spans)
     for start, end in places:
         answer = Span(start=start, end=end, label="answer")
         gold = Annotation(spans=(answer,))
-        [encoded] = processor.encode([document.model_copy(update={"raw_text_pair": "Who?"}).with_gold(gold)])
+        try:
+            [encoded] = processor.encode([document.model_copy(update={"raw_text_pair": "Who?"}).with_gold(gold)])
+        except InvalidDocumentError:  # a transform made the question too long
+            assume(False)
         lost = processor.task.lost_spans(encoded)
         assert triples(perfect(processor, encoded).spans) == ([] if lost else triples([answer]))
         assert all(one.cause for one in lost)
@@ -199,7 +203,9 @@ def test_law_4_numbers_come_back(tokenizer, text, values, pooling, scaling):
     processor = Processor(tokenizer, task, windows={"max_length": 12, "overlap": 4})
     (encoded,) = processor.encode([Document(raw_text=text, gold=Annotation(values=values))])
     decoded = perfect(processor, encoded)
-    assert {name: decoded.values[name] for name in values} == pytest.approx(values, rel=1e-6, abs=1e-6)
+    assert {name: decoded.values[name] for name in values} == pytest.approx(
+        values, rel=1e-6, abs=1e-6 * max(numbers.get("scales", (1,)))
+    )
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_windows_are_pooled_before_the_sigmoid(tokenizer, pooling, expected):
         ({"thresholds": {"joy": 2}}, "thresholds.joy: Input should be less than or equal to 1"),
         ({"thresholds": {"hope": 0.2}}, "thresholds names the label 'hope', which is not among the 3 labels"),
         ({"temperature": 0}, "temperature: Input should be greater than 0"),
-        ({"labels": ["a", "a"]}, "labels must be a list of different, non-empty names"),
+        ({"labels": ["a", "a"]}, "labels must be a list of distinct, non-empty names"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, said):

@@ -60,7 +60,7 @@ def test_a_large_output_of_log1p_is_a_finite_number():
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"names": []}, "labels must be a list of different, non-empty names"),
+        ({"names": []}, "labels must be a list of distinct, non-empty names"),
         ({"names": ["a"]}, "scaling 'standard' needs offsets with a number for each of names ('a',), and has None"),
         ({"names": ["a"], "offsets": [1, 2], "scales": [1]}, "needs offsets with a number for each"),
         ({"names": ["a"], "offsets": [1], "scales": [0]}, "scales"),

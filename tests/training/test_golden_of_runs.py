@@ -56,7 +56,7 @@ def test_no_text_of_the_data_is_recorded_if_the_configuration_says_so(
     [
         (b"{broken\n", "own.jsonl:1"),
         (b'{"id": "1"}\n', "no 'text'"),
-        (b"caf\xe9\n", "no UTF-8"),
+        (b"caf\xe9\n", "is not UTF-8"),
         (None, "cannot be read: No such file or directory"),
     ],
 )

@@ -92,7 +92,7 @@ def test_fp16_on_a_cpu_is_refused(span_run: RunConfig, key: str) -> None:
 def test_fewer_windows_than_a_batch_that_must_be_full_are_an_error(span_run: RunConfig) -> None:
     changes = {"dataloader_drop_last": True, "per_device_train_batch_size": 64}
     run = span_run.model_copy(update={"training": {**span_run.training, **changes}})
-    with pytest.raises(InvalidSpecError, match=r"make 48 window\(s\), and a batch of all processes has 64"):
+    with pytest.raises(InvalidSpecError, match=r"have 48 window\(s\), and a batch of all processes has 64"):
         train(run)
 
 
