@@ -9,13 +9,14 @@ from nlp_inference import PostTransform, Task, Transform, registry
 from nlp_inference.architectures import custom_architectures
 from nlp_training.augment import Augmentation
 from nlp_training.data.formats import installed
+from nlp_training.evaluation import Fitter
 from nlp_training.gold import GoldKind
 from nlp_training.losses import Loss
 from nlp_training.metrics import Metric
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
-KINDS = (Transform, PostTransform, Task, GoldKind, Loss, Metric, Augmentation)
+KINDS = (Transform, PostTransform, Task, GoldKind, Fitter, Loss, Metric, Augmentation)
 
 
 def test_the_files_that_it_names_are_there():
