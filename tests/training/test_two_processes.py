@@ -83,6 +83,7 @@ def test_two_processes_evaluate_as_one(span_run: RunConfig, tmp_path: Path) -> N
     model = run.folder / "model"
     metrics = json.loads((model / "metrics.json").read_text())
     assert [path.read_text() for path in sorted((tmp_path / "metrics").iterdir())] == [repr(metrics)] * 2
+    assert metrics["validation"].pop("fitted") == ["temperature"]
     predictor = Predictor.from_pretrained(model)
     _check_batches(tmp_path / "batches", predictor.processor, load_documents(run.data.train))
     for name, source in {"validation": run.data.validation, **run.data.test}.items():
