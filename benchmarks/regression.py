@@ -1,10 +1,11 @@
-"""Correlation with gold of a regression on text pairs: our configuration beside a plain Trainer script.
+"""Correlation with gold of a regression on text pairs: this library next to a plain Trainer script.
 
     python benchmarks/regression.py --data FOLDER  # FOLDER/stsb_en.{train,dev,test}.jsonl, as {text_a, text_b, score}
 
-The peer is what the documentation of transformers shows: the same base weights, `num_labels=1`, scores as they are, the
-mean squared error, random batches in fp32. Both have the same documents, batches, learning rate, epochs and seed. Each
-runs in a process of its own.
+The baseline follows the documentation of transformers: the same base weights, `num_labels=1`, unscaled scores, the mean
+squared error, random batches in fp32. Both have the same documents, batch size, learning rate, epochs and seed. This
+library scales the scores, groups batches by length, and uses bf16 where the processor has it. Each runs in its own
+process.
 """
 
 import json
