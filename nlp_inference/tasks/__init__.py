@@ -6,7 +6,7 @@ The package imports all of its modules, so each task is registered.
 from importlib import import_module
 from pkgutil import iter_modules
 
-from nlp_inference.tasks.base import Arrays, DocumentOutputs, LostSpan, Task
+from nlp_inference.tasks.base import Arrays, BatchDecodedTask, DocumentOutputs, LostSpan, Task
 from nlp_inference.tasks.crf_token_classification import CrfTokenClassification
 from nlp_inference.tasks.hierarchical_classification import HierarchicalClassification
 from nlp_inference.tasks.multi_label_classification import MultiLabelClassification
@@ -20,6 +20,7 @@ from nlp_inference.tasks.token_classification import TokenClassification
 
 __all__ = [
     "Arrays",
+    "BatchDecodedTask",
     "CrfTokenClassification",
     "DocumentOutputs",
     "HierarchicalClassification",

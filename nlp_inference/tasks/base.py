@@ -193,6 +193,26 @@ class Task(Registered, ABC):
         return []
 
 
+class BatchDecodedTask(Task, ABC):
+    """A task that decodes several documents as one array, which is faster than one by one.
+
+    Subclasses implement `_decode_batch`. `decode` and `decode_all` never call each other, so that a class that
+    overrides `decode` and calls `super().decode` decodes so in batches, too.
+    """
+
+    def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
+        """Turn the outputs for all windows of a document into its annotation; see `Task.decode`."""
+        return self._decode_batch([DocumentOutputs(encoded, rows, outputs)])[0]
+
+    def decode_all(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
+        """Decode several documents as one array."""
+        return self._decode_batch(outputs) if outputs else []
+
+    @abstractmethod
+    def _decode_batch(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
+        """Return the annotation of each document, in raw coordinates; there is at least one."""
+
+
 def with_words_of_format_1(task: Task | Spec) -> Task | Spec:
     """Return the specification of a task with `words: tokenizer`, the default of format 1, unless it sets `words`."""
     if isinstance(task, Task):

@@ -92,9 +92,8 @@ class HierarchicalClassification(TextClassification):
             through[index, [position[node] for node in ancestors(label)]] = 1
         return through
 
-    def _decode(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
-        if not outputs:
-            return []
+    def _decode_batch(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
+        """Return the best paths of each document, truncated where they are uncertain."""
         logits = np.stack([one.of_text("logits", self.pooling) for one in outputs])
         scores = np.exp(log_softmax(logits, temperature=self.temperature))
         best = np.argsort(-scores, axis=1, kind="stable")

@@ -12,17 +12,17 @@ from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.encoding.windows import Pooling
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.tasks.base import Arrays, DocumentOutputs
+from nlp_inference.tasks.base import Arrays, BatchDecodedTask, DocumentOutputs
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, sigmoid
 from nlp_inference.tasks.temperature import Temperature, TemperatureTask
 
 Threshold = Annotated[float, Field(ge=0, le=1)]
-"""A probability from which on a label is predicted."""
+"""The minimum probability of a predicted label."""
 
 
-class MultiLabelClassification(TemperatureTask):
-    """Choose any number of labels for a text, or for a pair of texts; each label is decided by itself.
+class MultiLabelClassification(BatchDecodedTask, TemperatureTask):
+    """Choose any number of labels for a text or a text pair. Each label is predicted independently.
 
     A category's score is its sigmoid probability after pooling. A label is predicted if its score is at least the
     threshold, so a document may have no label, in gold and in predictions. `Annotation.label_scores` has the score of
@@ -30,12 +30,11 @@ class MultiLabelClassification(TemperatureTask):
 
     Args:
         labels: the labels to choose from.
-        pooling: how the logits of several windows become those of the text: their `mean`, each window weighted by the
-            tokens that it answers for; their `max`, label by label, which suits labels that one passage decides; or
-            those of the `first` window.
-        threshold: the least score of a predicted label, from 0 to 1.
-        thresholds: for some labels another threshold.
-        temperature: what pooled logits are divided by before the sigmoid; `calibrate: true` fits it in training.
+        pooling: how the logits of several windows become those of the text; see `Pooling`. `max` suits labels that one
+            passage determines.
+        threshold: the minimum score of a predicted label, from 0 to 1.
+        thresholds: other thresholds of some labels.
+        temperature: the divisor of pooled logits before the sigmoid; `calibrate: true` fits it in training.
 
     Example:
         >>> task = MultiLabelClassification(labels=("joy", "anger", "fear"), threshold=0.4, thresholds={"fear": 0.2})
@@ -102,14 +101,8 @@ class MultiLabelClassification(TemperatureTask):
         logits = (2 * self._gold(encoded) - 1) * CERTAIN * np.float32(self.temperature)
         return [{"logits": logits} for _ in rows]
 
-    def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
-        """The labels whose score is at least their threshold, best first, and the scores of all labels."""
-        return self.decode_all([DocumentOutputs(encoded, rows, outputs)])[0]
-
-    def decode_all(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
-        """See `decode`; the labels of all documents are scored as one array."""
-        if not outputs:
-            return []
+    def _decode_batch(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
+        """Return the labels whose score is at least their threshold, best first, and the scores of all labels."""
         logits = np.stack([one.of_text("logits", self.pooling) for one in outputs])
         scores = sigmoid(logits, temperature=self.temperature)
         order = np.argsort(-scores, axis=1, kind="stable")

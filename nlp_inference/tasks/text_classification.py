@@ -12,13 +12,13 @@ from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.encoding.windows import Pooling
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.tasks.base import Arrays, DocumentOutputs
+from nlp_inference.tasks.base import Arrays, BatchDecodedTask, DocumentOutputs
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.temperature import SoftmaxTask, Temperature
 
 
-class TextClassification(SoftmaxTask):
+class TextClassification(BatchDecodedTask, SoftmaxTask):
     """Choose one of several labels for a text, or for a pair of texts.
 
     Args:
@@ -66,17 +66,8 @@ class TextClassification(SoftmaxTask):
         logits[self._gold_id(encoded)] = CERTAIN
         return [{"logits": logits} for _ in rows]
 
-    def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
-        """The best labels, best first."""
-        return self._decode([DocumentOutputs(encoded, rows, outputs)])[0]
-
-    def decode_all(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
-        """See `decode`; the labels of all documents are ranked as one array."""
-        return self._decode(outputs)
-
-    def _decode(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
-        if not outputs:
-            return []
+    def _decode_batch(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
+        """Return the best labels of each document, best first."""
         logits = np.stack([one.of_text("logits", self.pooling) for one in outputs])
         scores = np.exp(log_softmax(logits, temperature=self.temperature))
         best = np.argsort(-scores, axis=1, kind="stable")[:, : self.top_k]

@@ -15,7 +15,7 @@ from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import IGNORED, Row
 from nlp_inference.encoding.words import WordRule
 from nlp_inference.errors import InvalidDocumentError
-from nlp_inference.tasks.base import Arrays, DocumentOutputs, LostSpan
+from nlp_inference.tasks.base import Arrays, BatchDecodedTask, DocumentOutputs, LostSpan
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, log_softmax
 from nlp_inference.tasks.tag_scheme import OUTSIDE, SchemeName, TagScheme, UnitSpan
@@ -45,7 +45,7 @@ class _Found(NamedTuple):
     score: float
 
 
-class TokenClassification(SoftmaxTask):
+class TokenClassification(BatchDecodedTask, SoftmaxTask):
     """Find labeled spans that do not overlap.
 
     Args:
@@ -134,15 +134,8 @@ class TokenClassification(SoftmaxTask):
             for row, window in zip(rows, encoded.windows, strict=True)
         ]
 
-    def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
-        """Return the spans of the best valid tag sequence over the complete document, in raw coordinates."""
-        return self._decode([DocumentOutputs(encoded, rows, outputs)])[0]
-
-    def decode_all(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
-        """Decode several documents; the units of all documents are tagged as one array. See `decode`."""
-        return self._decode(outputs)
-
-    def _decode(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
+    def _decode_batch(self, outputs: Sequence[DocumentOutputs]) -> list[Annotation]:
+        """Return the spans of the best valid tag sequence over each document; all units are tagged as one array."""
         units = [self._units(one.encoded) for one in outputs]
         with_units = [index for index, its in enumerate(units) if len(its.tokens)]
         annotations = [Annotation()] * len(outputs)

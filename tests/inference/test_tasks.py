@@ -230,6 +230,24 @@ def test_what_the_model_is_told(task, settings):
     assert told["num_labels"] == len(settings)
 
 
+@pytest.mark.parametrize("name", ["text_processor", "label_set_processor"])
+def test_a_subclass_that_revises_a_batch_decoder_does_so_on_the_route_too(request, name):
+    processor = request.getfixturevalue(name)
+    plain = processor.task
+
+    class OnlyTheFirst(type(plain)):
+        """The first category, and nothing else."""
+
+        def decode(self, encoded, rows, outputs):
+            return Annotation(categories=super().decode(encoded, rows, outputs).categories[:1])
+
+    encoded = processor.encode([Document(raw_text="Ana")])[0]
+    logits = np.full(len(plain.labels), 9, dtype=np.float32)
+    outputs = DocumentOutputs(encoded, processor.rows(encoded), [{"logits": logits}])
+    revised = OnlyTheFirst(**{**plain.model_dump(), **({"top_k": None} if name == "text_processor" else {})})
+    assert [len(one.categories) for one in revised.decode_all([outputs] * 2)] == [1, 1]
+
+
 def test_a_subclass_that_decodes_otherwise_does_so_on_the_route_too(token_processor):
     class OnlyCities(TokenClassification):
         """Cities, and nothing else."""
