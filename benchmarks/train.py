@@ -6,32 +6,29 @@
     python benchmarks/train.py mixed                    # generated documents of mixed lengths, written for the run
 
 The baselines follow the documentation of transformers: the same base weights, words labeled at their first token,
-batches of 16, learning rate 2e-4 and 3 epochs; seqeval's micro F1, accuracy, or macro F1 of
-label sets at a threshold of 0.5. One has Trainer's defaults (random
-batches, fp32), the other groups by length and computes in bf16. Each runs in its own process, with all cores.
+batches of 16, learning rate 2e-4 and 3 epochs; seqeval's micro F1, accuracy, or macro F1 of label sets at a threshold
+of 0.5. One has Trainer's defaults (random batches, fp32), the other groups by length and computes in bf16. Each runs in
+its own process, with all cores.
 Seconds are those of `Trainer.train()`; for this library without evaluations, checkpoints and logging, which the
 baselines do not have. Padding is the share of padding tokens. "Outside" is the share of the seconds outside forward,
 backward and optimizer, which includes gradient clipping. The result of each training is printed to stderr when it ends.
 """
 
-import json
-import subprocess
 import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import mean, median, stdev
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
+from fresh_process import ROOT, Result, last_line
 from mixed_lengths import write_mixed
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).parents[1]
 PLAIN, TUNED, OURS = "plain Trainer, its defaults", "plain Trainer, length-grouped, bf16", "nlp_training"
 SCORES = {"f1": "span F1", "accuracy": "accuracy", "macro_f1": "macro F1"}
-Result = dict[str, Any]
 
 
 class Benchmark(NamedTuple):
@@ -77,8 +74,8 @@ def run_ours(name: str, data: Path, seed: int, epochs: float, overrides: list[st
     with tempfile.TemporaryDirectory() as folder:
         own = [f"output_dir={folder}", f"seed={seed}", *benchmark.overrides, f"training.num_train_epochs={epochs:g}"]
         settings = [*own, *sources, *overrides]
-        measured = _last_line(
-            [ROOT / "benchmarks/timed_training.py", ROOT / f"configs/{benchmark.config}.yaml", *settings]
+        measured = last_line(
+            ROOT / "benchmarks/timed_training.py", ROOT / f"configs/{benchmark.config}.yaml", *settings, quiet=True
         )
     scores = {split: measured["metrics"].get(key, {}).get(benchmark.score) for split, key in benchmark.splits.items()}
     return {**measured, "dev": scores.get("dev"), "test": scores["test"]}
@@ -86,17 +83,11 @@ def run_ours(name: str, data: Path, seed: int, epochs: float, overrides: list[st
 
 def run_peer(name: str, data: Path, seed: int, epochs: float, batches: str) -> Result:
     """Train a plain script in its own process."""
-    result = _last_line([ROOT / "benchmarks/peer_trainer.py", name, data, seed, batches, epochs])
+    result = last_line(ROOT / "benchmarks/peer_trainer.py", name, data, seed, batches, epochs, quiet=True)
     for split in ("dev", "test"):
         if isinstance(result.get(split), list):  # micro and macro F1
             result[split] = result[split][1]
     return {**result, "training_seconds": result["seconds"]}
-
-
-def _last_line(command: list[Any]) -> Result:
-    result = subprocess.run([sys.executable, *map(str, command)], check=True, capture_output=True, text=True)
-    printed: Result = json.loads(result.stdout.splitlines()[-1])
-    return printed
 
 
 def train_in_turn(

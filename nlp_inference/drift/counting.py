@@ -19,7 +19,8 @@ Served = tuple[Document, EncodedDocument]
 _NOTHING = Annotation()
 
 
-def _relative_bin(name: str, value: float) -> str:  # noqa: ARG001 - of any name
+def bin_of_any_value(name: str, value: float) -> str:  # noqa: ARG001 - of any name
+    """Return the bin of a predicted value of which no usual size is known; see `relative_bin`."""
     return relative_bin(value)
 
 
@@ -28,7 +29,7 @@ def profile_documents(
     *,
     unknown_id: int | None,
     transforms: Sequence[str],
-    bin_value: Callable[[str, float], str] = _relative_bin,
+    bin_value: Callable[[str, float], str] = bin_of_any_value,
 ) -> Profile:
     """Count documents.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nlp_inference._utils.forks import ForkSafeLock
-from nlp_inference.drift.counting import Served, profile_documents
+from nlp_inference.drift.counting import Served, bin_of_any_value, profile_documents
 from nlp_inference.drift.profile import Profile
 
 _DOCUMENTS_AT_ONCE = 256
@@ -34,11 +34,11 @@ class ProfileRecorder:
         *,
         unknown_id: int | None,
         transforms: Sequence[str] = (),
-        bin_value: Callable[[str, float], str] | None = None,
+        bin_value: Callable[[str, float], str] = bin_of_any_value,
     ) -> None:
         self._unknown_id = unknown_id
         self._transforms = tuple(transforms)
-        self._value_options: dict[str, Any] = {} if bin_value is None else {"bin_value": bin_value}
+        self._bin_value = bin_value
         self._waiting: list[Served] = []
         self._characters_waiting = 0
         self._counted = self._nothing()
@@ -79,7 +79,7 @@ class ProfileRecorder:
         """Return the profile of all documents that can be counted; after an error, each half is counted separately."""
         try:
             return profile_documents(
-                served, unknown_id=self._unknown_id, transforms=self._transforms, **self._value_options
+                served, unknown_id=self._unknown_id, transforms=self._transforms, bin_value=self._bin_value
             )
         except Exception as error:  # noqa: BLE001 - an error of the profile must not lose predictions
             if len(served) == 1:

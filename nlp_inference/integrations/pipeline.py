@@ -78,8 +78,7 @@ class DocumentPipeline:
             inputs = _questions(question, context)
         if inputs is None:
             raise InvalidInputError("there is no input; give texts, or question and context")
-        answers = self.task == "question-answering"
-        one_answer = answers and getattr(predictor.processor.task, "top_k", None) == 1
+        one_answer = self.task == "question-answering" and predictor.processor.task.names_one_label
         flat = one_answer or (self.task == "text-classification" and top_k == AS_SAVED and self._names_one_label())
         if isinstance(inputs, str | Mapping | Document):
             (document,) = predictor.predict([inputs])

@@ -143,26 +143,34 @@ class QuestionAnswering(Task):
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
         """Return the gold answers that no model can reproduce exactly, each with its cause."""
-        units = read_units(encoded, are_tokens=True)
-        lost = []
-        for span, touched in _place_gold(encoded, units):
-            cause = why_lost(encoded, units, span, touched)
-            if cause is None and touched is not None and touched[1] - touched[0] > self.max_answer_tokens:
-                cause = "longer than max_answer_tokens"
-            if (
-                cause is None
-                and touched is not None
-                and not any(_reads(one, units, touched) for one in encoded.windows)
-            ):
-                cause = "longer than the part of a window that it is in"
-            lost += [] if cause is None else [LostSpan(span, cause)]
-        return lost
+        placed = self._place_gold(encoded, read_units(encoded, are_tokens=True))
+        return [LostSpan(span, cause) for span, _, cause in placed if cause is not None]
+
+    def _place_gold(self, encoded: EncodedDocument, units: Units) -> list[tuple[Span, UnitRange | None, str | None]]:
+        """Return each gold answer with the tokens that it touches, and the cause if it cannot be reproduced."""
+        document = encoded.document
+        if document.gold is None:
+            raise InvalidDocumentError(f"document {document.id!r} has no gold annotation to learn from")
+        placed = [(span, units.touched_by(encoded, span)) for span in document.gold.spans]
+        return [(span, touched, self._why_lost(encoded, units, span, touched)) for span, touched in placed]
+
+    def _why_lost(self, encoded: EncodedDocument, units: Units, span: Span, touched: UnitRange | None) -> str | None:
+        """Return why a gold answer cannot be reproduced; `None` if it can."""
+        cause = why_lost(encoded, units, span, touched)
+        if cause is not None or touched is None:
+            return cause
+        if touched[1] - touched[0] > self.max_answer_tokens:
+            return "longer than max_answer_tokens"
+        if not any(_reads(one, units, touched) for one in encoded.windows):
+            return "longer than the part of a window that it is in"
+        return None
 
     def _positions(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[tuple[int, int]]:
         """Return first and last token of the answer in each row."""
         units = read_units(encoded, are_tokens=True)
-        lost = {one.span for one in self.lost_spans(encoded)}
-        placed = [touched for span, touched in _place_gold(encoded, units) if span not in lost and touched is not None]
+        placed = [
+            touched for _, touched, cause in self._place_gold(encoded, units) if cause is None and touched is not None
+        ]
         positions = []
         for window, row in zip(encoded.windows, rows, strict=True):
             inside = next((touched for touched in placed if _reads(window, units, touched)), None)
@@ -173,14 +181,6 @@ class QuestionAnswering(Task):
                 else (int(units.tokens[inside[0]]) + shift, int(units.tokens[inside[1] - 1]) + shift)
             )
         return positions
-
-
-def _place_gold(encoded: EncodedDocument, units: Units) -> list[tuple[Span, UnitRange | None]]:
-    """Return each gold answer with the tokens that it touches, if there are any."""
-    document = encoded.document
-    if document.gold is None:
-        raise InvalidDocumentError(f"document {document.id!r} has no gold annotation to learn from")
-    return [(span, units.touched_by(encoded, span)) for span in document.gold.spans]
 
 
 def _reads(window: Any, units: Units, touched: UnitRange) -> bool:

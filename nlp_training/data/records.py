@@ -287,14 +287,20 @@ def _label(given: Any, field: str, names: Sequence[str] | None) -> str | None:
     )
 
 
-def _answers(given: Any, text: Any) -> Iterable[Span]:
-    if isinstance(given, str):  # a column of a CSV file
+def _rows_of(given: Any) -> Any:
+    """Return annotations as a list, where they are JSON in a column of a CSV file, or a mapping of lists."""
+    if isinstance(given, str):
         try:
             given = json.loads(given)
         except ValueError:
-            given = (given,)
-    if isinstance(given, Mapping):  # SQuAD in `datasets`
-        given = [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
+            return (given,)
+    if isinstance(given, Mapping):  # datasets stores a list of mappings as a mapping of lists
+        return [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
+    return given
+
+
+def _answers(given: Any, text: Any) -> Iterable[Span]:
+    given = _rows_of(given)
     if not _is_list(given):
         raise InvalidDocumentError(f"answers is {given!r}; write a list of {{text, start}}, which may be empty")
     for index, answer in enumerate(given):
@@ -316,13 +322,7 @@ def _answers(given: Any, text: Any) -> Iterable[Span]:
 
 
 def _spans(given: Any, names: Sequence[str] | None, text: Any) -> Iterable[Span]:
-    if isinstance(given, str):  # a column of a CSV file
-        try:
-            given = json.loads(given)
-        except ValueError:
-            given = (given,)
-    if isinstance(given, Mapping):  # datasets stores a list of mappings as a mapping of lists
-        given = [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
+    given = _rows_of(given)
     if not _is_list(given):
         raise InvalidDocumentError(f"spans is {given!r}; write a list of {{start, end, label}}")
     for index, span in enumerate(given):

@@ -15,7 +15,8 @@ from nlp_training.data import InvalidDataError
 from nlp_training.data_report.findings import percent
 from nlp_training.data_report.lost_gold import LostGold
 from nlp_training.data_report.split_measures import SplitMeasures
-from nlp_training.gold.spans import OVERLAPS, UNKNOWN_LABEL
+from nlp_training.gold.base import UNKNOWN_LABEL
+from nlp_training.gold.spans import OVERLAPS
 
 _SHOWN = 3
 

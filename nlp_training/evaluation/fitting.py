@@ -1,18 +1,22 @@
 """Fields of a task that are fitted to validation documents after the weights were trained, such as thresholds."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from accelerate.utils import broadcast_object_list
 
-from nlp_inference import Document, Predictor, Processor, Task
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference import Annotation, Document, Predictor, Processor, Task
+from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.registry import Registered, Spec
+from nlp_inference.tasks import DocumentOutputs
+from nlp_training.batches.streams import in_chunks
 
 if TYPE_CHECKING:
     from nlp_training.trainer import DocumentTrainer
+
+_DOCUMENTS_AT_ONCE = 256
 
 
 class Fitter(Registered, ABC):
@@ -104,6 +108,43 @@ def fit_task(
         task = type(trainer.processor.task).from_value(broadcast_object_list(fields)[0])
         trainer.processor = trainer.processing_class = with_task(trainer.processor, task)
     return trainer.processor.task
+
+
+class Decoded(NamedTuple):
+    """A validation document after decoding, before postprocessing.
+
+    Attributes:
+        outputs: the model outputs.
+        document: with `predicted`.
+        gold: what the outputs are compared with.
+    """
+
+    outputs: DocumentOutputs
+    document: Document
+    gold: Annotation
+
+
+def decode_validation(
+    predictor: Predictor, processor: Processor, documents: Sequence[Document], *, fitted: str
+) -> Iterator[Decoded]:
+    """Run the model once on validation documents, and decode its outputs.
+
+    Args:
+        predictor: runs the model.
+        processor: decodes; that of the predictor, or one with another task.
+        documents: documents with gold.
+        fitted: what is fitted, for error messages, such as `a threshold`.
+
+    Raises:
+        InvalidDocumentError: a document has no gold.
+        PredictionError: a document could not be predicted.
+    """
+    for chunk in in_chunks(documents, size=_DOCUMENTS_AT_ONCE):
+        outputs = list(predictor.model_outputs(chunk))
+        for one, document in zip(outputs, processor.interpret_outputs(outputs), strict=True):
+            if (gold := one.encoded.document.gold) is None:
+                raise InvalidDocumentError(f"document {document.id!r} has no gold to fit {fitted} to")
+            yield Decoded(one, document, gold)
 
 
 def mark_fitted(metrics: Mapping[str, dict[str, Any]], fitters: Sequence[Fitter], *, split: str = "validation") -> None:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlp_inference import Document, Predictor, Task
-from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
+from nlp_inference.errors import InvalidSpecError
 from nlp_inference.tasks import QuestionAnswering
-from nlp_training.evaluation.fitting import Fitter, with_task
+from nlp_training.evaluation.fitting import Fitter, decode_validation, with_task
 from nlp_training.metrics.answers import answer_f1
 
 
@@ -35,14 +35,8 @@ class NoAnswerThreshold(Fitter):
         task = _answering(predictor.processor.task)
         always = with_task(predictor.processor, task.model_copy(update={"no_answer_threshold": None}))
         differences, answered, silent = [], [], []
-        for outputs in predictor.model_outputs(documents):
-            gold = outputs.encoded.document.gold
-            if gold is None:
-                raise InvalidDocumentError(
-                    f"document {outputs.encoded.document.id!r} has no gold to fit a threshold to"
-                )
-            [document] = always.interpret_outputs([outputs])
-            document = always.postprocess(document)
+        for outputs, decoded, gold in decode_validation(predictor, always, documents, fitted="a threshold"):
+            document = always.postprocess(decoded)
             spans = document.predicted.spans if document.predicted is not None else ()
             accepted = [document.surface(span) for span in gold.spans]
             differences.append(task.candidates(outputs).null_difference)

@@ -1,4 +1,4 @@
-"""Thresholds of a task that scores each label by itself, fitted to validation documents for the best F1."""
+"""Thresholds of a task that scores each label independently, fitted to validation documents for the best F1."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlp_inference import Document, Predictor, Task
-from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
-from nlp_training.batches.streams import in_chunks
-from nlp_training.evaluation.fitting import Fitter
+from nlp_inference.errors import InvalidSpecError
+from nlp_training.evaluation.fitting import Fitter, decode_validation
 
 SHRINKAGE = 10.0
-"""Documents that the global threshold counts as, beside those that have the label."""
+"""The weight of the global threshold, in documents that have the label."""
 
-_DOCUMENTS_AT_ONCE = 256
 _DIGITS = 6
 _LEAST = 10.0**-_DIGITS
 _Scores = NDArray[np.float64]
@@ -25,17 +23,18 @@ _Gold = NDArray[np.bool_]
 class Thresholds(Fitter):
     """Fits the fields `threshold` and `thresholds` of a task that fills `Annotation.label_scores`.
 
-    `threshold` is the one of the best micro F1 over all labels, of all thresholds that there are (`best_threshold`).
-    Each label that validation documents have then gets a threshold between this one and the one of its own best F1:
+    `threshold` is the one with the best micro F1 over all labels (`best_threshold`). Each label that occurs in the
+    validation documents then gets a threshold between this one and the one with the best F1 of the label:
     `logit(t) = w logit(t_label) + (1 - w) logit(t_global)` with `w = n / (n + shrinkage)` for a label of `n` documents.
-    A threshold of few documents fits their chance more than the label: one document decides it, and for a label that
-    the model cannot find the best F1 is that of predicting it everywhere (Lipton et al., 2014,
+    A threshold that is fitted on few documents overfits: a single document determines it, and for a label that the
+    model cannot find, the best F1 is that of predicting it everywhere (Lipton et al., 2014,
     https://arxiv.org/abs/1402.1892). Yang (2001), https://doi.org/10.1145/383952.383975, compares ways of thresholding.
 
     Scores of the documents that thresholds were fitted to are too good; use a test set.
 
     Args:
-        shrinkage: documents with the label at which the two thresholds count alike; 0 fits each label by itself.
+        shrinkage: the number of documents with the label at which both thresholds have the same weight; 0 fits each
+            label independently.
 
     Example:
         >>> Fitter.from_spec({"thresholds": {"shrinkage": 20}})
@@ -147,20 +146,15 @@ def shrunk_threshold(scores: _Scores, gold: _Gold, *, towards: float, shrinkage:
 def _rows(
     predictor: Predictor, documents: Sequence[Document], *, labels: Sequence[str]
 ) -> Iterator[tuple[_Scores, _Gold]]:
-    for chunk in in_chunks(documents, size=_DOCUMENTS_AT_ONCE):
-        outputs = list(predictor.model_outputs(chunk))
-        for one, document in zip(outputs, predictor.processor.interpret_outputs(outputs), strict=True):
-            gold = one.encoded.document.gold
-            if gold is None:
-                raise InvalidDocumentError(f"document {document.id!r} has no gold to fit thresholds to")
-            scores = {} if document.predicted is None else document.predicted.label_scores
-            if any(label not in scores for label in labels):
-                raise InvalidSpecError(
-                    f"the task {predictor.processor.task.name!r} does not give the scores of all labels "
-                    "(Annotation.label_scores), to which thresholds are fitted; remove 'thresholds' from fit"
-                )
-            wanted = {category.label for category in gold.categories}
-            yield np.array([scores[label] for label in labels]), np.array([label in wanted for label in labels])
+    for _, document, gold in decode_validation(predictor, predictor.processor, documents, fitted="thresholds"):
+        scores = {} if document.predicted is None else document.predicted.label_scores
+        if any(label not in scores for label in labels):
+            raise InvalidSpecError(
+                f"the task {predictor.processor.task.name!r} does not give the scores of all labels "
+                "(Annotation.label_scores), to which thresholds are fitted; remove 'thresholds' from fit"
+            )
+        wanted = {category.label for category in gold.categories}
+        yield np.array([scores[label] for label in labels]), np.array([label in wanted for label in labels])
 
 
 def _rounded(threshold: float, *, low: float, high: float) -> float:

@@ -17,6 +17,9 @@ MISSED = "missed"
 SPURIOUS = "spurious"
 """Names of kinds of mistakes that several kinds of gold count."""
 
+UNKNOWN_LABEL = "its label is not among those of the task"
+"""The cause of gold that a task cannot learn, for several kinds of gold."""
+
 
 class Compared(NamedTuple):
     """What evaluation compares of one annotation: its label, and its offsets if it is a span."""

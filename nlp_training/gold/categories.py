@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 from nlp_inference.document import Annotation, Document
-from nlp_training.gold.base import MISSED, SPURIOUS, Compared, GoldKind, Learnable, Mistake
+from nlp_training.gold.base import MISSED, SPURIOUS, UNKNOWN_LABEL, Compared, GoldKind, Learnable, Mistake
 from nlp_training.metrics import Calibration, DocumentMetric, LabelSetBootstrap, LabelSetF1, LabelSetRanking
 from nlp_training.metrics.documents import Part, Score
 
@@ -75,8 +75,7 @@ class Categories(GoldKind):
     def learnable(self, gold: Annotation, *, labels: Collection[str] | None, flat: bool) -> Learnable:  # noqa: ARG002
         """Leave out categories whose label the task does not know."""
         known = tuple(one for one in gold.categories if labels is None or one.label in labels)
-        cause = "its label is not among those of the task"
-        lost = [(Compared(one.label), cause) for one in gold.categories if one not in known]
+        lost = [(Compared(one.label), UNKNOWN_LABEL) for one in gold.categories if one not in known]
         return Learnable(gold.model_copy(update={"categories": known}) if lost else gold, lost)
 
     def find_mistakes(self, predicted: Annotation, gold: Annotation) -> Iterator[Mistake]:

@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 from nlp_inference.document import Annotation, Document
-from nlp_training.gold.base import MISSED, SPURIOUS, WRONG_LABEL, Compared, GoldKind, Learnable, Mistake
-from nlp_training.gold.spans import UNKNOWN_LABEL
+from nlp_training.gold.base import MISSED, SPURIOUS, UNKNOWN_LABEL, WRONG_LABEL, Compared, GoldKind, Learnable, Mistake
 from nlp_training.metrics import Calibration, CategoryAccuracy, DocumentMetric, LabelRanking, McNemar
 from nlp_training.metrics.documents import Part, Score
 

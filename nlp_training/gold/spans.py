@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nlp_inference.document import Annotation, Document, Span
-from nlp_training.gold.base import MISSED, SPURIOUS, WRONG_LABEL, Compared, GoldKind, Learnable, Mistake
+from nlp_training.gold.base import MISSED, SPURIOUS, UNKNOWN_LABEL, WRONG_LABEL, Compared, GoldKind, Learnable, Mistake
 from nlp_training.metrics import Calibration, DocumentMetric, PairedBootstrap, SpanF1, SpanMatching, TokenF1
 from nlp_training.metrics.documents import Part, Score
 from nlp_training.metrics.matching import pair_by_place
@@ -15,9 +15,8 @@ from nlp_training.metrics.tokens import token_spans
 WRONG_BOUNDARY = "wrong boundary"
 WRONG_BOTH = "wrong label and boundary"
 
-UNKNOWN_LABEL = "its label is not among those of the task"
 OVERLAPS = "overlaps in a flat scheme"
-"""Causes of gold that cannot be learned."""
+"""The cause of gold that a flat task cannot learn."""
 
 
 def _spans(document: Document, gold: Annotation) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ import evaluate
 import numpy as np
 from numpy.typing import NDArray
 
-from nlp_training.metrics.bootstrap import RESAMPLES, interval
+from nlp_training.metrics.bootstrap import RESAMPLES, interval, resampled_sums
 from nlp_training.metrics.paired import RESAMPLES as PAIRED_RESAMPLES
 from nlp_training.metrics.paired import paired_test
 
@@ -25,8 +25,6 @@ _CITATION = """\
 _ARTICLES = regex(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", punctuation)
 _Floats = NDArray[np.float64]
-
-_SEED = 0
 
 
 def normalize_answer(text: str) -> str:
@@ -166,9 +164,7 @@ def resampled_means(table: _Floats, *, resamples: int) -> _Floats:
         [[1.0], [1.0]]
     """
     rows, times = np.unique(table, axis=0, return_counts=True)
-    random = np.random.default_rng(_SEED)
-    drawn: _Floats = random.multinomial(len(table), times / len(table), size=resamples) @ rows / len(table)
-    return drawn
+    return resampled_sums(rows, times, resamples=resamples) / len(table)
 
 
 def _means(table: _Floats) -> list[float]:

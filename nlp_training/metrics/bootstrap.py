@@ -1,5 +1,7 @@
 """Bootstrap intervals of scores by resampling documents from their counts."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,14 +36,36 @@ def resampled_totals(table: CountTable, *, resamples: int = RESAMPLES, seed: int
         >>> resampled_totals(table, resamples=2).tolist()
         [[[5.0, 5.0, 5.0]], [[5.0, 5.0, 5.0]]]
     """
-    documents = int(table.times.sum())
-    random = np.random.default_rng(seed)
-    at_once = max(1, _CELLS // len(table.times))
-    totals = np.empty((resamples, table.counts.shape[1]))
-    for start in range(0, resamples, at_once):
-        part = totals[start : start + at_once]
-        part[:] = random.multinomial(documents, table.times / documents, size=len(part)) @ table.counts
+    totals = resampled_sums(table.counts, table.times, resamples=resamples, seed=seed)
     return totals.reshape(resamples, len(table.labels), 3)
+
+
+def resampled_sums(
+    rows: NDArray[Any], times: NDArray[np.int64], *, resamples: int = RESAMPLES, seed: int = 0
+) -> NDArray[np.float64]:
+    """Return the sums over data sets of the same size that are drawn with replacement; see `resampled_totals`.
+
+    Args:
+        rows: `[kinds, columns]`, the numbers of documents; equal documents are one row.
+        times: `[kinds]`, how many documents each row stands for.
+        resamples: the number of data sets to draw.
+        seed: the seed of the draw.
+
+    Returns:
+        `[resamples, columns]`.
+
+    Example:
+        >>> resampled_sums(np.array([[0.5]]), np.array([4]), resamples=2).tolist()
+        [[2.0], [2.0]]
+    """
+    documents = int(times.sum())
+    random = np.random.default_rng(seed)
+    at_once = max(1, _CELLS // len(times))
+    sums = np.empty((resamples, rows.shape[1]))
+    for start in range(0, resamples, at_once):
+        part = sums[start : start + at_once]
+        part[:] = random.multinomial(documents, times / documents, size=len(part)) @ rows
+    return sums
 
 
 def interval(samples: NDArray[np.float64], *, confidence: float = CONFIDENCE) -> list[float]:

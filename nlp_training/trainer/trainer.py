@@ -140,12 +140,12 @@ class DocumentTrainer(EvaluationModelTrainer):
         """
         if self.optimizer is not None or self.learning_rates is None:
             return super().create_optimizer(model)
-        trained: Any = self.model if model is None else model
+        trained: Any = plain_model(self.accelerator, self.model if model is None else model)
         kind, settings = self.get_optimizer_cls_and_kwargs(self.args, trained)
         if {"params", "model", "optimizer_dict"} & settings.keys():
             raise InvalidSpecError(f"learning_rates cannot be combined with training.optim {self.args.optim!r}")
         groups = parameter_groups(
-            plain_model(self.accelerator, trained),
+            trained,
             self.learning_rates,
             learning_rate=self.args.learning_rate,
             weight_decay=self.args.weight_decay,
