@@ -3,17 +3,17 @@
 from nlp_training.config.config import (
     DataConfig,
     GoldenConfig,
-    LearningRates,
-    ModelConfig,
     RunConfig,
     config_text,
     load_config,
     save_config,
     set_key,
 )
+from nlp_training.config.model import EmaSettings, LearningRates, ModelConfig
 
 __all__ = [
     "DataConfig",
+    "EmaSettings",
     "GoldenConfig",
     "LearningRates",
     "ModelConfig",

@@ -6,8 +6,6 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     NonNegativeInt,
@@ -20,7 +18,9 @@ from pydantic import (
 from nlp_inference.encoding.windows import WindowSettings
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Spec, explain
+from nlp_training.config.model import EmaSettings, LearningRates, ModelConfig
 from nlp_training.config.search import EarlyStopping, SearchConfig
+from nlp_training.config.section import Section
 from nlp_training.config.training_values import check_training_values
 from nlp_training.config.user_modules import locate_files
 from nlp_training.config.yaml_files import parse_yaml, read_yaml, yaml_text
@@ -29,51 +29,7 @@ from nlp_training.data.sources import DataSource
 from nlp_training.data.splits import SplitSettings
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ModelConfig(_Section):
-    """The pretrained model to start from.
-
-    Args:
-        base: a Hub id, a folder, or `package:NAME/FOLDER` for a folder inside an installed Python package.
-        revision: the branch, tag or commit on the Hub.
-        architecture: the registered name of a custom model class, which replaces the default class of the task. See
-            `nlp_inference.architectures.architecture`.
-        settings: keys to set in the configuration of the model, such as `hidden_dropout_prob: 0.2`.
-        training_attention: the attention implementation during training, such as `sdpa`. `None` means `eager` on a
-            CPU, where the backward pass of fused attention is slow, and the default of the model on other devices.
-            Evaluation always uses the default of the model, as production does.
-        resize_embeddings: whether to add embeddings for tokens that the tokenizer has and the model lacks, such as
-            those of `tokenizer.add_tokens`. If false, such a tokenizer raises an error.
-        freeze: parameters that are not trained: patterns of names, such as `["*.embeddings.*"]`, or the number of the
-            lowest layers, with the embeddings.
-    """
-
-    base: str
-    revision: str = "main"
-    architecture: str | None = None
-    settings: dict[str, JsonValue] = {}
-    training_attention: str | None = None
-    resize_embeddings: bool = False
-    freeze: NonNegativeInt | list[str] = []
-
-
-class LearningRates(_Section):
-    """Learning rates that differ from `training.learning_rate`. Every schedule scales all of them alike.
-
-    Args:
-        layer_decay: the factor from each layer of the encoder to the one below it; see
-            `nlp_training.trainer.parameter_groups`.
-        head: of the parameters above the encoder.
-    """
-
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    head: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """The documents of each split. Each source is a file, a Hub id or a mapping; see `nlp_training.data.DataSource`.
 
     Args:
@@ -92,7 +48,7 @@ class DataConfig(_Section):
 
     train: DataSource
     validation: DataSource | None = None
-    test: dict[str, DataSource] = {}
+    test: dict[str, DataSource] = Field(default_factory=dict)
     split: SplitSettings | None = None
     sample_weight: str | None = None
     max_lost_gold: Annotated[float, Field(ge=0, le=1)] = 0.1
@@ -144,7 +100,7 @@ class DataConfig(_Section):
         return value
 
 
-class ProcessorConfig(_Section):
+class ProcessorConfig(Section):
     """Everything that determines a prediction except the weights; see `nlp_inference.Processor`.
 
     A task without labels gets the sorted labels of the training documents.
@@ -160,13 +116,13 @@ class ProcessorConfig(_Section):
     """
 
     task: str | dict[str, Any]
-    preprocess: list[str | dict[str, Any]] = []
-    postprocess: list[str | dict[str, Any]] = []
+    preprocess: list[str | dict[str, Any]] = Field(default_factory=list)
+    postprocess: list[str | dict[str, Any]] = Field(default_factory=list)
     windows: WindowSettings = WindowSettings()
     pad_token: str | None = None
 
 
-class SamplingConfig(_Section):
+class SamplingConfig(Section):
     """How to sample the training documents of an epoch; see `nlp_training.batches.samplers`.
 
     Args:
@@ -179,7 +135,7 @@ class SamplingConfig(_Section):
     power: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
-class GoldenConfig(_Section):
+class GoldenConfig(Section):
     """The texts of `golden.json`, which verify the saved model on any machine. They are published with the model.
 
     `golden.json` always includes a fixed set of difficult texts.
@@ -193,7 +149,7 @@ class GoldenConfig(_Section):
     file: str | None = None
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """The configuration of a run.
 
     Args:
@@ -214,6 +170,7 @@ class RunConfig(_Section):
         metrics: additional custom metrics by name; see `nlp_training.metrics.Metric`.
         augment: random changes of the training documents, such as `{keyboard_typos: 0.2}`; see `nlp_training.augment`.
         training: any field of `transformers.TrainingArguments`.
+        ema: how to average the weights over the steps, such as `{decay: 0.999}`; the average is evaluated and saved.
         learning_rates: rates of the head and of layers that differ from that of the run, such as `{head: 1.0e-3}`.
         early_stopping: when to stop before the last epoch, such as `{patience: 3}`; requires validation documents.
         search: the search space of `nlp-training search`; other commands ignore it.
@@ -235,16 +192,17 @@ class RunConfig(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     output_dir: str = "runs"
     seed: int = 42
-    modules: list[str] = []
+    modules: list[str] = Field(default_factory=list)
     cpu_threads: PositiveInt | None = None
     model: ModelConfig
     data: DataConfig
     processor: ProcessorConfig
     loss: str | dict[str, Any] | None = None
     sampling: SamplingConfig = SamplingConfig()
-    metrics: list[str | dict[str, Any]] = []
-    augment: list[str | dict[str, Any]] = []
-    training: dict[str, JsonValue] = {}
+    metrics: list[str | dict[str, Any]] = Field(default_factory=list)
+    augment: list[str | dict[str, Any]] = Field(default_factory=list)
+    training: dict[str, JsonValue] = Field(default_factory=dict)
+    ema: EmaSettings | None = None
     learning_rates: LearningRates | None = None
     early_stopping: EarlyStopping | None = None
     search: SearchConfig | None = None

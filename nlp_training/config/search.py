@@ -4,8 +4,6 @@ import json
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     NonNegativeFloat,
@@ -15,6 +13,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from nlp_training.config.section import Section
 
 FIXED = (
     "name",
@@ -34,11 +34,7 @@ FIXED = (
 Choice = str | int | float | bool | None
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EarlyStopping(_Section):
+class EarlyStopping(Section):
     """When training stops before the last epoch.
 
     Args:
@@ -50,7 +46,7 @@ class EarlyStopping(_Section):
     threshold: NonNegativeFloat = 0.0
 
 
-class Dimension(_Section):
+class Dimension(Section):
     """The values that a key may take: `choices`, or the numbers from `low` to `high`.
 
     Args:
@@ -104,7 +100,7 @@ class Dimension(_Section):
         return {one if not isinstance(one, list | dict) else json.dumps(one): one for one in choices}
 
 
-class SearchConfig(_Section):
+class SearchConfig(Section):
     """The search space and budget of a hyperparameter search.
 
     A trial trains the configured model with different values for the keys of `space`. Its score is the validation

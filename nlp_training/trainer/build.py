@@ -31,6 +31,7 @@ from nlp_training.metrics import Metric
 from nlp_training.provenance.environment import is_main_process
 from nlp_training.tracking import place_logs
 from nlp_training.trainer import DocumentTrainer
+from nlp_training.trainer.adapters import add_adapter
 from nlp_training.trainer.arguments import resolve_config, training_arguments
 from nlp_training.trainer.base_limits import (
     check_reads,
@@ -42,7 +43,7 @@ from nlp_training.trainer.base_limits import (
 )
 from nlp_training.trainer.early_stopping import stop_early
 from nlp_training.trainer.head_bias import prior_bias, start_head_at
-from nlp_training.trainer.parameter_groups import freeze_parameters
+from nlp_training.trainer.parameter_groups import freeze_parameters, reinitialize_layers
 
 _SHOWN = 5
 Splits = dict[str, list[Document]]
@@ -243,6 +244,10 @@ def build_trainer(
     if config.model.resize_embeddings:
         resize_embeddings(model, processor)
     fill_pad_token(model, processor)
+    if config.model.reinitialize_layers:
+        reinitialize_layers(model, config.model.reinitialize_layers)
+    if config.model.adapter is not None:
+        add_adapter(model, config.model.adapter)
     if config.model.freeze != []:
         freeze_parameters(model, config.model.freeze)
     trainer = DocumentTrainer(
@@ -254,6 +259,7 @@ def build_trainer(
         callbacks=callbacks,
         training_attention=config.model.training_attention,
         learning_rates=config.learning_rates,
+        ema=config.ema,
         loss=config.loss,
         sample_weight=config.data.sample_weight,
         balance=config.sampling.power if config.sampling.balance == "label" else None,

@@ -11,6 +11,8 @@ from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor
 
+from nlp_training.trainer.adapters import has_adapter, merged
+
 
 def is_sharded(model: nn.Module) -> bool:
     """Return whether each process holds a shard of the weights (FSDP2).
@@ -67,9 +69,13 @@ class EvaluationModel:
         model: the model before training, without wrappers.
         training_attention: the attention implementation while training, if it differs from that of the model.
         sharded: whether each process will hold a shard of the weights.
+        average: the model with averaged weights, which replaces the trained one.
     """
 
-    def __init__(self, model: nn.Module, *, training_attention: str | None, sharded: bool) -> None:
+    def __init__(
+        self, model: nn.Module, *, training_attention: str | None, sharded: bool, average: nn.Module | None = None
+    ) -> None:
+        self._average = average
         self.outline = without_weights(model) if sharded else None
         self._own = getattr(model.config, "_attn_implementation", None)
         self._training = training_attention if self._own is not None else None
@@ -92,12 +98,12 @@ class EvaluationModel:
         if self.outline is not None and model is not None and is_sharded(model):
             yield gathered_model(model, self.outline)
             return
-        plain = plain_model(accelerator, model)
+        plain = plain_model(accelerator, model) if self._average is None else self._average
         autocasting_forward = vars(plain).pop("forward", None)  # accelerate replaces `forward` for training
         self._set_attention(plain, self._own)
         was_training = plain.training
         try:
-            yield plain.eval()
+            yield merged(plain) if has_adapter(plain) else plain.eval()
         finally:
             plain.train(was_training)
             self._set_attention(plain, self._training)

@@ -9,6 +9,7 @@ from transformers.training_args import ParallelMode
 
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.losses import Loss
+from nlp_training.trainer.adapters import has_adapter
 
 
 def check_sharding(args: TrainingArguments) -> None:
@@ -30,16 +31,20 @@ def check_sharding(args: TrainingArguments) -> None:
         )
 
 
-def prepare_fsdp(args: TrainingArguments, accelerator: Accelerator, model: nn.Module) -> None:
+def prepare_fsdp(
+    args: TrainingArguments, accelerator: Accelerator, model: nn.Module, *, averages_weights: bool = False
+) -> None:
     """Set the layers to shard, and check that accelerate applies FSDP and that its weights can be gathered.
 
     Args:
         args: the training arguments.
         accelerator: the accelerator for these arguments and the launcher's configuration.
         model: the model to train.
+        averages_weights: whether another model than the trained one is evaluated and saved.
 
     Raises:
-        InvalidSpecError: FSDP is requested, but accelerate shards nothing, or FSDP has version 1.
+        InvalidSpecError: FSDP is requested, but accelerate shards nothing, FSDP has version 1, or the model has an
+            adapter or a weight average, which cannot be gathered.
     """
     requested = bool(args.fsdp) or os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in {"1", "true", "yes"}
     plugin = getattr(accelerator.state, "fsdp_plugin", None)
@@ -53,6 +58,11 @@ def prepare_fsdp(args: TrainingArguments, accelerator: Accelerator, model: nn.Mo
         raise InvalidSpecError(
             f"fsdp_version is {plugin.fsdp_version!r}, but evaluation can only gather the weights of version 2; set "
             "fsdp_version: 2, as in configs/accelerate/fsdp.yaml"
+        )
+    if plugin is not None and (averages_weights or has_adapter(model)):
+        raise InvalidSpecError(
+            f"{'ema' if averages_weights else 'model.adapter'} is set, but FSDP gives each process only a shard of the "
+            "weights; remove one of the two, or train with configs/accelerate/ddp.yaml"
         )
     if plugin is not None and plugin.transformer_cls_names_to_wrap is None:
         plugin.transformer_cls_names_to_wrap = layers_to_shard(model)

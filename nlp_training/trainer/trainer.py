@@ -22,7 +22,7 @@ from nlp_training.batches.sample_weights import check_sample_weights
 from nlp_training.batches.samplers import epoch_order
 from nlp_training.batches.streaming import check_stream, is_stream, stream_loader
 from nlp_training.batches.window_dataset import RowLengths
-from nlp_training.config import LearningRates
+from nlp_training.config import EmaSettings, LearningRates
 from nlp_training.evaluation import compare, of_all_processes, predict_beside_gold, score
 from nlp_training.evaluation.prediction_files import PredictionFile
 from nlp_training.losses import Loss
@@ -57,6 +57,7 @@ class DocumentTrainer(EvaluationModelTrainer):
         training_attention: the attention implementation while training, if it differs from that of the model, which
             evaluation uses.
         learning_rates: rates of layers and of the head that differ from that of `args`.
+        ema: how to average the weights; the average is evaluated and saved. `None` evaluates the trained weights.
         loss: the loss, see `nlp_training.losses`, as an object or a specification such as `{"focal": 2}`; `None` means
             the default loss of the task, or that of the model. The mean is over all items of a step, regardless of how
             it is divided into batches and processes.
@@ -87,6 +88,7 @@ class DocumentTrainer(EvaluationModelTrainer):
         optimizers: tuple[torch.optim.Optimizer | None, torch.optim.lr_scheduler.LambdaLR | None] = (None, None),
         training_attention: str | None = None,
         learning_rates: LearningRates | None = None,
+        ema: EmaSettings | None = None,
         loss: Loss | Spec | None = None,
         sample_weight: str | None = None,
         balance: float | None = None,
@@ -113,6 +115,7 @@ class DocumentTrainer(EvaluationModelTrainer):
             optimizers=optimizers,
             model_init=model_init,
             training_attention=training_attention,
+            ema=ema,
         )
         self.learning_rates = learning_rates
         self.processor = processing_class

@@ -1,0 +1,81 @@
+"""The section `model` and the sections on how its weights are trained: `learning_rates` and `ema`."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, JsonValue, NonNegativeInt, model_validator
+
+from nlp_training.config.section import Section
+
+
+class ModelConfig(Section):
+    """The pretrained model to start from.
+
+    Args:
+        base: a Hub id, a folder, or `package:NAME/FOLDER` for a folder inside an installed Python package.
+        revision: the branch, tag or commit on the Hub.
+        architecture: the registered name of a custom model class, which replaces the default class of the task. See
+            `nlp_inference.architectures.architecture`.
+        settings: keys to set in the configuration of the model, such as `hidden_dropout_prob: 0.2`.
+        training_attention: the attention implementation during training, such as `sdpa`. `None` means `eager` on a
+            CPU, where the backward pass of fused attention is slow, and the default of the model on other devices.
+            Evaluation always uses the default of the model, as production does.
+        resize_embeddings: whether to add embeddings for tokens that the tokenizer has and the model lacks, such as
+            those of `tokenizer.add_tokens`. If false, such a tokenizer raises an error.
+        freeze: parameters that are not trained: patterns of names, such as `["*.embeddings.*"]`, or the number of the
+            lowest layers, with the embeddings.
+        reinitialize_layers: the number of the top layers that start with random weights.
+        adapter: the type of an adapter of peft with its settings, such as `{lora: {r: 16}}`. Only the adapter and the
+            head are trained, and the saved model has the adapter merged into its weights. See
+            `nlp_training.trainer.adapters`.
+    """
+
+    base: str
+    revision: str = "main"
+    architecture: str | None = None
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    training_attention: str | None = None
+    resize_embeddings: bool = False
+    freeze: NonNegativeInt | list[str] = Field(default_factory=list)
+    reinitialize_layers: NonNegativeInt = 0
+    adapter: str | dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _adapts_trained_weights(self) -> Self:
+        frozen = [name for name in ("reinitialize_layers", "resize_embeddings") if getattr(self, name)]
+        if self.adapter is not None and frozen:
+            raise ValueError(f"{frozen[0]} adds random weights, which an adapter keeps frozen; remove one of the two")
+        return self
+
+
+class LearningRates(Section):
+    """Learning rates that differ from `training.learning_rate`. Every schedule scales all of them alike.
+
+    Args:
+        layer_decay: the factor from each layer of the encoder to the one below it; see
+            `nlp_training.trainer.parameter_groups`.
+        head: of the parameters above the encoder.
+    """
+
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    head: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
+class EmaSettings(Section):
+    """How to average the weights: after each step, `average = d * average + (1 - d) * weights`.
+
+    Args:
+        decay: the largest `d`. The average covers about the last `1 / (1 - decay)` steps.
+        warmup: whether `d` is at most `(1 + n) / (10 + n)` after `n` steps, so that a short training forgets its random
+            head. This is the schedule of `tf.train.ExponentialMovingAverage`.
+
+    Example:
+        >>> EmaSettings(decay=0.99).at(0), EmaSettings(decay=0.99).at(10_000)
+        (0.1, 0.99)
+    """
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    warmup: bool = True
+
+    def at(self, steps: int) -> float:
+        """Return `d` after a number of steps."""
+        return min(self.decay, (1 + steps) / (10 + steps)) if self.warmup else self.decay
