@@ -46,6 +46,7 @@ class MultiLabelClassification(BatchDecodedTask, TemperatureTask):
     auto_model = "AutoModelForSequenceClassification"
     pipeline_tag = "text-classification"
     needs = "categories"
+    targets_of_text = True
     fitters = ("thresholds",)
     selection_score = "micro_average_precision"
 

@@ -39,6 +39,7 @@ class TextClassification(BatchDecodedTask, SoftmaxTask):
     auto_model = "AutoModelForSequenceClassification"
     pipeline_tag = "text-classification"
     needs = "category"
+    targets_of_text = True
 
     labels: tuple[str, ...]
     pooling: Pooling = "mean"

@@ -61,6 +61,7 @@ class TextRegression(Task):
     auto_model = "AutoModelForSequenceClassification"
     pipeline_tag = "text-classification"
     needs = "values"
+    targets_of_text = True
     default_loss: ClassVar[str | None] = "mean_squared_error"
 
     names: tuple[str, ...]

@@ -10,8 +10,9 @@ from torch.utils.data import Dataset, RandomSampler, Sampler
 from nlp_inference import Document, Processor
 from nlp_inference.encoding.input_rows import Example
 from nlp_training.augment.augmenter import Augmenter
+from nlp_training.batches.sample_weights import RowWeights
 from nlp_training.batches.streams import encode_stream
-from nlp_training.batches.window_dataset import RowLengths, TrainingWindows, row_lengths
+from nlp_training.batches.window_dataset import RowLengths, TrainingWindows, row_lengths, sampled
 
 
 class Item(NamedTuple):
@@ -71,7 +72,8 @@ class AugmentedWindows(Dataset[Document | Example]):
         documents: documents with gold, as they arrived.
         processor: the processor that encodes the documents.
         augmenter: the augmenter that changes the documents.
-        sample_weight: as for `TrainingWindows`.
+        weights: as for `TrainingWindows`.
+        per_document: as for `TrainingWindows`.
     """
 
     def __init__(
@@ -80,12 +82,14 @@ class AugmentedWindows(Dataset[Document | Example]):
         processor: Processor,
         augmenter: Augmenter,
         *,
-        sample_weight: str | None = None,
+        weights: RowWeights = RowWeights(),  # noqa: B008 - immutable
+        per_document: int | None = None,
     ) -> None:
         self.documents = documents
         self.processor = processor
         self.augmenter = augmenter
-        self.sample_weight = sample_weight
+        self.weights = weights
+        self.per_document = per_document
         self._epoch = 0
         self._windows = self._windows_of(0)
         self._planned = (0, self._all_items(0))
@@ -116,16 +120,18 @@ class AugmentedWindows(Dataset[Document | Example]):
         items: list[Item] = []
         lengths: list[int] = []
         documents = AugmentedDocuments(self.documents, self.augmenter, epoch=epoch)
+        generator = torch.Generator().manual_seed(self.augmenter.seed + epoch)
         for position, encoded in enumerate(encode_stream(self.processor, documents)):
             of_rows = row_lengths(encoded)
-            lengths.extend(of_rows)
-            items += [Item(epoch, position, None if len(of_rows) == 1 else window) for window in range(len(of_rows))]
+            chosen = sampled(range(len(of_rows)), self.per_document or len(of_rows), generator)
+            lengths.extend(of_rows[window] for window in chosen)
+            items += [Item(epoch, position, None if len(of_rows) == 1 else window) for window in chosen]
         return EpochPlan(self.documents, items, lengths)
 
     def _windows_of(self, epoch: int) -> TrainingWindows:
         """Return a cache of the encoded documents of an epoch, for access by document and window."""
         documents = AugmentedDocuments(self.documents, self.augmenter, epoch=epoch)
-        return TrainingWindows(documents, self.processor, (), sample_weight=self.sample_weight)
+        return TrainingWindows(documents, self.processor, (), weights=self.weights, per_document=self.per_document)
 
 
 class AugmentedEpochs(Sampler[Item]):
@@ -167,7 +173,8 @@ def training_windows(
     *,
     known_lengths: tuple[Sequence[Document], Sequence[RowLengths]] = ((), ()),
     augmenter: Augmenter | None = None,
-    sample_weight: str | None = None,
+    weights: RowWeights = RowWeights(),  # noqa: B008 - immutable
+    per_document: int | None = None,
 ) -> TrainingWindows | AugmentedWindows:
     """Return the training windows of documents, augmented if there is an augmenter.
 
@@ -176,14 +183,15 @@ def training_windows(
         processor: the processor that encodes the documents.
         known_lengths: documents and the lengths of their rows; ignored for other documents.
         augmenter: the augmenter that changes the documents in each epoch.
-        sample_weight: as for `TrainingWindows`.
+        weights: as for `TrainingWindows`.
+        per_document: as for `TrainingWindows`.
     """
     if augmenter is not None:
-        return AugmentedWindows(documents, processor, augmenter, sample_weight=sample_weight)
+        return AugmentedWindows(documents, processor, augmenter, weights=weights, per_document=per_document)
     known, lengths = known_lengths
     if known is not documents or len(lengths) != len(documents):
         lengths = [row_lengths(encoded) for encoded in encode_stream(processor, documents)]
-    return TrainingWindows(documents, processor, lengths, sample_weight=sample_weight)
+    return TrainingWindows(documents, processor, lengths, weights=weights, per_document=per_document)
 
 
 def _fit(count: int, wanted: int, rng: Random) -> list[int]:

@@ -1,9 +1,12 @@
-"""The weight of a document in the loss, from its metadata."""
+"""The weights of documents and of their windows in the loss."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nlp_inference import Document
 from nlp_inference.encoding.input_rows import Example
@@ -11,6 +14,9 @@ from nlp_inference.errors import InvalidDocumentError
 
 SAMPLE_WEIGHT = "sample_weight"
 """The name in a batch: `[rows]`, float32, next to the labels and removed with them."""
+
+WINDOW_WEIGHT = "window_weight"
+"""The name in a batch: `[rows]`, float32, one divided by the number of windows of the document."""
 
 
 def sample_weight(document: Document, key: str) -> float:
@@ -32,10 +38,49 @@ def sample_weight(document: Document, key: str) -> float:
     return float(value)
 
 
-def weighted(examples: Iterable[Example], document: Document, key: str) -> list[Example]:
-    """Return the windows of a document with its weight added to their targets."""
-    weight = np.array(sample_weight(document, key), dtype=np.float32)
-    return [example._replace(targets={**example.targets, SAMPLE_WEIGHT: weight}) for example in examples]
+@dataclass(frozen=True, slots=True)
+class RowWeights:
+    """Which weights the rows of a batch have.
+
+    Args:
+        sample_weight: the metadata key of a document's weight; `None` if all documents have the same weight.
+        by_document: whether the windows of a document share the weight of one row.
+
+    Example:
+        >>> document = Document(raw_text="Hi", metadata={"weight": 2})
+        >>> RowWeights("weight", by_document=True).of(document, windows=4)
+        {'sample_weight': array(2., dtype=float32), 'window_weight': array(0.25, dtype=float32)}
+    """
+
+    sample_weight: str | None = None
+    by_document: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether rows have weights at all."""
+        return self.sample_weight is not None or self.by_document
+
+    def of(self, document: Document, *, windows: int) -> dict[str, NDArray[Any]]:
+        """Return the weights of each window of a document.
+
+        Args:
+            document: the document.
+            windows: how many of its windows an epoch has.
+
+        Raises:
+            InvalidDocumentError: its metadata has no valid weight.
+        """
+        weights = {} if self.sample_weight is None else {SAMPLE_WEIGHT: sample_weight(document, self.sample_weight)}
+        if self.by_document:
+            weights[WINDOW_WEIGHT] = 1 / windows
+        return {name: np.array(weight, dtype=np.float32) for name, weight in weights.items()}
+
+    def added(self, examples: Iterable[Example], document: Document, *, windows: int) -> list[Example]:
+        """Return windows of a document with its weights added to their targets."""
+        if not self.any:
+            return list(examples)
+        weights = self.of(document, windows=windows)
+        return [example._replace(targets={**example.targets, **weights}) for example in examples]
 
 
 def check_sample_weights(documents: Iterable[Document], key: str) -> None:

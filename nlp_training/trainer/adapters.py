@@ -112,7 +112,5 @@ def _config_class(kind: str) -> Any:
         raise InvalidSpecError(f"model.adapter is {kind!r}, but the installed peft has {', '.join(sorted(named))}")
     tuner = mapping.PEFT_TYPE_TO_TUNER_MAPPING.get(named[kind])
     if hasattr(tuner, "update_and_allocate"):
-        raise InvalidSpecError(
-            f"model.adapter {kind!r} needs a call after each step; use lora"
-        )
+        raise InvalidSpecError(f"model.adapter {kind!r} needs a call after each step; use lora")
     return mapping.PEFT_TYPE_TO_CONFIG_MAPPING[named[kind]]

@@ -13,7 +13,7 @@ from transformers import TrainingArguments
 from nlp_inference import Document, Processor, Task
 from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidSpecError
-from nlp_training.batches.sample_weights import SAMPLE_WEIGHT
+from nlp_training.batches.sample_weights import SAMPLE_WEIGHT, WINDOW_WEIGHT, RowWeights
 from nlp_training.batches.streams import document_chunks
 from nlp_training.losses import Items, Loss
 from nlp_training.losses.base import NEEDS
@@ -33,6 +33,9 @@ class BatchLoss:
         seed: of what a loss draws; another one in every process.
         step: says how many steps were trained, which decides what a loss draws.
 
+    Attributes:
+        window_scale: the factor of `WINDOW_WEIGHT` with which the mean weight of all windows is 1.
+
     Raises:
         InvalidSpecError: the loss does not fit the task or the model, or the teacher does not fit the student.
     """
@@ -50,6 +53,7 @@ class BatchLoss:
     ) -> None:
         _check_loss_of(processor.task, loss)
         self.loss = loss
+        self.window_scale = 1.0
         self.needs = frozenset(need for part in loss.parts() for need in part.needs)
         self._inputs = tuple(processor.collate([]))  # what production gives to the model, and nothing else
         self._seed, self._step = seed, step
@@ -90,7 +94,8 @@ class BatchLoss:
             batch: rows with `labels`.
             total_weight: of the complete step that the batch is a part of; `None` takes that of the batch alone.
         """
-        labels, weights = _labels(batch), _sample_weights(batch)
+        labels = _labels(batch)
+        weights = _row_weights(batch, SAMPLE_WEIGHT) * _row_weights(batch, WINDOW_WEIGHT) * self.window_scale
         inputs = {name: batch[name] for name in self._inputs}
         mixing = None if self.mixer is None else self.mixer.draw(len(labels))
         if self.mixer is not None and mixing is not None:
@@ -116,7 +121,9 @@ class BatchLoss:
     def _item_weights(self, batch: Batch) -> Tensor:
         labels = _labels(batch)
         kept = _annotated(labels, self.loss)
-        return self.loss.weights(labels[kept], self._weights_of(labels, kept)) * _sample_weights(batch)[kept]
+        return (
+            self.loss.weights(labels[kept], self._weights_of(labels, kept)) * _row_weights(batch, SAMPLE_WEIGHT)[kept]
+        )
 
     def _weights_of(self, labels: Tensor, kept: Tensor) -> Tensor | None:
         """`[classes]`, or for a multi-label loss the weight of the label of each item, `[items]`."""
@@ -185,7 +192,13 @@ def count_classes(processor: Processor, documents: Sequence[Document]) -> NDArra
 
 
 def check_weighting(
-    args: TrainingArguments, *, task: Task, has_loss: bool, sample_weight: str | None, balance: float | None
+    args: TrainingArguments,
+    *,
+    task: Task,
+    has_loss: bool,
+    weights: RowWeights = RowWeights(),  # noqa: B008 - immutable
+    balance: float | None = None,
+    windows_per_document: int | None = None,
 ) -> None:
     """Refuse settings of a trainer that a loss of this library, or its absence, would silently pass over."""
     if task.own_loss and args.label_smoothing_factor:
@@ -199,16 +212,19 @@ def check_weighting(
             f"but the targets of the task {task.name!r} are 0 or 1 for each label; smooth in the loss: "
             "loss: {binary_cross_entropy: {label_smoothing: 0.1}}"
         )
-    if sample_weight is not None and not has_loss:
+    if weights.any and not has_loss:
+        given = f"sample_weight is {weights.sample_weight!r}" if weights.sample_weight else "weigh_windows is true"
         raise InvalidSpecError(
-            f"sample_weight is {sample_weight!r}, but a model's own loss takes no weights; give a loss, such as "
-            "loss: cross_entropy"
+            f"{given}, but a model's own loss takes no weights; give a loss, such as loss: cross_entropy"
         )
     if has_loss and args.label_smoothing_factor:
         raise InvalidSpecError(
             f"training.label_smoothing_factor is {args.label_smoothing_factor!r}, but the loss is given; smooth there: "
             "loss: {cross_entropy: {label_smoothing: 0.1}}"
         )
+    if windows_per_document is not None and (balance is not None or args.train_sampling_strategy == "sequential"):
+        other = "train_sampling_strategy is 'sequential'" if balance is None else "sampling.balance is set"
+        raise InvalidSpecError(f"sampling.windows_per_document cannot be combined: {other}; remove one of the two")
     if balance is not None and args.train_sampling_strategy == "sequential":
         raise InvalidSpecError(
             "training.train_sampling_strategy is 'sequential', but sampling.balance draws documents; leave one out"
@@ -224,12 +240,12 @@ def _labels(batch: Batch) -> Tensor:
     return batch["labels"]
 
 
-def _sample_weights(batch: Batch) -> Tensor:
+def _row_weights(batch: Batch, name: str) -> Tensor:
     """Of the shape of the labels; 1 where the batch has none."""
     labels = _labels(batch)
-    if SAMPLE_WEIGHT not in batch:
+    if name not in batch:
         return torch.ones(labels.shape, device=labels.device)
-    weights = batch[SAMPLE_WEIGHT]
+    weights = batch[name]
     return weights.reshape(-1, *[1] * (labels.ndim - 1)).expand(labels.shape)
 
 

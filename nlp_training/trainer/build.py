@@ -156,10 +156,28 @@ def resolve_for(config: RunConfig, processor: Processor, *, has_validation: bool
         InvalidSpecError: it does not fit together.
     """
     fitters_of(config, processor.task, has_validation=has_validation)
+    config = _with_window_weights(config, processor.task)
     if config.fit is None and (default := choose_fitters(processor.task, has_validation=has_validation)):
         # The resolved task sets every field, so that nothing would be fitted by default when it is trained again.
         config = config.model_copy(update={"fit": [one.to_spec() for one in default]})
     return resolve_config(config, processor=processor, best_metric=selection_score(processor.task))
+
+
+def _with_window_weights(config: RunConfig, task: Task) -> RunConfig:
+    """Decide whether documents have the same weight in the loss, which requires a loss of this library."""
+    if config.sampling.weigh_windows is not None:
+        if config.sampling.weigh_windows and config.data.train.streaming:
+            raise InvalidSpecError(
+                "sampling.weigh_windows needs the number of windows, which is unknown for a stream; remove it, or set "
+                "sampling.windows_per_document: 1"
+            )
+        return config
+    keeps_loss = config.model.architecture is not None or config.training.get("label_smoothing_factor")
+    loss = config.loss or task.default_loss or (None if keeps_loss else "cross_entropy")
+    weighs = task.targets_of_text and not task.own_loss and not config.data.train.streaming and loss is not None
+    sampling = config.sampling.model_copy(update={"weigh_windows": weighs})
+    changed = {"sampling": sampling, "loss": loss} if weighs else {"sampling": sampling}
+    return config.model_copy(update=changed)
 
 
 def fitters_of(config: RunConfig, task: Task, *, has_validation: bool) -> tuple[Fitter, ...]:
@@ -262,6 +280,8 @@ def build_trainer(
         ema=config.ema,
         loss=config.loss,
         sample_weight=config.data.sample_weight,
+        weigh_windows=bool(config.sampling.weigh_windows),
+        windows_per_document=config.sampling.windows_per_document,
         balance=config.sampling.power if config.sampling.balance == "label" else None,
         augmenter=Augmenter(config.augment, some_documents(documents), seed=config.seed) if config.augment else None,
         metrics=[Metric.from_spec(spec) for spec in config.metrics],

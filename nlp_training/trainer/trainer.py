@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from functools import partial
 from math import ceil
 from time import perf_counter
 from typing import Any
@@ -18,10 +17,10 @@ from nlp_inference.registry import Spec
 from nlp_training.augment import Augmenter
 from nlp_training.batches.augmented_epochs import AugmentedEpochs, AugmentedWindows, training_windows
 from nlp_training.batches.collator import DocumentCollator
-from nlp_training.batches.sample_weights import check_sample_weights
+from nlp_training.batches.sample_weights import RowWeights, check_sample_weights
 from nlp_training.batches.samplers import epoch_order
 from nlp_training.batches.streaming import check_stream, is_stream, stream_loader
-from nlp_training.batches.window_dataset import RowLengths
+from nlp_training.batches.window_dataset import RowLengths, TrainingWindows
 from nlp_training.config import EmaSettings, LearningRates
 from nlp_training.evaluation import compare, of_all_processes, predict_beside_gold, score
 from nlp_training.evaluation.prediction_files import PredictionFile
@@ -62,6 +61,8 @@ class DocumentTrainer(EvaluationModelTrainer):
             the default loss of the task, or that of the model. The mean is over all items of a step, regardless of how
             it is divided into batches and processes.
         sample_weight: the metadata key of a training document's weight in `loss`.
+        weigh_windows: whether each document has the same weight in `loss`, instead of each window.
+        windows_per_document: how many random windows of a longer document an epoch uses; `None` uses all.
         balance: the `power` of `balancing_weights`; if set, documents with rare labels are drawn more often.
         augmenter: the augmenter, which changes the training documents differently in each epoch.
         metrics: additional scores of each evaluation.
@@ -91,6 +92,8 @@ class DocumentTrainer(EvaluationModelTrainer):
         ema: EmaSettings | None = None,
         loss: Loss | Spec | None = None,
         sample_weight: str | None = None,
+        weigh_windows: bool = False,
+        windows_per_document: int | None = None,
         balance: float | None = None,
         augmenter: Augmenter | None = None,
         metrics: Sequence[Metric] = (),
@@ -107,7 +110,7 @@ class DocumentTrainer(EvaluationModelTrainer):
         super().__init__(
             model=model,
             args=args,
-            data_collator=DocumentCollator(processing_class, sample_weight),
+            data_collator=DocumentCollator(processing_class, sample_weight, weigh_windows),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
@@ -123,14 +126,20 @@ class DocumentTrainer(EvaluationModelTrainer):
         # Most models accept the number of labels of a step but ignore it: their loss is the mean of the batch. Trainer
         # would treat it as scaled, and gradients would grow with `gradient_accumulation_steps` and the processes.
         self.model_accepts_loss_kwargs = False
-        self.sample_weight = sample_weight
+        self.row_weights = RowWeights(sample_weight, by_document=weigh_windows)
+        self.windows_per_document = windows_per_document
         self.balance = balance
         self.augmenter = None if augmenter is None else augmenter.within(processing_class)
         loss = self.processor.task.default_loss if loss is None else loss
         self.batch_loss = None if loss is None else self._make_loss(Loss.from_spec(loss))
         self.loss_is_scaled_for_ga = self.batch_loss is not None
         check_weighting(
-            args, task=self.processor.task, has_loss=loss is not None, sample_weight=sample_weight, balance=balance
+            args,
+            task=self.processor.task,
+            has_loss=loss is not None,
+            weights=self.row_weights,
+            balance=balance,
+            windows_per_document=windows_per_document,
         )
         if sample_weight is not None and train_dataset is not None and not is_stream(train_dataset):
             check_sample_weights(train_dataset, sample_weight)
@@ -217,10 +226,26 @@ class DocumentTrainer(EvaluationModelTrainer):
         if is_stream(documents):
             collator: Any = self.data_collator
             size = self._train_batch_size
-            return stream_loader(documents, collator, self.args, batch_size=size, augmenter=self.augmenter)
-        read = partial(training_windows, known_lengths=self._known_lengths, sample_weight=self.sample_weight)
-        windows = read(documents, self.processor, augmenter=self.augmenter)
-        self._check_last_batch(len(windows))
+            return stream_loader(
+                documents,
+                collator,
+                self.args,
+                batch_size=size,
+                augmenter=self.augmenter,
+                per_document=self.windows_per_document,
+            )
+        windows = training_windows(
+            documents,
+            self.processor,
+            known_lengths=self._known_lengths,
+            augmenter=self.augmenter,
+            weights=self.row_weights,
+            per_document=self.windows_per_document,
+        )
+        count = len(windows.sample(torch.Generator())) if isinstance(windows, TrainingWindows) else len(windows)
+        if self.batch_loss is not None and self.row_weights.by_document:
+            self.batch_loss.window_scale = count / len(documents)
+        self._check_last_batch(count)
         return self._get_dataloader(
             windows,
             description="Training",
@@ -244,7 +269,8 @@ class DocumentTrainer(EvaluationModelTrainer):
         if isinstance(train_dataset, AugmentedWindows):
             return AugmentedEpochs(train_dataset, self._get_train_sampler, epoch=lambda: int(self.state.epoch or 0))
         grouped = self.args.train_sampling_strategy == "group_by_length"
-        if self.balance is None and not grouped:
+        is_sampled = self.windows_per_document is not None and isinstance(train_dataset, TrainingWindows)
+        if self.balance is None and not is_sampled and not grouped:
             sampler: torch.utils.data.Sampler[Any] | None = super()._get_train_sampler(train_dataset)
             return sampler
         step_rows = self._train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size

@@ -127,7 +127,7 @@ def test_the_top_layers_start_with_new_weights():
     assert changed <= set(names)
     assert {name for name in names if name.endswith("dense.weight")} <= changed
     assert {name.split(".layer.")[1][0] for name in names} == {"1", "2"}
-    with pytest.raises(InvalidSpecError, match="model.reinitialize_layers is 4, but the encoder has 3 layers"):
+    with pytest.raises(InvalidSpecError, match=r"model\.reinitialize_layers is 4, but the encoder has 3 layers"):
         reinitialize_layers(model, 4)
 
 

@@ -20,6 +20,7 @@ from nlp_inference import Annotation, Document, Processor, Span
 from nlp_training import DocumentCollator, DocumentTrainer, train
 from nlp_training.augment import Augmentation, Augmenter
 from nlp_training.batches.augmented_epochs import AugmentedDocuments, AugmentedWindows
+from nlp_training.batches.sample_weights import RowWeights
 from nlp_training.batches.window_dataset import TrainingWindows
 from nlp_training.cli import app
 from nlp_training.config import RunConfig
@@ -127,7 +128,7 @@ def test_what_is_said_of_documents_is_said_of_their_windows(token_processor: Pro
 
 def test_the_weights_of_documents_come_with_their_windows(token_processor: Processor) -> None:
     weighted = [one.model_copy(update={"metadata": {"weight": float(one.id)}}) for one in MIXED]
-    windows = AugmentedWindows(weighted, token_processor, Augmenter(SPECS, weighted), sample_weight="weight")
+    windows = AugmentedWindows(weighted, token_processor, Augmenter(SPECS, weighted), weights=RowWeights("weight"))
     items = windows.plan(1).items
     batch = DocumentCollator(token_processor, "weight")([windows[item] for item in items])
     assert batch["sample_weight"].tolist() == [float(item.document) for item in items]

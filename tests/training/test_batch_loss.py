@@ -14,7 +14,8 @@ from nlp_inference import Document, Predictor, Processor, TextClassification, To
 from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_training import DocumentCollator
-from nlp_training.batches.sample_weights import check_sample_weights
+from nlp_training.batches.sample_weights import RowWeights, check_sample_weights
+from nlp_training.batches.samplers import epoch_order
 from nlp_training.batches.window_dataset import TrainingWindows, row_lengths
 from nlp_training.losses import Items, Loss
 from nlp_training.trainer.batch_loss import BatchLoss, count_classes
@@ -258,7 +259,7 @@ def test_every_window_has_the_weight_of_its_document(token_processor: Processor)
         documents,
         token_processor,
         [row_lengths(one) for one in token_processor.encode(documents)],
-        sample_weight="weight",
+        weights=RowWeights("weight"),
     )
     collate = DocumentCollator(token_processor, "weight")
     by_window = collate([windows[index] for index in range(len(windows))])
@@ -268,6 +269,55 @@ def test_every_window_has_the_weight_of_its_document(token_processor: Processor)
     assert {name: one.tolist() for name, one in by_window.items()} == {
         name: one.tolist() for name, one in by_document.items()
     }
+
+
+@pytest.fixture
+def windowed(text_processor: Processor) -> list[Document]:
+    documents = [category("a", "ham", 0), category("b", "spam", 1), category("c " * 200, "ham", 2)]
+    assert [len(one.windows) for one in text_processor.encode(documents)][:2] == [1, 1]
+    return documents
+
+
+def windows_of(documents: list[Document], processor: Processor, **settings: Any) -> TrainingWindows:
+    lengths = [row_lengths(one) for one in processor.encode(documents)]
+    return TrainingWindows(documents, processor, lengths, **settings)
+
+
+def test_the_windows_of_a_document_share_the_weight_of_one_row(
+    windowed: list[Document], text_processor: Processor
+) -> None:
+    windows = windows_of(windowed, text_processor, weights=RowWeights(by_document=True))
+    count = len(windows) - 2
+    assert count > 3
+    collate = DocumentCollator(text_processor, weigh_windows=True)
+    batch = collate([windows[index] for index in range(len(windows))])
+    assert batch["window_weight"].tolist() == pytest.approx([1, 1, *[1 / count] * count])
+    assert collate(windowed)["window_weight"].tolist() == batch["window_weight"].tolist()
+
+
+def test_a_long_document_counts_as_much_as_a_short_one(windowed: list[Document], text_processor: Processor) -> None:
+    windows = windows_of(windowed, text_processor, weights=RowWeights(by_document=True))
+    collate = DocumentCollator(text_processor, weigh_windows=True)
+    batch = collate([windows[index] for index in range(len(windows))])
+    logits = torch.tensor([[0.0, 1.0, 2.0]]).expand(len(windows), 3)
+    loss = batch_loss("cross_entropy", text_processor, Answers(logits))
+    loss.window_scale = len(windows) / len(windowed)
+    of_rows = torch.nn.functional.cross_entropy(logits, batch["labels"], reduction="none")
+    value, _ = loss(Answers(logits), batch)
+    assert value.item() == pytest.approx(torch.stack([of_rows[0], of_rows[1], of_rows[2:].mean()]).mean().item())
+
+
+def test_an_epoch_has_some_windows_of_each_document(windowed: list[Document], text_processor: Processor) -> None:
+    windows = windows_of(windowed, text_processor, per_document=2)
+    epochs = [
+        list(epoch_order(windows, step_rows=rows, seed=0, epoch=lambda number=number: number))
+        for number in range(8)
+        for rows in (None, 4)
+    ]
+    assert all(len(one) == len(set(one)) == 4 for one in epochs)
+    assert all({0, 1} < set(one) for one in epochs)
+    assert len({index for one in epochs for index in one}) > 4
+    assert epochs[0] == list(epoch_order(windows, step_rows=None, seed=0, epoch=lambda: 0))
 
 
 def test_beside_labels_and_weights_the_batch_is_the_one_of_production(token_processor: Processor) -> None:

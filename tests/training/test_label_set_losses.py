@@ -92,7 +92,7 @@ def test_a_loss_of_one_class_is_refused_before_training(processor: Processor, sp
 def test_label_smoothing_of_the_trainer_is_refused(processor: Processor, tmp_path: Any) -> None:
     args = TrainingArguments(output_dir=str(tmp_path), label_smoothing_factor=0.1, use_cpu=True)
     with pytest.raises(InvalidSpecError, match=r"smooth in the loss: loss: {binary_cross_entropy: {label_smoothing"):
-        check_weighting(args, task=processor.task, has_loss=False, sample_weight=None, balance=None)
+        check_weighting(args, task=processor.task, has_loss=False)
 
 
 def test_balance_draws_documents_by_their_rarest_label() -> None:
