@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from strategies import TRANSFORMS, chains, messy_texts
+from thorough import examples
 
 from nlp_inference.document import Document
 from nlp_inference.document.aligned_text import AlignedText, apply_edits
@@ -13,7 +14,7 @@ def test_every_built_in_transform_takes_part():
     assert set(TRANSFORMS) == built_in
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(raw=messy_texts, pair=messy_texts, chain=chains)
 def test_law_1_text_is_the_replay_of_the_records_on_a_raw_text_that_never_changes(raw, pair, chain):
     document = Compose(chain)(Document(raw_text=raw, raw_text_pair=pair))
@@ -29,7 +30,7 @@ def test_law_1_text_is_the_replay_of_the_records_on_a_raw_text_that_never_change
     assert (document.raw_text, document.raw_text_pair) == (raw, pair)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(raw=messy_texts, chain=chains)
 def test_law_1_a_document_read_from_json_has_the_same_text_and_the_same_map(raw, chain):
     document = Compose(chain)(Document(raw_text=raw))
@@ -39,7 +40,7 @@ def test_law_1_a_document_read_from_json_has_the_same_text_and_the_same_map(raw,
         assert again.aligned.to_raw(at, at + 1) == document.aligned.to_raw(at, at + 1)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(raw=messy_texts, chain=chains)
 def test_law_1_steps_that_change_nothing_leave_no_record_and_the_records_name_the_others(raw, chain):
     document = Document(raw_text=raw)

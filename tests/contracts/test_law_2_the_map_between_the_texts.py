@@ -5,6 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import chains, messy_texts, transforms
+from thorough import examples
 
 from nlp_inference.document import Document
 from nlp_inference.transforms import Compose
@@ -19,7 +20,7 @@ def origins(document: Document) -> list[int]:
     return origin
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(raw=messy_texts, chain=chains, data=st.data())
 def test_law_2_an_untouched_span_maps_to_the_same_characters_in_both_directions(raw, chain, data):
     document = Compose(chain)(Document(raw_text=raw))
@@ -37,7 +38,7 @@ def test_law_2_an_untouched_span_maps_to_the_same_characters_in_both_directions(
         assert raw[raw_start:raw_end] == document.text[start:end]
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(raw=messy_texts, chain=chains)
 def test_law_2_both_directions_keep_order_and_lose_nothing(raw, chain):
     document = Compose(chain)(Document(raw_text=raw))
@@ -50,7 +51,7 @@ def test_law_2_both_directions_keep_order_and_lose_nothing(raw, chain):
     assert all(start < end for start, end in to_raw) or not raw
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(raw=messy_texts, chain=chains, data=st.data())
 def test_law_2_a_span_is_covered_by_what_its_image_maps_back_to(raw, chain, data):
     document = Compose(chain)(Document(raw_text=raw))
@@ -63,7 +64,7 @@ def test_law_2_a_span_is_covered_by_what_its_image_maps_back_to(raw, chain, data
         assert not untouched or (back[0] <= untouched[0] and untouched[-1] < back[1])
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(raw=messy_texts, transform=transforms, data=st.data())
 def test_law_2_any_part_of_a_replaced_stretch_widens_to_the_whole_of_it(raw, transform, data):
     document = transform(Document(raw_text=raw))

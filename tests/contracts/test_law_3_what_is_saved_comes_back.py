@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from strategies import POST_TRANSFORMS, chains, documents, messy_texts, post_transforms, tasks, transforms
+from thorough import examples
 from transformers import AutoProcessor
 
 from nlp_inference import Document, PostTransform, Processor, Span, Task, TokenClassification, Transform
@@ -25,7 +26,7 @@ def through_json(value):
     return json.loads(json.dumps(value))
 
 
-@settings(max_examples=700)
+@settings(max_examples=examples(700))
 @given(document=documents())
 def test_law_3_a_document_survives_json(document):
     again = Document.model_validate_json(document.model_dump_json())
@@ -52,7 +53,7 @@ def test_every_built_in_post_transform_takes_part():
     assert set(POST_TRANSFORMS) == built_in
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(transform=transforms | post_transforms, text=messy_texts)
 def test_law_3_a_transform_survives_its_specification(transform, text):
     kind = Transform if isinstance(transform, Transform) else PostTransform
@@ -62,7 +63,7 @@ def test_law_3_a_transform_survives_its_specification(transform, text):
     assert again(Document(raw_text=text)) == transform(Document(raw_text=text))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(task=tasks)
 def test_law_3_a_task_survives_its_specification(task):
     again = Task.from_spec(through_json(task.to_spec()))
@@ -80,7 +81,7 @@ processor_settings = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(chosen=processor_settings)
 def test_law_3_a_processor_survives_its_dictionary(tokenizer, chosen):
     processor = Processor(tokenizer, **chosen)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import AGGREGATIONS, SCHEMES, chains, flat_spans, messy_texts, sentences, spans
+from thorough import examples
 
 from nlp_inference import (
     Annotation,
@@ -68,7 +69,7 @@ def check_the_ceiling(processor, document):
     return decoded, lost
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(document=gold_documents(sentences | messy_texts), scheme=st.sampled_from(SCHEMES), data=st.data())
 def test_law_4_gold_comes_back_but_for_what_is_reported(processors, document, scheme, data):
     processor = processors[scheme, data.draw(st.sampled_from(AGGREGATIONS))]
@@ -77,7 +78,7 @@ def test_law_4_gold_comes_back_but_for_what_is_reported(processors, document, sc
     assert all(one[1] <= other[0] for one, other in pairwise(decoded))
 
 
-@settings(max_examples=700)
+@settings(max_examples=examples(700))
 @given(
     document=gold_documents(messy_texts),
     chain=chains,
@@ -93,7 +94,7 @@ def test_law_4_holds_after_preprocessing_and_under_truncation(
     check_the_ceiling(Processor(tokenizer, task, chain, windows=windows), document)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(document=gold_documents(sentences | messy_texts), chain=chains, scheme=st.sampled_from(SCHEMES), data=st.data())
 def test_law_4_holds_where_tags_depend_on_each_other(tokenizer, document, chain, scheme, data):
     task = CrfTokenClassification(
@@ -111,7 +112,7 @@ def documents_with_spans_anywhere(draw):
     return Document(raw_text=raw, id="d", gold=Annotation(spans=named))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(
     document=documents_with_spans_anywhere(),
     chain=chains,
@@ -125,7 +126,7 @@ def test_law_4_spans_that_overlap_come_back_too(tokenizer, document, chain, word
     assert decoded == sorted(decoded)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(
     document=documents_with_spans_anywhere(),
     chain=chains,
@@ -148,7 +149,7 @@ def test_law_4_the_first_answer_that_can_be_reproduced_comes_back(tokenizer, doc
         assert all(one.cause for one in lost)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(text=sentences, scheme=st.sampled_from(SCHEMES[1:]), data=st.data())
 def test_law_4_whole_words_are_never_lost(processors, text, scheme, data):
     processor = processors[scheme, data.draw(st.sampled_from(AGGREGATIONS))]
@@ -163,7 +164,7 @@ def test_law_4_whole_words_are_never_lost(processors, text, scheme, data):
     assert lost == []
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     text=sentences,
     gold=st.sets(st.sampled_from(LABELS)),
@@ -179,7 +180,7 @@ def test_law_4_a_set_of_categories_always_comes_back(tokenizer, text, gold, pool
     assert task.lost_spans(encoded) == []
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(text=sentences, gold=st.sampled_from(LABELS), pooling=st.sampled_from(["mean", "max", "first"]))
 def test_law_4_a_category_always_comes_back(tokenizer, text, gold, pooling):
     task = TextClassification(labels=LABELS, pooling=pooling)
@@ -190,7 +191,7 @@ def test_law_4_a_category_always_comes_back(tokenizer, text, gold, pooling):
     assert task.lost_spans(encoded) == []
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     text=sentences,
     values=st.dictionaries(st.sampled_from(["stars", "votes"]), st.floats(-0.5, 1e6), min_size=1),

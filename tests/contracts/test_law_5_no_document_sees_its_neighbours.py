@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import messy_texts, sentences
+from thorough import examples
 from tiny_models import tiny_model
 
 from nlp_inference import Annotation, Category, Document, Predictor
@@ -48,7 +49,7 @@ def assert_same(one, other):
     assert one.predicted.label_scores == pytest.approx(other.predicted.label_scores, abs=1e-5)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(items=texts, one=budgets, other=budgets, seed=st.randoms(use_true_random=False))
 def test_law_5_order_and_batch_size_change_nothing(predictor, items, one, other, seed):
     order = list(range(len(items)))
@@ -59,7 +60,7 @@ def test_law_5_order_and_batch_size_change_nothing(predictor, items, one, other,
         assert_same(together[position], shuffled[place])
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(items=texts, budget=budgets, data=st.data())
 def test_law_5_neighbours_change_nothing(predictor, items, budget, data):
     position = data.draw(st.integers(0, len(items) - 1))
@@ -89,7 +90,7 @@ def answered(processor, texts, seed):
 
 
 @pytest.mark.parametrize("name", [*PROCESSORS, "question_processor"])
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(texts=texts, seed=st.integers(0, 1000))
 def test_law_5_documents_that_are_decoded_together_keep_every_bit(name, request, texts, seed):
     processor = request.getfixturevalue(name)

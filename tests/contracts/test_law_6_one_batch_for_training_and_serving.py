@@ -7,6 +7,7 @@ from fakes import RecordingBackend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import chains, flat_spans, messy_texts, sentences
+from thorough import examples
 
 from nlp_inference import (
     Annotation,
@@ -58,7 +59,7 @@ TASKS = [
 
 
 @pytest.mark.parametrize("task", TASKS, ids=repr)
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 @given(documents=st.lists(gold_documents(), min_size=1, max_size=5), chain=chains)
 def test_law_6_the_model_sees_in_serving_what_it_saw_in_training(tokenizer, task, documents, chain):
     processor = Processor(tokenizer, task, chain, windows={"max_length": 96, "overlap": 4})
@@ -70,7 +71,7 @@ def test_law_6_the_model_sees_in_serving_what_it_saw_in_training(tokenizer, task
     assert_bit_for_bit({name: np.ascontiguousarray(array[longest_first]) for name, array in trained.items()}, served)
 
 
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 @given(documents=st.lists(gold_documents(), min_size=1, max_size=4), budget=st.sampled_from([1, 40, 90]))
 def test_law_6_every_row_is_the_same_under_any_batching(token_processor, documents, budget):
     backend = RecordingBackend(token_processor, token_budget=budget)

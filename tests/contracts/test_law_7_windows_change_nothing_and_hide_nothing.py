@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import chains, messy_texts, sentences
+from thorough import examples
 from tiny_models import LABELS, tiny_model
 
 from nlp_inference import (
@@ -63,7 +64,7 @@ def test_law_7_a_text_that_fits_predicts_the_same_however_windows_are_set(tokeni
     assert not predictions[0].coverage.truncated
 
 
-@settings(max_examples=800)
+@settings(max_examples=examples(800))
 @given(
     text=messy_texts | sentences,
     chain=chains,
@@ -90,7 +91,7 @@ def test_law_7_every_character_is_read_or_reported(tokenizer, text, chain, max_l
     assert coverage.complete == (not coverage.truncated and not any(left_out))
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(text=messy_texts | sentences, max_length=st.integers(3, 20))
 def test_law_7_nothing_is_reported_unread_that_was_read(tokenizer, text, max_length):
     processor = Processor(tokenizer, TASKS[0], windows={"max_length": max_length, "overlap": 0})
@@ -102,7 +103,7 @@ def test_law_7_nothing_is_reported_unread_that_was_read(tokenizer, text, max_len
     assert {at for at, character in enumerate(text) if not character.isspace()} <= read.union(unread)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(text=sentences, max_length=st.integers(6, 30), data=st.data())
 def test_law_7_every_token_is_answered_for_once(tokenizer, text, max_length, data):
     overlap = data.draw(st.integers(0, (max_length - 2) // 2))

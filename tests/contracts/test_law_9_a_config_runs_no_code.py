@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import json_values
+from thorough import examples
 from transformers import AutoProcessor
 
 from nlp_inference import Document, Processor
@@ -118,7 +119,7 @@ def mutated_configs(draw):
     return config
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(config=mutated_configs())
 def test_law_9_a_mutated_config_gives_a_clear_error_or_a_working_processor(tokenizer, config):
     with suppress(NlpInferenceError):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from nlp_inference.document.aligned_text import AlignedText, Cuts, Edit, EditRecord, apply_edits
 from nlp_inference.errors import InvalidEditError
@@ -101,7 +102,7 @@ def aligned_of(raw: str, records: list[list[Edit]]) -> AlignedText:
     return aligned
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=examples(1000))
 @given(histories())
 def test_every_character_maps_as_in_the_slow_reference(history):
     raw, records = history
@@ -115,7 +116,7 @@ def test_every_character_maps_as_in_the_slow_reference(history):
             assert aligned.alignment.to_current(start, end) == (to_current[start][0], to_current[end - 1][1])
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(histories())
 def test_both_directions_keep_order_and_stay_inside(history):
     aligned = aligned_of(*history)
@@ -129,7 +130,7 @@ def test_both_directions_keep_order_and_stay_inside(history):
         assert all(0 <= start <= end <= other for start, end in spans)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(histories())
 def test_a_span_that_no_edit_touched_maps_to_the_same_characters(history):
     raw, records = history
@@ -143,7 +144,7 @@ def test_a_span_that_no_edit_touched_maps_to_the_same_characters(history):
     assert (position, raw_position) == (len(aligned.current), len(raw))
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(histories())
 def test_replaying_the_records_gives_the_text_and_the_map(history):
     aligned = aligned_of(*history)
@@ -153,7 +154,7 @@ def test_replaying_the_records_gives_the_text_and_the_map(history):
         assert replayed.to_raw(start, start + 1) == aligned.to_raw(start, start + 1)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(histories())
 def test_a_span_of_the_current_text_never_maps_to_nothing(history):
     aligned = aligned_of(*history)
@@ -228,7 +229,7 @@ def test_edits_that_change_nothing_leave_no_record():
     )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(
     pieces=st.lists(st.text("ab ", max_size=3), min_size=1, max_size=9).filter(lambda pieces: len(pieces) % 2 == 1),
     replacement=st.sampled_from(["", " ", "ab"]),

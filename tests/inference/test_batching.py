@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from nlp_inference.predict.batching import token_budget_batches
 
@@ -38,7 +39,7 @@ def every_cut(count):
             yield (size, *rest)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(lengths=st.lists(st.integers(0, 40), max_size=8), budget=st.integers(1, 200), batch_cost=st.integers(0, 50))
 def test_no_other_way_to_cut_costs_less(lengths, budget, batch_cost):
     rows = sorted(lengths, reverse=True)
@@ -53,7 +54,7 @@ def test_no_other_way_to_cut_costs_less(lengths, budget, batch_cost):
     assert cost(chosen) == min(map(cost, every_cut(len(rows))))
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(lengths=st.lists(st.integers(0, 200), max_size=60), budget=st.integers(1, 1000))
 def test_every_row_once_and_no_batch_over_budget_but_for_a_row_that_is(lengths, budget):
     batches = list(token_budget_batches(lengths, budget))

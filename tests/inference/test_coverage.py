@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from strategies import chains, messy_texts, sentences
+from thorough import examples
 from tokenizer_kinds import KINDS, make_tokenizer
 from typer.testing import CliRunner
 
@@ -254,7 +255,7 @@ def test_a_tokenizer_that_falls_back_to_bytes_knows_everything(kind, unknown):
     assert coverage_of(make_tokenizer(kind), Document(raw_text="Ana ЖЖЖ ЖЖ")).unknown == unknown
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(text=messy_texts | sentences, kind=st.sampled_from(KINDS))
 def test_what_was_not_read_is_counted_once(text, kind):
     coverage = coverage_of(make_tokenizer(kind), Document(raw_text=text))

@@ -6,6 +6,7 @@ from time import process_time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from nlp_inference.document.aligned_text import Edit, apply_edits
 from nlp_inference.transforms import diff
@@ -17,7 +18,7 @@ LONG = " ".join(WORDS)
 JOINED = "".join(WORDS)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(SIMILAR | st.text(max_size=30), SIMILAR | st.text(max_size=30))
 def test_applying_the_edits_gives_the_other_text(before, after):
     edits = list(diff_edits(before, after))
@@ -26,7 +27,7 @@ def test_applying_the_edits_gives_the_other_text(before, after):
     assert all(first.end < second.start for first, second in pairwise(edits)), "touching edits are one edit"
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(before=SIMILAR, after=SIMILAR, cells=st.integers(0, 30), few=st.integers(0, 3))
 def test_applying_the_edits_gives_the_other_text_when_both_count_as_long(before, after, cells, few):
     with pytest.MonkeyPatch.context() as patch:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from pydantic import ValidationError
 from strategies import documents
+from thorough import examples
 
 from nlp_inference.document import Annotation, Category, Coverage, Document, Span, as_document
 from nlp_inference.document.aligned_text import Edit
@@ -84,7 +85,7 @@ def test_the_json_of_edits_does_not_depend_on_how_they_were_found():
     assert Document.model_validate_json(document.model_dump_json()) == document
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(documents())
 def test_json_without_defaults_is_the_same_document(document):
     assert Document.model_validate_json(document.model_dump_json(exclude_defaults=True)) == document

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from nlp_inference.tasks.linear_chain import tag_chains
 
@@ -42,7 +43,7 @@ def counted(scores, moves, starts, ends):
     return totals, every, np.array(certain)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(chain())
 def test_no_sequence_scores_higher_and_probabilities_are_those_of_all_sequences(one):
     scores, moves = one
@@ -52,7 +53,7 @@ def test_no_sequence_scores_higher_and_probabilities_are_those_of_all_sequences(
     np.testing.assert_allclose(certain, shares[np.arange(len(tags)), tags], rtol=1e-9)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(chain(most=9), min_size=1, max_size=5))
 def test_chains_do_not_change_each_other_by_a_bit(chains):
     together = tag_chains(*map(list, zip(*chains, strict=True)), starts=FREE, ends=ENDS)

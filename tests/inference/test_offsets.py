@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import documents, graphemes, messy_texts
+from thorough import examples
 
 from nlp_inference import Document, Span
 from nlp_inference.document import Coverage
@@ -29,7 +30,7 @@ def test_an_emoji_before_a_span():
     assert Span.from_utf8(text, start=5, end=14, label="PERSON", score=0.5) == span
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(text=messy_texts | graphemes, data=st.data())
 def test_the_same_characters_are_found_and_come_back(text, data):
     if not text:
@@ -44,7 +45,7 @@ def test_the_same_characters_are_found_and_come_back(text, data):
     assert Span.from_utf8(text, start=first, end=last, label="X") == span
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(document=documents(), unit=st.sampled_from(sorted(UNITS)))
 def test_documents_come_back_through_json(document, unit):
     if not document.raw_text:

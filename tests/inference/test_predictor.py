@@ -10,6 +10,7 @@ from fakes import RecordingBackend, ScriptedBackend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import messy_texts
+from thorough import examples
 
 from nlp_inference import Document, FailedDocument, Predictor, Processor, TokenClassification
 from nlp_inference.document.inputs import UnreadableItem
@@ -340,7 +341,7 @@ def test_many_texts_come_back_at_their_places_whatever_fails_among_them(rome):
             assert [(span.start, span.end) for span in result.predicted.spans] == [(3, 7)]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(items=st.lists(messy_texts | st.sampled_from(["boom", "a\ud800", None, {"id": "x"}]), max_size=8))
 def test_every_item_gets_its_answer_at_its_place(rome, items):
     results = rome.predict(items, on_error="record")

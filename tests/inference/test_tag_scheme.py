@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from nlp_inference.tasks.tag_scheme import TagScheme
 from nlp_inference.tasks.viterbi import best_valid_tags
@@ -118,7 +119,7 @@ def scored_units(draw):
     return scheme, np.array(rows, dtype=np.float32) / 8
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(scored_units())
 def test_no_valid_sequence_scores_higher_than_the_best_valid_one(case):
     scheme, scores = case
@@ -155,7 +156,7 @@ def test_parts_that_are_searched_alone_are_as_good_as_a_search_of_the_whole(name
 
 
 @schemes
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(cuts=st.lists(st.integers(0, 20), unique=True, max_size=8).map(sorted), data=st.data())
 def test_decoding_undoes_encoding(name, cuts, data):
     scheme = scheme_of(name)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import messy_texts, sentences
+from thorough import examples
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -88,7 +89,7 @@ def test_offsets_are_code_points_not_bytes(tokenizers):
 
 
 @families
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(text=messy_texts | sentences)
 def test_offsets_stay_inside_in_order_and_without_white_space(tokenizers, family, text):
     (tokens,) = tokenize(tokenizers[family], [text])

@@ -5,6 +5,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from nlp_inference.document import Document
 from nlp_inference.document.aligned_text import apply_edits
@@ -118,7 +119,7 @@ def test_hostile_markup_takes_linear_time(piece, frame):
     assert time.process_time() - start < 10
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(st.lists(st.sampled_from([*PIECES, "x", " ", ">", '"', "'", "=", ";", "p", "</p>"]), max_size=20).map("".join))
 def test_broken_markup_never_fails_and_never_grows(text):
     document = StripHtml()(Document(raw_text=text))

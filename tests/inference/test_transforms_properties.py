@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import POST_TRANSFORMS, TRANSFORMS, chains, messy_texts
+from thorough import examples
 
 from nlp_inference import transforms
 from nlp_inference.document import Document
@@ -45,7 +46,7 @@ def test_every_post_transform_keeps_every_law(name, data):
     check_post_transform(data.draw(POST_TRANSFORMS[name]))
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(text=messy_texts, chain=chains)
 def test_a_chain_begins_with_the_raw_text_again(text, chain):
     document = Compose(chain)(Document(raw_text=text))
@@ -56,7 +57,7 @@ IDEMPOTENT = sorted(set(TRANSFORMS) - {"strip_html", "replace_regex", "fix_encod
 
 
 @pytest.mark.parametrize("name", IDEMPOTENT)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(text=messy_texts, data=st.data())
 def test_a_second_time_changes_nothing(name, text, data):
     transform = data.draw(TRANSFORMS[name])
@@ -86,13 +87,13 @@ REFERENCES = [
 
 
 @pytest.mark.parametrize(("transform", "reference"), REFERENCES, ids=[repr(transform) for transform, _ in REFERENCES])
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(text=messy_texts)
 def test_the_result_is_that_of_the_obvious_reference(transform, reference, text):
     assert transform(Document(raw_text=text)).text == reference(text)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(text=messy_texts, form=st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
 def test_normalization_proposes_edits_for_sequences_and_never_falls_back_to_a_diff(text, form):
     assert not isinstance(NormalizeUnicode(form=form).propose(text), str)

@@ -8,6 +8,7 @@ import pytest
 import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from nlp_inference.document import Document
 from nlp_inference.document.aligned_text import Cuts, apply_edits
@@ -252,7 +253,7 @@ QUANTIFIED = st.builds("".join, st.tuples(ITEMS, st.sampled_from(["", "", "+", "
 PATTERNS = st.lists(st.lists(QUANTIFIED, min_size=1, max_size=3).map("".join), min_size=1, max_size=2).map("|".join)
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=examples(600))
 @given(
     pattern=PATTERNS,
     replacement=st.sampled_from(["", " ", "a", "ab"]),
@@ -270,7 +271,7 @@ def test_the_fast_way_gives_what_the_engine_substitutes(pattern, replacement, te
     assert [edit[:2] for edit in edits if text[edit.start : edit.end] != edit.replacement] == found
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(
     template=st.lists(st.sampled_from([r"\1", r"\2", r"\g<1>", r"\g<n>", r"\g<0>", r"\\", r"\n", r"\t", "x", "<"])).map(
         "".join

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import examples
 
 from nlp_inference.encoding.windows import Window, WindowSettings, split_windows, stitch
 from nlp_inference.errors import InvalidSpecError
@@ -51,7 +52,7 @@ def cuts(draw, *, whole_words=False):
     return length, starts if length else [], capacity, overlap
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(cuts())
 def test_the_owned_tokens_partition_the_text(case):
     length, starts, capacity, overlap = case
@@ -65,7 +66,7 @@ def test_the_owned_tokens_partition_the_text(case):
         assert overlap <= one.end - other.start <= max(overlap, capacity // 2)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(cuts())
 def test_cuts_stand_at_the_starts_of_words_that_are_no_longer_than_the_overlap_allows(case):
     length, starts, capacity, overlap = case
@@ -79,7 +80,7 @@ def test_cuts_stand_at_the_starts_of_words_that_are_no_longer_than_the_overlap_a
             assert one.owned_end in bounds
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(cuts(whole_words=True))
 def test_a_token_belongs_to_the_window_in_which_it_is_farthest_from_an_edge(case):
     length, starts, capacity, overlap = case
@@ -103,7 +104,7 @@ def test_each_row_comes_from_the_window_that_owns_the_token():
     assert stitch([Window(0, 3, 0, 3)], outputs[:1]) is outputs[0]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(cuts())
 def test_joining_what_each_window_says_of_its_tokens_gives_every_token_once(case):
     length, starts, capacity, overlap = case

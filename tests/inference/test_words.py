@@ -8,6 +8,7 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import graphemes, messy_texts, sentences
+from thorough import examples
 from tokenizer_kinds import KINDS, make_tokenizer
 
 from nlp_inference import Document, Processor
@@ -57,13 +58,13 @@ def test_what_a_word_is(text, words):
 
 
 @given(text=graphemes | messy_texts)
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_words_between_white_space_are_those_of_split(text):
     assert words_of(text, "whitespace") == text.split()
 
 
 @given(text=graphemes | messy_texts)
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_words_make_up_the_text_and_end_with_characters(text):
     assert "".join(words_of(text, "unicode")) == "".join(text.split())
     edges = edges_of_clusters(text)

@@ -77,7 +77,7 @@ def narrow_model(architecture, task):
         return model_class(task).from_config(config).eval()
 
 
-QUICK = ("bert", "deberta-v2", "modernbert")
+QUICK = ("bert", "modernbert")
 """Exported in every run of the tests: the most used, and the one with attention of its own. The others are slow."""
 
 
@@ -85,7 +85,8 @@ QUICK = ("bert", "deberta-v2", "modernbert")
     ("architecture", "kind"),
     [
         *(pytest.param(one, "token", marks=() if one in QUICK else pytest.mark.slow) for one in sorted(ARCHITECTURES)),
-        *((one, kind) for one in ("bert", "modernbert") for kind in ("crf", "span")),
+        *(("bert", kind) for kind in ("crf", "span")),
+        *(pytest.param("modernbert", kind, marks=pytest.mark.slow) for kind in ("crf", "span")),
         ("bert", "text"),
     ],
 )

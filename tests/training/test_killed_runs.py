@@ -93,7 +93,33 @@ def assert_same(one: Path, other: Path) -> None:
     assert any(name.endswith("optimizer.pt") for name in first)
 
 
-def test_killed_in_every_phase(span_run: RunConfig, tmp_path: Path) -> None:
+_STEPS = Random(42)  # noqa: S311 - which steps
+PHASES = [
+    ("step", _STEPS.randint(1, 4)),  # there is no checkpoint to resume from
+    ("weights", 1),  # half of the weights of the first checkpoint
+    ("step", _STEPS.randint(5, 8)),
+    ("torch.save", 1),  # half of an optimizer
+    ("mark", 2),  # a checkpoint that is complete and not marked as such
+    ("step", _STEPS.randint(5, 8)),  # after the end of an epoch
+    ("rotate", 2),  # one checkpoint too many
+    ("remove", 2),  # half of an old checkpoint
+    ("finalize", 1),
+    ("calibrate", 1),
+    ("artefact", 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("phases", "resumed"),
+    [
+        (PHASES[4::3], [4, 4, 24]),
+        pytest.param(PHASES, [0, 0, 4, 4, 8, 12, 20, 24, 24, 24, 24], marks=pytest.mark.slow),
+    ],
+    ids=["some", "all"],
+)
+def test_killed_in_every_phase(
+    phases: list[tuple[str, int]], resumed: list[int], span_run: RunConfig, tmp_path: Path
+) -> None:
     """Twelve steps an epoch, two epochs; every fourth step evaluates and saves, the twelfth ends an epoch, too."""
     training = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "save_total_limit": 1, "eval_steps": 4}
     changes = {
@@ -103,29 +129,15 @@ def test_killed_in_every_phase(span_run: RunConfig, tmp_path: Path) -> None:
         "training": {**training, "eval_strategy": "steps", "learning_rate": 0.004},
     }
     whole, again, killed = (attempt(span_run, tmp_path, name, **changes) for name in ("whole", "again", "killed"))
-    draw = Random(42)  # noqa: S311 - which steps
-    places = [
-        ("step", draw.randint(1, 4)),  # nothing to go on from
-        ("weights", 1),  # half of the weights of the first checkpoint
-        ("step", draw.randint(5, 8)),
-        ("torch.save", 1),  # half of an optimizer
-        ("mark", 2),  # all of a checkpoint, but for the word that it is
-        ("step", draw.randint(5, 8)),  # after the end of an epoch
-        ("rotate", 2),  # one checkpoint more than there should be
-        ("remove", 2),  # half of an old checkpoint
-        ("finalize", 1),
-        ("calibrate", 1),
-        ("artefact", 1),
-    ]
-    attempts = [whole, *kills(killed, places)]
-    assert perform(tmp_path, attempts) == [0, *[KILLED] * len(places), 0]
+    attempts = [whole, *kills(killed, phases)]
+    assert perform(tmp_path, attempts) == [0, *[KILLED] * len(phases), 0]
     assert perform(tmp_path, [again], hash_seed="1") == [0]
     runs = {name: tmp_path / name / span_run.name for name in ("whole", "again", "killed")}
     assert_same(runs["whole"], runs["again"])
     assert_same(runs["whole"], runs["killed"])
     manifest = RunManifest.load(runs["killed"])
     assert manifest.status == "finished"
-    assert [one.step for one in manifest.resumed] == [0, 0, 4, 4, 8, 12, 20, 24, 24, 24, 24]
+    assert [one.step for one in manifest.resumed] == resumed
     for field in ("weights", "processor", "metrics", "initial_weights", "data"):
         assert getattr(RunManifest.load(runs["whole"]), field) == getattr(manifest, field)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from made_up_records import label_set_records, write_splits
 from rich.console import Console
 from sklearn.metrics import f1_score
+from thorough import examples
 
 from nlp_inference import Document, MultiLabelClassification, Predictor, Processor, TextClassification
 from nlp_inference.backends.torch import TorchBackend
@@ -54,7 +55,7 @@ decisions = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(pairs=decisions)
 def test_no_other_threshold_has_a_better_f1(pairs):
     scores, gold = (np.array(part) for part in zip(*pairs, strict=True))
