@@ -1,11 +1,12 @@
 """A head that finds spans and scores relations between them, on the token classifier of any model family.
 
-Spans are scored as in `nlp_inference.architectures.spans`. For relations, the head returns vectors of tokens, from which
-`nlp_inference.encoding.span_pairs.pair_scores` computes the score of any two spans. So one forward pass scores both the
-spans that the model finds and those that a caller supplies, and its outputs grow with the tokens and not with the pairs.
+Spans are scored as in `nlp_inference.architectures.spans`. For relations, the head returns vectors of tokens, from
+which `nlp_inference.encoding.span_pairs.pair_scores` computes the score of any two spans. So one forward pass scores
+both the spans that the model finds and those that a caller supplies, and its outputs grow with the tokens and not with
+the pairs.
 
-Scoring pairs of spans on one encoder: Eberts and Ulges (2020, SpERT, https://arxiv.org/abs/1909.07755); the label of each
-span as a feature: Zhong and Chen (2021, PURE, https://arxiv.org/abs/2010.12812).
+Scoring pairs of spans on one encoder: Eberts and Ulges (2020, SpERT, https://arxiv.org/abs/1909.07755); the label of
+each span as a feature: Zhong and Chen (2021, PURE, https://arxiv.org/abs/2010.12812).
 """
 
 from dataclasses import dataclass

@@ -141,8 +141,8 @@ def hidden_size(config: Any) -> int:
     size: int | None = getattr(config.get_text_config(), "hidden_size", None)
     if size is None:
         raise InvalidSpecError(
-            f"a {type(config).__name__} has no hidden_size, which heads on pairs of tokens require; use another base model, such "
-            "as a BERT"
+            f"a {type(config).__name__} has no hidden_size, which this head requires; use another base model, such as "
+            "a BERT"
         )
     return size
 
