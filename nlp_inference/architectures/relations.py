@@ -103,7 +103,8 @@ def relation_loss(vectors: PairVectors, spans: Tensor, relations: Tensor) -> Ten
     """
     labels, count = vectors.weights.shape[1], spans.shape[1]
     if not count:
-        return vectors.links.sum() * 0.0 + vectors.edges.sum() * 0.0
+        nothing: Tensor = vectors.links.sum() * 0.0 + vectors.edges.sum() * 0.0  # every weight has a gradient
+        return nothing
     there = spans[..., 0] != IGNORED
     known = spans.masked_fill(~there[..., None], 0)
     rows = [

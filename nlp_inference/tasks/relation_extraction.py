@@ -1,6 +1,6 @@
 """Spans, and labeled relations between them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from re import compile as regex
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -13,13 +13,20 @@ from nlp_inference._utils.cached import cached
 from nlp_inference.document import Annotation, Document, Relation, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
-from nlp_inference.encoding.span_pairs import HEAD, TAIL, PairVectors, pair_scores
+from nlp_inference.encoding.span_pairs import HEAD, TAIL, PairVectors
 from nlp_inference.encoding.words import WordRule
 from nlp_inference.tasks.base import Arrays, LostRelation, LostSpan, Task
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN, sigmoid
 from nlp_inference.tasks.relation_rules import RelationRules, relation_rules
-from nlp_inference.tasks.relation_windows import Candidates, combine_windows
+from nlp_inference.tasks.relation_windows import (
+    Candidates,
+    combine_windows,
+    gold_of_windows,
+    related_pairs,
+    in_tokens,
+    span_key,
+)
 from nlp_inference.tasks.span_classification import (
     RawSpan,
     SpanClassification,
@@ -33,11 +40,8 @@ from nlp_inference.tasks.units import Units, read_units, why_lost
 ACROSS_WINDOWS = "no window contains both of its spans"
 SAME_WORDS = "its two spans cover the same words"
 TOO_MANY_SPANS = "more spans in a window than max_spans"
-TOO_MANY_OF_HEAD = "more relations of one head than max_per_head"
+TOO_MANY_RELATIONS = "more relations in a window than max_relations, or of one head than max_per_head"
 """Causes of `LostRelation`, in addition to those of its spans."""
-
-_SCORES_AT_ONCE = 1_000_000
-"""How many scores of pairs are in memory at the same time."""
 
 _PROBES = regex(r"\S+(?:\s\S+)?")
 _MOST_PROBES = 16
@@ -60,8 +64,9 @@ class RelationExtraction(Task):
         words: the definition of a word, as for `token-classification`. Spans start and end where words do.
         threshold: the probability above which two spans have a relation.
         span_threshold: the probability above which a range of words is a span.
-        max_spans: between how many predicted spans of a window relations are scored, those with the highest scores.
-            Memory grows with its square. All given spans are compared.
+        max_spans: how many spans of a window are predicted at most, those with the highest scores. Memory grows with
+            its square. All given spans are compared.
+        max_relations: how many relations of a window are predicted at most, those with the highest scores.
         types: for a label, the allowed labels of its head and its tail: `{"lives_in": [("PERSON", "CITY")]}`. Others
             may have any.
         symmetric: labels of relations that hold in both directions, such as `("spouse",)`.
@@ -97,7 +102,8 @@ class RelationExtraction(Task):
     words: WordRule = "unicode"
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     span_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    max_spans: PositiveInt = 64
+    max_spans: PositiveInt = 128
+    max_relations: PositiveInt = 256
     types: dict[str, tuple[tuple[str, str], ...]] = Field(default_factory=dict)
     symmetric: tuple[str, ...] = ()
     inverses: dict[str, str] = Field(default_factory=dict)
@@ -211,7 +217,9 @@ class RelationExtraction(Task):
             InvalidDocumentError: the document has no gold, or gold of an unknown label.
         """
         targets = []
-        for row, (spans, relations) in zip(rows, self._gold_of_windows(encoded), strict=True):
+        gold = self.complete_gold(encoded.document.gold or Annotation())
+        windows = gold_of_windows(encoded, gold, finder=self.finder, labels=self.labels)
+        for row, (spans, relations) in zip(rows, windows, strict=True):
             tokens = spans + np.array([row.content.start, row.content.start, 0])
             targets.append({"labels": tokens, "relation_labels": relations})
         return targets
@@ -249,7 +257,7 @@ class RelationExtraction(Task):
         for position, span in enumerate(_given(encoded.document)):
             touched = units.touched_by(encoded, span)
             if touched is not None:
-                first, last, label = _in_tokens(units, (*touched, self.span_labels.index(span.label)))
+                first, last, label = in_tokens(units, (*touched, self.span_labels.index(span.label)))
                 for number in windows_with(encoded.windows, units, touched):
                     start = encoded.windows[number].start
                     found[number].append((first - start, last - start, label, position))
@@ -260,16 +268,16 @@ class RelationExtraction(Task):
         if self.spans == "given":
             given = np.empty((0, 4), dtype=np.int64) if row.given is None else row.given
             found: dict[str, NDArray[Any]] = {"spans": given[:, :3], "positions": given[:, 3]}
-            candidates = np.arange(len(given))
         else:
-            found = dict(self.finder.condense(row, outputs))
-            best = np.argsort(-found["logits"], kind="stable")[: self.max_spans]
-            candidates = np.sort(best)
+            possible = self.finder.condense(row, outputs)
+            best = _best(possible["logits"], self.max_spans)
+            found = {name: array[best] for name, array in possible.items()}
         vectors = PairVectors(
             outputs["links"][row.content], outputs["edges"][row.content], outputs["types"], outputs["weights"]
         )
-        pairs, logits = self._related(vectors, found["spans"][candidates])
-        return {**found, "candidates": candidates, "pairs": pairs, "pair_logits": logits}
+        pairs, logits = related_pairs(vectors, found["spans"], rules=self.rules, least_logit=self._least_logit)
+        best = _best(logits, self.max_relations)
+        return {**found, "pairs": pairs[best], "pair_logits": logits[best]}
 
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """Return spans and relations, in the order of the text, in raw coordinates."""
@@ -289,29 +297,40 @@ class RelationExtraction(Task):
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
         """Return the gold spans that no model can predict, each with the cause; none if a caller supplies them."""
-        return [] if self.spans == "given" else self.finder.lost_spans(encoded)
+        gold = encoded.document.gold or Annotation()
+        if self.spans == "given" or not gold.spans:
+            return []
+        causes = {span_key(one.span): one.cause for one in self.finder.lost_spans(encoded)}
+        found = {span_key(span) for span in self._perfect(encoded).spans}
+        return [
+            LostSpan(one, causes.get(span_key(one), TOO_MANY_SPANS)) for one in gold.spans if span_key(one) not in found
+        ]
 
     def lost_relations(self, encoded: EncodedDocument) -> list[LostRelation]:
         """Return the gold relations that no model can predict, each with the cause."""
         gold = self.complete_gold(encoded.document.gold or Annotation())
         if not gold.relations:
             return []
-        given = self.given_in(encoded) or [None] * len(encoded.windows)
+        decoded = self._perfect(encoded)
+        found = {_relation_key(decoded, one) for one in decoded.relations}
+        units = read_units(encoded, are_tokens=False)
+        causes = {span_key(one.span): one.cause for one in self.lost_spans(encoded)}
+        lost = []
+        for one in gold.relations:
+            if _relation_key(gold, one) not in found:
+                ends = gold.spans[one.head], gold.spans[one.tail]
+                lost.append(LostRelation(one.label, *ends, self._why_lost(encoded, units, causes, ends)))
+        return lost
+
+    def _perfect(self, encoded: EncodedDocument) -> Annotation:
+        """Return what a model that makes no mistake predicts."""
+        given: Sequence[NDArray[np.int64] | None] = self.given_in(encoded) or [None] * len(encoded.windows)
         sizes = (window.end - window.start for window in encoded.windows)
         rows = [
             Row(np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64), slice(0, size), one)
             for size, one in zip(sizes, given, strict=True)
         ]
-        decoded = self.decode(encoded, rows, self.perfect_outputs(encoded, rows))
-        found = {_relation_key(decoded, one) for one in decoded.relations}
-        missing = [one for one in gold.relations if _relation_key(gold, one) not in found]
-        units = read_units(encoded, are_tokens=False)
-        causes = {_key(one.span): one.cause for one in self.lost_spans(encoded)}
-        return [
-            LostRelation(one.label, *ends, self._why_lost(encoded, units, causes, ends))
-            for one in missing
-            for ends in [(gold.spans[one.head], gold.spans[one.tail])]
-        ]
+        return self.decode(encoded, rows, self.perfect_outputs(encoded, rows))
 
     def _why_lost(
         self, encoded: EncodedDocument, units: Units, causes: Mapping[RawSpan, str], ends: tuple[Span, Span]
@@ -319,41 +338,13 @@ class RelationExtraction(Task):
         """Return why no model can predict a relation between two spans; `causes` are those of lost spans."""
         touched = [units.touched_by(encoded, span) for span in ends]
         for span, one in zip(ends, touched, strict=True):
-            cause = causes.get(_key(span)) or (why_lost(encoded, units, span, None) if one is None else None)
+            cause = causes.get(span_key(span)) or (why_lost(encoded, units, span, None) if one is None else None)
             if cause is not None:
                 return cause
-        head, tail = ([] if one is None else windows_with(encoded.windows, units, one) for one in touched)
         if touched[0] == touched[1] and ends[0].label == ends[1].label:
             return SAME_WORDS
-        if not {*head} & {*tail}:
-            return ACROSS_WINDOWS
-        crowded = self.spans == "predicted" and len(causes) + len(encoded.document.gold.spans) > self.max_spans
-        return TOO_MANY_SPANS if crowded else TOO_MANY_OF_HEAD
-
-    def _related(self, vectors: PairVectors, spans: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return head, tail and label id of relations between spans `[relations, 3]`, and their logits.
-
-        Args:
-            vectors: the vectors of a window.
-            spans: `[spans, 3]`, first token, last token and label id.
-        """
-        inverses = self.rules.inverses
-        turned = np.flatnonzero(inverses >= 0)
-        step = max(1, _SCORES_AT_ONCE // max(1, len(spans) * len(self.labels)))
-        pairs, logits = [np.empty((0, 3), dtype=np.int64)], [np.empty(0, dtype=np.float32)]
-        for begin in range(0, len(spans), step):
-            heads = spans[begin : begin + step]
-            scores = pair_scores(vectors, heads, spans)
-            if len(turned):
-                back = pair_scores(vectors, spans, heads).swapaxes(0, 1)[..., inverses[turned]]
-                scores[..., turned] = (scores[..., turned] + back) / 2
-            possible = self.rules.allowed[heads[:, 2][:, None], spans[:, 2]]
-            found = (scores > self._least_logit) & possible
-            found[np.arange(len(heads)), np.arange(begin, begin + len(heads))] = False  # a span and itself
-            head, tail, label = found.nonzero()
-            pairs.append(np.stack([head + begin, tail, label], axis=1))
-            logits.append(scores[head, tail, label].astype(np.float32))
-        return np.concatenate(pairs), np.concatenate(logits)
+        head, tail = (set() if one is None else {*windows_with(encoded.windows, units, one)} for one in touched)
+        return TOO_MANY_RELATIONS if head & tail else ACROSS_WINDOWS
 
     def _read_given(
         self, encoded: EncodedDocument, condensed: Sequence[Arrays]
@@ -374,37 +365,13 @@ class RelationExtraction(Task):
             scores |= window_spans(encoded.windows, number, units, one)
         keys = self.finder.raw_keys(encoded, units, scores)
         spans = best_spans(keys, scores.values())
-        index = {_key(span): position for position, span in enumerate(spans)}
-        position = {_in_tokens(units, unit): index[key] for unit, key in zip(scores, keys, strict=True)}
+        index = {span_key(span): position for position, span in enumerate(spans)}
+        position = {in_tokens(units, unit): index[key] for unit, key in zip(scores, keys, strict=True)}
         found = []
         for window, one in zip(encoded.windows, condensed, strict=True):
-            tokens = one["spans"][one["candidates"]] + np.array([window.start, window.start, 0])
+            tokens = one["spans"] + np.array([window.start, window.start, 0])
             found.append(Candidates.of(tokens, [position.get(tuple(span), -1) for span in tokens.tolist()], one))
         return spans, found
-
-    def _gold_of_windows(self, encoded: EncodedDocument) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield for each window its gold spans `[spans, 3]` and relations `[relations, 3]`; see `targets`.
-
-        Tokens are counted from the start of the window.
-        """
-        units = read_units(encoded, are_tokens=False)
-        gold = self.complete_gold(encoded.document.gold or Annotation())
-        placed: dict[RawSpan, tuple[int, int, int] | None] = {}
-        inside: list[set[tuple[int, int, int]]] = [set() for _ in encoded.windows]
-        for span, touched in self.finder.place_gold(encoded, units):
-            unit = None if touched is None else (*touched, self.span_labels.index(span.label))
-            placed[_key(span)] = None if unit is None else _in_tokens(units, unit)
-            for number in () if touched is None else windows_with(encoded.windows, units, touched):
-                inside[number].add(_in_tokens(units, (*touched, self.span_labels.index(span.label))))
-        for window, spans in zip(encoded.windows, inside, strict=True):
-            position = {span: index for index, span in enumerate(sorted(spans))}
-            relations = set()
-            for one in gold.relations:
-                head, tail = (position.get(placed[_key(gold.spans[end])], -1) for end in (one.head, one.tail))
-                if -1 not in (head, tail) and head != tail and one.label in self.labels:
-                    relations.add((head, tail, self.labels.index(one.label)))
-            tokens = np.array([*position], dtype=np.int64).reshape(-1, 3) - np.array([window.start, window.start, 0])
-            yield tokens, np.array(sorted(relations), dtype=np.int64).reshape(-1, 3)
 
     def _allows(self, head: Span, tail: Span, label: str) -> bool:
         ends = self.span_labels.index(head.label), self.span_labels.index(tail.label)
@@ -417,24 +384,20 @@ class RelationExtraction(Task):
         )
 
 
+def _best(scores: NDArray[np.float32], most: int) -> NDArray[np.int64]:
+    """Return the positions of the highest scores, in order; of equal scores, the first."""
+    best: NDArray[np.int64] = np.sort(np.argsort(-scores, kind="stable")[:most])
+    return best
+
+
 def _given(document: Document) -> tuple[Span, ...]:
     """Return the spans that a caller supplied with a document."""
     annotation = document.predicted or document.gold
     return () if annotation is None else annotation.spans
 
 
-def _in_tokens(units: Units, span: UnitSpan) -> tuple[int, int, int]:
-    """Return the tokens of the first and the last unit of a span, and its label id."""
-    first, after, label = span
-    return int(units.tokens[first]), int(units.tokens[after - 1]), label
-
-
-def _key(span: Span) -> RawSpan:
-    return span.start, span.end, span.label
-
-
 def _relation_key(annotation: Annotation, one: Relation) -> tuple[RawSpan, RawSpan, str]:
-    return _key(annotation.spans[one.head]), _key(annotation.spans[one.tail]), one.label
+    return span_key(annotation.spans[one.head]), span_key(annotation.spans[one.tail]), one.label
 
 
 def _shown(span: Span) -> str:

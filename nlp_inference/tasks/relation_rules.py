@@ -97,7 +97,9 @@ def relation_rules(
     types, inverses, max_per_head = types or {}, inverses or {}, max_per_head or {}
     other_of = _inverses_by_name(symmetric, inverses)
     _check_known({*types, *other_of, *max_per_head}, labels, "labels")
-    pairs = _both_directions({label: {*map(tuple, given)} for label, given in types.items()}, other_of)
+    pairs = _both_directions(
+        {label: {(head, tail) for head, tail in given} for label, given in types.items()}, other_of
+    )
     _check_known({one for given in pairs.values() for pair in given for one in pair}, span_labels, "span_labels")
     allowed = np.ones((len(span_labels), len(span_labels), len(labels)), dtype=np.bool_)
     for label, given in pairs.items():

@@ -40,11 +40,9 @@ def _spans(document: Document, gold: Annotation) -> tuple[Any, Any]:
 
 
 def _confidences(document: Document, gold: Annotation) -> tuple[Any, Any]:
-    wanted = _links(gold)
-    scored = [
-        (key, one.score) for key, one in _links(document.predicted or Annotation()).items() if one.score is not None
-    ]
-    return [score for _, score in scored], [int(key in wanted) for key, _ in scored]
+    wanted, found = _links(gold), _links(document.predicted or Annotation())
+    scored = [(one.score, int(key in wanted)) for key, one in found.items() if one.score is not None]
+    return [score for score, _ in scored], [right for _, right in scored]
 
 
 class Relations(GoldKind):
@@ -100,15 +98,14 @@ class Relations(GoldKind):
         if gold.categories and not {"spans", "relations"} & gold.model_fields_set:
             found = ", ".join(repr(category.label) for category in gold.categories)
             return f"has neither spans nor relations, only the label {found}. Add them (the lists may be empty)"
-        itself = next(
-            (one for one in gold.relations if _span_key(gold.spans[one.head]) == _span_key(gold.spans[one.tail])), None
-        )
+        ends = ((one, gold.spans[one.head], gold.spans[one.tail]) for one in gold.relations)
+        itself = next((one for one, head, tail in ends if _span_key(head) == _span_key(tail)), None)
         if itself is None:
             return None
         span = gold.spans[itself.head]
         return (
-            f"has a relation {itself.label!r} of the span {span.start}:{span.end} {span.label} to itself. Remove it, or "
-            "correct its head or its tail"
+            f"has a relation {itself.label!r} of the span {span.start}:{span.end} {span.label} to itself. Remove it, "
+            "or correct its head or its tail"
         )
 
     def learnable(self, gold: Annotation, *, labels: Collection[str] | None, flat: bool) -> Learnable:  # noqa: ARG002

@@ -54,7 +54,7 @@ class RelationF1(SpanF1):
 
 
 class RelationBoundaryF1(RelationF1):
-    """Precision, recall and F1 of relations whose label and the boundaries of whose spans are correct; see `RelationF1`."""
+    """Precision, recall and F1 of relations as `RelationF1`, but without comparing the labels of the spans."""
 
     @staticmethod
     def keys(annotations: Iterable[Any]) -> set[Any]:

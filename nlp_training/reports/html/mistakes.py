@@ -143,6 +143,8 @@ def _annotation(one: Annotated | None, start: int, end: int) -> Annotation:
         for span in _spans_of(one)
         if span.start < end
     )
+    if not shown:
+        return Annotation()
     if not isinstance(one, Link) or len(shown) < 2:
         return Annotation(spans=shown)
     return Annotation(spans=shown, relations=(Relation(head=0, tail=1, label=one.label, score=one.score),))
