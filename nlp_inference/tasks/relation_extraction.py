@@ -23,8 +23,8 @@ from nlp_inference.tasks.relation_windows import (
     Candidates,
     combine_windows,
     gold_of_windows,
-    related_pairs,
     in_tokens,
+    related_pairs,
     span_key,
 )
 from nlp_inference.tasks.span_classification import (
