@@ -31,7 +31,7 @@ def tiny_model(task: Task, vocab_size: int = 30522) -> "PreTrainedModel":
         torch.manual_seed(0)
         model: PreTrainedModel = model_class(task).from_config(config)
         for name, weight in model.named_parameters():
-            if name.startswith(("classifier.weight", "span_head.", "crf.")):
+            if name.startswith(("classifier.weight", "span_head.", "relation_head.", "crf.")):
                 torch.nn.init.normal_(weight, std=0.02 if name.startswith("crf.") else 1.0)
     return model.eval()
 

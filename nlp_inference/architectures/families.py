@@ -28,6 +28,8 @@ class AutoHead:
     """The replacement of `ForTokenClassification` in class names."""
     mixin: ClassVar[type]
     """The mixin of the token classifier of a family, with its weights, `forward` and `_init_weights`."""
+    settings: ClassVar[tuple[str, ...]] = ()
+    """Keys of the configuration that the head adds to those of the family."""
 
     @classmethod
     def from_pretrained(cls, name_or_path: Any, *, revision: str = "main", **options: Any) -> Any:
@@ -47,6 +49,8 @@ class AutoHead:
         options["trust_remote_code"] = False  # otherwise transformers prompts on the standard input
         config, unused = AutoConfig.from_pretrained(name_or_path, return_unused_kwargs=True, **where, **options)
         unused.pop("trust_remote_code", None)
+        for name in unused.keys() & set(cls.settings):
+            setattr(config, name, unused.pop(name))
         model_class = cls.class_for(type(config))
         return model_class.from_pretrained(name_or_path, config=config, **where, **of_model, **unused)
 

@@ -52,13 +52,13 @@ class SpanHead(nn.Module):
             states: `[rows, tokens, hidden]`, the hidden states of the encoder.
             label_begin: `[rows, tokens, labels]`, the score of each token as start of a span of each label.
         """
-        begin, end = _rotated(self.begin(states)), _rotated(self.end(states))
+        begin, end = rotated(self.begin(states)), rotated(self.end(states))
         pairs = begin @ end.transpose(1, 2) / _PAIR_SIZE**0.5
         scores: Tensor = pairs[..., None] + label_begin[:, :, None] + self.label_end(states)[:, None]
         return scores
 
 
-def _rotated(vectors: Tensor) -> Tensor:
+def rotated(vectors: Tensor) -> Tensor:
     """Rotate `[rows, tokens, size]` by position, so that products depend on distances (Su et al., 2021).
 
     Source: https://arxiv.org/abs/2104.09864
@@ -97,9 +97,23 @@ def span_loss(logits: Tensor, labels: Tensor, attention_mask: Tensor) -> Tensor:
     forward = torch.ones(tokens, tokens, dtype=torch.bool, device=logits.device).triu()
     there = attention_mask.bool()
     counts = (forward & there[:, :, None] & there[:, None])[..., None]
-    others = logits.masked_fill(is_span | ~counts, float("-inf"))
-    spans = (-logits).masked_fill(~is_span, float("-inf"))
-    return (_log_one_and_sum(others) + _log_one_and_sum(spans)).mean()
+    return rare_pairs_loss(logits, is_span, counts)
+
+
+def rare_pairs_loss(logits: Tensor, targets: Tensor, counts: Tensor) -> Tensor:
+    """Compute the loss of `span_loss` for pairs of anything, of which few are targets.
+
+    Args:
+        logits: `[rows, firsts, seconds, labels]`, in single precision.
+        targets: whether each pair has the label, of the same shape.
+        counts: whether each pair is a pair at all, of a shape that broadcasts to that of the logits.
+
+    Returns:
+        `[]`, the mean over rows and labels.
+    """
+    others = logits.masked_fill(targets | ~counts, float("-inf"))
+    found = (-logits).masked_fill(~targets, float("-inf"))
+    return (_log_one_and_sum(others) + _log_one_and_sum(found)).mean()
 
 
 def _dense(labels: Tensor, logits: Tensor) -> Tensor:
@@ -118,12 +132,17 @@ def _log_one_and_sum(scores: Tensor) -> Tensor:
     return torch.cat([flat, flat.new_zeros(rows, 1, labels)], dim=1).logsumexp(dim=1)
 
 
-def _hidden_size(config: Any) -> int:
+def hidden_size(config: Any) -> int:
+    """Return the hidden size of an encoder.
+
+    Raises:
+        InvalidSpecError: its configuration has none.
+    """
     size: int | None = getattr(config.get_text_config(), "hidden_size", None)
     if size is None:
         raise InvalidSpecError(
-            f"a {type(config).__name__} has no hidden_size, which the span head requires; use another base model, such "
-            "as a BERT"
+            f"a {type(config).__name__} has no hidden_size, which this head requires; use another base model, such as "
+            "a BERT"
         )
     return size
 
@@ -133,7 +152,7 @@ class _WithSpans:
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)  # type: ignore[call-arg]  # the token classifier of a family, next in the MRO
-        self.span_head = SpanHead(_hidden_size(config), config.num_labels)
+        self.span_head = SpanHead(hidden_size(config), config.num_labels)
         self.span_head.apply(self._init_weights)  # type: ignore[attr-defined]  # as above
 
     def forward(
@@ -149,7 +168,7 @@ class _WithSpans:
         logits = self.span_head(found.hidden_states[-1], found.logits)
         mask = torch.ones(logits.shape[:2], device=logits.device) if attention_mask is None else attention_mask
         loss = None if labels is None else span_loss(logits, labels, mask)
-        return SpanOutput(loss=loss, logits=logits, attentions=found.attentions)
+        return SpanOutput(loss=loss, logits=logits, hidden_states=found.hidden_states, attentions=found.attentions)
 
 
 class AutoModelForSpanClassification(AutoHead):

@@ -21,11 +21,15 @@ Ids = NDArray[np.int64]
 
 
 class Row(NamedTuple):
-    """One input row of a model: ids and types `[tokens]`, and the slice with the content of the window."""
+    """One input row of a model: ids and types `[tokens]`, and the slice with the content of the window.
+
+    `given` contains what the document supplies in addition to the text and `Task.condense` reads; see `Task.given_in`.
+    """
 
     input_ids: Ids
     token_type_ids: Ids
     content: slice  # of `input_ids`
+    given: NDArray[np.int64] | None = None
 
 
 class Example(NamedTuple):

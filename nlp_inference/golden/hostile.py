@@ -70,10 +70,6 @@ HOSTILE_TEXTS: Mapping[str, str] = MappingProxyType(
 _WORDY = "Ana met Bo in Rome on 5 May, paid 12 € for café No. 7 and left; Eve stayed at St. Mary's until noon."
 
 
-_QUESTION = "Where does Ana live?"
-"""The text pair of each text, for a task that needs one."""
-
-
 def hostile_documents(processor: Processor, *, pairs: bool = False) -> list[Document]:
     """Return the fixed texts, two long words, and a text that is longer than three windows.
 
@@ -88,11 +84,15 @@ def hostile_documents(processor: Processor, *, pairs: bool = False) -> list[Docu
         "a very long word": "Donaudampfschifffahrtsgesellschaft" * (window // 8 + 1),
         "longer than three windows": " ".join(islice(cycle(_WORDY.split()), 3 * window + 16)),
     }
-    pair = _QUESTION if processor.task.needs_pair else None
-    documents = [Document(id=f"hostile: {name}", raw_text=text, raw_text_pair=pair) for name, text in texts.items()]
+    probe = processor.task.as_probe
+    documents = [probe(Document(id=f"hostile: {name}", raw_text=text)) for name, text in texts.items()]
     if pairs:
         documents += [
-            Document(id=f"hostile: pair of {name}", raw_text=HOSTILE_TEXTS[name], raw_text_pair=HOSTILE_TEXTS[second])
+            probe(
+                Document(
+                    id=f"hostile: pair of {name}", raw_text=HOSTILE_TEXTS[name], raw_text_pair=HOSTILE_TEXTS[second]
+                )
+            )
             for name, second in (("sentence", "names and places"), ("empty", "mojibake"), ("markup", "empty"))
         ]
     return documents

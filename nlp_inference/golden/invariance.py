@@ -205,9 +205,8 @@ class _Experiment:
     def neighbors(self) -> Iterator[VariantResult]:
         """Predict each document in a batch between two other texts."""
         predictor = self._predictor(token_budget=LARGE_BATCH * self.predictor.token_budget)
-        pair = "?" if self.processor.task.needs_pair else None
         for name, text in (("short", ""), ("long", _NEIGHBOR)):
-            neighbor = Document(id="neighbor", raw_text=text, raw_text_pair=pair)
+            neighbor = self.processor.task.as_probe(Document(id="neighbor", raw_text=text))
             results = [predictor.predict([neighbor, one, neighbor], on_error="record")[1] for one in self.documents]
             yield self.compared(f"neighbors: {name}", results)
 

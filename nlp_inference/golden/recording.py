@@ -42,7 +42,7 @@ def select_documents(
         own: documents that the user chose.
 
     Returns:
-        Raw documents without gold and metadata, by origin; each has a unique id.
+        Raw documents as the task reads them, without gold and metadata, by origin; each has a unique id.
     """
     drawn: list[Document] = []
     characters = 0
@@ -57,7 +57,9 @@ def select_documents(
     chosen: dict[Origin, list[Document]] = {"validation": drawn, "file": list(own)}
     pairs = any(document.raw_text_pair is not None for documents in chosen.values() for document in documents)
     named: dict[Origin, list[Document]] = {
-        origin: [_as_it_arrived(document, f"{origin}: {number}") for number, document in enumerate(documents)]
+        origin: [
+            _as_it_arrived(document, f"{origin}: {number}", processor) for number, document in enumerate(documents)
+        ]
         for origin, documents in chosen.items()
     }
     return {**named, "hostile": hostile_documents(processor, pairs=pairs)}
@@ -67,9 +69,10 @@ def _length(document: Document) -> int:
     return len(document.raw_text) + len(document.raw_text_pair or "")
 
 
-def _as_it_arrived(document: Document, name: str) -> Document:
-    """Return only the texts of a document, because its id and metadata may be private."""
-    return Document(id=name, raw_text=document.raw_text, raw_text_pair=document.raw_text_pair)
+def _as_it_arrived(document: Document, name: str, processor: Processor) -> Document:
+    """Return only the input of the task, because the id and the metadata of a document may be private."""
+    given = processor.task.as_input(document).predicted
+    return Document(id=name, raw_text=document.raw_text, raw_text_pair=document.raw_text_pair, predicted=given)
 
 
 def record_golden(predictor: Predictor, documents: Mapping[Origin, Sequence[Document]]) -> GoldenFile:

@@ -148,12 +148,16 @@ class Failed(_Strict):
 
 
 class GoldenRecord(_Strict):
-    """A raw document and the output of each stage; a stage that was not reached is `None`."""
+    """A raw document and the output of each stage; a stage that was not reached is `None`.
+
+    `given` is the annotation that a caller supplies with the document, for tasks that need one.
+    """
 
     id: str
     origin: Origin
     raw_text: str
     raw_text_pair: str | None = None
+    given: Annotation | None = None
     edits: Edits | None = None
     ids: Tokens | None = None
     windows: tuple[WindowRow, ...] | None = None
@@ -164,7 +168,7 @@ class GoldenRecord(_Strict):
 
     def document(self) -> Document:
         """Return the raw document."""
-        return Document(id=self.id, raw_text=self.raw_text, raw_text_pair=self.raw_text_pair)
+        return Document(id=self.id, raw_text=self.raw_text, raw_text_pair=self.raw_text_pair, predicted=self.given)
 
 
 class GoldenFile(_Strict):

@@ -51,7 +51,12 @@ def golden_record(trace: Trace, *, processor: Processor, origin: Origin) -> Gold
         stages["failed"] = Failed(stage=failed_in, error=type(trace.failure).__name__)
     document = trace.document
     return GoldenRecord(
-        id=trace.id, origin=origin, raw_text=document.raw_text, raw_text_pair=document.raw_text_pair, **stages
+        id=trace.id,
+        origin=origin,
+        raw_text=document.raw_text,
+        raw_text_pair=document.raw_text_pair,
+        given=processor.task.as_input(document).predicted,
+        **stages,
     )
 
 

@@ -36,8 +36,13 @@ class DocumentPipeline:
     """
 
     def __init__(self, predictor: Predictor) -> None:
+        task = predictor.processor.task
+        if not task.has_pipeline:
+            raise InvalidSpecError(
+                f"transformers has no pipeline for {task.name!r}, whose form could be returned; call Predictor.predict"
+            )
         self.predictor = predictor
-        self.task: str = predictor.processor.task.pipeline_tag
+        self.task: str = task.pipeline_tag
         forms: dict[str, Callable[[Document], Output]] = {
             "token-classification": _entities,
             "text-classification": _labels,

@@ -158,15 +158,12 @@ class Processor(SavedProcessor):
         """Preprocess, tokenize and window documents in order. Preprocessing starts from the raw text.
 
         Raises:
-            InvalidDocumentError: a text pair leaves no room for the text, or a text pair is missing for a task that
-                needs one.
+            InvalidDocumentError: a text pair leaves no room for the text, or a document lacks something that the task
+                needs in addition to a text; see `Task.input_problem`.
         """
-        for document in documents if self.task.needs_pair else ():
-            if document.raw_text_pair is None:
-                raise InvalidDocumentError(
-                    f"document {document.id!r} has no text pair, which the task {self.task.name!r} needs; give it as "
-                    "`text_pair` (or `question`, next to `context`)"
-                )
+        for document in documents:
+            if (problem := self.task.input_problem(document)) is not None:
+                raise InvalidDocumentError(f"document {document.id!r} {problem}")
         clean = [self.preprocess(document.as_it_arrived()) for document in documents]
         texts = self._tokenize([document.text for document in clean])
         with_pair = [index for index, document in enumerate(clean) if document.text_pair is not None]
@@ -209,10 +206,12 @@ class Processor(SavedProcessor):
 
     def rows(self, encoded: EncodedDocument) -> list[Row]:
         """Return the model's input row for each window of a document."""
-        return [
+        rows = [
             self.layout.row(encoded.token_ids[window.start : window.end], encoded.pair_ids)
             for window in encoded.windows
         ]
+        given = self.task.given_in(encoded)
+        return rows if given is None else [row._replace(given=one) for row, one in zip(rows, given, strict=True)]
 
     def condense(self, row: Row, outputs: Arrays) -> Arrays:
         """Return the part of a row's model outputs that decoding needs; see `Task.condense`.

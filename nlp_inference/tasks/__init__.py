@@ -11,6 +11,7 @@ from nlp_inference.tasks.crf_token_classification import CrfTokenClassification
 from nlp_inference.tasks.hierarchical_classification import HierarchicalClassification
 from nlp_inference.tasks.multi_label_classification import MultiLabelClassification
 from nlp_inference.tasks.question_answering import QuestionAnswering
+from nlp_inference.tasks.relation_extraction import RelationExtraction
 from nlp_inference.tasks.span_classification import SpanClassification
 from nlp_inference.tasks.tag_scheme import TagScheme
 from nlp_inference.tasks.temperature import SoftmaxTask, TemperatureTask
@@ -27,6 +28,7 @@ __all__ = [
     "LostSpan",
     "MultiLabelClassification",
     "QuestionAnswering",
+    "RelationExtraction",
     "SoftmaxTask",
     "SpanClassification",
     "TagScheme",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nlp_inference.document import Annotation, Span
+from nlp_inference.document import Annotation, Document, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.encoding.windows import Pooling, pool, stitch
@@ -24,10 +24,23 @@ UNREAD = "no token of its own"
 """Causes of `LostSpan` that a transform may be responsible for."""
 
 
+_QUESTION = "Where does Ana live?"
+"""The text pair of probes."""
+
+
 class LostSpan(NamedTuple):
     """A gold span that the task cannot reproduce, and the cause."""
 
     span: Span
+    cause: str
+
+
+class LostRelation(NamedTuple):
+    """A gold relation that the task cannot reproduce, with its spans, and the cause."""
+
+    label: str
+    head: Span
+    tail: Span
     cause: str
 
 
@@ -89,6 +102,8 @@ class Task(Registered, ABC):
     """Whether every document must have a text pair, such as the question of `question-answering`."""
     pair_position: ClassVar[Literal["first", "second"]] = "second"
     """Position of the text pair in the model input."""
+    has_pipeline: ClassVar[bool] = True
+    """Whether a stock pipeline of transformers returns predictions of this kind, which `as_pipeline` then returns."""
 
     @property
     def word_rule(self) -> WordRule:
@@ -106,6 +121,33 @@ class Task(Registered, ABC):
         super().__pydantic_init_subclass__(**kwargs)
         if "decode" in vars(cls) and "decode_all" not in vars(cls):
             cls.decode_all = Task.decode_all  # type: ignore[method-assign]  # in the place of an inherited one
+
+    def input_problem(self, document: Document) -> str | None:
+        """Say what a document lacks in addition to its text, as the end of "document ..."; `None` if it is complete."""
+        if not self.needs_pair or document.raw_text_pair is not None:
+            return None
+        return (
+            f"has no text pair, which the task {self.name!r} needs; give it as `text_pair` (or `question`, next to "
+            "`context`)"
+        )
+
+    def as_input(self, document: Document) -> Document:
+        """Return a document with gold as a caller of a prediction supplies it: by default without any annotation."""
+        return document.unannotated()
+
+    def as_probe(self, document: Document) -> Document:
+        """Add to a text what the task needs in addition, made up, so that the model can run on any text."""
+        if not self.needs_pair or document.raw_text_pair is not None:
+            return document
+        return document.model_copy(update={"raw_text_pair": _QUESTION})
+
+    def complete_gold(self, gold: Annotation) -> Annotation:
+        """Add to gold what follows from it, so that it contains all that a perfect prediction contains."""
+        return gold
+
+    def given_in(self, encoded: EncodedDocument) -> list[NDArray[np.int64]] | None:  # noqa: ARG002 - most need none
+        """Return for each window what the document supplies and `condense` reads as `row.given`; `None` for nothing."""
+        return None
 
     @abstractmethod
     def model_settings(self) -> dict[str, Any]:
@@ -192,6 +234,10 @@ class Task(Registered, ABC):
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:  # noqa: ARG002 - tasks without spans lose none
         """Return the gold spans that even a perfect model would not reproduce exactly, with the cause."""
+        return []
+
+    def lost_relations(self, encoded: EncodedDocument) -> list[LostRelation]:  # noqa: ARG002 - most tasks have none
+        """Return the gold relations that even a perfect model would not reproduce, with the cause."""
         return []
 
 

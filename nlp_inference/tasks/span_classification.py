@@ -1,6 +1,6 @@
 """Spans that may overlap and nest, each with its own score."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,6 +17,12 @@ from nlp_inference.tasks.base import Arrays, LostSpan, Task
 from nlp_inference.tasks.labels import check_labels, label_settings
 from nlp_inference.tasks.numeric import CERTAIN
 from nlp_inference.tasks.units import IN_NO_WINDOW, UnitRange, Units, known_gold, raw_edges, read_units, why_lost
+
+UnitSpan = tuple[int, int, int]
+"""First unit, unit after the last one, and label id."""
+
+RawSpan = tuple[int, int, str]
+"""Start, end and label, in raw coordinates."""
 
 
 class SpanClassification(Task):
@@ -89,20 +95,20 @@ class SpanClassification(Task):
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """Return the spans above the threshold, in the order of the text, in raw coordinates."""
         units = read_units(encoded, are_tokens=False)
-        found: dict[tuple[int, int, int], float] = {}
+        found: dict[UnitSpan, float] = {}
         for number, (row, output) in enumerate(zip(rows, outputs, strict=True)):
             condensed = output if "spans" in output else self.condense(row, output)
-            found |= _window_spans(encoded.windows, number, units, condensed)
+            found |= window_spans(encoded.windows, number, units, condensed)
         return Annotation(spans=self._raw_spans(encoded, units, found))
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:
         """Return the gold spans that no model can predict, each with the cause."""
         units = read_units(encoded, are_tokens=False)
-        placed = self._place_gold(encoded, units)
+        placed = self.place_gold(encoded, units)
         found = {
             (*touched, self.labels.index(span.label)): 1.0
             for span, touched in placed
-            if touched is not None and _windows_with(encoded.windows, units, touched)
+            if touched is not None and windows_with(encoded.windows, units, touched)
         }
         recovered = {(span.start, span.end, span.label) for span in self._raw_spans(encoded, units, found)}
         return [
@@ -115,41 +121,45 @@ class SpanClassification(Task):
     def _least_logit(self) -> float:
         return float(np.log(self.threshold / (1 - self.threshold)))
 
-    def _raw_spans(
-        self, encoded: EncodedDocument, units: Units, found: dict[tuple[int, int, int], float]
-    ) -> tuple[Span, ...]:
+    def _raw_spans(self, encoded: EncodedDocument, units: Units, found: dict[UnitSpan, float]) -> tuple[Span, ...]:
         """Return spans over units in raw coordinates, in order; of equal raw spans, the one with the highest score."""
-        best: dict[tuple[int, int, str], float] = {}
+        return best_spans(self.raw_keys(encoded, units, found), found.values())
+
+    def raw_keys(self, encoded: EncodedDocument, units: Units, found: Collection[UnitSpan]) -> list[RawSpan]:
+        """Return start, end and label of spans over units, in raw coordinates."""
         ranges = [(int(units.starts[first]), int(units.ends[after - 1])) for first, after, _ in found]
         edges = raw_edges(encoded, ranges)
-        for edge, ((_, _, label), score) in zip(edges, found.items(), strict=True):
-            key = (*edge, self.labels[label])
-            best[key] = max(score, best.get(key, 0.0))
-        return tuple(
-            Span(start=start, end=end, label=label, score=score) for (start, end, label), score in sorted(best.items())
-        )
+        return [(*edge, self.labels[label]) for edge, (_, _, label) in zip(edges, found, strict=True)]
 
     def _spans_of_rows(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[NDArray[np.int64]]:
         """Return for each row `[spans, 3]`: first token, last token and label id of the gold spans that it contains."""
         units = read_units(encoded, are_tokens=False)
         spans: list[list[tuple[int, int, int]]] = [[] for _ in rows]
-        for span, touched in self._place_gold(encoded, units):
+        for span, touched in self.place_gold(encoded, units):
             if touched is not None:
                 first, last = int(units.tokens[touched[0]]), int(units.tokens[touched[1] - 1])
-                for number in _windows_with(encoded.windows, units, touched):
+                for number in windows_with(encoded.windows, units, touched):
                     shift = rows[number].content.start - encoded.windows[number].start
                     spans[number].append((first + shift, last + shift, self.labels.index(span.label)))
         return [np.array(sorted(set(one)), dtype=np.int64).reshape(-1, 3) for one in spans]
 
-    def _place_gold(self, encoded: EncodedDocument, units: Units) -> list[tuple[Span, UnitRange | None]]:
+    def place_gold(self, encoded: EncodedDocument, units: Units) -> list[tuple[Span, UnitRange | None]]:
         """Return each gold span with the units that it touches, if there are any."""
         return [(span, units.touched_by(encoded, span)) for span in known_gold(encoded, self.labels)]
 
 
-def _window_spans(
-    windows: Sequence[Window], number: int, units: Units, condensed: Arrays
-) -> dict[tuple[int, int, int], float]:
-    """Return first unit, unit after the last, and label id of the spans of a window, with their probabilities."""
+def best_spans(keys: Sequence[RawSpan], scores: Iterable[float]) -> tuple[Span, ...]:
+    """Return spans in the order of the text; of equal ones, the one with the highest score."""
+    best: dict[RawSpan, float] = {}
+    for key, score in zip(keys, scores, strict=True):
+        best[key] = max(score, best.get(key, 0.0))
+    return tuple(
+        Span(start=start, end=end, label=label, score=score) for (start, end, label), score in sorted(best.items())
+    )
+
+
+def window_spans(windows: Sequence[Window], number: int, units: Units, condensed: Arrays) -> dict[UnitSpan, float]:
+    """Return the spans of a window that belong to it and to no other window, with their probabilities."""
     tokens, labels = condensed["spans"][:, :2] + windows[number].start, condensed["spans"][:, 2]
     kept = np.isin(tokens, units.tokens).all(axis=1)
     if len(windows) > 1:
@@ -160,7 +170,7 @@ def _window_spans(
     return dict(zip(spans, certain.tolist(), strict=True))
 
 
-def _windows_with(windows: Sequence[Window], units: Units, touched: UnitRange) -> list[int]:
+def windows_with(windows: Sequence[Window], units: Units, touched: UnitRange) -> list[int]:
     """Return the windows that contain the first tokens of all these units."""
     first, last = units.tokens[touched[0]], units.tokens[touched[1] - 1]
     return [number for number, window in enumerate(windows) if window.start <= first and last < window.end]

@@ -26,7 +26,8 @@ def training_profile(predictor: Predictor, documents: Iterable[Document], *, see
         sample = Random(seed).sample(documents, min(DOCUMENTS, len(documents)))  # noqa: S311 - no secret
     else:
         sample = list(islice(documents, DOCUMENTS))
-    for _ in predictor.stream(document.unannotated() for document in _within_bound(sample)):
+    as_input = predictor.processor.task.as_input
+    for _ in predictor.stream(as_input(document) for document in _within_bound(sample)):
         pass
     return predictor.profile()
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nlp_inference._utils.shorten import shorten
-from nlp_inference.document import Annotation, Category, Document, Span, as_document
+from nlp_inference.document import Annotation, Category, Document, Relation, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks.question_answering import ANSWER
 from nlp_training.data.errors import BlankLabelError
@@ -28,6 +28,7 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "text": ("text", "text_a", CONTEXT),
     "text_pair": ("text_pair", "text_b"),
     "spans": ("spans",),
+    "relations": ("relations",),
     "label": ("label",),
     "labels": ("labels",),
     "score": ("score",),
@@ -39,7 +40,8 @@ _OF_QUESTIONS = {"text_pair": "question", "answers": "answers"}
 """Usual names where the text is called `context`."""
 
 _SHAPES = (
-    "{text, spans}, {text, label}, {text, labels}, {tokens, tags}, {text_a, text_b, label or score} or "
+    "{text, spans}, {text, spans, relations}, "
+    "{text, label}, {text, labels}, {tokens, tags}, {text_a, text_b, label or score} or "
     "{question, context, answers}"
 )
 
@@ -53,6 +55,8 @@ class Columns(BaseModel):
         text_pair: the text pair. Default: `text_pair`, `text_b`, and `question` if the text is called `context`.
         spans: a list of `{start, end, label}` or of `[start, end, label]`, in characters, end exclusive. Default:
             `spans`, or `entities` if it contains such a list.
+        relations: a list of `{head, tail, label}`, in which head and tail are positions in the list of spans, starting
+            at 0, or the `id` that spans have. Default: `relations`, if it contains such a list and there are spans.
         label: the single label of the text. Default: `label`.
         labels: a list of labels of the text. Default: `labels`.
         score: a number. Default: `score`.
@@ -75,6 +79,7 @@ class Columns(BaseModel):
     text: str | None = None
     text_pair: str | None = None
     spans: str | None = None
+    relations: str | None = None
     label: str | None = None
     labels: str | None = None
     score: str | None = None
@@ -97,6 +102,8 @@ class Columns(BaseModel):
             others = (_OF_QUESTIONS[field],) if found.get("text") == CONTEXT and field in _OF_QUESTIONS else ()
             column = named or next((name for name in (*usual, *others) if name in available), None)
             if field == "score" and named is None and self.values:  # the numbers are named
+                continue
+            if field == "relations" and named is None and not {"spans", "entities"} & {*found, *available}:
                 continue
             if column is not None:
                 found[field] = column
@@ -171,7 +178,7 @@ def record_to_document(
     """
     if skip_blank and "label" in columns and _is_blank(record.get(columns["label"])):
         raise BlankLabelError(f"the label in {columns['label']!r} is blank")
-    columns = _with_entities(columns, record)
+    columns = _without_other_relations(_with_entities(columns, record), record)
     values = {field: record[column] for field, column in columns.items() if record.get(column) is not None}
     text, offsets = _text_and_offsets(values)
     tagged = "tags" in values and offsets is not None
@@ -200,6 +207,14 @@ def _with_entities(columns: Mapping[str, str], record: Mapping[str, Any]) -> Map
     annotated_otherwise = {*columns} & {"label", "labels", "score"} or any(one.startswith(VALUE) for one in columns)
     is_spans = all(map(_looks_like_span, found)) if found else not annotated_otherwise
     return {**columns, "spans": "entities"} if is_spans else columns
+
+
+def _without_other_relations(columns: Mapping[str, str], record: Mapping[str, Any]) -> Mapping[str, str]:
+    """Leave out relations of other tools, in which none has a tail."""
+    found = _rows_of(record.get(columns["relations"])) if "relations" in columns else None
+    if not found or any(isinstance(one, Mapping) and "tail" in one for one in found):
+        return columns
+    return {field: column for field, column in columns.items() if field != "relations"}
 
 
 def _looks_like_span(given: Any) -> bool:
@@ -236,6 +251,8 @@ def _gold(
         gold["spans"] = tuple(_answers(values["answers"], values.get("text")))
     elif "spans" in values:
         gold["spans"] = tuple(_spans(values["spans"], names.get("spans"), values.get("text")))
+    if "relations" in values:
+        gold["relations"] = tuple(_relations(values["relations"], values.get("spans"), gold.get("spans")))
     if "labels" in values:
         labels = _labels(values["labels"], "labels", names.get("labels"))
         gold["categories"] = tuple(Category(label=label) for label in labels)
@@ -341,6 +358,38 @@ def _spans(given: Any, names: Sequence[str] | None, text: Any) -> Iterable[Span]
             ) from error
         check_quote(span, found, text)
         yield found
+
+
+def _relations(given: Any, spans_given: Any, spans: tuple[Span, ...] | None) -> Iterable[Relation]:
+    given, spans_given = _rows_of(given), _rows_of(spans_given)
+    if not _is_list(given):
+        raise InvalidDocumentError(f"relations is {given!r}; write a list of {{head, tail, label}}, maybe empty")
+    if given and (spans is None or not _is_list(spans_given)):
+        raise InvalidDocumentError("there are relations but no spans; write {text, spans, relations}")
+    ids = [one.get("id") if isinstance(one, Mapping) else None for one in spans_given or ()]
+    for index, relation in enumerate(given):
+        if not isinstance(relation, Mapping) or not {"head", "tail", "label"} <= relation.keys():
+            raise InvalidDocumentError(f"relation {index} is {relation!r}; write {{head, tail, label}}")
+        head, tail = (_position_of(relation[end], ids, f"the {end} of relation {index}") for end in ("head", "tail"))
+        label = _label(relation["label"], "label", None)
+        if label is None:
+            raise InvalidDocumentError(f"relation {index} is {relation!r}; its label is null or negative")
+        yield Relation(head=head, tail=tail, label=label)
+
+
+def _position_of(given: Any, ids: Sequence[Any], name: str) -> int:
+    """Return the position of a span that is given by its position or by its id."""
+    if ids and all(one is not None for one in ids):
+        if ids.count(given) == 1:
+            return ids.index(given)
+        problem = "is the id of several spans" if given in ids else "is not the id of a span"
+        raise InvalidDocumentError(f"{name} is {given!r}, which {problem}; the ids are {', '.join(map(repr, ids))}")
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < len(ids):
+        raise InvalidDocumentError(
+            f"{name} is {given!r}; write the position of one of the {len(ids)} spans, starting at 0, or give all "
+            "spans an id and write that"
+        )
+    return given
 
 
 _QUOTES = ("text", "quote", "surface", "mention", "span_text")

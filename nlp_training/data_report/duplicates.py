@@ -98,9 +98,7 @@ class DuplicateSearch:
         """Return the gold without offsets, which differ if the raw texts differ."""
         annotation = document.gold or Annotation()
         numbers = {(name, repr(number)) for name, number in self._kind.numbers(annotation).items()}
-        found = {
-            (one.label, document.raw_text[one.start or 0 : one.end or 0]) for one in self._kind.compared(annotation)
-        }
+        found = {(one.label, one.surface(document.raw_text)) for one in self._kind.compared(annotation)}
         return frozenset(found | numbers)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from nlp_inference.tasks.base import UNREAD
+from nlp_inference.tasks.relation_extraction import ACROSS_WINDOWS, TOO_MANY_RELATIONS, TOO_MANY_SPANS
 from nlp_inference.tasks.units import (
     BEYOND_WINDOW,
     IN_NO_WINDOW,
@@ -31,6 +32,9 @@ _ADVICE: Mapping[str, str] = {
     f"{MERGED} IO": "choose the scheme BIO",
     BEYOND_WINDOW: "set windows.on_overflow to split",
     IN_NO_WINDOW: "increase windows.max_length or windows.overlap",
+    ACROSS_WINDOWS: "increase windows.max_length or windows.overlap",
+    TOO_MANY_SPANS: "increase max_spans of the task",
+    TOO_MANY_RELATIONS: "increase max_relations or max_per_head of the task",
     UNKNOWN_LABEL: "add the label to the task, or examples to the training data",
 }
 

@@ -26,20 +26,24 @@ class LostGold:
 
     @property
     def surface(self) -> str:
-        """The raw text of a span; empty for a label of the document."""
-        return "" if self.gold.start is None else self.document.raw_text[self.gold.start : self.gold.end]
+        """The raw text of a span, or of both spans of a relation; empty for a label of the document."""
+        return self.gold.surface(self.document.raw_text)
 
     @property
     def description(self) -> str:
         """The label, and the surface of a span."""
-        return self.gold.label if self.gold.start is None else f"{self.gold.label} {self.surface!r}"
+        return (
+            f"{self.gold.label} {self.surface!r}" if self.gold.links or self.gold.start is not None else self.gold.label
+        )
 
     def __str__(self) -> str:
         return f"document {self.document.id!r}: {self.description}: {self.cause}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the annotation as JSON, without its text."""
-        place = {} if self.gold.start is None else {"start": self.gold.start, "end": self.gold.end}
+        place: dict[str, Any] = {} if self.gold.start is None else {"start": self.gold.start, "end": self.gold.end}
+        if self.gold.links:
+            place = {"spans": [{"start": one.start, "end": one.end, "label": one.label} for one in self.gold.links]}
         return {"document": self.document.id, **place, "label": self.gold.label, "cause": self.cause}
 
 
@@ -80,7 +84,8 @@ def perfect_prediction(processor: Processor, encoded: EncodedDocument) -> tuple[
         raise InvalidDocumentError(f"document {document.id!r} has no gold annotation")
     arrived = document.as_it_arrived()
     kind = gold_kind(task.needs)
-    learnable, unlearnable = kind.learnable(document.gold, labels=getattr(task, "labels", None), flat=task.flat)
+    gold = task.complete_gold(document.gold)
+    learnable, unlearnable = kind.learnable(gold, labels=getattr(task, "labels", None), flat=task.flat)
     lost = [LostGold(arrived, one, cause) for one, cause in unlearnable]
     if learnable is None:
         return document.with_predicted(Annotation(), coverage=encoded.coverage()), lost
@@ -113,8 +118,12 @@ class _Blame:
     def causes(self, missing: Iterable[Compared]) -> list[tuple[Compared, str]]:
         """Return the missing annotations with their causes."""
         by_task = {
-            Compared(one.span.label, one.span.start, one.span.end): self._in_text(one.span, one.cause)
+            _compared(one.span): self._in_text(one.span, one.cause)
             for one in self._processor.task.lost_spans(self._encoded)
+        }
+        by_task |= {
+            Compared(one.label, links=(_compared(one.head), _compared(one.tail))): one.cause
+            for one in self._processor.task.lost_relations(self._encoded)
         }
         by_step = self._by_postprocess()
         other = f"not predicted by {self._processor.task.name}"
@@ -155,6 +164,10 @@ class _Blame:
             aligned = aligned.edit(record.transform, record.version, record.edits)
             stages.append((record.transform, aligned))
         return stages
+
+
+def _compared(span: Span) -> Compared:
+    return Compared(span.label, span.start, span.end)
 
 
 def _share_characters(one: Compared, other: Compared) -> bool:

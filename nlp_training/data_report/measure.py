@@ -77,7 +77,7 @@ def _perfect_pairs(
                 _count_failed(measures.failed, document, error)
             else:
                 measures.lost += lost
-                yield predicted, document.gold
+                yield predicted, processor.task.complete_gold(document.gold)
 
 
 def _encode(processor: Processor, documents: Sequence[Document], *, failed: Tally) -> Encoded:

@@ -74,7 +74,7 @@ class SplitMeasures:
         self._add_unknown_tokens(encoded, processor.tokenizer.unk_token_id)
         self._add_length(encoded)
         kind = gold_kind(processor.task.needs)
-        gold = kind.compared(document.gold or Annotation())
+        gold = kind.compared(processor.task.complete_gold(document.gold or Annotation()))
         for name, number in kind.numbers(document.gold or Annotation()).items():
             self.numbers.setdefault(name, []).append((number, place_of(document)))
         self.annotations += len(gold)

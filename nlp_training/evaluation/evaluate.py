@@ -54,15 +54,16 @@ def evaluate_documents(
 
 
 def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> Iterator[tuple[Document, Annotation]]:
-    """Predict documents without their gold, and yield each with its gold."""
+    """Predict documents as a caller supplies them, without their gold, and yield each with its complete gold."""
     golds: deque[Annotation] = deque()
+    task = predictor.processor.task
 
     def stripped() -> Iterator[Document]:
         for document in documents:
             if document.gold is None:
                 raise InvalidDocumentError(f"document {document.id!r} has no gold to compare a prediction with")
-            golds.append(document.gold)
-            yield document.unannotated()
+            golds.append(task.complete_gold(document.gold))
+            yield task.as_input(document)
 
     for predicted in predictor.stream(stripped()):
         yield predicted, golds.popleft()

@@ -78,7 +78,7 @@ class ExportSource:
         """Yield batches of a sample of training documents, as a `Predictor` makes them; inputs are `[rows, tokens]`."""
         count = min(CALIBRATION_DOCUMENTS, len(self.train))
         drawn = Random(0).sample(list(self.train), count)  # noqa: S311 - a sample
-        encoded = self.processor.encode([document.unannotated() for document in drawn])
+        encoded = self.processor.encode([self.processor.task.as_input(document) for document in drawn])
         rows = [row for one in encoded for row in self.processor.rows(one)]
         for positions in token_budget_batches([len(row.input_ids) for row in rows], _CALIBRATION_BUDGET):
             yield dict(self.processor.collate([rows[position] for position in positions]))

@@ -41,8 +41,7 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
             maximum size of an ONNX file.
     """
     task = processor.task
-    pair = _EXAMPLE[0] if task.needs_pair else None
-    batch = processor([Document(raw_text=text, raw_text_pair=pair) for text in _EXAMPLE], return_tensors="pt")
+    batch = processor([task.as_probe(Document(raw_text=text)) for text in _EXAMPLE], return_tensors="pt")
     names = list(batch)
     wrapped = _Named(model, task, names).eval()
     try:

@@ -9,6 +9,7 @@ from nlp_training.gold.base import (
     Compared,
     GoldKind,
     Learnable,
+    Link,
     Mistake,
     Value,
     document_metric,
@@ -20,6 +21,7 @@ from nlp_training.gold.base import (
 from nlp_training.gold.categories import Categories
 from nlp_training.gold.category import OneCategory
 from nlp_training.gold.path import Path
+from nlp_training.gold.relations import Relations
 from nlp_training.gold.spans import Spans
 from nlp_training.gold.values import Values
 
@@ -29,9 +31,11 @@ __all__ = [
     "Compared",
     "GoldKind",
     "Learnable",
+    "Link",
     "Mistake",
     "OneCategory",
     "Path",
+    "Relations",
     "Spans",
     "Value",
     "Values",

@@ -22,11 +22,18 @@ UNKNOWN_LABEL = "its label is not among those of the task"
 
 
 class Compared(NamedTuple):
-    """What evaluation compares of one annotation: its label, and its offsets if it is a span."""
+    """What evaluation compares of one annotation: its label, its offsets if it is a span, and what a relation links."""
 
     label: str
     start: int | None = None
     end: int | None = None
+    links: tuple["Compared", ...] = ()
+
+    def surface(self, text: str) -> str:
+        """Return the raw text of a span, or of the spans that a relation links; empty for a label of the document."""
+        if self.links:
+            return " → ".join(one.surface(text) for one in self.links)
+        return "" if self.start is None else text[self.start : self.end]
 
 
 class Value(NamedTuple):
@@ -37,6 +44,15 @@ class Value(NamedTuple):
     score: float | None = None
 
 
+class Link(NamedTuple):
+    """A relation with the spans that it links."""
+
+    label: str
+    head: Span
+    tail: Span
+    score: float | None = None
+
+
 class Mistake(NamedTuple):
     """A gold annotation and the prediction paired with it; `name` is `None` where the prediction is right.
 
@@ -44,8 +60,8 @@ class Mistake(NamedTuple):
     """
 
     name: str | None
-    gold: Span | Category | Value | None
-    predicted: Span | Category | Value | None
+    gold: Span | Category | Value | Link | None
+    predicted: Span | Category | Value | Link | None
 
 
 class Learnable(NamedTuple):

@@ -11,6 +11,7 @@ from nlp_training.metrics.matching import SpanMatching
 from nlp_training.metrics.paired import McNemar, PairedBootstrap
 from nlp_training.metrics.paths import PathF1
 from nlp_training.metrics.ranking import LabelRanking
+from nlp_training.metrics.relations import RelationBootstrap, RelationBoundaryF1, RelationF1
 from nlp_training.metrics.spans import SpanF1
 from nlp_training.metrics.tokens import TokenF1
 from nlp_training.metrics.values import ValueErrors, ValuesBootstrap
@@ -29,6 +30,9 @@ __all__ = [
     "Metric",
     "PairedBootstrap",
     "PathF1",
+    "RelationBootstrap",
+    "RelationBoundaryF1",
+    "RelationF1",
     "SpanF1",
     "SpanMatching",
     "TokenF1",

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from nlp_training.metrics.bootstrap import interval, resampled_totals
 from nlp_training.metrics.counts import LabelCounts, fractions, tabulate
-from nlp_training.metrics.spans import SpanKey, span_feature, span_keys
+from nlp_training.metrics.spans import span_feature, span_keys
 
 RESAMPLES = 10_000
 
@@ -104,7 +104,7 @@ class PairedBootstrap(evaluate.Comparison):  # type: ignore[misc]  # evaluate is
         return span_feature()
 
     @staticmethod
-    def keys(annotations: Sequence[Any]) -> set[SpanKey]:
+    def keys(annotations: Sequence[Any]) -> set[Any]:
         """Return the keys by which annotations of a document are compared."""
         return span_keys(annotations)
 
@@ -155,7 +155,7 @@ def paired_test(
     }
 
 
-def _count(first: set[SpanKey], second: set[SpanKey], gold: set[SpanKey]) -> LabelCounts:
+def _count(first: set[Any], second: set[Any], gold: set[Any]) -> LabelCounts:
     """Count two models like two labels, whose sorted names keep the order of the models."""
     found = {"first": first, "second": second}
     return {name: (len(keys & gold), len(keys), len(gold)) for name, keys in found.items()}

@@ -24,6 +24,8 @@ SpanKey = tuple[int, int, str]
 class SpanF1(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
     """Precision, recall and F1 of exact spans: start, end and label must be correct (CoNLL-2003).
 
+    A subclass that compares other annotations than spans overrides `feature` and `keys`.
+
     Works offline. Overall scores are micro averages; a score with nothing to count is 0. `interval` contains the 95 %
     intervals of a bootstrap over documents; `resamples=0` omits them.
 
@@ -41,8 +43,18 @@ class SpanF1(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
             description="Precision, recall and F1 of exact spans.",
             citation=_CITATION,
             inputs_description="For each document a list of spans with start, end and label.",
-            features=datasets.Features({"predictions": [span_feature()], "references": [span_feature()]}),
+            features=datasets.Features({"predictions": [self.feature()], "references": [self.feature()]}),
         )
+
+    @staticmethod
+    def feature() -> Any:
+        """Return the `datasets` feature of an annotation."""
+        return span_feature()
+
+    @staticmethod
+    def keys(annotations: Iterable[Any]) -> set[Any]:
+        """Return the keys by which annotations of a document are compared; the last part of each is the label."""
+        return span_keys(annotations)
 
     def _compute(
         self,
@@ -52,7 +64,7 @@ class SpanF1(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
         resamples: int = RESAMPLES,
     ) -> dict[str, Any]:
         pairs = zip(predictions, references, strict=True)
-        table = tabulate(count_spans(span_keys(found), span_keys(gold)) for found, gold in pairs)
+        table = tabulate(count_spans(self.keys(found), self.keys(gold)) for found, gold in pairs)
         mean = as_floats(averages(table.totals()))
         scores = {
             "f1": mean["micro"]["f1"],
@@ -75,8 +87,8 @@ def span_keys(spans: Iterable[dict[str, Any]]) -> set[SpanKey]:
     return {(span["start"], span["end"], span["label"]) for span in spans}
 
 
-def count_spans(found: set[SpanKey], gold: set[SpanKey]) -> LabelCounts:
-    """Count the correct, found and gold spans of a document by label.
+def count_spans(found: set[Any], gold: set[Any]) -> LabelCounts:
+    """Count the correct, found and gold annotations of a document by label, the last part of their keys.
 
     Example:
         >>> count_spans({(0, 3, "A"), (5, 7, "B")}, {(0, 3, "A"), (5, 8, "B")})

@@ -137,6 +137,8 @@ _DETAILS = {
     "partial F1 (boundaries, half for an overlap)": ("matching", "partial", "f1"),
     "type F1 (label, any overlap)": ("matching", "type", "f1"),
     "token F1": ("tokens", "f1"),
+    "F1 of relations without the labels of spans": ("boundaries", "f1"),
+    "F1 of spans": ("spans", "f1"),
     "ROC-AUC": ("ranking", "roc_auc"),
     "average precision": ("ranking", "average_precision"),
     "expected calibration error": ("calibration", "ece"),

@@ -27,6 +27,7 @@ INFERENCE = [
     "Processor",
     "QuestionAnswering",
     "Relation",
+    "RelationExtraction",
     "Span",
     "SpanClassification",
     "Task",

@@ -56,3 +56,20 @@ def label_set_records(prefix: str, size: int) -> list[dict[str, object]]:
         {"id": f"{prefix}-{index}", "text": f"It is {word} in {CITIES[index % 4]}", "labels": LABEL_SETS[word]}
         for index, word in enumerate(words)
     ]
+
+
+def relation_records(prefix: str, size: int) -> list[dict[str, object]]:
+    """Sentences such as `Ana of Rome met Bo of Oslo`, with who lives where."""
+    records: list[dict[str, object]] = []
+    for index in range(size):
+        names = [NAMES[(index + shift) % len(NAMES)] for shift in (0, 1 + index % 4)]
+        cities = [CITIES[(index + shift) % len(CITIES)] for shift in (0, 1 + index % 3)]
+        text, spans = "", []
+        for word, label in ((names[0], "PERSON"), (cities[0], "CITY"), (names[1], "PERSON"), (cities[1], "CITY")):
+            text += "" if not text else " of " if label == "CITY" else " met "
+            spans.append({"start": len(text), "end": len(text) + len(word), "label": label})
+            text += word
+        relations = [{"head": at, "tail": at + 1, "label": "lives_in"} for at in (0, 2)]
+        relations.append({"head": 0, "tail": 2, "label": "met"})
+        records.append({"id": f"{prefix}-{index}", "text": text, "spans": spans, "relations": relations})
+    return records

@@ -24,7 +24,7 @@ from nlp_training.data.formats.parts import check_readable
 from nlp_training.data.formats.rows import COLUMNS, document_to_row, row_to_document
 from nlp_training.data.records import VALUE
 
-_LISTS = ("spans", "labels", "tokens", "tags")
+_LISTS = ("spans", "relations", "labels", "tokens", "tags")
 _LABEL_STUDIO = re.compile(r'\[\{"start":|\{"choices":')
 """The beginning of a cell in Label Studio's CSV, which would otherwise be read as the name of a label."""
 

@@ -36,6 +36,7 @@ def _schema(arrow: Any) -> Any:
     kinds = dict.fromkeys(COLUMNS, text) | {
         "labels": arrow.list_(text),
         "spans": arrow.list_(arrow.struct({"start": arrow.int64(), "end": arrow.int64(), "label": text})),
+        "relations": arrow.list_(arrow.struct({"head": arrow.int64(), "tail": arrow.int64(), "label": text})),
         "score": arrow.float64(),
     }
     return arrow.schema(list(kinds.items()))

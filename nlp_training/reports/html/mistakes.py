@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nlp_inference import Annotation, Category, Document, Span
-from nlp_training.gold import Value, gold_kind
+from nlp_inference import Annotation, Category, Document, Relation, Span
+from nlp_training.gold import Link, Value, gold_kind
 
-Annotated = Span | Category | Value
+Annotated = Span | Category | Value | Link
 
 EXAMPLES = 3
 """The number of examples of each kind and pair of labels: those with the highest scores, or else the first."""
@@ -110,7 +110,7 @@ def excerpt(document: Document, gold: Annotated | None, found: Annotated | None)
         ('Rome', 95, True, False)
     """
     text = document.raw_text
-    spans = [one for one in (gold, found) if isinstance(one, Span)]
+    spans = [span for one in (gold, found) for span in _spans_of(one)]
     first, last = min((span.start for span in spans), default=0), max((span.end for span in spans), default=2 * CONTEXT)
     start, end = _word_start(text, first - CONTEXT), _word_end(text, last + CONTEXT)
     if spans:
@@ -138,10 +138,22 @@ def _annotation(one: Annotated | None, start: int, end: int) -> Annotation:
         return Annotation(categories=(one,))
     if isinstance(one, Value):
         return Annotation(values={one.label: one.value})
-    if one is None or one.start >= end:
+    shown = tuple(
+        span.model_copy(update={"start": span.start - start, "end": min(span.end, end) - start})
+        for span in _spans_of(one)
+        if span.start < end
+    )
+    if not shown:
         return Annotation()
-    moved = one.model_copy(update={"start": one.start - start, "end": min(one.end, end) - start})
-    return Annotation(spans=(moved,))
+    if not isinstance(one, Link) or len(shown) < 2:
+        return Annotation(spans=shown)
+    return Annotation(spans=shown, relations=(Relation(head=0, tail=1, label=one.label, score=one.score),))
+
+
+def _spans_of(one: Annotated | None) -> tuple[Span, ...]:
+    if isinstance(one, Link):
+        return one.head, one.tail
+    return (one,) if isinstance(one, Span) else ()
 
 
 def _few_lines(text: str, start: int, first: int, last: int, end: int) -> tuple[int, int]:
