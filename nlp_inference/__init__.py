@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         SpanClassification,
         Task,
         TextClassification,
+        TextGeneration,
         TextRegression,
         TokenClassification,
     )
@@ -53,6 +54,7 @@ _MODULES = {
     "SpanClassification": "tasks",
     "Task": "tasks",
     "TextClassification": "tasks",
+    "TextGeneration": "tasks",
     "TextRegression": "tasks",
     "TokenClassification": "tasks",
     "Transform": "transforms",
@@ -85,6 +87,7 @@ __all__ = [
     "SpanClassification",
     "Task",
     "TextClassification",
+    "TextGeneration",
     "TextRegression",
     "TokenClassification",
     "Transform",
