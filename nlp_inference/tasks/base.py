@@ -107,6 +107,11 @@ class Task(Registered, ABC):
         """Whether each prediction has exactly one category or value, so that pipelines return it without a list."""
         return getattr(self, "top_k", None) == 1
 
+    @property
+    def longest_output(self) -> int:
+        """The most tokens that its model writes for a row; 0 for a model that writes none."""
+        return 0
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Replace an inherited `decode_all` where a subclass overrides only `decode`."""
@@ -155,7 +160,7 @@ class Task(Registered, ABC):
         """Say why this task cannot be trained on a document that it can read, as the end of "document ..."."""
         return None
 
-    def prepare_model(self, model: Any, tokenizer: Any) -> None:  # noqa: B027 - most models need nothing
+    def prepare_model(self, model: Any, tokenizer: Any) -> None:
         """Change a model before it is trained, in addition to `model_settings`.
 
         Args:

@@ -106,6 +106,11 @@ class TextGeneration(Task):
         """The prefix."""
         return self.prefix
 
+    @property
+    def longest_output(self) -> int:
+        """The number of new tokens."""
+        return self.max_new_tokens
+
     def model_settings(self) -> dict[str, Any]:
         """Return nothing: the model has no labels, and generation settings are not part of `config.json`."""
         return {}
@@ -116,9 +121,9 @@ class TextGeneration(Task):
             return None
         window = encoded.windows[0]
         return (
-            f"has {len(encoded.token_ids)} tokens, more than a window of {window.end - window.start}; set windows: join "
-            f"of the task {self.name!r} to join the texts of its windows, windows.on_overflow: truncate to read the "
-            "first window only, or increase windows.max_length"
+            f"has {len(encoded.token_ids)} tokens, and a window has {window.end - window.start}; set windows: join of "
+            f"the task {self.name!r} to join the texts of its windows, windows.on_overflow: truncate to read the first "
+            "window only, or increase windows.max_length"
         )
 
     def target_problem(self, encoded: EncodedDocument) -> str | None:

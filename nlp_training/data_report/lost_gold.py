@@ -7,6 +7,7 @@ from typing import Any
 
 from nlp_inference import Annotation, Document, Processor, Span
 from nlp_inference._utils.cached import cached
+from nlp_inference._utils.shorten import shorten
 from nlp_inference.document.aligned_text import AlignedText
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
@@ -26,13 +27,15 @@ class LostGold:
 
     @property
     def surface(self) -> str:
-        """The raw text of a span; empty for a label of the document."""
+        """The raw text of a span, or a generated text; empty for a label of the document."""
+        if self.gold.text is not None:
+            return self.gold.text
         return "" if self.gold.start is None else self.document.raw_text[self.gold.start : self.gold.end]
 
     @property
     def description(self) -> str:
-        """The label, and the surface of a span."""
-        return self.gold.label if self.gold.start is None else f"{self.gold.label} {self.surface!r}"
+        """The label, and the surface of a span or the beginning of a text."""
+        return f"{self.gold.label} {shorten(repr(self.surface), width=80)}" if self.surface else self.gold.label
 
     def __str__(self) -> str:
         return f"document {self.document.id!r}: {self.description}: {self.cause}"
@@ -117,7 +120,8 @@ class _Blame:
             for one in self._processor.task.lost_spans(self._encoded)
         }
         by_step = self._by_postprocess()
-        other = f"not predicted by {self._processor.task.name}"
+        task = self._processor.task
+        other = task.lost_cause(self._encoded) or f"not predicted by {task.name}"
         return [(one, by_step.get(one) or by_task.get(one) or other) for one in missing]
 
     def _by_postprocess(self) -> dict[Compared, str]:

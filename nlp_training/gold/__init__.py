@@ -11,6 +11,7 @@ from nlp_training.gold.base import (
     Learnable,
     Mistake,
     Value,
+    WrittenText,
     document_metric,
     gold_kind,
     gold_kinds,
@@ -21,6 +22,7 @@ from nlp_training.gold.categories import Categories
 from nlp_training.gold.category import OneCategory
 from nlp_training.gold.path import Path
 from nlp_training.gold.spans import Spans
+from nlp_training.gold.text import Text
 from nlp_training.gold.values import Values
 
 __all__ = [
@@ -33,8 +35,10 @@ __all__ = [
     "OneCategory",
     "Path",
     "Spans",
+    "Text",
     "Value",
     "Values",
+    "WrittenText",
     "document_metric",
     "gold_kind",
     "gold_kinds",

@@ -22,11 +22,12 @@ UNKNOWN_LABEL = "its label is not among those of the task"
 
 
 class Compared(NamedTuple):
-    """What evaluation compares of one annotation: its label, and its offsets if it is a span."""
+    """What evaluation compares of one annotation: its label, its offsets if it is a span, and a generated text."""
 
     label: str
     start: int | None = None
     end: int | None = None
+    text: str | None = None
 
 
 class Value(NamedTuple):
@@ -37,6 +38,14 @@ class Value(NamedTuple):
     score: float | None = None
 
 
+class WrittenText(NamedTuple):
+    """A generated text; `score` says how far a predicted one is from gold."""
+
+    label: str
+    text: str
+    score: float | None = None
+
+
 class Mistake(NamedTuple):
     """A gold annotation and the prediction paired with it; `name` is `None` where the prediction is right.
 
@@ -44,8 +53,8 @@ class Mistake(NamedTuple):
     """
 
     name: str | None
-    gold: Span | Category | Value | None
-    predicted: Span | Category | Value | None
+    gold: Span | Category | Value | WrittenText | None
+    predicted: Span | Category | Value | WrittenText | None
 
 
 class Learnable(NamedTuple):
@@ -82,6 +91,8 @@ class GoldKind(Registered, ABC):
     """Whether one label can be predicted in place of another, so that a confusion table says something."""
     pairs_shown: ClassVar[int]
     """How many pairs of labels the report shows examples of, for each kind of mistake."""
+    examples_shown: ClassVar[int] = 3
+    """How many examples the report shows of each: those with the highest scores, or else the first."""
 
     learned_settings: ClassVar[tuple[str, ...]] = ("labels",)
     """Fields of a task that are taken from the training documents where the config leaves them open."""
@@ -119,6 +130,11 @@ class GoldKind(Registered, ABC):
     @abstractmethod
     def compared(self, annotation: Annotation) -> list[Compared]:
         """Return what evaluation compares of an annotation."""
+
+    @staticmethod
+    def has_only_text(gold: Annotation) -> bool:
+        """Return whether gold is a text to generate, so that missing labels do not mean that there are none."""
+        return bool(gold.generated) and gold.model_fields_set == {"generated"}
 
     @abstractmethod
     def problem(self, gold: Annotation) -> str | None:

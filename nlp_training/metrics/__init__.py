@@ -12,6 +12,7 @@ from nlp_training.metrics.paired import McNemar, PairedBootstrap
 from nlp_training.metrics.paths import PathF1
 from nlp_training.metrics.ranking import LabelRanking
 from nlp_training.metrics.spans import SpanF1
+from nlp_training.metrics.texts import TextBootstrap, TextOverlap
 from nlp_training.metrics.tokens import TokenF1
 from nlp_training.metrics.values import ValueErrors, ValuesBootstrap
 
@@ -31,6 +32,8 @@ __all__ = [
     "PathF1",
     "SpanF1",
     "SpanMatching",
+    "TextBootstrap",
+    "TextOverlap",
     "TokenF1",
     "ValueErrors",
     "ValuesBootstrap",
