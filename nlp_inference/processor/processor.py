@@ -197,8 +197,8 @@ class Processor(SavedProcessor):
         if (pair is not None or len(prefix)) and (capacity < 1 or self._overlap(capacity) > capacity // 2):
             used = f"a prefix of {len(prefix)} tokens" if pair is None else f"its text pair of {len(pair.ids)} tokens"
             raise InvalidDocumentError(
-                f"document {document.id!r}: {used} leaves {max(capacity, 0)} of {self.layout.max_length} tokens for the "
-                f"text, too few to split it into windows; shorten the {'prefix' if pair is None else 'text pair'}"
+                f"document {document.id!r}: {used} leaves {max(capacity, 0)} of {self.layout.max_length} tokens for "
+                f"the text, too few to split it into windows; shorten the {'prefix' if pair is None else 'text pair'}"
             )
         windows = self._split(len(text.ids), text.word_starts.tolist(), capacity)
         if self.windows.on_overflow == "truncate":

@@ -161,9 +161,9 @@ class TextGeneration(Task):
     def lost_cause(self, encoded: EncodedDocument) -> str | None:
         """Return that the gold text is too long, or that the tokenizer does not restore it; else `None`."""
         ids = self._gold_ids(encoded)
-        if len(ids) > self.max_new_tokens:
-            return TOO_LONG
-        return None if self._text(encoded, ids) == _gold_text(encoded) else NOT_RESTORED
+        if self._text(encoded, ids[: self.max_new_tokens]) == _gold_text(encoded):
+            return None
+        return TOO_LONG if len(ids) > self.max_new_tokens else NOT_RESTORED
 
     def prepare_model(self, model: Any, tokenizer: Any) -> None:
         """Give a model the settings of this task, and the ids of tokens that its configuration lacks."""

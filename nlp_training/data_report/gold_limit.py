@@ -33,8 +33,8 @@ _ADVICE: Mapping[str, str] = {
     BEYOND_WINDOW: "set windows.on_overflow to split",
     TOO_LONG: "increase max_new_tokens of the task",
     NOT_RESTORED: (
-        "write targets as the tokenizer does (letter case, white space, characters of its vocabulary), or choose a base "
-        "model with another tokenizer"
+        "write targets as the tokenizer does (letter case, white space, characters of its vocabulary), or choose a "
+        "base model with another tokenizer"
     ),
     IN_NO_WINDOW: "increase windows.max_length or windows.overlap",
     UNKNOWN_LABEL: "add the label to the task, or examples to the training data",

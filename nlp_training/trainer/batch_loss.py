@@ -73,8 +73,8 @@ class BatchLoss:
         self.mixer = next((mixer for mixer in mixers if mixer is not None), None)
         if self.mixer is not None and type(self._task).decoder_inputs is not Task.decoder_inputs:
             raise InvalidSpecError(
-                f"the loss {self.loss.name!r} mixes rows, but a model of the task {self._task.name!r} reads the target of "
-                "one row; choose another loss"
+                f"the loss {self.loss.name!r} mixes rows, but a model of the task {self._task.name!r} reads the target "
+                "of one row; choose another loss"
             )
 
     def _class_weights(self, processor: Processor, documents: Sequence[Document] | None) -> Tensor | None:

@@ -31,6 +31,7 @@ INFERENCE = [
     "SpanClassification",
     "Task",
     "TextClassification",
+    "TextGeneration",
     "TextRegression",
     "TokenClassification",
     "Transform",

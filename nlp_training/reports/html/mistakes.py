@@ -137,7 +137,7 @@ def _annotation(one: Annotated | None, start: int, end: int) -> Annotation:
     if isinstance(one, Value):
         return Annotation(values={one.label: one.value})
     if isinstance(one, WrittenText):
-        return Annotation(generated=(one.text,))
+        return Annotation(generated=(one.text[:LONGEST],))
     if one is None or one.start >= end:
         return Annotation()
     moved = one.model_copy(update={"start": one.start - start, "end": min(one.end, end) - start})
