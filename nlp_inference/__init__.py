@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         SpanClassification,
         Task,
         TextClassification,
+        TextGeneration,
         TextRegression,
         TokenClassification,
     )
@@ -55,6 +56,7 @@ _MODULES = {
     "SpanClassification": "tasks",
     "Task": "tasks",
     "TextClassification": "tasks",
+    "TextGeneration": "tasks",
     "TextRegression": "tasks",
     "TokenClassification": "tasks",
     "Transform": "transforms",
@@ -88,6 +90,7 @@ __all__ = [
     "SpanClassification",
     "Task",
     "TextClassification",
+    "TextGeneration",
     "TextRegression",
     "TokenClassification",
     "Transform",

@@ -22,6 +22,7 @@ from nlp_inference import (
     QuestionAnswering,
     SpanClassification,
     TextClassification,
+    TextGeneration,
     TextRegression,
     TokenClassification,
 )
@@ -114,6 +115,14 @@ def regression_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
     """A processor for two numbers per text."""
     task = TextRegression(names=("stars", "votes"), offsets=(3, 10), scales=(1.5, 4))
     return Processor(tokenizer, task, windows={"max_length": 24, "overlap": 6})
+
+
+@pytest.fixture(scope="session")
+def generation_processor() -> Processor:
+    """A processor for short texts that a T5 writes, one for each window."""
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR, model_input_names=["input_ids", "attention_mask"])
+    task = TextGeneration(prefix="summarize: ", max_new_tokens=6, windows="join", separator=" | ")
+    return Processor(tokenizer, task, windows={"max_length": 24})
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from nlp_inference.tasks import (
     QuestionAnswering,
     SpanClassification,
     TextClassification,
+    TextGeneration,
     TextRegression,
     TokenClassification,
 )
@@ -123,6 +124,17 @@ tasks = (
         top_k=st.integers(1, 3),
         max_answer_tokens=st.integers(1, 40),
         no_answer_threshold=st.none() | st.floats(-5, 5),
+    )
+    | st.builds(
+        TextGeneration,
+        pipeline_tag=st.sampled_from(["text-generation", "summarization", "translation"]),
+        prefix=st.sampled_from(["", "summarize: "]),
+        max_new_tokens=st.integers(8, 64),
+        min_new_tokens=st.integers(0, 8),
+        num_beams=st.integers(2, 4),
+        length_penalty=st.floats(-2, 2),
+        windows=st.sampled_from(["refuse", "join"]),
+        separator=st.sampled_from([" ", "\n"]),
     )
     | st.builds(
         HierarchicalClassification,

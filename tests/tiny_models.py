@@ -18,6 +18,8 @@ def tiny_model(task: Task, vocab_size: int = 30522) -> "PreTrainedModel":
 
     from nlp_inference.backends.torch import model_class
 
+    if task.auto_model == "AutoModelForSeq2SeqLM":
+        return tiny_t5(vocab_size)
     config = BertConfig(
         vocab_size=vocab_size,
         hidden_size=16,
@@ -33,6 +35,27 @@ def tiny_model(task: Task, vocab_size: int = 30522) -> "PreTrainedModel":
         for name, weight in model.named_parameters():
             if name.startswith(("classifier.weight", "span_head.", "relation_head.", "crf.")):
                 torch.nn.init.normal_(weight, std=0.02 if name.startswith("crf.") else 1.0)
+    return model.eval()
+
+
+def tiny_t5(vocab_size: int = 30522, **settings: Any) -> "PreTrainedModel":
+    """A T5 of one narrow layer on each side, the same weights every time, whose texts differ between inputs.
+
+    Its special tokens are those of BERT: [PAD] is also the start of the decoder, and [SEP] ends a text.
+    """
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    usual = {"pad_token_id": 0, "decoder_start_token_id": 0, "eos_token_id": 102}
+    config = T5Config(
+        vocab_size=vocab_size, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, **{**usual, **settings}
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = T5ForConditionalGeneration(config)
+        for name, weight in model.named_parameters():
+            if weight.ndim == 2:
+                torch.nn.init.normal_(weight, std=1.0 if "shared" in name else 0.5)
     return model.eval()
 
 

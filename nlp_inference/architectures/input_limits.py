@@ -28,12 +28,13 @@ class ModelLimits(NamedTuple):
         known = [one for one in (self.positions, self.trained_positions) if one is not None]
         return min(known, default=None)
 
-    def problem(self, *, highest_id: int, max_length: int) -> str | None:
+    def problem(self, *, highest_id: int, max_length: int, max_new_tokens: int = 0) -> str | None:
         """Describe why the model cannot read the rows of a processor; return `None` if it can.
 
         Args:
             highest_id: the highest token id of the tokenizer.
             max_length: number of tokens of the longest row.
+            max_new_tokens: number of tokens of the longest text that it writes; 0 if it writes none.
 
         Example:
             >>> ModelLimits(vocabulary=100, positions=512).problem(highest_id=99, max_length=514)
@@ -49,16 +50,25 @@ class ModelLimits(NamedTuple):
                 f"windows.max_length is {max_length}, but the model has positions for {self.positions} tokens; use at "
                 f"most {self.positions}"
             )
+        if self.positions is not None and max_new_tokens > self.positions:
+            return (
+                f"max_new_tokens is {max_new_tokens}, but the model has positions for {self.positions} tokens; use at "
+                f"most {self.positions}"
+            )
         return None
 
 
-def check_limits(limits: ModelLimits | None, *, highest_id: int, max_length: int) -> None:
+def check_limits(limits: ModelLimits | None, *, highest_id: int, max_length: int, max_new_tokens: int = 0) -> None:
     """Check that a model can read the rows of a processor; see `ModelLimits.problem`.
 
     Raises:
         ArtefactError: the model would fail on the first text with such a token or of this length.
     """
-    problem = None if limits is None else limits.problem(highest_id=highest_id, max_length=max_length)
+    problem = (
+        None
+        if limits is None
+        else limits.problem(highest_id=highest_id, max_length=max_length, max_new_tokens=max_new_tokens)
+    )
     if problem is not None:
         raise ArtefactError(
             f"the processor does not fit the model: {problem}. Load a processor and a model that were saved together, "

@@ -56,8 +56,9 @@ def check_padding(backend: Backend, layout: InputLayout, *, highest_id: int) -> 
     able.probe_tolerance = None
     rows = _probe_rows(layout, highest_id=highest_id)
     try:
-        together = backend.forward(layout.pad(rows))
-        alone = [backend.forward(layout.pad([row])) for row in rows]
+        run = getattr(backend, "probe", backend.forward)
+        together = run(layout.pad(rows))
+        alone = [run(layout.pad([row])) for row in rows]
     except Exception as error:
         if is_out_of_memory(error):
             return

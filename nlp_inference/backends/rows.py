@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlp_inference.encoding.input_rows import IGNORED
+
 LEAST_TOKENS = 16
 """Minimum row length. Models that pool tokens fail on shorter rows; Funnel, for example, on rows of two tokens."""
 
@@ -40,14 +42,15 @@ def rows_without_padding(
 
 
 def stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Stack arrays of one row each and pad the shorter ones with zeros.
+    """Stack arrays of one row each and pad the shorter ones: with zeros, or integers with `IGNORED`.
 
     Example:
-        >>> stacked([np.array([[1]]), np.array([[2, 3]])]).tolist()
-        [[1, 0], [2, 3]]
+        >>> stacked([np.array([[1.0]]), np.array([[2.0, 3.0]])]).tolist()
+        [[1.0, 0.0], [2.0, 3.0]]
     """
     shape = np.max([array.shape for array in arrays], axis=0)
-    result = np.zeros((len(arrays), *shape[1:]), dtype=arrays[0].dtype)
+    fill = IGNORED if arrays[0].dtype.kind == "i" else 0
+    result = np.full((len(arrays), *shape[1:]), fill, dtype=arrays[0].dtype)
     for row, array in zip(result, arrays, strict=True):
         row[tuple(map(slice, array.shape[1:]))] = array[0]
     return result

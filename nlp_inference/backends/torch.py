@@ -147,17 +147,31 @@ class TorchBackend:
             return stacked_outputs([self._run(row) for row in rows])
         return self._run(batch)
 
-    def _run(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
-        inputs = {name: self._on_device(array) for name, array in batch.items()}
+    def probe(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
+        """Run one batch as `Task.probe` does, which shows whether outputs depend on padding."""
         with torch.inference_mode():
-            outputs = self.task.run(self.model, inputs)
-        return {name: outputs[name].float().cpu().numpy() for name in self.task.outputs}
+            outputs = self.task.probe(self.model, self._inputs(batch))
+        return {name: _as_array(outputs[name]) for name in outputs}
+
+    def _run(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
+        with torch.inference_mode():
+            outputs = self.task.run(self.model, self._inputs(batch))
+        return {name: _as_array(outputs[name]) for name in self.task.outputs}
+
+    def _inputs(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, torch.Tensor]:
+        return {name: self._on_device(array) for name, array in batch.items()}
 
     def _on_device(self, array: NDArray[np.int64]) -> torch.Tensor:
         tensor = torch.from_numpy(array)
         if self.device.type != "cuda":
             return tensor.to(self.device)
         return tensor.pin_memory().to(self.device, non_blocking=True)  # a copy from pageable memory waits for the GPU
+
+
+def _as_array(tensor: torch.Tensor) -> NDArray[Any]:
+    """Return the values in single precision, or the integers."""
+    array: NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()
+    return array
 
 
 def load_model(
@@ -171,7 +185,7 @@ def load_model(
     trust_remote_code: bool = False,
 ) -> Any:
     """Load the model of `task` on the CPU; arguments, warnings and errors are those of `from_pretrained`."""
-    files = ("config.json", *WEIGHT_FILES, *(["*.py"] if trust_remote_code else []))
+    files = ("config.json", "generation_config.json", *WEIGHT_FILES, *(["*.py"] if trust_remote_code else []))
     folder, source = (
         artefact_folder(name_or_path, files=files, revision=revision, **(hub_options or {})),
         str(name_or_path),

@@ -58,7 +58,14 @@ def profile_documents(
         labels=Counter(label for one in annotations for label in {span.label for span in one.spans}),
         values=_count_values(annotations, bin_value),
         categories=Counter(one.categories[0].label for one in annotations if one.categories),
+        generated=_count_lengths([one.generated for one in annotations if one.generated]),
     )
+
+
+def _count_lengths(texts: Sequence[Sequence[str]]) -> Counts:
+    """Count documents by the characters of their texts."""
+    lengths = [sum(map(len, of_document)) for of_document in texts]
+    return _histogram(LENGTHS, np.array(lengths, dtype=np.int64)) if lengths else {}
 
 
 def _count_values(annotations: Sequence[Annotation], bin_value: Callable[[str, float], str]) -> dict[str, Counts]:

@@ -33,6 +33,7 @@ class Profile(BaseModel):
         span_rate: documents by predicted spans per 1,000 raw characters.
         labels: for each label, the number of documents with a predicted span of this label.
         categories: for each label, the number of documents whose first predicted category it is.
+        generated: documents by the characters of their generated text, in bins by powers of two.
         values: for each predicted value, the number of documents by the bin of their number; see `Task.value_bin`.
 
     Raises:
@@ -59,6 +60,7 @@ class Profile(BaseModel):
     span_rate: Counts = {}
     labels: Counts = {}
     categories: Counts = {}
+    generated: Counts = {}
     values: dict[str, Counts] = {}
 
     @model_validator(mode="after")
@@ -69,7 +71,7 @@ class Profile(BaseModel):
         return self
 
     def _histograms(self) -> list[Counts]:
-        alone = [self.characters, self.tokens, self.unknown_tokens, self.span_rate, self.categories]
+        alone = [self.characters, self.tokens, self.unknown_tokens, self.span_rate, self.categories, self.generated]
         return [*alone, *self.character_classes.values(), *self.values.values()]
 
     def __add__(self, other: "Profile") -> "Profile":
@@ -85,6 +87,7 @@ class Profile(BaseModel):
             span_rate=_sum(self.span_rate, other.span_rate),
             labels=_sum(self.labels, other.labels),
             categories=_sum(self.categories, other.categories),
+            generated=_sum(self.generated, other.generated),
             values=_sums(self.values, other.values),
         )
 
@@ -105,6 +108,7 @@ class Profile(BaseModel):
                 f"value {name}": {**counts, "(none)": documents - _total(counts)}
                 for name, counts in self.values.items()
             },
+            **({"generated characters": self.generated} if self.generated else {}),
             "category": {**self.categories, "(none)": documents - _total(self.categories)},
         }
 

@@ -1,10 +1,11 @@
 """A Document as a model reads it: tokens with their offsets in the current text, split into windows."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
 
 from nlp_inference.document import Coverage, Document
 from nlp_inference.document.aligned_text import AlignedText
@@ -34,6 +35,8 @@ class EncodedDocument:
         unknown_id: the id of the token for text that the vocabulary cannot express; `None` if there is none.
         complete_characters: whether spans of the raw text start and end with grapheme clusters, even if an edit removed
             a combining mark; false for artefacts of format version 1.
+        prefix_ids: `[prefix_tokens]`, the tokens of `Task.text_prefix`, which every window repeats before its content.
+        tokenizer: the tokenizer of the processor, for tasks whose model writes text.
     """
 
     document: Document
@@ -46,6 +49,8 @@ class EncodedDocument:
     windows: tuple[Window, ...]
     unknown_id: int | None = None
     complete_characters: bool = True
+    prefix_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    tokenizer: PreTrainedTokenizerBase | None = None
 
     @property
     def tokens_read(self) -> int:

@@ -102,18 +102,21 @@ class InputLayout:
         self._single = _probe(tokenizer, ("a",))
         self._pair = _probe(tokenizer, ("a", "b"))
 
-    def capacity(self, pair_length: int | None) -> int:
-        """Return the tokens that remain for a window after special tokens and a text pair of `pair_length` tokens."""
+    def capacity(self, pair_length: int | None, *, prefix_length: int = 0) -> int:
+        """Return the tokens that remain for a window after special tokens, text pair and prefix of these lengths."""
         if pair_length is None:
-            return self.max_length - len(self._single)
-        return self.max_length - len(self._pair) - pair_length
+            return self.max_length - len(self._single) - prefix_length
+        return self.max_length - len(self._pair) - pair_length - prefix_length
 
-    def row(self, content: Ids, pair: Ids | None) -> Row:
-        """Return the input row of a window's content, and of the text pair if there is one.
+    def row(self, content: Ids, pair: Ids | None, prefix: Ids | None = None) -> Row:
+        """Return the input row of a window's content, after a prefix, and of the text pair if there is one.
 
         An empty text of a tokenizer without special tokens becomes one padding token, because models cannot read an
         empty row.
         """
+        if prefix is not None and len(prefix):
+            row = self.row(np.concatenate([prefix, content]), pair)
+            return row._replace(content=slice(row.content.start + len(prefix), row.content.stop))
         if pair is None and not len(content) and not len(self._single):
             return Row(np.array([self.pad_token_id]), np.zeros(1, dtype=np.int64), slice(0, 0))
         if pair is None:

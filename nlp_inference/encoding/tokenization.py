@@ -1,4 +1,4 @@
-"""Texts to token ids with offsets. The only module that calls a tokenizer on a text."""
+"""Texts to token ids with offsets. The only module that calls a tokenizer on the text of a document."""
 
 from collections.abc import Sequence
 from itertools import accumulate, chain, pairwise
@@ -32,6 +32,23 @@ class TokenizedText(NamedTuple):
     offsets: Positions
     word_starts: Positions
     words: Words
+
+    def split_prefix(self, characters: int) -> tuple[Positions, "TokenizedText"]:
+        """Return the ids of the tokens in the first characters of the text, and the rest with offsets in the rest.
+
+        A token of both belongs to the rest.
+
+        Args:
+            characters: the length of the prefix in code points.
+        """
+        read = np.flatnonzero(self.offsets[:, 1] > characters)
+        count = int(read[0]) if len(read) else len(self.ids)
+        offsets = np.maximum(self.offsets[count:] - characters, 0)
+        tokens, starts, ends = (part[self.words.ends > characters] for part in self.words[:3])
+        tokens = np.maximum(tokens - count, 0)
+        first = np.diff(tokens, prepend=-1) > 0
+        words = Words(tokens[first], np.maximum(starts[first] - characters, 0), ends[first] - characters, self.words[3])
+        return self.ids[:count], TokenizedText(self.ids[count:], offsets, words.tokens, words)
 
 
 def tokenize(

@@ -6,6 +6,7 @@ and https://huggingface.co/docs/transformers/main_classes/pipelines#transformers
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from nlp_inference.document import Document
@@ -15,6 +16,13 @@ from nlp_inference.predict.predictor import Predictor
 
 Output = list[dict[str, Any]]
 """The output for one text."""
+
+_TEXT_KEYS = {
+    "text-generation": "generated_text",
+    "summarization": "summary_text",
+    "translation": "translation_text",
+}
+"""The key of a generated text, by the tag of the task, as in the pipelines of transformers 4."""
 
 AS_SAVED: Literal["as saved"] = "as saved"
 """Selects the number of labels with which the task was saved; `None` selects all."""
@@ -26,7 +34,8 @@ class DocumentPipeline:
     A span is `{"entity_group", "score", "word", "start", "end"}`, as with an `aggregation_strategy`; a category is
     `{"label", "score"}`, and so is a value of a regression, whose score is the number itself, without a sigmoid. An
     answer is `{"score", "start", "end", "answer"}`. Offsets refer to the input text, and `word` and `answer` are the
-    text at these offsets.
+    text at these offsets. A generated text is `{"generated_text"}`, a summary `{"summary_text"}` and a translation
+    `{"translation_text"}`, as in the pipelines of transformers 4, which later versions do not have.
 
     Args:
         predictor: the predictor.
@@ -47,6 +56,7 @@ class DocumentPipeline:
             "token-classification": _entities,
             "text-classification": _labels,
             "question-answering": _answers,
+            **{tag: partial(_texts, key=key) for tag, key in _TEXT_KEYS.items()},
         }
         if self.task not in forms:
             raise InvalidSpecError(f"there is no pipeline for {self.task!r}; pipelines exist for {', '.join(forms)}")
@@ -107,6 +117,10 @@ class DocumentPipeline:
         processor = copy.copy(self.predictor.processor)
         processor.task = task.model_copy(update={"top_k": top_k})
         return self.predictor.with_processor(processor, workers=1)
+
+
+def _texts(document: Document, *, key: str) -> Output:
+    return [{key: text} for text in (document.predicted.generated if document.predicted is not None else ())]
 
 
 def _entities(document: Document) -> Output:

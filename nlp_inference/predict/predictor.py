@@ -82,7 +82,12 @@ class Predictor:
         self.processor = processor
         self.backend = backend
         highest_id = highest_token_id(processor.tokenizer)
-        check_limits(getattr(backend, "limits", None), highest_id=highest_id, max_length=processor.layout.max_length)
+        check_limits(
+            getattr(backend, "limits", None),
+            highest_id=highest_id,
+            max_length=processor.layout.max_length,
+            max_new_tokens=processor.task.longest_output,
+        )
         check_padding(backend, processor.layout, highest_id=highest_id)
         self.route = Route(processor, backend, workers=workers)
         self.token_budget = choose_token_budget(token_budget, processor, self.route.workers)

@@ -174,9 +174,8 @@ class Route:
             kept = trace if keep_outputs else trace._replace(outputs=None)
             done[index] = self._postprocess(kept)
 
-    @staticmethod
-    def _batches(rows: Sequence[RowIndex], traces: Sequence[Trace], budget: int) -> list[list[RowIndex]]:
-        lengths = [len(traces[index].rows[row].input_ids) for index, row in rows]
+    def _batches(self, rows: Sequence[RowIndex], traces: Sequence[Trace], budget: int) -> list[list[RowIndex]]:
+        lengths = [self.processor.task.row_tokens(traces[index].rows[row]) for index, row in rows]
         return [[rows[position] for position in batch] for batch in token_budget_batches(lengths, budget)]
 
     def _encode(self, traces: Sequence[Trace]) -> list[Trace]:
@@ -219,7 +218,7 @@ class Route:
     def _run(self, rows: Sequence[Row]) -> list[Arrays | Exception]:
         """Run one batch; out of memory, run it in halves; on any other error, run each row alone."""
         parts = [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
-        tokens = len(rows) * max(len(row.input_ids) for row in rows)
+        tokens = len(rows) * max(self.processor.task.row_tokens(row) for row in rows)
         if len(rows) == 1 or tokens <= self._max_tokens:
             try:
                 with native_code():

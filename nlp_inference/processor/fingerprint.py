@@ -22,7 +22,7 @@ from nlp_inference.registry import Registered, explain
 _PACKAGES = ("nlp-inference", "transformers", "tokenizers", "regex", "ftfy", "rapidfuzz", "numpy")
 _FIRST_RUNTIMES = ("torch", "onnxruntime")
 """Runtimes that `Fingerprint.runtimes` does not list, because earlier fingerprints have no such list."""
-_SETTINGS = ("config.json", "tokenizer.json", "tokenizer_config.json")
+_SETTINGS = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
 """Files that affect predictions, in addition to the weights and `processor_config.json`."""
 
 
@@ -61,7 +61,8 @@ class Fingerprint(BaseModel):
     Args:
         weights: SHA-256 in hexadecimal of each weights file, by file name.
         exports: the same for each file that was exported from these weights.
-        settings: the same for `config.json`, `tokenizer.json` and `tokenizer_config.json`.
+        settings: the same for `config.json`, `generation_config.json`, `tokenizer.json` and `tokenizer_config.json`,
+            those that there are.
         packages: versions of the packages that affect predictions, by distribution name, including the runtime
             (`torch`) and the packages of custom transforms and tasks.
         unicode: version of Python's Unicode database; the version of `regex` determines that of its own.

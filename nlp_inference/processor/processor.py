@@ -158,31 +158,44 @@ class Processor(SavedProcessor):
         """Preprocess, tokenize and window documents in order. Preprocessing starts from the raw text.
 
         Raises:
-            InvalidDocumentError: a text pair leaves no room for the text, or a document lacks something that the task
-                needs in addition to a text; see `Task.input_problem`.
+            InvalidDocumentError: a text pair leaves no room for the text, or the task cannot read a document; see
+                `Task.input_problem` and `Task.encoding_problem`.
         """
         for document in documents:
             if (problem := self.task.input_problem(document)) is not None:
                 raise InvalidDocumentError(f"document {document.id!r} {problem}")
         clean = [self.preprocess(document.as_it_arrived()) for document in documents]
-        texts = self._tokenize([document.text for document in clean])
+        prefix = self.task.text_prefix
+        texts = self._tokenize([prefix + document.text for document in clean])
         with_pair = [index for index, document in enumerate(clean) if document.text_pair is not None]
         pairs = self._tokenize([clean[index].text_pair or "" for index in with_pair]) if with_pair else []
         pair_of = dict(zip(with_pair, pairs, strict=True))
-        return [
-            self._window(document, text, pair_of.get(index))
+        encoded = [
+            self._window(document, *text.split_prefix(len(prefix)), pair_of.get(index))
+            if prefix
+            else self._window(document, None, text, pair_of.get(index))
             for index, (document, text) in enumerate(zip(clean, texts, strict=True))
         ]
+        for one in encoded:
+            problem = self.task.encoding_problem(one)
+            if problem is not None:
+                raise InvalidDocumentError(f"document {one.document.id!r} {problem}")
+        return encoded
 
     def _tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         return tokenize(self.tokenizer, texts, words=self.task.word_rule, as_format_1=self.format_version == 1)
 
-    def _window(self, document: Document, text: TokenizedText, pair: TokenizedText | None) -> EncodedDocument:
-        capacity = self.layout.capacity(None if pair is None else len(pair.ids))
-        if pair is not None and (capacity < 1 or self.windows.overlap_within(capacity) > capacity // 2):
+    def _window(
+        self, document: Document, prefix: Any, text: TokenizedText, pair: TokenizedText | None
+    ) -> EncodedDocument:
+        """Split a text into windows; `prefix` are the ids of the tokens before it, `None` without a prefix."""
+        prefix = np.zeros(0, dtype=np.int64) if prefix is None else prefix
+        capacity = self.layout.capacity(None if pair is None else len(pair.ids), prefix_length=len(prefix))
+        if (pair is not None or len(prefix)) and (capacity < 1 or self._overlap(capacity) > capacity // 2):
+            used = f"a prefix of {len(prefix)} tokens" if pair is None else f"its text pair of {len(pair.ids)} tokens"
             raise InvalidDocumentError(
-                f"document {document.id!r}: its text pair of {len(pair.ids)} tokens leaves {max(capacity, 0)} of "
-                f"{self.layout.max_length} tokens for the text, too few to split it into windows; shorten the text pair"
+                f"document {document.id!r}: {used} leaves {max(capacity, 0)} of {self.layout.max_length} tokens for "
+                f"the text, too few to split it into windows; shorten the {'prefix' if pair is None else 'text pair'}"
             )
         windows = self._split(len(text.ids), text.word_starts.tolist(), capacity)
         if self.windows.on_overflow == "truncate":
@@ -199,15 +212,22 @@ class Processor(SavedProcessor):
             tuple(windows),
             self.tokenizer.unk_token_id,
             complete_characters=self.format_version > 1,
+            prefix_ids=prefix,
+            tokenizer=self.tokenizer,
         )
 
     def _split(self, length: int, word_starts: Sequence[int], capacity: int) -> list[Window]:
-        return split_windows(length, word_starts, capacity=capacity, overlap=self.windows.overlap_within(capacity))
+        return split_windows(length, word_starts, capacity=capacity, overlap=self._overlap(capacity))
+
+    def _overlap(self, capacity: int) -> int:
+        """Return the tokens that consecutive windows of `capacity` tokens share."""
+        usual = self.task.default_overlap
+        return usual if self.windows.overlap is None and usual is not None else self.windows.overlap_within(capacity)
 
     def rows(self, encoded: EncodedDocument) -> list[Row]:
         """Return the model's input row for each window of a document."""
         rows = [
-            self.layout.row(encoded.token_ids[window.start : window.end], encoded.pair_ids)
+            self.layout.row(encoded.token_ids[window.start : window.end], encoded.pair_ids, encoded.prefix_ids)
             for window in encoded.windows
         ]
         given = self.task.given_in(encoded)

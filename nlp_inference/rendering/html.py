@@ -161,11 +161,11 @@ def _categories(document: Document) -> str:
     numbers = [_chip(name, value, "found", title=f"{name} = {value!r}") for name, value in values.items()]
     gold = document.gold.values if document.gold else {}
     numbers += [_chip(name, value, "gold", title=f"gold {name} = {value!r}") for name, value in gold.items()]
-    texts = [
-        f"<bdi>{_escaped(text[:MAX_CHARACTERS])}</bdi>"
-        for text in (document.predicted.generated if document.predicted else ())
-    ]
-    rows = (("categories", chips), ("values", numbers), ("generated", texts))
+    generated, gold_texts = (
+        [f"<bdi>{_escaped(text[:MAX_CHARACTERS])}</bdi>" for text in (one.generated if one is not None else ())]
+        for one in (document.predicted, document.gold)
+    )
+    rows = (("categories", chips), ("values", numbers), ("generated", generated), ("gold text", gold_texts))
     return "".join(_row(name, items) for name, items in rows if items)
 
 

@@ -16,6 +16,7 @@ from nlp_inference.tasks.span_classification import SpanClassification
 from nlp_inference.tasks.tag_scheme import TagScheme
 from nlp_inference.tasks.temperature import SoftmaxTask, TemperatureTask
 from nlp_inference.tasks.text_classification import TextClassification
+from nlp_inference.tasks.text_generation import TextGeneration
 from nlp_inference.tasks.text_regression import TextRegression
 from nlp_inference.tasks.token_classification import TokenClassification
 
@@ -35,6 +36,7 @@ __all__ = [
     "Task",
     "TemperatureTask",
     "TextClassification",
+    "TextGeneration",
     "TextRegression",
     "TokenClassification",
 ]

@@ -104,6 +104,15 @@ class Task(Registered, ABC):
     """Position of the text pair in the model input."""
     has_pipeline: ClassVar[bool] = True
     """Whether a stock pipeline of transformers returns predictions of this kind, which `as_pipeline` then returns."""
+    default_overlap: ClassVar[int | None] = None
+    """Tokens that consecutive windows share if the settings do not say it; `None` means a quarter of a window."""
+    not_exportable: ClassVar[str | None] = None
+    """Why its models cannot be exported to another backend, as the end of "a model of the task ..."; else `None`."""
+
+    @property
+    def text_prefix(self) -> str:
+        """A text that the model reads before every window. It is no part of the document, and has no offsets."""
+        return ""
 
     @property
     def word_rule(self) -> WordRule:
@@ -114,6 +123,11 @@ class Task(Registered, ABC):
     def names_one_label(self) -> bool:
         """Whether each prediction has exactly one category or value, so that pipelines return it without a list."""
         return getattr(self, "top_k", None) == 1
+
+    @property
+    def longest_output(self) -> int:
+        """The most tokens that its model writes for a row; 0 for a model that writes none."""
+        return 0
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -182,9 +196,43 @@ class Task(Registered, ABC):
         """Say why this task cannot learn from gold that its kind accepts, as the end of "document ..."; else `None`."""
         return None
 
+    def encoding_problem(self, encoded: EncodedDocument) -> str | None:  # noqa: ARG002 - most tasks read every input
+        """Say why this task cannot read a document, as the end of "document ..."; else `None`."""
+        return None
+
+    def target_problem(self, encoded: EncodedDocument) -> str | None:  # noqa: ARG002 - most tasks learn from windows
+        """Say why this task cannot be trained on a document that it can read, as the end of "document ..."."""
+        return None
+
+    def prepare_model(self, model: Any, tokenizer: Any) -> None:
+        """Change a model before it is trained, in addition to `model_settings`.
+
+        Args:
+            model: the base model with a head, of transformers.
+            tokenizer: the tokenizer of the processor.
+        """
+
+    def decoder_inputs(self, model: Any, labels: Any) -> dict[str, Any]:  # noqa: ARG002 - most models have no decoder
+        """Return what the model reads of the targets in training, in addition to the inputs of prediction.
+
+        Args:
+            model: without wrappers of training.
+            labels: `[rows, tokens]`, a tensor, `IGNORED` where there is no target.
+        """
+        return {}
+
     def run(self, model: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run the model on a batch; a task whose model generates calls `model.generate` instead."""
         return model(**inputs)
+
+    def probe(self, model: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run the model once on a batch, for the test whether outputs depend on padding; `run`, unless that is slow."""
+        outputs = self.run(model, inputs)
+        return {name: outputs[name] for name in self.outputs}
+
+    def row_tokens(self, row: Row) -> int:
+        """Return how many tokens of a batch's budget a row takes: those that it has, unless its outputs are long."""
+        return len(row.input_ids)
 
     def condense(self, row: Row, outputs: Arrays) -> Arrays:  # noqa: ARG002 - most outputs are small
         """Reduce the outputs for a row to what `decode` needs, for outputs that are large.
@@ -231,6 +279,10 @@ class Task(Registered, ABC):
             '5 to 6'
         """
         return relative_bin(value)
+
+    def lost_cause(self, encoded: EncodedDocument) -> str | None:  # noqa: ARG002 - most tasks lose spans or nothing
+        """Return why even a perfect model would not reproduce the gold of the complete document; else `None`."""
+        return None
 
     def lost_spans(self, encoded: EncodedDocument) -> list[LostSpan]:  # noqa: ARG002 - tasks without spans lose none
         """Return the gold spans that even a perfect model would not reproduce exactly, with the cause."""

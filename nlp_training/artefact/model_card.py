@@ -9,8 +9,9 @@ from typing import Any
 import transformers
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from transformers.pipelines import PIPELINE_REGISTRY
 
-from nlp_inference import Processor
+from nlp_inference import Processor, Task
 from nlp_training._utils.base_model import is_packaged
 from nlp_training.config import RunConfig
 from nlp_training.data_report.split_measures import SplitMeasures
@@ -56,7 +57,8 @@ def model_card(
             task=task.name,
             labels=labels,
             base=config.model.base if is_packaged(config.model.base) or _hub_id(config.model.base) else "a local model",
-            pipeline_tag=task.pipeline_tag if hasattr(transformers, task.auto_model) else None,
+            auto_model=task.auto_model if hasattr(transformers, task.auto_model) else None,
+            pipeline_tag=task.pipeline_tag if _has_pipeline(task) else None,
             metrics=metrics,
             score_names=_score_names(metrics),
             has_intervals=any("interval" in scores for scores in metrics.values()),
@@ -75,7 +77,15 @@ def card_for(card: str, repo_id: str) -> str:
         >>> card_for('Predictor.from_pretrained("pii")  # the folder or the Hub id', "org/pii")
         'Predictor.from_pretrained("org/pii")  # the folder or the Hub id'
     """
-    return re.sub(r'((?:Predictor\.from_pretrained\(|model=)")[^"\n]*"', rf'\g<1>{repo_id}"', card)
+    return re.sub(r'((?:\w\.from_pretrained\(|model=)")[^"\n]*"', rf'\g<1>{repo_id}"', card)
+
+
+def _has_pipeline(task: Task) -> bool:
+    """Return whether the installed transformers has a pipeline that loads the models of a task."""
+    if task.pipeline_tag not in PIPELINE_REGISTRY.get_supported_tasks():
+        return False
+    _, pipeline, _ = PIPELINE_REGISTRY.check_task(task.pipeline_tag)
+    return task.auto_model in {loaded.__name__ for loaded in pipeline["pt"]}
 
 
 def _hub_id(base: str) -> str | None:

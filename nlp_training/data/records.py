@@ -35,14 +35,17 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "tokens": ("tokens",),
     "tags": ("tags", "ner_tags"),
     "answers": (),
+    "target": (),
 }
+_TARGETS = ("target", "summary", "translation")
+"""Usual names of a text to generate, in records without another annotation."""
+_OTHER_GOLD = frozenset({"spans", "label", "labels", "score", "tags", "answers"})
 _OF_QUESTIONS = {"text_pair": "question", "answers": "answers"}
 """Usual names where the text is called `context`."""
 
 _SHAPES = (
-    "{text, spans}, {text, spans, relations}, "
-    "{text, label}, {text, labels}, {tokens, tags}, {text_a, text_b, label or score} or "
-    "{question, context, answers}"
+    "{text, spans}, {text, spans, relations}, {text, label}, {text, labels}, {tokens, tags}, "
+    "{text_a, text_b, label or score}, {question, context, answers} or {text, target}"
 )
 
 
@@ -67,6 +70,7 @@ class Columns(BaseModel):
         answers: the accepted answers to the question in `text_pair`: a list of `{text, start}` (or `answer_start`,
             as in SQuAD), or a mapping of these lists, as in `datasets`; empty if the text does not answer it. Default:
             `answers` if the text is called `context`.
+        target: the text to generate. Default: `target`, `summary`, `translation`, if no other annotation has a column.
 
     Example:
         >>> Columns(text="utterance").resolve(["utterance", "label", "id"])
@@ -87,6 +91,7 @@ class Columns(BaseModel):
     tokens: str | None = None
     tags: str | None = None
     answers: str | None = None
+    target: str | None = None
 
     def resolve(self, available: Collection[str]) -> dict[str, str]:
         """Return the column of each field.
@@ -111,6 +116,9 @@ class Columns(BaseModel):
             if column not in available:
                 raise InvalidDocumentError(f"there is no column {column!r} for the value {name!r}; {_list(available)}")
             found[f"{VALUE}{name}"] = column
+        if not (_OTHER_GOLD | {"target"}) & found.keys() and not self.values:
+            usual_target = next((name for name in _TARGETS if name in available and name not in found.values()), None)
+            found |= {} if usual_target is None else {"target": usual_target}
         if "text" not in found and "tokens" not in found:
             task = {"data", "annotations"} <= {*available} or {"data", "completions"} <= {*available}
             hint = "; these are tasks of Label Studio: export a JSON array, and set the format to label-studio"
@@ -179,6 +187,7 @@ def record_to_document(
     if skip_blank and "label" in columns and _is_blank(record.get(columns["label"])):
         raise BlankLabelError(f"the label in {columns['label']!r} is blank")
     columns = _without_other_relations(_with_entities(columns, record), record)
+    columns = _without_unusual_target(columns, record)
     values = {field: record[column] for field, column in columns.items() if record.get(column) is not None}
     text, offsets = _text_and_offsets(values)
     tagged = "tags" in values and offsets is not None
@@ -217,6 +226,14 @@ def _without_other_relations(columns: Mapping[str, str], record: Mapping[str, An
     return {field: column for field, column in columns.items() if field != "relations"}
 
 
+def _without_unusual_target(columns: Mapping[str, str], record: Mapping[str, Any]) -> Mapping[str, str]:
+    """Leave out a target that is found by its name and is no text, or that is next to spans: it is metadata."""
+    column = columns.get("target")
+    if column not in _TARGETS or (isinstance(record.get(column), str) and not _OTHER_GOLD & columns.keys()):
+        return columns
+    return {field: name for field, name in columns.items() if field != "target"}
+
+
 def _looks_like_span(given: Any) -> bool:
     if isinstance(given, Mapping):
         return "label" in given and ("start" in given or "start_offset" in given)
@@ -241,6 +258,20 @@ def _text_and_offsets(values: Mapping[str, Any]) -> tuple[str, list[tuple[int, i
 def _gold(
     values: Mapping[str, Any], offsets: list[tuple[int, int]] | None, names: Mapping[str, Sequence[str]]
 ) -> Annotation | None:
+    gold = _gold_spans(values, offsets, names) | _gold_categories(values, names)
+    if "score" in values:
+        gold["values"] = {"score": _number(values["score"], "score")}
+    if "target" in values:
+        gold["generated"] = (_target(values["target"]),)
+    named = {field.removeprefix(VALUE): given for field, given in values.items() if field.startswith(VALUE)}
+    if named:
+        gold["values"] = gold.get("values", {}) | {name: _number(given, name) for name, given in named.items()}
+    return Annotation(**gold) if gold else None
+
+
+def _gold_spans(
+    values: Mapping[str, Any], offsets: list[tuple[int, int]] | None, names: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
     gold: dict[str, Any] = {}
     if offsets is not None:
         gold["spans"] = tags_to_spans(_labels(values["tags"], "tags", names.get("tags")), offsets)
@@ -253,18 +284,18 @@ def _gold(
         gold["spans"] = tuple(_spans(values["spans"], names.get("spans"), values.get("text")))
     if "relations" in values:
         gold["relations"] = tuple(_relations(values["relations"], values.get("spans"), gold.get("spans")))
+    return gold
+
+
+def _gold_categories(values: Mapping[str, Any], names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    gold: dict[str, Any] = {}
     if "labels" in values:
         labels = _labels(values["labels"], "labels", names.get("labels"))
         gold["categories"] = tuple(Category(label=label) for label in labels)
         count_unread("a label in addition to labels", "label" in values and [values["label"]] != values["labels"])
     elif "label" in values and (label := _label(values["label"], "label", names.get("label"))) is not None:
         gold["categories"] = (Category(label=label),)
-    if "score" in values:
-        gold["values"] = {"score": _number(values["score"], "score")}
-    named = {field.removeprefix(VALUE): given for field, given in values.items() if field.startswith(VALUE)}
-    if named:
-        gold["values"] = gold.get("values", {}) | {name: _number(given, name) for name, given in named.items()}
-    return Annotation(**gold) if gold else None
+    return gold
 
 
 def _labels(given: Any, field: str, names: Sequence[str] | None) -> list[str]:
@@ -419,6 +450,13 @@ def check_quote(given: Any, span: Span, text: Any) -> None:
                 f"the span {span.start}:{span.end} {span.label!r} has the {key} {quote!r}, but the text at these "
                 f"offsets is {surface!r}{hint}. Correct the offsets (characters, end exclusive) or the {key}"
             )
+
+
+def _target(given: Any) -> str:
+    if not isinstance(given, str):
+        shown = shorten(repr(given), width=60)
+        raise InvalidDocumentError(f"target is {shown}; write the text to generate, or null where it is not annotated")
+    return given
 
 
 def _number(given: Any, name: str) -> float:

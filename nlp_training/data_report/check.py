@@ -162,7 +162,10 @@ def _measure(
     )
     measures = {
         name: measure_split(
-            processor, track(documents, f"encoding {name}"), watch=partial(_look_for_twins, search, name)
+            processor,
+            track(documents, f"encoding {name}"),
+            watch=partial(_look_for_twins, search, name),
+            training=name == TRAIN,
         )
         for name, documents in splits.items()
     }

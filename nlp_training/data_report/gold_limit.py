@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from nlp_inference.tasks.base import UNREAD
 from nlp_inference.tasks.relation_extraction import ACROSS_WINDOWS, TOO_MANY_RELATIONS, TOO_MANY_SPANS
+from nlp_inference.tasks.text_generation import NOT_RESTORED, TOO_LONG
 from nlp_inference.tasks.units import (
     BEYOND_WINDOW,
     IN_NO_WINDOW,
@@ -31,6 +32,11 @@ _ADVICE: Mapping[str, str] = {
     OVERLAPS: "choose the task span-classification",
     f"{MERGED} IO": "choose the scheme BIO",
     BEYOND_WINDOW: "set windows.on_overflow to split",
+    TOO_LONG: "increase max_new_tokens of the task",
+    NOT_RESTORED: (
+        "write targets as the tokenizer does (letter case, white space, characters of its vocabulary), or choose a "
+        "base model with another tokenizer"
+    ),
     IN_NO_WINDOW: "increase windows.max_length or windows.overlap",
     ACROSS_WINDOWS: "increase windows.max_length or windows.overlap",
     TOO_MANY_SPANS: "increase max_spans of the task",
@@ -49,6 +55,20 @@ def advice_on(lost: list[LostGold]) -> str:
     most = max((one.cause for one in lost), key=[one.cause for one in lost].count)
     usual = "change the settings of the named transform" if " by " in most else "see docs/check_data.md"
     return f"for {most!r}: {_ADVICE.get(most, usual)}"
+
+
+def refuse_failed(split: str, measures: SplitMeasures) -> None:
+    """Raise an error before training if documents cannot be encoded, or the task cannot learn from them.
+
+    Raises:
+        InvalidDataError: there are such documents; the message names some of them.
+    """
+    failed = measures.failed
+    if failed.count:
+        listed = "".join(f"\n- {one}" for one in failed.examples)
+        raise InvalidDataError(
+            f"{split}: {failed.count} of {measures.documents + failed.count} documents cannot be trained on:{listed}"
+        )
 
 
 def refuse_lost_gold(split: str, measures: SplitMeasures, *, limit: float) -> None:

@@ -78,7 +78,7 @@ def _judge_ceiling(
         text += f"; more than data.max_lost_gold allows ({allowed}): {advice_on(measured.lost)}"
     examples = tuple(f"{place_of(one.document)}: {one.description}: {one.cause}" for one in measured.lost[:SHOWN])
     yield Finding(ERROR if too_low or stops else WARNING, "ceiling", split, len(measured.lost), text, examples)
-    scores: dict[str, Any] = measured.ceiling["per_label"]
+    scores: dict[str, Any] = measured.ceiling.get("per_label", {})
     hopeless = [
         label
         for label, one in scores.items()

@@ -7,6 +7,7 @@ from typing import Any
 
 from nlp_inference import Annotation, Document, Processor, Span
 from nlp_inference._utils.cached import cached
+from nlp_inference._utils.shorten import shorten
 from nlp_inference.document.aligned_text import AlignedText
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
@@ -26,15 +27,13 @@ class LostGold:
 
     @property
     def surface(self) -> str:
-        """The raw text of a span, or of both spans of a relation; empty for a label of the document."""
+        """The raw text of a span, of the spans of a relation, or a generated text; empty for a label of the document."""
         return self.gold.surface(self.document.raw_text)
 
     @property
     def description(self) -> str:
-        """The label, and the surface of a span."""
-        return (
-            f"{self.gold.label} {self.surface!r}" if self.gold.links or self.gold.start is not None else self.gold.label
-        )
+        """The label, and the surface of a span or the beginning of a text."""
+        return f"{self.gold.label} {shorten(repr(self.surface), width=80)}" if self.surface else self.gold.label
 
     def __str__(self) -> str:
         return f"document {self.document.id!r}: {self.description}: {self.cause}"
@@ -126,7 +125,8 @@ class _Blame:
             for one in self._processor.task.lost_relations(self._encoded)
         }
         by_step = self._by_postprocess()
-        other = f"not predicted by {self._processor.task.name}"
+        task = self._processor.task
+        other = task.lost_cause(self._encoded) or f"not predicted by {task.name}"
         return [(one, by_step.get(one) or by_task.get(one) or other) for one in missing]
 
     def _by_postprocess(self) -> dict[Compared, str]:

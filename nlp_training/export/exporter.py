@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nlp_inference import Document, Predictor
+from nlp_inference import Document, Predictor, Processor
 from nlp_inference.backends.descriptors import REFERENCE, BackendDescriptor, ExportedFiles, find_backend
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_inference.golden import GoldenFile, Verification, read_golden, record_golden, require_verified, verify
@@ -117,6 +117,7 @@ def export_model(
         descriptor.check_precision(dtype)
     exporter_class.require(wanted)
     mode = exporter_class.check_int8_mode(int8_mode)
+    _check_exportable(model_folder(run), trust_remote_code=trust_remote_code)
     needs_train = mode == "static" and "int8" in wanted
     reference = _load(model_folder(run), data, needs_train=needs_train, trust_remote_code=trust_remote_code)
     with TemporaryDirectory(prefix=".export-", dir=reference.source.folder.parent) as scratch:
@@ -127,6 +128,17 @@ def export_model(
             paths[0].parent.mkdir(parents=True, exist_ok=True)
             exporter.write(dtype, paths)
             yield _judge(made, dtype, descriptor, reference, max_drop=max_drop)
+
+
+def _check_exportable(folder: Path, *, trust_remote_code: bool) -> None:
+    """Check that models of the task can be exported at all, before anything is loaded.
+
+    Raises:
+        InvalidSpecError: they cannot.
+    """
+    task = Processor.from_pretrained(folder, trust_remote_code=trust_remote_code).task
+    if task.not_exportable is not None:
+        raise InvalidSpecError(f"a model of the task {task.name!r} {task.not_exportable}")
 
 
 def _load(

@@ -12,6 +12,7 @@ from nlp_training.gold.base import (
     Link,
     Mistake,
     Value,
+    WrittenText,
     document_metric,
     gold_kind,
     gold_kinds,
@@ -23,6 +24,7 @@ from nlp_training.gold.category import OneCategory
 from nlp_training.gold.path import Path
 from nlp_training.gold.relations import Relations
 from nlp_training.gold.spans import Spans
+from nlp_training.gold.text import Text
 from nlp_training.gold.values import Values
 
 __all__ = [
@@ -37,8 +39,10 @@ __all__ = [
     "Path",
     "Relations",
     "Spans",
+    "Text",
     "Value",
     "Values",
+    "WrittenText",
     "document_metric",
     "gold_kind",
     "gold_kinds",

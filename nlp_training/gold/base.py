@@ -22,15 +22,19 @@ UNKNOWN_LABEL = "its label is not among those of the task"
 
 
 class Compared(NamedTuple):
-    """What evaluation compares of one annotation: its label, its offsets if it is a span, and what a relation links."""
+    """What evaluation compares of one annotation: its label, its offsets if it is a span, what a relation links, and a
+    generated text."""
 
     label: str
     start: int | None = None
     end: int | None = None
     links: tuple["Compared", ...] = ()
+    text: str | None = None
 
     def surface(self, text: str) -> str:
-        """Return the raw text of a span, or of the spans that a relation links; empty for a label of the document."""
+        """Return the raw text of a span, of the spans that a relation links, or a generated text; otherwise nothing."""
+        if self.text is not None:
+            return self.text
         if self.links:
             return " → ".join(one.surface(text) for one in self.links)
         return "" if self.start is None else text[self.start : self.end]
@@ -53,6 +57,14 @@ class Link(NamedTuple):
     score: float | None = None
 
 
+class WrittenText(NamedTuple):
+    """A generated text; `score` says how far a predicted one is from gold."""
+
+    label: str
+    text: str
+    score: float | None = None
+
+
 class Mistake(NamedTuple):
     """A gold annotation and the prediction paired with it; `name` is `None` where the prediction is right.
 
@@ -60,8 +72,8 @@ class Mistake(NamedTuple):
     """
 
     name: str | None
-    gold: Span | Category | Value | Link | None
-    predicted: Span | Category | Value | Link | None
+    gold: Span | Category | Value | Link | WrittenText | None
+    predicted: Span | Category | Value | Link | WrittenText | None
 
 
 class Learnable(NamedTuple):
@@ -98,6 +110,8 @@ class GoldKind(Registered, ABC):
     """Whether one label can be predicted in place of another, so that a confusion table says something."""
     pairs_shown: ClassVar[int]
     """How many pairs of labels the report shows examples of, for each kind of mistake."""
+    examples_shown: ClassVar[int] = 3
+    """How many examples the report shows of each: those with the highest scores, or else the first."""
 
     learned_settings: ClassVar[tuple[str, ...]] = ("labels",)
     """Fields of a task that are taken from the training documents where the config leaves them open."""
@@ -135,6 +149,11 @@ class GoldKind(Registered, ABC):
     @abstractmethod
     def compared(self, annotation: Annotation) -> list[Compared]:
         """Return what evaluation compares of an annotation."""
+
+    @staticmethod
+    def has_only_text(gold: Annotation) -> bool:
+        """Return whether gold is a text to generate, so that missing labels do not mean that there are none."""
+        return bool(gold.generated) and gold.model_fields_set == {"generated"}
 
     @abstractmethod
     def problem(self, gold: Annotation) -> str | None:

@@ -68,9 +68,9 @@ class Categories(GoldKind):
         """Return the label of each category."""
         return [Compared(category.label) for category in annotation.categories]
 
-    def problem(self, gold: Annotation) -> str | None:  # noqa: ARG002
-        """Accept all gold: a document may have no label."""
-        return None
+    def problem(self, gold: Annotation) -> str | None:
+        """Accept gold without a label, unless it is a text to generate."""
+        return "has no labels, only a text to generate. Add a list of labels" if self.has_only_text(gold) else None
 
     def learnable(self, gold: Annotation, *, labels: Collection[str] | None, flat: bool) -> Learnable:  # noqa: ARG002
         """Leave out categories whose label the task does not know."""

@@ -74,7 +74,9 @@ class Spans(GoldKind):
         return [Compared(span.label, span.start, span.end) for span in annotation.spans]
 
     def problem(self, gold: Annotation) -> str | None:
-        """Refuse gold that has a category and does not say that it has no spans."""
+        """Refuse gold that has a category or a text and does not say that it has no spans."""
+        if self.has_only_text(gold):
+            return "has no spans, only a text to generate. Add its spans (the list may be empty)"
         if "spans" in gold.model_fields_set or not gold.categories:
             return None
         found = ", ".join(repr(category.label) for category in gold.categories)

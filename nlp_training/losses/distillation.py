@@ -88,6 +88,11 @@ class Teacher:
 
 
 def _check_fit(teacher: Processor, student: Processor, *, name: str) -> None:
+    if "logits" not in student.task.outputs:
+        raise InvalidSpecError(
+            f"the loss 'distillation' reads the logits of a teacher, and predictions of the task {student.task.name!r} "
+            "have none; choose another loss"
+        )
     classes, own = (one.task.model_settings().get("id2label") for one in (teacher, student))
     if teacher.task.name != student.task.name or classes != own:
         raise InvalidSpecError(

@@ -13,6 +13,7 @@ from nlp_training.metrics.paths import PathF1
 from nlp_training.metrics.ranking import LabelRanking
 from nlp_training.metrics.relations import RelationBootstrap, RelationBoundaryF1, RelationF1
 from nlp_training.metrics.spans import SpanF1
+from nlp_training.metrics.texts import TextBootstrap, TextOverlap
 from nlp_training.metrics.tokens import TokenF1
 from nlp_training.metrics.values import ValueErrors, ValuesBootstrap
 
@@ -35,6 +36,8 @@ __all__ = [
     "RelationF1",
     "SpanF1",
     "SpanMatching",
+    "TextBootstrap",
+    "TextOverlap",
     "TokenF1",
     "ValueErrors",
     "ValuesBootstrap",

@@ -12,10 +12,9 @@ from transformers import TrainerCallback, set_seed
 from nlp_inference import Document, Processor
 from nlp_inference.errors import InvalidSpecError
 from nlp_training._utils.cpu import keep_freed_memory, use_cpu_threads
-from nlp_training.batches.streams import encode_stream
 from nlp_training.batches.window_dataset import RowLengths, row_lengths
 from nlp_training.config import RunConfig
-from nlp_training.data_report.gold_limit import refuse_lost_gold
+from nlp_training.data_report.gold_limit import refuse_failed, refuse_lost_gold
 from nlp_training.data_report.measure import measure_split
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.trainer.build import Splits, build_checked_processor, build_trainer, load_splits, resolve_for
@@ -97,12 +96,12 @@ class Materials:
         """Return the row lengths of the training documents; raise an error if too much of their gold is lost."""
         lengths: list[RowLengths] = []
         measures = measure_split(
-            processor, self.train, watch=lambda encoded: lengths.extend(row_lengths(one) for _, one in encoded)
+            processor,
+            self.train,
+            watch=lambda encoded: lengths.extend(row_lengths(one) for _, one in encoded),
+            training=True,
         )
-        if measures.failed.count:
-            return [
-                row_lengths(one) for one in encode_stream(processor, self.train)
-            ]  # raises the error of the first failure
+        refuse_failed("train", measures)
         refuse_lost_gold("train", measures, limit=limit)
         return lengths
 

@@ -18,7 +18,7 @@ from nlp_training.artefact.golden import golden_documents
 from nlp_training.artefact.verification import replay_golden, replay_lines
 from nlp_training.batches.window_dataset import RowLengths, row_lengths
 from nlp_training.config import RunConfig
-from nlp_training.data_report.gold_limit import refuse_lost_gold
+from nlp_training.data_report.gold_limit import refuse_failed, refuse_lost_gold
 from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import fit_task, mark_fitted
@@ -127,10 +127,12 @@ def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
     if is_main:
         if "train" in splits:
             report["train"] = measure_training_set(trainer, splits["train"])
+            refuse_failed("train", report["train"])
             refuse_lost_gold("train", report["train"], limit=config.data.max_lost_gold)
         else:
             documents: Any = trainer.train_dataset
-            sample = measure_split(processor, islice(documents, _STREAM_SAMPLE))
+            sample = measure_split(processor, islice(documents, _STREAM_SAMPLE), training=True)
+            refuse_failed("train", sample)
             refuse_lost_gold("train", sample, limit=config.data.max_lost_gold)
         console.print(setup_table(trainer, splits), *lost_gold_lines(report), *unpinned_lines(config.data))
     data = data_prints(config, splits)
@@ -201,6 +203,6 @@ def measure_training_set(trainer: DocumentTrainer, documents: list[Document]) ->
     def watch(encoded: Encoded) -> None:
         lengths.extend(row_lengths(one) for _, one in encoded)
 
-    measures = measure_split(trainer.processor, documents, watch=watch)
+    measures = measure_split(trainer.processor, documents, watch=watch, training=True)
     trainer.take_row_lengths(documents, lengths)
     return measures

@@ -63,9 +63,13 @@ def check_reads(processor: Processor, limits: ModelLimits, *, resize: bool) -> N
     if resize:
         limits = limits._replace(vocabulary=None)
     highest_id = highest_token_id(processor.tokenizer)
-    problem = limits.problem(highest_id=highest_id, max_length=processor.layout.max_length)
+    problem = limits.problem(
+        highest_id=highest_id,
+        max_length=processor.layout.max_length,
+        max_new_tokens=processor.task.longest_output,
+    )
     if problem is not None:
-        remedy = "" if "windows" in problem else "; use the model's tokenizer, or set model.resize_embeddings: true"
+        remedy = "" if "at most" in problem else "; use the model's tokenizer, or set model.resize_embeddings: true"
         raise InvalidSpecError(problem + remedy)
 
 

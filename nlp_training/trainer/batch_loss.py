@@ -55,6 +55,7 @@ class BatchLoss:
         self.loss = loss
         self.window_scale = 1.0
         self.needs = frozenset(need for part in loss.parts() for need in part.needs)
+        self._task = processor.task
         self._inputs = tuple(processor.collate([]))  # what production gives to the model, and nothing else
         self._seed, self._step = seed, step
         self.take_model(model)
@@ -69,10 +70,16 @@ class BatchLoss:
         Raises:
             InvalidSpecError: the loss does not fit it.
         """
+        self._model = model
         if "second_logits" in self.needs:
             _check_dropout(model)
         mixers = (part.row_mixer(model, seed=self._seed, step=self._step) for part in self.loss.parts())
         self.mixer = next((mixer for mixer in mixers if mixer is not None), None)
+        if self.mixer is not None and type(self._task).decoder_inputs is not Task.decoder_inputs:
+            raise InvalidSpecError(
+                f"the loss {self.loss.name!r} mixes rows, but a model of the task {self._task.name!r} reads the target "
+                "of one row; choose another loss"
+            )
 
     def _class_weights(self, processor: Processor, documents: Sequence[Document] | None) -> Tensor | None:
         rule = self.loss.class_weighting()
@@ -96,7 +103,7 @@ class BatchLoss:
         """
         labels = _labels(batch)
         weights = _row_weights(batch, SAMPLE_WEIGHT) * _row_weights(batch, WINDOW_WEIGHT) * self.window_scale
-        inputs = {name: batch[name] for name in self._inputs}
+        inputs = {name: batch[name] for name in self._inputs} | self._task.decoder_inputs(self._model, labels)
         mixing = None if self.mixer is None else self.mixer.draw(len(labels))
         if self.mixer is not None and mixing is not None:
             inputs = self.mixer.mixed(inputs, mixing)
@@ -180,7 +187,12 @@ def count_classes(processor: Processor, documents: Sequence[Document]) -> NDArra
         >>> count_classes(processor, [Document(raw_text="Sad Rome sings", gold=gold)]).tolist()
         [2, 1, 0]
     """
-    counts = np.zeros(len(processor.task.model_settings()["id2label"]), dtype=np.int64)
+    labels_by_id = processor.task.model_settings().get("id2label")
+    if labels_by_id is None:
+        raise InvalidSpecError(
+            f"class_weights counts classes, and the task {processor.task.name!r} has none; leave class_weights out"
+        )
+    counts = np.zeros(len(labels_by_id), dtype=np.int64)
     for chunk in document_chunks(documents):
         for example in chain.from_iterable(processor.examples(chunk, labels=True)):
             labels = np.atleast_1d(example.targets["labels"])

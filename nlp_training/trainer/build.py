@@ -204,18 +204,19 @@ def warn_of_fitted_scores(fitters: Sequence[Fitter], splits: Collection[str]) ->
         )
 
 
-def build_model(config: RunConfig, task: Task, train: Sequence[Document] | None = None) -> PreTrainedModel:
-    """The base model with a fresh head for `task`.
+def build_model(config: RunConfig, processor: Processor, train: Sequence[Document] | None = None) -> PreTrainedModel:
+    """The base model with a fresh head for the task of a processor.
 
     Args:
         config: the run.
-        task: of the model.
+        processor: of the model.
         train: the training documents, at whose frequencies of labels a head starts, if its task says so; `None` if they
             are streamed.
 
     Raises:
         InvalidSpecError: `model.settings` has a key that the run decides, or that the model's configuration has not.
     """
+    task = processor.task
     decided = {"dtype": "float32", "revision": config.model.revision, **task.model_settings()}
     taken = sorted(set(config.model.settings) & {*decided, "torch_dtype", "config", "pretrained_model_name_or_path"})
     if taken:
@@ -227,6 +228,7 @@ def build_model(config: RunConfig, task: Task, train: Sequence[Document] | None 
         )
     except TypeError as error:
         raise InvalidSpecError(f"model.settings {config.model.settings!r} do not fit the model: {error}") from error
+    task.prepare_model(model, processor.tokenizer)
     if bias is not None:
         start_head_at(model, bias, missing=loaded["missing_keys"])
     built: PreTrainedModel = model
@@ -258,7 +260,7 @@ def build_trainer(
         if "train" in splits
         else DocumentStream(config.data.train, overlapping_spans=config.data.overlapping_spans)
     )
-    model = build_model(config, processor.task, splits.get("train"))
+    model = build_model(config, processor, splits.get("train"))
     if config.model.resize_embeddings:
         resize_embeddings(model, processor)
     fill_pad_token(model, processor)

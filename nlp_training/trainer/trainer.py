@@ -172,6 +172,12 @@ class DocumentTrainer(EvaluationModelTrainer):
         if self.batch_loss is not None:
             self.batch_loss.take_model(model)
 
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Do not warn of tied weights: a checkpoint contains them under one of their names."""
+        tied = getattr(plain_model(self.accelerator, self.model), "all_tied_weights_keys", None) or {}
+        missing = [key for key in load_result.missing_keys if key not in tied]
+        super()._issue_warnings_after_load(load_result._replace(missing_keys=missing))
+
     def _make_loss(self, loss: Loss) -> BatchLoss:
         if self.is_fsdp_enabled:
             check_sharded_loss(loss)
@@ -196,6 +202,9 @@ class DocumentTrainer(EvaluationModelTrainer):
     ) -> Any:
         """Return the loss of the model, or of the argument `loss`; see `Trainer.compute_loss`."""
         if self.batch_loss is None:
+            if self.label_smoother is not None:  # the labels are not given to the model, which may read them
+                plain = plain_model(self.accelerator, model)
+                inputs |= self.processor.task.decoder_inputs(plain, inputs["labels"])
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         loss, outputs = self.batch_loss(model, inputs, num_items_in_batch)
         if num_items_in_batch is not None:

@@ -19,6 +19,7 @@ from nlp_inference import (
     Span,
     SpanClassification,
     TextClassification,
+    TextGeneration,
     TextRegression,
     TokenClassification,
 )
@@ -207,6 +208,16 @@ def test_law_4_numbers_come_back(tokenizer, text, values, pooling, scaling):
     assert {name: decoded.values[name] for name in values} == pytest.approx(
         values, rel=1e-6, abs=1e-6 * max(numbers.get("scales", (1,)))
     )
+
+
+@settings(max_examples=300)
+@given(text=sentences, gold=messy_texts.filter(str.strip), most=st.integers(3, 24))
+def test_law_4_a_text_comes_back_or_its_loss_has_a_cause(tokenizer, text, gold, most):
+    task = TextGeneration(max_new_tokens=most, windows="join", prefix="summarize: ")
+    processor = Processor(tokenizer, task, windows={"max_length": 14})
+    (encoded,) = processor.encode([Document(raw_text=text, gold=Annotation(generated=(gold,)))])
+    back = perfect(processor, encoded).generated == (gold,)
+    assert back == (task.lost_cause(encoded) is None)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,19 @@ def test_law_5_neighbours_change_nothing(predictor, items, budget, data):
     assert_same(predict(predictor, items, budget)[position], alone)
 
 
+@settings(max_examples=5)
+@given(items=texts, budget=budgets, seed=st.randoms(use_true_random=False))
+def test_law_5_a_text_that_is_written_does_not_depend_on_its_neighbours(generation_processor, items, budget, seed):
+    task = generation_processor.task
+    predictor = Predictor(generation_processor, TorchBackend(tiny_model(task), task=task))
+    order = list(range(len(items)))
+    seed.shuffle(order)
+    shuffled = predict(predictor, [items[position] for position in order], budget)
+    for place, position in enumerate(order):
+        [alone] = predictor.predict([items[position]])
+        assert (alone.predicted, alone.coverage) == (shuffled[place].predicted, shuffled[place].coverage)
+
+
 HAM = Annotation(categories=(Category(label="ham"),))
 GOLD = {"spans": Annotation(), "answers": Annotation(), "category": HAM, "categories": HAM}
 GOLD["values"] = Annotation(values={"stars": 4})

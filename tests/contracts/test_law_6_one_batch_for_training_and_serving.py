@@ -71,6 +71,18 @@ def test_law_6_the_model_sees_in_serving_what_it_saw_in_training(tokenizer, task
     assert_bit_for_bit({name: np.ascontiguousarray(array[longest_first]) for name, array in trained.items()}, served)
 
 
+@settings(max_examples=examples(100))
+@given(texts=st.lists(sentences | messy_texts, min_size=1, max_size=5), chain=chains)
+def test_law_6_a_model_that_writes_reads_the_same_batch(generation_processor, texts, chain):
+    windows = {"max_length": 24, "on_overflow": "truncate"}
+    processor = Processor(generation_processor.tokenizer, generation_processor.task, chain, windows=windows)
+    gold = Annotation(generated=("a target",))
+    documents = [Document(raw_text=text, gold=gold) for text in texts]
+    trained = collated(processor, documents)
+    served = processor([document.unannotated() for document in documents])
+    assert_bit_for_bit(trained, dict(served))
+
+
 @settings(max_examples=examples(250))
 @given(documents=st.lists(gold_documents(), min_size=1, max_size=4), budget=st.sampled_from([1, 40, 90]))
 def test_law_6_every_row_is_the_same_under_any_batching(token_processor, documents, budget):

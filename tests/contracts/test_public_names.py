@@ -32,6 +32,7 @@ INFERENCE = [
     "SpanClassification",
     "Task",
     "TextClassification",
+    "TextGeneration",
     "TextRegression",
     "TokenClassification",
     "Transform",

@@ -37,7 +37,7 @@ def test_training_on_from_a_model_drops_the_fingerprint_of_its_old_weights(
     span_run: RunConfig, token_processor: Processor, tmp_path: Path
 ) -> None:
     loaded = token_processor.with_fingerprint(Fingerprint(weights={"model.safetensors": "0" * 64}, unicode="15.0.0"))
-    model = build_model(span_run, loaded.task)
+    model = build_model(span_run, loaded)
     args = TrainingArguments(output_dir=str(tmp_path / "on"), use_cpu=True)
     trainer = DocumentTrainer(model, args, processing_class=loaded)
     trainer.save_model()

@@ -111,7 +111,7 @@ def test_in_every_trial_of_a_search_a_model_of_its_own_is_trained_and_served(
     seen: list[tuple[bool, bool, str, str]] = []
 
     def model_init() -> PreTrainedModel:
-        made.append(build_model(span_run, processor.task))
+        made.append(build_model(span_run, processor))
         return made[-1]
 
     def objective(metrics: dict[str, Any]) -> float:

@@ -14,7 +14,7 @@ from nlp_training.data.records import READ_FROM, Columns, record_to_document
 METADATA = "metadata"
 """The column with a JSON object of metadata."""
 
-COLUMNS = ("id", "text", "text_pair", "label", "labels", "spans", "relations", "score", METADATA)
+COLUMNS = ("id", "text", "text_pair", "label", "labels", "spans", "relations", "score", "target", METADATA)
 """The columns in the order of writing; columns without any value are omitted."""
 
 
@@ -37,7 +37,7 @@ def document_to_row(document: Document, format_name: str) -> dict[str, Any]:
         "id": own_id(document),
         "text": document.raw_text,
         "text_pair": document.raw_text_pair,
-        **(dict.fromkeys(("label", "labels", "spans", "relations", "score")) if gold is None else _gold_columns(gold)),
+        **(dict.fromkeys(COLUMNS[3:-1]) if gold is None else _gold_columns(gold)),
         METADATA: json.dumps(metadata, ensure_ascii=False) if metadata else None,
     }
     read_back = partial(row_to_document, row, columns=Columns(), place="what was written")
@@ -49,13 +49,14 @@ def _gold_columns(gold: Annotation) -> dict[str, Any]:
     labels = [category.label for category in gold.categories]
     spans = [{"start": span.start, "end": span.end, "label": span.label} for span in gold.spans]
     relations = [{"head": one.head, "tail": one.tail, "label": one.label} for one in gold.relations]
-    nothing_else = not labels and "score" not in gold.values and "categories" not in gold.model_fields_set
+    other = bool(labels or gold.generated or "score" in gold.values or "categories" in gold.model_fields_set)
     return {
         "label": labels[0] if len(labels) == 1 else None,
         "labels": labels if len(labels) > 1 or (not labels and "categories" in gold.model_fields_set) else None,
-        "spans": spans if spans or nothing_else or "spans" in gold.model_fields_set else None,
+        "spans": spans if spans or not other or "spans" in gold.model_fields_set else None,
         "relations": relations if relations or "relations" in gold.model_fields_set else None,
         "score": gold.values.get("score"),
+        "target": gold.generated[0] if len(gold.generated) == 1 else None,
     }
 
 

@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nlp_inference import Annotation, Category, Document, Relation, Span
-from nlp_training.gold import Link, Value, gold_kind
+from nlp_training.gold import Link, Value, WrittenText, gold_kind
 
-Annotated = Span | Category | Value | Link
-
-EXAMPLES = 3
-"""The number of examples of each kind and pair of labels: those with the highest scores, or else the first."""
+Annotated = Span | Category | Value | Link | WrittenText
 
 POINTS = 2000
 """How many pairs of numbers are kept of each value."""
@@ -93,11 +90,12 @@ class Mistakes:
         self.pairs[labels] += 1
         score = found.score if found is not None and found.score is not None else 0.0
         kept = self.examples[kind, labels]
-        if len(kept) < EXAMPLES or score > kept[-1].score:
+        most = gold_kind(self.needs).examples_shown
+        if len(kept) < most or score > kept[-1].score:
             name = document.id if document.id is not None else f"number {self.documents}"
             example = Example(score, self.documents, name, *excerpt(document, gold, found))
             insort(kept, example, key=lambda one: (-one.score, one.number))
-            del kept[EXAMPLES:]
+            del kept[most:]
 
 
 def excerpt(document: Document, gold: Annotated | None, found: Annotated | None) -> tuple[Document, bool, bool]:
@@ -138,6 +136,8 @@ def _annotation(one: Annotated | None, start: int, end: int) -> Annotation:
         return Annotation(categories=(one,))
     if isinstance(one, Value):
         return Annotation(values={one.label: one.value})
+    if isinstance(one, WrittenText):
+        return Annotation(generated=(one.text[:LONGEST],))
     shown = tuple(
         span.model_copy(update={"start": span.start - start, "end": min(span.end, end) - start})
         for span in _spans_of(one)

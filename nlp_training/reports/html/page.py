@@ -18,7 +18,7 @@ from nlp_training.reports.html.charts import number_text, reliability_diagram, s
 from nlp_training.reports.html.confusion import Confusion, confusion
 from nlp_training.reports.html.curves import Curve, curves, score_name
 from nlp_training.reports.html.facts import header_facts, manifest_facts
-from nlp_training.reports.html.mistakes import EXAMPLES, POINTS, Example, Labels, Mistakes, examples_of
+from nlp_training.reports.html.mistakes import POINTS, Example, Labels, Mistakes, examples_of
 from nlp_training.reports.html.run_files import RunFiles, read_run
 from nlp_training.reports.html.speed import Times
 from nlp_training.reports.score_tables import details, fitted_notes, interval_text
@@ -121,7 +121,10 @@ def render(run: RunFiles) -> str:
             is_share=run.needs is None or headline is None or gold_kind(run.needs).metric.greater_is_better(headline),
             has_labels=run.needs is None or gold_kind(run.needs).confuses_labels,
             passage_style=STYLE_SHEET,
-            limits={"pairs": 0 if run.needs is None else gold_kind(run.needs).pairs_shown, "examples": EXAMPLES},
+            limits={
+                "pairs": 0 if run.needs is None else gold_kind(run.needs).pairs_shown,
+                "examples": 0 if run.needs is None else gold_kind(run.needs).examples_shown,
+            },
         )
     )
 
