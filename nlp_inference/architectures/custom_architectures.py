@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from nlp_inference._utils.named_objects import declaration, load_entry_point
 from nlp_inference.architectures.crf import AutoModelForCrfTokenClassification
 from nlp_inference.architectures.families import AutoHead
+from nlp_inference.architectures.multi_task import AutoModelForMultiTask
 from nlp_inference.architectures.spans import AutoModelForSpanClassification
 from nlp_inference.errors import ArtefactError, InvalidSpecError, UnknownTypeError
 
@@ -17,7 +18,11 @@ GROUP = "nlp_inference.architectures"
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
-_HEADS: tuple[type[AutoHead], ...] = (AutoModelForCrfTokenClassification, AutoModelForSpanClassification)
+_HEADS: tuple[type[AutoHead], ...] = (
+    AutoModelForCrfTokenClassification,
+    AutoModelForSpanClassification,
+    AutoModelForMultiTask,
+)
 _MEMBERS: dict[str, type[PreTrainedModel]] = {}
 _SAVED_CODE = "; or if its code was saved with the model and you trust it, load it with trust_remote_code=True"
 _CUSTOM_CODE_PACKAGE = "transformers_modules"

@@ -118,11 +118,16 @@ def _log_one_and_sum(scores: Tensor) -> Tensor:
     return torch.cat([flat, flat.new_zeros(rows, 1, labels)], dim=1).logsumexp(dim=1)
 
 
-def _hidden_size(config: Any) -> int:
+def hidden_size_of(config: Any) -> int:
+    """Return the hidden size of an encoder.
+
+    Raises:
+        InvalidSpecError: its configuration has none.
+    """
     size: int | None = getattr(config.get_text_config(), "hidden_size", None)
     if size is None:
         raise InvalidSpecError(
-            f"a {type(config).__name__} has no hidden_size, which the span head requires; use another base model, such "
+            f"a {type(config).__name__} has no hidden_size, which its head requires; use another base model, such "
             "as a BERT"
         )
     return size
@@ -133,7 +138,7 @@ class _WithSpans:
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)  # type: ignore[call-arg]  # the token classifier of a family, next in the MRO
-        self.span_head = SpanHead(_hidden_size(config), config.num_labels)
+        self.span_head = SpanHead(hidden_size_of(config), config.num_labels)
         self.span_head.apply(self._init_weights)  # type: ignore[attr-defined]  # as above
 
     def forward(

@@ -128,6 +128,8 @@ class Annotation(Frozen):
         generated: texts.
         label_scores: the score of every label of the task, also of those that are not predicted, for tasks that score
             each label independently. Ranking metrics use it. Omitted from JSON if it is empty.
+        heads: the annotations of the heads of a multi-task model, by name. Gold has those that are annotated: a missing
+            head is not annotated, an empty one has nothing. Omitted from JSON if it is empty.
 
     Example:
         >>> said = Annotation(categories=(Category(label="joy", score=0.9),), label_scores={"joy": 0.9, "anger": 0.1})
@@ -141,14 +143,51 @@ class Annotation(Frozen):
     values: dict[str, FiniteFloat] = Field(default_factory=dict)
     generated: tuple[str, ...] = ()
     label_scores: dict[str, FiniteFloat] = Field(default_factory=dict)
+    heads: dict[str, "Annotation"] = Field(default_factory=dict)
 
     @model_serializer(mode="wrap")
-    def _without_empty_label_scores(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Keep what earlier versions wrote byte for byte: they do not know the field."""
+    def _without_empty_new_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keep what earlier versions wrote byte for byte: they do not know these fields."""
         fields: dict[str, Any] = handler(self)
-        if not self.label_scores:
-            fields.pop("label_scores", None)
+        for name in ("label_scores", "heads"):
+            if not getattr(self, name):
+                fields.pop(name, None)
         return fields
+
+    @model_validator(mode="after")
+    def _heads_have_no_heads(self) -> Self:
+        nested = next((name for name, one in self.heads.items() if one.heads), None)
+        if nested is not None:
+            raise ValueError(f"the head {nested!r} has heads of its own; write the annotation of each head directly")
+        return self
+
+    def head(self, name: str) -> "Annotation | None":
+        """Return the annotation of a head, `None` if it has none; the name `""` means this annotation.
+
+        Example:
+            >>> gold = Annotation(heads={"intent": Annotation(categories=(Category(label="play"),))})
+            >>> gold.head("intent").categories[0].label, gold.head("slots"), gold.head("") == gold
+            ('play', None, True)
+        """
+        return self if not name else self.heads.get(name)
+
+    def of_all_heads(self) -> dict[str, "Annotation"]:
+        """Return this annotation under the name `""`, then that of each head."""
+        return {"": self, **self.heads}
+
+    def all_spans(self) -> tuple[Span, ...]:
+        """Return the spans of this annotation and of its heads."""
+        return tuple(span for one in self.of_all_heads().values() for span in one.spans)
+
+
+def qualified(head: str, label: str) -> str:
+    """Return the name of a label or a value of a head among those of all heads.
+
+    Example:
+        >>> qualified("intent", "play"), qualified("", "play")
+        ('intent/play', 'play')
+    """
+    return f"{head}/{label}" if head else label
 
 
 class Coverage(Frozen):

@@ -266,3 +266,5 @@ def _check_annotation(name: str, annotation: Annotation, length: int) -> None:
                 f"{name} relation {relation!r} refers to a span that does not exist; there are "
                 f"{len(annotation.spans)} spans"
             )
+    for head, one in annotation.heads.items():
+        _check_annotation(f"{name} head {head!r}", one, length)

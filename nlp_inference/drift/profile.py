@@ -34,6 +34,7 @@ class Profile(BaseModel):
         labels: for each label, the number of documents with a predicted span of this label.
         categories: for each label, the number of documents whose first predicted category it is.
         values: for each predicted value, the number of documents by the bin of their number; see `Task.value_bin`.
+        head_categories: for each head of a multi-task model, what `categories` is without heads.
 
     Raises:
         pydantic.ValidationError: a count exceeds the number of documents.
@@ -60,6 +61,7 @@ class Profile(BaseModel):
     labels: Counts = {}
     categories: Counts = {}
     values: dict[str, Counts] = {}
+    head_categories: dict[str, Counts] = {}
 
     @model_validator(mode="after")
     def _counts_the_same_documents(self) -> Self:
@@ -70,7 +72,7 @@ class Profile(BaseModel):
 
     def _histograms(self) -> list[Counts]:
         alone = [self.characters, self.tokens, self.unknown_tokens, self.span_rate, self.categories]
-        return [*alone, *self.character_classes.values(), *self.values.values()]
+        return [*alone, *self.character_classes.values(), *self.values.values(), *self.head_categories.values()]
 
     def __add__(self, other: "Profile") -> "Profile":
         """Return the profile of the documents of both profiles."""
@@ -86,6 +88,7 @@ class Profile(BaseModel):
             labels=_sum(self.labels, other.labels),
             categories=_sum(self.categories, other.categories),
             values=_sums(self.values, other.values),
+            head_categories=_sums(self.head_categories, other.head_categories),
         )
 
     def distributions(self) -> dict[str, Counts]:
@@ -106,6 +109,10 @@ class Profile(BaseModel):
                 for name, counts in self.values.items()
             },
             "category": {**self.categories, "(none)": documents - _total(self.categories)},
+            **{
+                f"category {head}": {**counts, "(none)": documents - _total(counts)}
+                for head, counts in self.head_categories.items()
+            },
         }
 
     def save(self, path: str | Path) -> None:

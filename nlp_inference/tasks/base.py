@@ -25,10 +25,11 @@ UNREAD = "no token of its own"
 
 
 class LostSpan(NamedTuple):
-    """A gold span that the task cannot reproduce, and the cause."""
+    """A gold span that the task cannot reproduce, the cause, and the head that it belongs to (empty without heads)."""
 
     span: Span
     cause: str
+    head: str = ""
 
 
 class DocumentOutputs(NamedTuple):
@@ -70,8 +71,12 @@ class Task(Registered, ABC):
     """The name of the task on the Hub."""
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
     """The model outputs that `decode` reads; the first axis of each is the rows of the batch."""
-    needs: ClassVar[str]
-    """The kind of gold that it learns from, by name: `spans`, `category`, ...; see `nlp_training.gold`."""
+    needs: ClassVar[Spec]
+    """The kind of gold that it learns from, by name: `spans`, `category`, ...; see `nlp_training.gold`. A task whose
+    kind depends on its fields overrides it with a property that returns a specification."""
+    encoder_head: ClassVar[str | None] = None
+    """The head on a shared encoder that predicts it in a `multi-task` model: `text`, `token`, `crf` or `span`; see
+    `nlp_inference.architectures.heads`. `None`: it needs a model of its own."""
     fitters: ClassVar[tuple[str, ...]] = ()
     """What training fits to validation documents after the weights, by name; see `nlp_training.evaluation.fitting`."""
     selection_score: ClassVar[str | None] = None
@@ -92,6 +97,32 @@ class Task(Registered, ABC):
     def word_rule(self) -> WordRule:
         """The definition of a word: windows are cut between words, and spans start and end at their edges."""
         return "unicode"
+
+    @property
+    def tasks(self) -> Mapping[str, "Task"]:
+        """The tasks that this one consists of, by the name of their head; a task without heads is the only one, `""`.
+
+        `Annotation.head` returns the annotation of each.
+        """
+        return {"": self}
+
+    @classmethod
+    def task_specs(cls, settings: Mapping[str, Any]) -> Mapping[str, Spec]:  # noqa: ARG003 - most tasks have none
+        """Return the specifications of the tasks that its settings contain, by the name of their head."""
+        return {}
+
+    @classmethod
+    def with_task_specs(cls, settings: Mapping[str, Any], specs: Mapping[str, Spec]) -> dict[str, Any]:  # noqa: ARG003
+        """Return settings with other specifications of their tasks."""
+        return dict(settings)
+
+    def with_tasks(self, tasks: Mapping[str, "Task"]) -> "Task":
+        """Return this task with other fields of the tasks that it consists of; see `tasks`."""
+        return tasks[""]
+
+    def model_outputs_of(self, head: str, outputs: Arrays) -> Arrays:  # noqa: ARG002 - most tasks have no heads
+        """Return the model outputs for a row that one of its `tasks` reads, under the names that it knows."""
+        return outputs
 
     @property
     def names_one_label(self) -> bool:
