@@ -31,7 +31,7 @@ def _spec(task: Task, info: SerializationInfo) -> Any:
     return task.to_spec() if info.exclude_defaults else {task.name: task.model_dump(mode="json")}
 
 
-HeadTask = Annotated[Task, BeforeValidator(lambda spec: Task.from_spec(spec)), PlainSerializer(_spec)]
+HeadTask = Annotated[Task, BeforeValidator(Task.from_spec), PlainSerializer(_spec)]
 """A task as a field, saved as its specification."""
 
 HeadWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -139,7 +139,8 @@ class MultiTask(Task):
         """The kind of gold `heads`, with that of each head."""
         kinds = {name: task.needs for name, task in self.heads.items()}
         best = {name: task.selection_score for name, task in self.heads.items() if task.selection_score is not None}
-        return {"heads": {"kinds": kinds, "best": best, "selection": self.selection}}
+        flat = [name for name, task in self.heads.items() if task.flat]
+        return {"heads": {"kinds": kinds, "best": best, "flat": flat, "selection": self.selection}}
 
     @property
     def outputs(self) -> tuple[str, ...]:  # type: ignore[override]  # it depends on the heads
@@ -198,8 +199,8 @@ class MultiTask(Task):
             of_head = self._encoded_for(name, encoded)
             found = [{} for _ in rows] if of_head is None else task.targets(of_head, rows)
             present = np.array(int(of_head is not None), dtype=np.int64)
-            for target, one in zip(targets, found, strict=True):
-                target |= {f"{name}_{PRESENT}": present, **_prefixed(name, one)}
+            for index, one in enumerate(found):
+                targets[index] |= {f"{name}_{PRESENT}": present, **_prefixed(name, one)}
         return targets
 
     def perfect_outputs(self, encoded: EncodedDocument, rows: Sequence[Row]) -> list[Arrays]:
@@ -207,8 +208,8 @@ class MultiTask(Task):
         outputs: list[dict[str, NDArray[Any]]] = [{} for _ in rows]
         for name, task in self.heads.items():
             if (of_head := self._encoded_for(name, encoded)) is not None:
-                for output, one in zip(outputs, task.perfect_outputs(of_head, rows), strict=True):
-                    output |= _prefixed(name, one)
+                for index, one in enumerate(task.perfect_outputs(of_head, rows)):
+                    outputs[index] |= _prefixed(name, one)
         return list(outputs)
 
     def condense(self, row: Row, outputs: Arrays) -> Arrays:

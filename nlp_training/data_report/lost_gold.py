@@ -8,6 +8,7 @@ from typing import Any
 from nlp_inference import Annotation, Document, Processor, Span
 from nlp_inference._utils.cached import cached
 from nlp_inference.document.aligned_text import AlignedText
+from nlp_inference.document.annotation import qualified
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.errors import InvalidDocumentError
@@ -113,7 +114,9 @@ class _Blame:
     def causes(self, missing: Iterable[Compared]) -> list[tuple[Compared, str]]:
         """Return the missing annotations with their causes."""
         by_task = {
-            Compared(one.span.label, one.span.start, one.span.end): self._in_text(one.span, one.cause)
+            Compared(qualified(one.head, one.span.label), one.span.start, one.span.end): self._in_text(
+                one.span, one.cause
+            )
             for one in self._processor.task.lost_spans(self._encoded)
         }
         by_step = self._by_postprocess()

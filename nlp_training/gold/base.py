@@ -7,8 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from nlp_inference import Task
 from nlp_inference.document import Annotation, Category, Span
-from nlp_inference.errors import InvalidSpecError
-from nlp_inference.registry import Registered
+from nlp_inference.errors import InvalidSpecError, NlpInferenceError
+from nlp_inference.registry import Registered, Spec, split_spec
 from nlp_training.metrics import DocumentMetric, Metric
 from nlp_training.metrics.documents import OTHER_KEYS, Part, Score
 
@@ -83,6 +83,11 @@ class GoldKind(Registered, ABC):
     pairs_shown: ClassVar[int]
     """How many pairs of labels the report shows examples of, for each kind of mistake."""
 
+    @property
+    def parts(self) -> Mapping[str, "GoldKind"]:
+        """The kinds of gold of its heads; a kind without heads is the only one, under `""`."""
+        return {"": self}
+
     learned_settings: ClassVar[tuple[str, ...]] = ("labels",)
     """Fields of a task that are taken from the training documents where the config leaves them open."""
 
@@ -139,8 +144,8 @@ class GoldKind(Registered, ABC):
         """Pair predictions with gold; each prediction and each gold annotation is in exactly one pair."""
 
 
-def gold_kind(name: str) -> GoldKind:
-    """Find a kind of gold by its name, also in installed packages.
+def gold_kind(name: Spec | GoldKind) -> GoldKind:
+    """Find a kind of gold by its name or specification (`Task.needs`), also in installed packages.
 
     Raises:
         UnknownTypeError: no such kind is registered.
@@ -151,6 +156,36 @@ def gold_kind(name: str) -> GoldKind:
         'f1'
     """
     return GoldKind.from_spec(name)
+
+
+def gold_kind_of(task: Task) -> GoldKind:
+    """Return the kind of gold that a task learns from.
+
+    Example:
+        >>> from nlp_inference import TextClassification
+        >>> gold_kind_of(TextClassification(labels=("a",))).name
+        'category'
+    """
+    return gold_kind(task.needs)
+
+
+def needs_of(spec: Spec) -> Spec | None:
+    """Return the kind of gold of a task from its complete specification; `None` if one of both is not installed.
+
+    Example:
+        >>> needs_of({"text-classification": ["spam", "ham"]}), needs_of("no-such-task")
+        ('category', None)
+    """
+    name, _ = split_spec(spec, kind=Task.kind)
+    task = Task.find(name)
+    if task is None or not issubclass(task, Task):
+        return None
+    try:
+        needs = task.needs if isinstance(task.needs, str) else Task.from_spec(spec).needs
+        gold_kind(needs)
+    except NlpInferenceError:
+        return None
+    return needs
 
 
 def gold_kinds() -> list[GoldKind]:
@@ -166,13 +201,17 @@ def greater_is_better(score: str, custom: Sequence[Metric] = ()) -> bool:
     Example:
         >>> greater_is_better("f1"), greater_is_better("eval_loss")
         (True, False)
+        >>> greater_is_better("eval_stars_mae")
+        False
     """
     name = score.removeprefix("eval_")
     for one in custom:
         if one.name == name:
             return one.greater_is_better
     metrics = (kind.metric for kind in gold_kinds())
-    return next((one.greater_is_better(name) for one in metrics if name in one.names), not name.endswith("loss"))
+    known = {score.name: score.greater_is_better for one in metrics for score in one.scores}
+    ends = (name, *(name[at + 1 :] for at, character in enumerate(name) if character == "_"))  # of a head: stars_mae
+    return next((known[end] for end in ends if end in known), not name.endswith("loss"))
 
 
 def selection_score(task: Task) -> str:
@@ -183,10 +222,10 @@ def selection_score(task: Task) -> str:
         >>> selection_score(TextClassification(labels=("a",))), selection_score(MultiLabelClassification(labels=("a",)))
         ('accuracy', 'micro_average_precision')
     """
-    return task.selection_score or gold_kind(task.needs).metric.best
+    return task.selection_score or gold_kind_of(task).metric.best
 
 
-def document_metric(name: str, custom: Sequence[Metric] = ()) -> DocumentMetric:
+def document_metric(name: Spec | GoldKind, custom: Sequence[Metric] = ()) -> DocumentMetric:
     """Return the metric of a kind of gold, with further custom metrics.
 
     Raises:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nlp_inference import Annotation, Category, Document, Span
+from nlp_inference.registry import Spec
 from nlp_training.gold import Value, gold_kind
 
 Annotated = Span | Category | Value
@@ -58,7 +59,7 @@ class Mistakes:
         numbers: for each value, gold and prediction of the first `POINTS` documents.
     """
 
-    needs: str
+    needs: Spec
     documents: int = 0
     wrong_documents: int = 0
     kinds: defaultdict[str, Counter[Labels]] = field(default_factory=lambda: defaultdict(Counter))
