@@ -48,8 +48,8 @@ def check_heads(heads: Any, *, task: Task, source: str) -> None:
     expected = task.model_settings().get("task_heads")
     if expected is not None and heads != expected:
         raise ArtefactError(
-            f"the model {source!r} has the heads {heads!r:.300}, but its processor decodes {expected!r:.300}; they were "
-            "not saved together"
+            f"the model {source!r} has the heads {heads!r:.300}, but its processor decodes {expected!r:.300}; they "
+            "were not saved together"
         )
 
 

@@ -33,9 +33,9 @@ def redact(
     is sensitive is unknown, so by default it is masked under the label `UNREAD`. White space, punctuation and invisible
     characters are never masked.
 
-    Spans of all heads are replaced. Overlapping spans are replaced once, from the start of the first to the end of the last, under the label of the span
-    with the best score; with equal scores or none, of the longest, then the first. Adjacent spans are replaced
-    separately.
+    Spans of all heads are replaced. Overlapping spans are replaced once, from the start of the first to the end of the
+    last, under the label of the span with the best score; with equal scores or none, of the longest, then the first.
+    Adjacent spans are replaced separately.
 
     Args:
         document: a document with a prediction.

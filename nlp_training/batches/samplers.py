@@ -42,7 +42,7 @@ def epoch_order(
     step_rows: int | None,
     seed: int,
     epoch: Callable[[], int],
-    balance: tuple[str, float] | None = None,
+    balance: tuple[Spec, float] | None = None,
 ) -> Sampler[int]:
     """Return the sampler of the windows of each epoch, which depends only on seed and epoch.
 

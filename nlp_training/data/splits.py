@@ -196,7 +196,11 @@ def _key(document: Document, group_by: str) -> str:
 def labels_of(document: Document) -> list[str]:
     """Return the labels of all gold spans and categories, with repetitions, and with the name of their head."""
     heads = {} if document.gold is None else document.gold.of_all_heads()
-    return [qualified(head, one.label) for head, gold in heads.items() for one in (*gold.spans, *gold.categories)]
+    return [
+        qualified(head, label)
+        for head, gold in heads.items()
+        for label in (*(span.label for span in gold.spans), *(category.label for category in gold.categories))
+    ]
 
 
 def _assign(groups: Sequence[_Group], shares: Mapping[str, float], *, stratify: bool) -> dict[str, list[int]]:

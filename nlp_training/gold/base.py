@@ -78,6 +78,8 @@ class GoldKind(Registered, ABC):
     """The kinds of mistakes, each with its meaning, in the order of the report."""
     has_spans: ClassVar[bool] = False
     """Whether its annotations are ranges of the text, so that equal surfaces can be compared."""
+    shows_spans: ClassVar[bool] = False
+    """Whether its mistakes are pairs of spans, which the report shows on the raw text."""
     confuses_labels: ClassVar[bool] = True
     """Whether one label can be predicted in place of another, so that a confusion table says something."""
     pairs_shown: ClassVar[int]

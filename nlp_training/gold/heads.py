@@ -9,7 +9,7 @@ from nlp_inference._utils.cached import cached
 from nlp_inference.document import Annotation, Document
 from nlp_inference.document.annotation import qualified
 from nlp_inference.errors import InvalidSpecError
-from nlp_training.gold.base import Compared, GoldKind, Learnable, Mistake
+from nlp_training.gold.base import Compared, GoldKind, Learnable, Mistake, Value
 from nlp_training.metrics.documents import DocumentMetric, Part, RunningScores, Score
 
 COMBINED = "combined"
@@ -71,7 +71,7 @@ class Heads(GoldKind):
         return dict(self.selection)
 
     @cached
-    def metric(self) -> DocumentMetric:  # type: ignore[override]  # it depends on the heads
+    def metric(self) -> DocumentMetric:
         """The metrics of all heads, and `combined`."""
         return DocumentMetric(
             main=Part(lambda: _ScoresOfHeads(self), self._views),
@@ -105,6 +105,11 @@ class Heads(GoldKind):
     def has_spans(self) -> bool:  # type: ignore[override]  # it depends on the heads
         """Whether a head has spans."""
         return any(kind.has_spans for kind in self.kinds.values())
+
+    @property
+    def shows_spans(self) -> bool:  # type: ignore[override]  # it depends on the heads
+        """Whether the mistakes of a head are pairs of spans."""
+        return any(kind.shows_spans for kind in self.kinds.values())
 
     @property
     def confuses_labels(self) -> bool:  # type: ignore[override]  # it depends on the heads
@@ -202,6 +207,12 @@ class HeadScores(NamedTuple):
         """The name of the data set, and of the head."""
         return f"{self.data}, {self.head}" if self.head else self.data
 
+    @property
+    def documents(self) -> int:
+        """How many documents were scored, if it is known."""
+        count: int = (self.scores.get("coverage") or {}).get("documents", 0)
+        return count
+
 
 def scores_of_heads(metrics: Mapping[str, Mapping[str, Any]]) -> list[HeadScores]:
     """Return the scores of each data set, and then those of each of its heads.
@@ -284,8 +295,8 @@ def _first_greater(metric: DocumentMetric) -> str:
 
 
 def _named(head: str, one: Any) -> Any:
-    """Return an annotation with the name of its head in front of its label."""
+    """Return a span, category or value with the name of its head in front of its label."""
     if one is None:
         return None
     label = qualified(head, one.label)
-    return one._replace(label=label) if isinstance(one, tuple) else one.model_copy(update={"label": label})
+    return Value(label, one.value, one.score) if isinstance(one, Value) else one.model_copy(update={"label": label})

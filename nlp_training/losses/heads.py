@@ -7,9 +7,7 @@ from torch import Tensor
 
 from nlp_training.losses.base import Items, Loss
 
-HeadLoss = Annotated[
-    Loss, BeforeValidator(lambda spec: Loss.from_spec(spec)), PlainSerializer(lambda loss: loss.to_spec())
-]
+HeadLoss = Annotated[Loss, BeforeValidator(Loss.from_spec), PlainSerializer(lambda loss: loss.to_spec())]
 """The loss of a head, serialized as its specification."""
 
 

@@ -116,6 +116,10 @@ class BatchLoss:
         _check_shapes(self.loss, exact["logits"], labels)
         return self._sum(exact, labels, _sample_weights(batch))
 
+    def log_values(self) -> dict[str, float]:
+        """Return what to log with the loss: nothing."""
+        return {}
+
     def release(self, model: torch.nn.Module) -> None:
         """Remove what the loss added to the model for training: nothing."""
 

@@ -64,7 +64,8 @@ class _LossOfHead:
         rows = batch[PRESENT] == 1
         labels, mask = batch["labels"][rows], batch["attention_mask"][rows]
         loss: Tensor = self._head.loss({name: one[rows] for name, one in outputs.items()}, labels, mask)
-        return loss * self._head.loss_items(labels)
+        items: Tensor = self._head.loss_items(labels)
+        return loss * items
 
 
 class BatchLossOfHeads:
@@ -137,12 +138,13 @@ class BatchLossOfHeads:
         """Remove the learned weights from the model, which production does not need."""
         model._parameters.pop(LOG_VARIANCES, None)  # noqa: SLF001 - torch has no method for it
 
-    def learned_weights(self) -> dict[str, float]:
-        """Return the factor of the loss of each head, its fixed weight included."""
-        variances = self._log_variances().tolist()
-        factors = torch.exp(-torch.tensor(variances)).tolist()
+    def log_values(self) -> dict[str, float]:
+        """Return what to log with the loss: the learned factor of the loss of each head, its fixed weight included."""
+        if not self._learned:
+            return {}
+        factors = torch.exp(-self._log_variances()).tolist()
         return {
-            name: self._weights[name] * self._halved[name] * factor
+            f"{name}_loss_weight": self._weights[name] * self._halved[name] * factor
             for name, factor in zip(self._names, factors, strict=True)
         }
 

@@ -159,6 +159,12 @@ class DocumentTrainer(EvaluationModelTrainer):
         """Return the parameters with weight decay, without the learned weights of losses."""
         return [name for name in super().get_decay_parameter_names(model) if name != LOG_VARIANCES]
 
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log the loss with the values that it logs in addition."""
+        if "loss" in logs and self.batch_loss is not None:
+            logs |= self.batch_loss.log_values()
+        super().log(logs, start_time)
+
     def take_model(self, model: Any) -> None:
         """Prepare a model for training with the loss, and for evaluation."""
         super().take_model(model)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nlp_inference import Annotation, Category, Document, Span
-from nlp_inference.registry import Spec
-from nlp_training.gold import Value, gold_kind
+from nlp_training.gold import GoldKind, Value
 
 Annotated = Span | Category | Value
 
@@ -50,7 +49,7 @@ class Mistakes:
     """The mistakes of one data set.
 
     Attributes:
-        needs: the kind of gold.
+        kind: the kind of gold.
         documents: the number of documents.
         wrong_documents: the number of documents with a mistake.
         kinds: the number of mistakes of each kind and labels.
@@ -59,7 +58,7 @@ class Mistakes:
         numbers: for each value, gold and prediction of the first `POINTS` documents.
     """
 
-    needs: Spec
+    kind: GoldKind
     documents: int = 0
     wrong_documents: int = 0
     kinds: defaultdict[str, Counter[Labels]] = field(default_factory=lambda: defaultdict(Counter))
@@ -72,7 +71,7 @@ class Mistakes:
         found, gold = document.predicted or Annotation(), document.gold or Annotation()
         self._add_numbers(found, gold)
         before = sum(map(Counter.total, self.kinds.values()))
-        for one in gold_kind(self.needs).find_mistakes(found, gold):
+        for one in self.kind.find_mistakes(found, gold):
             if one.name is None:
                 label = one.gold.label if one.gold is not None else None
                 self.pairs[Labels(label, label)] += 1
@@ -82,9 +81,8 @@ class Mistakes:
         self.wrong_documents += sum(map(Counter.total, self.kinds.values())) > before
 
     def _add_numbers(self, predicted: Annotation, gold: Annotation) -> None:
-        kind = gold_kind(self.needs)
-        found = kind.numbers(predicted)
-        for name, number in kind.numbers(gold).items():
+        found = self.kind.numbers(predicted)
+        for name, number in self.kind.numbers(gold).items():
             if name in found and len(self.numbers[name]) < POINTS:
                 self.numbers[name].append((number, found[name]))
 
