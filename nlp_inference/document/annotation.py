@@ -3,6 +3,7 @@
 Every offset is in code points of the raw text, end exclusive.
 """
 
+from itertools import accumulate
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -175,9 +176,47 @@ class Annotation(Frozen):
         """Return this annotation under the name `""`, then that of each head."""
         return {"": self, **self.heads}
 
+    def merged(self) -> "Annotation":
+        """Return the annotations of all heads as one, whose labels and values have the name of their head.
+
+        Example:
+            >>> gold = Annotation(heads={"intent": Annotation(categories=(Category(label="play"),))})
+            >>> gold.merged().categories[0].label
+            'intent/play'
+        """
+        if not self.heads:
+            return self
+        parts = [_qualified(head, one) for head, one in self.of_all_heads().items()]
+        starts = accumulate((len(one.spans) for one in parts[:-1]), initial=0)
+        return Annotation(
+            spans=tuple(span for one in parts for span in one.spans),
+            categories=tuple(category for one in parts for category in one.categories),
+            relations=tuple(
+                relation.model_copy(update={"head": relation.head + start, "tail": relation.tail + start})
+                for one, start in zip(parts, starts, strict=True)
+                for relation in one.relations
+            ),
+            values={name: value for one in parts for name, value in one.values.items()},
+            generated=tuple(text for one in parts for text in one.generated),
+            label_scores={label: score for one in parts for label, score in one.label_scores.items()},
+        )
+
     def all_spans(self) -> tuple[Span, ...]:
         """Return the spans of this annotation and of its heads."""
         return tuple(span for one in self.of_all_heads().values() for span in one.spans)
+
+
+def _qualified(head: str, annotation: Annotation) -> Annotation:
+    """Return an annotation whose labels and values have the name of their head."""
+    renamed = {
+        name: tuple(one.model_copy(update={"label": qualified(head, one.label)}) for one in getattr(annotation, name))
+        for name in ("spans", "categories", "relations")
+    }
+    numbers = {
+        name: {qualified(head, key): value for key, value in getattr(annotation, name).items()}
+        for name in ("values", "label_scores")
+    }
+    return annotation.model_copy(update={**renamed, **numbers})
 
 
 def qualified(head: str, label: str) -> str:

@@ -39,6 +39,7 @@ def document_renderable(document: Document) -> RenderableType:
         │ [Ana P 1.00]                         │
         ╰──────────────────────────────────────╯
     """
+    document = document.with_merged_heads()
     title = Text(" · ".join(layout.facts(document)), style="dim")
     if document.id is not None:
         title = Text.assemble((visible_line(document.id), "bold"), " ", title)

@@ -1,7 +1,7 @@
 """The interface of a task: gold to targets for training, and model outputs to an annotation for prediction."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.encoding.windows import Pooling, pool, stitch
 from nlp_inference.encoding.words import WordRule
+from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Registered, Spec, split_spec
 from nlp_inference.tasks.numeric import relative_bin
 
@@ -119,6 +120,14 @@ class Task(Registered, ABC):
     def with_tasks(self, tasks: Mapping[str, "Task"]) -> "Task":
         """Return this task with other fields of the tasks that it consists of; see `tasks`."""
         return tasks[""]
+
+    def only(self, heads: Iterable[str]) -> "Task":
+        """Return this task with some of its heads, which decodes nothing else.
+
+        Raises:
+            InvalidSpecError: the task has no heads, or not these.
+        """
+        raise InvalidSpecError(f"heads is {list(heads)!r}, but the task {self.name!r} has no heads; leave heads out")
 
     def model_outputs_of(self, head: str, outputs: Arrays) -> Arrays:  # noqa: ARG002 - most tasks have no heads
         """Return the model outputs for a row that one of its `tasks` reads, under the names that it knows."""
