@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from nlp_inference.architectures.checkpoints import load_checkpoint
     from nlp_inference.architectures.crf import AutoModelForCrfTokenClassification
     from nlp_inference.architectures.custom_architectures import architecture
+    from nlp_inference.architectures.multi_task import AutoModelForMultiTask
     from nlp_inference.architectures.relations import AutoModelForRelationExtraction
     from nlp_inference.architectures.spans import AutoModelForSpanClassification
 
 _MODULES = {
     "AutoModelForCrfTokenClassification": "crf",
+    "AutoModelForMultiTask": "multi_task",
     "AutoModelForRelationExtraction": "relations",
     "AutoModelForSpanClassification": "spans",
     "CheckpointReport": "checkpoint_report",
@@ -26,10 +28,11 @@ _MODULES = {
     "load_checkpoint": "checkpoints",
 }
 
-_WITH_TORCH = frozenset({"checkpoints", "crf", "relations", "spans"})
+_WITH_TORCH = frozenset({"checkpoints", "crf", "multi_task", "relations", "spans"})
 
 __all__ = [
     "AutoModelForCrfTokenClassification",
+    "AutoModelForMultiTask",
     "AutoModelForRelationExtraction",
     "AutoModelForSpanClassification",
     "CheckpointReport",

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from nlp_inference._utils.named_objects import declaration, load_entry_point
 from nlp_inference.architectures.crf import AutoModelForCrfTokenClassification
 from nlp_inference.architectures.families import AutoHead
+from nlp_inference.architectures.multi_task import AutoModelForMultiTask
 from nlp_inference.architectures.relations import AutoModelForRelationExtraction
 from nlp_inference.architectures.spans import AutoModelForSpanClassification
 from nlp_inference.errors import ArtefactError, InvalidSpecError, UnknownTypeError
@@ -21,6 +22,7 @@ Model = TypeVar("Model", bound=PreTrainedModel)
 _HEADS: tuple[type[AutoHead], ...] = (
     AutoModelForCrfTokenClassification,
     AutoModelForSpanClassification,
+    AutoModelForMultiTask,
     AutoModelForRelationExtraction,
 )
 _MEMBERS: dict[str, type[PreTrainedModel]] = {}

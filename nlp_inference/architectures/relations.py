@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import initialization as init
 
 from nlp_inference.architectures.families import AutoHead
-from nlp_inference.architectures.spans import SpanOutput, _WithSpans, hidden_size, rare_pairs_loss, rotated
+from nlp_inference.architectures.spans import SpanOutput, _WithSpans, hidden_size_of, rare_pairs_loss, rotated
 from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.encoding.span_pairs import PairVectors, pair_scores
 
@@ -126,7 +126,7 @@ class _WithRelations(_WithSpans):
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.relation_head = RelationHead(hidden_size(config), config.num_labels, len(config.relation_labels))
+        self.relation_head = RelationHead(hidden_size_of(config), config.num_labels, len(config.relation_labels))
         self.relation_head.apply(self._init_weights)
 
     def _init_weights(self, module: nn.Module) -> None:

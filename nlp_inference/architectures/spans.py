@@ -132,7 +132,7 @@ def _log_one_and_sum(scores: Tensor) -> Tensor:
     return torch.cat([flat, flat.new_zeros(rows, 1, labels)], dim=1).logsumexp(dim=1)
 
 
-def hidden_size(config: Any) -> int:
+def hidden_size_of(config: Any) -> int:
     """Return the hidden size of an encoder.
 
     Raises:
@@ -152,7 +152,7 @@ class _WithSpans:
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)  # type: ignore[call-arg]  # the token classifier of a family, next in the MRO
-        self.span_head = SpanHead(hidden_size(config), config.num_labels)
+        self.span_head = SpanHead(hidden_size_of(config), config.num_labels)
         self.span_head.apply(self._init_weights)  # type: ignore[attr-defined]  # as above
 
     def forward(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nlp_inference._utils.foreign_errors import as_artefact_errors
 from nlp_inference._utils.saved_files import read_saved_file
@@ -38,6 +39,20 @@ def check_labels(id2label: Mapping[int, str], *, task: Task, source: str) -> Non
         )
 
 
+def check_heads(heads: Any, *, task: Task, source: str) -> None:
+    """Compare the heads of a model, `task_heads` of its configuration, with those of its task, if the task has any.
+
+    Raises:
+        ArtefactError: they differ.
+    """
+    expected = task.model_settings().get("task_heads")
+    if expected is not None and heads != expected:
+        raise ArtefactError(
+            f"the model {source!r} has the heads {heads!r:.300}, but its processor decodes {expected!r:.300}; they "
+            "were not saved together"
+        )
+
+
 def check_saved_labels(folder: Path, *, task: Task) -> None:
     """Compare the labels in the `config.json` of a folder, as transformers reads them, with those of its task.
 
@@ -50,6 +65,8 @@ def check_saved_labels(folder: Path, *, task: Task) -> None:
     if not path.is_file():
         return
     with as_artefact_errors(f"config.json of {str(folder)!r}"):
-        named = json.loads(read_saved_file(path)).get("id2label")
+        config = json.loads(read_saved_file(path))
+        named = config.get("id2label")
         id2label = _UNNAMED if named is None else {int(number): label for number, label in named.items()}
     check_labels(id2label, task=task, source=str(folder))
+    check_heads(config.get("task_heads"), task=task, source=str(folder))

@@ -27,7 +27,7 @@ from nlp_inference.architectures.model_code import changed_source, check_sources
 from nlp_inference.architectures.model_limits import model_limits
 from nlp_inference.architectures.padding_families import mixes_padding
 from nlp_inference.backends.bf16 import warn_of_emulation
-from nlp_inference.backends.labels import check_labels
+from nlp_inference.backends.labels import check_heads, check_labels
 from nlp_inference.backends.packing import packed
 from nlp_inference.backends.rows import LEAST_TOKENS, rows_without_padding, stacked_outputs
 from nlp_inference.backends.torch_files import TORCH
@@ -218,6 +218,7 @@ def load_model(
         warn_of_changes(changes, source=source)
     _check_weights(report, source)
     check_labels(model.config.id2label, task=task, source=source)
+    check_heads(getattr(model.config, "task_heads", None), task=task, source=source)
     return model.eval()
 
 

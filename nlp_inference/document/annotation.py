@@ -3,6 +3,7 @@
 Every offset is in code points of the raw text, end exclusive.
 """
 
+from itertools import accumulate
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -128,6 +129,8 @@ class Annotation(Frozen):
         generated: texts.
         label_scores: the score of every label of the task, also of those that are not predicted, for tasks that score
             each label independently. Ranking metrics use it. Omitted from JSON if it is empty.
+        heads: the annotations of the heads of a multi-task model, by name. Gold has those that are annotated: a missing
+            head is not annotated, an empty one has nothing. Omitted from JSON if it is empty.
 
     Example:
         >>> said = Annotation(categories=(Category(label="joy", score=0.9),), label_scores={"joy": 0.9, "anger": 0.1})
@@ -141,14 +144,89 @@ class Annotation(Frozen):
     values: dict[str, FiniteFloat] = Field(default_factory=dict)
     generated: tuple[str, ...] = ()
     label_scores: dict[str, FiniteFloat] = Field(default_factory=dict)
+    heads: dict[str, "Annotation"] = Field(default_factory=dict)
 
     @model_serializer(mode="wrap")
-    def _without_empty_label_scores(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Keep what earlier versions wrote byte for byte: they do not know the field."""
+    def _without_empty_new_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keep what earlier versions wrote byte for byte: they do not know these fields."""
         fields: dict[str, Any] = handler(self)
-        if not self.label_scores:
-            fields.pop("label_scores", None)
+        for name in ("label_scores", "heads"):
+            if not getattr(self, name):
+                fields.pop(name, None)
         return fields
+
+    @model_validator(mode="after")
+    def _heads_have_no_heads(self) -> Self:
+        nested = next((name for name, one in self.heads.items() if one.heads), None)
+        if nested is not None:
+            raise ValueError(f"the head {nested!r} has heads of its own; write the annotation of each head directly")
+        return self
+
+    def head(self, name: str) -> "Annotation | None":
+        """Return the annotation of a head, `None` if it has none; the name `""` means this annotation.
+
+        Example:
+            >>> gold = Annotation(heads={"intent": Annotation(categories=(Category(label="play"),))})
+            >>> gold.head("intent").categories[0].label, gold.head("slots"), gold.head("") == gold
+            ('play', None, True)
+        """
+        return self if not name else self.heads.get(name)
+
+    def of_all_heads(self) -> dict[str, "Annotation"]:
+        """Return this annotation under the name `""`, then that of each head."""
+        return {"": self, **self.heads}
+
+    def merged(self) -> "Annotation":
+        """Return the annotations of all heads as one, whose labels and values have the name of their head.
+
+        Example:
+            >>> gold = Annotation(heads={"intent": Annotation(categories=(Category(label="play"),))})
+            >>> gold.merged().categories[0].label
+            'intent/play'
+        """
+        if not self.heads:
+            return self
+        parts = [_qualified(head, one) for head, one in self.of_all_heads().items()]
+        starts = accumulate((len(one.spans) for one in parts[:-1]), initial=0)
+        return Annotation(
+            spans=tuple(span for one in parts for span in one.spans),
+            categories=tuple(category for one in parts for category in one.categories),
+            relations=tuple(
+                relation.model_copy(update={"head": relation.head + start, "tail": relation.tail + start})
+                for one, start in zip(parts, starts, strict=True)
+                for relation in one.relations
+            ),
+            values={name: value for one in parts for name, value in one.values.items()},
+            generated=tuple(text for one in parts for text in one.generated),
+            label_scores={label: score for one in parts for label, score in one.label_scores.items()},
+        )
+
+    def all_spans(self) -> tuple[Span, ...]:
+        """Return the spans of this annotation and of its heads."""
+        return tuple(span for one in self.of_all_heads().values() for span in one.spans)
+
+
+def _qualified(head: str, annotation: Annotation) -> Annotation:
+    """Return an annotation whose labels and values have the name of their head."""
+    renamed = {
+        name: tuple(one.model_copy(update={"label": qualified(head, one.label)}) for one in getattr(annotation, name))
+        for name in ("spans", "categories", "relations")
+    }
+    numbers = {
+        name: {qualified(head, key): value for key, value in getattr(annotation, name).items()}
+        for name in ("values", "label_scores")
+    }
+    return annotation.model_copy(update={**renamed, **numbers})
+
+
+def qualified(head: str, label: str) -> str:
+    """Return the name of a label or a value of a head among those of all heads.
+
+    Example:
+        >>> qualified("intent", "play"), qualified("", "play")
+        ('intent/play', 'play')
+    """
+    return f"{head}/{label}" if head else label
 
 
 class Coverage(Frozen):

@@ -194,6 +194,11 @@ class Document(Frozen):
         copy.__dict__.pop("aligned_pair", None)
         return copy
 
+    def with_merged_heads(self) -> Self:
+        """Return a copy whose heads are merged; see `Annotation.merged`."""
+        names = [name for name in ("gold", "predicted") if (one := getattr(self, name)) is not None and one.heads]
+        return self.model_copy(update={name: getattr(self, name).merged() for name in names}) if names else self
+
     def unannotated(self) -> Self:
         """Return a copy as a server would receive it, without gold, prediction and edits."""
         return self.as_it_arrived().model_copy(update={"gold": None, "predicted": None, "coverage": None})
@@ -266,3 +271,5 @@ def _check_annotation(name: str, annotation: Annotation, length: int) -> None:
                 f"{name} relation {relation!r} refers to a span that does not exist; there are "
                 f"{len(annotation.spans)} spans"
             )
+    for head, one in annotation.heads.items():
+        _check_annotation(f"{name} head {head!r}", one, length)

@@ -102,11 +102,8 @@ def converted(content: Mapping[str, Any], unit: OffsetUnit, *, back: bool = Fals
     fields = dict(content)
     text = OffsetMap(fields["raw_text"], unit)
     for name in ("gold", "predicted"):
-        if (annotation := fields.get(name)) is not None and annotation.get("spans"):
-            spans = annotation["spans"]
-            pairs = _pairs([(span["start"], span["end"]) for span in spans], text, back=back)
-            moved = [{**span, "start": start, "end": end} for span, (start, end) in zip(spans, pairs, strict=True)]
-            fields[name] = {**annotation, "spans": moved}
+        if (annotation := fields.get(name)) is not None:
+            fields[name] = _annotation(annotation, text, back=back)
     for suffix in ("", "_pair"):
         raw = fields.get(f"raw_text{suffix}")
         if raw is not None and fields.get(f"edits{suffix}"):
@@ -119,6 +116,19 @@ def converted(content: Mapping[str, Any], unit: OffsetUnit, *, back: bool = Fals
                 if isinstance(value, list | tuple) and name.endswith("_pair") == bool(suffix)
             }
             fields["coverage"] = {**fields["coverage"], **ranges}
+    return fields
+
+
+def _annotation(annotation: Mapping[str, Any], text: OffsetMap, *, back: bool) -> Mapping[str, Any]:
+    """Convert the spans of an annotation and of its heads."""
+    fields = dict(annotation)
+    if spans := annotation.get("spans"):
+        pairs = _pairs([(span["start"], span["end"]) for span in spans], text, back=back)
+        fields["spans"] = [
+            {**span, "start": start, "end": end} for span, (start, end) in zip(spans, pairs, strict=True)
+        ]
+    if heads := annotation.get("heads"):
+        fields["heads"] = {name: _annotation(one, text, back=back) for name, one in heads.items()}
     return fields
 
 

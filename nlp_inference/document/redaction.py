@@ -33,9 +33,9 @@ def redact(
     is sensitive is unknown, so by default it is masked under the label `UNREAD`. White space, punctuation and invisible
     characters are never masked.
 
-    Overlapping spans are replaced once, from the start of the first to the end of the last, under the label of the span
-    with the best score; with equal scores or none, of the longest, then the first. Adjacent spans are replaced
-    separately.
+    Spans of all heads are replaced. Overlapping spans are replaced once, from the start of the first to the end of the
+    last, under the label of the span with the best score; with equal scores or none, of the longest, then the first.
+    Adjacent spans are replaced separately.
 
     Args:
         document: a document with a prediction.
@@ -73,7 +73,7 @@ def redact(
             f"document {document.id!r} was truncated, so its rest would be returned unread and unredacted; "
             "read long texts in windows (on_overflow: split), or pass allow_truncated=True"
         )
-    spans = _unions(document.predicted.spans)
+    spans = _unions(document.predicted.all_spans())
     hidden = [] if unseen == "keep" else _hidden(document, spans)
     if hidden and unseen == "refuse":
         start, end = hidden[0]

@@ -1,12 +1,13 @@
 """Computation of the profile of many predicted documents at once, with array operations."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nlp_inference.document import Annotation, Document
+from nlp_inference.document.annotation import qualified
 from nlp_inference.drift.bins import LENGTHS, RATES, SHARES, Bins
 from nlp_inference.drift.characters import CHARACTER_CLASSES, count_character_classes
 from nlp_inference.drift.profile import Counts, Profile
@@ -41,11 +42,11 @@ def profile_documents(
     """
     documents = [document for document, _ in served]
     texts = [document.raw_text + (document.raw_text_pair or "") for document in documents]
-    annotations = [document.predicted or _NOTHING for document in documents]
+    annotations = [(document.predicted or _NOTHING).of_all_heads() for document in documents]
     characters = np.array([len(text) for text in texts], dtype=np.int64)
     tokens, unknown = _count_tokens([encoded for _, encoded in served], unknown_id)
     classes = count_character_classes(texts).T
-    spans = np.array([len(annotation.spans) for annotation in annotations], dtype=np.int64)
+    spans = np.array([sum(len(one.spans) for one in heads.values()) for heads in annotations], dtype=np.int64)
     return Profile(
         documents=len(documents),
         characters=_histogram(LENGTHS, characters),
@@ -55,10 +56,11 @@ def profile_documents(
         changed=dict.fromkeys(transforms, 0) | Counter(name for one in documents for name in _changed_by(one)),
         truncated=sum(encoded.truncated for _, encoded in served),
         span_rate=_histogram(RATES, 1000 * _ratio(spans, characters)),
-        labels=Counter(label for one in annotations for label in {span.label for span in one.spans}),
+        labels=Counter(label for heads in annotations for label in _span_labels(heads)),
         values=_count_values(annotations, bin_value),
-        categories=Counter(one.categories[0].label for one in annotations if one.categories),
-        generated=_count_lengths([one.generated for one in annotations if one.generated]),
+        categories=_count_categories(annotations).get("", {}),
+        head_categories={head: counts for head, counts in _count_categories(annotations).items() if head},
+        generated=_count_lengths([one.generated for heads in annotations for one in heads.values() if one.generated]),
     )
 
 
@@ -68,11 +70,29 @@ def _count_lengths(texts: Sequence[Sequence[str]]) -> Counts:
     return _histogram(LENGTHS, np.array(lengths, dtype=np.int64)) if lengths else {}
 
 
-def _count_values(annotations: Sequence[Annotation], bin_value: Callable[[str, float], str]) -> dict[str, Counts]:
+def _span_labels(heads: Mapping[str, Annotation]) -> set[str]:
+    return {qualified(head, span.label) for head, one in heads.items() for span in one.spans}
+
+
+def _count_categories(annotations: Sequence[Mapping[str, Annotation]]) -> dict[str, Counts]:
+    """Count the best category of each document, for each head."""
     counts: dict[str, Counter[str]] = {}
-    for one in annotations:
-        for name, value in one.values.items():
-            counts.setdefault(name, Counter())[bin_value(name, value)] += 1
+    for heads in annotations:
+        for head, one in heads.items():
+            if one.categories:
+                counts.setdefault(head, Counter())[one.categories[0].label] += 1
+    return {head: dict(found) for head, found in counts.items()}
+
+
+def _count_values(
+    annotations: Sequence[Mapping[str, Annotation]], bin_value: Callable[[str, float], str]
+) -> dict[str, Counts]:
+    counts: dict[str, Counter[str]] = {}
+    for heads in annotations:
+        for head, one in heads.items():
+            for own, value in one.values.items():
+                name = qualified(head, own)
+                counts.setdefault(name, Counter())[bin_value(name, value)] += 1
     return {name: dict(found) for name, found in counts.items()}
 
 

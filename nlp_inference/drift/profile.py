@@ -35,6 +35,7 @@ class Profile(BaseModel):
         categories: for each label, the number of documents whose first predicted category it is.
         generated: documents by the characters of their generated text, in bins by powers of two.
         values: for each predicted value, the number of documents by the bin of their number; see `Task.value_bin`.
+        head_categories: for each head of a multi-task model, what `categories` is without heads.
 
     Raises:
         pydantic.ValidationError: a count exceeds the number of documents.
@@ -62,6 +63,7 @@ class Profile(BaseModel):
     categories: Counts = {}
     generated: Counts = {}
     values: dict[str, Counts] = {}
+    head_categories: dict[str, Counts] = {}
 
     @model_validator(mode="after")
     def _counts_the_same_documents(self) -> Self:
@@ -72,7 +74,7 @@ class Profile(BaseModel):
 
     def _histograms(self) -> list[Counts]:
         alone = [self.characters, self.tokens, self.unknown_tokens, self.span_rate, self.categories, self.generated]
-        return [*alone, *self.character_classes.values(), *self.values.values()]
+        return [*alone, *self.character_classes.values(), *self.values.values(), *self.head_categories.values()]
 
     def __add__(self, other: "Profile") -> "Profile":
         """Return the profile of the documents of both profiles."""
@@ -89,6 +91,7 @@ class Profile(BaseModel):
             categories=_sum(self.categories, other.categories),
             generated=_sum(self.generated, other.generated),
             values=_sums(self.values, other.values),
+            head_categories=_sums(self.head_categories, other.head_categories),
         )
 
     def distributions(self) -> dict[str, Counts]:
@@ -110,6 +113,10 @@ class Profile(BaseModel):
             },
             **({"generated characters": self.generated} if self.generated else {}),
             "category": {**self.categories, "(none)": documents - _total(self.categories)},
+            **{
+                f"category {head}": {**counts, "(none)": documents - _total(counts)}
+                for head, counts in self.head_categories.items()
+            },
         }
 
     def save(self, path: str | Path) -> None:

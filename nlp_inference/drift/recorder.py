@@ -45,6 +45,10 @@ class ProfileRecorder:
         self._warned = False
         self._lock = ForkSafeLock()
 
+    def empty(self) -> "ProfileRecorder":
+        """Return a recorder with the same settings that has counted nothing."""
+        return ProfileRecorder(unknown_id=self._unknown_id, transforms=self._transforms, bin_value=self._bin_value)
+
     def add(self, served: Sequence[Served]) -> None:
         """Count documents with their predictions."""
         with self._lock:

@@ -149,20 +149,21 @@ class InputLayout:
 def pad_targets(targets: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     """Stack the target arrays of rows by name; where shapes differ, the smaller ones are padded.
 
-    Integers are padded with `IGNORED`. Floats are padded with NaN, since -100 may be a target of a regression.
+    Integers are padded with `IGNORED`. Floats are padded with NaN, since -100 may be a target of a regression. A row
+    without an array that other rows have, because it has no gold for it, gets padding only.
 
     Example:
         >>> pad_targets([{"labels": np.array([1, 2])}, {"labels": np.array([3])}])["labels"].tolist()
         [[1, 2], [3, -100]]
     """
     batch: dict[str, NDArray[Any]] = {}
-    for name in targets[0] if targets else ():
-        values = [target[name] for target in targets]
-        shape = tuple(map(max, zip(*(value.shape for value in values), strict=True)))
-        dtype = values[0].dtype
+    for name in dict.fromkeys(name for target in targets for name in target):
+        values = {index: target[name] for index, target in enumerate(targets) if name in target}
+        shape = tuple(map(max, zip(*(value.shape for value in values.values()), strict=True)))
+        dtype = next(iter(values.values())).dtype
         fill = np.nan if np.issubdtype(dtype, np.floating) else IGNORED
-        batch[name] = np.full((len(values), *shape), fill, dtype=dtype)
-        for index, value in enumerate(values):
+        batch[name] = np.full((len(targets), *shape), fill, dtype=dtype)
+        for index, value in values.items():
             position: tuple[int | slice, ...] = (index, *map(slice, value.shape))
             batch[name][position] = value
     return batch

@@ -22,7 +22,7 @@ from nlp_inference.golden.schema import (
     Tokens,
     WindowRow,
 )
-from nlp_inference.golden.tolerance import Tolerance, ValueUnit, one_unit
+from nlp_inference.golden.tolerance import Tolerance, ValueUnit, one_unit, unit_of_head
 
 _SINCE_2 = ("deleted", "deleted_pair", "unknown", "unknown_pair", "imprecise")
 """Fields of the coverage that version 2 added."""
@@ -193,11 +193,22 @@ def _in_integers(name: str, one: Integers | None, other: Integers | None) -> Rec
 def _in_annotation(
     one: Annotation, other: Annotation, tolerance: Tolerance, *, unit: ValueUnit = one_unit
 ) -> RecordMismatch | None:
-    expected, actual = (found.model_dump(mode="json", exclude={"values"}) for found in (one, other))
+    expected, actual = (found.model_dump(mode="json", exclude={"values", "heads"}) for found in (one, other))
     actual["categories"] = _ordered_like(expected["categories"], actual["categories"], tolerance.score)
-    return next(_unequal(expected, actual, tolerance.score), None) or next(
+    found = next(_unequal(expected, actual, tolerance.score), None) or next(
         _in_values(one, other, tolerance, unit), None
     )
+    return found or next(_in_heads(one, other, tolerance, unit), None)
+
+
+def _in_heads(one: Annotation, other: Annotation, tolerance: Tolerance, unit: ValueUnit) -> Iterator[RecordMismatch]:
+    """Yield the first difference of each head."""
+    for head in dict.fromkeys([*one.heads, *other.heads]):
+        expected, actual = one.heads.get(head), other.heads.get(head)
+        if expected is None or actual is None:
+            yield RecordMismatch(f"heads.{head}", expected is not None, actual is not None)
+        elif found := _in_annotation(expected, actual, tolerance, unit=partial(unit_of_head, unit, head)):
+            yield found._replace(where=f"heads.{head}.{found.where}")
 
 
 def _in_values(one: Annotation, other: Annotation, tolerance: Tolerance, unit: ValueUnit) -> Iterator[RecordMismatch]:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from nlp_inference.document import Annotation, Document, FailedDocument
+from nlp_inference.document.annotation import qualified
 from nlp_inference.golden.tolerance import ValueUnit, one_unit
 
 Result = Document | FailedDocument
@@ -43,7 +44,7 @@ def compare_results(one: Result, other: Result, *, unit: ValueUnit = one_unit) -
     only_second = [position for position, label in second if (position, label) not in first]
     relabeled = len(set(only_first) & set(only_second))
     pairs = [(score, second[key]) for key, score in first.items() if key in second and key[1]]
-    values, other_values = ((document.predicted or Annotation()).values for document in (one, other))
+    values, other_values = (_values(document) for document in (one, other))
     pairs += [
         (value / unit(name, value), other_values[name] / unit(name, value))
         for name, value in values.items()
@@ -58,8 +59,21 @@ def compare_results(one: Result, other: Result, *, unit: ValueUnit = one_unit) -
     )
 
 
+def _values(document: Document) -> dict[str, float]:
+    """Return the values of all heads, each with the name of its head."""
+    heads = (document.predicted or Annotation()).of_all_heads()
+    return {qualified(head, name): value for head, one in heads.items() for name, value in one.values.items()}
+
+
 def _findings(document: Document) -> Findings:
-    annotation = document.predicted or Annotation()
+    found: Findings = {}
+    for head, annotation in (document.predicted or Annotation()).of_all_heads().items():
+        of_head = _findings_of(annotation)
+        found |= {(f"{head} {position}".lstrip(), label): score for (position, label), score in of_head.items()}
+    return found
+
+
+def _findings_of(annotation: Annotation) -> Findings:
     found: Findings = {(f"{span.start}:{span.end}", span.label): span.score for span in annotation.spans}
     found |= {(f"category {rank}", one.label): one.score for rank, one in enumerate(annotation.categories)}
     for relation in annotation.relations:

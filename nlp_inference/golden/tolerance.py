@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from nlp_inference.backends.descriptors import Tolerance, known_backend, tolerances
+from nlp_inference.document.annotation import qualified
 from nlp_inference.errors import ArtefactError
 
-__all__ = ["Tolerance", "ValueUnit", "one_unit", "tolerance_between", "tolerance_of"]
+__all__ = ["Tolerance", "ValueUnit", "one_unit", "tolerance_between", "tolerance_of", "unit_of_head"]
 
 ValueUnit = Callable[[str, float], float]
 """Returns the unit of a predicted value by its name and number; see `Task.value_unit`."""
@@ -14,6 +15,11 @@ ValueUnit = Callable[[str, float], float]
 def one_unit(name: str, value: float) -> float:  # noqa: ARG001 - a `ValueUnit`
     """Return 1: values are compared as they are."""
     return 1.0
+
+
+def unit_of_head(unit: ValueUnit, head: str, name: str, value: float) -> float:
+    """Return the unit of a value of a head, from the unit of values of all heads."""
+    return unit(qualified(head, name), value)
 
 
 def tolerance_of(backend: str, dtype: str) -> Tolerance:

@@ -39,18 +39,23 @@ class DocumentPipeline:
 
     Args:
         predictor: the predictor.
+        head: the head of a multi-task model whose predictions are returned.
 
     Raises:
-        InvalidSpecError: its task predicts neither spans nor categories.
+        InvalidSpecError: its task predicts neither spans nor categories, or it has heads and `head` names none.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
-        task = predictor.processor.task
+    def __init__(self, predictor: Predictor, *, head: str | None = None) -> None:
+        tasks = predictor.processor.task.tasks
+        if head is None and "" not in tasks:
+            raise InvalidSpecError(f"the model has the heads {', '.join(tasks)}; name one: as_pipeline(head=...)")
+        self.predictor = predictor if head is None else predictor.with_heads([head])
+        self._head = head or ""
+        task = tasks[self._head]
         if not task.has_pipeline:
             raise InvalidSpecError(
                 f"transformers has no pipeline for {task.name!r}, whose form could be returned; call Predictor.predict"
             )
-        self.predictor = predictor
         self.task: str = task.pipeline_tag
         forms: dict[str, Callable[[Document], Output]] = {
             "token-classification": _entities,
@@ -60,7 +65,7 @@ class DocumentPipeline:
         }
         if self.task not in forms:
             raise InvalidSpecError(f"there is no pipeline for {self.task!r}; pipelines exist for {', '.join(forms)}")
-        self._form = forms[self.task]
+        self._of_annotation = forms[self.task]
 
     def __call__(
         self,
@@ -93,7 +98,7 @@ class DocumentPipeline:
             inputs = _questions(question, context)
         if inputs is None:
             raise InvalidInputError("there is no input; give texts, or question and context")
-        one_answer = self.task == "question-answering" and predictor.processor.task.names_one_label
+        one_answer = self.task == "question-answering" and predictor.processor.task.tasks[self._head].names_one_label
         flat = one_answer or (self.task == "text-classification" and top_k == AS_SAVED and self._names_one_label())
         if isinstance(inputs, str | Mapping | Document):
             (document,) = predictor.predict([inputs])
@@ -102,12 +107,16 @@ class DocumentPipeline:
         shaped = (output[0] for output in outputs) if flat else outputs
         return list(shaped) if isinstance(inputs, Sequence) else shaped
 
+    def _form(self, document: Document) -> Output:
+        predicted = None if document.predicted is None else document.predicted.head(self._head)
+        return self._of_annotation(document.model_copy(update={"predicted": predicted}))
+
     def _names_one_label(self) -> bool:
         processor = self.predictor.processor
-        return processor.task.names_one_label and not len(processor.postprocess)
+        return processor.task.tasks[self._head].names_one_label and not len(processor.postprocess)
 
     def _with_top_k(self, top_k: Any) -> Predictor:
-        task = self.predictor.processor.task
+        task = self.predictor.processor.task.tasks[self._head]
         is_count = top_k is None or (isinstance(top_k, int) and top_k > 0)
         if "top_k" not in type(task).model_fields or not is_count:
             raise InvalidSpecError(
@@ -115,7 +124,7 @@ class DocumentPipeline:
                 "positive integer, or None for all labels"
             )
         processor = copy.copy(self.predictor.processor)
-        processor.task = task.model_copy(update={"top_k": top_k})
+        processor.task = processor.task.with_tasks({self._head: task.model_copy(update={"top_k": top_k})})
         return self.predictor.with_processor(processor, workers=1)
 
 

@@ -1,6 +1,7 @@
 """The Predictor: texts in, Documents with predictions out."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 Single = str | Mapping[str, Any] | Document
 """One text, a Document, or a mapping that describes one."""
+
+Heads = Sequence[str] | None
+"""Names of heads; `None` means all."""
 
 
 class Predictor:
@@ -185,17 +189,23 @@ class Predictor:
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is an Iterable of str, too
-        self, items: Single, *, on_error: Literal["raise"] = "raise"
+        self, items: Single, *, on_error: Literal["raise"] = "raise", heads: Heads = None
     ) -> Document: ...
     @overload
     def predict(  # type: ignore[overload-overlap]
-        self, items: Single, *, on_error: Literal["record"]
+        self, items: Single, *, on_error: Literal["record"], heads: Heads = None
     ) -> Document | FailedDocument: ...
     @overload
-    def predict(self, items: Iterable[Item], *, on_error: Literal["raise"] = "raise") -> list[Document]: ...
+    def predict(
+        self, items: Iterable[Item], *, on_error: Literal["raise"] = "raise", heads: Heads = None
+    ) -> list[Document]: ...
     @overload
-    def predict(self, items: Iterable[Item], *, on_error: Literal["record"]) -> list[Document | FailedDocument]: ...
-    def predict(self, items: Single | Iterable[Item], *, on_error: Literal["raise", "record"] = "raise") -> Any:
+    def predict(
+        self, items: Iterable[Item], *, on_error: Literal["record"], heads: Heads = None
+    ) -> list[Document | FailedDocument]: ...
+    def predict(
+        self, items: Single | Iterable[Item], *, on_error: Literal["raise", "record"] = "raise", heads: Heads = None
+    ) -> Any:
         """Predict one text or Document, or several in order. Calling the predictor does the same.
 
         Args:
@@ -203,6 +213,8 @@ class Predictor:
                 `nlp-inference predict` reads them: other keys become metadata. Or a list of these; the id of a document
                 without an id is its index.
             on_error: `raise` stops at a document that fails; `record` puts a `FailedDocument` in its place.
+            heads: the names of the heads of a multi-task model to decode; `None` decodes all. The model runs once for
+                all of them. Predictions of some heads only are not in the profile.
 
         Returns:
             One Document for a single text, Document or mapping; a list otherwise.
@@ -210,7 +222,7 @@ class Predictor:
         Raises:
             PredictionError: a document failed and `on_error` is `raise`.
             InvalidInputError: `items` is of another type; also a `TypeError`.
-            InvalidSpecError: `on_error` has another value.
+            InvalidSpecError: `on_error` has another value, or there is no such head.
 
         Example:
             >>> predictor = Predictor.from_pretrained("org/model")  # doctest: +SKIP
@@ -218,21 +230,26 @@ class Predictor:
             (Span(start=13, end=17, label='CITY', score=0.99),)
         """
         if isinstance(items, str | Mapping | Document):
-            return next(self.stream([items], on_error=on_error))
-        return list(self.stream(items, on_error=on_error))
+            return next(self.stream([items], on_error=on_error, heads=heads))
+        return list(self.stream(items, on_error=on_error, heads=heads))
 
     __call__ = predict
 
     @overload
     def stream(
-        self, items: Iterable[Item], *, on_error: Literal["raise"] = "raise", skip: int = 0
+        self, items: Iterable[Item], *, on_error: Literal["raise"] = "raise", skip: int = 0, heads: Heads = None
     ) -> Iterator[Document]: ...
     @overload
     def stream(
-        self, items: Iterable[Item], *, on_error: Literal["record"], skip: int = 0
+        self, items: Iterable[Item], *, on_error: Literal["record"], skip: int = 0, heads: Heads = None
     ) -> Iterator[Document | FailedDocument]: ...
     def stream(
-        self, items: Iterable[Item], *, on_error: Literal["raise", "record"] = "raise", skip: int = 0
+        self,
+        items: Iterable[Item],
+        *,
+        on_error: Literal["raise", "record"] = "raise",
+        skip: int = 0,
+        heads: Heads = None,
     ) -> Iterator[Any]:
         """Predict texts or Documents one after the other, in bounded memory; see `predict`.
 
@@ -244,7 +261,10 @@ class Predictor:
             on_error: as for `predict`.
             skip: the number of items at the start to skip because they were predicted before. Skipped items that share
                 batches with later ones are predicted again, so every result is bitwise the same as without skipping.
+            heads: as for `predict`.
         """
+        if heads is not None:
+            return self.with_heads(heads).stream(items, on_error=on_error, skip=skip)
         if isinstance(items, str | bytes | Mapping | Document):
             shown = shorten(repr(items), width=60)
             raise InvalidInputError(f"expected several texts, but got the single one {shown}; put it in a list")
@@ -290,9 +310,30 @@ class Predictor:
             max_characters=self.max_characters,
         )
 
-    def as_pipeline(self) -> "DocumentPipeline":
-        """Return this Predictor with the call and return format of `transformers.pipeline`; see docs/library.md."""
-        pipeline: DocumentPipeline = bound("document_pipeline")(self)
+    def with_heads(self, heads: Iterable[str]) -> Self:
+        """Return another Predictor that decodes only some heads, with the same backend and workers.
+
+        It has its own profile, because predictions without the other heads would look like drift.
+
+        Raises:
+            InvalidSpecError: the model has no heads, or not these.
+        """
+        processor, other, route = copy(self.processor), copy(self), copy(self.route)
+        processor.task = processor.task.only(heads)
+        route.processor = processor
+        other.processor, other.route, other.recorder = processor, route, self.recorder.empty()
+        return other
+
+    def as_pipeline(self, *, head: str | None = None) -> "DocumentPipeline":
+        """Return this Predictor with the call and return format of `transformers.pipeline`; see docs/library.md.
+
+        Args:
+            head: the head of a multi-task model whose predictions are returned.
+
+        Raises:
+            InvalidSpecError: there is no pipeline for the task, or the model has several heads and `head` names none.
+        """
+        pipeline: DocumentPipeline = bound("document_pipeline")(self, head=head)
         return pipeline
 
     def model_outputs(self, documents: Iterable[Document]) -> Iterator[DocumentOutputs]:

@@ -36,6 +36,7 @@ def document_html(document: Document) -> str:
         >>> "&lt;b&gt;Ana&lt;/b&gt;" in document_html(Document(raw_text="<b>Ana</b>"))
         True
     """
+    document = document.with_merged_heads()
     parts = [
         _head(document),
         _text(document),

@@ -39,6 +39,7 @@ def document_renderable(document: Document) -> RenderableType:
         │ [Ana P 1.00]                         │
         ╰──────────────────────────────────────╯
     """
+    document = document.with_merged_heads()
     title = Text(" · ".join(layout.facts(document)), style="dim")
     if document.id is not None:
         title = Text.assemble((visible_line(document.id), "bold"), " ", title)
@@ -120,9 +121,9 @@ def _sections(document: Document) -> Iterator[RenderableType]:
         )
     for head, label, tail in layout.relation_rows(document, predicted or document.gold):
         yield Text.assemble(head, (f" —{label}→ ", f"bold {label_color(label)}"), tail)
-    for name, annotation in (("generated", predicted), ("gold text", document.gold)):
+    for title, annotation in (("generated", predicted), ("gold text", document.gold)):
         for written in annotation.generated if annotation else ():
-            yield _spaced(Text.assemble((f"{name}  ", "dim"), visible(written[:MAX_CHARACTERS])))
+            yield _spaced(Text.assemble((f"{title}  ", "dim"), visible(written[:MAX_CHARACTERS])))
 
 
 def _edits(text: str, records: Sequence[EditRecord]) -> list[RenderableType]:

@@ -10,6 +10,7 @@ from nlp_inference.tasks.base import Arrays, BatchDecodedTask, DocumentOutputs, 
 from nlp_inference.tasks.crf_token_classification import CrfTokenClassification
 from nlp_inference.tasks.hierarchical_classification import HierarchicalClassification
 from nlp_inference.tasks.multi_label_classification import MultiLabelClassification
+from nlp_inference.tasks.multi_task import MultiTask
 from nlp_inference.tasks.question_answering import QuestionAnswering
 from nlp_inference.tasks.relation_extraction import RelationExtraction
 from nlp_inference.tasks.span_classification import SpanClassification
@@ -28,6 +29,7 @@ __all__ = [
     "HierarchicalClassification",
     "LostSpan",
     "MultiLabelClassification",
+    "MultiTask",
     "QuestionAnswering",
     "RelationExtraction",
     "SoftmaxTask",

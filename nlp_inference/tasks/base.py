@@ -1,7 +1,7 @@
 """The interface of a task: gold to targets for training, and model outputs to an annotation for prediction."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.encoding.windows import Pooling, pool, stitch
 from nlp_inference.encoding.words import WordRule
+from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Registered, Spec, split_spec
 from nlp_inference.tasks.numeric import relative_bin
 
@@ -29,10 +30,11 @@ _QUESTION = "Where does Ana live?"
 
 
 class LostSpan(NamedTuple):
-    """A gold span that the task cannot reproduce, and the cause."""
+    """A gold span that the task cannot reproduce, the cause, and the head that it belongs to (empty without heads)."""
 
     span: Span
     cause: str
+    head: str = ""
 
 
 class LostRelation(NamedTuple):
@@ -83,8 +85,12 @@ class Task(Registered, ABC):
     """The name of the task on the Hub."""
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
     """The model outputs that `decode` reads; the first axis of each is the rows of the batch."""
-    needs: ClassVar[str]
-    """The kind of gold that it learns from, by name: `spans`, `category`, ...; see `nlp_training.gold`."""
+    needs: ClassVar[Spec]
+    """The kind of gold that it learns from, by name: `spans`, `category`, ...; see `nlp_training.gold`. A task whose
+    kind depends on its fields overrides it with a property that returns a specification."""
+    encoder_head: ClassVar[str | None] = None
+    """The head on a shared encoder that predicts it in a `multi-task` model: `text`, `token`, `crf` or `span`; see
+    `nlp_inference.architectures.heads`. `None`: it needs a model of its own."""
     fitters: ClassVar[tuple[str, ...]] = ()
     """What training fits to validation documents after the weights, by name; see `nlp_training.evaluation.fitting`."""
     selection_score: ClassVar[str | None] = None
@@ -118,6 +124,40 @@ class Task(Registered, ABC):
     def word_rule(self) -> WordRule:
         """The definition of a word: windows are cut between words, and spans start and end at their edges."""
         return "unicode"
+
+    @property
+    def tasks(self) -> Mapping[str, "Task"]:
+        """The tasks that this one consists of, by the name of their head; a task without heads is the only one, `""`.
+
+        `Annotation.head` returns the annotation of each.
+        """
+        return {"": self}
+
+    @classmethod
+    def task_specs(cls, settings: Mapping[str, Any]) -> Mapping[str, Spec]:  # noqa: ARG003 - most tasks have none
+        """Return the specifications of the tasks that its settings contain, by the name of their head."""
+        return {}
+
+    @classmethod
+    def with_task_specs(cls, settings: Mapping[str, Any], specs: Mapping[str, Spec]) -> dict[str, Any]:  # noqa: ARG003
+        """Return settings with other specifications of their tasks."""
+        return dict(settings)
+
+    def with_tasks(self, tasks: Mapping[str, "Task"]) -> "Task":
+        """Return this task with other fields of the tasks that it consists of; see `tasks`."""
+        return tasks[""]
+
+    def only(self, heads: Iterable[str]) -> "Task":
+        """Return this task with some of its heads, which decodes nothing else.
+
+        Raises:
+            InvalidSpecError: the task has no heads, or not these.
+        """
+        raise InvalidSpecError(f"heads is {list(heads)!r}, but the task {self.name!r} has no heads; leave heads out")
+
+    def model_outputs_of(self, head: str, outputs: Arrays) -> Arrays:  # noqa: ARG002 - most tasks have no heads
+        """Return the model outputs for a row that one of its `tasks` reads, under the names that it knows."""
+        return outputs
 
     @property
     def names_one_label(self) -> bool:

@@ -34,6 +34,7 @@ class CrfTokenClassification(TokenClassification):
 
     name = "crf-token-classification"
     auto_model = "AutoModelForCrfTokenClassification"
+    encoder_head = "crf"
     outputs = ("logits", "transitions")
     own_loss = True
 

@@ -44,6 +44,7 @@ class MultiLabelClassification(BatchDecodedTask, TemperatureTask):
 
     name = "multi-label-classification"
     auto_model = "AutoModelForSequenceClassification"
+    encoder_head = "text"
     pipeline_tag = "text-classification"
     needs = "categories"
     targets_of_text = True

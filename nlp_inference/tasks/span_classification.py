@@ -47,6 +47,7 @@ class SpanClassification(Task):
 
     name = "span-classification"
     auto_model = "AutoModelForSpanClassification"
+    encoder_head = "span"
     pipeline_tag = "token-classification"
     needs = "spans"
     own_loss = True

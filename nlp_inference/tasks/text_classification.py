@@ -37,6 +37,7 @@ class TextClassification(BatchDecodedTask, SoftmaxTask):
 
     name = "text-classification"
     auto_model = "AutoModelForSequenceClassification"
+    encoder_head = "text"
     pipeline_tag = "text-classification"
     needs = "category"
     targets_of_text = True

@@ -59,6 +59,7 @@ class TextRegression(Task):
 
     name = "text-regression"
     auto_model = "AutoModelForSequenceClassification"
+    encoder_head = "text"
     pipeline_tag = "text-classification"
     needs = "values"
     targets_of_text = True

@@ -76,6 +76,7 @@ class TokenClassification(BatchDecodedTask, SoftmaxTask):
 
     name = "token-classification"
     auto_model = "AutoModelForTokenClassification"
+    encoder_head = "token"
     pipeline_tag = "token-classification"
     needs = "spans"
     flat = True

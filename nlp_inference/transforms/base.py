@@ -97,10 +97,13 @@ class PostTransform(Registered, ABC):
         """Return the revised prediction `annotation` of `document`."""
 
     def __call__(self, document: Document) -> Document:
-        """Change the prediction of `document`, if it has one."""
-        if document.predicted is None:
+        """Change the prediction of `document`, if it has one, and that of each of its heads."""
+        if (predicted := document.predicted) is None:
             return document
-        revised = self.revise(document.predicted, document)
+        revised = self.revise(predicted, document)
+        if predicted.heads:
+            heads = {name: self.revise(one, document) for name, one in predicted.heads.items()}
+            revised = revised.model_copy(update={"heads": heads})
         return document.with_predicted(revised, coverage=document.coverage)
 
     @classmethod

@@ -7,12 +7,13 @@ import torch
 from torch.utils.data import Sampler
 
 from nlp_inference import Annotation, Document
+from nlp_inference.registry import Spec
 from nlp_training.batches.augmented_epochs import EpochPlan
 from nlp_training.batches.window_dataset import LengthGroupedEpochs, TrainingWindows, length_grouped_order
 from nlp_training.gold import gold_kind
 
 
-def balancing_weights(documents: Sequence[Document], *, needs: str, power: float) -> list[float]:
+def balancing_weights(documents: Sequence[Document], *, needs: Spec, power: float) -> list[float]:
     """Return the sampling weight of each document, which is higher for rare labels.
 
     The weight is `n^-power`, where `n` is the number of documents with the rarest label of the document. Documents
@@ -41,7 +42,7 @@ def epoch_order(
     step_rows: int | None,
     seed: int,
     epoch: Callable[[], int],
-    balance: tuple[str, float] | None = None,
+    balance: tuple[Spec, float] | None = None,
 ) -> Sampler[int]:
     """Return the sampler of the windows of each epoch, which depends only on seed and epoch.
 
@@ -141,5 +142,5 @@ class BalancedEpochs(Sampler[int]):
         return iter([drawn[index] for index in order])
 
 
-def _labels(document: Document, *, needs: str) -> set[str | None]:
+def _labels(document: Document, *, needs: Spec) -> set[str | None]:
     return set(gold_kind(needs).labels(document.gold or Annotation())) or {None}

@@ -14,6 +14,7 @@ from nlp_inference import Document
 from nlp_inference._utils.locks import exclusive_lock
 from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_inference.files.records import to_json_line
+from nlp_inference.registry import Spec
 from nlp_training._utils.replacing import replacing_folder
 from nlp_training.config import RunConfig
 from nlp_training.cross_validation.fold_tables import folds_table, mean_table
@@ -146,7 +147,7 @@ def _train_fold(fold: Fold, prepared: Prepared, materials: Materials, console: C
 
 
 def _conclude(
-    folds: Sequence[Fold], scores: list[dict[str, Any]], console: Console, *, needs: str, own: Sequence[Metric]
+    folds: Sequence[Fold], scores: list[dict[str, Any]], console: Console, *, needs: Spec, own: Sequence[Metric]
 ) -> CrossValidation:
     """Combine the folds, and write and show the result."""
     folder = folds[0].folder.parent

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from nlp_inference.document import Annotation, Document, Span
+from nlp_inference.registry import Spec
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.records import READ_FROM
 
@@ -30,7 +31,7 @@ def check_documents(
     splits: Mapping[str, Sequence[Document]],
     *,
     flat: bool,
-    needs: str | None = None,
+    needs: Spec | None = None,
     labels: Collection[str] | None = None,
     task_problem: GoldProblem | None = None,
     train: str = "train",
@@ -77,7 +78,7 @@ def find_problems(
     splits: Mapping[str, Sequence[Document]],
     *,
     flat: bool,
-    needs: str | None = None,
+    needs: Spec | None = None,
     labels: Collection[str] | None = None,
     task_problem: GoldProblem | None = None,
     train: str = "train",
@@ -103,13 +104,13 @@ def find_problems(
                 yield Problem(kind, name, text)
 
 
-def _kind_of(needs: str) -> "GoldKind":
+def _kind_of(needs: Spec) -> "GoldKind":
     from nlp_training.gold import gold_kind  # its metrics load datasets and torch
 
     return gold_kind(needs)
 
 
-def _learnable(document: Document, needs: str) -> bool:
+def _learnable(document: Document, needs: Spec) -> bool:
     return document.gold is not None and bool(_kind_of(needs).labels(document.gold))
 
 
@@ -138,14 +139,14 @@ def _repeated_ids(documents: Sequence[Document], split: str) -> Iterator[Problem
             first[document.id] = location
 
 
-def _labels_of(gold: Annotation, needs: str | None) -> list[str]:
+def _labels_of(gold: Annotation, needs: Spec | None) -> list[str]:
     """Return the labels of this kind of gold, or those of spans and categories if the kind is unknown."""
     if needs is not None:
         return _kind_of(needs).labels(gold)
     return [*(span.label for span in gold.spans), *(category.label for category in gold.categories)]
 
 
-def _labels(documents: Sequence[Document], needs: str | None) -> dict[str, tuple[int, Document]]:
+def _labels(documents: Sequence[Document], needs: Spec | None) -> dict[str, tuple[int, Document]]:
     """Return the count and the first document of each label."""
     counts: Counter[str] = Counter()
     first: dict[str, Document] = {}
@@ -159,7 +160,7 @@ def _labels(documents: Sequence[Document], needs: str | None) -> dict[str, tuple
 def find_unknown_labels(
     splits: Mapping[str, Sequence[Document]],
     *,
-    needs: str | None = None,
+    needs: Spec | None = None,
     labels: Collection[str] | None = None,
     train: str = "train",
 ) -> Iterator[Problem]:
@@ -179,7 +180,7 @@ def find_unknown_labels(
 
 
 def _unknown_labels(
-    splits: Mapping[str, Sequence[Document]], known: Collection[str], *, needs: str | None, why: str, fix: str
+    splits: Mapping[str, Sequence[Document]], known: Collection[str], *, needs: Spec | None, why: str, fix: str
 ) -> Iterator[Problem]:
     for name, documents in splits.items():
         for label, (count, document) in _labels(documents, needs).items():
@@ -194,7 +195,7 @@ def _unknown_labels(
 
 
 def _problems_of(
-    document: Document, split: str, *, flat: bool, needs: str | None, task_problem: GoldProblem | None
+    document: Document, split: str, *, flat: bool, needs: Spec | None, task_problem: GoldProblem | None
 ) -> Iterator[tuple[str, str]]:
     """Yield the kind and the description of each problem of one document."""
     location = _location(document, split)

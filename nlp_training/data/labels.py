@@ -8,7 +8,7 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Spec
 from nlp_training.data.checks import check_documents
 from nlp_training.data.errors import InvalidDataError
-from nlp_training.gold import gold_kind
+from nlp_training.gold import documents_of_head, gold_kind
 
 
 def complete_task(spec: Spec, documents: Sequence[Document] | None) -> Task:
@@ -36,8 +36,10 @@ def complete_task(spec: Spec, documents: Sequence[Document] | None) -> Task:
     task: Any = Task.find(name)
     if task is None:
         return Task.from_spec(spec)  # raises, with the names that are known
-    kind = gold_kind(task.needs)
-    learned = kind.open_settings(task, settings) if isinstance(settings, Mapping) else []
+    if isinstance(settings, Mapping) and (heads := task.task_specs(settings)):
+        complete = {head: _of_head(head, one, documents).to_spec() for head, one in heads.items()}
+        return Task.from_spec({name: task.with_task_specs(settings, complete)})
+    learned = gold_kind(task.needs).open_settings(task, settings) if isinstance(settings, Mapping) else []
     if not learned:
         return Task.from_spec(spec)
     if documents is None:
@@ -46,9 +48,25 @@ def complete_task(spec: Spec, documents: Sequence[Document] | None) -> Task:
             f"data.train is streamed, so its {' and '.join(learned)} cannot be read before training, and {name!r} sets "
             f"none; set them: processor.task: {{{name}: {{{fields}}}}}"
         )
+    return Task.from_spec({name: {**_learned(task, name, settings, learned, documents), **settings}})
+
+
+def _of_head(head: str, spec: Spec, documents: Sequence[Document] | None) -> Task:
+    """Complete the task of a head from the documents that annotate it."""
+    try:
+        return complete_task(spec, None if documents is None else documents_of_head(documents, head))
+    except (InvalidSpecError, InvalidDataError) as error:
+        raise type(error)(f"head {head!r}: {error}") from error
+
+
+def _learned(
+    task: Any, name: str, settings: Mapping[str, Any], learned: Sequence[str], documents: Sequence[Document]
+) -> dict[str, Any]:
+    """Return the fields that are learned from the documents."""
+    kind = gold_kind(task.needs)
     golds = [document.gold for document in documents if document.gold is not None]
     if not any(kind.labels(gold) for gold in golds):
         check_documents({"train": documents}, flat=False, needs=task.needs)  # explains what is wrong with the data
         raise InvalidDataError(f"no training document has {kind.noun}, and {name!r} takes its {learned[0]} from them")
     found = kind.learn_settings(golds, settings)
-    return Task.from_spec({name: {**{field: found[field] for field in learned}, **settings}})
+    return {field: found[field] for field in learned}

@@ -23,6 +23,12 @@ CONTEXT = "context"
 VALUE = "value "
 """Begins the key of a named number among the columns that were found, such as `value clarity`."""
 
+HEADS = "heads"
+"""The column with the annotations of heads, by the name of the head, each with the fields of a record."""
+
+HEAD = "head "
+"""Begins the key of the column of a head, such as `head intent label`."""
+
 _USUAL: dict[str, tuple[str, ...]] = {
     "id": ("id",),
     "text": ("text", "text_a", CONTEXT),
@@ -36,10 +42,13 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "tags": ("tags", "ner_tags"),
     "answers": (),
     "target": (),
+    HEADS: (HEADS,),
 }
+_OF_HEADS = ("spans", "label", "labels", "score", "tags")
+"""The fields of a head that columns can name."""
 _TARGETS = ("target", "summary", "translation")
 """Usual names of a text to generate, in records without another annotation."""
-_OTHER_GOLD = frozenset({"spans", "label", "labels", "score", "tags", "answers"})
+_OTHER_GOLD = frozenset({"spans", "label", "labels", "score", "tags", "answers", HEADS})
 _OF_QUESTIONS = {"text_pair": "question", "answers": "answers"}
 """Usual names where the text is called `context`."""
 
@@ -71,6 +80,9 @@ class Columns(BaseModel):
             as in SQuAD), or a mapping of these lists, as in `datasets`; empty if the text does not answer it. Default:
             `answers` if the text is called `context`.
         target: the text to generate. Default: `target`, `summary`, `translation`, if no other annotation has a column.
+        heads: the annotations of heads: a column with a mapping such as `{intent: {label: play}, slots: {spans: []}}`,
+            or the columns of each head, such as `{intent: {label: intent}, slots: {tags: slot_tags}}`. A head that is
+            missing or null is not annotated. Default: `heads`.
 
     Example:
         >>> Columns(text="utterance").resolve(["utterance", "label", "id"])
@@ -92,6 +104,7 @@ class Columns(BaseModel):
     tags: str | None = None
     answers: str | None = None
     target: str | None = None
+    heads: str | dict[str, dict[str, str]] | None = None
 
     def resolve(self, available: Collection[str]) -> dict[str, str]:
         """Return the column of each field.
@@ -101,7 +114,8 @@ class Columns(BaseModel):
         """
         found: dict[str, str] = {}
         for field, usual in _USUAL.items():
-            named: str | None = getattr(self, field)
+            given: Any = getattr(self, field)
+            named: str | None = given if isinstance(given, str) else None
             if named is not None and named not in available:
                 raise InvalidDocumentError(f"there is no column {named!r} for {field!r}; {_list(available)}")
             others = (_OF_QUESTIONS[field],) if found.get("text") == CONTEXT and field in _OF_QUESTIONS else ()
@@ -116,9 +130,10 @@ class Columns(BaseModel):
             if column not in available:
                 raise InvalidDocumentError(f"there is no column {column!r} for the value {name!r}; {_list(available)}")
             found[f"{VALUE}{name}"] = column
-        if not (_OTHER_GOLD | {"target"}) & found.keys() and not self.values:
+        if not (_OTHER_GOLD | {"target"}) & found.keys() and not self.values and not self.heads:
             usual_target = next((name for name in _TARGETS if name in available and name not in found.values()), None)
             found |= {} if usual_target is None else {"target": usual_target}
+        found |= self._of_heads(available)
         if "text" not in found and "tokens" not in found:
             task = {"data", "annotations"} <= {*available} or {"data", "completions"} <= {*available}
             hint = "; these are tasks of Label Studio: export a JSON array, and set the format to label-studio"
@@ -126,6 +141,23 @@ class Columns(BaseModel):
                 f"there is neither a text nor tokens; {_list(available)}{hint * task}. Write {_SHAPES}, or name the "
                 "columns, as in columns: {text: ...}"
             )
+        return found
+
+    def _of_heads(self, available: Collection[str]) -> dict[str, str]:
+        """Return the columns of each head, and check them."""
+        found: dict[str, str] = {}
+        for head, columns in self.heads.items() if isinstance(self.heads, Mapping) else ():
+            for field, column in columns.items():
+                if field not in _OF_HEADS:
+                    raise InvalidDocumentError(
+                        f"columns.heads.{head} has {field!r}; expected {', '.join(_OF_HEADS)}, or a column with all "
+                        "annotations of heads"
+                    )
+                if column not in available:
+                    raise InvalidDocumentError(
+                        f"there is no column {column!r} for {field!r} of the head {head!r}; {_list(available)}"
+                    )
+                found[f"{HEAD}{head} {field}"] = column
         return found
 
     @field_validator("values", mode="before")
@@ -190,7 +222,6 @@ def record_to_document(
     columns = _without_unusual_target(columns, record)
     values = {field: record[column] for field, column in columns.items() if record.get(column) is not None}
     text, offsets = _text_and_offsets(values)
-    tagged = "tags" in values and offsets is not None
     claimed = set(columns.values())
     rest = {key: value for key, value in record.items() if key not in claimed and value is not None}
     count_unread_keys(rest)
@@ -198,7 +229,7 @@ def record_to_document(
         "id": str(values.get("id", read_from)),
         "raw_text": text,
         "raw_text_pair": values.get("text_pair"),
-        "gold": _gold(values, offsets if tagged else None, names or {}),
+        "gold": _gold(values, offsets, names or {}),
         "metadata": {**rest, READ_FROM: read_from},
     }
     return as_document(fields)
@@ -266,6 +297,8 @@ def _gold(
     named = {field.removeprefix(VALUE): given for field, given in values.items() if field.startswith(VALUE)}
     if named:
         gold["values"] = gold.get("values", {}) | {name: _number(given, name) for name, given in named.items()}
+    if heads := _heads(values, offsets, names):
+        gold["heads"] = heads
     return Annotation(**gold) if gold else None
 
 
@@ -273,11 +306,11 @@ def _gold_spans(
     values: Mapping[str, Any], offsets: list[tuple[int, int]] | None, names: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
     gold: dict[str, Any] = {}
-    if offsets is not None:
+    if "tags" in values:
+        if offsets is None:
+            raise InvalidDocumentError("there are tags but no tokens; write {tokens, tags}")
         gold["spans"] = tags_to_spans(_labels(values["tags"], "tags", names.get("tags")), offsets)
         count_unread("spans in addition to tags", "spans" in values)
-    elif "tags" in values:
-        raise InvalidDocumentError("there are tags but no tokens; write {tokens, tags}")
     elif "answers" in values:
         gold["spans"] = tuple(_answers(values["answers"], values.get("text")))
     elif "spans" in values:
@@ -296,6 +329,46 @@ def _gold_categories(values: Mapping[str, Any], names: Mapping[str, Sequence[str
     elif "label" in values and (label := _label(values["label"], "label", names.get("label"))) is not None:
         gold["categories"] = (Category(label=label),)
     return gold
+
+
+def _heads(
+    values: Mapping[str, Any], offsets: list[tuple[int, int]] | None, names: Mapping[str, Sequence[str]]
+) -> dict[str, Annotation]:
+    """Return the annotations of the heads that are annotated."""
+    given = values.get(HEADS, {})
+    given = _rows_of(given) if isinstance(given, str) else given
+    if not isinstance(given, Mapping):
+        raise InvalidDocumentError(f"heads is {given!r:.80}; write a mapping from the name of a head to its annotation")
+    of_heads: dict[str, dict[str, Any]] = {}
+    for head, fields in given.items():
+        if fields is not None:
+            of_heads[head] = _fields_of_head(head, fields)
+    for key, value in values.items():
+        if key.startswith(HEAD):
+            head, field = key.removeprefix(HEAD).rsplit(" ", 1)
+            of_heads.setdefault(head, {})[field] = value
+    found: dict[str, Annotation] = {}
+    for head, fields in of_heads.items():
+        try:
+            one = _gold({"text": values.get("text"), **fields}, offsets, names)
+        except InvalidDocumentError as error:
+            raise InvalidDocumentError(f"head {head!r}: {error}") from error
+        if one is not None:
+            found[head] = one
+    return found
+
+
+def _fields_of_head(head: str, given: Any) -> dict[str, Any]:
+    """Return the fields of the annotation of a head; values get the keys of named numbers."""
+    if not isinstance(given, Mapping) or (unknown := sorted({*given} - {*_OF_HEADS, "values", "answers"})):
+        wrong = repr(given)[:80] if not isinstance(given, Mapping) else f"the key {unknown[0]!r}"
+        raise InvalidDocumentError(
+            f"the head {head!r} has {wrong}; write a mapping with {', '.join(_OF_HEADS)} or values, such as "
+            "{label: play}"
+        )
+    fields = {key: value for key, value in given.items() if key != "values" and value is not None}
+    numbers = {f"{VALUE}{name}": one for name, one in (given.get("values") or {}).items() if one is not None}
+    return fields | numbers
 
 
 def _labels(given: Any, field: str, names: Sequence[str] | None) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from nlp_inference.document import Document
+from nlp_inference.document.annotation import qualified
 from nlp_training.data.checks import named
 from nlp_training.data.errors import InvalidDataError
 
@@ -193,11 +194,13 @@ def _key(document: Document, group_by: str) -> str:
 
 
 def labels_of(document: Document) -> list[str]:
-    """Return the labels of all gold spans and categories, with repetitions."""
-    gold = document.gold
-    if gold is None:
-        return []
-    return [*(span.label for span in gold.spans), *(category.label for category in gold.categories)]
+    """Return the labels of all gold spans and categories, with repetitions, and with the name of their head."""
+    heads = {} if document.gold is None else document.gold.of_all_heads()
+    return [
+        qualified(head, label)
+        for head, gold in heads.items()
+        for label in (*(span.label for span in gold.spans), *(category.label for category in gold.categories))
+    ]
 
 
 def _assign(groups: Sequence[_Group], shares: Mapping[str, float], *, stratify: bool) -> dict[str, list[int]]:

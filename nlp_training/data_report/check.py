@@ -8,6 +8,7 @@ from typing import Any
 
 from nlp_inference import Document, Processor
 from nlp_inference.errors import NlpInferenceError
+from nlp_inference.registry import Spec
 from nlp_training.config import RunConfig
 from nlp_training.data import InvalidDataError, load_documents, with_made_splits
 from nlp_training.data.checks import find_problems, find_unknown_labels
@@ -40,7 +41,7 @@ class DataCheck:
 
     name: str
     task: str
-    needs: str | None
+    needs: Spec | None
     findings: list[Finding]
     splits: dict[str, SplitMeasures] = field(default_factory=dict)
     surfaces: Surfaces = field(default_factory=Surfaces)

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nlp_inference.registry import Spec
 from nlp_training.data_report.check import DataCheck
 from nlp_training.data_report.findings import Finding, Severity
 from nlp_training.data_report.split_measures import SplitMeasures
@@ -40,7 +41,7 @@ def _summary(check: DataCheck) -> Text:
     return text
 
 
-def _sizes(check: DataCheck, needs: str) -> Table:
+def _sizes(check: DataCheck, needs: Spec) -> Table:
     best = document_metric(needs).best
     gold = gold_kind(needs).noun
     table = Table(title="splits; the ceiling is the score of a model without mistakes")

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from nlp_inference import Annotation, Document
+from nlp_inference.registry import Spec
 from nlp_training.data_report.findings import Tally, place_of, shortened
 from nlp_training.data_report.near_duplicates import NearDuplicates, NearText
 from nlp_training.gold import gold_kind
@@ -49,7 +50,7 @@ class DuplicateSearch:
         read: returns the text that the model reads of a document.
     """
 
-    def __init__(self, needs: str, read: Callable[[Document], str]) -> None:
+    def __init__(self, needs: Spec, read: Callable[[Document], str]) -> None:
         self.found = Duplicates()
         self._kind = gold_kind(needs)
         self._documents: list[tuple[str, Document]] = []

@@ -9,6 +9,7 @@ from nlp_inference import Annotation, Document, Processor, Span
 from nlp_inference._utils.cached import cached
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.document.aligned_text import AlignedText
+from nlp_inference.document.annotation import qualified
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.errors import InvalidDocumentError
@@ -27,7 +28,7 @@ class LostGold:
 
     @property
     def surface(self) -> str:
-        """The raw text of a span, of the spans of a relation, or a generated text; empty for a label of the document."""
+        """The raw text of a span, of both ends of a relation, or a generated text; empty for a label of the document."""
         return self.gold.surface(self.document.raw_text)
 
     @property
@@ -117,7 +118,7 @@ class _Blame:
     def causes(self, missing: Iterable[Compared]) -> list[tuple[Compared, str]]:
         """Return the missing annotations with their causes."""
         by_task = {
-            _compared(one.span): self._in_text(one.span, one.cause)
+            _compared(one.span, head=one.head): self._in_text(one.span, one.cause)
             for one in self._processor.task.lost_spans(self._encoded)
         }
         by_task |= {
@@ -166,8 +167,8 @@ class _Blame:
         return stages
 
 
-def _compared(span: Span) -> Compared:
-    return Compared(span.label, span.start, span.end)
+def _compared(span: Span, *, head: str = "") -> Compared:
+    return Compared(qualified(head, span.label), span.start, span.end)
 
 
 def _share_characters(one: Compared, other: Compared) -> bool:

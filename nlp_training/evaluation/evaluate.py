@@ -10,9 +10,11 @@ from accelerate.utils import gather_object
 
 from nlp_inference import Annotation, Document, Predictor
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
+from nlp_inference.registry import Spec
 from nlp_training.batches.streams import in_chunks
 from nlp_training.gold import document_metric
 from nlp_training.metrics import Metric
+from nlp_training.metrics.documents import RunningScores
 
 BATCH = 1024
 """The number of comparisons that are passed to a metric, or between processes, at once."""
@@ -70,7 +72,7 @@ def predict_beside_gold(predictor: Predictor, documents: Iterable[Document]) -> 
 
 
 def compare(
-    pairs: Iterable[tuple[Document, Annotation]], *, needs: str, details: bool = True, own: Sequence[Metric] = ()
+    pairs: Iterable[tuple[Document, Annotation]], *, needs: Spec, details: bool = True, own: Sequence[Metric] = ()
 ) -> Iterator[Comparison]:
     """Yield the inputs of the metrics for predicted documents and gold; without `details`, only of the main metric."""
     metric = document_metric(needs, own)
@@ -80,7 +82,7 @@ def compare(
 
 
 def score(
-    comparisons: Iterable[Comparison], *, needs: str, details: bool = True, own: Sequence[Metric] = ()
+    comparisons: Iterable[Comparison], *, needs: Spec, details: bool = True, own: Sequence[Metric] = ()
 ) -> dict[str, Any]:
     """Score comparisons with the metrics of tasks that learn from this kind of gold.
 
@@ -90,27 +92,16 @@ def score(
         details: whether to compute intervals and additional metrics, or only the main one.
         own: additional custom metrics, the same as for `compare`.
     """
-    chosen = document_metric(needs, own)
-    further = {name: part.metric() for name, part in chosen.further.items()} if details else {}
-    metrics = (chosen.main.metric(), *further.values())
+    running = RunningScores(document_metric(needs, own), details=details)
     coverage = dict.fromkeys(_COUNTED, 0)
     for batch in in_chunks(comparisons, size=BATCH):
         for one in batch:
             for name, count in one.coverage.items():
                 coverage[name] += count
-        for index, metric in enumerate(metrics):
-            pairs = [one.seen[index] for one in batch]
-            metric.add_batch(predictions=[found for found, _ in pairs], references=[gold for _, gold in pairs])
+        running.add([one.seen for one in batch])
     if not coverage["documents"]:
         return {"coverage": coverage}
-    scores = metrics[0].compute() if details else metrics[0].compute(resamples=0)
-    for name, metric in further.items():
-        found = metric.compute()
-        if chosen.further[name].overall:
-            scores |= {key: value for key, value in found.items() if value is not None}
-        else:
-            scores[name] = found
-    return {**scores, "coverage": coverage}
+    return {**running.compute(details=details), "coverage": coverage}
 
 
 def evaluate_pair(
@@ -145,7 +136,7 @@ def evaluate_pair(
     return {"scores": scores, "against": of_other, "paired": paired_test(first, second, needs=needs)}
 
 
-def paired_test(first: Iterable[Comparison], second: Iterable[Comparison], *, needs: str) -> dict[str, Any]:
+def paired_test(first: Iterable[Comparison], second: Iterable[Comparison], *, needs: Spec) -> dict[str, Any]:
     """Test whether one model is better than another on the same documents.
 
     Args:

@@ -1,17 +1,20 @@
 """Fields of a task that are fitted to validation documents after the weights were trained, such as thresholds."""
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from accelerate.utils import broadcast_object_list
+from pydantic import BeforeValidator, PlainSerializer
 
 from nlp_inference import Annotation, Document, Predictor, Processor, Task
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.registry import Registered, Spec
-from nlp_inference.tasks import DocumentOutputs
+from nlp_inference.tasks import DocumentOutputs, TemperatureTask
 from nlp_training.batches.streams import in_chunks
+from nlp_training.gold import documents_of_head
 
 if TYPE_CHECKING:
     from nlp_training.trainer import DocumentTrainer
@@ -31,6 +34,9 @@ class Fitter(Registered, ABC):
     fields: ClassVar[tuple[str, ...]]
     """The fields of the task that it sets. By default it does not run where the config sets one of them."""
 
+    comes_first: ClassVar[bool] = False
+    """Whether it runs before others, because it changes all scores."""
+
     @abstractmethod
     def check(self, task: Task) -> None:
         """Check that the task has the fields to fit.
@@ -48,6 +54,67 @@ class Fitter(Registered, ABC):
             documents: documents with gold, not those of training, because their scores are too certain.
             seed: the seed of the sample, if not all documents are needed.
         """
+
+
+class HeadFitter(Fitter):
+    """Fits the fields of the task of one head, to the documents that annotate it.
+
+    Args:
+        head: the name of the head.
+        fitter: the fitter of its task, as a specification.
+
+    Example:
+        >>> Fitter.from_spec({"head": {"head": "tags", "fitter": "thresholds"}}).fields
+        ('tags.threshold', 'tags.thresholds')
+    """
+
+    name = "head"
+
+    head: str
+    fitter: Annotated[Fitter, BeforeValidator(Fitter.from_spec), PlainSerializer(lambda one: one.to_spec())]
+
+    @property
+    def fields(self) -> tuple[str, ...]:  # type: ignore[override]  # they depend on the fitter
+        """The fields, each with the name of the head and a dot in front."""
+        return tuple(f"{self.head}.{field}" for field in self.fitter.fields)
+
+    @property
+    def comes_first(self) -> bool:  # type: ignore[override]  # it depends on the fitter
+        """That of the fitter."""
+        return self.fitter.comes_first
+
+    def check(self, task: Task) -> None:
+        """Check that there is such a head, and that its task has the fields to fit."""
+        if self.head not in task.tasks:
+            raise InvalidSpecError(f"fit names the head {self.head!r}, but the heads are {', '.join(task.tasks)}")
+        self.fitter.check(task.tasks[self.head])
+
+    def fit(self, predictor: Predictor, documents: Sequence[Document], *, seed: int) -> Task:
+        """Return the task of the predictor with fitted fields of the head; unchanged if no document annotates it."""
+        task = predictor.processor.task
+        of_head = documents_of_head(documents, self.head)
+        if not of_head:
+            warnings.warn(
+                f"no validation document has gold for the head {self.head!r}; {', '.join(self.fields)} stay",
+                stacklevel=2,
+            )
+            return task
+        view: Any = _PredictorOfHead(predictor, self.head)
+        return task.with_tasks({**task.tasks, self.head: self.fitter.fit(view, of_head, seed=seed)})
+
+
+class _PredictorOfHead:
+    """A predictor as the fitter of the task of one head sees it."""
+
+    def __init__(self, predictor: Predictor, head: str) -> None:
+        self._predictor, self._head = predictor, head
+        self.processor = with_task(predictor.processor, predictor.processor.task.tasks[head])
+
+    def model_outputs(self, documents: Iterable[Document]) -> Iterator[DocumentOutputs]:
+        """Run the model, and yield the outputs of the head."""
+        task = self._predictor.processor.task
+        for one in self._predictor.model_outputs(documents):
+            yield one._replace(outputs=[task.model_outputs_of(self._head, row) for row in one.outputs])
 
 
 def choose_fitters(
@@ -70,10 +137,10 @@ def choose_fitters(
         >>> choose_fitters(TextClassification(labels=("spam", "ham")), calibrate=True, has_validation=True)
         (Temperature(),)
     """
-    default = [one for one in map(Fitter.from_spec, task.fitters) if not task.model_fields_set.intersection(one.fields)]
+    default = [one for head, of_head in task.tasks.items() for one in _defaults(of_head, head)]
     chosen = list(map(Fitter.from_spec, names)) if names is not None else default if has_validation else []
-    if calibrate and all(one.name != "temperature" for one in chosen):
-        chosen.append(Fitter.from_spec("temperature"))
+    if calibrate:
+        chosen += _temperatures(task, chosen)
     for one in chosen:
         one.check(task)
     if chosen and not has_validation:
@@ -81,7 +148,34 @@ def choose_fitters(
             f"{chosen[0].name!r} is fitted to validation documents, but there are none; set data.validation, or "
             "remove `calibrate` and `fit` from the config"
         )
-    return tuple(sorted(chosen, key=lambda one: one.name != "temperature"))
+    return tuple(sorted(chosen, key=lambda one: not one.comes_first))
+
+
+def _defaults(task: Task, head: str) -> list[Fitter]:
+    """Return the fitters of a task, or of the task of a head, whose fields are left open."""
+    found = map(Fitter.from_spec, task.fitters)
+    return [_for_head(one, head) for one in found if not task.model_fields_set.intersection(one.fields)]
+
+
+def _for_head(fitter: Fitter, head: str) -> Fitter:
+    return HeadFitter(head=head, fitter=fitter) if head else fitter
+
+
+def _temperatures(task: Task, chosen: Sequence[Fitter]) -> list[Fitter]:
+    """Return the fitters of temperatures that are not chosen yet: of the task, or of each head that has one."""
+    temperature = Fitter.from_spec("temperature")
+    if not any(head for head in task.tasks):
+        return [] if any(one.name == temperature.name for one in chosen) else [temperature]
+    fields = {field for one in chosen for field in one.fields}
+    found: list[Fitter] = []
+    for head, of_head in task.tasks.items():
+        if not isinstance(of_head, TemperatureTask):
+            continue
+        if f"{head}.temperature" not in fields:
+            found.append(HeadFitter(head=head, fitter=temperature))
+    if not found and not fields:
+        temperature.check(next(iter(task.tasks.values())))  # no head has a temperature, so that it raises
+    return found
 
 
 def fit_task(

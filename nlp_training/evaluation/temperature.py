@@ -41,6 +41,7 @@ class Temperature(Fitter):
 
     name = "temperature"
     fields = ("temperature",)
+    comes_first = True
 
     def check(self, task: Task) -> None:
         """Check that the scores of the task are probabilities of a softmax or of sigmoids."""

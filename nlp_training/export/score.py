@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nlp_inference.registry import Spec
 from nlp_training.gold import document_metric
 
 _POINTS = 100
@@ -54,7 +55,7 @@ class ScoreDrop:
         return [one for one in self.labels[:count] if one.points > 0]
 
 
-def score_drop(before: Mapping[str, Any], after: Mapping[str, Any], *, needs: str) -> ScoreDrop:
+def score_drop(before: Mapping[str, Any], after: Mapping[str, Any], *, needs: Spec) -> ScoreDrop:
     """Compare two results of `evaluate_documents`.
 
     Example:

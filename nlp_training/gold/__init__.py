@@ -15,12 +15,15 @@ from nlp_training.gold.base import (
     WrittenText,
     document_metric,
     gold_kind,
+    gold_kind_of,
     gold_kinds,
     greater_is_better,
+    needs_of,
     selection_score,
 )
 from nlp_training.gold.categories import Categories
 from nlp_training.gold.category import OneCategory
+from nlp_training.gold.heads import Heads, HeadScores, documents_of_head, scores_of_heads, view_of_head
 from nlp_training.gold.path import Path
 from nlp_training.gold.relations import Relations
 from nlp_training.gold.spans import Spans
@@ -32,6 +35,8 @@ __all__ = [
     "Categories",
     "Compared",
     "GoldKind",
+    "HeadScores",
+    "Heads",
     "Learnable",
     "Link",
     "Mistake",
@@ -44,8 +49,13 @@ __all__ = [
     "Values",
     "WrittenText",
     "document_metric",
+    "documents_of_head",
     "gold_kind",
+    "gold_kind_of",
     "gold_kinds",
     "greater_is_better",
+    "needs_of",
+    "scores_of_heads",
     "selection_score",
+    "view_of_head",
 ]

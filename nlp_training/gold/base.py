@@ -7,8 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from nlp_inference import Task
 from nlp_inference.document import Annotation, Category, Span
-from nlp_inference.errors import InvalidSpecError
-from nlp_inference.registry import Registered
+from nlp_inference.errors import InvalidSpecError, NlpInferenceError
+from nlp_inference.registry import Registered, Spec, split_spec
 from nlp_training.metrics import DocumentMetric, Metric
 from nlp_training.metrics.documents import OTHER_KEYS, Part, Score
 
@@ -106,12 +106,19 @@ class GoldKind(Registered, ABC):
     """The kinds of mistakes, each with its meaning, in the order of the report."""
     has_spans: ClassVar[bool] = False
     """Whether its annotations are ranges of the text, so that equal surfaces can be compared."""
+    shows_spans: ClassVar[bool] = False
+    """Whether its mistakes are pairs of spans, which the report shows on the raw text."""
     confuses_labels: ClassVar[bool] = True
     """Whether one label can be predicted in place of another, so that a confusion table says something."""
     pairs_shown: ClassVar[int]
     """How many pairs of labels the report shows examples of, for each kind of mistake."""
     examples_shown: ClassVar[int] = 3
     """How many examples the report shows of each: those with the highest scores, or else the first."""
+
+    @property
+    def parts(self) -> Mapping[str, "GoldKind"]:
+        """The kinds of gold of its heads; a kind without heads is the only one, under `""`."""
+        return {"": self}
 
     learned_settings: ClassVar[tuple[str, ...]] = ("labels",)
     """Fields of a task that are taken from the training documents where the config leaves them open."""
@@ -174,8 +181,8 @@ class GoldKind(Registered, ABC):
         """Pair predictions with gold; each prediction and each gold annotation is in exactly one pair."""
 
 
-def gold_kind(name: str) -> GoldKind:
-    """Find a kind of gold by its name, also in installed packages.
+def gold_kind(name: Spec | GoldKind) -> GoldKind:
+    """Find a kind of gold by its name or specification (`Task.needs`), also in installed packages.
 
     Raises:
         UnknownTypeError: no such kind is registered.
@@ -186,6 +193,36 @@ def gold_kind(name: str) -> GoldKind:
         'f1'
     """
     return GoldKind.from_spec(name)
+
+
+def gold_kind_of(task: Task) -> GoldKind:
+    """Return the kind of gold that a task learns from.
+
+    Example:
+        >>> from nlp_inference import TextClassification
+        >>> gold_kind_of(TextClassification(labels=("a",))).name
+        'category'
+    """
+    return gold_kind(task.needs)
+
+
+def needs_of(spec: Spec) -> Spec | None:
+    """Return the kind of gold of a task from its complete specification; `None` if one of both is not installed.
+
+    Example:
+        >>> needs_of({"text-classification": ["spam", "ham"]}), needs_of("no-such-task")
+        ('category', None)
+    """
+    name, _ = split_spec(spec, kind=Task.kind)
+    task = Task.find(name)
+    if task is None or not issubclass(task, Task):
+        return None
+    try:
+        needs = task.needs if isinstance(task.needs, str) else Task.from_spec(spec).needs
+        gold_kind(needs)
+    except NlpInferenceError:
+        return None
+    return needs
 
 
 def gold_kinds() -> list[GoldKind]:
@@ -201,13 +238,17 @@ def greater_is_better(score: str, custom: Sequence[Metric] = ()) -> bool:
     Example:
         >>> greater_is_better("f1"), greater_is_better("eval_loss")
         (True, False)
+        >>> greater_is_better("eval_stars_mae")
+        False
     """
     name = score.removeprefix("eval_")
     for one in custom:
         if one.name == name:
             return one.greater_is_better
     metrics = (kind.metric for kind in gold_kinds())
-    return next((one.greater_is_better(name) for one in metrics if name in one.names), not name.endswith("loss"))
+    known = {score.name: score.greater_is_better for one in metrics for score in one.scores}
+    ends = (name, *(name[at + 1 :] for at, character in enumerate(name) if character == "_"))  # of a head: stars_mae
+    return next((known[end] for end in ends if end in known), not name.endswith("loss"))
 
 
 def selection_score(task: Task) -> str:
@@ -218,10 +259,10 @@ def selection_score(task: Task) -> str:
         >>> selection_score(TextClassification(labels=("a",))), selection_score(MultiLabelClassification(labels=("a",)))
         ('accuracy', 'micro_average_precision')
     """
-    return task.selection_score or gold_kind(task.needs).metric.best
+    return task.selection_score or gold_kind_of(task).metric.best
 
 
-def document_metric(name: str, custom: Sequence[Metric] = ()) -> DocumentMetric:
+def document_metric(name: Spec | GoldKind, custom: Sequence[Metric] = ()) -> DocumentMetric:
     """Return the metric of a kind of gold, with further custom metrics.
 
     Raises:

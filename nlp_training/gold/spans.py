@@ -46,6 +46,7 @@ class Spans(GoldKind):
     name = "spans"
     noun = "spans"
     has_spans = True
+    shows_spans = True
     metric = DocumentMetric(
         main=Part(SpanF1, _spans),
         further={

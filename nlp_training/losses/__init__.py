@@ -14,6 +14,7 @@ from nlp_training.losses.cross_entropy import CrossEntropy
 from nlp_training.losses.dice import Dice
 from nlp_training.losses.distillation import Distillation
 from nlp_training.losses.focal import Focal
+from nlp_training.losses.heads import HeadsLoss
 from nlp_training.losses.mixup import Mixup
 from nlp_training.losses.numeric import Huber, MeanSquaredError
 from nlp_training.losses.r_drop import RDrop
@@ -28,6 +29,7 @@ __all__ = [
     "Dice",
     "Distillation",
     "Focal",
+    "HeadsLoss",
     "Huber",
     "Items",
     "Loss",

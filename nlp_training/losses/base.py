@@ -105,6 +105,8 @@ class Loss(Registered, ABC):
     """Whether the targets are numbers of the shape of the logits, NaN where there is none."""
     outermost: ClassVar[bool] = False
     """Whether it changes the rows that the model reads, so no other loss can add to it."""
+    of_heads: ClassVar[bool] = False
+    """Whether it is the loss of a task with several heads, which `nlp_training.trainer.heads_loss` computes."""
     reads_embeddings: ClassVar[bool] = False
     """Whether it calls the embedding layer of the model directly, which sharded weights do not support."""
 

@@ -1,6 +1,6 @@
 """Scoring the annotations of documents: the metrics, their inputs, and the directions of their scores."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ OTHER_KEYS = (
     "interval",
     "coverage",
     "fitted",
+    "heads",
     "runtime",
     "documents_per_second",
     "samples_per_second",
@@ -85,3 +86,40 @@ class DocumentMetric:
     def view(self, document: Document, gold: Annotation) -> list[tuple[Any, Any]]:
         """Return the inputs of `main` for a predicted document and its gold, then those of each metric in `further`."""
         return [part.view(document, gold) for part in (self.main, *self.further.values())]
+
+
+class RunningScores:
+    """Scores of documents that are added in batches.
+
+    Args:
+        metric: the metrics.
+        details: whether all views of documents will be added, or only that of the main metric.
+    """
+
+    def __init__(self, metric: DocumentMetric, *, details: bool = True) -> None:
+        self._metric = metric
+        further = {name: part.metric() for name, part in metric.further.items()} if details else {}
+        self._metrics: dict[str, Any] = {"": metric.main.metric(), **further}
+        self.documents = 0
+
+    def add(self, seen: Sequence[Sequence[tuple[Any, Any]]]) -> None:
+        """Add the views of some documents; see `DocumentMetric.view`."""
+        if not seen:
+            return
+        self.documents += len(seen)
+        for index, metric in enumerate(self._metrics.values()):
+            pairs = [views[index] for views in seen]
+            metric.add_batch(predictions=[found for found, _ in pairs], references=[gold for _, gold in pairs])
+
+    def compute(self, *, details: bool = True) -> dict[str, Any]:
+        """Return the scores of the documents; without `details`, only those of the main metric, without intervals."""
+        scores: dict[str, Any] = dict(self._metrics[""].compute(**({} if details else {"resamples": 0})))
+        for name, metric in self._metrics.items() if details else ():
+            if not name:
+                continue
+            found = metric.compute()
+            if self._metric.further[name].overall:
+                scores |= {key: value for key, value in found.items() if value is not None}
+            else:
+                scores[name] = found
+        return scores

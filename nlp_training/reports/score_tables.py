@@ -1,6 +1,6 @@
 """Console tables of scores."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +12,7 @@ from nlp_inference import Document
 from nlp_training.config.tracking import describe_trackers
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
-from nlp_training.gold import gold_kinds
+from nlp_training.gold import gold_kinds, scores_of_heads
 
 if TYPE_CHECKING:
     from nlp_training.trainer import DocumentTrainer
@@ -73,9 +73,18 @@ def score_tables(metrics: Metrics) -> list[Table | Text]:
     """
     if not metrics:
         return [Text(NOTHING_SCORED, style="yellow")]
-    by_name = (per_label_table(metrics), per_value_table(metrics))
-    tables = (*by_name, detail_table(metrics), coverage_table(metrics), score_table(metrics))
+    tables = [per_label_table(metrics), *_tables_of_heads(metrics), per_value_table(metrics)]
+    tables += [detail_table(metrics), coverage_table(metrics), score_table(metrics)]
     return [*(table for table in tables if table.row_count), *map(Text, fitted_notes(metrics))]
+
+
+def _tables_of_heads(metrics: Metrics) -> Iterator[Table]:
+    """Yield the tables of each head, except its labels, which the table of all labels has."""
+    for head in dict.fromkeys(one.head for one in scores_of_heads(metrics) if one.head):
+        of_head = {one.data: one.scores for one in scores_of_heads(metrics) if one.head == head}
+        for table in (per_value_table(of_head), detail_table(of_head), score_table(of_head)):
+            table.title = f"{head}: {table.title}"
+            yield table
 
 
 def fitted_notes(metrics: Metrics) -> list[str]:
@@ -96,7 +105,15 @@ def fitted_notes(metrics: Metrics) -> list[str]:
 
 
 def _overall_scores() -> set[str]:
+    """Return the names of overall scores of all kinds, and of the scores that are repeated for a head."""
     return {name for kind in gold_kinds() for name in kind.metric.names}
+
+
+def _own_numbers(scores: Mapping[str, Any]) -> list[str]:
+    """Return the names of scores that are single numbers, except those of heads, which have rows of their own."""
+    heads: Mapping[str, Mapping[str, Any]] = scores.get("heads", {})
+    of_heads = {f"{head}_{name}" for head, one in heads.items() for name in one}
+    return [name for name, value in scores.items() if _is_score(value) and name not in of_heads]
 
 
 def score_table(metrics: Metrics) -> Table:
@@ -228,7 +245,7 @@ def per_value_table(metrics: Metrics, *, shown: int = 25) -> Table:
 
 def _numbers(metrics: Metrics) -> list[str]:
     """Return the names of all scores that are single numbers."""
-    return list(dict.fromkeys(name for scores in metrics.values() for name in scores if _is_score(scores[name])))
+    return list(dict.fromkeys(name for scores in metrics.values() for name in _own_numbers(scores)))
 
 
 def _is_score(value: Any) -> bool:

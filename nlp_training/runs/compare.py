@@ -6,11 +6,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from nlp_inference import Document, Task
+from nlp_inference import Document
 from nlp_inference.errors import InvalidSpecError
+from nlp_inference.registry import Spec
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.evaluation import compare, paired_test
 from nlp_training.evaluation.prediction_files import PredictionFile, kept_predictions, read_predictions
+from nlp_training.gold import needs_of
 from nlp_training.runs.folder import Run, read_run
 from nlp_training.tracking.results import flat_settings
 
@@ -98,26 +100,26 @@ def _paired(first: Run, second: Run) -> tuple[dict[str, Any], dict[str, str]]:
     kept = [{one.name: one for one in kept_predictions(run.folder)} for run in (first, second)]
     paired: dict[str, Any] = {}
     reasons: dict[str, str] = {}
-    needs = {_needs(run) for run in (first, second)}
+    needs = [_needs(run) for run in (first, second)]
     for data in dict.fromkeys((*first.metrics, *second.metrics)):
-        if len(needs) > 1 or None in needs:
+        if needs[0] is None or needs[0] != needs[1]:
             reasons[data] = "the runs have different kinds of tasks"
         elif not all(data in files for files in kept):
             reasons[data] = "only runs that kept their predictions can be tested"
         else:
-            (need,) = needs
-            outcome = _test(*(files[data] for files in kept), needs=need)  # type: ignore[arg-type]  # None is out
+            outcome = _test(*(files[data] for files in kept), needs=needs[0])
             paired |= {} if isinstance(outcome, str) else {data: outcome}
             reasons |= {data: outcome} if isinstance(outcome, str) else {}
     return paired, reasons
 
 
-def _needs(run: Run) -> str | None:
-    found = Task.find(run.task) if run.task is not None else None
-    return getattr(found, "needs", None)
+def _needs(run: Run) -> Spec | None:
+    """Return the kind of gold of a run; the weights of scores do not matter."""
+    spec = run.config.get("processor", {}).get("task")
+    return None if not isinstance(spec, str | Mapping) else needs_of(spec)
 
 
-def _test(first: PredictionFile, second: PredictionFile, *, needs: str) -> dict[str, Any] | str:
+def _test(first: PredictionFile, second: PredictionFile, *, needs: Spec) -> dict[str, Any] | str:
     try:
         documents = [[document for document, _ in read_predictions(file)] for file in (first, second)]
     except (InvalidDataError, OSError) as error:

@@ -102,7 +102,7 @@ class BatchLoss:
             total_weight: of the complete step that the batch is a part of; `None` takes that of the batch alone.
         """
         labels = _labels(batch)
-        weights = _row_weights(batch, SAMPLE_WEIGHT) * _row_weights(batch, WINDOW_WEIGHT) * self.window_scale
+        weights = self._loss_weights(batch)
         inputs = {name: batch[name] for name in self._inputs} | self._task.decoder_inputs(self._model, labels)
         mixing = None if self.mixer is None else self.mixer.draw(len(labels))
         if self.mixer is not None and mixing is not None:
@@ -115,6 +115,29 @@ class BatchLoss:
             value = mixing.share * value + (1 - mixing.share) * other
         total = self.total_weight([batch]) if total_weight is None else total_weight
         return value / total.clamp(min=torch.finfo(value.dtype).tiny).to(value), outputs
+
+    def summed(self, read: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """Return the sum of the weighted losses of all items, `[]`, from outputs that were computed already.
+
+        Args:
+            read: what the loss reads, such as `logits` `[rows, ...]`.
+            batch: rows with `labels`.
+        """
+        labels = _labels(batch)
+        exact = {name: _exact(one) for name, one in read.items()}
+        _check_shapes(self.loss, exact["logits"], labels)
+        return self._sum(exact, labels, self._loss_weights(batch))
+
+    def _loss_weights(self, batch: Batch) -> Tensor:
+        """Of the shape of the labels; see `RowWeights`."""
+        return _row_weights(batch, SAMPLE_WEIGHT) * _row_weights(batch, WINDOW_WEIGHT) * self.window_scale
+
+    def log_values(self) -> dict[str, float]:
+        """Return what to log with the loss: nothing."""
+        return {}
+
+    def release(self, model: torch.nn.Module) -> None:
+        """Remove what the loss added to the model for training: nothing."""
 
     def _sum(self, read: Mapping[str, Tensor], labels: Tensor, weights: Tensor) -> Tensor:
         """`[]`, the sum of the weighted losses of all targets that are annotated."""
@@ -218,7 +241,7 @@ def check_weighting(
             f"training.label_smoothing_factor is {args.label_smoothing_factor!r}, but a model of the task "
             f"{task.name!r} learns by its own loss alone, which smooths nothing; leave it out"
         )
-    if _has_several_labels(task) and args.label_smoothing_factor:
+    if has_several_labels(task) and args.label_smoothing_factor:
         raise InvalidSpecError(
             f"training.label_smoothing_factor is {args.label_smoothing_factor!r}, which smooths the id of one class, "
             f"but the targets of the task {task.name!r} are 0 or 1 for each label; smooth in the loss: "
@@ -241,6 +264,22 @@ def check_weighting(
         raise InvalidSpecError(
             "training.train_sampling_strategy is 'sequential', but sampling.balance draws documents; leave one out"
         )
+
+
+def check_loss_of_heads(loss: Loss, task: Task) -> None:
+    """Check that a task with heads has a loss for heads, and another task has none.
+
+    Raises:
+        InvalidSpecError: it does not fit.
+    """
+    has_heads = "" not in task.tasks
+    if has_heads and not loss.of_heads:
+        raise InvalidSpecError(
+            f"loss is {loss.name!r}, but the task has the heads {', '.join(task.tasks)}; write the loss of each, as in "
+            f"loss: {{heads: {{losses: {{{next(iter(task.tasks))}: {loss.name}}}}}}}"
+        )
+    if loss.of_heads and not has_heads:
+        raise InvalidSpecError(f"loss is {loss.name!r}, but the task {task.name!r} has no heads; choose another loss")
 
 
 def _labels(batch: Batch) -> Tensor:
@@ -279,7 +318,7 @@ def _check_loss_of(task: Task, loss: Loss) -> None:
         raise InvalidSpecError(
             f"loss is given, but a model of the task {task.name!r} learns by its own alone; leave loss out"
         )
-    if _has_several_labels(task) and not loss.multi_label:
+    if has_several_labels(task) and not loss.multi_label:
         known = ", ".join(sorted(name for name, one in Loss.members.items() if getattr(one, "multi_label", False)))
         raise InvalidSpecError(
             f"the loss {loss.name!r} reads the id of one class, but the targets of the task {task.name!r} are 0 or 1 "
@@ -293,8 +332,8 @@ def _check_loss_of(task: Task, loss: Loss) -> None:
         )
 
 
-def _has_several_labels(task: Task) -> bool:
-    """Whether the model of the task learns each label by itself, as its config says it to transformers."""
+def has_several_labels(task: Task) -> bool:
+    """Return whether the model of the task learns each label by itself, as its config says it to transformers."""
     return bool(task.model_settings().get("problem_type") == "multi_label_classification")
 
 

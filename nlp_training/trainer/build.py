@@ -42,7 +42,7 @@ from nlp_training.trainer.base_limits import (
     with_pad_token,
 )
 from nlp_training.trainer.early_stopping import stop_early
-from nlp_training.trainer.head_bias import prior_bias, start_head_at
+from nlp_training.trainer.head_bias import prior_biases, start_head_at
 from nlp_training.trainer.parameter_groups import freeze_parameters, reinitialize_layers
 
 _SHOWN = 5
@@ -221,7 +221,7 @@ def build_model(config: RunConfig, processor: Processor, train: Sequence[Documen
     taken = sorted(set(config.model.settings) & {*decided, "torch_dtype", "config", "pretrained_model_name_or_path"})
     if taken:
         raise InvalidSpecError(f"model.settings has {taken[0]!r}, which the run decides itself; leave it out")
-    bias = None if train is None else prior_bias(task, train)
+    biases = {} if train is None else prior_biases(task, train)
     try:
         model, loaded = _class_of(config, task).from_pretrained(
             locate_base(config.model.base), output_loading_info=True, **config.model.settings, **decided
@@ -229,8 +229,8 @@ def build_model(config: RunConfig, processor: Processor, train: Sequence[Documen
     except TypeError as error:
         raise InvalidSpecError(f"model.settings {config.model.settings!r} do not fit the model: {error}") from error
     task.prepare_model(model, processor.tokenizer)
-    if bias is not None:
-        start_head_at(model, bias, missing=loaded["missing_keys"])
+    for head, bias in biases.items():
+        start_head_at(model, bias, missing=loaded["missing_keys"], head=head)
     built: PreTrainedModel = model
     return built
 

@@ -27,9 +27,10 @@ from nlp_training.evaluation.prediction_files import PredictionFile
 from nlp_training.losses import Loss
 from nlp_training.metrics import Metric
 from nlp_training.trainer.arguments import check_best_metric
-from nlp_training.trainer.batch_loss import BatchLoss, check_weighting
+from nlp_training.trainer.batch_loss import BatchLoss, check_loss_of_heads, check_weighting
 from nlp_training.trainer.evaluation_model import plain_model
 from nlp_training.trainer.evaluation_model_trainer import EvaluationModelTrainer
+from nlp_training.trainer.heads_loss import LOG_VARIANCES, BatchLossOfHeads
 from nlp_training.trainer.parameter_groups import parameter_groups
 from nlp_training.trainer.sharding import check_sharded_loss, check_sharding
 
@@ -75,7 +76,7 @@ class DocumentTrainer(EvaluationModelTrainer):
         InvalidDocumentError: a training document has no sample weight.
     """
 
-    batch_loss: BatchLoss | None = None
+    batch_loss: BatchLoss | BatchLossOfHeads | None = None
 
     def __init__(  # noqa: PLR0913 - the arguments of a Trainer and of this library
         self,
@@ -166,6 +167,16 @@ class DocumentTrainer(EvaluationModelTrainer):
         self.optimizer = kind(groups, **settings)
         return self.optimizer
 
+    def get_decay_parameter_names(self, model: Any) -> list[str]:
+        """Return the parameters with weight decay, without the learned weights of losses."""
+        return [name for name in super().get_decay_parameter_names(model) if name != LOG_VARIANCES]
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log the loss with the values that it logs in addition."""
+        if "loss" in logs and self.batch_loss is not None:
+            logs |= self.batch_loss.log_values()
+        super().log(logs, start_time)
+
     def take_model(self, model: Any) -> None:
         """Prepare a model for training with the loss, and for evaluation."""
         super().take_model(model)
@@ -178,12 +189,20 @@ class DocumentTrainer(EvaluationModelTrainer):
         missing = [key for key in load_result.missing_keys if key not in tied]
         super()._issue_warnings_after_load(load_result._replace(missing_keys=missing))
 
-    def _make_loss(self, loss: Loss) -> BatchLoss:
+    def gather_weights(self) -> None:
+        """After training, gather sharded weights in every process, and remove what the loss added to the model."""
+        super().gather_weights()
+        if self.batch_loss is not None:
+            self.batch_loss.release(plain_model(self.accelerator, self.model))
+
+    def _make_loss(self, loss: Loss) -> BatchLoss | BatchLossOfHeads:
+        check_loss_of_heads(loss, self.processor.task)
         if self.is_fsdp_enabled:
             check_sharded_loss(loss)
         documents: Any = self.train_dataset
         model = plain_model(self.accelerator, self.model)
-        return BatchLoss(
+        computed = BatchLossOfHeads if loss.of_heads else BatchLoss
+        return computed(
             loss,
             processor=self.processor,
             model=model,
@@ -216,7 +235,7 @@ class DocumentTrainer(EvaluationModelTrainer):
         if self.batch_loss is None or not batch_samples:
             return super()._get_num_items_in_batch(batch_samples, device)
         total = self.batch_loss.total_weight(batch_samples).to(device)
-        return self.accelerator.gather(total[None]).sum()
+        return self.accelerator.gather(total[None]).sum(dim=0)
 
     def take_row_lengths(self, documents: Documents, lengths: Sequence[RowLengths]) -> None:
         """Set the row lengths of training documents that were already encoded with this trainer's processor.
@@ -252,7 +271,7 @@ class DocumentTrainer(EvaluationModelTrainer):
             per_document=self.windows_per_document,
         )
         count = len(windows.sample(torch.Generator())) if isinstance(windows, TrainingWindows) else len(windows)
-        if self.batch_loss is not None and self.row_weights.by_document:
+        if isinstance(self.batch_loss, BatchLoss) and self.row_weights.by_document:
             self.batch_loss.window_scale = count / len(documents)
         self._check_last_batch(count)
         return self._get_dataloader(

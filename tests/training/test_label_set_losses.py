@@ -19,7 +19,7 @@ from nlp_training.losses import BinaryCrossEntropy, Items, Loss
 from nlp_training.metrics import LabelSetRanking
 from nlp_training.testing import check_loss
 from nlp_training.trainer.batch_loss import BatchLoss, check_weighting, count_classes
-from nlp_training.trainer.head_bias import prior_bias, start_head_at
+from nlp_training.trainer.head_bias import prior_biases, start_head_at
 
 LABELS = ("joy", "anger", "fear")
 
@@ -102,7 +102,7 @@ def test_balance_draws_documents_by_their_rarest_label() -> None:
 def test_a_new_head_starts_at_the_frequencies_of_the_labels(processor: Processor) -> None:
     model = tiny_model(processor.task)
     before = model.classifier.bias.tolist()
-    bias = prior_bias(processor.task, DOCUMENTS)
+    bias = prior_biases(processor.task, DOCUMENTS)[""]
     assert bias is not None
     assert bias.tolist() == pytest.approx(np.log([3.5 / 1.5, 1.5 / 3.5, 0.5 / 4.5]).tolist())
     start_head_at(model, bias, missing=["classifier.weight"])  # the bias was loaded
@@ -112,7 +112,7 @@ def test_a_new_head_starts_at_the_frequencies_of_the_labels(processor: Processor
 
 
 def test_other_tasks_keep_the_head_of_their_model() -> None:
-    assert prior_bias(TextClassification(labels=LABELS), DOCUMENTS) is None
+    assert prior_biases(TextClassification(labels=LABELS), DOCUMENTS) == {}
 
 
 def predicted(scores: dict[str, float]) -> Document:

@@ -17,6 +17,7 @@ from nlp_training import RunConfig, train
 from nlp_training.cli import app
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.evaluation.prediction_files import kept_predictions
+from nlp_training.gold import gold_kind
 from nlp_training.provenance.manifest import RunManifest
 from nlp_training.reports.html import write_report
 
@@ -332,7 +333,7 @@ def test_what_is_no_run_is_refused_in_a_line(tmp_path: Path, change: object, mes
 def test_several_categories_are_compared_as_sets() -> None:
     from nlp_training.reports.html.mistakes import Labels, Mistakes
 
-    mistakes = Mistakes("categories")
+    mistakes = Mistakes(gold_kind("categories"))
     gold = Annotation(categories=(Category(label="a"), Category(label="b")))
     found = Annotation(categories=(Category(label="b", score=0.8), Category(label="c", score=0.7)))
     mistakes.add(predicted("text", gold, found))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from made_up_runs import predicted, spans
 
 from nlp_inference import Document, Span
+from nlp_training.gold import gold_kind
 from nlp_training.metrics.matching import match_spans
 from nlp_training.reports.html.charts import Frame, line_chart, reliability_diagram, score_bar, thinned, ticks
 from nlp_training.reports.html.confusion import confusion
@@ -53,7 +54,7 @@ def test_a_span_longer_than_an_excerpt_is_cut() -> None:
 
 @given(st.lists(PLACES, unique=True), st.lists(PLACES, unique=True))
 def test_mistakes_are_those_of_the_metric(found: list[tuple[int, int, str]], gold: list[tuple[int, int, str]]) -> None:
-    mistakes = Mistakes("spans")
+    mistakes = Mistakes(gold_kind("spans"))
     mistakes.add(predicted("x" * 20, spans(*gold), spans(*found)))
     counts = Counter({kind: labels.total() for kind, labels in mistakes.kinds.items()})
     expected = match_spans(set(found), set(gold))
@@ -67,7 +68,7 @@ def test_mistakes_are_those_of_the_metric(found: list[tuple[int, int, str]], gol
 
 
 def test_of_many_mistakes_the_most_confident_are_kept() -> None:
-    mistakes = Mistakes("spans")
+    mistakes = Mistakes(gold_kind("spans"))
     for number, score in enumerate((0.1, 0.9, 0.5, 0.7, 0.3)):
         mistakes.add(predicted("Rome", spans(), spans((0, 4, "CITY", score)), f"d{number}"))
     kept = mistakes.examples["spurious", Labels(None, "CITY")]

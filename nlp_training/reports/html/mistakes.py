@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nlp_inference import Annotation, Category, Document, Relation, Span
-from nlp_training.gold import Link, Value, WrittenText, gold_kind
+from nlp_training.gold import GoldKind, Link, Value, WrittenText
 
 Annotated = Span | Category | Value | Link | WrittenText
 
@@ -46,7 +46,7 @@ class Mistakes:
     """The mistakes of one data set.
 
     Attributes:
-        needs: the kind of gold.
+        kind: the kind of gold.
         documents: the number of documents.
         wrong_documents: the number of documents with a mistake.
         kinds: the number of mistakes of each kind and labels.
@@ -55,7 +55,7 @@ class Mistakes:
         numbers: for each value, gold and prediction of the first `POINTS` documents.
     """
 
-    needs: str
+    kind: GoldKind
     documents: int = 0
     wrong_documents: int = 0
     kinds: defaultdict[str, Counter[Labels]] = field(default_factory=lambda: defaultdict(Counter))
@@ -68,7 +68,7 @@ class Mistakes:
         found, gold = document.predicted or Annotation(), document.gold or Annotation()
         self._add_numbers(found, gold)
         before = sum(map(Counter.total, self.kinds.values()))
-        for one in gold_kind(self.needs).find_mistakes(found, gold):
+        for one in self.kind.find_mistakes(found, gold):
             if one.name is None:
                 label = one.gold.label if one.gold is not None else None
                 self.pairs[Labels(label, label)] += 1
@@ -78,9 +78,8 @@ class Mistakes:
         self.wrong_documents += sum(map(Counter.total, self.kinds.values())) > before
 
     def _add_numbers(self, predicted: Annotation, gold: Annotation) -> None:
-        kind = gold_kind(self.needs)
-        found = kind.numbers(predicted)
-        for name, number in kind.numbers(gold).items():
+        found = self.kind.numbers(predicted)
+        for name, number in self.kind.numbers(gold).items():
             if name in found and len(self.numbers[name]) < POINTS:
                 self.numbers[name].append((number, found[name]))
 
@@ -90,7 +89,7 @@ class Mistakes:
         self.pairs[labels] += 1
         score = found.score if found is not None and found.score is not None else 0.0
         kept = self.examples[kind, labels]
-        most = gold_kind(self.needs).examples_shown
+        most = self.kind.examples_shown
         if len(kept) < most or score > kept[-1].score:
             name = document.id if document.id is not None else f"number {self.documents}"
             example = Example(score, self.documents, name, *excerpt(document, gold, found))

@@ -13,7 +13,7 @@ from nlp_inference._utils.atomic_files import write_atomically
 from nlp_inference.rendering import STYLE_SHEET, label_color, passage_html, visible, visible_line
 from nlp_training.evaluation import share_read
 from nlp_training.evaluation.prediction_files import read_predictions
-from nlp_training.gold import gold_kind
+from nlp_training.gold import GoldKind, HeadScores, gold_kind, scores_of_heads, view_of_head
 from nlp_training.reports.html.charts import number_text, reliability_diagram, scatter_chart, score_bar
 from nlp_training.reports.html.confusion import Confusion, confusion
 from nlp_training.reports.html.curves import Curve, curves, score_name
@@ -47,9 +47,12 @@ class MistakeKind(NamedTuple):
 
 @dataclass(frozen=True)
 class Split:
-    """The contents of the page about one data set."""
+    """The contents of the page about one data set, or about one of its heads."""
 
     name: str
+    kind: GoldKind | None
+    headline: str | None
+    documents: int
     scores: Mapping[str, Any]
     details: Mapping[str, float]
     labels: list[tuple[str, Mapping[str, Any]]]
@@ -66,6 +69,31 @@ class Split:
     def coverage(self) -> Mapping[str, int]:
         """The coverage as counted by `evaluation.score`."""
         return self.scores.get("coverage") or {}
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the headline is better if it is greater."""
+        return self.kind is None or self.headline is None or self.kind.metric.greater_is_better(self.headline)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether labels can be confused."""
+        return self.kind is None or self.kind.confuses_labels
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether mistakes are ranges of the text, which show their scores."""
+        return self.kind is not None and self.kind.shows_spans
+
+    @property
+    def pairs_shown(self) -> int:
+        """How many pairs of labels have examples of mistakes."""
+        return 0 if self.kind is None else self.kind.pairs_shown
+
+    @property
+    def examples_shown(self) -> int:
+        """How many examples of each are shown."""
+        return 0 if self.kind is None else self.kind.examples_shown
 
 
 def write_report(folder: str | Path) -> Path:
@@ -101,7 +129,7 @@ def report_link(report: Path) -> Text:
 
 def render(run: RunFiles) -> str:
     """Render the page of a run."""
-    splits = [_split(run, name) for name in run.metrics]
+    splits = [_split(run, one) for one in scores_of_heads(run.metrics)]
     headline = _main_score(run)
     chosen = str(run.config.training.get("metric_for_best_model", "")).removeprefix("eval_") or None
     learning: list[Curve] = curves(run.log, best=chosen)
@@ -117,32 +145,33 @@ def render(run: RunFiles) -> str:
             splits=splits,
             fitted=fitted_notes(run.metrics),
             curves=learning,
-            needs=run.needs,
-            is_share=run.needs is None or headline is None or gold_kind(run.needs).metric.greater_is_better(headline),
-            has_labels=run.needs is None or gold_kind(run.needs).confuses_labels,
+            has_labels=any(split.has_labels for split in splits),
+            has_values=any(split.values or not split.has_labels for split in splits),
+            has_spans=any(split.has_spans for split in splits),
             passage_style=STYLE_SHEET,
-            limits={
-                "pairs": 0 if run.needs is None else gold_kind(run.needs).pairs_shown,
-                "examples": 0 if run.needs is None else gold_kind(run.needs).examples_shown,
-            },
         )
     )
 
 
-def _split(run: RunFiles, name: str) -> Split:
-    scores = run.metrics[name]
+def _split(run: RunFiles, of: HeadScores) -> Split:
+    scores = of.scores
     mistakes, times = None, Times()
-    needs = run.needs
-    if needs is not None and name in run.predictions:
-        mistakes = Mistakes(needs)
-        for document, seconds in read_predictions(run.predictions[name]):
-            mistakes.add(document)
+    kind = None if run.needs is None else gold_kind(run.needs).parts.get(of.head, gold_kind(run.needs))
+    if kind is not None and of.data in run.predictions:
+        mistakes = Mistakes(kind)
+        for document, seconds in read_predictions(run.predictions[of.data]):
+            if (view := view_of_head(document, of.head)) is None:
+                continue
+            mistakes.add(view)
             if seconds is not None:
-                times.add(document, seconds)
+                times.add(view, seconds)
     calibration = scores.get("calibration") or {}
     bins = calibration.get("bins") or []
     return Split(
-        name=name,
+        name=of.title,
+        kind=kind,
+        headline=_headline(kind, scores),
+        documents=mistakes.documents if mistakes is not None else of.documents,
         scores=scores,
         details=details(scores),
         values=scores.get("per_value", {}),
@@ -160,7 +189,7 @@ def _split(run: RunFiles, name: str) -> Split:
 
 
 def _confusion(mistakes: Mistakes | None) -> Confusion | None:
-    if mistakes is None or not mistakes.pairs or not gold_kind(mistakes.needs).confuses_labels:
+    if mistakes is None or not mistakes.pairs or not mistakes.kind.confuses_labels:
         return None
     return confusion(mistakes.pairs)
 
@@ -180,7 +209,7 @@ def _scatters(mistakes: Mistakes) -> list[Curve]:
 
 def _kinds(mistakes: Mistakes) -> list[MistakeKind]:
     kinds = []
-    gold = gold_kind(mistakes.needs)
+    gold = mistakes.kind
     for name, meaning in gold.mistakes.items():
         groups = [MistakeGroup(*found) for found in examples_of(mistakes, name, pairs=gold.pairs_shown)]
         if groups:
@@ -192,8 +221,15 @@ def _kinds(mistakes: Mistakes) -> list[MistakeKind]:
 
 def _main_score(run: RunFiles) -> str | None:
     """Return the main score of the run: that of its task, or else the first score."""
-    numbers = [name for scores in run.metrics.values() for name, value in scores.items() if isinstance(value, float)]
-    best = gold_kind(run.needs).metric.best if run.needs is not None else None
+    kind = None if run.needs is None else gold_kind(run.needs)
+    found = (_headline(kind, scores) for scores in run.metrics.values())
+    return next((name for name in found if name is not None), None)
+
+
+def _headline(kind: GoldKind | None, scores: Mapping[str, Any]) -> str | None:
+    """Return the main score of a kind of gold, or else the first score that is a number."""
+    numbers = [name for name, value in scores.items() if isinstance(value, float)]
+    best = None if kind is None else kind.metric.best
     return best if best in numbers else next(iter(numbers), None)
 
 

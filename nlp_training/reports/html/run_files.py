@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nlp_inference import Task
-from nlp_inference.registry import split_spec
+from nlp_inference.registry import Spec
 from nlp_training.config import RunConfig, load_config
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.evaluation.prediction_files import PredictionFile, kept_predictions
-from nlp_training.gold import GoldKind
+from nlp_training.gold import needs_of
 from nlp_training.provenance.manifest import MANIFEST_FILE, RunManifest
 
 
@@ -42,13 +41,9 @@ class RunFiles:
     saved_at: datetime
 
     @property
-    def needs(self) -> str | None:
+    def needs(self) -> Spec | None:
         """The kind of gold of the task; `None` if the task or the kind is not installed."""
-        name, _ = split_spec(self.config.processor.task, kind="task")
-        task = Task.find(name)
-        if task is None or not issubclass(task, Task) or GoldKind.find(task.needs) is None:
-            return None
-        return task.needs
+        return needs_of(self.config.processor.task)
 
 
 def read_run(folder: str | Path) -> RunFiles:
