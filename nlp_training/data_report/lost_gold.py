@@ -28,7 +28,7 @@ class LostGold:
 
     @property
     def surface(self) -> str:
-        """The raw text of a span, of both ends of a relation, or a generated text; empty for a label of the document."""
+        """The raw text of a span, of the ends of a relation, or a generated text; empty for a label of a document."""
         return self.gold.surface(self.document.raw_text)
 
     @property
