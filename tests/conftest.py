@@ -18,6 +18,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from nlp_inference import (
     CrfTokenClassification,
     MultiLabelClassification,
+    OrdinalRegression,
     Processor,
     QuestionAnswering,
     SpanClassification,
@@ -113,6 +114,13 @@ def label_set_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
 def regression_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
     """A processor for two numbers per text."""
     task = TextRegression(names=("stars", "votes"), offsets=(3, 10), scales=(1.5, 4))
+    return Processor(tokenizer, task, windows={"max_length": 24, "overlap": 6})
+
+
+@pytest.fixture(scope="session")
+def ordinal_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
+    """A processor for one of several ordered labels per text."""
+    task = OrdinalRegression(labels=("ham", "spam", "news"))
     return Processor(tokenizer, task, windows={"max_length": 24, "overlap": 6})
 
 

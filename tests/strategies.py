@@ -11,6 +11,7 @@ from nlp_inference.tasks import (
     CrfTokenClassification,
     HierarchicalClassification,
     MultiLabelClassification,
+    OrdinalRegression,
     QuestionAnswering,
     SpanClassification,
     TextClassification,
@@ -123,6 +124,12 @@ tasks = (
         top_k=st.integers(1, 3),
         max_answer_tokens=st.integers(1, 40),
         no_answer_threshold=st.none() | st.floats(-5, 5),
+    )
+    | st.builds(
+        OrdinalRegression,
+        labels=st.lists(label_names, min_size=2, max_size=5, unique=True).map(tuple),
+        pooling=st.sampled_from(["mean", "max", "first"]),
+        temperature=st.floats(0.1, 10),
     )
     | st.builds(
         HierarchicalClassification,

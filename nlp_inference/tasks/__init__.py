@@ -10,6 +10,7 @@ from nlp_inference.tasks.base import Arrays, BatchDecodedTask, DocumentOutputs, 
 from nlp_inference.tasks.crf_token_classification import CrfTokenClassification
 from nlp_inference.tasks.hierarchical_classification import HierarchicalClassification
 from nlp_inference.tasks.multi_label_classification import MultiLabelClassification
+from nlp_inference.tasks.ordinal_regression import OrdinalRegression
 from nlp_inference.tasks.question_answering import QuestionAnswering
 from nlp_inference.tasks.span_classification import SpanClassification
 from nlp_inference.tasks.tag_scheme import TagScheme
@@ -26,6 +27,7 @@ __all__ = [
     "HierarchicalClassification",
     "LostSpan",
     "MultiLabelClassification",
+    "OrdinalRegression",
     "QuestionAnswering",
     "SoftmaxTask",
     "SpanClassification",

@@ -20,6 +20,7 @@ from nlp_training.gold.base import (
 from nlp_training.gold.categories import Categories
 from nlp_training.gold.category import OneCategory
 from nlp_training.gold.path import Path
+from nlp_training.gold.rank import Rank
 from nlp_training.gold.spans import Spans
 from nlp_training.gold.values import Values
 
@@ -32,6 +33,7 @@ __all__ = [
     "Mistake",
     "OneCategory",
     "Path",
+    "Rank",
     "Spans",
     "Value",
     "Values",

@@ -11,6 +11,7 @@ from nlp_training.metrics.matching import SpanMatching
 from nlp_training.metrics.paired import McNemar, PairedBootstrap
 from nlp_training.metrics.paths import PathF1
 from nlp_training.metrics.ranking import LabelRanking
+from nlp_training.metrics.ranks import RankBootstrap, RankErrors
 from nlp_training.metrics.spans import SpanF1
 from nlp_training.metrics.tokens import TokenF1
 from nlp_training.metrics.values import ValueErrors, ValuesBootstrap
@@ -29,6 +30,8 @@ __all__ = [
     "Metric",
     "PairedBootstrap",
     "PathF1",
+    "RankBootstrap",
+    "RankErrors",
     "SpanF1",
     "SpanMatching",
     "TokenF1",

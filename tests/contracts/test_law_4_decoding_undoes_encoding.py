@@ -13,6 +13,7 @@ from nlp_inference import (
     CrfTokenClassification,
     Document,
     MultiLabelClassification,
+    OrdinalRegression,
     Processor,
     QuestionAnswering,
     Span,
@@ -187,6 +188,20 @@ def test_law_4_a_category_always_comes_back(tokenizer, text, gold, pooling):
     (encoded,) = processor.encode([Document(raw_text=text, gold=Annotation(categories=(Category(label=gold),)))])
     decoded = perfect(processor, encoded)
     assert [category.label for category in decoded.categories] == [gold]
+    assert task.lost_spans(encoded) == []
+
+
+@settings(max_examples=300)
+@given(
+    text=sentences, gold=st.integers(0, 4), is_number=st.booleans(), pooling=st.sampled_from(["mean", "max", "first"])
+)
+def test_law_4_a_rank_always_comes_back(tokenizer, text, gold, is_number, pooling):
+    task = OrdinalRegression(labels=("0", "1", "2", "3", "4"), pooling=pooling, temperature=3.0)
+    processor = Processor(tokenizer, task, windows={"max_length": 12, "overlap": 4})
+    fields = {"values": {"score": gold}} if is_number else {"categories": [{"label": str(gold)}]}
+    (encoded,) = processor.encode([Document(raw_text=text, gold=fields)])
+    [category] = perfect(processor, encoded).categories
+    assert (category.label, category.score) == (str(gold), pytest.approx(1))
     assert task.lost_spans(encoded) == []
 
 

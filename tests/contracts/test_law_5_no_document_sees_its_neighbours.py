@@ -24,6 +24,7 @@ PROCESSORS = [
     "crf_processor",
     "span_processor",
     "regression_processor",
+    "ordinal_processor",
 ]
 
 
@@ -68,7 +69,7 @@ def test_law_5_neighbours_change_nothing(predictor, items, budget, data):
 
 
 HAM = Annotation(categories=(Category(label="ham"),))
-GOLD = {"spans": Annotation(), "answers": Annotation(), "category": HAM, "categories": HAM}
+GOLD = {"spans": Annotation(), "answers": Annotation(), "category": HAM, "categories": HAM, "rank": HAM}
 GOLD["values"] = Annotation(values={"stars": 4})
 """Something that perfect outputs can be asked for, whose shapes are those of a model's."""
 
