@@ -104,8 +104,10 @@ class InputLayout:
             return self.max_length - len(self._single)
         return self.max_length - len(self._pair) - pair_length
 
-    def row(self, content: Ids, pair: Ids | None) -> Row:
+    def row(self, content: Ids, pair: Ids | None, *, is_swapped: bool = False) -> Row:
         """Return the input row of a window's content, and of the text pair if there is one.
+
+        If `is_swapped`, the text pair is in the other position than `pair_position`.
 
         An empty text of a tokenizer without special tokens becomes one padding token, because models cannot read an
         empty row.
@@ -115,7 +117,7 @@ class InputLayout:
         if pair is None:
             ids, types = self._single.build([content])
             start = len(self._single.special[0])
-        elif self.pair_position == "second":
+        elif (self.pair_position == "second") != is_swapped:
             ids, types = self._pair.build([content, pair])
             start = len(self._pair.special[0])
         else:

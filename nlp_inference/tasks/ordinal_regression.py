@@ -51,6 +51,8 @@ class OrdinalRegression(BatchDecodedTask, TemperatureTask):
     Args:
         labels: the labels from the lowest to the highest, at least two; numbers are allowed.
         pooling: how the logits of several windows become those of the text; see `Pooling`.
+        symmetric: whether a text pair is read in both orders, in training too; the outputs are then their mean, so that
+            the prediction does not depend on the order.
         temperature: the divisor of pooled logits in the probabilities; `calibrate: true` fits it in training. The
             predicted label is that of the logits without a divisor.
 
@@ -65,11 +67,13 @@ class OrdinalRegression(BatchDecodedTask, TemperatureTask):
     name = "ordinal-regression"
     auto_model = "AutoModelForSequenceClassification"
     pipeline_tag = "text-classification"
+    pools_windows = True
     needs = "rank"
     default_loss: ClassVar[str | None] = "corn"
 
     labels: tuple[str, ...]
     pooling: Pooling = "mean"
+    symmetric: bool = False
     temperature: Temperature = 1.0
 
     @field_validator("labels", mode="before")

@@ -228,8 +228,7 @@ def _sorted_steps(steps: int) -> int:
 
 def row_lengths(encoded: EncodedDocument) -> RowLengths:
     """Return the number of tokens of each input row of a document, without special tokens."""
-    pair = 0 if encoded.pair_ids is None else len(encoded.pair_ids)
-    return tuple(window.end - window.start + pair for window in encoded.windows)
+    return encoded.row_lengths()
 
 
 def _bytes(examples: Sequence[_PackedExample]) -> int:

@@ -169,7 +169,7 @@ def record_to_document(
         >>> document.id, document.gold.categories[0].label
         ('a.csv:1', 'yes')
     """
-    if skip_blank and "label" in columns and _is_blank(record.get(columns["label"])):
+    if skip_blank and "label" in columns and _is_blank(record.get(columns["label"]), (names or {}).get("label")):
         raise BlankLabelError(f"the label in {columns['label']!r} is blank")
     columns = _with_entities(columns, record)
     values = {field: record[column] for field, column in columns.items() if record.get(column) is not None}
@@ -188,7 +188,10 @@ def record_to_document(
     return as_document(fields)
 
 
-def _is_blank(label: Any) -> bool:
+def _is_blank(label: Any, names: Sequence[str] | None) -> bool:
+    """Return whether a label is null, blank, or a negative number among the numbers of `names`."""
+    if isinstance(label, int) and names is not None:
+        return label < 0
     return label is None or (isinstance(label, str) and not label.strip())
 
 
