@@ -23,6 +23,9 @@ CONTEXT = "context"
 VALUE = "value "
 """Begins the key of a named number among the columns that were found, such as `value clarity`."""
 
+LABEL = "label "
+"""Begins the key of a column that says whether the text has a label, such as `label toxic`."""
+
 _USUAL: dict[str, tuple[str, ...]] = {
     "id": ("id",),
     "text": ("text", "text_a", CONTEXT),
@@ -54,7 +57,9 @@ class Columns(BaseModel):
         spans: a list of `{start, end, label}` or of `[start, end, label]`, in characters, end exclusive. Default:
             `spans`, or `entities` if it contains such a list.
         label: the single label of the text. Default: `label`.
-        labels: a list of labels of the text. Default: `labels`.
+        labels: a list of labels of the text. Default: `labels`. Or one column per label that contains 0 or 1: a list of
+            columns, which are the labels, or the column of each label, as in `{toxic: is_toxic, threat: is_threat}`.
+            If only one of `label` and `labels` is named, a column with the usual name of the other is not read.
         score: a number. Default: `score`.
         values: several numbers, or one under another name: the column of each name, as in `{clarity: q1, tone: q2}`, or
             a list of columns whose names they keep. A number that is null is not annotated.
@@ -76,7 +81,7 @@ class Columns(BaseModel):
     text_pair: str | None = None
     spans: str | None = None
     label: str | None = None
-    labels: str | None = None
+    labels: str | dict[str, str] | None = None
     score: str | None = None
     values: dict[str, str] = Field(default_factory=dict)
     tokens: str | None = None
@@ -91,19 +96,25 @@ class Columns(BaseModel):
         """
         found: dict[str, str] = {}
         for field, usual in _USUAL.items():
-            named: str | None = getattr(self, field)
+            named: str | dict[str, str] | None = getattr(self, field)
+            if isinstance(named, dict):
+                continue
             if named is not None and named not in available:
                 raise InvalidDocumentError(f"there is no column {named!r} for {field!r}; {_list(available)}")
             others = (_OF_QUESTIONS[field],) if found.get("text") == CONTEXT and field in _OF_QUESTIONS else ()
             column = named or next((name for name in (*usual, *others) if name in available), None)
-            if field == "score" and named is None and self.values:  # the numbers are named
+            if named is None and self._is_named_otherwise(field):
                 continue
             if column is not None:
                 found[field] = column
-        for name, column in self.values.items():
-            if column not in available:
-                raise InvalidDocumentError(f"there is no column {column!r} for the value {name!r}; {_list(available)}")
-            found[f"{VALUE}{name}"] = column
+        labels = self.labels if isinstance(self.labels, dict) else {}
+        for prefix, named_columns in ((VALUE, self.values), (LABEL, labels)):
+            for name, column in named_columns.items():
+                if column not in available:
+                    raise InvalidDocumentError(
+                        f"there is no column {column!r} for the {prefix.strip()} {name!r}; {_list(available)}"
+                    )
+                found[f"{prefix}{name}"] = column
         if "text" not in found and "tokens" not in found:
             task = {"data", "annotations"} <= {*available} or {"data", "completions"} <= {*available}
             hint = "; these are tasks of Label Studio: export a JSON array, and set the format to label-studio"
@@ -113,7 +124,12 @@ class Columns(BaseModel):
             )
         return found
 
-    @field_validator("values", mode="before")
+    def _is_named_otherwise(self, field: str) -> bool:
+        """Return whether the columns name other gold in place of a field that they do not name."""
+        others = {"score": self.values, "label": self.labels, "labels": self.label}
+        return bool(others.get(field))
+
+    @field_validator("values", "labels", mode="before")
     @classmethod
     def _named_columns(cls, given: Any) -> Any:
         """Turn a list of columns into a mapping."""
@@ -169,8 +185,8 @@ def record_to_document(
         >>> document.id, document.gold.categories[0].label
         ('a.csv:1', 'yes')
     """
-    if skip_blank and "label" in columns and _is_blank(record.get(columns["label"]), (names or {}).get("label")):
-        raise BlankLabelError(f"the label in {columns['label']!r} is blank")
+    if skip_blank:
+        _check_blank(record, columns, (names or {}).get("label"))
     columns = _with_entities(columns, record)
     values = {field: record[column] for field, column in columns.items() if record.get(column) is not None}
     text, offsets = _text_and_offsets(values)
@@ -182,10 +198,16 @@ def record_to_document(
         "id": str(values.get("id", read_from)),
         "raw_text": text,
         "raw_text_pair": values.get("text_pair"),
-        "gold": _gold(values, offsets if tagged else None, names or {}),
+        "gold": _gold(values, offsets if tagged else None, names or {}, columns=columns),
         "metadata": {**rest, READ_FROM: read_from},
     }
     return as_document(fields)
+
+
+def _check_blank(record: Mapping[str, Any], columns: Mapping[str, str], names: Sequence[str] | None) -> None:
+    of_labels = [column for field, column in columns.items() if field == "label" or field.startswith(LABEL)]
+    if of_labels and all(_is_blank(record.get(column), names) for column in of_labels):
+        raise BlankLabelError(f"the label in {of_labels[0]!r} is blank")
 
 
 def _is_blank(label: Any, names: Sequence[str] | None) -> bool:
@@ -200,9 +222,13 @@ def _with_entities(columns: Mapping[str, str], record: Mapping[str, Any]) -> Map
     found = record.get("entities")
     if "spans" in columns or "tags" in columns or "entities" in columns.values() or not _is_list(found):
         return columns
-    annotated_otherwise = {*columns} & {"label", "labels", "score"} or any(one.startswith(VALUE) for one in columns)
+    annotated_otherwise = {*columns} & {"label", "labels", "score"} or any(map(_is_prefixed, columns))
     is_spans = all(map(_looks_like_span, found)) if found else not annotated_otherwise
     return {**columns, "spans": "entities"} if is_spans else columns
+
+
+def _is_prefixed(field: str) -> bool:
+    return field.startswith((VALUE, LABEL))
 
 
 def _looks_like_span(given: Any) -> bool:
@@ -227,7 +253,11 @@ def _text_and_offsets(values: Mapping[str, Any]) -> tuple[str, list[tuple[int, i
 
 
 def _gold(
-    values: Mapping[str, Any], offsets: list[tuple[int, int]] | None, names: Mapping[str, Sequence[str]]
+    values: Mapping[str, Any],
+    offsets: list[tuple[int, int]] | None,
+    names: Mapping[str, Sequence[str]],
+    *,
+    columns: Collection[str],
 ) -> Annotation | None:
     gold: dict[str, Any] = {}
     if offsets is not None:
@@ -239,7 +269,11 @@ def _gold(
         gold["spans"] = tuple(_answers(values["answers"], values.get("text")))
     elif "spans" in values:
         gold["spans"] = tuple(_spans(values["spans"], names.get("spans"), values.get("text")))
-    if "labels" in values:
+    present = {field.removeprefix(LABEL): given for field, given in values.items() if field.startswith(LABEL)}
+    if present:
+        expected = [field.removeprefix(LABEL) for field in columns if field.startswith(LABEL)]
+        gold["categories"] = tuple(Category(label=label) for label in _present(present, expected))
+    elif "labels" in values:
         labels = _labels(values["labels"], "labels", names.get("labels"))
         gold["categories"] = tuple(Category(label=label) for label in labels)
         count_unread("a label in addition to labels", "label" in values and [values["label"]] != values["labels"])
@@ -251,6 +285,24 @@ def _gold(
     if named:
         gold["values"] = gold.get("values", {}) | {name: _number(given, name) for name, given in named.items()}
     return Annotation(**gold) if gold else None
+
+
+_TRUTH = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+
+
+def _present(given: Mapping[str, Any], expected: Sequence[str]) -> list[str]:
+    """Return the labels whose column contains 1, if every column contains 0 or 1."""
+    found: list[str] = []
+    for label in expected:
+        is_present = _TRUTH.get(str(given.get(label)).strip().lower())
+        if is_present is None:
+            raise InvalidDocumentError(
+                f"the column of the label {label!r} contains {given.get(label)!r}; write 1 if the text has the label, "
+                "and 0 if not. Only a record that is not annotated at all has no value for any label"
+            )
+        if is_present:
+            found.append(label)
+    return found
 
 
 def _labels(given: Any, field: str, names: Sequence[str] | None) -> list[str]:
