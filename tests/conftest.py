@@ -18,6 +18,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from nlp_inference import (
     CrfTokenClassification,
     MultiLabelClassification,
+    OrdinalRegression,
     Processor,
     QuestionAnswering,
     SpanClassification,
@@ -123,6 +124,13 @@ def generation_processor() -> Processor:
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR, model_input_names=["input_ids", "attention_mask"])
     task = TextGeneration(prefix="summarize: ", max_new_tokens=6, windows="join", separator=" | ")
     return Processor(tokenizer, task, windows={"max_length": 24})
+
+
+@pytest.fixture(scope="session")
+def ordinal_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
+    """A processor for one of several ordered labels per text."""
+    task = OrdinalRegression(labels=("ham", "spam", "news"))
+    return Processor(tokenizer, task, windows={"max_length": 24, "overlap": 6})
 
 
 @pytest.fixture(scope="session")

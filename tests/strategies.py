@@ -11,6 +11,7 @@ from nlp_inference.tasks import (
     CrfTokenClassification,
     HierarchicalClassification,
     MultiLabelClassification,
+    OrdinalRegression,
     QuestionAnswering,
     SpanClassification,
     TextClassification,
@@ -135,6 +136,12 @@ tasks = (
         length_penalty=st.floats(-2, 2),
         windows=st.sampled_from(["refuse", "join"]),
         separator=st.sampled_from([" ", "\n"]),
+    )
+    | st.builds(
+        OrdinalRegression,
+        labels=st.lists(label_names, min_size=2, max_size=5, unique=True).map(tuple),
+        pooling=st.sampled_from(["mean", "max", "first"]),
+        temperature=st.floats(0.1, 10),
     )
     | st.builds(
         HierarchicalClassification,

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from nlp_inference.document import Coverage, Document
 from nlp_inference.document.aligned_text import AlignedText
 from nlp_inference.document.deletions import deleted_ranges, imprecise_ranges, merge_ranges
+from nlp_inference.encoding.pair_windows import PairWindow
 from nlp_inference.encoding.windows import Window
 from nlp_inference.encoding.words import Words
 
@@ -33,6 +34,8 @@ class EncodedDocument:
         pair_offsets: `[pair_tokens, 2]`, their offsets in `document.text_pair`.
         windows: the ranges of tokens that the model reads together.
         unknown_id: the id of the token for text that the vocabulary cannot express; `None` if there is none.
+        pair_windows: for each window, the part of the text pair in its input row; `None` if every row contains the
+            complete text pair, in the position that the task gives it.
         complete_characters: whether spans of the raw text start and end with grapheme clusters, even if an edit removed
             a combining mark; false for artefacts of format version 1.
         prefix_ids: `[prefix_tokens]`, the tokens of `Task.text_prefix`, which every window repeats before its content.
@@ -51,6 +54,7 @@ class EncodedDocument:
     complete_characters: bool = True
     prefix_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     tokenizer: PreTrainedTokenizerBase | None = None
+    pair_windows: tuple[PairWindow, ...] | None = None
 
     @property
     def tokens_read(self) -> int:
@@ -58,15 +62,34 @@ class EncodedDocument:
         return self.windows[-1].end
 
     @property
+    def pair_tokens_read(self) -> int:
+        """The number of tokens of the text pair that the windows cover."""
+        if self.pair_windows is not None:
+            return self.pair_windows[-1].end
+        return 0 if self.pair_ids is None else len(self.pair_ids)
+
+    @property
     def truncated(self) -> bool:
-        """Whether the windows end before the last token."""
-        return self.tokens_read < len(self.token_ids)
+        """Whether the windows end before the last token of the text or of the text pair."""
+        pair = 0 if self.pair_ids is None else len(self.pair_ids)
+        return self.tokens_read < len(self.token_ids) or self.pair_tokens_read < pair
+
+    def row_lengths(self) -> tuple[int, ...]:
+        """Return the number of tokens of each input row, without special tokens."""
+        if self.pair_windows is None:
+            return tuple(window.end - window.start + self.pair_tokens_read for window in self.windows)
+        both = zip(self.windows, self.pair_windows, strict=True)
+        return tuple(window.end - window.start + pair.end - pair.start for window, pair in both)
 
     def coverage(self) -> Coverage:
         """Return what the model reads of the raw texts."""
         document = self.document
         unread = _unread(document.aligned, self.offsets[: self.tokens_read])
-        unread_pair = () if self.pair_offsets is None else _unread(document.aligned_pair, self.pair_offsets)
+        unread_pair = (
+            ()
+            if self.pair_offsets is None
+            else _unread(document.aligned_pair, self.pair_offsets[: self.pair_tokens_read])
+        )
         deleted = deleted_ranges(document.aligned)
         deleted_pair = () if document.raw_text_pair is None else deleted_ranges(document.aligned_pair)
         unknown, unknown_pair = self._unknown()
@@ -94,7 +117,8 @@ class EncodedDocument:
         unknown = _unknown(self.document.aligned, self.offsets[: len(read)][read == self.unknown_id])
         if self.pair_ids is None or self.pair_offsets is None:
             return unknown, ()
-        of_pair = self.pair_offsets[self.pair_ids == self.unknown_id]
+        read_pair = self.pair_ids[: self.pair_tokens_read]
+        of_pair = self.pair_offsets[: len(read_pair)][read_pair == self.unknown_id]
         return unknown, _unknown(self.document.aligned_pair, of_pair)
 
 

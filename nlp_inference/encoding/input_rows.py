@@ -108,21 +108,23 @@ class InputLayout:
             return self.max_length - len(self._single) - prefix_length
         return self.max_length - len(self._pair) - pair_length - prefix_length
 
-    def row(self, content: Ids, pair: Ids | None, prefix: Ids | None = None) -> Row:
+    def row(self, content: Ids, pair: Ids | None, *, prefix: Ids | None = None, is_swapped: bool = False) -> Row:
         """Return the input row of a window's content, after a prefix, and of the text pair if there is one.
+
+        If `is_swapped`, the text pair is in the other position than `pair_position`.
 
         An empty text of a tokenizer without special tokens becomes one padding token, because models cannot read an
         empty row.
         """
         if prefix is not None and len(prefix):
-            row = self.row(np.concatenate([prefix, content]), pair)
+            row = self.row(np.concatenate([prefix, content]), pair, is_swapped=is_swapped)
             return row._replace(content=slice(row.content.start + len(prefix), row.content.stop))
         if pair is None and not len(content) and not len(self._single):
             return Row(np.array([self.pad_token_id]), np.zeros(1, dtype=np.int64), slice(0, 0))
         if pair is None:
             ids, types = self._single.build([content])
             start = len(self._single.special[0])
-        elif self.pair_position == "second":
+        elif (self.pair_position == "second") != is_swapped:
             ids, types = self._pair.build([content, pair])
             start = len(self._pair.special[0])
         else:

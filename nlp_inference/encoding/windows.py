@@ -3,11 +3,11 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from nlp_inference.errors import InvalidSpecError
 
@@ -20,6 +20,9 @@ class WindowSettings(BaseModel):
         overlap: the minimum number of tokens that consecutive windows share, at most half a window; `None` means a
             quarter of a window, but at most 64 tokens.
         on_overflow: `split` reads everything; `truncate` reads only the first window, which the coverage reports.
+        pair_split: which text of a pair is split if both together are too long: the `text`, the `text_pair`, or `both`,
+            of which the longer one gets what the shorter one leaves of a row. A text that is not split is complete in
+            every row, and an error if it leaves no room for the other one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +30,15 @@ class WindowSettings(BaseModel):
     max_length: Annotated[int, Field(gt=0)] | None = None
     overlap: Annotated[int, Field(ge=0)] | None = None
     on_overflow: Literal["split", "truncate"] = "split"
+    pair_split: Literal["text", "text_pair", "both"] = "text"
+
+    @model_serializer(mode="wrap")
+    def _without_default_of_pairs(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keep what earlier versions wrote byte for byte: they do not know the field."""
+        fields: dict[str, Any] = handler(self)
+        if self.pair_split == "text":
+            fields.pop("pair_split", None)
+        return fields
 
     def overlap_within(self, capacity: int) -> int:
         """Return the number of tokens that consecutive windows of `capacity` tokens share."""
@@ -131,13 +143,20 @@ the outputs of the first window.
 """
 
 
-def pool(windows: Sequence[Window], outputs: Sequence[NDArray[np.float32]], *, pooling: Pooling) -> NDArray[np.float32]:
+def pool(
+    windows: Sequence[Window],
+    outputs: Sequence[NDArray[np.float32]],
+    *,
+    pooling: Pooling,
+    weights: Sequence[int] | None = None,
+) -> NDArray[np.float32]:
     """Combine one output array per window into that of the text.
 
     Args:
         windows: the windows of one text.
         outputs: for each window, an array; all have the same shape.
         pooling: see `Pooling`.
+        weights: of the windows in a mean; `None` means the number of tokens that each owns.
 
     Returns:
         An array of the shape of one window's outputs.
@@ -147,15 +166,14 @@ def pool(windows: Sequence[Window], outputs: Sequence[NDArray[np.float32]], *, p
         >>> pool(windows, [np.float32([1, 0]), np.float32([0, 1])], pooling="mean").tolist()
         [0.5, 0.5]
     """
-    if len(windows) == 1 or pooling == "first":
+    if len(outputs) == 1 or pooling == "first":
         return outputs[0]
     stacked = np.stack(outputs)
     if pooling == "max":
         greatest: NDArray[np.float32] = stacked.max(axis=0)
         return greatest
-    mean: NDArray[np.float32] = np.average(
-        stacked, axis=0, weights=[window.owned_end - window.owned_start for window in windows]
-    ).astype(np.float32)
+    owned = [window.owned_end - window.owned_start for window in windows] if weights is None else weights
+    mean: NDArray[np.float32] = np.average(stacked, axis=0, weights=owned).astype(np.float32)
     return mean
 
 

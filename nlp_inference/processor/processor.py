@@ -14,6 +14,7 @@ from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase
 from nlp_inference.document import Document, as_document
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Example, InputLayout, Row, pad_targets
+from nlp_inference.encoding.pair_windows import PairRooms, PairWindow, pair_rooms, split_pair
 from nlp_inference.encoding.tokenization import TokenizedText, tokenize
 from nlp_inference.encoding.windows import Window, WindowSettings, split_windows
 from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError, PredictionError
@@ -97,6 +98,11 @@ class Processor(SavedProcessor):
         self.windows = _window_settings(windows)
         self.fingerprint = as_fingerprint(fingerprint)
         self.layout = InputLayout(tokenizer, max_length=self.windows.max_length, pair_position=self.task.pair_position)
+        if self.windows.pair_split != "text" and not self.task.pools_windows:
+            raise InvalidSpecError(
+                f"windows.pair_split is {self.windows.pair_split!r}, but the task {self.task.name!r} predicts tokens "
+                "of the text, which must be the text that is split; remove pair_split"
+            )
         self._split(0, (), self.layout.capacity(None))  # fail early if windows fit no document
 
     def __call__(
@@ -190,16 +196,7 @@ class Processor(SavedProcessor):
     ) -> EncodedDocument:
         """Split a text into windows; `prefix` are the ids of the tokens before it, `None` without a prefix."""
         prefix = np.zeros(0, dtype=np.int64) if prefix is None else prefix
-        capacity = self.layout.capacity(None if pair is None else len(pair.ids), prefix_length=len(prefix))
-        if (pair is not None or len(prefix)) and (capacity < 1 or self._overlap(capacity) > capacity // 2):
-            used = f"a prefix of {len(prefix)} tokens" if pair is None else f"its text pair of {len(pair.ids)} tokens"
-            raise InvalidDocumentError(
-                f"document {document.id!r}: {used} leaves {max(capacity, 0)} of {self.layout.max_length} tokens for "
-                f"the text, too few to split it into windows; shorten the {'prefix' if pair is None else 'text pair'}"
-            )
-        windows = self._split(len(text.ids), text.word_starts.tolist(), capacity)
-        if self.windows.on_overflow == "truncate":
-            windows = [windows[0]._replace(owned_end=windows[0].end)]
+        windows, pair_windows = self._windows_of(document, text, pair, prefix_length=len(prefix))
         pair_ids, pair_offsets = (None, None) if pair is None else (pair.ids, pair.offsets)
         return EncodedDocument(
             document,
@@ -214,7 +211,53 @@ class Processor(SavedProcessor):
             complete_characters=self.format_version > 1,
             prefix_ids=prefix,
             tokenizer=self.tokenizer,
+            pair_windows=pair_windows,
         )
+
+    def _windows_of(
+        self, document: Document, text: TokenizedText, pair: TokenizedText | None, *, prefix_length: int
+    ) -> tuple[Sequence[Window], tuple[PairWindow, ...] | None]:
+        """Return the windows of a document, and the part of the text pair in each row if that is not all of it."""
+        if pair is None:
+            return self._windows_within(text, self._room(document, prefix_length)), None
+        sizes = len(text.ids), len(pair.ids)
+        rooms = pair_rooms(*sizes, room=self.layout.capacity(0, prefix_length=prefix_length), settings=self.windows)
+        self._check_rooms(document, sizes, rooms)
+        both_orders = self.task.reads_both_orders
+        if self.windows.pair_split == "text" and not both_orders:
+            return self._windows_within(text, rooms.text), None
+        parts = [(len(one.ids), one.word_starts.tolist()) for one in (text, pair)]
+        return split_pair(parts[0], parts[1], rooms=rooms, settings=self.windows, both_orders=both_orders)
+
+    def _room(self, document: Document, prefix_length: int) -> int:
+        """Return the tokens that a window of a text without a text pair can have."""
+        room = self.layout.capacity(None, prefix_length=prefix_length)
+        if prefix_length and (room < 1 or self._overlap(room) > room // 2):
+            raise InvalidDocumentError(
+                f"document {document.id!r}: a prefix of {prefix_length} tokens leaves {max(room, 0)} of "
+                f"{self.layout.max_length} tokens for the text, too few to split it into windows; shorten the prefix"
+            )
+        return room
+
+    def _windows_within(self, text: TokenizedText, capacity: int) -> list[Window]:
+        windows = self._split(len(text.ids), text.word_starts.tolist(), capacity)
+        if self.windows.on_overflow == "truncate":
+            return [windows[0]._replace(owned_end=windows[0].end)]
+        return windows
+
+    def _check_rooms(self, document: Document, sizes: tuple[int, int], rooms: PairRooms) -> None:
+        """Refuse a pair of which one text leaves too little room for windows of the other."""
+        names = ("text", "text pair")
+        for index, split in enumerate(("text", "text_pair")):
+            room = rooms[index]
+            always = self.windows.pair_split == split == "text"  # also where a short text would fit
+            is_split = always or (self.windows.pair_split in (split, "both") and sizes[index] > room)
+            if is_split and (room < 1 or self.windows.overlap_within(room) > room // 2):
+                raise InvalidDocumentError(
+                    f"document {document.id!r}: its {names[1 - index]} of {sizes[1 - index]} tokens leaves "
+                    f"{max(room, 0)} of {self.layout.max_length} tokens for the {names[index]}, too few to split it "
+                    f"into windows; shorten the {names[1 - index]}, or set windows.pair_split"
+                )
 
     def _split(self, length: int, word_starts: Sequence[int], capacity: int) -> list[Window]:
         return split_windows(length, word_starts, capacity=capacity, overlap=self._overlap(capacity))
@@ -226,12 +269,17 @@ class Processor(SavedProcessor):
 
     def rows(self, encoded: EncodedDocument) -> list[Row]:
         """Return the model's input row for each window of a document."""
-        rows = [
-            self.layout.row(encoded.token_ids[window.start : window.end], encoded.pair_ids, encoded.prefix_ids)
-            for window in encoded.windows
-        ]
+        parts = encoded.pair_windows or (None,) * len(encoded.windows)
+        rows = [self._row(encoded, window, part) for window, part in zip(encoded.windows, parts, strict=True)]
         given = self.task.given_in(encoded)
         return rows if given is None else [row._replace(given=one) for row, one in zip(rows, given, strict=True)]
+
+    def _row(self, encoded: EncodedDocument, window: Window, part: PairWindow | None) -> Row:
+        content, pair = encoded.token_ids[window.start : window.end], encoded.pair_ids
+        if pair is None or part is None:
+            return self.layout.row(content, pair, prefix=encoded.prefix_ids)
+        pair = pair[part.start : part.end]
+        return self.layout.row(content, pair, prefix=encoded.prefix_ids, is_swapped=part.is_swapped)
 
     def condense(self, row: Row, outputs: Arrays) -> Arrays:
         """Return the part of a row's model outputs that decoding needs; see `Task.condense`.

@@ -11,6 +11,7 @@ from nlp_inference.tasks.crf_token_classification import CrfTokenClassification
 from nlp_inference.tasks.hierarchical_classification import HierarchicalClassification
 from nlp_inference.tasks.multi_label_classification import MultiLabelClassification
 from nlp_inference.tasks.multi_task import MultiTask
+from nlp_inference.tasks.ordinal_regression import OrdinalRegression
 from nlp_inference.tasks.question_answering import QuestionAnswering
 from nlp_inference.tasks.relation_extraction import RelationExtraction
 from nlp_inference.tasks.span_classification import SpanClassification
@@ -30,6 +31,7 @@ __all__ = [
     "LostSpan",
     "MultiLabelClassification",
     "MultiTask",
+    "OrdinalRegression",
     "QuestionAnswering",
     "RelationExtraction",
     "SoftmaxTask",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nlp_inference.document import Annotation, Document, Span
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
+from nlp_inference.encoding.pair_windows import mean_of_orders, row_weights
 from nlp_inference.encoding.windows import Pooling, pool, stitch
 from nlp_inference.encoding.words import WordRule
 from nlp_inference.errors import InvalidSpecError
@@ -67,7 +68,13 @@ class DocumentOutputs(NamedTuple):
 
     def of_text(self, name: str, pooling: Pooling) -> NDArray[Any]:
         """Combine an output that describes a complete window over all windows, `[...]`; see `pool`."""
-        return pool(self.encoded.windows, [output[name] for output in self.outputs], pooling=pooling)
+        outputs, windows = [output[name] for output in self.outputs], self.encoded.windows
+        pairs = self.encoded.pair_windows
+        if pairs is None:
+            return pool(windows, outputs, pooling=pooling)
+        outputs = mean_of_orders(outputs, pairs)
+        count = len(outputs)
+        return pool(windows[:count], outputs, pooling=pooling, weights=row_weights(windows[:count], pairs[:count]))
 
 
 class Task(Registered, ABC):
@@ -119,6 +126,14 @@ class Task(Registered, ABC):
     def text_prefix(self) -> str:
         """A text that the model reads before every window. It is no part of the document, and has no offsets."""
         return ""
+
+    pools_windows: ClassVar[bool] = False
+    """Whether each output describes a complete window, so that either text of a pair can be split."""
+
+    @property
+    def reads_both_orders(self) -> bool:
+        """Whether a text pair is read in both orders, and the outputs are their mean; the field `symmetric`."""
+        return bool(getattr(self, "symmetric", False))
 
     @property
     def word_rule(self) -> WordRule:

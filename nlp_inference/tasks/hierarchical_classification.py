@@ -37,7 +37,7 @@ class HierarchicalClassification(TextClassification):
 
     Args:
         labels: the paths, with the names separated by `/`.
-        pooling, top_k, temperature: as for `text-classification`.
+        pooling, symmetric, top_k, temperature: as for `text-classification`.
         threshold: a predicted path is truncated until its probability is at least this. A path whose first level has a
             lower probability is not predicted.
         repeated_names: whether a name may occur under several parents, such as `bank/other` and `travel/other`.

@@ -32,6 +32,8 @@ class MultiLabelClassification(BatchDecodedTask, TemperatureTask):
         labels: the labels to choose from.
         pooling: how the logits of several windows become those of the text; see `Pooling`. `max` suits labels that one
             passage determines.
+        symmetric: whether a text pair is read in both orders, in training too; the outputs are then their mean, so that
+            the prediction does not depend on the order.
         threshold: the minimum score of a predicted label, from 0 to 1.
         thresholds: other thresholds of some labels.
         temperature: the divisor of pooled logits before the sigmoid; `calibrate: true` fits it in training.
@@ -46,6 +48,7 @@ class MultiLabelClassification(BatchDecodedTask, TemperatureTask):
     auto_model = "AutoModelForSequenceClassification"
     encoder_head = "text"
     pipeline_tag = "text-classification"
+    pools_windows = True
     needs = "categories"
     targets_of_text = True
     fitters = ("thresholds",)
@@ -53,6 +56,7 @@ class MultiLabelClassification(BatchDecodedTask, TemperatureTask):
 
     labels: tuple[str, ...]
     pooling: Pooling = "mean"
+    symmetric: bool = False
     threshold: Threshold = 0.5
     thresholds: dict[str, Threshold] = Field(default_factory=dict)
     temperature: Temperature = 1.0

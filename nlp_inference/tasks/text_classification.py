@@ -25,6 +25,8 @@ class TextClassification(BatchDecodedTask, SoftmaxTask):
         labels: the labels to choose from.
         pooling: how the logits of several windows become those of the text: their `mean`, each window weighted by the
             tokens that it answers for; their `max`, label by label; or those of the `first` window.
+        symmetric: whether a text pair is read in both orders, in training too; the outputs are then their mean, so that
+            the prediction does not depend on the order.
         top_k: how many labels a prediction names, best first; `None` means all.
         temperature: what pooled logits are divided by before the softmax; `calibrate: true` fits it in training.
 
@@ -39,11 +41,13 @@ class TextClassification(BatchDecodedTask, SoftmaxTask):
     auto_model = "AutoModelForSequenceClassification"
     encoder_head = "text"
     pipeline_tag = "text-classification"
+    pools_windows = True
     needs = "category"
     targets_of_text = True
 
     labels: tuple[str, ...]
     pooling: Pooling = "mean"
+    symmetric: bool = False
     top_k: Annotated[int, Field(gt=0)] | None = 1
     temperature: Temperature = 1.0
 

@@ -47,6 +47,8 @@ class TextRegression(Task):
         pooling: how the outputs for several windows become those of the text: their `mean`, each window weighted by
             the tokens that it owns; their `max`, value by value; or those of the `first` window. Outputs are pooled
             before the scaling is reversed.
+        symmetric: whether a text pair is read in both orders, in training too; the outputs are then their mean, so that
+            the prediction does not depend on the order.
         scaling: `standard`, `min_max`, `log1p` or `none`; see `Scaling`.
         offsets: what is subtracted from each value, in the order of `names`. Training takes it from its documents.
         scales: what the difference is divided by, in the order of `names`. Training takes it from its documents.
@@ -61,12 +63,14 @@ class TextRegression(Task):
     auto_model = "AutoModelForSequenceClassification"
     encoder_head = "text"
     pipeline_tag = "text-classification"
+    pools_windows = True
     needs = "values"
     targets_of_text = True
     default_loss: ClassVar[str | None] = "mean_squared_error"
 
     names: tuple[str, ...]
     pooling: Pooling = "mean"
+    symmetric: bool = False
     scaling: Scaling = "standard"
     offsets: tuple[FiniteFloat, ...] | None = None
     scales: tuple[Scale, ...] | None = None

@@ -22,6 +22,7 @@ from nlp_training.config import RunConfig
 from nlp_training.data import DataSource, InvalidDataError, check_documents
 from nlp_training.data.overlaps import OverlappingSpans, flat_documents
 from nlp_training.data.sources import stream_documents
+from nlp_training.data.unknown_labels import KnownLabels
 
 BUFFERED_WINDOWS = 8192
 BUFFERED_TOKENS = 2_000_000
@@ -41,6 +42,7 @@ class DocumentStream:
         source: the source of the documents.
         default_split: as for `load_documents`.
         overlapping_spans: as in `data.overlapping_spans` of a configuration.
+        known_labels: the labels to keep; `None` keeps all.
 
     Example:
         >>> stream = DocumentStream(DataSource.model_validate({"synthetic_pii": {"split": "train", "size": 3}}))
@@ -51,10 +53,12 @@ class DocumentStream:
     source: DataSource
     default_split: str = "train"
     overlapping_spans: OverlappingSpans = "error"
+    known_labels: KnownLabels | None = None
 
     def __iter__(self) -> Iterator[Document]:
         documents = stream_documents(self.source, default_split=self.default_split)
-        return flat_documents(documents, self.overlapping_spans)
+        flat = flat_documents(documents, self.overlapping_spans)
+        return flat if self.known_labels is None else self.known_labels.only(flat)
 
 
 class StreamedBatches(IterableDataset[list[Example]]):

@@ -253,8 +253,7 @@ def sampled(windows: Sequence[int], count: int, generator: torch.Generator) -> l
 
 def row_lengths(encoded: EncodedDocument) -> RowLengths:
     """Return the number of tokens of each input row of a document, without special tokens."""
-    pair = 0 if encoded.pair_ids is None else len(encoded.pair_ids)
-    return tuple(window.end - window.start + pair for window in encoded.windows)
+    return encoded.row_lengths()
 
 
 def _bytes(examples: Sequence[_PackedExample]) -> int:

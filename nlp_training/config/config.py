@@ -24,6 +24,7 @@ from nlp_training.config.section import Section
 from nlp_training.config.training_values import check_training_values
 from nlp_training.config.user_modules import locate_files
 from nlp_training.config.yaml_files import parse_yaml, read_yaml, yaml_text
+from nlp_training.data.checks import UnknownLabels
 from nlp_training.data.overlaps import OverlappingSpans
 from nlp_training.data.sources import DataSource
 from nlp_training.data.splits import SplitSettings
@@ -44,6 +45,9 @@ class DataConfig(Section):
         overlapping_spans: how to handle overlapping gold spans if the task cannot express them: `error` raises an
             error; `outermost` and `longest` keep a subset in all splits, so evaluation compares with the reduced gold.
             See `nlp_training.data.overlaps.keep_flat`.
+        unknown_labels: how to handle gold labels that the task does not know: `warn` accepts them except in `train`,
+            and they count as misses; `error` accepts them nowhere; `drop` drops them from all splits and counts them,
+            so evaluation compares with the reduced gold. A document that has no other gold is dropped too.
     """
 
     train: DataSource
@@ -53,6 +57,7 @@ class DataConfig(Section):
     sample_weight: str | None = None
     max_lost_gold: Annotated[float, Field(ge=0, le=1)] = 0.1
     overlapping_spans: OverlappingSpans = "error"
+    unknown_labels: UnknownLabels = "warn"
 
     def sources(self) -> dict[str, tuple[DataSource, str]]:
         """Return the source and the usual split name on the Hub of each split: `train`, `validation`, the test sets."""

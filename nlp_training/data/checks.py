@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from nlp_inference.document import Annotation, Document, Span
 from nlp_inference.registry import Spec
@@ -14,6 +14,9 @@ from nlp_training.data.records import READ_FROM
 if TYPE_CHECKING:
     from nlp_training.gold import GoldKind
 
+
+UnknownLabels = Literal["error", "warn", "drop"]
+"""How to handle gold labels that the task does not know; see `nlp_training.config.DataConfig`."""
 
 GoldProblem = Callable[[Annotation], str | None]
 """Says why gold cannot be learnt from, as the end of the sentence "document ... "; `None` if it can."""
@@ -190,7 +193,8 @@ def _unknown_labels(
             hint = f"Did you mean {close[0]!r}? If not, {fix}" if close else fix.capitalize()
             times = f"{count} time{'s' * (count > 1)}"
             where = f"first in {named(document)}"
-            text = f"{name}: the label {label!r} {why} ({times}, {where}). {hint}, or rename or remove it"
+            drop = "rename it, or drop it (data.unknown_labels: drop)"
+            text = f"{name}: the label {label!r} {why} ({times}, {where}). {hint}, {drop}"
             yield Problem("unknown-label", name, text)
 
 

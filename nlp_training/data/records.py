@@ -28,6 +28,8 @@ HEADS = "heads"
 
 HEAD = "head "
 """Begins the key of the column of a head, such as `head intent label`."""
+LABEL = "label "
+"""Begins the key of a column that says whether the text has a label, such as `label toxic`."""
 
 _USUAL: dict[str, tuple[str, ...]] = {
     "id": ("id",),
@@ -70,7 +72,9 @@ class Columns(BaseModel):
         relations: a list of `{head, tail, label}`, in which head and tail are positions in the list of spans, starting
             at 0, or the `id` that spans have. Default: `relations`, if it contains such a list and there are spans.
         label: the single label of the text. Default: `label`.
-        labels: a list of labels of the text. Default: `labels`.
+        labels: a list of labels of the text. Default: `labels`. Or one column per label that contains 0 or 1: a list of
+            columns, which are the labels, or the column of each label, as in `{toxic: is_toxic, threat: is_threat}`.
+            If only one of `label` and `labels` is named, a column with the usual name of the other is not read.
         score: a number. Default: `score`.
         values: several numbers, or one under another name: the column of each name, as in `{clarity: q1, tone: q2}`, or
             a list of columns whose names they keep. A number that is null is not annotated.
@@ -97,7 +101,7 @@ class Columns(BaseModel):
     spans: str | None = None
     relations: str | None = None
     label: str | None = None
-    labels: str | None = None
+    labels: str | dict[str, str] | None = None
     score: str | None = None
     values: dict[str, str] = Field(default_factory=dict)
     tokens: str | None = None
@@ -112,28 +116,12 @@ class Columns(BaseModel):
         Raises:
             InvalidDocumentError: a named column does not exist, or there is neither a text nor tokens.
         """
-        found: dict[str, str] = {}
-        for field, usual in _USUAL.items():
-            given: Any = getattr(self, field)
-            named: str | None = given if isinstance(given, str) else None
-            if named is not None and named not in available:
-                raise InvalidDocumentError(f"there is no column {named!r} for {field!r}; {_list(available)}")
-            others = (_OF_QUESTIONS[field],) if found.get("text") == CONTEXT and field in _OF_QUESTIONS else ()
-            column = named or next((name for name in (*usual, *others) if name in available), None)
-            if field == "score" and named is None and self.values:  # the numbers are named
-                continue
-            if field == "relations" and named is None and not {"spans", "entities"} & {*found, *available}:
-                continue
-            if column is not None:
-                found[field] = column
-        for name, column in self.values.items():
-            if column not in available:
-                raise InvalidDocumentError(f"there is no column {column!r} for the value {name!r}; {_list(available)}")
-            found[f"{VALUE}{name}"] = column
-        if not (_OTHER_GOLD | {"target"}) & found.keys() and not self.values and not self.heads:
+        found = self._of_fields(available)
+        found |= self._of_names(available)
+        found |= self._of_heads(available)
+        if not (_OTHER_GOLD | {"target"}) & found.keys() and not any(map(_is_prefixed, found)):
             usual_target = next((name for name in _TARGETS if name in available and name not in found.values()), None)
             found |= {} if usual_target is None else {"target": usual_target}
-        found |= self._of_heads(available)
         if "text" not in found and "tokens" not in found:
             task = {"data", "annotations"} <= {*available} or {"data", "completions"} <= {*available}
             hint = "; these are tasks of Label Studio: export a JSON array, and set the format to label-studio"
@@ -141,6 +129,38 @@ class Columns(BaseModel):
                 f"there is neither a text nor tokens; {_list(available)}{hint * task}. Write {_SHAPES}, or name the "
                 "columns, as in columns: {text: ...}"
             )
+        return found
+
+    def _of_fields(self, available: Collection[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for field, usual in _USUAL.items():
+            given: Any = getattr(self, field)
+            if isinstance(given, dict):
+                continue
+            named: str | None = given
+            if named is not None and named not in available:
+                raise InvalidDocumentError(f"there is no column {named!r} for {field!r}; {_list(available)}")
+            others = (_OF_QUESTIONS[field],) if found.get("text") == CONTEXT and field in _OF_QUESTIONS else ()
+            column = named or next((name for name in (*usual, *others) if name in available), None)
+            if named is None and self._is_named_otherwise(field):
+                continue
+            if field == "relations" and named is None and not {"spans", "entities"} & {*found, *available}:
+                continue
+            if column is not None:
+                found[field] = column
+        return found
+
+    def _of_names(self, available: Collection[str]) -> dict[str, str]:
+        """Return the columns of named numbers and of labels."""
+        found: dict[str, str] = {}
+        labels = self.labels if isinstance(self.labels, dict) else {}
+        for prefix, named_columns in ((VALUE, self.values), (LABEL, labels)):
+            for name, column in named_columns.items():
+                if column not in available:
+                    raise InvalidDocumentError(
+                        f"there is no column {column!r} for the {prefix.strip()} {name!r}; {_list(available)}"
+                    )
+                found[f"{prefix}{name}"] = column
         return found
 
     def _of_heads(self, available: Collection[str]) -> dict[str, str]:
@@ -160,7 +180,12 @@ class Columns(BaseModel):
                 found[f"{HEAD}{head} {field}"] = column
         return found
 
-    @field_validator("values", mode="before")
+    def _is_named_otherwise(self, field: str) -> bool:
+        """Return whether the columns name other gold in place of a field that they do not name."""
+        others = {"score": self.values, "label": self.labels, "labels": self.label}
+        return bool(others.get(field))
+
+    @field_validator("values", "labels", mode="before")
     @classmethod
     def _named_columns(cls, given: Any) -> Any:
         """Turn a list of columns into a mapping."""
@@ -216,8 +241,8 @@ def record_to_document(
         >>> document.id, document.gold.categories[0].label
         ('a.csv:1', 'yes')
     """
-    if skip_blank and "label" in columns and _is_blank(record.get(columns["label"])):
-        raise BlankLabelError(f"the label in {columns['label']!r} is blank")
+    if skip_blank:
+        _check_blank(record, columns, (names or {}).get("label"))
     columns = _without_other_relations(_with_entities(columns, record), record)
     columns = _without_unusual_target(columns, record)
     values = {field: record[column] for field, column in columns.items() if record.get(column) is not None}
@@ -229,13 +254,22 @@ def record_to_document(
         "id": str(values.get("id", read_from)),
         "raw_text": text,
         "raw_text_pair": values.get("text_pair"),
-        "gold": _gold(values, offsets, names or {}),
+        "gold": _gold(values, offsets, names or {}, columns=columns),
         "metadata": {**rest, READ_FROM: read_from},
     }
     return as_document(fields)
 
 
-def _is_blank(label: Any) -> bool:
+def _check_blank(record: Mapping[str, Any], columns: Mapping[str, str], names: Sequence[str] | None) -> None:
+    of_labels = [column for field, column in columns.items() if field == "label" or field.startswith(LABEL)]
+    if of_labels and all(_is_blank(record.get(column), names) for column in of_labels):
+        raise BlankLabelError(f"the label in {of_labels[0]!r} is blank")
+
+
+def _is_blank(label: Any, names: Sequence[str] | None) -> bool:
+    """Return whether a label is null, blank, or a negative number among the numbers of `names`."""
+    if isinstance(label, int) and names is not None:
+        return label < 0
     return label is None or (isinstance(label, str) and not label.strip())
 
 
@@ -244,7 +278,7 @@ def _with_entities(columns: Mapping[str, str], record: Mapping[str, Any]) -> Map
     found = record.get("entities")
     if "spans" in columns or "tags" in columns or "entities" in columns.values() or not _is_list(found):
         return columns
-    annotated_otherwise = {*columns} & {"label", "labels", "score"} or any(one.startswith(VALUE) for one in columns)
+    annotated_otherwise = {*columns} & {"label", "labels", "score"} or any(map(_is_prefixed, columns))
     is_spans = all(map(_looks_like_span, found)) if found else not annotated_otherwise
     return {**columns, "spans": "entities"} if is_spans else columns
 
@@ -263,6 +297,10 @@ def _without_unusual_target(columns: Mapping[str, str], record: Mapping[str, Any
     if column not in _TARGETS or (isinstance(record.get(column), str) and not _OTHER_GOLD & columns.keys()):
         return columns
     return {field: name for field, name in columns.items() if field != "target"}
+
+
+def _is_prefixed(field: str) -> bool:
+    return field.startswith((VALUE, LABEL, HEAD))
 
 
 def _looks_like_span(given: Any) -> bool:
@@ -287,9 +325,13 @@ def _text_and_offsets(values: Mapping[str, Any]) -> tuple[str, list[tuple[int, i
 
 
 def _gold(
-    values: Mapping[str, Any], offsets: list[tuple[int, int]] | None, names: Mapping[str, Sequence[str]]
+    values: Mapping[str, Any],
+    offsets: list[tuple[int, int]] | None,
+    names: Mapping[str, Sequence[str]],
+    *,
+    columns: Collection[str],
 ) -> Annotation | None:
-    gold = _gold_spans(values, offsets, names) | _gold_categories(values, names)
+    gold = _gold_spans(values, offsets, names) | _gold_categories(values, names, columns=columns)
     if "score" in values:
         gold["values"] = {"score": _number(values["score"], "score")}
     if "target" in values:
@@ -320,9 +362,15 @@ def _gold_spans(
     return gold
 
 
-def _gold_categories(values: Mapping[str, Any], names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _gold_categories(
+    values: Mapping[str, Any], names: Mapping[str, Sequence[str]], *, columns: Collection[str]
+) -> dict[str, Any]:
     gold: dict[str, Any] = {}
-    if "labels" in values:
+    present = {field.removeprefix(LABEL): given for field, given in values.items() if field.startswith(LABEL)}
+    if present:
+        expected = [field.removeprefix(LABEL) for field in columns if field.startswith(LABEL)]
+        gold["categories"] = tuple(Category(label=label) for label in _present(present, expected))
+    elif "labels" in values:
         labels = _labels(values["labels"], "labels", names.get("labels"))
         gold["categories"] = tuple(Category(label=label) for label in labels)
         count_unread("a label in addition to labels", "label" in values and [values["label"]] != values["labels"])
@@ -350,7 +398,7 @@ def _heads(
     found: dict[str, Annotation] = {}
     for head, fields in of_heads.items():
         try:
-            one = _gold({"text": values.get("text"), **fields}, offsets, names)
+            one = _gold({"text": values.get("text"), **fields}, offsets, names, columns=())
         except InvalidDocumentError as error:
             raise InvalidDocumentError(f"head {head!r}: {error}") from error
         if one is not None:
@@ -369,6 +417,24 @@ def _fields_of_head(head: str, given: Any) -> dict[str, Any]:
     fields = {key: value for key, value in given.items() if key != "values" and value is not None}
     numbers = {f"{VALUE}{name}": one for name, one in (given.get("values") or {}).items() if one is not None}
     return fields | numbers
+
+
+_TRUTH = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+
+
+def _present(given: Mapping[str, Any], expected: Sequence[str]) -> list[str]:
+    """Return the labels whose column contains 1, if every column contains 0 or 1."""
+    found: list[str] = []
+    for label in expected:
+        is_present = _TRUTH.get(str(given.get(label)).strip().lower())
+        if is_present is None:
+            raise InvalidDocumentError(
+                f"the column of the label {label!r} contains {given.get(label)!r}; write 1 if the text has the label, "
+                "and 0 if not. Only a record that is not annotated at all has no value for any label"
+            )
+        if is_present:
+            found.append(label)
+    return found
 
 
 def _labels(given: Any, field: str, names: Sequence[str] | None) -> list[str]:

@@ -56,8 +56,8 @@ class DataSource(BaseModel):
         synthetic_pii: generated documents, instead of `path`.
         delimiter: the delimiter of a CSV file, such as `;`. Default: a comma, or a tab for TSV.
         encoding: the encoding of a CSV or CoNLL file, such as `cp1252`. Default: UTF-8.
-        blank_labels: `skip` skips records whose label is null or blank, and counts them; `error` reads them, and a
-            run raises an error because they have no gold.
+        blank_labels: `skip` skips records whose label is null, blank or a negative integer, and counts them; `error`
+            reads them, and a run raises an error because they have no gold.
         streaming: whether training reads the documents while it runs, so they need not fit into memory; only for
             `data.train`.
 

@@ -15,12 +15,20 @@ from nlp_training.data.checks import find_problems, find_unknown_labels
 from nlp_training.data.overlaps import DroppedSpan, flat_documents
 from nlp_training.data_report.duplicates import Duplicates, DuplicateSearch, text_read
 from nlp_training.data_report.findings import Finding, Severity, worst_first
-from nlp_training.data_report.judge import TRAIN, Bounds, judge, of_dropped, of_problems, of_unknown_labels
+from nlp_training.data_report.judge import (
+    TRAIN,
+    Bounds,
+    judge,
+    of_dropped,
+    of_dropped_labels,
+    of_problems,
+    of_unknown_labels,
+)
 from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.data_report.surfaces import Surfaces
 from nlp_training.gold import gold_kind
-from nlp_training.trainer.build import Splits, build_processor
+from nlp_training.trainer.build import Splits, build_processor, drop_unknown_labels
 
 Track = Callable[[list[Document], str], Iterable[Document]]
 """A callback for progress, which yields the documents and shows a description."""
@@ -96,12 +104,14 @@ def check_data(config: RunConfig, *, bounds: Bounds | None = None, track: Track 
     track = track or _untracked
     splits, findings = _load(config)
     try:
+        splits, dropped = drop_unknown_labels(config, splits)
+        findings += [of_dropped_labels(name, labels) for name, labels in dropped.items()]
         processor = build_processor(config, splits.get(TRAIN, []))
     except InvalidDataError as error:
         if not findings:
             findings.append(of_problems("no-processor", TRAIN, [str(error)]))
         return DataCheck(config.name, "", None, findings)
-    findings += _problems(splits, processor)
+    findings += _problems(splits, processor, is_error=config.data.unknown_labels == "error")
     measures, duplicates, surfaces = _measure(processor, splits, track)
     bounds = replace(bounds or Bounds(), max_lost_gold=config.data.max_lost_gold)
     findings += judge(measures, duplicates, surfaces, processor=processor, bounds=bounds)
@@ -139,7 +149,7 @@ def _load(config: RunConfig) -> tuple[Splits, list[Finding]]:
     return splits, findings
 
 
-def _problems(splits: Splits, processor: Processor) -> list[Finding]:
+def _problems(splits: Splits, processor: Processor, *, is_error: bool) -> list[Finding]:
     """Return the problems for which training would raise an error, and labels that count as misses."""
     task = processor.task
     texts: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -151,6 +161,8 @@ def _problems(splits: Splits, processor: Processor) -> list[Finding]:
     unknown: dict[str, list[str]] = defaultdict(list)
     for one in find_unknown_labels(splits, needs=task.needs, labels=labels):
         unknown[one.split].append(one.text)
+    if is_error:
+        return problems + [of_problems("unknown-label", split, found) for split, found in unknown.items()]
     return problems + [of_unknown_labels(split, found) for split, found in unknown.items()]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from nlp_inference import Processor
 from nlp_training.data.overlaps import DroppedSpan
+from nlp_training.data.unknown_labels import DroppedLabels
 from nlp_training.data_report.duplicates import Duplicates
 from nlp_training.data_report.findings import SHOWN, Finding, Severity, Tally, listed, percent, place_of
 from nlp_training.data_report.gold_limit import advice_on, lost_too_much, percent_of
@@ -223,6 +224,12 @@ def of_dropped(split: str, dropped: Sequence[DroppedSpan], how: str) -> Finding:
     """Return the finding for the overlapping gold spans that `data.overlapping_spans` dropped."""
     text = f"overlapping gold span that was dropped, in training and evaluation (data.overlapping_spans: {how})"
     return Finding(WARNING, "overlap-dropped", split, len(dropped), text, tuple(map(str, dropped)))
+
+
+def of_dropped_labels(split: str, dropped: DroppedLabels) -> Finding:
+    """Return the finding for the gold that `data.unknown_labels: drop` dropped."""
+    text = "gold annotation that was dropped, because the task does not have its label (data.unknown_labels: drop)"
+    return Finding(WARNING, "label-dropped", split, dropped.labels.total(), text, (str(dropped),))
 
 
 _PROBLEMS = {

@@ -25,6 +25,7 @@ from nlp_training.gold.categories import Categories
 from nlp_training.gold.category import OneCategory
 from nlp_training.gold.heads import Heads, HeadScores, documents_of_head, scores_of_heads, view_of_head
 from nlp_training.gold.path import Path
+from nlp_training.gold.rank import Rank
 from nlp_training.gold.relations import Relations
 from nlp_training.gold.spans import Spans
 from nlp_training.gold.text import Text
@@ -42,6 +43,7 @@ __all__ = [
     "Mistake",
     "OneCategory",
     "Path",
+    "Rank",
     "Relations",
     "Spans",
     "Text",

@@ -10,6 +10,7 @@ from nlp_training.losses.asymmetric import Asymmetric
 from nlp_training.losses.base import Items, Loss
 from nlp_training.losses.binary_cross_entropy import BinaryCrossEntropy
 from nlp_training.losses.class_weights import ClassWeights
+from nlp_training.losses.corn import Corn
 from nlp_training.losses.cross_entropy import CrossEntropy
 from nlp_training.losses.dice import Dice
 from nlp_training.losses.distillation import Distillation
@@ -25,6 +26,7 @@ __all__ = [
     "Asymmetric",
     "BinaryCrossEntropy",
     "ClassWeights",
+    "Corn",
     "CrossEntropy",
     "Dice",
     "Distillation",

@@ -11,6 +11,7 @@ from nlp_training.metrics.matching import SpanMatching
 from nlp_training.metrics.paired import McNemar, PairedBootstrap
 from nlp_training.metrics.paths import PathF1
 from nlp_training.metrics.ranking import LabelRanking
+from nlp_training.metrics.ranks import RankBootstrap, RankErrors
 from nlp_training.metrics.relations import RelationBootstrap, RelationBoundaryF1, RelationF1
 from nlp_training.metrics.spans import SpanF1
 from nlp_training.metrics.texts import TextBootstrap, TextOverlap
@@ -31,6 +32,8 @@ __all__ = [
     "Metric",
     "PairedBootstrap",
     "PathF1",
+    "RankBootstrap",
+    "RankErrors",
     "RelationBootstrap",
     "RelationBoundaryF1",
     "RelationF1",

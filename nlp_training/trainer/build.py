@@ -22,9 +22,10 @@ from nlp_training.config import RunConfig
 from nlp_training.config.user_modules import import_modules, is_from_file
 from nlp_training.data import check_documents, load_documents, with_made_splits
 from nlp_training.data.checks import Problem, find_unknown_labels
-from nlp_training.data.errors import DataWarning
+from nlp_training.data.errors import DataWarning, InvalidDataError
 from nlp_training.data.labels import complete_task
 from nlp_training.data.overlaps import DroppedSpan, flat_documents
+from nlp_training.data.unknown_labels import DroppedLabels, KnownLabels
 from nlp_training.evaluation import Fitter, choose_fitters
 from nlp_training.gold import selection_score
 from nlp_training.metrics import Metric
@@ -72,7 +73,25 @@ def load_splits(config: RunConfig) -> Splits:
             loaded[name] = list(flat_documents(documents, config.data.overlapping_spans, dropped))
             if dropped:
                 _warn_of_dropped_spans(name, config.data.overlapping_spans, dropped)
-    return with_made_splits(loaded, config.data.split)
+    splits, unknown = drop_unknown_labels(config, with_made_splits(loaded, config.data.split))
+    for name, labels in unknown.items():
+        warnings.warn(f"{name}: dropped {labels} (data.unknown_labels: drop)", DataWarning, stacklevel=2)
+    return splits
+
+
+def drop_unknown_labels(config: RunConfig, splits: Splits) -> tuple[Splits, dict[str, DroppedLabels]]:
+    """Drop gold labels that the task does not know, if `data.unknown_labels` is `drop`.
+
+    Returns:
+        The documents of each split, and what was dropped from the splits that had unknown labels.
+    """
+    if config.data.unknown_labels != "drop":
+        return splits, {}
+    import_modules(config.modules)
+    known = KnownLabels.of(complete_task(config.processor.task, splits.get("train")))
+    dropped = {name: DroppedLabels() for name in splits}
+    kept = {name: list(known.only(documents, dropped[name])) for name, documents in splits.items()}
+    return kept, {name: labels for name, labels in dropped.items() if labels.labels}
 
 
 def _warn_of_dropped_spans(split: str, how: str, dropped: list[DroppedSpan]) -> None:
@@ -133,8 +152,15 @@ def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
         )
     labels = getattr(task, "labels", None)
     check_documents(splits, flat=task.flat, needs=task.needs, labels=labels, task_problem=task.gold_problem)
-    if is_main_process() and labels is not None:
-        for split, problems in groupby(find_unknown_labels(splits, needs=task.needs, labels=labels), _split_of):
+    unknown = [] if labels is None else list(find_unknown_labels(splits, needs=task.needs, labels=labels))
+    if unknown and config.data.unknown_labels == "error":
+        raise InvalidDataError(
+            f"{len(unknown)} unknown labels (data.unknown_labels: error):"
+            + "".join(f"\n- {problem.text}" for problem in unknown[:_SHOWN])
+            + (f"\n- and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else "")
+        )
+    if is_main_process():
+        for split, problems in groupby(unknown, _split_of):
             _warn_of_unknown_labels(split, [problem.text for problem in problems])
     return processor
 
@@ -258,7 +284,11 @@ def build_trainer(
     documents = (
         splits["train"]
         if "train" in splits
-        else DocumentStream(config.data.train, overlapping_spans=config.data.overlapping_spans)
+        else DocumentStream(
+            config.data.train,
+            overlapping_spans=config.data.overlapping_spans,
+            known_labels=KnownLabels.of(processor.task) if config.data.unknown_labels == "drop" else None,
+        )
     )
     model = build_model(config, processor, splits.get("train"))
     if config.model.resize_embeddings:

@@ -14,6 +14,7 @@ from nlp_inference import (
     CrfTokenClassification,
     Document,
     MultiLabelClassification,
+    OrdinalRegression,
     Processor,
     QuestionAnswering,
     Span,
@@ -193,6 +194,20 @@ def test_law_4_a_category_always_comes_back(tokenizer, text, gold, pooling):
 
 
 @settings(max_examples=examples(300))
+@given(
+    text=sentences, gold=st.integers(0, 4), is_number=st.booleans(), pooling=st.sampled_from(["mean", "max", "first"])
+)
+def test_law_4_a_rank_always_comes_back(tokenizer, text, gold, is_number, pooling):
+    task = OrdinalRegression(labels=("0", "1", "2", "3", "4"), pooling=pooling, temperature=3.0)
+    processor = Processor(tokenizer, task, windows={"max_length": 12, "overlap": 4})
+    fields = {"values": {"score": gold}} if is_number else {"categories": [{"label": str(gold)}]}
+    (encoded,) = processor.encode([Document(raw_text=text, gold=fields)])
+    [category] = perfect(processor, encoded).categories
+    assert (category.label, category.score) == (str(gold), pytest.approx(1))
+    assert task.lost_spans(encoded) == []
+
+
+@settings(max_examples=300)
 @given(
     text=sentences,
     values=st.dictionaries(st.sampled_from(["stars", "votes"]), st.floats(-0.5, 1e6), min_size=1),

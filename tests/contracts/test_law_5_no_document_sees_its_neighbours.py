@@ -25,6 +25,7 @@ PROCESSORS = [
     "crf_processor",
     "span_processor",
     "regression_processor",
+    "ordinal_processor",
 ]
 
 
@@ -82,7 +83,7 @@ def test_law_5_a_text_that_is_written_does_not_depend_on_its_neighbours(generati
 
 
 HAM = Annotation(categories=(Category(label="ham"),))
-GOLD = {"spans": Annotation(), "answers": Annotation(), "category": HAM, "categories": HAM}
+GOLD = {"spans": Annotation(), "answers": Annotation(), "category": HAM, "categories": HAM, "rank": HAM}
 GOLD["values"] = Annotation(values={"stars": 4})
 """Something that perfect outputs can be asked for, whose shapes are those of a model's."""
 

@@ -14,6 +14,7 @@ from nlp_inference import (
     Category,
     Document,
     MultiLabelClassification,
+    OrdinalRegression,
     Predictor,
     Processor,
     TextClassification,
@@ -37,7 +38,7 @@ def gold_documents(draw):
 def collated(processor, documents):
     batch = DocumentCollator(processor)(documents)
     labels = batch.pop("labels")
-    assert labels.dtype == (torch.float32 if processor.task.needs in ("values", "categories") else torch.int64)
+    assert labels.dtype == (torch.float32 if processor.task.needs in ("values", "categories", "rank") else torch.int64)
     assert len(labels) == len(batch["input_ids"])
     return {name: tensor.numpy() for name, tensor in batch.items()}
 
@@ -54,6 +55,7 @@ TASKS = [
     TokenClassification(labels=LABELS),
     TextClassification(labels=LABELS),
     MultiLabelClassification(labels=LABELS),
+    OrdinalRegression(labels=LABELS),
     TextRegression(names=("stars", "votes"), scaling="none"),
 ]
 

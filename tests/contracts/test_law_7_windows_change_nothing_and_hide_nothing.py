@@ -12,6 +12,7 @@ from nlp_inference import (
     Document,
     HierarchicalClassification,
     MultiLabelClassification,
+    OrdinalRegression,
     Predictor,
     Processor,
     QuestionAnswering,
@@ -31,6 +32,7 @@ TASKS = [
     TextClassification(labels=LABELS, pooling="mean", top_k=None),
     TextClassification(labels=LABELS, pooling="max", top_k=None),
     HierarchicalClassification(labels=("a", "a/b", "c/d"), threshold=0.4, top_k=None),
+    OrdinalRegression(labels=LABELS),
     MultiLabelClassification(labels=LABELS, thresholds={"CITY": 0.4}),
     TextRegression(names=LABELS, offsets=(1, 2), scales=(3, 4)),
 ]

@@ -22,6 +22,7 @@ INFERENCE = [
     "FailedDocument",
     "HierarchicalClassification",
     "MultiLabelClassification",
+    "OrdinalRegression",
     "PostTransform",
     "Predictor",
     "Processor",

@@ -96,7 +96,7 @@ def test_sound_data_pass():
             {"needs": "category", "labels": ("joy", "anger")},
             (
                 "train: the label 'fear' is not among the labels of the task (1 time, first in document 'b'). Add it "
-                "to processor.task, or rename or remove it"
+                "to processor.task, rename it, or drop it (data.unknown_labels: drop)"
             ),
         ),
     ],
@@ -116,13 +116,14 @@ def test_labels_of_validation_and_test_only_are_told_with_their_number():
     assert told == (
         "test: the label 'CITIES' is not among the labels of the task, so it counts as a miss (2 times, first in "
         "document 'b' (data.jsonl:4)). Did you mean 'CITY'? If not, add training documents that have it, or add it to "
-        "processor.task, or rename or remove it"
+        "processor.task, rename it, or drop it (data.unknown_labels: drop)"
     )
     joy, fear = classed("a", "joy"), classed("b", "fear")
     [told] = unknown_labels({"train": [joy], "validation": [fear]})
     assert told == (
         "validation: the label 'fear' is not among the labels of the task, so it counts as a miss (1 time, first "
-        "in document 'b'). Add training documents that have it, or add it to processor.task, or rename or remove it"
+        "in document 'b'). Add training documents that have it, or add it to processor.task, "
+        "rename it, or drop it (data.unknown_labels: drop)"
     )
 
 
