@@ -11,13 +11,16 @@ from operator import add
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_json
+
 from nlp_inference._utils.extras import require
 from nlp_inference.document import Document, FailedDocument
-from nlp_inference.document.inputs import Columns, Item, UnreadableItem, as_id
+from nlp_inference.document.inputs import Columns, Item
 from nlp_inference.document.limits import MAX_LINE_BYTES
-from nlp_inference.errors import InvalidDocumentError, OutputError, SourceError
+from nlp_inference.document.offsets import OffsetUnit
+from nlp_inference.errors import OutputError, SourceError
 from nlp_inference.files.reading import OpenSource
-from nlp_inference.files.records import too_long
+from nlp_inference.files.records import check_columns, in_unit, row_to_item, too_long
 
 _EXTRA = "parquet"
 _ROWS_READ_AT_ONCE = 1024
@@ -34,7 +37,6 @@ ROWS_OF_A_PART = 20_000
 
 PART_PATTERN = "part-*.parquet"
 _UNFINISHED = ".unfinished.parquet"
-_TEXTS = {"raw_text": ("raw_text", "text"), "raw_text_pair": ("raw_text_pair", "text_pair")}
 
 
 @contextmanager
@@ -75,9 +77,7 @@ def _rows(
                     read[0] += 1
                     location = f"{source}:{read[0]}"
                     yield (
-                        too_long(location, size, max_row_bytes)
-                        if row is None
-                        else _item(row, fields, location=location)
+                        too_long(location, size, max_row_bytes) if row is None else row_to_item(row, location, columns)
                     )
         except (arrow.ArrowException, OSError) as error:
             if isinstance(error, SourceError):
@@ -154,17 +154,7 @@ def _is_string(kind: Any, types: Any) -> bool:
 
 def _fields(schema: Any, types: Any, columns: Columns, *, source: str) -> dict[str, str]:
     """Map the fields of a Document to the columns that contain them."""
-    wanted = {**_TEXTS, "id": ("id",)}
-    wanted |= {"raw_text": (columns.text,)} if columns.text else {}
-    wanted |= {"id": (columns.id,)} if columns.id else {}
-    found = {field: next((name for name in names if name in schema.names), None) for field, names in wanted.items()}
-    for field, given in (("raw_text", columns.text or "text"), ("id", columns.id)):
-        if given is not None and found[field] is None:
-            raise SourceError(
-                f"{source!r} has no column {given!r}, only {', '.join(map(repr, schema.names))}; name the columns with "
-                "--text-column and --id-column"
-            )
-    fields = {field: name for field, name in found.items() if name is not None}
+    fields = check_columns(schema.names, columns, name=source)
     for name in fields.values():
         kind = schema.field(name).type
         if not _is_plain(kind.value_type if types.is_dictionary(kind) else kind, types):
@@ -181,20 +171,6 @@ def _plain(schema: Any, types: Any, *, claimed: Any) -> list[str]:
 def _is_plain(kind: Any, types: Any) -> bool:
     tests = (types.is_string, types.is_large_string, types.is_boolean, types.is_integer, types.is_floating)
     return any(test(kind) for test in tests)
-
-
-def _item(row: Mapping[str, Any], fields: Mapping[str, str], *, location: str) -> Item:
-    item = {field: row[name] for field, name in fields.items() if row[name] is not None}
-    if "id" in item:
-        item["id"] = as_id(item["id"])
-    if "raw_text" not in item:
-        return UnreadableItem(
-            item.get("id", location),
-            InvalidDocumentError(f"{location}: {fields['raw_text']!r} is null; a text must be a string"),
-        )
-    claimed = fields.values()
-    metadata = {name: value for name, value in row.items() if name not in claimed and value is not None}
-    return {**item, "metadata": metadata} if metadata else item
 
 
 def prediction_files(folder: Path) -> list[Path]:
@@ -222,9 +198,11 @@ class PartsFolder:
     Args:
         folder: the folder, which is created if it does not exist. An existing last part with fewer rows is removed and
             written again.
+        offsets: the unit of the offsets; another one than code points is stated in `more`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, offsets: OffsetUnit = "codepoint") -> None:
+        self._offsets: OffsetUnit = offsets
         self._arrow, self._parquet = require("pyarrow", extra=_EXTRA), require("pyarrow.parquet", extra=_EXTRA)
         self._folder = folder
         folder.mkdir(exist_ok=True)
@@ -254,7 +232,7 @@ class PartsFolder:
 
     def write(self, result: Document | FailedDocument) -> None:
         """Add a row, which is written when its group is full."""
-        self._group.append(_row(result))
+        self._group.append(_row(result, self._offsets))
         self._characters += len(result.raw_text) if isinstance(result, Document) else 0
         self._rows += 1
         if len(self._group) == ROWS_OF_A_GROUP or self._characters >= CHARACTERS_OF_A_GROUP:
@@ -322,19 +300,22 @@ def _schema(arrow: Any) -> Any:
     return arrow.schema(list(kinds.items()))
 
 
-def _row(result: Document | FailedDocument) -> dict[str, Any]:
+def _row(result: Document | FailedDocument, offsets: OffsetUnit) -> dict[str, Any]:
     if not isinstance(result, Document):
         return result.model_dump()
-    in_columns: Any = {"id": True, "raw_text": True, "predicted": {"spans", "categories"}}
-    more = result.model_dump_json(exclude=in_columns, exclude_defaults=True)
-    predicted = result.predicted
-    return {
-        "id": result.id,
-        "raw_text": result.raw_text,
-        "spans": None if predicted is None else [dict(span) for span in predicted.spans],
-        "categories": None if predicted is None else [dict(category) for category in predicted.categories],
-        "more": None if more == "{}" else more,
-    }
+    row: dict[str, Any] = {"id": result.id, "raw_text": result.raw_text, "spans": None, "categories": None}
+    if offsets == "codepoint":
+        in_columns: Any = {"id": True, "raw_text": True, "predicted": {"spans", "categories"}}
+        more = result.model_dump_json(exclude=in_columns, exclude_defaults=True)
+        if (predicted := result.predicted) is not None:
+            row["spans"] = [dict(span) for span in predicted.spans]
+            row["categories"] = [dict(category) for category in predicted.categories]
+        return {**row, "more": None if more == "{}" else more}
+    rest = {name: value for name, value in in_unit(result, offsets).items() if name not in ("id", "raw_text")}
+    if (found := rest.pop("predicted", None)) is not None:
+        row |= {name: found.pop(name, []) for name in ("spans", "categories")}
+        rest["predicted"] = found
+    return {**row, "more": to_json(rest).decode()}
 
 
 def _line(error: Exception) -> str:

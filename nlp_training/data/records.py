@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Annotation, Category, Document, Span, as_document
+from nlp_inference.document.inputs import CONTEXT, text_columns
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks.question_answering import ANSWER
 from nlp_training.data.errors import BlankLabelError
@@ -18,25 +19,19 @@ from nlp_training.data.tags import find_tokens, join_tokens, tags_to_spans
 READ_FROM = "read_from"
 """The key of `Document.metadata` for the location that a document was read from: `train.jsonl:17`."""
 
-CONTEXT = "context"
-
 VALUE = "value "
 """Begins the key of a named number among the columns that were found, such as `value clarity`."""
 
 _USUAL: dict[str, tuple[str, ...]] = {
     "id": ("id",),
-    "text": ("text", "text_a", CONTEXT),
-    "text_pair": ("text_pair", "text_b"),
     "spans": ("spans",),
     "label": ("label",),
     "labels": ("labels",),
     "score": ("score",),
     "tokens": ("tokens",),
     "tags": ("tags", "ner_tags"),
-    "answers": (),
 }
-_OF_QUESTIONS = {"text_pair": "question", "answers": "answers"}
-"""Usual names where the text is called `context`."""
+"""Usual names of the columns of gold; `inputs.text_columns` has those of the texts."""
 
 _SHAPES = (
     "{text, spans}, {text, label}, {text, labels}, {tokens, tags}, {text_a, text_b, label or score} or "
@@ -49,8 +44,9 @@ class Columns(BaseModel):
 
     Args:
         id: the unique id of the record. Default: `id`.
-        text: the text. Default: `text`, `text_a`, `context`.
-        text_pair: the text pair. Default: `text_pair`, `text_b`, and `question` if the text is called `context`.
+        text: the text. Default: `raw_text`, `text`, `text_a`, `context`.
+        text_pair: the text pair. Default: `raw_text_pair`, `text_pair`, `text_b`, and `question` if the text is called
+            `context`.
         spans: a list of `{start, end, label}` or of `[start, end, label]`, in characters, end exclusive. Default:
             `spans`, or `entities` if it contains such a list.
         label: the single label of the text. Default: `label`.
@@ -66,7 +62,7 @@ class Columns(BaseModel):
 
     Example:
         >>> Columns(text="utterance").resolve(["utterance", "label", "id"])
-        {'id': 'id', 'text': 'utterance', 'label': 'label'}
+        {'text': 'utterance', 'id': 'id', 'label': 'label'}
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,13 +85,15 @@ class Columns(BaseModel):
         Raises:
             InvalidDocumentError: a named column does not exist, or there is neither a text nor tokens.
         """
-        found: dict[str, str] = {}
-        for field, usual in _USUAL.items():
-            named: str | None = getattr(self, field)
-            if named is not None and named not in available:
+        for field, named in self._named():
+            if named not in available:
                 raise InvalidDocumentError(f"there is no column {named!r} for {field!r}; {_list(available)}")
-            others = (_OF_QUESTIONS[field],) if found.get("text") == CONTEXT and field in _OF_QUESTIONS else ()
-            column = named or next((name for name in (*usual, *others) if name in available), None)
+        texts = text_columns(available, text=self.text, text_pair=self.text_pair)
+        found = {field.removeprefix("raw_"): column for field, column in texts.items()}
+        usual_names = {**_USUAL, "answers": ("answers",) if found.get("text") == CONTEXT else ()}
+        for field, usual in usual_names.items():
+            named = getattr(self, field)
+            column = named or next((name for name in usual if name in available), None)
             if field == "score" and named is None and self.values:  # the numbers are named
                 continue
             if column is not None:
@@ -112,6 +110,10 @@ class Columns(BaseModel):
                 "columns, as in columns: {text: ...}"
             )
         return found
+
+    def _named(self) -> list[tuple[str, str]]:
+        """Return the fields whose columns are named."""
+        return [(field, name) for field in (*_USUAL, "text", "text_pair", "answers") if (name := getattr(self, field))]
 
     @field_validator("values", mode="before")
     @classmethod

@@ -19,6 +19,7 @@ from nlp_inference.files.parquet import PartsFolder
 from nlp_inference.files.reading import open_source
 from nlp_inference.files.records import Columns
 from nlp_inference.files.resuming import progress_file
+from nlp_training.data import stream_documents
 
 runner = CliRunner()
 RESULTS = [Document(id=str(number), raw_text=f"Łódź {number}") for number in range(50)]
@@ -52,7 +53,10 @@ def test_rows_become_items_with_plain_columns_as_metadata(tmp_path: Path) -> Non
     assert rome == {"id": "7", "raw_text": "Rome", "metadata": {"lang": "it"}}
     assert empty == {"raw_text": ""}
     assert isinstance(null, UnreadableItem)
-    assert (null.id, str(null.cause)) == ("8", f"{source}:2: 'text' is null; a text must be a string")
+    assert (null.id, str(null.cause)) == (
+        "8",
+        f"{source}:2: no 'text': its value is null; write a string, which may be empty",
+    )
 
 
 def test_columns_can_be_named(tmp_path: Path) -> None:
@@ -188,3 +192,52 @@ def test_without_pyarrow_the_command_says_how_to_install_it(tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     said = _predict(tmp_path / "no model", source, status=1).stderr
     assert 'Install it with: pip install "nlp-inference[parquet]' in said
+
+
+NAMES = ("raw_text", "text", "text_a", "context")
+
+
+@pytest.mark.parametrize("pair", [None, "raw_text_pair", "text_pair", "text_b", "question"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_usual_names_are_the_same_in_every_format(name: str, pair: str | None, tmp_path: Path) -> None:
+    row = {"id": "7", name: "Rome", "topic": "city"} | ({} if pair is None else {pair: "Where?"})
+    names, cells = ",".join(row), ",".join(row.values())
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    (tmp_path / "a.csv").write_text(f"{names}\n{cells}\n")
+    (tmp_path / "a.tsv").write_text(f"{names}\n{cells}\n".replace(",", "\t"))
+    _save(tmp_path / "a.parquet", **{key: [value] for key, value in row.items()})
+    is_pair = pair is not None and (pair != "question" or name == "context")
+    texts = {"raw_text": "Rome"} | ({"raw_text_pair": "Where?"} if is_pair else {})
+    metadata = {"topic": "city"} | ({} if is_pair or pair is None else {pair: "Where?"})
+    for suffix in ("jsonl", "csv", "tsv", "parquet"):
+        with open_source(str(tmp_path / f"a.{suffix}")) as opened:
+            assert list(opened.items) == [{"id": "7", **texts, "metadata": metadata}]
+        if suffix == "jsonl" and name == "raw_text":
+            continue  # for training this is the JSON of a Document, which has no `topic`
+        [document] = stream_documents(str(tmp_path / f"a.{suffix}"))
+        assert (document.raw_text, document.raw_text_pair) == (texts["raw_text"], texts.get("raw_text_pair"))
+
+
+def test_the_first_name_with_a_value_is_the_text(tmp_path: Path) -> None:
+    row = {"context": "c", "text": None, "raw_text": None, "text_a": "a"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    _save(tmp_path / "a.parquet", **{key: pa.array([value], pa.string()) for key, value in row.items()})
+    for suffix in ("jsonl", "parquet"):
+        with open_source(str(tmp_path / f"a.{suffix}")) as opened:
+            [item] = opened.items
+        assert (item["raw_text"], item["metadata"]["context"]) == ("a", "c")
+
+
+@pytest.mark.parametrize(("unit", "start"), [("utf-16", 3), ("utf-8", 5)])
+def test_offsets_in_another_unit_are_in_columns_and_stated(unit: str, start: int, tmp_path: Path) -> None:
+    spans = (Span(start=2, end=5, label="PERSON"),)
+    document = Document(id="7", raw_text="😀 Ana", predicted=Annotation(spans=spans), metadata={"n": 1})
+    file = PartsFolder(tmp_path / "out", offsets=unit)  # type: ignore[arg-type]
+    file.write(document)
+    file.close(failed=False)
+    [row] = pq.read_table(tmp_path / "out").to_pylist()
+    assert (row["spans"][0]["start"], row["categories"]) == (start, [])
+    more = json.loads(row["more"])
+    assert more["offsets"] == unit
+    predicted = {**more.pop("predicted"), "spans": row["spans"], "categories": row["categories"]}
+    assert Document.from_offsets({"id": "7", "raw_text": row["raw_text"], "predicted": predicted, **more}) == document
