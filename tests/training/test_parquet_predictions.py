@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from nlp_inference.errors import OutputError, SourceError
 from nlp_inference.files import parquet
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.parquet import PartsFolder
+from nlp_inference.files.parquet_pages import largest_page
 from nlp_inference.files.reading import open_source
 from nlp_inference.files.records import Columns
 from nlp_inference.files.resuming import progress_file
@@ -241,3 +243,62 @@ def test_offsets_in_another_unit_are_in_columns_and_stated(unit: str, start: int
     assert more["offsets"] == unit
     predicted = {**more.pop("predicted"), "spans": row["spans"], "categories": row["categories"]}
     assert Document.from_offsets({"id": "7", "raw_text": row["raw_text"], "predicted": predicted, **more}) == document
+
+
+WRITERS = [
+    {
+        "compression": codec,
+        "data_page_version": version,
+        "use_dictionary": dictionary,
+        "write_page_checksum": dictionary,
+    }
+    for codec in ("none", "snappy", "gzip", "zstd", "lz4", "brotli")
+    for version in ("1.0", "2.0")
+    for dictionary in (True, False)
+]
+
+
+@pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: "-".join(map(str, writer.values())))
+def test_the_size_of_the_largest_page_is_read_from_its_header(writer: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    table = pa.table({"text": [f"{number} {'é' * 50}" for number in range(4000)], "lists": [[1, 2]] * 4000})
+    pq.write_table(table, path, data_page_size=10_000, write_batch_size=100, row_group_size=3000, **writer)
+    metadata = pq.read_metadata(path)
+    with path.open("rb") as file:
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            for number in range(metadata.num_columns):
+                size = largest_page(file, group.column(number))
+                assert 0 < size <= group.column(number).total_uncompressed_size
+            if not writer["use_dictionary"]:  # a page ends at the first 100 rows beyond its size
+                assert 10_000 <= largest_page(file, group.column(0)) < 10_000 + 100 * 120
+
+
+def test_a_page_that_is_too_large_stops_the_source_after_the_rows_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "in.parquet"
+    schema = pa.schema({"text": pa.string()})
+    with pq.ParquetWriter(path, schema, use_dictionary=False, compression="zstd") as writer:
+        for size in (10, 10_000):
+            writer.write_table(pa.table({"text": ["a" * size] * 20}, schema=schema))
+    with open_source(str(path), max_line_bytes=10_000) as opened:
+        assert len(list(opened.items)) == 40
+    monkeypatch.setattr(parquet, "_LEAST_PAGE_BYTES", 1000)
+    monkeypatch.setattr(parquet, "_ROWS_OF_A_PAGE", 10)
+    read: list[object] = []
+    with open_source(str(path), max_line_bytes=10_000) as opened, pytest.raises(SourceError) as error:
+        read.extend(opened.items)
+    assert len(read) == 20
+    assert "a page of the column 'text'" in str(error.value)
+    assert "has 200086 bytes, which are decompressed at once; the limit is 100000" in str(error.value)
+    with open_source(str(path), max_line_bytes=None) as opened:
+        assert len(list(opened.items)) == 40
+
+
+def test_damaged_page_headers_are_an_error_of_the_source(tmp_path: Path) -> None:
+    whole = Path(_save(tmp_path / "in.parquet", text=["Rome"] * 2)).read_bytes()
+    start = pq.read_metadata(tmp_path / "in.parquet").row_group(0).column(0).dictionary_page_offset
+    for byte in range(256):
+        (tmp_path / "in.parquet").write_bytes(whole[:start] + bytes([byte]) * 8 + whole[start + 8 :])
+        with open_source(str(tmp_path / "in.parquet")) as opened, suppress(SourceError):
+            list(opened.items)
