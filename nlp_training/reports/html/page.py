@@ -17,10 +17,11 @@ from nlp_training.gold import gold_kind
 from nlp_training.reports.html.charts import number_text, reliability_diagram, scatter_chart, score_bar
 from nlp_training.reports.html.confusion import Confusion, confusion
 from nlp_training.reports.html.curves import Curve, curves, score_name
-from nlp_training.reports.html.facts import header_facts, manifest_facts
+from nlp_training.reports.html.facts import header_facts, manifest_facts, replay_facts
 from nlp_training.reports.html.mistakes import EXAMPLES, POINTS, Example, Labels, Mistakes, examples_of
 from nlp_training.reports.html.run_files import RunFiles, read_run
 from nlp_training.reports.html.speed import Times
+from nlp_training.reports.html.unseen import Unseen
 from nlp_training.reports.score_tables import details, fitted_notes, interval_text
 
 REPORT_FILE = "report.html"
@@ -61,6 +62,7 @@ class Split:
     calibration: Mapping[str, Any]
     reliability: Markup
     times: Times
+    unseen: Unseen
 
     @property
     def coverage(self) -> Mapping[str, int]:
@@ -113,6 +115,7 @@ def render(run: RunFiles) -> str:
             name=run.config.name,
             facts=header_facts(run),
             machine=manifest_facts(run.manifest),
+            replay=replay_facts(run),
             headline=headline,
             splits=splits,
             fitted=fitted_notes(run.metrics),
@@ -128,12 +131,13 @@ def render(run: RunFiles) -> str:
 
 def _split(run: RunFiles, name: str) -> Split:
     scores = run.metrics[name]
-    mistakes, times = None, Times()
+    mistakes, times, unseen = None, Times(), Unseen()
     needs = run.needs
     if needs is not None and name in run.predictions:
         mistakes = Mistakes(needs)
         for document, seconds in read_predictions(run.predictions[name]):
             mistakes.add(document)
+            unseen.add(document)
             if seconds is not None:
                 times.add(document, seconds)
     calibration = scores.get("calibration") or {}
@@ -153,6 +157,7 @@ def _split(run: RunFiles, name: str) -> Split:
         if bins
         else Markup(""),
         times=times,
+        unseen=unseen,
     )
 
 
