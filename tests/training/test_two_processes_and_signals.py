@@ -81,7 +81,7 @@ def test_a_signal_to_any_process_interrupts_both_and_the_resumed_run_ends_as_usu
     done = launch(tmp_path, complete, "none", 0, resume=False)
     assert done.returncode == 0, done.stderr
     for ranks, step in (("0", 3), ("1", 9), ("0,1", 12)):  # 9: the last step of the first epoch
-        run = two_process_run(span_run, tmp_path, f"stopped-{ranks}-{step}")
+        run = two_process_run(span_run, tmp_path, f"stopped-{step}")
         stopped = launch(tmp_path, run, ranks, step, resume=False)
         assert stopped.returncode != 0
         assert "InterruptedRunError" in stopped.stderr
