@@ -29,8 +29,8 @@ WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "model-*-of
 SETTINGS_FILES = tuple(f"*{suffix}" for suffix in SETTINGS_SUFFIXES)
 """Patterns of all other files of an artefact: settings, vocabularies, templates, custom code."""
 
-PROCESSOR_NEEDS = ("processor_config.json", "tokenizer.json")
-"""Files that every saved processor has."""
+PROCESSOR_NEEDS = ("processor_config.json", "tokenizer.json", "tokenizer_config.json")
+"""Files that every saved processor has. transformers would replace a missing one of the tokenizer by defaults."""
 
 MODEL_NEEDS = (*PROCESSOR_NEEDS, "config.json")
 """Files that every artefact has, in addition to the weights, whose file names vary."""

@@ -6,12 +6,17 @@ _MIXING = frozenset({"bigbird_pegasus", "canine", "convbert", "fnet", "funnel", 
 """Values of `model_type` of families with pooling or convolution over neighboring tokens, or with a Fourier transform
 or landmarks over all tokens."""
 
+_MIXING_CLASSES = frozenset({"XLNetForSequenceClassification"})
+"""Names of further model classes: this one classifies by the last token, which is a padding token in a padded row."""
+
 
 def mixes_padding(model: nn.Module) -> bool:
     """Return whether a model belongs to a family that is known to mix padding into its outputs.
 
-    Other families are tested after loading; see `nlp_inference.backends.padding`. BigBird mixes padding only with
-    block-sparse attention, which it uses for long rows only.
+    `tests/inference/test_padding_families.py` tests the families of transformers with a head for tokens or texts.
+    Models are also tested after loading; see `nlp_inference.backends.padding`. BigBird mixes padding only with
+    block-sparse attention, which it uses for long rows only, and MobileBERT, whose input for a token includes the
+    embedding of the next token, only if the embedding of the padding token is not zero.
 
     Example:
         >>> from transformers import BertConfig, BertModel
@@ -19,6 +24,14 @@ def mixes_padding(model: nn.Module) -> bool:
         False
     """
     config = getattr(model, "config", None)
-    if getattr(config, "model_type", None) == "big_bird":
+    kind = getattr(config, "model_type", None)
+    if kind == "big_bird":
         return getattr(config, "attention_type", None) == "block_sparse"
-    return getattr(config, "model_type", None) in _MIXING
+    if kind == "mobilebert":
+        return bool(getattr(config, "trigram_input", False)) and _embeds_padding(model)
+    return kind in _MIXING or type(model).__name__ in _MIXING_CLASSES
+
+
+def _embeds_padding(model: nn.Module) -> bool:
+    embeddings = [one for one in model.modules() if isinstance(one, nn.Embedding) and one.padding_idx is not None]
+    return any(bool(one.weight[one.padding_idx].any()) for one in embeddings)

@@ -17,6 +17,7 @@ MOST_NODES = 1_000_000
 """Greatest number of nodes of a graph after its functions are inlined, which ONNX Runtime does on loading."""
 
 _DEPTH = 64
+_GREATEST_KEY = (1 << 32) - 1
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MODEL = {7: "graph", 25: "function"}
 _GRAPH = {1: "node"}
@@ -98,6 +99,8 @@ def _fields(content: mmap.mmap, span: Span) -> Iterator[tuple[int, Span]]:
     position, end = span
     while position < end:
         key, position = _varint(content, position, end)
+        if key > _GREATEST_KEY:  # ONNX Runtime would ignore the higher bits and read another field than this function
+            raise ValueError(f"a field has the key {key}, which is larger than 32 bits")
         number, wire = key >> 3, key & 7
         if wire == _VARINT:
             _, position = _varint(content, position, end)

@@ -49,6 +49,14 @@ class OnError(StrEnum):
     RECORD = "record"
 
 
+class Offsets(StrEnum):
+    """The unit of the offsets that are written."""
+
+    CODE_POINT = "codepoint"
+    UTF_16 = "utf-16"
+    UTF_8 = "utf-8"
+
+
 class Engine(StrEnum):
     """The place of the computation: this process or a Ray cluster."""
 
@@ -65,6 +73,7 @@ class _Job:
     input_format: FileFormat | None
     output_format: FileFormat
     columns: "Columns"
+    offsets: Offsets
     delimiter: str | None
     encoding: str | None
     max_line_bytes: int
@@ -102,6 +111,9 @@ def predict(  # noqa: PLR0913 - each is an option of the command
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of a .csv or .tsv SOURCE, such as cp1252. Default: UTF-8.")
     ] = None,
+    offsets: Annotated[
+        Offsets, typer.Option(help="Unit of the offsets: utf-16 for JavaScript, Java and C#, utf-8 for Go and Rust.")
+    ] = Offsets.CODE_POINT,
     max_characters: Annotated[
         int, typer.Option(min=1, help="A document with more characters is recorded as failed.")
     ] = MAX_CHARACTERS,
@@ -137,13 +149,16 @@ def predict(  # noqa: PLR0913 - each is an option of the command
             input_format=input_format,
             output_format=output_format or known,
             columns=Columns(text_column, id_column),
+            offsets=offsets,
             delimiter=delimiter,
             encoding=encoding,
             max_line_bytes=max_line_bytes,
             on_error=on_error,
-            show=show or (output is None and sys.stdout.isatty()),
+            show=show or (output is None and offsets is Offsets.CODE_POINT and sys.stdout.isatty()),
             resume=resume,
         )
+        if job.show and offsets is not Offsets.CODE_POINT:
+            raise typer.BadParameter("--offsets applies to JSON Lines and parquet; remove --show")
         if engine is Engine.RAY:
             _predict_on_ray(job, loading, output=output, overwrite=overwrite, messages=messages)
             return
@@ -225,6 +240,7 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
         input_format=job.input_format,
         output_format=job.output_format,
         columns=job.columns,
+        offsets=job.offsets.value,
         on_error=job.on_error.value,
         backend=loading.backend,
         device=loading.device,
@@ -279,16 +295,18 @@ def _writing(job: _Job, predictor: "Predictor") -> Iterator["ResultFile"]:
     from nlp_inference.files.resuming import writing_file
 
     if job.output is not None and not job.show:
-        provenance = Provenance.of(predictor, output_format=job.output_format, columns=job.columns)
+        provenance = Provenance.of(
+            predictor, output_format=job.output_format, columns=job.columns, offsets=job.offsets.value
+        )
         with writing_file(job.output, provenance=provenance, resume=job.resume) as file:
             yield file
     elif job.output is not None:
         with job.output.open("w", encoding="utf-8", newline="\n") as text:
-            yield _Screen(text, show=True)
+            yield _Screen(text, show=True, offsets=job.offsets)
     else:
         if isinstance(sys.stdout, io.TextIOWrapper):  # replacements, as in a notebook, accept any text
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-        yield _Screen(sys.stdout, show=job.show)
+        yield _Screen(sys.stdout, show=job.show, offsets=job.offsets)
 
 
 class _Screen:
@@ -296,8 +314,8 @@ class _Screen:
 
     written = 0
 
-    def __init__(self, text: IO[str], *, show: bool) -> None:
-        self._text = text
+    def __init__(self, text: IO[str], *, show: bool, offsets: Offsets) -> None:
+        self._text, self._offsets = text, offsets
         self._console = Console(file=text) if show else None
 
     def records(self) -> Iterator[Mapping[str, Any]]:
@@ -311,7 +329,7 @@ class _Screen:
         else:
             from nlp_inference.files.records import to_json_line
 
-            self._text.write(to_json_line(result) + "\n")
+            self._text.write(to_json_line(result, offsets=self._offsets.value) + "\n")
 
     def close(self, *, failed: bool) -> None:
         """Do nothing, because the caller closes the stream."""

@@ -1,10 +1,11 @@
 """Inputs of a Predictor: items, their ids, and chunks that are read ahead of the model."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Document, as_document
+from nlp_inference.document.offsets import in_code_points
 from nlp_inference.errors import InvalidDocumentError, TooLargeError
 
 
@@ -20,26 +21,61 @@ class UnreadableItem(NamedTuple):
     cause: Exception
 
 
+_TEXTS = ("raw_text", "raw_text_pair")
+
 Item = str | Mapping[str, Any] | Document | UnreadableItem
 """A text, a Document, or a mapping that describes one; see `document_fields`."""
 
-_KEYS = {
-    "raw_text": ("raw_text", "text", "text_a", "context"),
-    "raw_text_pair": ("raw_text_pair", "text_pair", "text_b"),
-}
-"""Keys of the texts in a mapping, of which the first that is not null is used."""
+CONTEXT, QUESTION = "context", "question"
+
+TEXT_NAMES = ("raw_text", "text", "text_a", CONTEXT)
+"""Usual keys and columns of the text in records of every format, for prediction and for training."""
+
+PAIR_NAMES = ("raw_text_pair", "text_pair", "text_b")
+"""Usual keys and columns of the text pair; in addition `question`, if the text is called `context`."""
+
+
+def text_columns(
+    available: Collection[str], *, text: str | None = None, text_pair: str | None = None
+) -> dict[str, str]:
+    """Return the key or column of the text and of the text pair, as far as they are available.
+
+    Args:
+        available: the keys or columns.
+        text: the name of the text's column, if it is not one of `TEXT_NAMES`.
+        text_pair: the name of the text pair's column, if it is not one of `PAIR_NAMES`.
+
+    Returns:
+        The names by the fields of a Document, `raw_text` and `raw_text_pair`.
+
+    Example:
+        >>> text_columns(["id", "question", "context"]), text_columns(["question", "text"])
+        ({'raw_text': 'context', 'raw_text_pair': 'question'}, {'raw_text': 'text'})
+    """
+    found: dict[str, str] = {}
+    for field, named, usual in (("raw_text", text, TEXT_NAMES), ("raw_text_pair", text_pair, PAIR_NAMES)):
+        of_question = (QUESTION,) if field == "raw_text_pair" and found.get("raw_text") == CONTEXT else ()
+        names = (*usual, *of_question) if named is None else (named,)
+        if (column := next((name for name in names if name in available), None)) is not None:
+            found[field] = column
+    return found
 
 
 class Columns(NamedTuple):
     """Keys of a record, or columns of a table; `None` means the default names.
 
     Args:
-        text: the key of the text, in place of `text`.
+        text: the key of the text, in place of `TEXT_NAMES`.
         id: the key of the id, in place of `id`.
     """
 
     text: str | None = None
     id: str | None = None
+
+    def find(self, available: Collection[str]) -> dict[str, str]:
+        """Return the names by the fields of a Document that they contain: `id`, `raw_text` and `raw_text_pair`."""
+        id_name = self.id or "id"
+        return {**({"id": id_name} if id_name in available else {}), **text_columns(available, text=self.text)}
 
 
 USUAL = Columns()
@@ -48,12 +84,12 @@ USUAL = Columns()
 def document_fields(record: Mapping[str, Any], *, columns: Columns = USUAL) -> dict[str, Any]:
     """Return the fields of the Document that a mapping describes; every key is used.
 
-    `nlp-inference predict` reads objects and rows with this function, and a Predictor reads mappings.
+    `nlp-inference predict` reads JSON objects with this function, and a Predictor reads mappings.
 
     Args:
         record: contains the text as `text`, `raw_text`, `text_a` or `context`, and optionally a text pair as
             `text_pair`, `raw_text_pair`, `text_b` or, with a `context`, `question`, an `id`, and other fields of a
-            Document. Unknown keys become metadata.
+            Document, whose offsets may be in another unit (see `Document.to_offsets`). Unknown keys become metadata.
         columns: the keys of the text and the id, if they are not the default ones.
 
     Raises:
@@ -63,21 +99,13 @@ def document_fields(record: Mapping[str, Any], *, columns: Columns = USUAL) -> d
         >>> document_fields({"id": 7, "text": "Hi", "lang": "en"})
         {'id': '7', 'raw_text': 'Hi', 'metadata': {'lang': 'en'}}
     """
-    named, id_key = {"raw_text": (columns.text,)} if columns.text else {}, columns.id or "id"
-    keys_of = {**_KEYS, **named}
-    sources = {
-        field: next((key for key in keys if record.get(key) is not None), None) for field, keys in keys_of.items()
-    }
-    if sources["raw_text"] == "context" and sources["raw_text_pair"] is None and record.get("question") is not None:
-        sources["raw_text_pair"] = "question"
-    if sources["raw_text"] is None:
-        raise InvalidDocumentError(_no_text(record, columns))
-    fields: dict[str, Any] = {"id": as_id(record[id_key])} if record.get(id_key) is not None else {}
-    fields |= {field: record[key] for field, key in sources.items() if key is not None}
-    rest = {key: value for key, value in record.items() if key != id_key and key not in sources.values()}
-    other_fields = Document.model_fields.keys() - {*_KEYS, "id"}
+    record = in_code_points(record)
+    sources = _sources(record, columns)
+    fields = _claimed(record, sources)
+    rest = {key: value for key, value in record.items() if key not in {columns.id or "id", *sources.values()}}
+    other_fields = Document.model_fields.keys() - {"id", *_TEXTS}
     fields |= {key: rest.pop(key) for key in [*rest] if key in other_fields}
-    unclaimed = {key: value for key, value in rest.items() if key not in _KEYS or value is not None}
+    unclaimed = {key: value for key, value in rest.items() if key not in _TEXTS or value is not None}
     metadata = fields.get("metadata", {})
     if unclaimed and isinstance(metadata, Mapping):  # Document rejects metadata that is not a mapping
         repeated = sorted(key for key in unclaimed if key in metadata)
@@ -87,8 +115,39 @@ def document_fields(record: Mapping[str, Any], *, columns: Columns = USUAL) -> d
     return fields
 
 
+def row_fields(row: Mapping[str, Any], *, columns: Columns = USUAL) -> dict[str, Any]:
+    """Return the fields of the Document that a row of a table describes; columns of no text and no id are metadata.
+
+    Args:
+        row: the values by column; a null is omitted.
+        columns: the columns of the text and the id, if they are not the default ones.
+
+    Raises:
+        InvalidDocumentError: there is no text.
+
+    Example:
+        >>> row_fields({"id": 7, "text": "Hi", "gold": "greeting", "note": None})
+        {'id': '7', 'raw_text': 'Hi', 'metadata': {'gold': 'greeting'}}
+    """
+    sources = _sources(row, columns)
+    used = sources.values()
+    metadata = {name: value for name, value in row.items() if value is not None and name not in used}
+    return {**_claimed(row, sources), **({"metadata": metadata} if metadata else {})}
+
+
+def _sources(record: Mapping[str, Any], columns: Columns) -> dict[str, str]:
+    found = columns.find([key for key, value in record.items() if value is not None])
+    if "raw_text" not in found:
+        raise InvalidDocumentError(_no_text(record, columns))
+    return found
+
+
+def _claimed(record: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+    return {field: as_id(record[key]) if field == "id" else record[key] for field, key in sources.items()}
+
+
 def _no_text(record: Mapping[str, Any], columns: Columns) -> str:
-    keys = (columns.text,) if columns.text else _KEYS["raw_text"]
+    keys = (columns.text,) if columns.text else TEXT_NAMES
     null = next((key for key in keys if key in record), None)
     if null is not None:
         return f"no {null!r}: its value is null; write a string, which may be empty"

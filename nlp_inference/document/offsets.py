@@ -6,7 +6,7 @@ https://www.unicode.org/versions/latest/.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +130,26 @@ def _annotation(annotation: Mapping[str, Any], text: OffsetMap, *, back: bool) -
     if heads := annotation.get("heads"):
         fields["heads"] = {name: _annotation(one, text, back=back) for name, one in heads.items()}
     return fields
+
+
+def in_code_points(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the JSON fields of a Document in code points, if they have a unit as `offsets`, as `to_offsets` writes.
+
+    Raises:
+        InvalidDocumentError: an offset is outside its text or inside a character, or the fields have another form.
+    """
+    unit = record.get("offsets")
+    if not isinstance(unit, str) or unit not in _CODECS or not isinstance(record.get("raw_text"), str):
+        return record
+    fields = {key: value for key, value in record.items() if key != "offsets"}
+    try:
+        return converted(fields, cast("OffsetUnit", unit), back=True)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, InvalidDocumentError):
+            raise
+        raise InvalidDocumentError(
+            f"expected the result of Document.to_offsets, got another object: {error}"
+        ) from error
 
 
 def _pairs(pairs: Sequence[Sequence[int]], offsets: OffsetMap, *, back: bool) -> list[tuple[int, int]]:

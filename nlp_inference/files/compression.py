@@ -54,8 +54,15 @@ class Codec(NamedTuple):
     reader: Callable[[IO[bytes]], IO[bytes]]
 
 
-class _Xz(io.RawIOBase):
-    """Reader of an .xz file that limits the memory that the file header requests; `lzma.LZMAFile` has no limit.
+class _ReadsOnce(Protocol):
+    """A file of decompressed contents that can be read in single decompression steps."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Return at most `size` bytes of one decompression step, or none at the end."""
+
+
+class _XzStreams:
+    """The contents of an .xz file, with a limit on the memory that its header requests; `lzma.LZMAFile` has none.
 
     Args:
         file: may contain several streams, with padding between them.
@@ -65,26 +72,21 @@ class _Xz(io.RawIOBase):
         self._file, self._rest = file, b""
         self._stream: lzma.LZMADecompressor | None = None
 
-    def readable(self) -> bool:
-        """Return `True`."""
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer from one decompression step and return the number of bytes; 0 at the end."""
+    def read1(self, size: int, /) -> bytes:
+        """Return at most `size` bytes of one decompression step, or none at the end."""
         while True:
             if self._stream is None:
                 if not self._next_stream():
-                    return 0
+                    return b""
                 self._stream = lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES)
             elif self._stream.needs_input and not self._fill():
                 raise EOFError("the file ends before the end of its last stream")
-            part = self._stream.decompress(self._rest if self._stream.needs_input else b"", len(buffer))
+            part = self._stream.decompress(self._rest if self._stream.needs_input else b"", size)
             self._rest = b""
             if self._stream.eof:
                 self._rest, self._stream = self._stream.unused_data, None
             if part:
-                buffer[: len(part)] = part
-                return len(part)
+                return part
 
     def _next_stream(self) -> bool:
         """Skip the padding between streams and return whether there is another stream."""
@@ -104,7 +106,7 @@ class _Xz(io.RawIOBase):
 class _OneReadAtATime(io.RawIOBase):
     """Reader with one decompression step per read, so that the data before a damaged position is not lost."""
 
-    def __init__(self, file: "gzip.GzipFile | bz2.BZ2File") -> None:
+    def __init__(self, file: _ReadsOnce) -> None:
         self._file = file
 
     def readable(self) -> bool:
@@ -118,20 +120,18 @@ class _OneReadAtATime(io.RawIOBase):
         return len(part)
 
 
-def _buffered(file: io.RawIOBase) -> IO[bytes]:
-    return cast("IO[bytes]", io.BufferedReader(file, _BUFFER))
+def _buffered(file: _ReadsOnce) -> IO[bytes]:
+    return cast("IO[bytes]", io.BufferedReader(_OneReadAtATime(file), _BUFFER))
 
 
 CODECS = {
     FileFormat.GZIP: Codec(
         lambda data: gzip.compress(data, 6, mtime=0),
         lambda: zlib.decompressobj(wbits=16 + zlib.MAX_WBITS),
-        lambda file: _buffered(_OneReadAtATime(gzip.GzipFile(fileobj=file, mode="rb"))),
+        lambda file: _buffered(gzip.GzipFile(fileobj=file, mode="rb")),
     ),
-    FileFormat.BZIP2: Codec(
-        bz2.compress, bz2.BZ2Decompressor, lambda file: _buffered(_OneReadAtATime(bz2.BZ2File(file)))
-    ),
-    FileFormat.XZ: Codec(lzma.compress, lzma.LZMADecompressor, lambda file: _buffered(_Xz(file))),
+    FileFormat.BZIP2: Codec(bz2.compress, bz2.BZ2Decompressor, lambda file: _buffered(bz2.BZ2File(file))),
+    FileFormat.XZ: Codec(lzma.compress, lzma.LZMADecompressor, lambda file: _buffered(_XzStreams(file))),
 }
 
 

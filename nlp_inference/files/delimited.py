@@ -5,15 +5,13 @@ import io
 from codecs import lookup
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from nlp_inference.document.inputs import Columns, Item, UnreadableItem
 from nlp_inference.errors import InvalidDocumentError, SourceError, TooLargeError
 from nlp_inference.files.dialects import check_dialect, delimiter_hint
-from nlp_inference.files.records import object_to_item, too_long
+from nlp_inference.files.records import check_columns, row_to_item, too_long
 
-USUAL_TEXTS = ("raw_text", "text", "text_a")
-_PAIRS = ("raw_text_pair", "text_pair", "text_b")
 _SKIPPED_AT_ONCE = 1 << 20
 
 
@@ -133,16 +131,7 @@ def _read(text: IO[str], name: str, columns: Columns, delimiter: str, most: int 
 
 
 def _header(row: list[str], name: str, columns: Columns, delimiter: str) -> list[str]:
-    wanted = [column for column in (columns.text, columns.id) if column is not None and column not in row]
-    if not wanted and columns.text is None and not {*USUAL_TEXTS} & {*row}:
-        wanted = ["text"]
-    if wanted:
-        columns_found = ", ".join(map(repr, row)) or "none"
-        hint = f". {delimiter_hint(row, delimiter, '--delimiter')}" if delimiter_hint(row, delimiter, "") else ""
-        raise SourceError(
-            f"{name!r} has no column {wanted[0]!r}, only {columns_found}; name the columns with --text-column and "
-            f"--id-column{hint}"
-        )
+    check_columns(row, columns, name=name, hint=delimiter_hint(row, delimiter, "--delimiter"))
     if repeated := next((column for column in row if row.count(column) > 1), None):
         raise SourceError(f"{name!r} has the column {repeated!r} twice; rename one of them")
     return row
@@ -157,10 +146,6 @@ def _item(header: list[str], row: list[str], location: str, columns: Columns) ->
                 "line break"
             ),
         )
-    texts = {columns.text} if columns.text is not None else {*USUAL_TEXTS}
-    cells = {column: cell for column, cell in zip(header, row, strict=True) if cell or column in texts}
-    claimed = {*texts, *_PAIRS, columns.id or "id"}
-    fields: dict[str, Any] = {column: cell for column, cell in cells.items() if column in claimed}
-    if rest := {column: cell for column, cell in cells.items() if column not in claimed}:
-        fields["metadata"] = rest
-    return object_to_item(fields, location, columns)
+    text = columns.find(header)["raw_text"]  # which may be empty
+    cells = {column: cell for column, cell in zip(header, row, strict=True) if cell or column == text}
+    return row_to_item(cells, location, columns)

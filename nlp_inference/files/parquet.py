@@ -9,21 +9,28 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from operator import add
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from pydantic_core import to_json
 
 from nlp_inference._utils.extras import require
 from nlp_inference.document import Document, FailedDocument
-from nlp_inference.document.inputs import Columns, Item, UnreadableItem, as_id
+from nlp_inference.document.inputs import Columns, Item
 from nlp_inference.document.limits import MAX_LINE_BYTES
-from nlp_inference.errors import InvalidDocumentError, OutputError, SourceError
+from nlp_inference.document.offsets import OffsetUnit
+from nlp_inference.errors import OutputError, SourceError
+from nlp_inference.files.parquet_pages import largest_page
 from nlp_inference.files.reading import OpenSource
-from nlp_inference.files.records import too_long
+from nlp_inference.files.records import check_columns, in_unit, row_to_item, too_long
 
 _EXTRA = "parquet"
 _ROWS_READ_AT_ONCE = 1024
 _BYTES_AT_ONCE = 64 << 20
-_BOMB_BYTES, _BOMB_RATIO = 1 << 30, 100
-"""A column of a row group is rejected if it has more bytes and a greater compression ratio than these."""
+BYTES_BUFFERED = 1 << 20
+"""Buffer of compressed data of a column; without one, the entire column of a row group would be read at once."""
+
+_LEAST_PAGE_BYTES, _ROWS_OF_A_PAGE = 64 << 20, 16
+"""Greatest size of a page: this number of bytes, or of rows of the greatest size (512 MiB with the default limit)."""
 
 ROWS_OF_A_GROUP = 2_000
 CHARACTERS_OF_A_GROUP = 8_000_000
@@ -34,7 +41,6 @@ ROWS_OF_A_PART = 20_000
 
 PART_PATTERN = "part-*.parquet"
 _UNFINISHED = ".unfinished.parquet"
-_TEXTS = {"raw_text": ("raw_text", "text"), "raw_text_pair": ("raw_text_pair", "text_pair")}
 
 
 @contextmanager
@@ -68,16 +74,13 @@ def _rows(
     arrow, parquet = require("pyarrow", extra=_EXTRA), require("pyarrow.parquet", extra=_EXTRA)
     for file in files:
         try:
-            with parquet.ParquetFile(file) as table:
-                fields = _fields(table.schema_arrow, arrow.types, columns, source=str(file))
-                names = [*fields.values(), *_plain(table.schema_arrow, arrow.types, claimed=fields.values())]
-                for row, size in _bounded_rows(file, table, names, most=max_row_bytes):
+            with parquet.ParquetFile(file, buffer_size=BYTES_BUFFERED) as table, file.open("rb") as raw:
+                _check_schema(table.schema_arrow, arrow.types, columns, source=str(file))
+                for row, size in _bounded_rows(raw, table, file=str(file), most=max_row_bytes):
                     read[0] += 1
                     location = f"{source}:{read[0]}"
                     yield (
-                        too_long(location, size, max_row_bytes)
-                        if row is None
-                        else _item(row, fields, location=location)
+                        too_long(location, size, max_row_bytes) if row is None else row_to_item(row, location, columns)
                     )
         except (arrow.ArrowException, OSError) as error:
             if isinstance(error, SourceError):
@@ -86,65 +89,66 @@ def _rows(
 
 
 def _bounded_rows(
-    file: Path, plain: Any, names: list[str], *, most: int | None
+    raw: IO[bytes], table: Any, *, file: str, most: int | None
 ) -> Iterator[tuple[dict[str, Any] | None, int]]:
-    """Yield each row, or `None` if its strings are too large, and the size of its strings in bytes.
-
-    Strings are read as dictionaries, so that a string that is repeated a million times is in memory once.
-    """
-    arrow, parquet = require("pyarrow", extra=_EXTRA), require("pyarrow.parquet", extra=_EXTRA)
-    schema = plain.schema_arrow
-    strings = [name for name in names if _is_string(schema.field(name).type, arrow.types)]
-    with parquet.ParquetFile(file, read_dictionary=strings, metadata=plain.metadata) as table:
-        for group in range(table.num_row_groups):
-            rows = rows_at_once(table.metadata.row_group(group), file, names)
-            for batch in table.iter_batches(batch_size=rows, row_groups=[group], columns=names):
-                sizes = _sizes(batch, strings)
-                few = most is None or max(sizes, default=0) <= most
-                if few and sum(sizes) <= _BYTES_AT_ONCE:
-                    yield from zip(batch.to_pylist(), sizes, strict=True)
-                    continue
-                for index, size in enumerate(sizes):
-                    fits = most is None or size <= most
-                    yield batch.slice(index, 1).to_pylist()[0] if fits else None, size
+    """Yield each row, or `None` if its strings are too large, and the size of its strings in bytes."""
+    names = readable_columns(table.schema_arrow)
+    for group in range(table.num_row_groups):
+        rows = rows_at_once(raw, table.metadata.row_group(group), file=file, names=names, most=most)
+        for batch in table.iter_batches(batch_size=rows, row_groups=[group], columns=names):
+            sizes = _sizes(batch)
+            if most is None or max(sizes, default=0) <= most:
+                yield from zip(batch.to_pylist(), sizes, strict=True)
+                continue
+            for index, size in enumerate(sizes):
+                yield batch.slice(index, 1).to_pylist()[0] if size <= most else None, size
 
 
-def rows_at_once(group: Any, file: object, names: Collection[str] | None = None) -> int:
+def rows_at_once(raw: IO[bytes], group: Any, *, file: str, names: Collection[str], most: int | None) -> int:
     """Return the number of rows of a row group that can be decoded at a time in bounded memory.
 
+    A string is at most as large as the page that contains it, or that contains the dictionary with it.
+
     Args:
+        raw: the file, to read the headers of the pages from.
         group: the metadata of the row group.
-        file: the file, for the message.
-        names: the columns that are read; `None` means all.
+        file: the name of the file, for the message.
+        names: the columns that are read.
+        most: size limit of a row; `None` means no limit.
 
     Raises:
-        SourceError: a column is a decompression bomb: one of its pages, which are decompressed as units, may be huge.
+        SourceError: a page, which is decompressed as a unit, is too large, or its header is damaged.
     """
-    size = 0
-    for number in range(group.num_columns):
-        column = group.column(number)
-        if names is not None and column.path_in_schema.partition(".")[0] not in names:
+    strings = 0
+    for column in map(group.column, range(group.num_columns)):
+        name = column.path_in_schema
+        if name.partition(".")[0] not in names:
             continue
-        size += column.total_uncompressed_size
-        compressed = max(1, column.total_compressed_size)
-        if column.total_uncompressed_size > _BOMB_BYTES and column.total_uncompressed_size / compressed > _BOMB_RATIO:
+        try:
+            size = largest_page(raw, column)
+        except ValueError as error:
+            raise SourceError(f"the column {name!r} of {file!r} is damaged: {error}") from error
+        limit = size if most is None else max(_LEAST_PAGE_BYTES, _ROWS_OF_A_PAGE * most)
+        if size > limit:
             raise SourceError(
-                f"the column {column.path_in_schema!r} of {str(file)!r} has {column.total_uncompressed_size} bytes, "
-                f"compressed to {compressed}, which is not plausible for text. Rewrite the file with smaller row groups"
+                f"a page of the column {name!r} of {file!r} has {size} bytes, which are decompressed at once; the "
+                f"limit is {limit}. Rewrite the file with smaller pages (data_page_size, write_batch_size), or "
+                "increase max_line_bytes (--max-line-bytes)"
             )
-    rows: int = max(1, min(_ROWS_READ_AT_ONCE, _BYTES_AT_ONCE * group.num_rows // max(1, size)))
-    return rows
+        strings += size if column.physical_type == "BYTE_ARRAY" else 0
+    return max(1, min(_ROWS_READ_AT_ONCE, _BYTES_AT_ONCE // max(1, strings)))
 
 
-def _sizes(batch: Any, strings: list[str]) -> list[int]:
+def _sizes(batch: Any) -> list[int]:
     """Return the size of the strings of each row in bytes."""
-    compute = require("pyarrow.compute", extra=_EXTRA)
+    arrow, compute = require("pyarrow", extra=_EXTRA), require("pyarrow.compute", extra=_EXTRA)
     totals = [0] * batch.num_rows
-    for name in strings:
-        column = batch.column(name)
-        of_values = compute.binary_length(column.dictionary)
-        sizes = compute.fill_null(of_values.take(column.indices), 0).to_pylist()
-        totals = list(map(add, totals, sizes))
+    for column in batch.columns:
+        values = column.dictionary if arrow.types.is_dictionary(column.type) else column
+        if _is_string(values.type, arrow.types):
+            lengths = compute.binary_length(values)
+            lengths = lengths if values is column else lengths.take(column.indices)
+            totals = list(map(add, totals, compute.fill_null(lengths, 0).to_pylist()))
     return totals
 
 
@@ -152,49 +156,26 @@ def _is_string(kind: Any, types: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
-def _fields(schema: Any, types: Any, columns: Columns, *, source: str) -> dict[str, str]:
-    """Map the fields of a Document to the columns that contain them."""
-    wanted = {**_TEXTS, "id": ("id",)}
-    wanted |= {"raw_text": (columns.text,)} if columns.text else {}
-    wanted |= {"id": (columns.id,)} if columns.id else {}
-    found = {field: next((name for name in names if name in schema.names), None) for field, names in wanted.items()}
-    for field, given in (("raw_text", columns.text or "text"), ("id", columns.id)):
-        if given is not None and found[field] is None:
-            raise SourceError(
-                f"{source!r} has no column {given!r}, only {', '.join(map(repr, schema.names))}; name the columns with "
-                "--text-column and --id-column"
-            )
-    fields = {field: name for field, name in found.items() if name is not None}
-    for name in fields.values():
+def _check_schema(schema: Any, types: Any, columns: Columns, *, source: str) -> None:
+    """Check that there are columns of the text and the id, and that they contain strings or numbers."""
+    for name in check_columns(schema.names, columns, name=source).values():
         kind = schema.field(name).type
-        if not _is_plain(kind.value_type if types.is_dictionary(kind) else kind, types):
+        if not _is_plain(kind, types):
             raise SourceError(
                 f"the column {name!r} of {source!r} has the type {kind}; a text or an id must be a string"
             )
-    return fields
 
 
-def _plain(schema: Any, types: Any, *, claimed: Any) -> list[str]:
-    return [field.name for field in schema if field.name not in claimed and _is_plain(field.type, types)]
+def readable_columns(schema: Any) -> list[str]:
+    """Return the columns of an Arrow schema that contain strings, numbers or booleans."""
+    types = require("pyarrow", extra=_EXTRA).types
+    return [field.name for field in schema if _is_plain(field.type, types)]
 
 
 def _is_plain(kind: Any, types: Any) -> bool:
+    kind = kind.value_type if types.is_dictionary(kind) else kind
     tests = (types.is_string, types.is_large_string, types.is_boolean, types.is_integer, types.is_floating)
     return any(test(kind) for test in tests)
-
-
-def _item(row: Mapping[str, Any], fields: Mapping[str, str], *, location: str) -> Item:
-    item = {field: row[name] for field, name in fields.items() if row[name] is not None}
-    if "id" in item:
-        item["id"] = as_id(item["id"])
-    if "raw_text" not in item:
-        return UnreadableItem(
-            item.get("id", location),
-            InvalidDocumentError(f"{location}: {fields['raw_text']!r} is null; a text must be a string"),
-        )
-    claimed = fields.values()
-    metadata = {name: value for name, value in row.items() if name not in claimed and value is not None}
-    return {**item, "metadata": metadata} if metadata else item
 
 
 def prediction_files(folder: Path) -> list[Path]:
@@ -222,9 +203,11 @@ class PartsFolder:
     Args:
         folder: the folder, which is created if it does not exist. An existing last part with fewer rows is removed and
             written again.
+        offsets: the unit of the offsets; another one than code points is stated in `more`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, offsets: OffsetUnit = "codepoint") -> None:
+        self._offsets: OffsetUnit = offsets
         self._arrow, self._parquet = require("pyarrow", extra=_EXTRA), require("pyarrow.parquet", extra=_EXTRA)
         self._folder = folder
         folder.mkdir(exist_ok=True)
@@ -254,7 +237,7 @@ class PartsFolder:
 
     def write(self, result: Document | FailedDocument) -> None:
         """Add a row, which is written when its group is full."""
-        self._group.append(_row(result))
+        self._group.append(_row(result, self._offsets))
         self._characters += len(result.raw_text) if isinstance(result, Document) else 0
         self._rows += 1
         if len(self._group) == ROWS_OF_A_GROUP or self._characters >= CHARACTERS_OF_A_GROUP:
@@ -322,19 +305,22 @@ def _schema(arrow: Any) -> Any:
     return arrow.schema(list(kinds.items()))
 
 
-def _row(result: Document | FailedDocument) -> dict[str, Any]:
+def _row(result: Document | FailedDocument, offsets: OffsetUnit) -> dict[str, Any]:
     if not isinstance(result, Document):
         return result.model_dump()
-    in_columns: Any = {"id": True, "raw_text": True, "predicted": {"spans", "categories"}}
-    more = result.model_dump_json(exclude=in_columns, exclude_defaults=True)
-    predicted = result.predicted
-    return {
-        "id": result.id,
-        "raw_text": result.raw_text,
-        "spans": None if predicted is None else [dict(span) for span in predicted.spans],
-        "categories": None if predicted is None else [dict(category) for category in predicted.categories],
-        "more": None if more == "{}" else more,
-    }
+    row: dict[str, Any] = {"id": result.id, "raw_text": result.raw_text, "spans": None, "categories": None}
+    if offsets == "codepoint":
+        in_columns: Any = {"id": True, "raw_text": True, "predicted": {"spans", "categories"}}
+        more = result.model_dump_json(exclude=in_columns, exclude_defaults=True)
+        if (predicted := result.predicted) is not None:
+            row["spans"] = [dict(span) for span in predicted.spans]
+            row["categories"] = [dict(category) for category in predicted.categories]
+        return {**row, "more": None if more == "{}" else more}
+    rest = {name: value for name, value in in_unit(result, offsets).items() if name not in ("id", "raw_text")}
+    if (found := rest.pop("predicted", None)) is not None:
+        row |= {name: found.pop(name, []) for name in ("spans", "categories")}
+        rest["predicted"] = found
+    return {**row, "more": to_json(rest).decode()}
 
 
 def _line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from nlp_inference.document.offsets import OffsetUnit
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.records import Columns
 from nlp_inference.predict.predictor import Predictor
@@ -18,6 +19,7 @@ class Provenance(BaseModel):
         token_budget: tokens of a batch, on which the last bits of a score depend.
         output_format: the format of the output.
         text_column, id_column: the columns of the texts and their ids in the source.
+        offsets: the unit of the offsets in the output.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,9 +32,17 @@ class Provenance(BaseModel):
     output_format: FileFormat
     text_column: str | None = None
     id_column: str | None = None
+    offsets: OffsetUnit = "codepoint"
 
     @classmethod
-    def of(cls, predictor: Predictor, *, output_format: FileFormat, columns: Columns) -> "Provenance":
+    def of(
+        cls,
+        predictor: Predictor,
+        *,
+        output_format: FileFormat,
+        columns: Columns,
+        offsets: OffsetUnit = "codepoint",
+    ) -> "Provenance":
         """Return the provenance of an output of `predictor`."""
         return cls(
             model=predictor.processor.digest(),
@@ -42,4 +52,5 @@ class Provenance(BaseModel):
             output_format=output_format,
             text_column=columns.text,
             id_column=columns.id,
+            offsets=offsets,
         )

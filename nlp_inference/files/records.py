@@ -1,17 +1,31 @@
 """Conversion of text lines and JSON Lines to items for the Predictor, and of results to JSON Lines."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from pydantic_core import to_json
+
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Document, FailedDocument
-from nlp_inference.document.inputs import USUAL, Columns, Item, UnreadableItem, as_id, document_fields
+from nlp_inference.document.inputs import USUAL, Columns, Item, UnreadableItem, as_id, document_fields, row_fields
 from nlp_inference.document.limits import MAX_LINE_BYTES, MAX_OBJECTS
-from nlp_inference.errors import InvalidDocumentError, TooLargeError
+from nlp_inference.document.offsets import OffsetUnit, converted
+from nlp_inference.errors import InvalidDocumentError, SourceError, TooLargeError
 from nlp_inference.files.json_lines import BYTE_ORDER_MARK, TooLongLine, decode_line, parse_json
 
-__all__ = ["Columns", "as_id", "holds_objects", "object_to_item", "read_items", "to_json_line", "too_long"]
+__all__ = [
+    "Columns",
+    "as_id",
+    "check_columns",
+    "holds_objects",
+    "in_unit",
+    "object_to_item",
+    "read_items",
+    "row_to_item",
+    "to_json_line",
+    "too_long",
+]
 
 
 def read_items(
@@ -106,21 +120,67 @@ def _read_object(content: str, location: str, columns: Columns, *, objects_only:
 
 
 def object_to_item(record: Mapping[str, Any], location: str, columns: Columns) -> Item:
-    """Convert a JSON object, or a row of a table, to an item."""
+    """Convert a JSON object to an item; see `document_fields`."""
+    return _to_item(document_fields, record, location, columns)
+
+
+def row_to_item(row: Mapping[str, Any], location: str, columns: Columns) -> Item:
+    """Convert a row of a table to an item; see `row_fields`."""
+    return _to_item(row_fields, row, location, columns)
+
+
+def _to_item(fields: Callable[..., dict[str, Any]], record: Mapping[str, Any], location: str, columns: Columns) -> Item:
     try:
-        return document_fields(record, columns=columns)
+        return fields(record, columns=columns)
     except InvalidDocumentError as error:
         given = as_id(record.get(columns.id or "id"))
-        if not isinstance(given, str):
-            return UnreadableItem(location, error)
-        return UnreadableItem(given, InvalidDocumentError(f"{location}: {error}"))
+        name = given if isinstance(given, str) else location
+        return UnreadableItem(name, InvalidDocumentError(f"{location}: {error}"))
 
 
-def to_json_line(result: Document | FailedDocument) -> str:
+def check_columns(names: Sequence[str], columns: Columns, *, name: str, hint: str = "") -> dict[str, str]:
+    """Return the columns of a table by the fields of a Document that they contain; see `Columns.find`.
+
+    Args:
+        names: all columns.
+        columns: the names of the columns that contain the text and the id.
+        name: the name of the table, for the message.
+        hint: the end of the message.
+
+    Raises:
+        SourceError: there is no column of the text, or the named column of the id is missing.
+    """
+    found = columns.find(names)
+    missing = None if "raw_text" in found else columns.text or "text"
+    if missing is None and columns.id is not None and "id" not in found:
+        missing = columns.id
+    if missing is not None:
+        raise SourceError(
+            f"{name!r} has no column {missing!r}, only {', '.join(map(repr, names)) or 'none'}; name the columns with "
+            f"--text-column and --id-column{f'. {hint}' if hint else ''}"
+        )
+    return found
+
+
+def to_json_line(result: Document | FailedDocument, *, offsets: OffsetUnit = "codepoint") -> str:
     """Return one line of JSON without a line feed; fields with default values are omitted.
+
+    Args:
+        result: the result.
+        offsets: the unit of the offsets; another one than code points is stated under `offsets`, as by
+            `Document.to_offsets`.
 
     Example:
         >>> to_json_line(Document(id="7", raw_text="Hi"))
         '{"raw_text":"Hi","id":"7"}'
+        >>> to_json_line(Document(raw_text="Hi"), offsets="utf-16")
+        '{"raw_text":"Hi","offsets":"utf-16"}'
     """
-    return result.model_dump_json(exclude_defaults=True)
+    if offsets == "codepoint" or not isinstance(result, Document):
+        return result.model_dump_json(exclude_defaults=True)
+    return to_json(in_unit(result, offsets)).decode()
+
+
+def in_unit(document: Document, offsets: OffsetUnit) -> dict[str, Any]:
+    """Return the JSON fields of a Document that have no default values, with offsets in another unit."""
+    return {**converted(document.model_dump(mode="json", exclude_defaults=True), offsets), "offsets": offsets}

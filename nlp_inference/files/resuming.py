@@ -73,7 +73,7 @@ def writing_file(output: Path, *, provenance: Provenance, resume: bool) -> Itera
         OutputError: the existing output has another provenance, is complete, or cannot be written.
     """
     if output.exists() and not (output.is_file() or output.is_dir()):  # a device or a pipe has no state to resume
-        with _closing(_open(output, provenance.output_format)) as file:
+        with _closing(_open(output, provenance)) as file:
             yield file
         return
     progress = progress_file(output)
@@ -82,7 +82,7 @@ def writing_file(output: Path, *, provenance: Provenance, resume: bool) -> Itera
     else:
         _remove(output)
         _write_progress(progress, provenance)
-    with _closing(_open(output, provenance.output_format)) as file:
+    with _closing(_open(output, provenance)) as file:
         yield file
     progress.unlink()
 
@@ -128,12 +128,12 @@ def _text(item: Item) -> Any:
     return getattr(item, "raw_text", item)
 
 
-def _open(output: Path, file_format: FileFormat) -> ResultFile:
-    if file_format is not FileFormat.PARQUET:
-        return LinesFile(output, file_format=file_format)
+def _open(output: Path, provenance: Provenance) -> ResultFile:
+    if provenance.output_format is not FileFormat.PARQUET:
+        return LinesFile(output, file_format=provenance.output_format, offsets=provenance.offsets)
     from nlp_inference.files.parquet import PartsFolder
 
-    return PartsFolder(output)
+    return PartsFolder(output, offsets=provenance.offsets)
 
 
 @contextmanager

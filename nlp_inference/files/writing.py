@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from nlp_inference.document import Document, FailedDocument
+from nlp_inference.document.offsets import OffsetUnit
 from nlp_inference.errors import OutputError
 from nlp_inference.files.compression import CODECS, complete_members
 from nlp_inference.files.formats import FileFormat
@@ -47,9 +48,11 @@ class LinesFile:
     Args:
         path: an existing file is truncated to its complete records and then continued.
         file_format: plain lines or a compression.
+        offsets: the unit of the offsets; see `to_json_line`.
     """
 
-    def __init__(self, path: Path, *, file_format: FileFormat) -> None:
+    def __init__(self, path: Path, *, file_format: FileFormat, offsets: OffsetUnit = "codepoint") -> None:
+        self._offsets: OffsetUnit = offsets
         self._path, self._format, self._codec = path, file_format, CODECS.get(file_format)
         exists = path.is_file()
         self._regular = exists or not path.exists()
@@ -70,7 +73,7 @@ class LinesFile:
 
     def write(self, result: Document | FailedDocument) -> None:
         """Add a record."""
-        line = to_json_line(result).encode() + b"\n"
+        line = to_json_line(result, offsets=self._offsets).encode() + b"\n"
         self._block.append(line)
         self._size += len(line)
         if self._codec is None or self._size >= BYTES_OF_A_MEMBER:

@@ -170,6 +170,7 @@ class SavedProcessor(ProcessorMixin):
         fingerprint = as_fingerprint(config.get("fingerprint"))
         if fingerprint is not None:
             fingerprint.check_settings(folder, source=str(pretrained_model_name_or_path))
+            config["fingerprint"] = fingerprint
         trusted = bool(kwargs.get("trust_remote_code"))
         return with_custom_types(config, folder, trusted=trusted, replaced=kwargs), kwargs
 

@@ -43,18 +43,7 @@ def replay_lines(replay: Replay, model: Path) -> list[Text]:
         >>> [str(line) for line in replay_lines(Replay(records=40, bit_for_bit=40), Path("model"))]
         ['verified: 40 golden records, alone and in batches, 40 bit for bit']
     """
-    lines = []
-    if replay.ok:
-        failing = f"; {replay.failing} fail with the recorded error" if replay.failing else ""
-        message = f"verified: {replay.records} golden records, alone and in batches, {replay.bit_for_bit} bit for bit"
-        lines.append(Text(message + failing, style="green"))
-    else:
-        message = (
-            f"not verified: {replay.differing} of {replay.records} golden records differ after the model is loaded; do "
-            f"not serve it because the scores do not apply to it: {replay.first}. See: nlp-inference verify {model}"
-        )
-        lines.append(Text(message, style="bold red"))
-    if replay.rows_apart:
-        message = "the outputs of this model depend on padding: evaluation and inference run its rows one at a time"
-        lines.append(Text(message, style="yellow"))
+    lines = [Text(replay.summary(model), style="green" if replay.ok else "bold red")]
+    if replay.padding_note:
+        lines.append(Text(replay.padding_note, style="yellow"))
     return lines

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Annotation, Category, Document, Relation, Span, as_document
+from nlp_inference.document.inputs import CONTEXT, text_columns
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks.question_answering import ANSWER
 from nlp_training.data.errors import BlankLabelError
@@ -17,8 +18,6 @@ from nlp_training.data.tags import find_tokens, join_tokens, tags_to_spans
 
 READ_FROM = "read_from"
 """The key of `Document.metadata` for the location that a document was read from: `train.jsonl:17`."""
-
-CONTEXT = "context"
 
 VALUE = "value "
 """Begins the key of a named number among the columns that were found, such as `value clarity`."""
@@ -33,8 +32,6 @@ LABEL = "label "
 
 _USUAL: dict[str, tuple[str, ...]] = {
     "id": ("id",),
-    "text": ("text", "text_a", CONTEXT),
-    "text_pair": ("text_pair", "text_b"),
     "spans": ("spans",),
     "relations": ("relations",),
     "label": ("label",),
@@ -46,13 +43,12 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "target": (),
     HEADS: (HEADS,),
 }
+"""Usual names of the columns of gold; `inputs.text_columns` has those of the texts."""
 _OF_HEADS = ("spans", "label", "labels", "score", "tags")
 """The fields of a head that columns can name."""
 _TARGETS = ("target", "summary", "translation")
 """Usual names of a text to generate, in records without another annotation."""
 _OTHER_GOLD = frozenset({"spans", "label", "labels", "score", "tags", "answers", HEADS})
-_OF_QUESTIONS = {"text_pair": "question", "answers": "answers"}
-"""Usual names where the text is called `context`."""
 
 _SHAPES = (
     "{text, spans}, {text, spans, relations}, {text, label}, {text, labels}, {tokens, tags}, "
@@ -65,8 +61,9 @@ class Columns(BaseModel):
 
     Args:
         id: the unique id of the record. Default: `id`.
-        text: the text. Default: `text`, `text_a`, `context`.
-        text_pair: the text pair. Default: `text_pair`, `text_b`, and `question` if the text is called `context`.
+        text: the text. Default: `raw_text`, `text`, `text_a`, `context`.
+        text_pair: the text pair. Default: `raw_text_pair`, `text_pair`, `text_b`, and `question` if the text is called
+            `context`.
         spans: a list of `{start, end, label}` or of `[start, end, label]`, in characters, end exclusive. Default:
             `spans`, or `entities` if it contains such a list.
         relations: a list of `{head, tail, label}`, in which head and tail are positions in the list of spans, starting
@@ -90,7 +87,7 @@ class Columns(BaseModel):
 
     Example:
         >>> Columns(text="utterance").resolve(["utterance", "label", "id"])
-        {'id': 'id', 'text': 'utterance', 'label': 'label'}
+        {'text': 'utterance', 'id': 'id', 'label': 'label'}
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -131,21 +128,25 @@ class Columns(BaseModel):
             )
         return found
 
+    def _named(self) -> dict[str, str]:
+        """Return the fields whose column is named."""
+        given = {field: getattr(self, field) for field in (*_USUAL, "text", "text_pair")}
+        return {field: name for field, name in given.items() if isinstance(name, str)}
+
     def _of_fields(self, available: Collection[str]) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for field, usual in _USUAL.items():
-            given: Any = getattr(self, field)
-            if isinstance(given, dict):
-                continue
-            named: str | None = given
-            if named is not None and named not in available:
-                raise InvalidDocumentError(f"there is no column {named!r} for {field!r}; {_list(available)}")
-            others = (_OF_QUESTIONS[field],) if found.get("text") == CONTEXT and field in _OF_QUESTIONS else ()
-            column = named or next((name for name in (*usual, *others) if name in available), None)
-            if named is None and self._is_named_otherwise(field):
-                continue
-            if field == "relations" and named is None and not {"spans", "entities"} & {*found, *available}:
-                continue
+        named = self._named()
+        for field, name in named.items():
+            if name not in available:
+                raise InvalidDocumentError(f"there is no column {name!r} for {field!r}; {_list(available)}")
+        texts = text_columns(available, text=self.text, text_pair=self.text_pair)
+        found = {field.removeprefix("raw_"): column for field, column in texts.items()}
+        usual_names = {**_USUAL, "answers": ("answers",) if found.get("text") == CONTEXT else ()}
+        if not {"spans", "entities"} & {*named, *available}:
+            usual_names["relations"] = ()
+        for field, usual in usual_names.items():
+            column = named.get(field)
+            if column is None and not self._is_named_otherwise(field):
+                column = next((name for name in usual if name in available), None)
             if column is not None:
                 found[field] = column
         return found
@@ -182,8 +183,8 @@ class Columns(BaseModel):
 
     def _is_named_otherwise(self, field: str) -> bool:
         """Return whether the columns name other gold in place of a field that they do not name."""
-        others = {"score": self.values, "label": self.labels, "labels": self.label}
-        return bool(others.get(field))
+        others = {"score": self.values, "label": self.labels, "labels": self.label or isinstance(self.labels, dict)}
+        return bool(others.get(field)) or (field == HEADS and isinstance(self.heads, dict))
 
     @field_validator("values", "labels", mode="before")
     @classmethod

@@ -143,6 +143,31 @@ class Replay(_Part):
         """Whether every record has the recorded prediction."""
         return not self.differing
 
+    def summary(self, model: str | Path) -> str:
+        """Return the result in one sentence.
+
+        Args:
+            model: the model, for the command that shows more.
+
+        Example:
+            >>> Replay(records=40, bit_for_bit=40).summary("model")
+            'verified: 40 golden records, alone and in batches, 40 bit for bit'
+        """
+        if self.ok:
+            failing = f"; {self.failing} fail with the recorded error" if self.failing else ""
+            found = f"verified: {self.records} golden records, alone and in batches, {self.bit_for_bit} bit for bit"
+            return found + failing
+        return (
+            f"not verified: {self.differing} of {self.records} golden records differ after the model is loaded; do not "
+            f"serve it because the scores do not apply to it: {self.first}. See: nlp-inference verify {model}"
+        )
+
+    @property
+    def padding_note(self) -> str:
+        """A sentence about a model whose outputs depend on padding; empty for other models."""
+        note = "the outputs of this model depend on padding: evaluation and inference run its rows one at a time"
+        return note if self.rows_apart else ""
+
 
 class RunManifest(_Part):
     """The manifest of a run from its start: `{output_dir}/{name}/run.json`.

@@ -146,7 +146,10 @@ def _train(run: Prepared, *, resume: bool, stays: bool) -> RunResult:
         finally:
             progress.stop()
         if trainer.interrupted:
-            raise InterruptedRunError(_interruption(config, trainer))
+            interruption = InterruptedRunError(_interruption(config, trainer))
+            record.fail(interruption)
+            trainer.accelerator.wait_for_everyone()  # the launcher kills all processes when the first one ends
+            raise interruption
         trainer.gather_weights()
         fitters = fitters_of(config, processor.task, has_validation="validation" in splits)
         fit_task(trainer, fitters, splits.get("validation", []), seed=config.seed)

@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel
 from transformers import Trainer
 from transformers.trainer_callback import ExportableState
+from transformers.trainer_jit_checkpoint import CheckpointManager, JITCheckpointCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 
 from nlp_inference._utils.atomic_files import write_atomically
@@ -124,6 +125,18 @@ class ResumableTrainer(Trainer):
         before = {"on_train_begin": self._restore_progress, "on_epoch_end": self._enter_epoch_end}
         self._events = TrainingEvents(self.callback_handler, before=before)
         self.callback_handler = self._events
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, JITCheckpointCallback) and callback.jit_manager is not None:
+                callback.jit_manager.execute_jit_checkpoint = partial(self._take_signal, callback.jit_manager)
+
+    def _take_signal(self, manager: CheckpointManager) -> None:
+        """Request a checkpoint after the current step, in place of `CheckpointManager.execute_jit_checkpoint`.
+
+        That method creates a folder in each process, although they may be at different steps, and one process would
+        remove the folder that another one writes to.
+        """
+        manager.is_checkpoint_requested = False
+        self._save_is_due = True
 
     def _init_training_state(
         self,

@@ -11,7 +11,9 @@ from nlp_inference.cli import app
 from nlp_inference.document import FailedDocument
 from nlp_inference.document.inputs import Columns, UnreadableItem
 from nlp_inference.errors import InvalidDocumentError, InvalidInputError, InvalidSpecError, PredictionError, SourceError
+from nlp_inference.files.provenance import Provenance
 from nlp_inference.files.reading import open_source
+from nlp_inference.files.resuming import progress_file
 
 runner = CliRunner()
 
@@ -155,6 +157,55 @@ def test_a_predictor_takes_what_the_command_takes(predictor, saved_model, tmp_pa
     assert shown[: len(RECORDS)] == written[: len(RECORDS)]
     assert [one["error"] for one in shown[len(RECORDS) :]] == [one["error"] for one in written[len(RECORDS) :]]
     assert given[len(RECORDS)].id == written[len(RECORDS)]["id"] == "n"
+
+
+@pytest.mark.parametrize("unit", ["utf-16", "utf-8"])
+def test_the_command_writes_offsets_in_another_unit_and_reads_them_back(unit, predictor, saved_model, tmp_path):
+    texts = ["😀 Ana Lopez 😀 Rome", "Ana Lopez", "e\u0301 <b>😀</b> Ana"]
+    source, output, again = tmp_path / "a.txt", tmp_path / "out.jsonl", tmp_path / "again.jsonl"
+    source.write_text("\n".join(texts))
+    command = ["predict", str(saved_model), str(source), "-o", str(output), "--offsets", unit]
+    result = runner.invoke(app, command)
+    assert result.exit_code == 0, result.stderr
+    expected = predictor.predict(texts)
+    records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert sum(len(one["predicted"]["spans"]) for one in records if "predicted" in one) > 0
+    for record, document in zip(records, expected, strict=True):
+        assert record["offsets"] == unit
+        data = document.raw_text.encode("utf-16-le" if unit == "utf-16" else "utf-8")
+        size = 2 if unit == "utf-16" else 1
+        for span, own in zip(record["predicted"]["spans"], document.predicted.spans, strict=True):
+            surface = data[span["start"] * size : span["end"] * size].decode("utf-16-le" if size == 2 else "utf-8")
+            assert surface == document.surface(own)
+        assert Document.from_offsets(record).predicted.spans == document.predicted.spans
+    assert [one.predicted for one in predictor.predict(records)] == [one.predicted for one in expected]
+    assert runner.invoke(app, ["predict", str(saved_model), str(output), "-o", str(again)]).exit_code == 0
+    assert "metadata" not in again.read_text()
+
+
+def test_gold_in_another_unit_is_read_in_code_points(predictor):
+    gold = Document(raw_text="😀 Ana", gold={"spans": [{"start": 2, "end": 5, "label": "PERSON"}]})
+    [found] = predictor.predict([gold.to_offsets("utf-16")])
+    assert found.gold == gold.gold
+    wrong = {**gold.to_offsets("utf-16"), "gold": {"spans": [{"start": 1, "end": 3, "label": "PERSON"}]}}
+    [failed] = predictor.predict([wrong], on_error="record")
+    assert "the utf-16 offset 1 is inside character 0" in failed.message
+    [other] = predictor.predict([{"text": "😀", "offsets": [[0, 1]]}])
+    assert other.metadata == {"offsets": [[0, 1]]}
+
+
+def test_offsets_are_part_of_what_resuming_compares(saved_model, tmp_path):
+    source, output = tmp_path / "a.txt", tmp_path / "out.jsonl"
+    source.write_text("Rome")
+    command = ["predict", str(saved_model), str(source), "-o", str(output)]
+    assert runner.invoke(app, command).exit_code == 0
+    settings = Provenance(model="m", backend="torch", dtype="float32", output_format="jsonl", offsets="utf-16")
+    progress_file(output).write_text(settings.model_dump_json())
+    result = runner.invoke(app, [*command, "--resume"])
+    assert result.exit_code == 1
+    assert "offsets utf-16 -> codepoint" in " ".join(result.stderr.split())
+    shown = runner.invoke(app, [*command, "--overwrite", "--show", "--offsets", "utf-8"])
+    assert shown.exit_code == 2
 
 
 @pytest.mark.parametrize("items", [None, 5, b"Rome"])

@@ -16,6 +16,7 @@ from nlp_inference._utils import saved_files as _saved_files
 from nlp_inference.cli import app
 from nlp_inference.errors import ArtefactError
 from nlp_inference.hub import MODEL_NEEDS, PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
+from nlp_inference.processor.fingerprint import Fingerprint
 
 runner = CliRunner()
 
@@ -56,6 +57,25 @@ def test_a_link_to_a_file_that_is_gone_is_a_missing_file(artefact: Path) -> None
     (artefact / "tokenizer.json").symlink_to(artefact / "gone")
     with pytest.raises(ArtefactError, match=r"has no tokenizer.json"):
         Processor.from_pretrained(artefact)
+
+
+@pytest.mark.parametrize("name", PROCESSOR_NEEDS)
+def test_every_needed_file_of_a_processor_without_a_fingerprint_is_named(artefact: Path, name: str) -> None:
+    Processor.from_pretrained(artefact).with_fingerprint(None).save_pretrained(artefact)
+    (artefact / name).unlink()
+    with pytest.raises(ArtefactError, match=rf"has no {name}; expected a complete model .*copy it again"):
+        Processor.from_pretrained(artefact)
+
+
+def test_a_fingerprint_is_parsed_once(artefact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    processor = Processor.from_pretrained(artefact)
+    saved = Fingerprint.of(processor, weights=[artefact / "model.safetensors"], runtime="torch", folder=artefact)
+    processor.with_fingerprint(saved).save_pretrained(artefact)
+    parsed: list[object] = []
+    validate = Fingerprint.model_validate
+    monkeypatch.setattr(Fingerprint, "model_validate", lambda given: parsed.append(given) or validate(given))
+    assert Processor.from_pretrained(artefact).fingerprint == saved
+    assert len(parsed) == 1
 
 
 @pytest.mark.parametrize("name", MODEL_NEEDS)

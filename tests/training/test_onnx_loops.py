@@ -77,6 +77,56 @@ def test_a_loop_inside_a_branch_or_a_function_is_found(tmp_path: Path) -> None:
         check_loops(saved(tmp_path / "function.onnx", [call], functions=[function], domains=["mine"]))
 
 
+def varint(value: int) -> bytes:
+    parts = []
+    while value >= 128:
+        parts.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def with_graph_as_field(key: int, tmp_path: Path) -> bytes:
+    """Return a model whose graph has another key; the graph is field 7 of the message."""
+    model = onnx.load_from_string(saved(tmp_path / "short.onnx", [loop(3)], turns=3).read_bytes())
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    return model.SerializeToString() + varint(key) + varint(len(graph)) + graph
+
+
+def test_a_key_whose_higher_bits_the_runtime_ignores_hides_no_loop(tmp_path: Path) -> None:
+    path = tmp_path / "hidden.onnx"
+    path.write_bytes(with_graph_as_field(1 << 32 | 7 << 3 | 2, tmp_path))
+    session = onnxruntime.InferenceSession(path)  # which reads field 7
+    assert session.run(None, {"input_ids": np.array([[1, 2]])})[0].tolist() == [[4, 5]]
+    with pytest.raises(ArtefactError, match="larger than 32 bits"):
+        check_loops(path)
+
+
+def test_a_graph_in_two_parts_hides_no_loop(tmp_path: Path) -> None:
+    """A field that occurs twice is merged; here the nodes are in the first part, and the second one has a name only."""
+    path = tmp_path / "parts.onnx"
+    path.write_bytes(with_graph_as_field(7 << 3 | 2, tmp_path) + bytes([7 << 3 | 2, 0]))
+    session = onnxruntime.InferenceSession(path)
+    assert session.run(None, {"input_ids": np.array([[1, 2]])})[0].tolist() == [[4, 5]]
+    with pytest.raises(ArtefactError, match="operator Loop"):
+        check_loops(path)
+
+
+def test_a_scan_in_the_body_of_a_function_in_a_branch_is_found(tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info("logits", TensorProto.INT64, None)
+    element = helper.make_tensor_value_info("element", TensorProto.INT64, None)
+    same = helper.make_tensor_value_info("same", TensorProto.INT64, None)
+    body = helper.make_graph([helper.make_node("Identity", ["element"], ["same"])], "body", [element], [same])
+    scan = helper.make_node("Scan", ["input_ids"], ["logits"], body=body, num_scan_inputs=1)
+    opset = [helper.make_opsetid("", 18)]
+    function = helper.make_function("mine", "Repeat", ["input_ids"], ["logits"], [scan], opset)
+    call = helper.make_node("Repeat", ["input_ids"], ["logits"], domain="mine")
+    branch = helper.make_graph([call], "branch", [], [value])
+    inside = helper.make_node("If", ["start"], ["logits"], then_branch=branch, else_branch=branch)
+    with pytest.raises(ArtefactError, match="operator Scan"):
+        check_loops(saved(tmp_path / "deep.onnx", [inside], functions=[function], domains=["mine"]))
+
+
 def test_functions_that_multiply_are_refused(tmp_path: Path) -> None:
     """Sixty functions that each call the next one twice are 2**60 nodes."""
     opset = [helper.make_opsetid("", 18), helper.make_opsetid("mine", 1)]

@@ -278,6 +278,40 @@ def test_a_loop_is_refused(copy: Path, token_processor: Processor) -> None:
         Predictor.from_pretrained(copy, backend="openvino")
 
 
+def iterator_model(ids: Any) -> Any:
+    """Return one result of a TensorIterator, which runs its body once per token."""
+    ops = openvino.opset13
+    inner = ops.parameter([-1, 1], np.float32)
+    body = openvino.Model([ops.result(ops.add(inner, inner))], [inner], "body")
+    iterator = ops.tensor_iterator()
+    iterator.set_body(body)
+    iterator.set_sliced_input(inner, ops.convert(ids, "f32").output(0), 0, 1, 1, -1, 1)
+    return iterator.get_concatenated_slices(body.results[0].output(0), 0, 1, 1, -1, 1)
+
+
+def branch_model(ids: Any) -> Any:
+    """Return one result of an If, whose branches could contain loops."""
+    ops = openvino.opset13
+    then, other = (ops.parameter([-1, -1], np.float32) for _ in range(2))
+    bodies = [openvino.Model([ops.result(ops.add(one, one))], [one], "body") for one in (then, other)]
+    branch = ops.if_op(ops.constant(True))
+    branch.set_then_body(bodies[0])
+    branch.set_else_body(bodies[1])
+    branch.set_input(ops.convert(ids, "f32").output(0), then, other)
+    return branch.set_output(bodies[0].results[0], bodies[1].results[0])
+
+
+@pytest.mark.parametrize(("build", "operator"), [(iterator_model, "TensorIterator"), (branch_model, "If")])
+def test_iterators_and_branches_are_refused(copy: Path, build: Any, operator: str) -> None:
+    ids = openvino.opset13.parameter([-1, -1], np.int64, name="input_ids")
+    ids.output(0).set_names({"input_ids"})
+    model = openvino.Model([openvino.opset13.result(build(ids))], [ids], "nested")
+    model.outputs[0].tensor.set_names({"logits"})
+    stranger(model, copy, Processor.from_pretrained(copy))
+    with pytest.raises(ArtefactError, match=f"contains the operator {operator}"):
+        Predictor.from_pretrained(copy, backend="openvino")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

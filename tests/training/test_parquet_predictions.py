@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,9 +17,11 @@ from nlp_inference.errors import OutputError, SourceError
 from nlp_inference.files import parquet
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.parquet import PartsFolder
+from nlp_inference.files.parquet_pages import largest_page
 from nlp_inference.files.reading import open_source
 from nlp_inference.files.records import Columns
 from nlp_inference.files.resuming import progress_file
+from nlp_training.data import stream_documents
 
 runner = CliRunner()
 RESULTS = [Document(id=str(number), raw_text=f"Łódź {number}") for number in range(50)]
@@ -52,7 +55,10 @@ def test_rows_become_items_with_plain_columns_as_metadata(tmp_path: Path) -> Non
     assert rome == {"id": "7", "raw_text": "Rome", "metadata": {"lang": "it"}}
     assert empty == {"raw_text": ""}
     assert isinstance(null, UnreadableItem)
-    assert (null.id, str(null.cause)) == ("8", f"{source}:2: 'text' is null; a text must be a string")
+    assert (null.id, str(null.cause)) == (
+        "8",
+        f"{source}:2: no 'text': its value is null; write a string, which may be empty",
+    )
 
 
 def test_columns_can_be_named(tmp_path: Path) -> None:
@@ -188,3 +194,111 @@ def test_without_pyarrow_the_command_says_how_to_install_it(tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     said = _predict(tmp_path / "no model", source, status=1).stderr
     assert 'Install it with: pip install "nlp-inference[parquet]' in said
+
+
+NAMES = ("raw_text", "text", "text_a", "context")
+
+
+@pytest.mark.parametrize("pair", [None, "raw_text_pair", "text_pair", "text_b", "question"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_usual_names_are_the_same_in_every_format(name: str, pair: str | None, tmp_path: Path) -> None:
+    row = {"id": "7", name: "Rome", "topic": "city"} | ({} if pair is None else {pair: "Where?"})
+    names, cells = ",".join(row), ",".join(row.values())
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    (tmp_path / "a.csv").write_text(f"{names}\n{cells}\n")
+    (tmp_path / "a.tsv").write_text(f"{names}\n{cells}\n".replace(",", "\t"))
+    _save(tmp_path / "a.parquet", **{key: [value] for key, value in row.items()})
+    is_pair = pair is not None and (pair != "question" or name == "context")
+    texts = {"raw_text": "Rome"} | ({"raw_text_pair": "Where?"} if is_pair else {})
+    metadata = {"topic": "city"} | ({} if is_pair or pair is None else {pair: "Where?"})
+    for suffix in ("jsonl", "csv", "tsv", "parquet"):
+        with open_source(str(tmp_path / f"a.{suffix}")) as opened:
+            assert list(opened.items) == [{"id": "7", **texts, "metadata": metadata}]
+        if suffix == "jsonl" and name == "raw_text":
+            continue  # for training this is the JSON of a Document, which has no `topic`
+        [document] = stream_documents(str(tmp_path / f"a.{suffix}"))
+        assert (document.raw_text, document.raw_text_pair) == (texts["raw_text"], texts.get("raw_text_pair"))
+
+
+def test_the_first_name_with_a_value_is_the_text(tmp_path: Path) -> None:
+    row = {"context": "c", "text": None, "raw_text": None, "text_a": "a"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    _save(tmp_path / "a.parquet", **{key: pa.array([value], pa.string()) for key, value in row.items()})
+    for suffix in ("jsonl", "parquet"):
+        with open_source(str(tmp_path / f"a.{suffix}")) as opened:
+            [item] = opened.items
+        assert (item["raw_text"], item["metadata"]["context"]) == ("a", "c")
+
+
+@pytest.mark.parametrize(("unit", "start"), [("utf-16", 3), ("utf-8", 5)])
+def test_offsets_in_another_unit_are_in_columns_and_stated(unit: str, start: int, tmp_path: Path) -> None:
+    spans = (Span(start=2, end=5, label="PERSON"),)
+    document = Document(id="7", raw_text="😀 Ana", predicted=Annotation(spans=spans), metadata={"n": 1})
+    file = PartsFolder(tmp_path / "out", offsets=unit)  # type: ignore[arg-type]
+    file.write(document)
+    file.close(failed=False)
+    [row] = pq.read_table(tmp_path / "out").to_pylist()
+    assert (row["spans"][0]["start"], row["categories"]) == (start, [])
+    more = json.loads(row["more"])
+    assert more["offsets"] == unit
+    predicted = {**more.pop("predicted"), "spans": row["spans"], "categories": row["categories"]}
+    assert Document.from_offsets({"id": "7", "raw_text": row["raw_text"], "predicted": predicted, **more}) == document
+
+
+WRITERS = [
+    {
+        "compression": codec,
+        "data_page_version": version,
+        "use_dictionary": dictionary,
+        "write_page_checksum": dictionary,
+    }
+    for codec in ("none", "snappy", "gzip", "zstd", "lz4", "brotli")
+    for version in ("1.0", "2.0")
+    for dictionary in (True, False)
+]
+
+
+@pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: "-".join(map(str, writer.values())))
+def test_the_size_of_the_largest_page_is_read_from_its_header(writer: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    table = pa.table({"text": [f"{number} {'é' * 50}" for number in range(4000)], "lists": [[1, 2]] * 4000})
+    pq.write_table(table, path, data_page_size=10_000, write_batch_size=100, row_group_size=3000, **writer)
+    metadata = pq.read_metadata(path)
+    with path.open("rb") as file:
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            for number in range(metadata.num_columns):
+                size = largest_page(file, group.column(number))
+                assert 0 < size <= group.column(number).total_uncompressed_size
+            if not writer["use_dictionary"]:  # a page ends at the first 100 rows beyond its size
+                assert 10_000 <= largest_page(file, group.column(0)) < 10_000 + 100 * 120
+
+
+def test_a_page_that_is_too_large_stops_the_source_after_the_rows_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "in.parquet"
+    schema = pa.schema({"text": pa.string()})
+    with pq.ParquetWriter(path, schema, use_dictionary=False, compression="zstd") as writer:
+        for size in (10, 10_000):
+            writer.write_table(pa.table({"text": ["a" * size] * 20}, schema=schema))
+    with open_source(str(path), max_line_bytes=10_000) as opened:
+        assert len(list(opened.items)) == 40
+    monkeypatch.setattr(parquet, "_LEAST_PAGE_BYTES", 1000)
+    monkeypatch.setattr(parquet, "_ROWS_OF_A_PAGE", 10)
+    read: list[object] = []
+    with open_source(str(path), max_line_bytes=10_000) as opened, pytest.raises(SourceError) as error:
+        read.extend(opened.items)
+    assert len(read) == 20
+    assert "a page of the column 'text'" in str(error.value)
+    assert "has 200086 bytes, which are decompressed at once; the limit is 100000" in str(error.value)
+    with open_source(str(path), max_line_bytes=None) as opened:
+        assert len(list(opened.items)) == 40
+
+
+def test_damaged_page_headers_are_an_error_of_the_source(tmp_path: Path) -> None:
+    whole = Path(_save(tmp_path / "in.parquet", text=["Rome"] * 2)).read_bytes()
+    start = pq.read_metadata(tmp_path / "in.parquet").row_group(0).column(0).dictionary_page_offset
+    for byte in range(256):
+        (tmp_path / "in.parquet").write_bytes(whole[:start] + bytes([byte]) * 8 + whole[start + 8 :])
+        with open_source(str(tmp_path / "in.parquet")) as opened, suppress(SourceError):
+            list(opened.items)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -13,12 +14,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from nlp_inference import Annotation, Category, Document
+from nlp_inference.document import Coverage
 from nlp_training import RunConfig, train
 from nlp_training.cli import app
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.evaluation.prediction_files import kept_predictions
 from nlp_training.gold import gold_kind
-from nlp_training.provenance.manifest import RunManifest
+from nlp_training.provenance.manifest import Replay, RunManifest
 from nlp_training.reports.html import write_report
 
 TEXT = "Ana Maria met Bo in Rome near Oslo"
@@ -339,3 +341,55 @@ def test_several_categories_are_compared_as_sets() -> None:
     mistakes.add(predicted("text", gold, found))
     assert dict(mistakes.pairs) == {Labels("b", "b"): 1, Labels("a", None): 1, Labels(None, "c"): 1}
     assert {kind: counts.total() for kind, counts in mistakes.kinds.items()} == {"missed": 1, "spurious": 1}
+
+
+def test_the_data_section_says_what_the_model_did_not_see(tmp_path: Path) -> None:
+    whole = predicted("Ana is in Rome", spans(), spans(), "seen")
+    ranges = {"unread": ((20, 25),), "deleted": ((0, 3),), "unknown": ((8, 13),)}
+    coverage = Coverage(characters=31, read=18, windows=1, truncated=True, **ranges)
+    text = "<b>Ana  ภาษา5 and Paris, a town"
+    unseen = Document(id="<cut>", raw_text=text, gold=spans(), predicted=spans(), coverage=coverage)
+    page = page_of(make_run(tmp_path / "demo", {"test": [whole, unseen]}))
+    data = page.text("data")
+    assert "Documents with text that the model did not see 1 of 2 documents; all of them." in data
+    assert f"<cut> 31 5 3 5 <b> · {text[8:13]} · {text[20:25].strip()}" in data
+
+
+def test_documents_that_were_read_completely_are_not_listed(tmp_path: Path) -> None:
+    page = page_of(make_run(tmp_path / "demo", {"test": MIXED}))
+    assert "did not see 1" not in page.text("data")
+    assert "Documents with text" not in page.text("data")
+
+
+@pytest.mark.parametrize(
+    ("replay", "said", "looks"),
+    [
+        (Replay(records=9, bit_for_bit=9), "verified: 9 golden records, alone and in batches, 9 bit for bit", "good"),
+        (
+            Replay(records=9, bit_for_bit=7, differing=2, first="x: logits differ"),
+            "not verified: 2 of 9 golden records differ after the model is loaded",
+            "lost",
+        ),
+        (
+            Replay(records=9, bit_for_bit=9, rows_apart=True),
+            "evaluation and inference run its rows one at a time",
+            "good",
+        ),
+        (None, "", ""),
+    ],
+)
+def test_the_overview_says_whether_the_saved_model_was_verified(
+    tmp_path: Path, replay: Replay | None, said: str, looks: str
+) -> None:
+    run = make_run(tmp_path / "demo", {"test": MIXED[:1]})
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    hardware = {"system": "Linux", "cpu": "x", "vector": "AVX2", "cores": 2, "threads": 2}
+    content = {"id": "1", "name": "demo", "status": "finished", "started_at": begun, "command": ["train"], "seed": 1}
+    content |= {"python": "3", "packages": {}, "code": {"version": "1"}, "hardware": hardware, "world_size": 1}
+    content |= {"data": {}, "initial_weights": "0", "verification": replay}
+    RunManifest.model_validate(content).save(run)
+    page = page_of(run)
+    assert said in page.text("overview")
+    assert ("golden records" in page.text("overview")) == (replay is not None)
+    overview = [one for one in page.classed(looks) if one.get("class")] if looks else []
+    assert bool(overview) == bool(looks)

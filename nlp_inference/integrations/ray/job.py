@@ -9,6 +9,7 @@ from nlp_inference.backends.choice import choose_backend
 from nlp_inference.document import Document, FailedDocument
 from nlp_inference.document.inputs import USUAL, Columns
 from nlp_inference.document.limits import MAX_CHARACTERS, MAX_LINE_BYTES
+from nlp_inference.document.offsets import OffsetUnit
 from nlp_inference.errors import ArtefactError, OutputError, PredictionError, SourceError
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.hub import PROCESSOR_NEEDS, SETTINGS_FILES, artefact_folder
@@ -30,6 +31,7 @@ class Job:
         input_format: format of the source; `None` detects it from the suffixes.
         output_format: format of the parts.
         columns: the keys or columns of the text and the id.
+        offsets: the unit of the offsets in the parts.
         on_error: `record` replaces a document that fails by a `FailedDocument`; `raise` stops the job.
         backend, device, dtype, revision, trust_remote_code, token_budget, max_characters: as in
             `Predictor.from_pretrained`.
@@ -44,6 +46,7 @@ class Job:
     input_format: FileFormat | None = None
     output_format: FileFormat = FileFormat.LINES
     columns: Columns = USUAL
+    offsets: OffsetUnit = "codepoint"
     on_error: Literal["raise", "record"] = "record"
     backend: str = "auto"
     device: str | None = None
@@ -114,7 +117,7 @@ class ShardPredictor:
                 f"{job.model!r} on this machine differs from the model of the job; copy that model, "
                 "or pass a Hub id or a folder that all machines share"
             )
-        self.parts = PartFiles(job.output, file_format=job.output_format)
+        self.parts = PartFiles(job.output, file_format=job.output_format, offsets=job.offsets)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
         """Predict shards and return their reports, both as JSON."""

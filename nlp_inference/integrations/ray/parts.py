@@ -17,6 +17,7 @@ from fsspec.core import url_to_fs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nlp_inference.document import Document, FailedDocument
+from nlp_inference.document.offsets import OffsetUnit
 from nlp_inference.errors import JobError, OutputError
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.parquet import PartsFolder
@@ -80,10 +81,12 @@ class PartFiles:
     Args:
         output: the folder, such as `s3://bucket/found`.
         file_format: of the parts.
+        offsets: the unit of the offsets in them.
     """
 
-    def __init__(self, output: str, *, file_format: FileFormat) -> None:
+    def __init__(self, output: str, *, file_format: FileFormat, offsets: OffsetUnit = "codepoint") -> None:
         self.output, self.file_format = output, file_format
+        self.offsets: OffsetUnit = offsets
         self._system, self._root = url_to_fs(output)
 
     def begin(self, plan: Plan, *, resume: bool, overwrite: bool) -> Plan:
@@ -195,8 +198,8 @@ class PartFiles:
 
     def _local_file(self, folder: Path) -> ResultFile:
         if self.file_format is FileFormat.PARQUET:
-            return PartsFolder(folder / "parts")
-        return LinesFile(folder / "part", file_format=self.file_format)
+            return PartsFolder(folder / "parts", offsets=self.offsets)
+        return LinesFile(folder / "part", file_format=self.file_format, offsets=self.offsets)
 
     def _part_name(self, shard: Shard, number: int, count: int) -> str:
         piece = f"-{number:03}" if count > 1 else ""

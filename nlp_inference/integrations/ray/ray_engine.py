@@ -57,7 +57,7 @@ def run_on_ray(
     ray = require("ray", extra="ray")
     require("ray.data", extra="ray")
     model, files = pin_model(job), source_files(job.source, file_format=job.input_format)
-    parts = PartFiles(job.output, file_format=job.output_format)
+    parts = PartFiles(job.output, file_format=job.output_format, offsets=job.offsets)
     with _connected(ray):
         actors = place_actors(ray.nodes(), device=job.device, cores=job.cores)
         plan = parts.begin(_plan(job, model, files, actors), resume=resume, overwrite=overwrite)
@@ -114,6 +114,7 @@ def _plan(job: Job, model: PinnedModel, files: tuple[SourceFile, ...], actors: A
         output_format=job.output_format,
         text_column=job.columns.text,
         id_column=job.columns.id,
+        offsets=job.offsets,
         files=files,
         shard_bytes=bytes_of_a_shard(files, actors=actors.count),
         shard_rows=rows_of_a_shard(files, actors=actors.count),

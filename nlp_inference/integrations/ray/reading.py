@@ -21,12 +21,10 @@ from nlp_inference.errors import InvalidDocumentError, SourceError
 from nlp_inference.files.compression import CODECS
 from nlp_inference.files.formats import FileFormat
 from nlp_inference.files.json_lines import TooLongLine, bounded_lines
-from nlp_inference.files.parquet import rows_at_once
+from nlp_inference.files.parquet import BYTES_BUFFERED, readable_columns, rows_at_once
 from nlp_inference.files.reading import checked_lines, open_source
 from nlp_inference.files.records import holds_objects, read_items
 from nlp_inference.integrations.ray.plan import Shard
-
-_ROWS_COPIED_AT_ONCE = 1024
 
 
 class ShardItems:
@@ -110,13 +108,31 @@ class ShardItems:
         try:
             with (
                 self._opened() as file,
-                parquet.ParquetFile(file) as table,
-                parquet.ParquetWriter(copy, table.schema_arrow) as writer,
+                self._opened() as raw,
+                parquet.ParquetFile(file, buffer_size=BYTES_BUFFERED) as table,
             ):
-                for batch in _batches(table, self.shard.begin, self.shard.end):
-                    writer.write_batch(batch)
+                names = readable_columns(table.schema_arrow)
+                schema = arrow.schema([table.schema_arrow.field(name) for name in names])
+                with parquet.ParquetWriter(copy, schema) as writer:
+                    for batch in self._batches(table, raw, names):
+                        writer.write_batch(batch)
         except arrow.ArrowException as error:
             raise SourceError(f"{self.shard.file.path!r} cannot be read: {' '.join(str(error).split())}") from error
+
+    def _batches(self, table: Any, raw: IO[bytes], names: list[str]) -> Iterator[Any]:
+        """Yield the rows of the shard from the row groups that contain them."""
+        position, begin, end, path = 0, self.shard.begin, self.shard.end, self.shard.file.path
+        for number in range(table.num_row_groups):
+            group = table.metadata.row_group(number)
+            if position < end and position + group.num_rows > begin:
+                at = position
+                size = rows_at_once(raw, group, file=path, names=names, most=self.max_line_bytes)
+                for batch in table.iter_batches(batch_size=size, row_groups=[number], columns=names):
+                    first, last = max(begin - at, 0), min(end - at, batch.num_rows)
+                    if first < last:
+                        yield batch.slice(first, last - first)
+                    at += batch.num_rows
+            position += group.num_rows
 
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:
@@ -126,22 +142,6 @@ class ShardItems:
             raise SourceError(f"{self.shard.file.path!r} cannot be opened on this machine: {error}") from error
         with file:
             yield file
-
-
-def _batches(table: Any, begin: int, end: int) -> Iterator[Any]:
-    """Yield the rows `begin:end` from the row groups that contain them."""
-    position = 0
-    for number in range(table.num_row_groups):
-        rows = table.metadata.row_group(number).num_rows
-        if position < end and position + rows > begin:
-            at = position
-            size = min(_ROWS_COPIED_AT_ONCE, rows_at_once(table.metadata.row_group(number), "the source"))
-            for batch in table.iter_batches(batch_size=size, row_groups=[number]):
-                first, last = max(begin - at, 0), min(end - at, batch.num_rows)
-                if first < last:
-                    yield batch.slice(first, last - first)
-                at += batch.num_rows
-        position += rows
 
 
 def _with_id(item: Item, location: str, *, in_place_of: str) -> Item:

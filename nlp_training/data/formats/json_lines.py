@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_inference.document import Document, as_document
+from nlp_inference.document.offsets import in_code_points
 from nlp_training.data.errors import OnError
 from nlp_training.data.formats.base import Format, ReadOptions, json_objects, new_file, read_units
 from nlp_training.data.formats.parts import own_id, own_metadata
@@ -23,7 +24,7 @@ def read_jsonl(
     - `{"id", "text", "label"}` or `{"id", "text", "labels": [...]}`
     - `{"id", "tokens": [...], "tags": [...]}`: BIO2 or a similar scheme; the tokens are joined by single spaces
     - `{"id", "text_a", "text_b", "label"}` or `"score"`
-    - a Document's own JSON: `{"raw_text", "gold", ...}`
+    - a Document's own JSON: `{"raw_text", "gold", ...}`, perhaps with the unit of its `offsets`
 
     Other keys are kept in `metadata`, as is the location of the line, `read_from`, which is also the default id.
 
@@ -52,6 +53,7 @@ def read_jsonl(
 
 def _make(options: ReadOptions, record: dict[str, Any], place: str) -> Document:
     columns = options.columns
+    record = dict(in_code_points(record))
     if "raw_text" in record and columns.text is None and columns.tokens is None:
         metadata = record.get("metadata", {})
         if isinstance(metadata, dict):

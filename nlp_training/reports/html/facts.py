@@ -59,6 +59,17 @@ def manifest_facts(manifest: RunManifest | None) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+def replay_facts(run: RunFiles) -> tuple[bool, list[str]]:
+    """Return whether the golden records were repeated at the end of the run, and the lines that say so.
+
+    Without lines, the run has no result: it has no manifest, or an earlier version wrote it.
+    """
+    replay = None if run.manifest is None else run.manifest.verification
+    if replay is None:
+        return False, []
+    return replay.ok, [line for line in (replay.summary(run.folder / "model"), replay.padding_note) if line]
+
+
 def duration(seconds: float | None) -> str:
     """Format a duration; empty if it is unknown.
 

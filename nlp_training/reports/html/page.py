@@ -17,10 +17,11 @@ from nlp_training.gold import GoldKind, HeadScores, gold_kind, scores_of_heads, 
 from nlp_training.reports.html.charts import number_text, reliability_diagram, scatter_chart, score_bar
 from nlp_training.reports.html.confusion import Confusion, confusion
 from nlp_training.reports.html.curves import Curve, curves, score_name
-from nlp_training.reports.html.facts import header_facts, manifest_facts
+from nlp_training.reports.html.facts import header_facts, manifest_facts, replay_facts
 from nlp_training.reports.html.mistakes import POINTS, Example, Labels, Mistakes, examples_of
 from nlp_training.reports.html.run_files import RunFiles, read_run
 from nlp_training.reports.html.speed import Times
+from nlp_training.reports.html.unseen import Unseen
 from nlp_training.reports.score_tables import details, fitted_notes, interval_text
 
 REPORT_FILE = "report.html"
@@ -64,6 +65,7 @@ class Split:
     calibration: Mapping[str, Any]
     reliability: Markup
     times: Times
+    unseen: Unseen
 
     @property
     def coverage(self) -> Mapping[str, int]:
@@ -141,6 +143,7 @@ def render(run: RunFiles) -> str:
             name=run.config.name,
             facts=header_facts(run),
             machine=manifest_facts(run.manifest),
+            replay=replay_facts(run),
             headline=headline,
             splits=splits,
             fitted=fitted_notes(run.metrics),
@@ -155,7 +158,7 @@ def render(run: RunFiles) -> str:
 
 def _split(run: RunFiles, of: HeadScores) -> Split:
     scores = of.scores
-    mistakes, times = None, Times()
+    mistakes, times, unseen = None, Times(), Unseen()
     kind = None if run.needs is None else gold_kind(run.needs).parts.get(of.head, gold_kind(run.needs))
     if kind is not None and of.data in run.predictions:
         mistakes = Mistakes(kind)
@@ -163,6 +166,7 @@ def _split(run: RunFiles, of: HeadScores) -> Split:
             if (view := view_of_head(document, of.head)) is None:
                 continue
             mistakes.add(view)
+            unseen.add(view)
             if seconds is not None:
                 times.add(view, seconds)
     calibration = scores.get("calibration") or {}
@@ -185,6 +189,7 @@ def _split(run: RunFiles, of: HeadScores) -> Split:
         if bins
         else Markup(""),
         times=times,
+        unseen=unseen,
     )
 
 
