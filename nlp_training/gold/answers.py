@@ -8,6 +8,7 @@ from nlp_inference.tasks.question_answering import ANSWER
 from nlp_training.gold.base import MISSED, SPURIOUS, Compared, GoldKind, Learnable, Mistake
 from nlp_training.metrics import AnswerBootstrap, AnswerF1, Calibration, DocumentMetric
 from nlp_training.metrics.answers import exact_match
+from nlp_training.metrics.calibration import CALIBRATION_DETAILS
 from nlp_training.metrics.documents import Part, Score
 
 WRONG_ANSWER = "wrong answer"
@@ -35,6 +36,7 @@ class Answers(GoldKind):
     metric = DocumentMetric(
         main=Part(AnswerF1, _texts),
         further={"calibration": Part(Calibration, _confidence)},
+        details=CALIBRATION_DETAILS,
         paired=AnswerBootstrap,
         scores=(Score("f1"), Score("exact_match")),
     )

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from nlp_inference.document import Annotation, Document
 from nlp_training.gold.base import MISSED, SPURIOUS, UNKNOWN_LABEL, Compared, GoldKind, Learnable, Mistake
 from nlp_training.metrics import Calibration, DocumentMetric, LabelSetBootstrap, LabelSetF1, LabelSetRanking
+from nlp_training.metrics.calibration import CALIBRATION_DETAILS
 from nlp_training.metrics.documents import Part, Score
 
 
@@ -41,6 +42,7 @@ class Categories(GoldKind):
             "calibration": Part(Calibration, _confidences),
             "label_ranking": Part(LabelSetRanking, _all_scores, overall=True),
         },
+        details=CALIBRATION_DETAILS,
         paired=LabelSetBootstrap,
         scores=(
             Score("f1"),

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from nlp_inference.document import Annotation, Document
 from nlp_training.gold.base import MISSED, SPURIOUS, UNKNOWN_LABEL, WRONG_LABEL, Compared, GoldKind, Learnable, Mistake
 from nlp_training.metrics import Calibration, CategoryAccuracy, DocumentMetric, LabelRanking, McNemar
+from nlp_training.metrics.calibration import CALIBRATION_DETAILS
 from nlp_training.metrics.documents import Part, Score
 
 
@@ -39,6 +40,12 @@ class OneCategory(GoldKind):
     metric = DocumentMetric(
         main=Part(CategoryAccuracy, first_labels),
         further={"calibration": Part(Calibration, confidence), "ranking": Part(LabelRanking, _scores)},
+        details={
+            "weighted F1": ("averages", "weighted", "f1"),
+            "ROC-AUC": ("ranking", "roc_auc"),
+            "average precision": ("ranking", "average_precision"),
+            **CALIBRATION_DETAILS,
+        },
         paired=McNemar,
         scores=(Score("accuracy"), Score("macro_f1")),
     )

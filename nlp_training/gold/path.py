@@ -8,6 +8,7 @@ from nlp_inference.tasks.hierarchical_classification import SEPARATOR, ancestors
 from nlp_training.gold.base import MISSED, Mistake
 from nlp_training.gold.category import OneCategory, confidence, first_labels
 from nlp_training.metrics import Calibration, DocumentMetric, McNemar, PathF1
+from nlp_training.metrics.calibration import CALIBRATION_DETAILS
 from nlp_training.metrics.documents import Part, Score
 
 WRONG_BRANCH = "wrong branch"
@@ -23,6 +24,7 @@ class Path(OneCategory):
     metric = DocumentMetric(
         main=Part(PathF1, first_labels),
         further={"calibration": Part(Calibration, confidence)},
+        details={"weighted F1": ("averages", "weighted", "f1"), **CALIBRATION_DETAILS},
         paired=McNemar,
         scores=(
             Score("accuracy"),

@@ -8,6 +8,7 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_inference.tasks.ordinal_regression import rank_labels
 from nlp_training.gold.base import MISSED, UNKNOWN_LABEL, WRONG_LABEL, Compared, GoldKind, Learnable, Mistake
 from nlp_training.metrics import Calibration, DocumentMetric, RankBootstrap, RankErrors
+from nlp_training.metrics.calibration import CALIBRATION_DETAILS
 from nlp_training.metrics.documents import Part, Score
 
 TOO_HIGH = "too high"
@@ -45,6 +46,7 @@ class Rank(GoldKind):
     metric = DocumentMetric(
         main=Part(RankErrors, _ranks),
         further={"calibration": Part(Calibration, _confidence)},
+        details={"weighted F1": ("averages", "weighted", "f1"), **CALIBRATION_DETAILS},
         paired=RankBootstrap,
         scores=(
             Score("quadratic_kappa"),

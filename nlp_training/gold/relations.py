@@ -16,6 +16,7 @@ from nlp_training.gold.base import (
     Mistake,
 )
 from nlp_training.metrics import Calibration, DocumentMetric, RelationBootstrap, RelationBoundaryF1, RelationF1, SpanF1
+from nlp_training.metrics.calibration import CALIBRATION_DETAILS
 from nlp_training.metrics.documents import Part, Score
 from nlp_training.metrics.relations import list_relations
 
@@ -57,6 +58,11 @@ class Relations(GoldKind):
             "boundaries": Part(RelationBoundaryF1, _relations),
             "spans": Part(SpanF1, _spans),
             "calibration": Part(Calibration, _confidences),
+        },
+        details={
+            "F1 of relations without the labels of spans": ("boundaries", "f1"),
+            "F1 of spans": ("spans", "f1"),
+            **CALIBRATION_DETAILS,
         },
         paired=RelationBootstrap,
         scores=(Score("f1"), Score("precision"), Score("recall"), Score("macro_f1")),

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from nlp_inference.document import Annotation, Document, Span
 from nlp_training.gold.base import MISSED, SPURIOUS, UNKNOWN_LABEL, WRONG_LABEL, Compared, GoldKind, Learnable, Mistake
 from nlp_training.metrics import Calibration, DocumentMetric, PairedBootstrap, SpanF1, SpanMatching, TokenF1
+from nlp_training.metrics.calibration import CALIBRATION_DETAILS
 from nlp_training.metrics.documents import Part, Score
 from nlp_training.metrics.matching import pair_by_place
 from nlp_training.metrics.spans import SpanKey
@@ -53,6 +54,15 @@ class Spans(GoldKind):
             "matching": Part(SpanMatching, _spans),
             "tokens": Part(TokenF1, _tokens),
             "calibration": Part(Calibration, _confidences),
+        },
+        details={
+            "weighted F1": ("averages", "weighted", "f1"),
+            "strict F1 (boundaries and label)": ("matching", "strict", "f1"),
+            "exact F1 (boundaries)": ("matching", "exact", "f1"),
+            "partial F1 (boundaries, half for an overlap)": ("matching", "partial", "f1"),
+            "type F1 (label, any overlap)": ("matching", "type", "f1"),
+            "token F1": ("tokens", "f1"),
+            **CALIBRATION_DETAILS,
         },
         paired=PairedBootstrap,
         scores=(Score("f1"), Score("precision"), Score("recall"), Score("macro_f1")),

@@ -20,6 +20,9 @@ _CITATION = """\
     journal = "Monthly Weather Review", volume = 78, year = "1950",
 }"""
 
+CALIBRATION_DETAILS = {"expected calibration error": ("calibration", "ece"), "Brier score": ("calibration", "brier")}
+"""`DocumentMetric.details` of a `Calibration` under the key `calibration`."""
+
 
 class Calibration(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typed
     """Expected calibration error and Brier score of predictions.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import evaluate
@@ -61,12 +62,14 @@ class DocumentMetric:
         further: additional metrics, by the keys of their scores.
         paired: creates a paired test of two models, with the same inputs as `main`.
         scores: the overall scores; the first one selects models by default.
+        details: other scores that tables show, by their display names, each with its keys in the result.
     """
 
     main: Part
     further: Mapping[str, Part]
     paired: Callable[[], evaluate.Comparison]
     scores: tuple[Score, ...]
+    details: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @property
     def best(self) -> str:

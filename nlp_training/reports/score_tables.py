@@ -147,20 +147,9 @@ def interval_text(scores: Mapping[str, Any], name: str) -> str:
     return "–".join(f"{end:.3f}" for end in ends) if ends else ""
 
 
-_DETAILS = {
-    "weighted F1": ("averages", "weighted", "f1"),
-    "strict F1 (boundaries and label)": ("matching", "strict", "f1"),
-    "exact F1 (boundaries)": ("matching", "exact", "f1"),
-    "partial F1 (boundaries, half for an overlap)": ("matching", "partial", "f1"),
-    "type F1 (label, any overlap)": ("matching", "type", "f1"),
-    "token F1": ("tokens", "f1"),
-    "F1 of relations without the labels of spans": ("boundaries", "f1"),
-    "F1 of spans": ("spans", "f1"),
-    "ROC-AUC": ("ranking", "roc_auc"),
-    "average precision": ("ranking", "average_precision"),
-    "expected calibration error": ("calibration", "ece"),
-    "Brier score": ("calibration", "brier"),
-}
+def _detail_keys() -> dict[str, tuple[str, ...]]:
+    """Return the keys of the additional scores of all kinds of gold, by their display names."""
+    return {name: keys for kind in reversed(gold_kinds()) for name, keys in kind.metric.details.items()}
 
 
 def detail_table(metrics: Metrics) -> Table:
@@ -168,7 +157,7 @@ def detail_table(metrics: Metrics) -> Table:
     table = _table_of_numbers("more scores", "score", metrics)
     own = [name for name in _numbers(metrics) if name not in _overall_scores()]
     found = [details(scores) | {name: scores[name] for name in own if name in scores} for scores in metrics.values()]
-    for name in (*_DETAILS, *own):
+    for name in (*_detail_keys(), *own):
         if any(name in one for one in found):
             table.add_row(name, *(f"{one[name]:.4f}" if name in one else "" for one in found))
     return table
@@ -176,7 +165,7 @@ def detail_table(metrics: Metrics) -> Table:
 
 def details(scores: Mapping[str, Any]) -> dict[str, float]:
     """Return the additional scores of one data set by their display names."""
-    values = {name: _inside(scores, keys) for name, keys in _DETAILS.items()}
+    values = {name: _inside(scores, keys) for name, keys in _detail_keys().items()}
     return {name: value for name, value in values.items() if _is_score(value)}
 
 
