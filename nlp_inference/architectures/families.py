@@ -49,13 +49,10 @@ class AutoHead:
         options["trust_remote_code"] = False  # otherwise transformers prompts on the standard input
         config, unused = AutoConfig.from_pretrained(name_or_path, return_unused_kwargs=True, **where, **options)
         unused.pop("trust_remote_code", None)
-        cls.adapt_config(config, unused)
+        for name in unused.keys() & set(cls.settings):
+            setattr(config, name, unused.pop(name))
         model_class = cls.class_for(type(config))
         return model_class.from_pretrained(name_or_path, config=config, **where, **of_model, **unused)
-
-    @classmethod
-    def adapt_config(cls, config: PretrainedConfig, options: dict[str, Any]) -> None:
-        """Set what the configuration of a family does not have, and remove it from the options that are left."""
 
     @classmethod
     def from_config(cls, config: PretrainedConfig) -> PreTrainedModel:

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PretrainedConfig
 from transformers import initialization as init
 from transformers.utils.generic import ModelOutput
 
@@ -91,12 +90,7 @@ class AutoModelForMultiTask(AutoHead):
 
     suffix = "ForMultiTask"
     mixin = _WithHeads
-
-    @classmethod
-    def adapt_config(cls, config: PretrainedConfig, options: dict[str, Any]) -> None:
-        """Set the heads, which no configuration of transformers has."""
-        if "task_heads" in options:
-            config.task_heads = options.pop("task_heads")
+    settings = ("task_heads",)
 
 
 __getattr__ = AutoModelForMultiTask.class_of_module

@@ -1,8 +1,7 @@
 """Scoring the annotations of documents: the metrics, their inputs, and the directions of their scores."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any
 
 import evaluate
@@ -69,7 +68,7 @@ class DocumentMetric:
     further: Mapping[str, Part]
     paired: Callable[[], evaluate.Comparison]
     scores: tuple[Score, ...]
-    details: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def best(self) -> str:
