@@ -71,10 +71,49 @@ SPECIAL: dict[str, dict[str, Any]] = {
 """Configurations that `SIZES` does not make tiny, or that need other settings."""
 
 ENCODERS = frozenset(
-    "albert bert big_bird camembert convbert data2vec-text deberta deberta-v2 distilbert electra ernie esm eurobert "
-    "flaubert fnet funnel ibert layoutlm lilt longformer luke markuplm megatron-bert mobilebert modernbert mpnet mra "
-    "nomic_bert nystromformer rembert roberta roberta-prelayernorm roc_bert roformer squeezebert xlm xlm-roberta "
-    "xlm-roberta-xl xlnet xmod yoso".split()
+    [
+        "albert",
+        "bert",
+        "big_bird",
+        "camembert",
+        "convbert",
+        "data2vec-text",
+        "deberta",
+        "deberta-v2",
+        "distilbert",
+        "electra",
+        "ernie",
+        "esm",
+        "eurobert",
+        "flaubert",
+        "fnet",
+        "funnel",
+        "ibert",
+        "layoutlm",
+        "lilt",
+        "longformer",
+        "luke",
+        "markuplm",
+        "megatron-bert",
+        "mobilebert",
+        "modernbert",
+        "mpnet",
+        "mra",
+        "nomic_bert",
+        "nystromformer",
+        "rembert",
+        "roberta",
+        "roberta-prelayernorm",
+        "roc_bert",
+        "roformer",
+        "squeezebert",
+        "xlm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xlnet",
+        "xmod",
+        "yoso",
+    ]
 )
 """Families that must be tested; others are skipped if they cannot be made tiny."""
 
