@@ -1,5 +1,6 @@
 """Conversion of a torch model to an ONNX graph with dynamic batch size and length."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from onnxscript.optimizer import optimize_ir
 from torch.export import Dim
 
 from nlp_inference import Document, Processor, Task
+from nlp_inference._utils.shorten import shorten
 from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.backends.exported import export_metadata
 from nlp_inference.errors import ArtefactError
@@ -58,9 +60,8 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
                 verbose=False,
             )
     except Exception as error:  # from torch, onnxscript or the code of the model
-        cause = str(error).strip().partition("\n")[0]
         raise ArtefactError(
-            f"{type(model).__name__} cannot be exported to ONNX: {type(error).__name__}: {cause}; serve it with torch"
+            f"{type(model).__name__} cannot be exported to ONNX: {_cause(error)}; serve it with torch"
         ) from error
     if program is None:
         raise ArtefactError(f"torch exported nothing of {type(model).__name__}; serve it with torch")
@@ -72,6 +73,14 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
         )
     _name_axes(graph)
     return graph
+
+
+def _cause(error: BaseException) -> str:
+    """Return the error that a chain of errors started with, on one line; torch's last error only states the step."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    line = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())
+    return f"{type(error).__name__}: {shorten(line, width=300)}"
 
 
 def traced_graph(source: ExportSource, scratch: Path) -> Path:

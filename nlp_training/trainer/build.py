@@ -12,6 +12,8 @@ from transformers.utils.hub import cached_file
 from nlp_inference import Document, Processor, Task
 from nlp_inference.architectures.custom_architectures import architecture_named, runs_saved_code
 from nlp_inference.architectures.input_limits import ModelLimits
+from nlp_inference.architectures.padding_families import mixes_padding
+from nlp_inference.backends.padding import PaddingWarning
 from nlp_inference.backends.torch import model_class
 from nlp_inference.encoding.tokenizer_file import warn_of_rebuilt_tokenizer
 from nlp_inference.errors import InvalidSpecError, NlpInferenceError
@@ -230,6 +232,24 @@ def warn_of_fitted_scores(fitters: Sequence[Fitter], splits: Collection[str]) ->
         )
 
 
+def warn_of_padded_batches(config: RunConfig, model: PreTrainedModel) -> None:
+    """Warn that a model trains on padded batches, although its outputs depend on padding and inference does not pad.
+
+    Warns:
+        PaddingWarning: the family of the model mixes padding into its outputs, and a batch has several rows.
+    """
+    rows = config.training.get("per_device_train_batch_size", 1)
+    if rows != 1 and mixes_padding(model) and is_main_process():
+        warnings.warn(
+            f"the outputs of {type(model).__name__} depend on padding: training pads the {rows} rows of a batch to the "
+            "longest one, and evaluation and inference run each row alone without padding. Rows of similar length "
+            "(the default order) keep the difference small; to remove it, set training.per_device_train_batch_size: 1 "
+            f"and training.gradient_accumulation_steps: {rows}",
+            PaddingWarning,
+            stacklevel=2,
+        )
+
+
 def build_model(config: RunConfig, processor: Processor, train: Sequence[Document] | None = None) -> PreTrainedModel:
     """The base model with a fresh head for the task of a processor.
 
@@ -300,6 +320,7 @@ def build_trainer(
         add_adapter(model, config.model.adapter)
     if config.model.freeze != []:
         freeze_parameters(model, config.model.freeze)
+    warn_of_padded_batches(config, model)
     trainer = DocumentTrainer(
         model,
         training_arguments(config, best_metric=selection_score(processor.task)),

@@ -127,7 +127,7 @@ class ResumableTrainer(Trainer):
         self.callback_handler = self._events
         for callback in self.callback_handler.callbacks:
             if isinstance(callback, JITCheckpointCallback) and callback.jit_manager is not None:
-                callback.jit_manager.execute_jit_checkpoint = partial(self._take_signal, callback.jit_manager)
+                callback.jit_manager.execute_jit_checkpoint = partial(self._take_signal, callback.jit_manager)  # type: ignore[method-assign]
 
     def _take_signal(self, manager: CheckpointManager) -> None:
         """Request a checkpoint after the current step, in place of `CheckpointManager.execute_jit_checkpoint`.

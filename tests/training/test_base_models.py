@@ -18,6 +18,7 @@ from transformers import (
     BertModel,
     FunnelBaseModel,
     FunnelConfig,
+    FunnelForTokenClassification,
     GPT2Config,
     GPT2Model,
     PreTrainedTokenizerFast,
@@ -25,11 +26,12 @@ from transformers import (
 
 from nlp_inference import Predictor
 from nlp_inference.backends.padding import PaddingWarning
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_training import train
 from nlp_training.artefact.verification import Replay, replay_lines
 from nlp_training.config import RunConfig
-from nlp_training.trainer.build import build_processor, load_splits
+from nlp_training.export.graph import export_graph
+from nlp_training.trainer.build import build_processor, load_splits, warn_of_padded_batches
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
 
@@ -113,7 +115,8 @@ def funnel(tokenizer, tmp_path: Path) -> str:
 
 def test_a_model_whose_outputs_depend_on_padding_is_trained_and_served_row_by_row(span_run, funnel, tmp_path):
     console = Console(record=True, width=200)
-    result = train(on(span_run, funnel), console=console)
+    with pytest.warns(PaddingWarning, match="training pads the 8 rows of a batch"):
+        result = train(on(span_run, funnel), console=console)
     said = console.export_text()
     manifest = json.loads((result.model.parent / "run.json").read_text())
     assert result.verification == Replay.model_validate(manifest["verification"])
@@ -133,6 +136,31 @@ def test_a_model_whose_outputs_depend_on_padding_is_trained_and_served_row_by_ro
         assert beside.predicted == alone.predicted
 
     neighbors_change_no_bit()
+
+
+def funnel_for(task) -> FunnelForTokenClassification:
+    sizes = {"d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 64, "block_sizes": [1, 1], "num_decoder_layers": 1}
+    return FunnelForTokenClassification(FunnelConfig(vocab_size=30522, **sizes, **task.model_settings()))
+
+
+def test_the_refusal_of_an_export_of_funnel_states_its_cause(token_processor):
+    with pytest.raises(ArtefactError) as refused:
+        export_graph(funnel_for(token_processor.task), token_processor)
+    said = str(refused.value)
+    assert said.startswith("FunnelForTokenClassification cannot be exported to ONNX: ")
+    assert "tracing inferred a static shape" in said
+    assert "\x1b" not in said
+    assert said.endswith("; serve it with torch")
+
+
+def test_a_run_warns_that_padding_changes_the_loss(span_run, token_processor):
+    model = funnel_for(token_processor.task)
+    with pytest.warns(PaddingWarning, match=r"FunnelForTokenClassification .* training.per_device_train_batch_size: 1"):
+        warn_of_padded_batches(span_run, model)
+    content = span_run.model_dump(exclude_none=True)
+    content["training"] |= {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 8}
+    warn_of_padded_batches(RunConfig.model_validate(content), model)
+    warn_of_padded_batches(span_run, BertModel(BertConfig(**SIZES)))
 
 
 def without_pad_token() -> PreTrainedTokenizerFast:

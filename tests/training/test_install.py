@@ -61,8 +61,8 @@ def tool(folder: Path, name: str) -> Path:
     return folder / "bin" / name
 
 
-def run(*command, cwd: Path):
-    environment = {**os.environ, "POETRY_VIRTUALENVS_IN_PROJECT": "true"}
+def run(*command, cwd: Path, environment=None):
+    environment = {**os.environ, "POETRY_VIRTUALENVS_IN_PROJECT": "true", **(environment or {})}
     environment.pop("VIRTUAL_ENV", None)
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=1800)
     return done.returncode, done.stdout + done.stderr
@@ -86,6 +86,23 @@ def test_poetry_takes_the_lock_and_adds_the_package_to_a_project(tmp_path):
     status, told = run(programs / "nlp-training", "train", "run.yaml", cwd=service)
     assert status == 1
     assert re.fullmatch(r'MissingExtraError: .* pip install "nlp-inference\[train\] @ git\+.*"\n', told)
+
+
+@pytest.mark.slow
+def test_poetry_installs_the_repository_from_its_lock(tmp_path):
+    poetry = tool(tmp_path / "poetry", "poetry")
+    pip = [tmp_path / "poetry" / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, "poetry-plugin-pypi-mirror"], check=True)  # reads the simple API, which mirrors have too
+    repository = tmp_path / "repository"
+    shutil.copytree(ROOT, repository, ignore=shutil.ignore_patterns(".*", "tests", "benchmarks", "__pycache__"))
+    mirror = {"POETRY_PYPI_MIRROR_URL": "https://pypi.org/simple/"}
+    status, told = run(poetry, "install", "--no-interaction", cwd=repository, environment=mirror)
+    assert status == 0, told
+    assert "Installing the current project: nlp-inference" in told
+    programs = repository / ".venv" / "bin"
+    there = "import importlib.util as u; from nlp_inference import Predictor; print(u.find_spec('torch'))"
+    assert run(programs / "python", "-c", there, cwd=tmp_path) == (0, "None\n")
+    assert run(programs / "nlp-inference", "predict", "--help", cwd=tmp_path)[0] == 0
 
 
 @pytest.mark.slow
