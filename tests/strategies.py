@@ -12,6 +12,7 @@ from nlp_inference.tasks import (
     HierarchicalClassification,
     MultiLabelClassification,
     QuestionAnswering,
+    RelationExtraction,
     SpanClassification,
     TextClassification,
     TextRegression,
@@ -123,6 +124,15 @@ tasks = (
         top_k=st.integers(1, 3),
         max_answer_tokens=st.integers(1, 40),
         no_answer_threshold=st.none() | st.floats(-5, 5),
+    )
+    | st.builds(
+        RelationExtraction,
+        labels=some_labels,
+        span_labels=some_labels,
+        words=st.sampled_from(["unicode", "whitespace"]),
+        threshold=st.floats(0.01, 0.99),
+        max_spans=st.integers(1, 99),
+        max_per_head=st.none() | st.integers(1, 3),
     )
     | st.builds(
         HierarchicalClassification,

@@ -56,6 +56,7 @@ def profile_documents(
         truncated=sum(encoded.truncated for _, encoded in served),
         span_rate=_histogram(RATES, 1000 * _ratio(spans, characters)),
         labels=Counter(label for one in annotations for label in {span.label for span in one.spans}),
+        relations=Counter(label for one in annotations for label in {relation.label for relation in one.relations}),
         values=_count_values(annotations, bin_value),
         categories=Counter(one.categories[0].label for one in annotations if one.categories),
     )

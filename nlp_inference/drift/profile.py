@@ -33,6 +33,7 @@ class Profile(BaseModel):
         span_rate: documents by predicted spans per 1,000 raw characters.
         labels: for each label, the number of documents with a predicted span of this label.
         categories: for each label, the number of documents whose first predicted category it is.
+        relations: for each label, the number of documents with a predicted relation of this label.
         values: for each predicted value, the number of documents by the bin of their number; see `Task.value_bin`.
 
     Raises:
@@ -59,11 +60,13 @@ class Profile(BaseModel):
     span_rate: Counts = {}
     labels: Counts = {}
     categories: Counts = {}
+    relations: Counts = {}
     values: dict[str, Counts] = {}
 
     @model_validator(mode="after")
     def _counts_the_same_documents(self) -> Self:
-        most = max([self.truncated, *self.changed.values(), *self.labels.values(), *map(_total, self._histograms())])
+        named = [*self.changed.values(), *self.labels.values(), *self.relations.values()]
+        most = max([self.truncated, *named, *map(_total, self._histograms())])
         if most > self.documents:
             raise ValueError(f"a count is {most}, but there are {self.documents} documents")
         return self
@@ -85,6 +88,7 @@ class Profile(BaseModel):
             span_rate=_sum(self.span_rate, other.span_rate),
             labels=_sum(self.labels, other.labels),
             categories=_sum(self.categories, other.categories),
+            relations=_sum(self.relations, other.relations),
             values=_sums(self.values, other.values),
         )
 
@@ -94,6 +98,7 @@ class Profile(BaseModel):
         counted = {"truncated": self.truncated}
         counted |= {f"changed by {name}": count for name, count in self.changed.items()}
         counted |= {f"label {name}": count for name, count in self.labels.items()}
+        counted |= {f"relation {name}": count for name, count in self.relations.items()}
         return {
             "characters": self.characters,
             "tokens": self.tokens,

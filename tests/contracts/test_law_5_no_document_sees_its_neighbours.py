@@ -24,6 +24,7 @@ PROCESSORS = [
     "crf_processor",
     "span_processor",
     "regression_processor",
+    "relation_processor",
 ]
 
 
@@ -42,6 +43,9 @@ def assert_same(one, other):
     assert one.coverage == other.coverage
     pairs = list(zip(one.predicted.spans, other.predicted.spans, strict=True))
     assert all((a.start, a.end, a.label) == (b.start, b.end, b.label) for a, b in pairs)
+    assert [(a.head, a.tail, a.label) for a in one.predicted.relations] == [
+        (b.head, b.tail, b.label) for b in other.predicted.relations
+    ]
     assert one.predicted.values == pytest.approx(other.predicted.values, abs=1e-4)
     pairs += zip(one.predicted.categories, other.predicted.categories, strict=True)
     assert all(a.label == b.label and a.score == pytest.approx(b.score, abs=1e-5) for a, b in pairs)
@@ -69,6 +73,7 @@ def test_law_5_neighbours_change_nothing(predictor, items, budget, data):
 
 HAM = Annotation(categories=(Category(label="ham"),))
 GOLD = {"spans": Annotation(), "answers": Annotation(), "category": HAM, "categories": HAM}
+GOLD["relations"] = Annotation()
 GOLD["values"] = Annotation(values={"stars": 4})
 """Something that perfect outputs can be asked for, whose shapes are those of a model's."""
 
