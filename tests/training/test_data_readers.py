@@ -165,7 +165,7 @@ def test_a_named_column_that_is_not_there(in_folder):
     message = r"^train\.jsonl:1: there is no column 'label' for 'label'; the columns are: 'text', 'intent'"
     with pytest.raises(InvalidDocumentError, match=message):
         list(read_jsonl(path, columns={"label": "label"}))
-    with pytest.raises(InvalidDocumentError, match="expected the keys id, text, text_pair, spans, label"):
+    with pytest.raises(InvalidDocumentError, match="expected the keys id, text, text_pair, spans, relations, label"):
         list(read_jsonl(path, columns={"lable": "intent"}))
 
 
