@@ -21,6 +21,7 @@ from nlp_inference import (
     OrdinalRegression,
     Processor,
     QuestionAnswering,
+    RelationExtraction,
     SpanClassification,
     TextClassification,
     TextGeneration,
@@ -144,6 +145,22 @@ def crf_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
 def span_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
     """A processor for spans that may overlap."""
     return Processor(tokenizer, SpanClassification(labels=LABELS), windows={"max_length": 24, "overlap": 6})
+
+
+@pytest.fixture(scope="session")
+def relation_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
+    """A processor for spans and relations between them, with a rule of each kind."""
+    task = RelationExtraction(
+        labels=("lives_in", "spouse", "parent", "child"),
+        span_labels=LABELS,
+        types={"lives_in": [("PERSON", "CITY")]},
+        symmetric=("spouse",),
+        inverses={"parent": "child"},
+        max_per_head={"lives_in": 2},
+        max_spans=8,
+        max_relations=16,
+    )
+    return Processor(tokenizer, task, windows={"max_length": 24, "overlap": 6})
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from nlp_inference.tasks import (
     MultiLabelClassification,
     OrdinalRegression,
     QuestionAnswering,
+    RelationExtraction,
     SpanClassification,
     TextClassification,
     TextGeneration,
@@ -142,6 +143,15 @@ tasks = (
         labels=st.lists(label_names, min_size=2, max_size=5, unique=True).map(tuple),
         pooling=st.sampled_from(["mean", "max", "first"]),
         temperature=st.floats(0.1, 10),
+    )
+    | st.builds(
+        RelationExtraction,
+        labels=some_labels,
+        span_labels=some_labels,
+        words=st.sampled_from(["unicode", "whitespace"]),
+        threshold=st.floats(0.01, 0.99),
+        max_spans=st.integers(1, 99),
+        max_per_head=st.none() | st.integers(1, 3),
     )
     | st.builds(
         HierarchicalClassification,

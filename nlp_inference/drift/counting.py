@@ -57,6 +57,7 @@ def profile_documents(
         truncated=sum(encoded.truncated for _, encoded in served),
         span_rate=_histogram(RATES, 1000 * _ratio(spans, characters)),
         labels=Counter(label for heads in annotations for label in _span_labels(heads)),
+        relations=Counter(label for heads in annotations for label in _relation_labels(heads)),
         values=_count_values(annotations, bin_value),
         categories=_count_categories(annotations).get("", {}),
         head_categories={head: counts for head, counts in _count_categories(annotations).items() if head},
@@ -72,6 +73,10 @@ def _count_lengths(texts: Sequence[Sequence[str]]) -> Counts:
 
 def _span_labels(heads: Mapping[str, Annotation]) -> set[str]:
     return {qualified(head, span.label) for head, one in heads.items() for span in one.spans}
+
+
+def _relation_labels(heads: Mapping[str, Annotation]) -> set[str]:
+    return {qualified(head, relation.label) for head, one in heads.items() for relation in one.relations}
 
 
 def _count_categories(annotations: Sequence[Mapping[str, Annotation]]) -> dict[str, Counts]:

@@ -34,6 +34,7 @@ class Profile(BaseModel):
         labels: for each label, the number of documents with a predicted span of this label.
         categories: for each label, the number of documents whose first predicted category it is.
         generated: documents by the characters of their generated text, in bins by powers of two.
+        relations: for each label, the number of documents with a predicted relation of this label.
         values: for each predicted value, the number of documents by the bin of their number; see `Task.value_bin`.
         head_categories: for each head of a multi-task model, what `categories` is without heads.
 
@@ -62,12 +63,14 @@ class Profile(BaseModel):
     labels: Counts = {}
     categories: Counts = {}
     generated: Counts = {}
+    relations: Counts = {}
     values: dict[str, Counts] = {}
     head_categories: dict[str, Counts] = {}
 
     @model_validator(mode="after")
     def _counts_the_same_documents(self) -> Self:
-        most = max([self.truncated, *self.changed.values(), *self.labels.values(), *map(_total, self._histograms())])
+        named = [*self.changed.values(), *self.labels.values(), *self.relations.values()]
+        most = max([self.truncated, *named, *map(_total, self._histograms())])
         if most > self.documents:
             raise ValueError(f"a count is {most}, but there are {self.documents} documents")
         return self
@@ -90,6 +93,7 @@ class Profile(BaseModel):
             labels=_sum(self.labels, other.labels),
             categories=_sum(self.categories, other.categories),
             generated=_sum(self.generated, other.generated),
+            relations=_sum(self.relations, other.relations),
             values=_sums(self.values, other.values),
             head_categories=_sums(self.head_categories, other.head_categories),
         )
@@ -100,6 +104,7 @@ class Profile(BaseModel):
         counted = {"truncated": self.truncated}
         counted |= {f"changed by {name}": count for name, count in self.changed.items()}
         counted |= {f"label {name}": count for name, count in self.labels.items()}
+        counted |= {f"relation {name}": count for name, count in self.relations.items()}
         return {
             "characters": self.characters,
             "tokens": self.tokens,

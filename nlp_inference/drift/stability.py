@@ -161,6 +161,7 @@ def _with_names_of(other: Profile, profile: Profile) -> Profile:
     """Return `profile` with a count of 0 for the names that only `other` has."""
     return profile.model_copy(
         update={
-            name: {**dict.fromkeys(getattr(other, name), 0), **getattr(profile, name)} for name in ("changed", "labels")
+            name: {**dict.fromkeys(getattr(other, name), 0), **getattr(profile, name)}
+            for name in ("changed", "labels", "relations")
         }
     )

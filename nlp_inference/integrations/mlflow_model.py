@@ -17,7 +17,7 @@ from nlp_inference.predict.predictor import Predictor
 from nlp_inference.processor import Processor
 
 _EXTRA = "mlflow"
-_COLUMNS = ("id", "spans", "categories", "error")
+_COLUMNS = ("id", "spans", "categories", "error", "relations")
 _FIELDS = {"text": "raw_text", "text_pair": "raw_text_pair", "id": "id"}
 LIBRARY = "nlp-inference[mlflow,torch]"
 
@@ -112,10 +112,12 @@ def _is_null(value: Any) -> bool:
 
 def _row(result: Document | FailedDocument) -> tuple[Any, ...]:
     if isinstance(result, FailedDocument):
-        return result.id, [], [], f"{result.error}: {result.message}"
+        return result.id, [], [], f"{result.error}: {result.message}", []
     predicted = result.predicted
     spans = [] if predicted is None else [span.model_dump() for span in predicted.spans]
-    return result.id, spans, [] if predicted is None else [one.model_dump() for one in predicted.categories], None
+    categories = [] if predicted is None else [one.model_dump() for one in predicted.categories]
+    relations = [] if predicted is None else [one.model_dump() for one in predicted.relations]
+    return result.id, spans, categories, None, relations
 
 
 def _flavor(folder: str | Path, *, library: str) -> dict[str, Any]:
@@ -141,6 +143,7 @@ def _signature() -> Any:
     models, types = require("mlflow.models", extra=_EXTRA), require("mlflow.types.schema", extra=_EXTRA)
     label, score = types.Property("label", "string"), types.Property("score", "double", required=False)
     span = types.Object([types.Property("start", "long"), types.Property("end", "long"), label, score])
+    relation = types.Object([types.Property("head", "long"), types.Property("tail", "long"), label, score])
     return models.ModelSignature(
         inputs=types.Schema(
             [
@@ -155,6 +158,7 @@ def _signature() -> Any:
                 types.ColSpec(types.Array(span), "spans"),
                 types.ColSpec(types.Array(types.Object([label, score])), "categories"),
                 types.ColSpec("string", "error", required=False),
+                types.ColSpec(types.Array(relation), "relations"),
             ]
         ),
     )

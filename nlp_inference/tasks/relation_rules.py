@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ Found = tuple[int, int, int]
 NONE = -1
 
 
-class RelationRules(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class RelationRules:
     """The rules of a task, by ids of labels.
 
     Attributes:

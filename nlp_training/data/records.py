@@ -8,12 +8,13 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nlp_inference._utils.shorten import shorten
-from nlp_inference.document import Annotation, Category, Document, Relation, Span, as_document
+from nlp_inference.document import Annotation, Category, Document, Span, as_document
 from nlp_inference.document.inputs import CONTEXT, text_columns
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks.question_answering import ANSWER
 from nlp_training.data.errors import BlankLabelError
 from nlp_training.data.notes import count_unread, count_unread_keys
+from nlp_training.data.record_relations import are_relations, read_relations
 from nlp_training.data.tags import find_tokens, join_tokens, tags_to_spans
 
 READ_FROM = "read_from"
@@ -285,9 +286,8 @@ def _with_entities(columns: Mapping[str, str], record: Mapping[str, Any]) -> Map
 
 
 def _without_other_relations(columns: Mapping[str, str], record: Mapping[str, Any]) -> Mapping[str, str]:
-    """Leave out relations of other tools, in which none has a tail."""
-    found = _rows_of(record.get(columns["relations"])) if "relations" in columns else None
-    if not found or any(isinstance(one, Mapping) and "tail" in one for one in found):
+    """Leave out relations of other tools."""
+    if "relations" not in columns or are_relations(_rows_of(record.get(columns["relations"]))):
         return columns
     return {field: column for field, column in columns.items() if field != "relations"}
 
@@ -359,7 +359,8 @@ def _gold_spans(
     elif "spans" in values:
         gold["spans"] = tuple(_spans(values["spans"], names.get("spans"), values.get("text")))
     if "relations" in values:
-        gold["relations"] = tuple(_relations(values["relations"], values.get("spans"), gold.get("spans")))
+        given = _rows_of(values.get("spans", ()))
+        gold["relations"] = tuple(read_relations(_rows_of(values["relations"]), given))
     return gold
 
 
@@ -529,38 +530,6 @@ def _spans(given: Any, names: Sequence[str] | None, text: Any) -> Iterable[Span]
             ) from error
         check_quote(span, found, text)
         yield found
-
-
-def _relations(given: Any, spans_given: Any, spans: tuple[Span, ...] | None) -> Iterable[Relation]:
-    given, spans_given = _rows_of(given), _rows_of(spans_given)
-    if not _is_list(given):
-        raise InvalidDocumentError(f"relations is {given!r}; write a list of {{head, tail, label}}, maybe empty")
-    if given and (spans is None or not _is_list(spans_given)):
-        raise InvalidDocumentError("there are relations but no spans; write {text, spans, relations}")
-    ids = [one.get("id") if isinstance(one, Mapping) else None for one in spans_given or ()]
-    for index, relation in enumerate(given):
-        if not isinstance(relation, Mapping) or not {"head", "tail", "label"} <= relation.keys():
-            raise InvalidDocumentError(f"relation {index} is {relation!r}; write {{head, tail, label}}")
-        head, tail = (_position_of(relation[end], ids, f"the {end} of relation {index}") for end in ("head", "tail"))
-        label = _label(relation["label"], "label", None)
-        if label is None:
-            raise InvalidDocumentError(f"relation {index} is {relation!r}; its label is null or negative")
-        yield Relation(head=head, tail=tail, label=label)
-
-
-def _position_of(given: Any, ids: Sequence[Any], name: str) -> int:
-    """Return the position of a span that is given by its position or by its id."""
-    if ids and all(one is not None for one in ids):
-        if ids.count(given) == 1:
-            return ids.index(given)
-        problem = "is the id of several spans" if given in ids else "is not the id of a span"
-        raise InvalidDocumentError(f"{name} is {given!r}, which {problem}; the ids are {', '.join(map(repr, ids))}")
-    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < len(ids):
-        raise InvalidDocumentError(
-            f"{name} is {given!r}; write the position of one of the {len(ids)} spans, starting at 0, or give all "
-            "spans an id and write that"
-        )
-    return given
 
 
 _QUOTES = ("text", "quote", "surface", "mention", "span_text")

@@ -50,7 +50,7 @@ class Relations(GoldKind):
     """Labeled, directed relations between spans, as `Annotation.relations`, and the spans themselves."""
 
     name = "relations"
-    noun = "relations"
+    noun = "spans and relations"
     has_spans = True
     metric = DocumentMetric(
         main=Part(RelationF1, _relations),

@@ -17,6 +17,8 @@ from nlp_inference import (
     OrdinalRegression,
     Processor,
     QuestionAnswering,
+    Relation,
+    RelationExtraction,
     Span,
     SpanClassification,
     TextClassification,
@@ -126,6 +128,47 @@ def test_law_4_spans_that_overlap_come_back_too(tokenizer, document, chain, word
     windows = {"max_length": 12, "overlap": 4, "on_overflow": overflow}
     decoded, _ = check_the_ceiling(Processor(tokenizer, task, chain, windows=windows), document)
     assert decoded == sorted(decoded)
+
+
+def links(annotation):
+    spans = triples(annotation.spans)
+    return {(spans[one.head], spans[one.tail], one.label) for one in annotation.relations}
+
+
+@settings(max_examples=examples(150))
+@given(
+    document=documents_with_spans_anywhere(),
+    chain=chains,
+    mode=st.sampled_from(["predicted", "given"]),
+    limits=st.fixed_dictionaries({"max_spans": st.integers(1, 8), "max_per_head": st.none() | st.integers(1, 2)}),
+    data=st.data(),
+)
+def test_law_4_relations_come_back_but_for_what_is_reported(tokenizer, document, chain, mode, limits, data):
+    places = st.integers(0, max(0, len(document.gold.spans) - 1))
+    relation = st.builds(Relation, head=places, tail=places, label=st.sampled_from(["at", "with", "of", "has"]))
+    relations = {one for one in data.draw(st.lists(relation, max_size=6)) if one.head != one.tail}
+    gold = document.gold.model_copy(update={"relations": tuple(relations)})
+    task = RelationExtraction(
+        labels=("at", "has", "of", "with"),
+        span_labels=LABELS,
+        spans=mode,
+        symmetric=("with",),
+        inverses={"of": "has"},
+        **limits,
+    )
+    processor = Processor(tokenizer, task, chain, windows={"max_length": 12, "overlap": 4})
+    (encoded,) = processor.encode([document.with_gold(gold)])
+    found, wanted = perfect(processor, encoded), links(task.complete_gold(gold))
+    lost = {(*triples([one.head, one.tail]), one.label) for one in task.lost_relations(encoded)}
+    assert wanted - links(found) == lost
+    assert all(one.cause for one in task.lost_relations(encoded))
+    if mode == "predicted":
+        assert {*triples(gold.spans)} - {*triples(found.spans)} == {
+            *triples(one.span for one in task.lost_spans(encoded))
+        }
+        assert links(found) <= wanted or lost or task.lost_spans(encoded)
+    else:
+        assert found.spans == gold.spans
 
 
 @settings(max_examples=examples(500))

@@ -26,6 +26,7 @@ PROCESSORS = [
     "span_processor",
     "regression_processor",
     "ordinal_processor",
+    "relation_processor",
 ]
 
 
@@ -44,6 +45,9 @@ def assert_same(one, other):
     assert one.coverage == other.coverage
     pairs = list(zip(one.predicted.spans, other.predicted.spans, strict=True))
     assert all((a.start, a.end, a.label) == (b.start, b.end, b.label) for a, b in pairs)
+    assert [(a.head, a.tail, a.label) for a in one.predicted.relations] == [
+        (b.head, b.tail, b.label) for b in other.predicted.relations
+    ]
     assert one.predicted.values == pytest.approx(other.predicted.values, abs=1e-4)
     pairs += zip(one.predicted.categories, other.predicted.categories, strict=True)
     assert all(a.label == b.label and a.score == pytest.approx(b.score, abs=1e-5) for a, b in pairs)
@@ -84,6 +88,7 @@ def test_law_5_a_text_that_is_written_does_not_depend_on_its_neighbours(generati
 
 HAM = Annotation(categories=(Category(label="ham"),))
 GOLD = {"spans": Annotation(), "answers": Annotation(), "category": HAM, "categories": HAM, "rank": HAM}
+GOLD["relations"] = Annotation()
 GOLD["values"] = Annotation(values={"stars": 4})
 """Something that perfect outputs can be asked for, whose shapes are those of a model's."""
 

@@ -18,9 +18,9 @@ from nlp_training.data.formats.parts import PARTS, own_id, own_metadata
 
 CARRIED = {
     "jsonl": {*PARTS},
-    "csv": {"id", "pair", "spans", "categories", "metadata"},
-    "tsv": {"id", "pair", "spans", "categories", "metadata"},
-    "parquet": {"id", "pair", "spans", "categories", "metadata"},
+    "csv": {"id", "pair", "spans", "categories", "relations", "metadata"},
+    "tsv": {"id", "pair", "spans", "categories", "relations", "metadata"},
+    "parquet": {"id", "pair", "spans", "categories", "relations", "metadata"},
     "brat": {"id", "spans", "relations"},
     "doccano": {"id", "spans", "categories", "relations", "metadata"},
     "doccano-characters": {"id", "spans", "categories", "relations", "metadata"},

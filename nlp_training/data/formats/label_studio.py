@@ -125,6 +125,9 @@ def _annotation(result: list[dict[str, Any]], text: str) -> Annotation:
 
 def _links(link: dict[str, Any], indices: dict[str, int]) -> Iterator[Relation]:
     """Yield one relation per label and direction."""
+    for end in ("from_id", "to_id"):
+        if link[end] not in indices:
+            raise ValueError(f"a relation has the {end} {link[end]!r}, which is not the id of a region with a label")
     ends, direction = (indices[link["from_id"]], indices[link["to_id"]]), link.get("direction", "right")
     if direction not in _DIRECTIONS:
         raise ValueError(f"a relation has the direction {direction!r}; expected one of {', '.join(_DIRECTIONS)}")
