@@ -12,7 +12,7 @@ from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.errors import BlankLabelError, InvalidDataError, OnError
 from nlp_training.data.formats.rows import unpack_metadata
 from nlp_training.data.notes import Notes, count_unread_keys
-from nlp_training.data.records import Columns, record_to_document
+from nlp_training.data.records import TARGETS, Columns, record_to_document
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ def read_rows(
         raise InvalidDataError(f"{request.where}: {error}") from error
     if "spans" not in columns and "tags" not in columns and _holds_spans(rows.features.get("entities")):
         columns["spans"] = "entities"
+    if columns.get("target") in TARGETS and not _is_text(datasets, rows.features[columns["target"]]):
+        del columns["target"]
     plain = _plain_columns(datasets, rows.features, columns)
     with notes.collecting():
         count_unread_keys({key: ["a column"] for key in {*rows.features} - {*columns.values(), *plain}})
@@ -162,6 +164,11 @@ def _holds_spans(feature: Any) -> bool:
     """Return whether a column contains lists of `{start, end, label}`."""
     inner = _innermost(feature)
     return inner is not feature and isinstance(inner, Mapping) and {"start", "end", "label"} <= {*inner}
+
+
+def _is_text(datasets: ModuleType, feature: Any) -> bool:
+    """Return whether a column contains strings."""
+    return isinstance(feature, datasets.Value) and feature.dtype.endswith("string")
 
 
 def _plain_columns(datasets: ModuleType, features: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:

@@ -36,7 +36,7 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "answers": (),
     "target": (),
 }
-_TARGETS = ("target", "summary", "translation")
+TARGETS = ("target", "summary", "translation")
 """Usual names of a text to generate, in records without another annotation."""
 _OTHER_GOLD = frozenset({"spans", "label", "labels", "score", "tags", "answers"})
 _OF_QUESTIONS = {"text_pair": "question", "answers": "answers"}
@@ -67,7 +67,8 @@ class Columns(BaseModel):
         answers: the accepted answers to the question in `text_pair`: a list of `{text, start}` (or `answer_start`,
             as in SQuAD), or a mapping of these lists, as in `datasets`; empty if the text does not answer it. Default:
             `answers` if the text is called `context`.
-        target: the text to generate. Default: `target`, `summary`, `translation`, if no other annotation has a column.
+        target: the text to generate. Default: `target`, `summary` or `translation`, in records without another
+            annotation.
 
     Example:
         >>> Columns(text="utterance").resolve(["utterance", "label", "id"])
@@ -110,8 +111,8 @@ class Columns(BaseModel):
             if column not in available:
                 raise InvalidDocumentError(f"there is no column {column!r} for the value {name!r}; {_list(available)}")
             found[f"{VALUE}{name}"] = column
-        if not (_OTHER_GOLD | {"target"}) & found.keys() and not self.values:
-            usual_target = next((name for name in _TARGETS if name in available and name not in found.values()), None)
+        if "target" not in found:
+            usual_target = next((name for name in TARGETS if name in available and name not in found.values()), None)
             found |= {} if usual_target is None else {"target": usual_target}
         if "text" not in found and "tokens" not in found:
             task = {"data", "annotations"} <= {*available} or {"data", "completions"} <= {*available}
@@ -212,9 +213,11 @@ def _with_entities(columns: Mapping[str, str], record: Mapping[str, Any]) -> Map
 
 
 def _without_unusual_target(columns: Mapping[str, str], record: Mapping[str, Any]) -> Mapping[str, str]:
-    """Leave out a target that is found by its name and is no text, or that is next to spans: it is metadata."""
+    """Leave out a target that is found by its name and is no text, or next to another annotation: it is metadata."""
     column = columns.get("target")
-    if column not in _TARGETS or (isinstance(record.get(column), str) and not _OTHER_GOLD & columns.keys()):
+    others = [name for field, name in columns.items() if field in _OTHER_GOLD or field.startswith(VALUE)]
+    annotated = any(record.get(name) is not None for name in others)
+    if column not in TARGETS or (isinstance(record.get(column), str) and not annotated):
         return columns
     return {field: name for field, name in columns.items() if field != "target"}
 

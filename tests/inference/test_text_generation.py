@@ -198,7 +198,7 @@ def test_perfect_outputs_give_the_gold_and_what_is_lost_has_a_cause(tokenizer):
         "rome is very big": ("rome is very big", None),  # only the end is missing
         "rome is very very big": ("rome is very very", "longer than max_new_tokens"),
         "Rome is big": ("rome is big", "the tokenizer does not restore it"),
-        "rome  is big": ("rome is big", "the tokenizer does not restore it"),
+        "rome  is big": ("rome is big", None),  # only white space differs
     }
 
 
