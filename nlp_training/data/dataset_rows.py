@@ -12,7 +12,7 @@ from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.errors import BlankLabelError, InvalidDataError, OnError
 from nlp_training.data.formats.rows import unpack_metadata
 from nlp_training.data.notes import Notes, count_unread_keys
-from nlp_training.data.records import TARGETS, Columns, record_to_document
+from nlp_training.data.records import TARGETS, Columns, record_to_document, top_column
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,10 @@ def read_rows(
         del columns["target"]
     plain = _plain_columns(datasets, rows.features, columns)
     with notes.collecting():
-        count_unread_keys({key: ["a column"] for key in {*rows.features} - {*columns.values(), *plain}})
+        claimed = {*map(top_column, columns.values()), *columns.values(), *plain}
+        count_unread_keys({key: ["a column"] for key in {*rows.features} - claimed})
     names = _label_names(rows.features, columns, given=request.label_names)
-    for number, row in enumerate(rows.select_columns([*columns.values(), *plain]), start=1):
+    for number, row in enumerate(rows.select_columns([name for name in rows.features if name in claimed]), start=1):
         where = f"{request.where} row {number}"
         try:
             with notes.collecting():
@@ -177,7 +178,10 @@ def _plain_columns(datasets: ModuleType, features: Mapping[str, Any], columns: M
     return [
         name
         for name, feature in features.items()
-        if name not in columns.values() and isinstance(feature, datasets.Value) and feature.dtype.startswith(kinds)
+        if name not in columns.values()
+        and name not in map(top_column, columns.values())
+        and isinstance(feature, datasets.Value)
+        and feature.dtype.startswith(kinds)
     ]
 
 

@@ -51,6 +51,8 @@ _SHAPES = (
 class Columns(BaseModel):
     """The column of each field. A column that is not named has one of the default names.
 
+    A name with a dot is a key of an object in a column: `translation.en`, as in data sets of translations on the Hub.
+
     Args:
         id: the unique id of the record. Default: `id`.
         text: the text. Default: `text`, `text_a`, `context`.
@@ -99,7 +101,7 @@ class Columns(BaseModel):
         found: dict[str, str] = {}
         for field, usual in _USUAL.items():
             named: str | None = getattr(self, field)
-            if named is not None and named not in available:
+            if named is not None and named not in available and top_column(named) not in available:
                 raise InvalidDocumentError(f"there is no column {named!r} for {field!r}; {_list(available)}")
             others = (_OF_QUESTIONS[field],) if found.get("text") == CONTEXT and field in _OF_QUESTIONS else ()
             column = named or next((name for name in (*usual, *others) if name in available), None)
@@ -147,6 +149,23 @@ class Columns(BaseModel):
             ) from error
 
 
+def top_column(column: str) -> str:
+    """Return the name of the column that contains a field: `translation` of `translation.en`."""
+    return column.partition(".")[0]
+
+
+def _with_nested(record: Mapping[str, Any], columns: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the record with the keys of objects that columns name, such as `translation.en`, as keys of its own."""
+    nested = [column for column in columns.values() if column not in record and top_column(column) in record]
+    if not nested:
+        return record
+    found = {name: value for name, value in record.items() if name not in set(map(top_column, nested))}
+    for column in nested:
+        inside = record[top_column(column)]
+        found[column] = inside.get(column.partition(".")[2]) if isinstance(inside, Mapping) else None
+    return found
+
+
 def _list(available: Collection[str]) -> str:
     return f"the columns are: {', '.join(map(repr, available)) or 'none'}"
 
@@ -181,6 +200,7 @@ def record_to_document(
     """
     if skip_blank and "label" in columns and _is_blank(record.get(columns["label"])):
         raise BlankLabelError(f"the label in {columns['label']!r} is blank")
+    record = _with_nested(record, columns)
     columns = _without_unusual_target(_with_entities(columns, record), record)
     values = {field: record[column] for field, column in columns.items() if record.get(column) is not None}
     text, offsets = _text_and_offsets(values)

@@ -109,8 +109,12 @@ def test_everything_after_the_end_is_ignored():
 def test_a_generation_config_of_the_base_changes_nothing(tokenizer, model):
     expected = texts_of(predictor_of(tokenizer, model).predict(TEXTS))
     other = tiny_t5()
-    for name, value in {"num_beams": 3, "do_sample": True, "no_repeat_ngram_size": 1, "min_length": 5}.items():
+    words = [[tokenizer.convert_tokens_to_ids(word)] for (text,) in expected for word in text.split()]
+    of_base = {"num_beams": 3, "do_sample": True, "no_repeat_ngram_size": 1, "min_length": 5, "max_length": 3}
+    for name, value in {**of_base, "bad_words_ids": words}.items():
         setattr(other.generation_config, name, value)
+    assert texts_of(predictor_of(tokenizer, other).predict(TEXTS)) == expected
+    assert other.generation_config.num_beams == 3
     TextGeneration(max_new_tokens=6).prepare_model(other, tokenizer)
     assert other.generation_config.num_beams == 1
     assert texts_of(predictor_of(tokenizer, other).predict(TEXTS)) == expected

@@ -6,6 +6,7 @@ from io import StringIO
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from made_up_records import write_jsonl
 from rich.console import Console
 from tiny_models import tiny_t5
@@ -138,6 +139,22 @@ def test_targets_are_read_from_the_usual_columns(tmp_path, column):
     first, second = load_documents({"path": str(path), **columns})
     assert first.gold == Annotation(generated=("b",))
     assert second.gold is None
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_translations_are_read_as_the_hub_has_them(tmp_path, suffix):
+    record = {"id": "0", "translation": {"en": "a house", "fr": "une maison"}}
+    path = tmp_path / f"data.{suffix}"
+    if suffix == "jsonl":
+        write_jsonl(path, [record])
+    else:
+        Dataset.from_list([record]).to_parquet(path)
+    columns = {"text": "translation.en", "target": "translation.fr"}
+    [document] = load_documents({"path": str(path), "columns": columns})
+    assert (document.raw_text, document.gold) == ("a house", Annotation(generated=("une maison",)))
+    assert "translation" not in document.metadata
+    with pytest.raises((InvalidDataError, InvalidDocumentError), match=r"there is no column 'pair\.en' for 'text'"):
+        list(load_documents({"path": str(path), "columns": {"text": "pair.en"}}))
 
 
 def test_a_target_next_to_another_annotation_is_metadata(tmp_path):
