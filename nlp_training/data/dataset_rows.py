@@ -12,7 +12,8 @@ from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.errors import BlankLabelError, InvalidDataError, OnError
 from nlp_training.data.formats.rows import unpack_metadata
 from nlp_training.data.notes import Notes, count_unread_keys
-from nlp_training.data.records import TARGETS, Columns, record_to_document, top_column
+from nlp_training.data.records import Columns, record_to_document
+from nlp_training.data.targets import TARGETS, top_column
 
 
 @dataclass(frozen=True)

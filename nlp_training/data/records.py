@@ -14,6 +14,7 @@ from nlp_inference.tasks.question_answering import ANSWER
 from nlp_training.data.errors import BlankLabelError
 from nlp_training.data.notes import count_unread, count_unread_keys
 from nlp_training.data.tags import find_tokens, join_tokens, tags_to_spans
+from nlp_training.data.targets import TARGETS, read_target, top_column, with_nested, without_unusual_target
 
 READ_FROM = "read_from"
 """The key of `Document.metadata` for the location that a document was read from: `train.jsonl:17`."""
@@ -36,8 +37,6 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "answers": (),
     "target": (),
 }
-TARGETS = ("target", "summary", "translation")
-"""Usual names of a text to generate, in records without another annotation."""
 _OTHER_GOLD = frozenset({"spans", "label", "labels", "score", "tags", "answers"})
 _OF_QUESTIONS = {"text_pair": "question", "answers": "answers"}
 """Usual names where the text is called `context`."""
@@ -149,23 +148,6 @@ class Columns(BaseModel):
             ) from error
 
 
-def top_column(column: str) -> str:
-    """Return the name of the column that contains a field: `translation` of `translation.en`."""
-    return column.partition(".")[0]
-
-
-def _with_nested(record: Mapping[str, Any], columns: Mapping[str, str]) -> Mapping[str, Any]:
-    """Return the record with the keys of objects that columns name, such as `translation.en`, as keys of its own."""
-    nested = [column for column in columns.values() if column not in record and top_column(column) in record]
-    if not nested:
-        return record
-    found = {name: value for name, value in record.items() if name not in set(map(top_column, nested))}
-    for column in nested:
-        inside = record[top_column(column)]
-        found[column] = inside.get(column.partition(".")[2]) if isinstance(inside, Mapping) else None
-    return found
-
-
 def _list(available: Collection[str]) -> str:
     return f"the columns are: {', '.join(map(repr, available)) or 'none'}"
 
@@ -200,8 +182,9 @@ def record_to_document(
     """
     if skip_blank and "label" in columns and _is_blank(record.get(columns["label"])):
         raise BlankLabelError(f"the label in {columns['label']!r} is blank")
-    record = _with_nested(record, columns)
-    columns = _without_unusual_target(_with_entities(columns, record), record)
+    record, columns = with_nested(record, columns), _with_entities(columns, record)
+    other_gold = [name for field, name in columns.items() if field in _OTHER_GOLD or field.startswith(VALUE)]
+    columns = without_unusual_target(columns, record, other_gold)
     values = {field: record[column] for field, column in columns.items() if record.get(column) is not None}
     text, offsets = _text_and_offsets(values)
     tagged = "tags" in values and offsets is not None
@@ -230,16 +213,6 @@ def _with_entities(columns: Mapping[str, str], record: Mapping[str, Any]) -> Map
     annotated_otherwise = {*columns} & {"label", "labels", "score"} or any(one.startswith(VALUE) for one in columns)
     is_spans = all(map(_looks_like_span, found)) if found else not annotated_otherwise
     return {**columns, "spans": "entities"} if is_spans else columns
-
-
-def _without_unusual_target(columns: Mapping[str, str], record: Mapping[str, Any]) -> Mapping[str, str]:
-    """Leave out a target that is found by its name and is no text, or next to another annotation: it is metadata."""
-    column = columns.get("target")
-    others = [name for field, name in columns.items() if field in _OTHER_GOLD or field.startswith(VALUE)]
-    annotated = any(record.get(name) is not None for name in others)
-    if column not in TARGETS or (isinstance(record.get(column), str) and not annotated):
-        return columns
-    return {field: name for field, name in columns.items() if field != "target"}
 
 
 def _looks_like_span(given: Any) -> bool:
@@ -285,7 +258,7 @@ def _gold(
     if "score" in values:
         gold["values"] = {"score": _number(values["score"], "score")}
     if "target" in values:
-        gold["generated"] = (_target(values["target"]),)
+        gold["generated"] = (read_target(values["target"]),)
     named = {field.removeprefix(VALUE): given for field, given in values.items() if field.startswith(VALUE)}
     if named:
         gold["values"] = gold.get("values", {}) | {name: _number(given, name) for name, given in named.items()}
@@ -412,13 +385,6 @@ def check_quote(given: Any, span: Span, text: Any) -> None:
                 f"the span {span.start}:{span.end} {span.label!r} has the {key} {quote!r}, but the text at these "
                 f"offsets is {surface!r}{hint}. Correct the offsets (characters, end exclusive) or the {key}"
             )
-
-
-def _target(given: Any) -> str:
-    if not isinstance(given, str):
-        shown = shorten(repr(given), width=60)
-        raise InvalidDocumentError(f"target is {shown}; write the text to generate, or null where it is not annotated")
-    return given
 
 
 def _number(given: Any, name: str) -> float:

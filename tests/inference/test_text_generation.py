@@ -77,6 +77,13 @@ def test_a_text_does_not_depend_on_batches_or_padding(tokenizer, model, beams):
         assert texts_of(together)[::-1] == texts_of(alone)
 
 
+def test_several_batches_at_the_same_time_give_the_same_texts(tokenizer, model):
+    predictor = predictor_of(tokenizer, model, token_budget=1)
+    parallel = Predictor(predictor.processor, predictor.backend, token_budget=1, workers=3)
+    with parallel:
+        assert texts_of(parallel.predict(TEXTS * 3)) == texts_of(predictor.predict(TEXTS)) * 3
+
+
 def test_padding_on_either_side_is_not_read(tokenizer, model):
     task = TextGeneration(max_new_tokens=6)
     ids = torch.tensor([tokenizer("Ana lives in Rome")["input_ids"]])
