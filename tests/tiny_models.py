@@ -46,10 +46,9 @@ def tiny_t5(vocab_size: int = 30522, **settings: Any) -> "PreTrainedModel":
     import torch
     from transformers import T5Config, T5ForConditionalGeneration
 
-    usual = {"pad_token_id": 0, "decoder_start_token_id": 0, "eos_token_id": 102}
-    config = T5Config(
-        vocab_size=vocab_size, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, **{**usual, **settings}
-    )
+    sizes = {"vocab_size": vocab_size, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+    ids = {"pad_token_id": 0, "decoder_start_token_id": 0, "eos_token_id": 102}
+    config = T5Config(**{**sizes, **ids, **settings})
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = T5ForConditionalGeneration(config)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from nlp_inference._utils.extras import require
-from nlp_inference.document import Document, FailedDocument
+from nlp_inference.document import Annotation, Document, FailedDocument
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.predict.predictor import Predictor
 from nlp_inference.processor import Processor
 
 _EXTRA = "mlflow"
-_COLUMNS = ("id", "spans", "categories", "error", "relations")
+_COLUMNS = ("id", "spans", "categories", "relations", "generated", "error")
 _FIELDS = {"text": "raw_text", "text_pair": "raw_text_pair", "id": "id"}
 LIBRARY = "nlp-inference[mlflow,torch]"
 
@@ -82,8 +82,8 @@ class PredictorModel:
 
         Returns:
             A DataFrame with the index of the input, and the columns `id`, `spans` (`start`, `end`, `label` and `score`;
-            offsets in code points of the input text), `categories` (`label` and `score`) and `error`, which is null
-            unless the text failed.
+            offsets in code points of the input text), `categories` (`label` and `score`), `generated` (texts) and
+            `error`, which is null unless the text failed.
 
         Raises:
             InvalidDocumentError: there is no column `text`.
@@ -112,12 +112,11 @@ def _is_null(value: Any) -> bool:
 
 def _row(result: Document | FailedDocument) -> tuple[Any, ...]:
     if isinstance(result, FailedDocument):
-        return result.id, [], [], f"{result.error}: {result.message}", []
-    predicted = result.predicted
-    spans = [] if predicted is None else [span.model_dump() for span in predicted.spans]
-    categories = [] if predicted is None else [one.model_dump() for one in predicted.categories]
-    relations = [] if predicted is None else [one.model_dump() for one in predicted.relations]
-    return result.id, spans, categories, None, relations
+        return result.id, [], [], [], [], f"{result.error}: {result.message}"
+    predicted = result.predicted or Annotation()
+    found = (predicted.spans, predicted.categories, predicted.relations)
+    spans, categories, relations = ([one.model_dump() for one in several] for several in found)
+    return result.id, spans, categories, relations, [*predicted.generated], None
 
 
 def _flavor(folder: str | Path, *, library: str) -> dict[str, Any]:
@@ -157,6 +156,7 @@ def _signature() -> Any:
                 types.ColSpec("string", "id"),
                 types.ColSpec(types.Array(span), "spans"),
                 types.ColSpec(types.Array(types.Object([label, score])), "categories"),
+                types.ColSpec(types.Array(types.DataType.string), "generated"),
                 types.ColSpec("string", "error", required=False),
                 types.ColSpec(types.Array(relation), "relations"),
             ]

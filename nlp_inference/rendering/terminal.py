@@ -121,9 +121,9 @@ def _sections(document: Document) -> Iterator[RenderableType]:
         )
     for head, label, tail in layout.relation_rows(document, predicted or document.gold):
         yield Text.assemble(head, (f" —{label}→ ", f"bold {label_color(label)}"), tail)
-    for title, annotation in (("generated", predicted), ("gold text", document.gold)):
-        for written in annotation.generated if annotation else ():
-            yield _spaced(Text.assemble((f"{title}  ", "dim"), visible(written[:MAX_CHARACTERS])))
+    for heading, annotation in (("generated", predicted), ("gold text", document.gold)):
+        for text in annotation.generated if annotation else ():
+            yield _spaced(Text.assemble((f"{heading}  ", "dim"), visible(text[:MAX_CHARACTERS])))
 
 
 def _edits(text: str, records: Sequence[EditRecord]) -> list[RenderableType]:

@@ -13,6 +13,7 @@ from nlp_training.data.errors import BlankLabelError, InvalidDataError, OnError
 from nlp_training.data.formats.rows import unpack_metadata
 from nlp_training.data.notes import Notes, count_unread_keys
 from nlp_training.data.records import Columns, record_to_document
+from nlp_training.data.targets import TARGETS, top_column
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,14 @@ def read_rows(
         raise InvalidDataError(f"{request.where}: {error}") from error
     if "spans" not in columns and "tags" not in columns and _holds_spans(rows.features.get("entities")):
         columns["spans"] = "entities"
+    if columns.get("target") in TARGETS and not _is_text(datasets, rows.features[columns["target"]]):
+        del columns["target"]
     plain = _plain_columns(datasets, rows.features, columns)
     with notes.collecting():
-        count_unread_keys({key: ["a column"] for key in {*rows.features} - {*columns.values(), *plain}})
+        claimed = {*map(top_column, columns.values()), *columns.values(), *plain}
+        count_unread_keys({key: ["a column"] for key in {*rows.features} - claimed})
     names = _label_names(rows.features, columns, given=request.label_names)
-    for number, row in enumerate(rows.select_columns([*columns.values(), *plain]), start=1):
+    for number, row in enumerate(rows.select_columns([name for name in rows.features if name in claimed]), start=1):
         where = f"{request.where} row {number}"
         try:
             with notes.collecting():
@@ -164,13 +168,21 @@ def _holds_spans(feature: Any) -> bool:
     return inner is not feature and isinstance(inner, Mapping) and {"start", "end", "label"} <= {*inner}
 
 
+def _is_text(datasets: ModuleType, feature: Any) -> bool:
+    """Return whether a column contains strings."""
+    return isinstance(feature, datasets.Value) and feature.dtype.endswith("string")
+
+
 def _plain_columns(datasets: ModuleType, features: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:
     """Return the other columns that metadata can contain: strings, numbers and booleans, but no images or dates."""
     kinds = ("string", "large_string", "bool", "int", "uint", "float")
     return [
         name
         for name, feature in features.items()
-        if name not in columns.values() and isinstance(feature, datasets.Value) and feature.dtype.startswith(kinds)
+        if name not in columns.values()
+        and name not in map(top_column, columns.values())
+        and isinstance(feature, datasets.Value)
+        and feature.dtype.startswith(kinds)
     ]
 
 

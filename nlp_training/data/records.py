@@ -16,6 +16,7 @@ from nlp_training.data.errors import BlankLabelError
 from nlp_training.data.notes import count_unread, count_unread_keys
 from nlp_training.data.record_relations import are_relations, read_relations
 from nlp_training.data.tags import find_tokens, join_tokens, tags_to_spans
+from nlp_training.data.targets import TARGETS, read_target, top_column, with_nested, without_unusual_target
 
 READ_FROM = "read_from"
 """The key of `Document.metadata` for the location that a document was read from: `train.jsonl:17`."""
@@ -47,8 +48,6 @@ _USUAL: dict[str, tuple[str, ...]] = {
 """Usual names of the columns of gold; `inputs.text_columns` has those of the texts."""
 _OF_HEADS = ("spans", "label", "labels", "score", "tags")
 """The fields of a head that columns can name."""
-_TARGETS = ("target", "summary", "translation")
-"""Usual names of a text to generate, in records without another annotation."""
 _OTHER_GOLD = frozenset({"spans", "label", "labels", "score", "tags", "answers", HEADS})
 
 _SHAPES = (
@@ -59,6 +58,8 @@ _SHAPES = (
 
 class Columns(BaseModel):
     """The column of each field. A column that is not named has one of the default names.
+
+    A name with a dot is a key of an object in a column: `translation.en`, as in data sets of translations on the Hub.
 
     Args:
         id: the unique id of the record. Default: `id`.
@@ -81,7 +82,8 @@ class Columns(BaseModel):
         answers: the accepted answers to the question in `text_pair`: a list of `{text, start}` (or `answer_start`,
             as in SQuAD), or a mapping of these lists, as in `datasets`; empty if the text does not answer it. Default:
             `answers` if the text is called `context`.
-        target: the text to generate. Default: `target`, `summary`, `translation`, if no other annotation has a column.
+        target: the text to generate. Default: `target`, `summary` or `translation`, in records without another
+            annotation.
         heads: the annotations of heads: a column with a mapping such as `{intent: {label: play}, slots: {spans: []}}`,
             or the columns of each head, such as `{intent: {label: intent}, slots: {tags: slot_tags}}`. A head that is
             missing or null is not annotated. Default: `heads`.
@@ -117,8 +119,8 @@ class Columns(BaseModel):
         found = self._of_fields(available)
         found |= self._of_names(available)
         found |= self._of_heads(available)
-        if not (_OTHER_GOLD | {"target"}) & found.keys() and not any(map(_is_prefixed, found)):
-            usual_target = next((name for name in _TARGETS if name in available and name not in found.values()), None)
+        if "target" not in found:
+            usual_target = next((name for name in TARGETS if name in available and name not in found.values()), None)
             found |= {} if usual_target is None else {"target": usual_target}
         if "text" not in found and "tokens" not in found:
             task = {"data", "annotations"} <= {*available} or {"data", "completions"} <= {*available}
@@ -137,7 +139,7 @@ class Columns(BaseModel):
     def _of_fields(self, available: Collection[str]) -> dict[str, str]:
         named = self._named()
         for field, name in named.items():
-            if name not in available:
+            if name not in available and top_column(name) not in available:
                 raise InvalidDocumentError(f"there is no column {name!r} for {field!r}; {_list(available)}")
         texts = text_columns(available, text=self.text, text_pair=self.text_pair)
         found = {field.removeprefix("raw_"): column for field, column in texts.items()}
@@ -246,7 +248,9 @@ def record_to_document(
     if skip_blank:
         _check_blank(record, columns, (names or {}).get("label"))
     columns = _without_other_relations(_with_entities(columns, record), record)
-    columns = _without_unusual_target(columns, record)
+    record = with_nested(record, columns)
+    other_gold = [name for field, name in columns.items() if field in _OTHER_GOLD or _is_prefixed(field)]
+    columns = without_unusual_target(columns, record, other_gold)
     values = {field: record[column] for field, column in columns.items() if record.get(column) is not None}
     text, offsets = _text_and_offsets(values)
     claimed = set(columns.values())
@@ -292,14 +296,6 @@ def _without_other_relations(columns: Mapping[str, str], record: Mapping[str, An
     return {field: column for field, column in columns.items() if field != "relations"}
 
 
-def _without_unusual_target(columns: Mapping[str, str], record: Mapping[str, Any]) -> Mapping[str, str]:
-    """Leave out a target that is found by its name and is no text, or that is next to spans: it is metadata."""
-    column = columns.get("target")
-    if column not in _TARGETS or (isinstance(record.get(column), str) and not _OTHER_GOLD & columns.keys()):
-        return columns
-    return {field: name for field, name in columns.items() if field != "target"}
-
-
 def _is_prefixed(field: str) -> bool:
     return field.startswith((VALUE, LABEL, HEAD))
 
@@ -336,7 +332,7 @@ def _gold(
     if "score" in values:
         gold["values"] = {"score": _number(values["score"], "score")}
     if "target" in values:
-        gold["generated"] = (_target(values["target"]),)
+        gold["generated"] = (read_target(values["target"]),)
     named = {field.removeprefix(VALUE): given for field, given in values.items() if field.startswith(VALUE)}
     if named:
         gold["values"] = gold.get("values", {}) | {name: _number(given, name) for name, given in named.items()}
@@ -559,13 +555,6 @@ def check_quote(given: Any, span: Span, text: Any) -> None:
                 f"the span {span.start}:{span.end} {span.label!r} has the {key} {quote!r}, but the text at these "
                 f"offsets is {surface!r}{hint}. Correct the offsets (characters, end exclusive) or the {key}"
             )
-
-
-def _target(given: Any) -> str:
-    if not isinstance(given, str):
-        shown = shorten(repr(given), width=60)
-        raise InvalidDocumentError(f"target is {shown}; write the text to generate, or null where it is not annotated")
-    return given
 
 
 def _number(given: Any, name: str) -> float:

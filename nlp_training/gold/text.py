@@ -7,7 +7,7 @@ from nlp_inference.document import Annotation, Document
 from nlp_training.gold.base import MISSED, Compared, GoldKind, Learnable, Mistake, WrittenText
 from nlp_training.metrics import DocumentMetric, TextBootstrap, TextOverlap
 from nlp_training.metrics.documents import Part, Score
-from nlp_training.metrics.text_comparison import chrf, chrf_counts
+from nlp_training.metrics.text_comparison import chrf, chrf_counts, with_single_spaces
 
 TEXT = "text"
 """The label under which texts are counted."""
@@ -60,8 +60,8 @@ class Text(GoldKind):
         return {"characters": float(len(_first(annotation)))} if annotation.generated else {}
 
     def compared(self, annotation: Annotation) -> list[Compared]:
-        """Return the first text."""
-        return [Compared(TEXT, text=text) for text in annotation.generated[:1]]
+        """Return the first text, with single spaces."""
+        return [Compared(TEXT, text=with_single_spaces(text)) for text in annotation.generated[:1]]
 
     def problem(self, gold: Annotation) -> str | None:
         """Refuse gold without a text, with several, or with a blank one."""
@@ -86,5 +86,6 @@ class Text(GoldKind):
         if not gold.generated:
             return
         distance = 1 - float(chrf(chrf_counts(found, wanted)))
-        name = None if found.strip() == wanted.strip() else OTHER_TEXT if found.strip() else MISSED
+        same = with_single_spaces(found) == with_single_spaces(wanted)
+        name = None if same else OTHER_TEXT if found.strip() else MISSED
         yield Mistake(name, WrittenText(TEXT, wanted), WrittenText(TEXT, found, score=distance) if found else None)

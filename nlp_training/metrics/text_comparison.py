@@ -32,6 +32,14 @@ class Overlap(NamedTuple):
         return 2 * self.shared / max(1, self.found + self.gold)
 
 
+def with_single_spaces(text: str) -> str:
+    """Return a text with one space for each run of white space, and none at its edges.
+
+    Tokenizers such as that of T5 do not keep white space, so it is no difference between texts.
+    """
+    return " ".join(text.split())
+
+
 def words_of(text: str) -> list[str]:
     """Return the words of a text in lower case, for ROUGE.
 

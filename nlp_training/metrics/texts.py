@@ -18,6 +18,7 @@ from nlp_training.metrics.text_comparison import (
     edits,
     longest_subsequence,
     ngram_overlap,
+    with_single_spaces,
     words_of,
 )
 
@@ -52,7 +53,7 @@ class TextOverlap(evaluate.Metric):  # type: ignore[misc]  # evaluate is not typ
       (Popović, 2015, https://aclanthology.org/W15-3049/). It needs no words, so it suits every language.
     - `rouge1`, `rouge2`, `rougeL`: the mean F1 of words, of pairs of words and of the longest common subsequence
       (Lin, 2004, https://aclanthology.org/W04-1013/), without a stemmer; see `words_of` for what a word is.
-    - `exact_match`: the share of texts that are equal, white space at their edges excluded.
+    - `exact_match`: the share of texts that are equal; any white space equals a single space.
     - `wer`, `cer`: edits divided by the number of words (between white space) or characters of gold. Less is better.
 
     `interval` contains the 95 % intervals of a bootstrap over documents; `resamples=0` omits them.
@@ -147,7 +148,7 @@ def _row(found: str, gold: str) -> list[float]:
     )
     return [
         *(one.f1 for one in rouge),
-        float(found == gold),
+        float(with_single_spaces(found) == with_single_spaces(gold)),
         edits(found.split(), gold.split()),
         len(gold.split()),
         edits(found, gold),

@@ -221,7 +221,9 @@ class DocumentTrainer(EvaluationModelTrainer):
     ) -> Any:
         """Return the loss of the model, or of the argument `loss`; see `Trainer.compute_loss`."""
         if self.batch_loss is None:
-            if self.label_smoother is not None:  # the labels are not given to the model, which may read them
+            if (
+                self.label_smoother is not None and "labels" in inputs
+            ):  # the labels are not given to the model, which may read them
                 plain = plain_model(self.accelerator, model)
                 inputs |= self.processor.task.decoder_inputs(plain, inputs["labels"])
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)

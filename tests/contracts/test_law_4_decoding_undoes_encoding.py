@@ -274,8 +274,8 @@ def test_law_4_a_text_comes_back_or_its_loss_has_a_cause(tokenizer, text, gold, 
     task = TextGeneration(max_new_tokens=most, windows="join", prefix="summarize: ")
     processor = Processor(tokenizer, task, windows={"max_length": 14})
     (encoded,) = processor.encode([Document(raw_text=text, gold=Annotation(generated=(gold,)))])
-    back = perfect(processor, encoded).generated == (gold,)
-    assert back == (task.lost_cause(encoded) is None)
+    [back] = perfect(processor, encoded).generated
+    assert (back.split() == gold.split()) == (task.lost_cause(encoded) is None)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ def test_another_process_loads_it_and_gives_what_the_predictor_gives(saved, save
     assert [[{**span, "score": round(span["score"], 4)} for span in spans] for spans in told["spans"]] == [
         [{**span, "score": round(span["score"], 4)} for span in spans] for spans in expected
     ]
-    assert (told["columns"], told["index"]) == (["id", "spans", "categories", "error", "relations"], [7, 8, 9])
+    columns = ["id", "spans", "categories", "relations", "generated", "error"]
+    assert (told["columns"], told["index"]) == (columns, [7, 8, 9])
     assert (told["ids"], told["same"]) == (["a", "b", "c"], True)
     assert [one["name"] for one in json.loads(told["types"]["inputs"])] == ["text", "text_pair", "id"]
 

@@ -15,6 +15,7 @@ from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks import QuestionAnswering
 from nlp_training import RunConfig, load_documents, train
 from nlp_training.cli import app as training
+from nlp_training.data import InvalidDataError
 from nlp_training.evaluation import choose_fitters, evaluate_documents
 from nlp_training.evaluation.no_answer import best_no_answer_threshold
 from nlp_training.gold import gold_kind
@@ -206,5 +207,5 @@ def test_documents_without_a_question_are_named_before_training(tmp_path, tiny_b
             "training": TRAINING,
         }
     )
-    with pytest.raises(InvalidDocumentError, match="document '0' has no text pair, which the task"):
+    with pytest.raises(InvalidDataError, match="document '0' has no text pair, which the task"):
         train(run, console=Console(file=StringIO()))
