@@ -13,6 +13,7 @@ from nlp_inference import (
     CrfTokenClassification,
     Document,
     MultiLabelClassification,
+    MultiTask,
     Processor,
     QuestionAnswering,
     Span,
@@ -206,6 +207,30 @@ def test_law_4_numbers_come_back(tokenizer, text, values, pooling, scaling):
     assert {name: decoded.values[name] for name in values} == pytest.approx(
         values, rel=1e-6, abs=1e-6 * max(numbers.get("scales", (1,)))
     )
+
+
+@settings(max_examples=200)
+@given(
+    document=gold_documents(sentences | messy_texts),
+    category=st.sampled_from(LABELS),
+    annotated=st.sets(st.sampled_from(["slots", "topic", "mood"])),
+)
+def test_law_4_the_annotated_heads_come_back(tokenizer, document, category, annotated):
+    of_text = TextClassification(labels=LABELS)
+    heads = {"slots": TokenClassification(labels=LABELS), "topic": of_text, "mood": of_text}
+    processor = Processor(tokenizer, MultiTask(heads=heads), windows={"max_length": 12, "overlap": 4})
+    label = Annotation(categories=(Category(label=category),))
+    gold = {name: document.gold if name == "slots" else label for name in sorted(annotated)}
+    (encoded,) = processor.encode([document.with_gold(Annotation(heads=gold))])
+    decoded = perfect(processor, encoded)
+    assert set(decoded.heads) == annotated
+    for name in annotated - {"slots"}:
+        assert [one.label for one in decoded.heads[name].categories] == [category]
+    if "slots" in annotated:
+        lost = processor.task.lost_spans(encoded)
+        found = triples(decoded.heads["slots"].spans)
+        assert [one for one in triples(document.gold.spans) if one not in found] == triples([one.span for one in lost])
+        assert {one.head for one in lost} <= {"slots"}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from nlp_inference import (
     Document,
     HierarchicalClassification,
     MultiLabelClassification,
+    MultiTask,
     Predictor,
     Processor,
     QuestionAnswering,
@@ -32,6 +33,7 @@ TASKS = [
     HierarchicalClassification(labels=("a", "a/b", "c/d"), threshold=0.4, top_k=None),
     MultiLabelClassification(labels=LABELS, thresholds={"CITY": 0.4}),
     TextRegression(names=LABELS, offsets=(1, 2), scales=(3, 4)),
+    MultiTask(heads={"slots": TokenClassification(labels=LABELS), "topic": TextClassification(labels=LABELS)}),
 ]
 
 
