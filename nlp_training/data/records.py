@@ -103,13 +103,15 @@ class Columns(BaseModel):
             InvalidDocumentError: a named column does not exist, or there is neither a text nor tokens.
         """
         found: dict[str, str] = {}
+        of_heads = self._of_heads(available)
+        free = {name: None for name in available if name not in of_heads.values()}
         for field, usual in _USUAL.items():
             given: Any = getattr(self, field)
             named: str | None = given if isinstance(given, str) else None
             if named is not None and named not in available:
                 raise InvalidDocumentError(f"there is no column {named!r} for {field!r}; {_list(available)}")
             others = (_OF_QUESTIONS[field],) if found.get("text") == CONTEXT and field in _OF_QUESTIONS else ()
-            column = named or next((name for name in (*usual, *others) if name in available), None)
+            column = named or next((name for name in (*usual, *others) if name in free), None)
             if field == "score" and named is None and self.values:  # the numbers are named
                 continue
             if column is not None:
@@ -118,7 +120,7 @@ class Columns(BaseModel):
             if column not in available:
                 raise InvalidDocumentError(f"there is no column {column!r} for the value {name!r}; {_list(available)}")
             found[f"{VALUE}{name}"] = column
-        found |= self._of_heads(available)
+        found |= of_heads
         if "text" not in found and "tokens" not in found:
             task = {"data", "annotations"} <= {*available} or {"data", "completions"} <= {*available}
             hint = "; these are tasks of Label Studio: export a JSON array, and set the format to label-studio"
