@@ -29,7 +29,7 @@ class Corpus:
         """The unique texts of the gold spans by label, without those with white space at an edge."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         for document in self.documents:
-            for span in document.gold.spans if document.gold else ():
+            for span in document.gold.all_spans() if document.gold else ():
                 surface = document.surface(span)
                 if surface == surface.strip():
                     found[span.label].add(surface)
