@@ -46,17 +46,11 @@ class JoinDocuments(Augmentation):
         room = self.max_characters - len(document.raw_text) - len(self.separator)
         for _ in range(_TRIES if partners else 0):
             other = rng.choice(partners)
-            if 0 < len(other.raw_text) <= room and other.raw_text != document.raw_text and _share_head(document, other):
+            if 0 < len(other.raw_text) <= room and other.raw_text != document.raw_text:
                 end = len(document.raw_text)
                 gold = _joined(document.gold, other.gold, shift=end + len(self.separator))
                 return Rewrite((Edit(end, end, f"{self.separator}{other.raw_text}"),), gold)
         return Rewrite((), document.gold)
-
-
-def _share_head(document: Document, other: Document) -> bool:
-    """Return whether a head annotates both documents, or neither has heads."""
-    heads, others = (one.gold.heads if one.gold is not None else {} for one in (document, other))
-    return heads.keys() == others.keys() if not heads or not others else bool(heads.keys() & others.keys())
 
 
 def _joined(first: Annotation | None, second: Annotation | None, *, shift: int) -> Annotation | None:
@@ -68,8 +62,7 @@ def _joined(first: Annotation | None, second: Annotation | None, *, shift: int) 
         Relation(head=one.head + count, tail=one.tail + count, label=one.label, score=one.score)
         for one in second.relations
     ]
-    both = [name for name in first.heads if name in second.heads]  # the others do not annotate the complete text
-    heads = {name: _joined(first.heads[name], second.heads[name], shift=shift) for name in both}
+    heads = {name: _joined(one, second.heads[name], shift=shift) for name, one in first.heads.items()}
     return first.model_copy(
         update={"spans": (*first.spans, *spans), "relations": (*first.relations, *relations), "heads": heads}
     )

@@ -56,8 +56,8 @@ def _of_head(head: str, spec: Spec, documents: Sequence[Document] | None) -> Tas
     annotated = None if documents is None else documents_of_head(documents, head)
     if annotated is not None and not annotated:
         raise InvalidDataError(
-            f"no training document has gold for the head {head!r}, so it cannot learn; write it under `heads`, name its "
-            "columns, or remove the head"
+            f"no training document has gold for the head {head!r}, so it cannot learn; write it under `heads`, name "
+            "its columns, or remove the head"
         )
     try:
         return complete_task(spec, annotated)
