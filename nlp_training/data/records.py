@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from math import isfinite
 from typing import Any, Self
 
@@ -289,14 +290,8 @@ def _heads(
     values: Mapping[str, Any], offsets: list[tuple[int, int]] | None, names: Mapping[str, Sequence[str]]
 ) -> dict[str, Annotation]:
     """Return the annotations of the heads that are annotated."""
-    given = values.get(HEADS, {})
-    given = _rows_of(given) if isinstance(given, str) else given
-    if not isinstance(given, Mapping):
-        raise InvalidDocumentError(f"heads is {given!r:.80}; write a mapping from the name of a head to its annotation")
-    of_heads: dict[str, dict[str, Any]] = {}
-    for head, fields in given.items():
-        if fields is not None:
-            of_heads[head] = _fields_of_head(head, fields)
+    given = _mapping_of_heads(values.get(HEADS, {}))
+    of_heads = {head: _fields_of_head(head, fields) for head, fields in given.items() if fields is not None}
     for key, value in values.items():
         if key.startswith(HEAD):
             head, field = key.removeprefix(HEAD).rsplit(" ", 1)
@@ -310,6 +305,16 @@ def _heads(
         if one is not None:
             found[head] = one
     return found
+
+
+def _mapping_of_heads(given: Any) -> Mapping[str, Any]:
+    """Return the column with the annotations of heads, which is JSON in a CSV file."""
+    if isinstance(given, str):
+        with suppress(ValueError):  # reported below
+            given = json.loads(given)
+    if not isinstance(given, Mapping):
+        raise InvalidDocumentError(f"heads is {given!r:.80}; write a mapping from the name of a head to its annotation")
+    return given
 
 
 def _fields_of_head(head: str, given: Any) -> dict[str, Any]:

@@ -258,6 +258,13 @@ def test_columns_of_heads_are_named(tmp_path):
     assert second.gold.heads == {"intent": Annotation(categories=(Category(label="stop"),))}
 
 
+def test_a_column_of_a_csv_file_has_heads_as_json(tmp_path):
+    path = tmp_path / "heads.csv"
+    path.write_text('text,heads\nPlay,"{""intent"": {""label"": ""play""}}"\n', encoding="utf-8")
+    [document] = load_documents(str(path))
+    assert document.gold.heads["intent"].categories[0].label == "play"
+
+
 @pytest.mark.parametrize(
     ("record", "columns", "said"),
     [
