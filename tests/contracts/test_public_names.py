@@ -22,6 +22,7 @@ INFERENCE = [
     "FailedDocument",
     "HierarchicalClassification",
     "MultiLabelClassification",
+    "MultiTask",
     "PostTransform",
     "Predictor",
     "Processor",
