@@ -18,6 +18,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from nlp_inference import (
     CrfTokenClassification,
     MultiLabelClassification,
+    MultiTask,
     OrdinalRegression,
     Processor,
     QuestionAnswering,
@@ -161,6 +162,18 @@ def relation_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
         max_relations=16,
     )
     return Processor(tokenizer, task, windows={"max_length": 24, "overlap": 6})
+
+
+@pytest.fixture(scope="session")
+def multi_processor(tokenizer: PreTrainedTokenizerBase) -> Processor:
+    """A processor for heads of several kinds."""
+    heads = {
+        "slots": TokenClassification(labels=LABELS),
+        "chain": CrfTokenClassification(labels=LABELS),
+        "topic": TextClassification(labels=("ham", "spam")),
+        "stars": TextRegression(names=("stars",), offsets=(3,), scales=(1.5,)),
+    }
+    return Processor(tokenizer, MultiTask(heads=heads), windows={"max_length": 24, "overlap": 6})
 
 
 @pytest.fixture(scope="session")

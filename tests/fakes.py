@@ -45,11 +45,13 @@ class RecordingBackend:
     def __init__(self, processor: Processor, *, token_budget: int = 2048) -> None:
         self.token_budget = token_budget
         self.batches: list[dict[str, NDArray[np.int64]]] = []
-        self._outputs = processor.task.model_settings()["num_labels"]
-        self._by_token = processor.task.needs == "spans"
+        self._tasks = {f"{head}_" if head else "": task for head, task in processor.task.tasks.items()}
 
     def forward(self, batch: Batch) -> dict[str, NDArray[np.float32]]:
         self.batches.append({name: array.copy() for name, array in batch.items()})
         rows, tokens = batch["input_ids"].shape
-        shape = (rows, tokens, self._outputs) if self._by_token else (rows, self._outputs)
-        return {"logits": np.zeros(shape, dtype=np.float32)}
+        shapes = {
+            prefix: (rows, *([tokens] if task.needs == "spans" else []), task.model_settings()["num_labels"])
+            for prefix, task in self._tasks.items()
+        }
+        return {f"{prefix}logits": np.zeros(shape, dtype=np.float32) for prefix, shape in shapes.items()}

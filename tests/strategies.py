@@ -11,6 +11,7 @@ from nlp_inference.tasks import (
     CrfTokenClassification,
     HierarchicalClassification,
     MultiLabelClassification,
+    MultiTask,
     OrdinalRegression,
     QuestionAnswering,
     RelationExtraction,
@@ -94,7 +95,7 @@ post_transforms = st.sampled_from(sorted(POST_TRANSFORMS)).flatmap(POST_TRANSFOR
 SCHEMES = ("IO", "BIO", "BILOU", "BIOES")
 AGGREGATIONS = ("first", "mean", "max", "none")
 
-tasks = (
+single_tasks = (
     st.builds(
         TokenClassification,
         labels=some_labels,
@@ -174,6 +175,18 @@ tasks = (
             temperature=st.floats(0.1, 10),
         )
     )
+)
+
+tasks = single_tasks | st.builds(
+    MultiTask,
+    heads=st.fixed_dictionaries(
+        {
+            "slots": st.builds(TokenClassification, labels=some_labels, scheme=st.sampled_from(SCHEMES)),
+            "topic": st.builds(TextClassification, labels=some_labels, temperature=st.floats(0.1, 10)),
+        },
+        optional={"stars": st.builds(TextRegression, names=some_labels, scaling=st.just("none"))},
+    ),
+    weights=st.fixed_dictionaries({}, optional={"slots": st.floats(0, 10)}),
 )
 
 json_values = st.recursive(

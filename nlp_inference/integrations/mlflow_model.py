@@ -156,9 +156,9 @@ def _signature() -> Any:
                 types.ColSpec("string", "id"),
                 types.ColSpec(types.Array(span), "spans"),
                 types.ColSpec(types.Array(types.Object([label, score])), "categories"),
+                types.ColSpec(types.Array(relation), "relations"),
                 types.ColSpec(types.Array(types.DataType.string), "generated"),
                 types.ColSpec("string", "error", required=False),
-                types.ColSpec(types.Array(relation), "relations"),
             ]
         ),
     )

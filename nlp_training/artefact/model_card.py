@@ -64,6 +64,7 @@ def model_card(
             has_intervals=any("interval" in scores for scores in metrics.values()),
             fitted=fitted_notes(metrics),
             needs_pair=task.needs_pair,
+            heads={head: one.name for head, one in task.tasks.items() if head},
             report=report,
         )
     )

@@ -197,7 +197,8 @@ def _moved(gold: Annotation | None, aligned: AlignedText) -> Annotation | None:
         span.model_copy(update={"start": start, "end": end})
         for span, (start, end) in zip(gold.spans, offsets, strict=True)
     ]
-    return gold.model_copy(update={"spans": tuple(moved)})
+    heads = {name: _moved(one, aligned) for name, one in gold.heads.items()}
+    return gold.model_copy(update={"spans": tuple(moved), "heads": heads})
 
 
 def with_texts(document: Document, text: str, pair: str | None, gold: Annotation | None) -> Document:

@@ -62,7 +62,10 @@ def _joined(first: Annotation | None, second: Annotation | None, *, shift: int) 
         Relation(head=one.head + count, tail=one.tail + count, label=one.label, score=one.score)
         for one in second.relations
     ]
-    return first.model_copy(update={"spans": (*first.spans, *spans), "relations": (*first.relations, *relations)})
+    heads = {name: _joined(one, second.heads[name], shift=shift) for name, one in first.heads.items()}
+    return first.model_copy(
+        update={"spans": (*first.spans, *spans), "relations": (*first.relations, *relations), "heads": heads}
+    )
 
 
 def _shifted(span: Span, shift: int) -> Span:

@@ -1,5 +1,6 @@
 """The training documents as a source for augmentations: the texts of their spans, and complete documents."""
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -29,14 +30,14 @@ class Corpus:
         """The unique texts of the gold spans by label, without those with white space at an edge."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         for document in self.documents:
-            for span in document.gold.spans if document.gold else ():
+            for span in document.gold.all_spans() if document.gold else ():
                 surface = document.surface(span)
                 if surface == surface.strip():
                     found[span.label].add(surface)
         return {label: tuple(sorted(surfaces)) for label, surfaces in found.items()}
 
     def partners(self, document: Document) -> Sequence[Document]:
-        """Return the documents with the same categories and values as `document`."""
+        """Return the documents with the same categories and values as `document`, for the same heads."""
         return self._by_statement.get(_statement(document), ())
 
     @cached
@@ -49,5 +50,7 @@ class Corpus:
 
 
 def _statement(document: Document) -> str:
-    """Return the document-level gold as a key."""
-    return "" if document.gold is None else document.gold.model_dump_json(exclude={"spans", "relations"})
+    """Return the document-level gold of all heads as a key."""
+    heads = {} if document.gold is None else document.gold.of_all_heads()
+    parts = {head: one.model_dump_json(exclude={"spans", "relations", "heads"}) for head, one in heads.items()}
+    return json.dumps(parts, sort_keys=True)

@@ -8,8 +8,8 @@ _WORD = re.compile(r"\S+")
 
 
 def gold_spans(document: Document) -> tuple[Span, ...]:
-    """Return the gold spans; empty if the document is not annotated."""
-    return () if document.gold is None else document.gold.spans
+    """Return the gold spans of all heads; empty if the document is not annotated."""
+    return () if document.gold is None else document.gold.all_spans()
 
 
 def covered_characters(document: Document) -> bytearray:

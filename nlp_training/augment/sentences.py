@@ -76,7 +76,7 @@ def sentence_places(document: Document) -> list[Place]:
 
 
 def _moved(gold: Annotation | None, places: Sequence[Place], order: Sequence[int]) -> Annotation | None:
-    if gold is None or not gold.spans:
+    if gold is None or not gold.all_spans():
         return gold
     shifts = [0] * len(places)  # by sentence
     longer = 0
@@ -90,4 +90,5 @@ def _moved(gold: Annotation | None, places: Sequence[Place], order: Sequence[int
             shifts[index] for index, (start, end) in enumerate(places) if start <= span.start and span.end <= end
         ]
         spans.append(span.model_copy(update={"start": span.start + shift, "end": span.end + shift}))
-    return gold.model_copy(update={"spans": tuple(spans)})
+    heads = {name: _moved(one, places, order) for name, one in gold.heads.items()}
+    return gold.model_copy(update={"spans": tuple(spans), "heads": heads})

@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch.utils.data import Sampler
 
 from nlp_inference import Annotation, Document
+from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Spec
 from nlp_training.batches.augmented_epochs import EpochPlan
 from nlp_training.batches.window_dataset import LengthGroupedEpochs, TrainingWindows, length_grouped_order
+from nlp_training.data.sources import MIX_WEIGHT
 from nlp_training.gold import gold_kind
 
 
@@ -17,7 +20,7 @@ def balancing_weights(documents: Sequence[Document], *, needs: Spec, power: floa
     """Return the sampling weight of each document, which is higher for rare labels.
 
     The weight is `n^-power`, where `n` is the number of documents with the rarest label of the document. Documents
-    without labels count as a label of their own.
+    without labels count as a label of their own. The weight of a document of a mix is multiplied by that of the mix.
 
     Args:
         documents: documents with gold.
@@ -33,7 +36,34 @@ def balancing_weights(documents: Sequence[Document], *, needs: Spec, power: floa
     """
     labels = [_labels(document, needs=needs) for document in documents]
     counts = Counter(label for of_document in labels for label in of_document)
-    return [max(counts[label] ** -power for label in of_document) for of_document in labels]
+    return [
+        max(counts[label] ** -power for label in of_document) * mix_weight(document)
+        for of_document, document in zip(labels, documents, strict=True)
+    ]
+
+
+def mix_weight(document: Document) -> float:
+    """Return the sampling weight of a document of a mix of sources; 1 for others. See `DataSource.mix`."""
+    weight: Any = document.metadata.get(MIX_WEIGHT, 1.0)
+    return float(weight)
+
+
+def is_mixed(documents: Sequence[Document]) -> bool:
+    """Return whether documents are from sources that are mixed by shares."""
+    return any(MIX_WEIGHT in document.metadata for document in documents)
+
+
+def check_not_mixed(documents: Sequence[Document]) -> None:
+    """Raise an error for mixed sources, whose windows are drawn by their shares and not by document.
+
+    Raises:
+        InvalidSpecError: documents are from sources that are mixed by shares.
+    """
+    if is_mixed(documents):
+        raise InvalidSpecError(
+            "sampling.windows_per_document cannot be combined with data.train.mix, which draws windows by the shares of "
+            "sources; remove one of the two"
+        )
 
 
 def epoch_order(

@@ -41,7 +41,7 @@ def evaluate(
         from nlp_training import load_documents
         from nlp_training.artefact.folder import model_or_hub_id
         from nlp_training.evaluation import evaluate_pair
-        from nlp_training.reports.score_tables import paired_table, score_tables
+        from nlp_training.reports.score_tables import paired_tables, score_tables
 
         quiet_libraries()
         names = [model_or_hub_id(name) for name in (model, against) if name is not None]
@@ -60,7 +60,7 @@ def evaluate(
         metrics = {data: found["scores"]} if against is None else {model: found["scores"], against: found["against"]}
         Console().print(*score_tables(metrics))
         if found.get("paired"):
-            Console().print(paired_table(found["paired"], model=model, against=against or ""))
+            Console().print(*paired_tables(found["paired"], model=model, against=against or ""))
 
 
 def _custom_metrics(config: Path) -> "list[Metric]":

@@ -99,4 +99,5 @@ def _in_order(gold: Annotation) -> Annotation:
     """Sort categories, and spans unless relations refer to them by index."""
     spans = gold.spans if gold.relations else sorted(gold.spans, key=lambda span: (span.start, span.end, span.label))
     categories = sorted(gold.categories, key=lambda category: category.label)
-    return gold.model_copy(update={"spans": tuple(spans), "categories": tuple(categories)})
+    heads = {name: _in_order(one) for name, one in gold.heads.items()}
+    return gold.model_copy(update={"spans": tuple(spans), "categories": tuple(categories), "heads": heads})

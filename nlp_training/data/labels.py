@@ -53,8 +53,14 @@ def complete_task(spec: Spec, documents: Sequence[Document] | None) -> Task:
 
 def _of_head(head: str, spec: Spec, documents: Sequence[Document] | None) -> Task:
     """Complete the task of a head from the documents that annotate it."""
+    annotated = None if documents is None else documents_of_head(documents, head)
+    if annotated is not None and not annotated:
+        raise InvalidDataError(
+            f"no training document has gold for the head {head!r}, so it cannot learn; write it under `heads`, name "
+            "its columns, or remove the head"
+        )
     try:
-        return complete_task(spec, None if documents is None else documents_of_head(documents, head))
+        return complete_task(spec, annotated)
     except (InvalidSpecError, InvalidDataError) as error:
         raise type(error)(f"head {head!r}: {error}") from error
 

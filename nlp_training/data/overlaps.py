@@ -69,9 +69,19 @@ def without_overlaps(document: Document, how: OverlappingSpans) -> tuple[Documen
     gold = document.gold
     if gold is None or how == "error":
         return document, []
+    reduced, dropped = _reduced(document, gold, how)
+    return (document if reduced is gold else document.with_gold(reduced)), dropped
+
+
+def _reduced(document: Document, gold: Annotation, how: OverlappingSpans) -> tuple[Annotation, list[DroppedSpan]]:
+    """Return the annotation and its heads without overlapping spans, and the dropped spans."""
+    of_heads = {name: _reduced(document, one, how) for name, one in gold.heads.items()}
+    dropped_of_heads = [span for _, dropped in of_heads.values() for span in dropped]
+    if dropped_of_heads:
+        gold = gold.model_copy(update={"heads": {name: one for name, (one, _) in of_heads.items()}})
     kept = keep_flat(gold.spans, how)
     if len(kept) == len(gold.spans):
-        return document, []
+        return gold, dropped_of_heads
     new_index = {index: number for number, index in enumerate(kept)}
     fields = {name: getattr(gold, name) for name in gold.model_fields_set}
     fields["spans"] = tuple(gold.spans[index] for index in kept)
@@ -82,7 +92,7 @@ def without_overlaps(document: Document, how: OverlappingSpans) -> tuple[Documen
             if link.head in new_index and link.tail in new_index
         )
     dropped = [DroppedSpan(document, span) for index, span in enumerate(gold.spans) if index not in new_index]
-    return document.with_gold(Annotation(**fields)), dropped
+    return Annotation(**fields), dropped + dropped_of_heads
 
 
 def flat_documents(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from math import isfinite
 from typing import Any, Self
 
@@ -116,9 +117,8 @@ class Columns(BaseModel):
         Raises:
             InvalidDocumentError: a named column does not exist, or there is neither a text nor tokens.
         """
-        found = self._of_fields(available)
-        found |= self._of_names(available)
-        found |= self._of_heads(available)
+        of_heads = self._of_heads(available)
+        found = self._of_fields(available, taken=of_heads.values()) | self._of_names(available) | of_heads
         if "target" not in found:
             usual_target = next((name for name in TARGETS if name in available and name not in found.values()), None)
             found |= {} if usual_target is None else {"target": usual_target}
@@ -136,7 +136,8 @@ class Columns(BaseModel):
         given = {field: getattr(self, field) for field in (*_USUAL, "text", "text_pair")}
         return {field: name for field, name in given.items() if isinstance(name, str)}
 
-    def _of_fields(self, available: Collection[str]) -> dict[str, str]:
+    def _of_fields(self, available: Collection[str], *, taken: Collection[str]) -> dict[str, str]:
+        """Return the columns of fields that are named, or that have a usual name and are not taken by a head."""
         named = self._named()
         for field, name in named.items():
             if name not in available and top_column(name) not in available:
@@ -149,7 +150,7 @@ class Columns(BaseModel):
         for field, usual in usual_names.items():
             column = named.get(field)
             if column is None and not self._is_named_otherwise(field):
-                column = next((name for name in usual if name in available), None)
+                column = next((name for name in usual if name in available and name not in taken), None)
             if column is not None:
                 found[field] = column
         return found
@@ -381,14 +382,8 @@ def _heads(
     values: Mapping[str, Any], offsets: list[tuple[int, int]] | None, names: Mapping[str, Sequence[str]]
 ) -> dict[str, Annotation]:
     """Return the annotations of the heads that are annotated."""
-    given = values.get(HEADS, {})
-    given = _rows_of(given) if isinstance(given, str) else given
-    if not isinstance(given, Mapping):
-        raise InvalidDocumentError(f"heads is {given!r:.80}; write a mapping from the name of a head to its annotation")
-    of_heads: dict[str, dict[str, Any]] = {}
-    for head, fields in given.items():
-        if fields is not None:
-            of_heads[head] = _fields_of_head(head, fields)
+    given = _mapping_of_heads(values.get(HEADS, {}))
+    of_heads = {head: _fields_of_head(head, fields) for head, fields in given.items() if fields is not None}
     for key, value in values.items():
         if key.startswith(HEAD):
             head, field = key.removeprefix(HEAD).rsplit(" ", 1)
@@ -402,6 +397,16 @@ def _heads(
         if one is not None:
             found[head] = one
     return found
+
+
+def _mapping_of_heads(given: Any) -> Mapping[str, Any]:
+    """Return the column with the annotations of heads, which is JSON in a CSV file."""
+    if isinstance(given, str):
+        with suppress(ValueError):  # reported below
+            given = json.loads(given)
+    if not isinstance(given, Mapping):
+        raise InvalidDocumentError(f"heads is {given!r:.80}; write a mapping from the name of a head to its annotation")
+    return given
 
 
 def _fields_of_head(head: str, given: Any) -> dict[str, Any]:

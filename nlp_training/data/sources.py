@@ -1,11 +1,13 @@
 """Data sources in a configuration, and how to load their Documents."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from math import isclose
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from nlp_inference.document import Document
 from nlp_inference.registry import explain
@@ -18,6 +20,9 @@ from nlp_training.data.hub_commits import is_commit
 from nlp_training.data.notes import OnNote
 from nlp_training.data.records import Columns
 from nlp_training.data.synthetic_pii import Split, generate_documents
+
+MIX_WEIGHT = "mix_weight"
+"""The metadata key of the sampling weight of a document of a mix."""
 
 _HUB_URL = "hf://datasets/"
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -60,6 +65,9 @@ class DataSource(BaseModel):
             reads them, and a run raises an error because they have no gold.
         streaming: whether training reads the documents while it runs, so they need not fit into memory; only for
             `data.train`.
+        mix: several sources, instead of `path`, such as data sets with gold for different heads. Each may have a
+            `share`: of the documents of an epoch, which has as many as there are. Without shares, each document is
+            used once.
 
     Example:
         >>> DataSource.model_validate("data/train.jsonl").path
@@ -82,6 +90,7 @@ class DataSource(BaseModel):
     encoding: str | None = None
     blank_labels: Literal["error", "skip"] = "error"
     streaming: bool = False
+    mix: tuple["MixedSource", ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -90,12 +99,15 @@ class DataSource(BaseModel):
 
     @model_validator(mode="after")
     def _names_one_source(self) -> Self:
-        if (self.path is None) == (self.synthetic_pii is None):
-            raise ValueError("set either path or synthetic_pii")
+        if [self.path is None, self.synthetic_pii is None, not self.mix].count(False) != 1:
+            raise ValueError("set either path, synthetic_pii or mix")
         set_fields = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
-        others = sorted(set_fields - {"synthetic_pii", "streaming"})
+        others = sorted(set_fields - {"synthetic_pii", "streaming", "share"})
         if self.synthetic_pii is not None and others:
             raise ValueError(f"{', '.join(others)}: not allowed with synthetic_pii; remove the keys")
+        if self.mix and (others := sorted(set_fields - {"mix"})):
+            raise ValueError(f"{', '.join(others)}: not allowed with mix; set them for each of its sources")
+        _check_mix(self.mix)
         if self.format is not None:
             named_format(self.format)
         return self
@@ -119,6 +131,30 @@ class DataSource(BaseModel):
     def commit(self) -> str | None:
         """The commit of a data set on the Hub, if `revision` is a commit."""
         return self.revision if self.hub_id is not None and is_commit(self.revision) else None
+
+
+class MixedSource(DataSource):
+    """A source in a mix.
+
+    Args:
+        share: the share of the documents of an epoch that are drawn from this source.
+    """
+
+    share: float | None = Field(default=None, gt=0, lt=1)
+
+
+def _check_mix(mix: Sequence[MixedSource]) -> None:
+    """Refuse nested and streamed sources, and shares of some sources only or with another sum than 1."""
+    if any(one.mix or one.streaming for one in mix):
+        raise ValueError("a source of a mix is itself a mix, or streamed; list files and data sets that fit in memory")
+    shares = [one.share for one in mix if one.share is not None]
+    if shares and (len(shares) != len(mix) or not isclose(sum(shares), 1, abs_tol=1e-6)):
+        raise ValueError(
+            f"the shares of mix are {shares!r} for {len(mix)} sources; give each one a share, with the sum 1"
+        )
+
+
+DataSource.model_rebuild()
 
 
 def load_documents(
@@ -152,10 +188,40 @@ def load_documents(
         3
     """
     source = as_source(source)
+    if source.mix:
+        read = partial(
+            load_documents, default_split=default_split, cache_dir=cache_dir, on_error=on_error, on_note=on_note
+        )
+        return mixed_documents([read(one) for one in source.mix], [one.share for one in source.mix])
     options = _options(source, on_error)
     documents = list(_read(source, options, default_split=default_split, cache_dir=cache_dir, streaming=False))
     options.notes.tell(source.path or "", on_note)
     return documents
+
+
+def mixed_documents(parts: Sequence[Sequence[Document]], shares: Sequence[float | None]) -> list[Document]:
+    """Return the documents of several sources, with their sampling weight in the metadata if they have shares.
+
+    An id that occurs in several sources gets the number of its source.
+
+    Example:
+        >>> one, other = Document(id="0", raw_text="Ana"), Document(id="0", raw_text="Bo")
+        >>> [(one.id, one.metadata) for one in mixed_documents([[one], [other]], [0.25, 0.75])]
+        [('0', {'mix_weight': 0.25}), ('1/0', {'mix_weight': 0.75})]
+    """
+    found: list[Document] = []
+    ids: set[str | None] = set()
+    for number, (documents, share) in enumerate(zip(parts, shares, strict=True)):
+        earlier = frozenset(ids)
+        for document in documents:
+            update: dict[str, Any] = {}
+            if share is not None:
+                update["metadata"] = {**document.metadata, MIX_WEIGHT: share / len(documents)}
+            if document.id is not None and document.id in earlier:
+                update["id"] = f"{number}/{document.id}"
+            found.append(document.model_copy(update=update) if update else document)
+            ids.add(document.id)
+    return found
 
 
 def _options(source: DataSource, on_error: OnError | None) -> ReadOptions:

@@ -52,7 +52,7 @@ class Surfaces:
 
     def add(self, document: Document) -> None:
         """Add the gold spans of a document."""
-        for span in document.gold.spans if document.gold is not None else ():
+        for span in document.gold.all_spans() if document.gold is not None else ():
             words = tuple(_WORDS.findall(document.surface(span)))
             if any(character.isalnum() for word in words for character in word):
                 self._labels.setdefault(words, Counter())[span.label] += 1
@@ -63,7 +63,7 @@ class Surfaces:
         if document.gold is None or not self._labels:
             return
         annotated = bytearray(len(document.raw_text))
-        for span in document.gold.spans:
+        for span in document.gold.all_spans():
             annotated[span.start : span.end] = b"\1" * (span.end - span.start)
         for words, start, end in self._occurrences(document.raw_text):
             if not any(annotated[start:end]):

@@ -264,7 +264,13 @@ class _ScoresOfHeads:
             for name, of_head in heads.items()
             for label, one in of_head.get("per_label", {}).items()
         }
-        return {**mean, **scores, "per_label": per_label, "heads": heads}
+        interval = {
+            f"{name}_{score}": ends
+            for name, of_head in heads.items()
+            for score, ends in of_head.get("interval", {}).items()
+        }
+        found = {**mean, **scores, "per_label": per_label, "heads": heads}
+        return {**found, "interval": interval} if interval else found
 
 
 class _PairedTests:

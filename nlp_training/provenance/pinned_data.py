@@ -33,6 +33,9 @@ def pin_data(config: RunConfig, *, resume: bool = False) -> RunConfig:
     begun = _begun(config) if resume else {}
 
     def pin(name: str, source: DataSource) -> DataSource:
+        if source.mix:
+            parts = tuple(pin(f"{name}.{number}", one) for number, one in enumerate(source.mix))
+            return source.model_copy(update={"mix": parts})
         if source.hub_id is None or source.commit is not None:
             return source
         if begun.get(name) == source and not source.streaming:

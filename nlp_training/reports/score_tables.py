@@ -176,6 +176,16 @@ def _inside(scores: Mapping[str, Any], keys: Sequence[str]) -> Any:
     return found
 
 
+def paired_tables(result: Mapping[str, Any], *, model: str, against: str) -> list[Table]:
+    """Build the table of a paired test, or one for each head; see `paired_table`."""
+    if "heads" not in result:
+        return [paired_table(result, model=model, against=against)]
+    tables = {head: paired_table(one, model=model, against=against) for head, one in result["heads"].items()}
+    for head, table in tables.items():
+        table.title = f"{head}: {table.title}"
+    return list(tables.values())
+
+
 def paired_table(result: Mapping[str, Any], *, model: str, against: str) -> Table:
     """Build a table of the paired test of a model, the second, against another model, the first."""
     score = result["score"]

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from nlp_inference._utils.shorten import shorten
 from nlp_training.gold import greater_is_better
-from nlp_training.reports.score_tables import paired_table
+from nlp_training.reports.score_tables import paired_tables
 from nlp_training.runs.compare import RunComparison
 from nlp_training.runs.folder import Run, Score
 
@@ -80,7 +80,7 @@ def comparison_tables(found: RunComparison) -> Group:
     names = [run.name for run in found.runs]
     parts: list[RenderableType] = [_settings_table(found, names), _scores_table(found, names)]
     for data, result in found.paired.items():
-        parts += [Text(f"\n{data}", "bold"), paired_table(result, model=names[1], against=names[0])]
+        parts += [Text(f"\n{data}", "bold"), *paired_tables(result, model=names[1], against=names[0])]
     for why in dict.fromkeys(found.not_paired.values()):
         untested = ", ".join(data for data, reason in found.not_paired.items() if reason == why)
         parts.append(Text(f"{untested}: no paired test: {why}", "yellow"))

@@ -29,7 +29,7 @@ from nlp_training.data.labels import complete_task
 from nlp_training.data.overlaps import DroppedSpan, flat_documents
 from nlp_training.data.unknown_labels import DroppedLabels, KnownLabels
 from nlp_training.evaluation import Fitter, choose_fitters
-from nlp_training.gold import selection_score
+from nlp_training.gold import gold_kind_of, selection_score
 from nlp_training.metrics import Metric
 from nlp_training.provenance.environment import is_main_process
 from nlp_training.tracking import place_logs
@@ -147,7 +147,7 @@ def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
     """
     processor = build_processor(config, splits.get("train"))
     task = processor.task
-    if config.data.overlapping_spans != "error" and not task.flat:
+    if config.data.overlapping_spans != "error" and not _is_flat(task):
         raise InvalidSpecError(
             f"data.overlapping_spans is {config.data.overlapping_spans!r}, but the task {task.name!r} expresses spans "
             "that overlap; leave it out"
@@ -165,6 +165,12 @@ def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
         for split, problems in groupby(unknown, _split_of):
             _warn_of_unknown_labels(split, [problem.text for problem in problems])
     return processor
+
+
+def _is_flat(task: Task) -> bool:
+    """Return whether the task, or each of its heads with spans, needs spans that do not overlap."""
+    with_spans = [one for one in task.tasks.values() if one.flat or gold_kind_of(one).shows_spans]
+    return bool(with_spans) and all(one.flat for one in with_spans)
 
 
 def _split_of(problem: Problem) -> str:

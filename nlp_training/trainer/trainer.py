@@ -18,7 +18,7 @@ from nlp_training.augment import Augmenter
 from nlp_training.batches.augmented_epochs import AugmentedEpochs, AugmentedWindows, training_windows
 from nlp_training.batches.collator import DocumentCollator
 from nlp_training.batches.sample_weights import RowWeights, check_sample_weights
-from nlp_training.batches.samplers import epoch_order
+from nlp_training.batches.samplers import check_not_mixed, epoch_order, is_mixed
 from nlp_training.batches.streaming import check_stream, is_stream, stream_loader
 from nlp_training.batches.window_dataset import RowLengths, TrainingWindows
 from nlp_training.config import EmaSettings, LearningRates
@@ -142,6 +142,8 @@ class DocumentTrainer(EvaluationModelTrainer):
             balance=balance,
             windows_per_document=windows_per_document,
         )
+        if windows_per_document is not None and train_dataset is not None and not is_stream(train_dataset):
+            check_not_mixed(train_dataset)
         if sample_weight is not None and train_dataset is not None and not is_stream(train_dataset):
             check_sample_weights(train_dataset, sample_weight)
 
@@ -299,8 +301,11 @@ class DocumentTrainer(EvaluationModelTrainer):
         if isinstance(train_dataset, AugmentedWindows):
             return AugmentedEpochs(train_dataset, self._get_train_sampler, epoch=lambda: int(self.state.epoch or 0))
         grouped = self.args.train_sampling_strategy == "group_by_length"
+        documents: Any = self.train_dataset
         is_sampled = self.windows_per_document is not None and isinstance(train_dataset, TrainingWindows)
-        if self.balance is None and not is_sampled and not grouped:
+        # with the power 0, only the weights of a mix count
+        balance = 0.0 if self.balance is None and is_mixed(documents) else self.balance
+        if balance is None and not is_sampled and not grouped:
             sampler: torch.utils.data.Sampler[Any] | None = super()._get_train_sampler(train_dataset)
             return sampler
         step_rows = self._train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
@@ -309,7 +314,7 @@ class DocumentTrainer(EvaluationModelTrainer):
             step_rows=step_rows if grouped else None,
             seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
             epoch=lambda: int(self.state.epoch or 0),
-            balance=None if self.balance is None else (self.processor.task.needs, self.balance),
+            balance=None if balance is None else (self.processor.task.needs, balance),
         )
 
     def evaluate(  # type: ignore[override]  # a Trainer's data set contains tensors, this one Documents

@@ -14,6 +14,7 @@ from nlp_inference import (
     CrfTokenClassification,
     Document,
     MultiLabelClassification,
+    MultiTask,
     OrdinalRegression,
     Processor,
     QuestionAnswering,
@@ -276,6 +277,30 @@ def test_law_4_a_text_comes_back_or_its_loss_has_a_cause(tokenizer, text, gold, 
     (encoded,) = processor.encode([Document(raw_text=text, gold=Annotation(generated=(gold,)))])
     [back] = perfect(processor, encoded).generated
     assert (back.split() == gold.split()) == (task.lost_cause(encoded) is None)
+
+
+@settings(max_examples=examples(200))
+@given(
+    document=gold_documents(sentences | messy_texts),
+    category=st.sampled_from(LABELS),
+    annotated=st.sets(st.sampled_from(["slots", "topic", "mood"])),
+)
+def test_law_4_the_annotated_heads_come_back(tokenizer, document, category, annotated):
+    of_text = TextClassification(labels=LABELS)
+    heads = {"slots": TokenClassification(labels=LABELS), "topic": of_text, "mood": of_text}
+    processor = Processor(tokenizer, MultiTask(heads=heads), windows={"max_length": 12, "overlap": 4})
+    label = Annotation(categories=(Category(label=category),))
+    gold = {name: document.gold if name == "slots" else label for name in sorted(annotated)}
+    (encoded,) = processor.encode([document.with_gold(Annotation(heads=gold))])
+    decoded = perfect(processor, encoded)
+    assert set(decoded.heads) == annotated
+    for name in annotated - {"slots"}:
+        assert [one.label for one in decoded.heads[name].categories] == [category]
+    if "slots" in annotated:
+        lost = processor.task.lost_spans(encoded)
+        found = triples(decoded.heads["slots"].spans)
+        assert [one for one in triples(document.gold.spans) if one not in found] == triples([one.span for one in lost])
+        assert {one.head for one in lost} <= {"slots"}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from nlp_inference import (
     Category,
     Document,
     MultiLabelClassification,
+    MultiTask,
     OrdinalRegression,
     Predictor,
     Processor,
@@ -32,11 +33,19 @@ def gold_documents(draw):
     spans = draw(flat_spans(len(raw), LABELS))
     categories = (Category(label=draw(st.sampled_from(LABELS))),)
     gold = Annotation(spans=spans, categories=categories, values={"stars": len(raw) / 7})
+    heads = draw(st.sets(st.sampled_from(["slots", "topic"]), min_size=1))
+    gold = gold.model_copy(update={"heads": dict.fromkeys(sorted(heads), gold)})
     return Document(raw_text=raw, raw_text_pair=draw(st.none() | st.sampled_from(["", "Who lives?"])), gold=gold)
 
 
 def collated(processor, documents):
     batch = DocumentCollator(processor)(documents)
+    heads = [head for head in processor.task.tasks if head]
+    for head in heads:
+        assert len(batch.pop(f"{head}_present")) == len(batch["input_ids"])
+        batch.pop(f"{head}_labels", None)
+    if heads:
+        return {name: tensor.numpy() for name, tensor in batch.items()}
     labels = batch.pop("labels")
     assert labels.dtype == (torch.float32 if processor.task.needs in ("values", "categories", "rank") else torch.int64)
     assert len(labels) == len(batch["input_ids"])
@@ -57,6 +66,7 @@ TASKS = [
     MultiLabelClassification(labels=LABELS),
     OrdinalRegression(labels=LABELS),
     TextRegression(names=("stars", "votes"), scaling="none"),
+    MultiTask(heads={"slots": TokenClassification(labels=LABELS), "topic": TextClassification(labels=LABELS)}),
 ]
 
 

@@ -12,6 +12,7 @@ from nlp_inference import (
     Document,
     HierarchicalClassification,
     MultiLabelClassification,
+    MultiTask,
     OrdinalRegression,
     Predictor,
     Processor,
@@ -37,6 +38,7 @@ TASKS = [
     OrdinalRegression(labels=LABELS),
     MultiLabelClassification(labels=LABELS, thresholds={"CITY": 0.4}),
     TextRegression(names=LABELS, offsets=(1, 2), scales=(3, 4)),
+    MultiTask(heads={"slots": TokenClassification(labels=LABELS), "topic": TextClassification(labels=LABELS)}),
 ]
 
 

@@ -22,6 +22,7 @@ INFERENCE = [
     "FailedDocument",
     "HierarchicalClassification",
     "MultiLabelClassification",
+    "MultiTask",
     "OrdinalRegression",
     "PostTransform",
     "Predictor",

@@ -124,6 +124,7 @@ def _compare(document: Document, back: Document) -> dict[str, tuple[Any, Any]]:
         "categories": (_labels(gold), _labels(gold_back)),
         "relations": (_links(gold), _links(gold_back)),
         "values": (gold.values, gold_back.values),
+        "heads": (gold.heads, gold_back.heads),
         "generated": (gold.generated, gold_back.generated),
         "scores": (_scores(gold), _scores(gold_back)),
         "predicted": (document.predicted, back.predicted),
