@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from nlp_inference.architectures.checkpoints import load_checkpoint
     from nlp_inference.architectures.crf import AutoModelForCrfTokenClassification
     from nlp_inference.architectures.custom_architectures import architecture
+    from nlp_inference.architectures.pooled import AutoModelForPooledSequenceClassification
     from nlp_inference.architectures.spans import AutoModelForSpanClassification
 
 _MODULES = {
     "AutoModelForCrfTokenClassification": "crf",
+    "AutoModelForPooledSequenceClassification": "pooled",
     "AutoModelForSpanClassification": "spans",
     "CheckpointReport": "checkpoint_report",
     "Mismatch": "checkpoint_report",
@@ -24,10 +26,11 @@ _MODULES = {
     "load_checkpoint": "checkpoints",
 }
 
-_WITH_TORCH = frozenset({"checkpoints", "crf", "spans"})
+_WITH_TORCH = frozenset({"checkpoints", "crf", "pooled", "spans"})
 
 __all__ = [
     "AutoModelForCrfTokenClassification",
+    "AutoModelForPooledSequenceClassification",
     "AutoModelForSpanClassification",
     "CheckpointReport",
     "Mismatch",
