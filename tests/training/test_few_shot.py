@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 import pytest
 import torch
-from made_up_records import label_records, label_set_records, write_jsonl
+from made_up_records import label_records, label_set_records, span_records, write_jsonl
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression, Ridge
 from typer.testing import CliRunner
@@ -98,6 +98,7 @@ def run_of(folder, base, records, **more):
             "model": {"base": str(base)},
             "data": {
                 "train": str(write_jsonl(folder / "train.jsonl", records("train", 12))),
+                "validation": str(write_jsonl(folder / "validation.jsonl", records("validation", 6))),
                 "test": str(write_jsonl(folder / "test.jsonl", records("test", 8))),
             },
             "processor": {"task": "text-classification"},
@@ -156,7 +157,7 @@ def test_a_frozen_encoder_keeps_its_weights(tmp_path, tiny_base):
     ],
 )
 def test_a_task_that_it_does_not_suit_is_refused(tmp_path, tiny_base, more, said):
-    records = label_records if "token" in said else rated_records
+    records = span_records if "token" in said else rated_records
     with pytest.raises(InvalidSpecError, match=said):
         train(run_of(tmp_path, tiny_base, records, **more), console=Console(file=StringIO()))
 
