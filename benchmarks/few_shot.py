@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
@@ -144,20 +145,18 @@ PEERS = {
 }
 
 
-def results_of(data: Path, seed: int, pairs: int) -> dict[str, Result]:
-    """Train every method on the same documents."""
+def results_of(data: Path, seed: int, pairs: int) -> Iterator[tuple[str, Result]]:
+    """Train every method on the same documents; yield each result when it is there."""
 
     def peer(name: str, count: int) -> Result:
         return last_line(Path(__file__), "--data", data, "--peer", name, "--pairs", count, "--seed", seed, quiet=True)
 
     theirs = "setfit" if find_spec("setfit") is not None else "method"
-    return {
-        "sentence-transformers, frozen": peer("method", 0),
-        "few_shot: {encoder: frozen}": peer("frozen", 0),
-        "few_shot: {encoder: contrastive}": peer("contrastive", 0),
-        "setfit" if theirs == "setfit" else "SetFit's method": peer(theirs, pairs),
-        "all weights, 10 epochs": peer("usual", 0),
-    }
+    yield "sentence-transformers, frozen", peer("method", 0)
+    yield "few_shot: {encoder: frozen}", peer("frozen", 0)
+    yield "few_shot: {encoder: contrastive}", peer("contrastive", 0)
+    yield "setfit" if theirs == "setfit" else "SetFit's method", peer(theirs, pairs)
+    yield "all weights, 10 epochs", peer("usual", 0)
 
 
 def main(
@@ -165,25 +164,25 @@ def main(
     counts: Annotated[str, typer.Option(help="Documents per label.")] = "8,16",
     seed: Annotated[int, typer.Option(help="Of the draw and of the trainings.")] = 42,
     pairs: Annotated[int, typer.Option(help="Positive and negative pairs of each text for SetFit.")] = 5,
-    tests: Annotated[int | None, typer.Option(help="How many test documents; all by default.")] = None,
+    labels: Annotated[int | None, typer.Option(help="How many labels, in order; all by default.")] = None,
     peer: Annotated[str | None, typer.Option(help="Train one peer alone.", hidden=True)] = None,
 ) -> None:
     """Train all and print the table."""
     if peer is not None:
         print(json.dumps(PEERS[peer](data, seed, pairs)))
         return
-    table = Table(title=f"banking77, {pairs} pairs of each kind per text for SetFit")
+    table = Table(title=f"banking77, {labels or 77} labels, {pairs} pairs of each kind per text for SetFit")
     for column in ("documents per label", "", "accuracy", "macro F1", "training seconds"):
         table.add_column(column, justify="left" if not column else "right")
-    train = read(data / "banking77.train.jsonl")
-    test = read(data / "banking77.test.jsonl")
-    test = test if tests is None else Random(seed).sample(test, tests)
+    train, test = (read(data / f"banking77.{split}.jsonl") for split in ("train", "test"))
+    kept = sorted({one["label"] for one in train})[:labels]
+    train, test = ([one for one in records if one["label"] in kept] for records in (train, test))
     for count in map(int, counts.split(",")):
         with tempfile.TemporaryDirectory() as folder:
             for split, records in (("train", few(train, count, seed)), ("test", test)):
                 lines = "".join(json.dumps(one) + "\n" for one in records)
                 (Path(folder) / f"{split}.jsonl").write_text(lines, encoding="utf-8")
-            for who, one in results_of(Path(folder), seed, pairs).items():
+            for who, one in results_of(Path(folder), seed, pairs):
                 row = [f"{one['accuracy']:.3f}", f"{one['macro_f1']:.3f}", f"{one['training_seconds']:.0f}"]
                 table.add_row(str(count), who, *row)
                 print(f"{count} per label, {who}: {' '.join(row)}", file=sys.stderr, flush=True)
