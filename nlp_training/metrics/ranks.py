@@ -128,7 +128,7 @@ def _moments(
     ).reshape(-1, 2)
     kinds, times = np.unique(pairs, axis=0, return_counts=True)
     found, gold = kinds.T
-    known = (kinds >= 0).all(axis=1)
+    known: NDArray[np.bool_] = np.all(kinds >= 0, axis=1)
     columns = (np.ones_like(found), found, gold, found**2, gold**2, (found - gold) ** 2, np.abs(found - gold))
     return np.stack(columns, axis=1) * known[:, None], times
 
