@@ -75,8 +75,8 @@ def load_splits(config: RunConfig) -> Splits:
             loaded[name] = list(flat_documents(documents, config.data.overlapping_spans, dropped))
             if dropped:
                 _warn_of_dropped_spans(name, config.data.overlapping_spans, dropped)
-    splits, dropped = drop_unknown_labels(config, with_made_splits(loaded, config.data.split))
-    for name, labels in dropped.items():
+    splits, unknown = drop_unknown_labels(config, with_made_splits(loaded, config.data.split))
+    for name, labels in unknown.items():
         warnings.warn(f"{name}: dropped {labels} (data.unknown_labels: drop)", DataWarning, stacklevel=2)
     return splits
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers.trainer_utils import TrainOutput
 
+from nlp_inference import Annotation
 from nlp_inference.architectures.pooled import mean_of_tokens
 from nlp_inference.encoding.input_rows import Example
 from nlp_inference.errors import InvalidSpecError
@@ -87,7 +88,7 @@ class FewShotTrainer(DocumentTrainer):
         documents: Any = self.train_dataset
         kind = gold_kind(self.processor.task.needs)
         return [
-            LabeledExample(example, frozenset(kind.labels(document.gold)))
+            LabeledExample(example, frozenset(kind.labels(document.gold or Annotation())))
             for chunk in document_chunks(documents)
             for document, examples in zip(chunk, self.processor.examples(chunk, labels=True), strict=True)
             for example in examples
@@ -113,7 +114,7 @@ class FewShotTrainer(DocumentTrainer):
                 loss = contrast(
                     features.float(), positives(batch).to(features.device), temperature=self.few_shot.temperature
                 ).mean()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's
             torch.nn.utils.clip_grad_norm_(model.parameters(), self.args.max_grad_norm)
             optimizer.step()
             scheduler.step()
@@ -184,8 +185,8 @@ def contrastive_batches(
     for start in range(0, len(order), half):
         batch = []
         for index in order[start : start + half]:
-            label = random.choice(sorted(examples[index].labels)) if examples[index].labels else None
-            others = [other for other in by_label[label] if other != index] if label is not None else []
+            labels = sorted(examples[index].labels)
+            others = [other for other in by_label[random.choice(labels)] if other != index] if labels else []
             batch += [index, random.choice(others) if others else index]
         yield [examples[index] for index in batch]
 
