@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from nlp_inference.architectures.crf import AutoModelForCrfTokenClassification
     from nlp_inference.architectures.custom_architectures import architecture
     from nlp_inference.architectures.multi_task import AutoModelForMultiTask
+    from nlp_inference.architectures.pooled import AutoModelForPooledSequenceClassification
     from nlp_inference.architectures.relations import AutoModelForRelationExtraction
     from nlp_inference.architectures.spans import AutoModelForSpanClassification
 
 _MODULES = {
     "AutoModelForCrfTokenClassification": "crf",
+    "AutoModelForPooledSequenceClassification": "pooled",
     "AutoModelForMultiTask": "multi_task",
     "AutoModelForRelationExtraction": "relations",
     "AutoModelForSpanClassification": "spans",
@@ -28,11 +30,12 @@ _MODULES = {
     "load_checkpoint": "checkpoints",
 }
 
-_WITH_TORCH = frozenset({"checkpoints", "crf", "multi_task", "relations", "spans"})
+_WITH_TORCH = frozenset({"checkpoints", "crf", "multi_task", "pooled", "relations", "spans"})
 
 __all__ = [
     "AutoModelForCrfTokenClassification",
     "AutoModelForMultiTask",
+    "AutoModelForPooledSequenceClassification",
     "AutoModelForRelationExtraction",
     "AutoModelForSpanClassification",
     "CheckpointReport",

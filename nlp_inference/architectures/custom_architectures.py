@@ -10,6 +10,7 @@ from nlp_inference._utils.named_objects import declaration, load_entry_point
 from nlp_inference.architectures.crf import AutoModelForCrfTokenClassification
 from nlp_inference.architectures.families import AutoHead
 from nlp_inference.architectures.multi_task import AutoModelForMultiTask
+from nlp_inference.architectures.pooled import AutoModelForPooledSequenceClassification
 from nlp_inference.architectures.relations import AutoModelForRelationExtraction
 from nlp_inference.architectures.spans import AutoModelForSpanClassification
 from nlp_inference.errors import ArtefactError, InvalidSpecError, UnknownTypeError
@@ -21,9 +22,10 @@ Model = TypeVar("Model", bound=PreTrainedModel)
 
 _HEADS: tuple[type[AutoHead], ...] = (
     AutoModelForCrfTokenClassification,
-    AutoModelForSpanClassification,
     AutoModelForMultiTask,
+    AutoModelForPooledSequenceClassification,
     AutoModelForRelationExtraction,
+    AutoModelForSpanClassification,
 )
 _MEMBERS: dict[str, type[PreTrainedModel]] = {}
 _SAVED_CODE = "; or if its code was saved with the model and you trust it, load it with trust_remote_code=True"
@@ -71,9 +73,14 @@ def architecture(model: type[Model]) -> type[Model]:
 def find_architecture(name: str) -> type[PreTrainedModel] | None:
     """Return the class that is registered as `name`, or `None`; installed packages are included.
 
+    Heads of this library that stand in for a class of transformers are found too.
+
     Raises:
         InvalidSpecError: an installed package declares the name, but does not register it or cannot be imported.
     """
+    for head in _HEADS:
+        if head.replaces is not None and (built_in := head.class_named(name)) is not None:
+            return built_in
     if name not in _MEMBERS:
         for point in entry_points(group=GROUP, name=name):
             load_entry_point(point, kind="architecture")

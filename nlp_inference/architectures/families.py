@@ -26,6 +26,8 @@ class AutoHead:
 
     suffix: ClassVar[str]
     """The replacement of `ForTokenClassification` in class names."""
+    replaces: ClassVar[str | None] = None
+    """The loading class of transformers whose models have the same outputs, so that its tasks accept this head too."""
     mixin: ClassVar[type]
     """The mixin of the token classifier of a family, with its weights, `forward` and `_init_weights`."""
     settings: ClassVar[tuple[str, ...]] = ()

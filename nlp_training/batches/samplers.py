@@ -61,8 +61,8 @@ def check_not_mixed(documents: Sequence[Document]) -> None:
     """
     if is_mixed(documents):
         raise InvalidSpecError(
-            "sampling.windows_per_document cannot be combined with data.train.mix, which draws windows by the shares of "
-            "sources; remove one of the two"
+            "sampling.windows_per_document cannot be combined with data.train.mix, which draws windows by the shares "
+            "of sources; remove one of the two"
         )
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 from nlp_inference.encoding.windows import WindowSettings
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Spec, explain
+from nlp_training.config.few_shot import FewShot
 from nlp_training.config.model import EmaSettings, LearningRates, ModelConfig
 from nlp_training.config.search import EarlyStopping, SearchConfig
 from nlp_training.config.section import Section
@@ -180,6 +181,8 @@ class RunConfig(Section):
             the model.
         sampling: how to sample the training documents of an epoch.
         metrics: additional custom metrics by name; see `nlp_training.metrics.Metric`.
+        few_shot: train from 8 to 64 documents per label, such as `{encoder: frozen}`; see
+            `nlp_training.config.few_shot.FewShot`. `{}` takes its defaults, `None` trains all weights as usual.
         augment: random changes of the training documents, such as `{keyboard_typos: 0.2}`; see `nlp_training.augment`.
         training: any field of `transformers.TrainingArguments`.
         ema: how to average the weights over the steps, such as `{decay: 0.999}`; the average is evaluated and saved.
@@ -216,11 +219,29 @@ class RunConfig(Section):
     training: dict[str, JsonValue] = Field(default_factory=dict)
     ema: EmaSettings | None = None
     learning_rates: LearningRates | None = None
+    few_shot: FewShot | None = None
     early_stopping: EarlyStopping | None = None
     search: SearchConfig | None = None
     calibrate: bool = False
     fit: list[Spec] | None = None
     golden: GoldenConfig = GoldenConfig()
+
+    @model_validator(mode="after")
+    def _few_shot_reads_all_sections(self) -> Self:
+        """Refuse sections that few-shot training would ignore."""
+        if self.few_shot is None:
+            return self
+        others = {
+            "loss": self.loss,
+            "augment": self.augment,
+            "sampling": self.sampling != SamplingConfig(),
+            "early_stopping": self.early_stopping,
+            "data.sample_weight": self.data.sample_weight,
+            "data.train.streaming": self.data.train.streaming,
+        }
+        if ignored := [name for name, value in others.items() if value]:
+            raise ValueError(f"few_shot does not read {', '.join(ignored)}; remove it, or remove few_shot")
+        return self
 
     @property
     def folder(self) -> Path:

@@ -53,17 +53,24 @@ class SupervisedContrastive(AddedLoss):
 
     def values(self, items: Items) -> Tensor:
         """Return `[items]`."""
-        contrast = _contrast(items.required("states"), items.targets, temperature=self.temperature)
-        weighted = self.weights(items.targets, items.class_weights) * contrast
+        same = items.targets[:, None] == items.targets
+        compared = contrast(items.required("states"), same, temperature=self.temperature)
+        weighted = self.weights(items.targets, items.class_weights) * compared
         return (1 - self.mix) * self.loss.values(items) + self.mix * weighted
 
 
-def _contrast(states: Tensor, targets: Tensor, *, temperature: float) -> Tensor:
-    """Return `[items]`, `S` of each item."""
+def contrast(states: Tensor, same: Tensor, *, temperature: float) -> Tensor:
+    """Return `[items]`, `S` of each item; see `SupervisedContrastive`.
+
+    Args:
+        states: `[items, hidden]`.
+        same: `[items, items]`, whether two items should be similar; the diagonal is not read.
+        temperature: `T`.
+    """
     z = torch.nn.functional.normalize(states, dim=-1)
     itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
     similarity = (z @ z.T / temperature).masked_fill(itself, torch.finfo(z.dtype).min)
-    positive = (targets[:, None] == targets) & ~itself
+    positive = same & ~itself
     log_p = similarity - similarity.logsumexp(dim=-1, keepdim=True)
     of_positives = torch.where(positive, log_p, 0.0).sum(dim=-1)
     return -of_positives / positive.sum(dim=-1).clamp(min=1)

@@ -30,6 +30,8 @@ _DEFAULTS: dict[str, Any] = {
     "report_to": DEFAULT,
     "bf16": "auto",
 }
+_FEW_SHOT: dict[str, Any] = {"per_device_train_batch_size": 64, "num_train_epochs": 5, "save_strategy": "no"}
+"""Other defaults of few-shot training, whose batches contain pairs."""
 _REFUSED = (TypeError, ValueError, ImportError, RuntimeError, OSError, LookupError, AttributeError)
 """The errors of TrainingArguments for incompatible values and for missing packages or files."""
 _PUBLISHING = ("push_to_hub", "hub_")
@@ -89,7 +91,8 @@ def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
     """Return the section `training` with the defaults of this library and of the machine."""
     _check(config.training)
     of_stream = stream_defaults(config) if config.data.train.streaming else {}
-    values = {**_DEFAULTS, **of_stream, **config.training}
+    few_shot = {} if config.few_shot is None else _FEW_SHOT
+    values = {**_DEFAULTS, **few_shot, **of_stream, **config.training}
     values |= _strategies(values, has_validation=config.data.has_validation, best_metric=best_metric)
     score = values.get("metric_for_best_model")
     if score is not None and not greater_is_better(score, [Metric.from_spec(spec) for spec in config.metrics]):

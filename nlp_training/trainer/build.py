@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Collection, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, Progre
 from transformers.utils.hub import cached_file
 
 from nlp_inference import Document, Processor, Task
+from nlp_inference.architectures import AutoModelForPooledSequenceClassification
 from nlp_inference.architectures.custom_architectures import architecture_named, runs_saved_code
 from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.architectures.padding_families import mixes_padding
@@ -45,6 +47,7 @@ from nlp_training.trainer.base_limits import (
     with_pad_token,
 )
 from nlp_training.trainer.early_stopping import stop_early
+from nlp_training.trainer.few_shot import FewShotTrainer
 from nlp_training.trainer.head_bias import prior_biases, start_head_at
 from nlp_training.trainer.parameter_groups import freeze_parameters, reinitialize_layers
 
@@ -199,6 +202,8 @@ def resolve_for(config: RunConfig, processor: Processor, *, has_validation: bool
 
 def _with_window_weights(config: RunConfig, task: Task) -> RunConfig:
     """Decide whether documents have the same weight in the loss, which requires a loss of this library."""
+    if config.few_shot is not None:
+        return config
     if config.sampling.weigh_windows is not None:
         if config.sampling.weigh_windows and config.data.train.streaming:
             raise InvalidSpecError(
@@ -289,8 +294,10 @@ def build_model(config: RunConfig, processor: Processor, train: Sequence[Documen
 
 def _class_of(config: RunConfig, task: Task) -> Any:
     """The class of the task's model, or the one of the user; what no package has lets its source travel."""
-    if config.model.architecture is None:
+    if config.model.architecture is None and config.few_shot is None:
         return model_class(task)
+    if config.model.architecture is None:
+        return _pooled_class(task)
     own = architecture_named(config.model.architecture)
     if is_from_file(own):
         if not runs_saved_code(model_class(task)):
@@ -301,6 +308,14 @@ def _class_of(config: RunConfig, task: Task) -> Any:
             )
         own.register_for_auto_class(task.auto_model)
     return own
+
+
+def _pooled_class(task: Task) -> Any:
+    if task.auto_model != AutoModelForPooledSequenceClassification.replaces:
+        raise InvalidSpecError(
+            f"few_shot is set, but the task {task.name!r} has no head for the complete text; remove it"
+        )
+    return AutoModelForPooledSequenceClassification
 
 
 def build_trainer(
@@ -327,7 +342,8 @@ def build_trainer(
     if config.model.freeze != []:
         freeze_parameters(model, config.model.freeze)
     warn_of_padded_batches(config, model)
-    trainer = DocumentTrainer(
+    make_trainer = DocumentTrainer if config.few_shot is None else partial(FewShotTrainer, few_shot=config.few_shot)
+    trainer = make_trainer(
         model,
         training_arguments(config, best_metric=selection_score(processor.task)),
         processing_class=processor,
