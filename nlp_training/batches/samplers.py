@@ -1,7 +1,7 @@
 """Samplers of the windows of an epoch, with balancing of rare labels."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -48,12 +48,12 @@ def mix_weight(document: Document) -> float:
     return float(weight)
 
 
-def is_mixed(documents: Sequence[Document]) -> bool:
+def is_mixed(documents: Iterable[Document]) -> bool:
     """Return whether documents are from sources that are mixed by shares."""
     return any(MIX_WEIGHT in document.metadata for document in documents)
 
 
-def check_not_mixed(documents: Sequence[Document]) -> None:
+def check_not_mixed(documents: Iterable[Document]) -> None:
     """Raise an error for mixed sources, whose windows are drawn by their shares and not by document.
 
     Raises:
