@@ -90,7 +90,7 @@ class DataSource(BaseModel):
     encoding: str | None = None
     blank_labels: Literal["error", "skip"] = "error"
     streaming: bool = False
-    mix: tuple["MixedSource", ...] = ()
+    mix: list["MixedSource"] = []
 
     @model_validator(mode="before")
     @classmethod

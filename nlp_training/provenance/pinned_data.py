@@ -34,7 +34,7 @@ def pin_data(config: RunConfig, *, resume: bool = False) -> RunConfig:
 
     def pin(name: str, source: DataSource) -> DataSource:
         if source.mix:
-            parts = tuple(pin(f"{name}.{number}", one) for number, one in enumerate(source.mix))
+            parts = [pin(f"{name}.{number}", one) for number, one in enumerate(source.mix)]
             return source.model_copy(update={"mix": parts})
         if source.hub_id is None or source.commit is not None:
             return source
