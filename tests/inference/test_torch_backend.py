@@ -1,11 +1,13 @@
 """What is loaded to predict is the whole model, and the one that the processor was saved with."""
 
+import json
 import shutil
 import threading
 from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig
 from tiny_models import tiny_model
 from transformers import BertModel
 
@@ -54,10 +56,13 @@ def test_each_of_two_workers_computes_on_its_share_of_the_threads(saved_model: P
 
 def _with_adapter(processor: Processor, folder: Path, *, named: bool) -> Path:
     """A model with an adapter beside it, which the fingerprint names or not."""
-    tiny_model(processor.task).save_pretrained(folder)
+    model = tiny_model(processor.task)
+    model.save_pretrained(folder)
+    model.add_adapter(LoraConfig(r=1, target_modules=["query"]))
+    model.save_pretrained(folder)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": str(folder)}))
     adapter = [folder / "adapter_config.json", folder / "adapter_model.safetensors"]
-    for path in adapter:
-        path.write_text("{}")
     weights = [*find_weight_files(folder), *(adapter if named else [])]
     fingerprint = Fingerprint.of(processor, weights=weights, runtime="torch")
     processor.with_fingerprint(fingerprint).save_pretrained(folder)
