@@ -1,10 +1,10 @@
 """Documents: their sources and file formats, splits and checks."""
 
 from nlp_training.data.checks import check_documents
+from nlp_training.data.columns import Columns
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.fingerprint import documents_sha256
 from nlp_training.data.formats import read_jsonl, write_documents
-from nlp_training.data.records import Columns
 from nlp_training.data.sources import DataSource, load_documents, stream_documents
 from nlp_training.data.splits import SplitSettings, split_documents, with_made_splits
 from nlp_training.data.synthetic_pii import generate_documents

@@ -9,10 +9,11 @@ from typing import Any
 from nlp_inference._utils.extras import require
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
+from nlp_training.data.columns import Columns
 from nlp_training.data.errors import BlankLabelError, InvalidDataError, OnError
 from nlp_training.data.formats.rows import unpack_metadata
 from nlp_training.data.notes import Notes, count_unread_keys
-from nlp_training.data.records import Columns, record_to_document
+from nlp_training.data.records import record_to_document
 from nlp_training.data.targets import TARGETS, top_column
 
 

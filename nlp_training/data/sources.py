@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 
 from nlp_inference.document import Document
 from nlp_inference.registry import explain
+from nlp_training.data.columns import Columns
 from nlp_training.data.dataset_rows import Rows, read_rows
 from nlp_training.data.errors import InvalidDataError, OnError
 from nlp_training.data.formats import Format, format_names, format_of_suffix, named_format
@@ -18,7 +19,6 @@ from nlp_training.data.formats.base import ReadOptions
 from nlp_training.data.formats.guess import format_hint, guess_format
 from nlp_training.data.hub_commits import is_commit
 from nlp_training.data.notes import OnNote
-from nlp_training.data.records import Columns
 from nlp_training.data.synthetic_pii import Split, generate_documents
 
 MIX_WEIGHT = "mix_weight"

@@ -6,8 +6,8 @@ import pytest
 
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data import load_documents
+from nlp_training.data.columns import Columns
 from nlp_training.data.errors import InvalidDataError
-from nlp_training.data.records import Columns
 
 
 def labels_of(document):

@@ -14,10 +14,10 @@ from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.files.json_lines import BYTE_ORDER_MARK, decode_line, parse_json
+from nlp_training.data.columns import Columns
 from nlp_training.data.errors import BlankLabelError, InvalidDataError, OnError
 from nlp_training.data.formats.parts import check_readable
 from nlp_training.data.notes import Notes
-from nlp_training.data.records import Columns
 
 _IDS_KEPT = 100_000
 """The number of previous ids that are checked for repetitions, which bounds the memory when reading a stream."""

@@ -18,11 +18,11 @@ from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_inference.files.dialects import check_dialect, delimiter_hint
 from nlp_inference.files.json_lines import BYTE_ORDER_MARK, parse_json
+from nlp_training.data.columns import VALUE
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats.base import Format, ReadOptions, Unit, located, new_file, read_units
 from nlp_training.data.formats.parts import check_readable
 from nlp_training.data.formats.rows import COLUMNS, document_to_row, row_to_document
-from nlp_training.data.records import VALUE
 
 _LISTS = ("spans", "relations", "labels", "tokens", "tags")
 _LABEL_STUDIO = re.compile(r'\[\{"start":|\{"choices":')

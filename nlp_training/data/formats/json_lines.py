@@ -7,10 +7,11 @@ from typing import Any
 
 from nlp_inference.document import Document, as_document
 from nlp_inference.document.offsets import in_code_points
+from nlp_training.data.columns import Columns
 from nlp_training.data.errors import OnError
 from nlp_training.data.formats.base import Format, ReadOptions, json_objects, new_file, read_units
 from nlp_training.data.formats.parts import own_id, own_metadata
-from nlp_training.data.records import READ_FROM, Columns, record_to_document
+from nlp_training.data.records import READ_FROM, record_to_document
 
 
 def read_jsonl(

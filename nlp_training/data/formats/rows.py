@@ -8,8 +8,9 @@ from typing import Any
 from nlp_inference.document import Annotation, Document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.files.json_lines import parse_json
+from nlp_training.data.columns import Columns
 from nlp_training.data.formats.parts import check_readable, own_id, own_metadata
-from nlp_training.data.records import READ_FROM, Columns, record_to_document
+from nlp_training.data.records import READ_FROM, record_to_document
 
 METADATA = "metadata"
 """The column with a JSON object of metadata."""
