@@ -109,8 +109,6 @@ class Task(Registered, ABC):
     """Whether only the loss of its model can train it. The losses of `nlp_training.losses` train all other tasks."""
     default_loss: ClassVar[str | None] = None
     """The loss of `nlp_training.losses` that trains it unless the config names one; `None`: that of its model."""
-    targets_of_text: ClassVar[bool] = False
-    """Whether each window has the targets of the complete text, so that training can weigh documents alike."""
     needs_pair: ClassVar[bool] = False
     """Whether every document must have a text pair, such as the question of `question-answering`."""
     pair_position: ClassVar[Literal["first", "second"]] = "second"
@@ -128,7 +126,8 @@ class Task(Registered, ABC):
         return ""
 
     pools_windows: ClassVar[bool] = False
-    """Whether each output describes a complete window, so that either text of a pair can be split."""
+    """Whether each output and each target describes a complete window: either text of a pair can be split, and training
+    can weigh documents alike, however many windows they have."""
 
     @property
     def reads_both_orders(self) -> bool:

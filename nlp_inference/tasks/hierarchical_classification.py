@@ -56,7 +56,6 @@ class HierarchicalClassification(TextClassification):
 
     name = "hierarchical-classification"
     needs = "path"
-    targets_of_text = True
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     repeated_names: bool = False

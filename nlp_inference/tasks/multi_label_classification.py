@@ -50,7 +50,6 @@ class MultiLabelClassification(BatchDecodedTask, TemperatureTask):
     pipeline_tag = "text-classification"
     pools_windows = True
     needs = "categories"
-    targets_of_text = True
     fitters = ("thresholds",)
     selection_score = "micro_average_precision"
 

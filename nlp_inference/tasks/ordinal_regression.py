@@ -67,6 +67,7 @@ class OrdinalRegression(BatchDecodedTask, TemperatureTask):
     name = "ordinal-regression"
     auto_model = "AutoModelForSequenceClassification"
     pipeline_tag = "text-classification"
+    encoder_head = "text"
     pools_windows = True
     needs = "rank"
     default_loss: ClassVar[str | None] = "corn"

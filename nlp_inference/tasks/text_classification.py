@@ -43,7 +43,6 @@ class TextClassification(BatchDecodedTask, SoftmaxTask):
     pipeline_tag = "text-classification"
     pools_windows = True
     needs = "category"
-    targets_of_text = True
 
     labels: tuple[str, ...]
     pooling: Pooling = "mean"

@@ -65,7 +65,6 @@ class TextRegression(Task):
     pipeline_tag = "text-classification"
     pools_windows = True
     needs = "values"
-    targets_of_text = True
     default_loss: ClassVar[str | None] = "mean_squared_error"
 
     names: tuple[str, ...]

@@ -213,7 +213,7 @@ def _with_window_weights(config: RunConfig, task: Task) -> RunConfig:
         return config
     keeps_loss = config.model.architecture is not None or config.training.get("label_smoothing_factor")
     loss = config.loss or task.default_loss or (None if keeps_loss else "cross_entropy")
-    weighs = task.targets_of_text and not task.own_loss and not config.data.train.streaming and loss is not None
+    weighs = task.pools_windows and not task.own_loss and not config.data.train.streaming and loss is not None
     sampling = config.sampling.model_copy(update={"weigh_windows": weighs})
     changed = {"sampling": sampling, "loss": loss} if weighs else {"sampling": sampling}
     return config.model_copy(update=changed)

@@ -157,3 +157,9 @@ def test_an_annotation_of_heads_is_checked():
     with pytest.raises(ValidationError, match="the head 'a' has heads of its own"):
         Annotation(heads={"a": Annotation(heads={"b": PLAY})})
     assert "heads" not in Annotation().model_dump()
+
+
+def test_a_head_of_ordered_labels_has_one_output_fewer():
+    task = MultiTask(heads={"grade": {"ordinal-regression": {"labels": ["low", "mid", "high"]}}})
+    assert task.head_settings == {"grade": {"kind": "text", "labels": ["> low", "> mid"]}}
+    assert task.labels == ("grade/low", "grade/mid", "grade/high")
