@@ -131,6 +131,7 @@ class Columns(BaseModel):
                 raise InvalidDocumentError(f"there is no column {name!r} for {field!r}; {_list(available)}")
         texts = text_columns(available, text=self.text, text_pair=self.text_pair)
         found = {field.removeprefix("raw_"): column for field, column in texts.items()}
+        found |= {field: named[field] for field in ("text", "text_pair") if field in named}
         usual_names = {**_USUAL, "answers": ("answers",) if found.get("text") == CONTEXT else ()}
         if not {"spans", "entities"} & {*named, *available}:
             usual_names["relations"] = ()

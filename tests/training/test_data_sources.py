@@ -139,7 +139,7 @@ def test_synthetic_documents(load):
         ({"path": "a.csv", "split": "test"}, "a.csv: split cannot be used with the format 'csv'"),
         ({"path": "a.parquet", "split": "test"}, "a.parquet cannot be loaded: ValueError: Unknown split"),
         ("a.json", "a.json cannot be loaded: "),
-        ({}, "set either path or synthetic_pii"),
+        ({}, "set either path, synthetic_pii or mix"),
         ({"path": "a.csv", "colums": {}}, "unknown key 'colums'; did you mean 'columns'?"),
         ({"synthetic_pii": {"split": "test", "size": 1}, "split": "x"}, "split: not allowed with synthetic_pii"),
         ({"synthetic_pii": {"split": "dev", "size": 1}}, "synthetic_pii.split: "),

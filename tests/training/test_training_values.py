@@ -133,7 +133,7 @@ BASE = {"name": "a", "model": {"base": "b"}, "data": {"train": "t"}, "processor"
     [
         (
             "data.train={path: x, columns: {txt: u}}",
-            "'data.train.columns.txt'; did you mean 'text'? Known: answers, id, label,",
+            "'data.train.columns.txt'; did you mean 'text'? Known: answers, heads, id, label,",
         ),
         ("data.trian=x", "'data.trian'; did you mean 'train'? Known: max_lost_gold,"),
         ("data.test={a: {pth: x}}", "'data.test.a.pth'; did you mean 'path'? Known: blank_labels, columns,"),
