@@ -1,8 +1,10 @@
 """Large sets of documents are worked on a part at a time, bounded by number and by characters."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from nlp_inference import Document
+from nlp_inference import Document, TextClassification
 from nlp_training.artefact import input_profile
 from nlp_training.artefact.input_profile import training_profile
 from nlp_training.batches import streams
@@ -41,6 +43,7 @@ class Served:
 
     def __init__(self) -> None:
         self.asked: list[Document] = []
+        self.processor = SimpleNamespace(task=TextClassification(labels=("a",)))
 
     def stream(self, documents):
         for document in documents:
