@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nlp_inference.architectures.crf import LinearChainCrf
+from nlp_inference.architectures.pooled import mean_of_tokens
 from nlp_inference.architectures.spans import SpanHead, span_loss
 from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidSpecError
@@ -66,9 +67,7 @@ class TextHead(EncoderHead):
 
     def forward(self, states: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the logits of each row; padding is not in the mean."""
-        weights = mask.to(states.dtype)[..., None]
-        mean = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
-        return {"logits": self.classifier(self.dropout(mean))}
+        return {"logits": self.classifier(self.dropout(mean_of_tokens(states, mask)))}
 
 
 class CrfHead(TokenHead):

@@ -46,6 +46,7 @@ def profile_documents(
     characters = np.array([len(text) for text in texts], dtype=np.int64)
     tokens, unknown = _count_tokens([encoded for _, encoded in served], unknown_id)
     classes = count_character_classes(texts).T
+    categories = _count_categories(annotations)
     spans = np.array([sum(len(one.spans) for one in heads.values()) for heads in annotations], dtype=np.int64)
     return Profile(
         documents=len(documents),
@@ -59,8 +60,8 @@ def profile_documents(
         labels=Counter(label for heads in annotations for label in _span_labels(heads)),
         relations=Counter(label for heads in annotations for label in _relation_labels(heads)),
         values=_count_values(annotations, bin_value),
-        categories=_count_categories(annotations).get("", {}),
-        head_categories={head: counts for head, counts in _count_categories(annotations).items() if head},
+        categories=categories.get("", {}),
+        head_categories={head: counts for head, counts in categories.items() if head},
         generated=_count_lengths([one.generated for heads in annotations for one in heads.values() if one.generated]),
     )
 

@@ -97,7 +97,7 @@ class Task(Registered, ABC):
     kind depends on its fields overrides it with a property that returns a specification."""
     encoder_head: ClassVar[str | None] = None
     """The head on a shared encoder that predicts it in a `multi-task` model: `text`, `token`, `crf` or `span`; see
-    `nlp_inference.architectures.heads`. `None`: it needs a model of its own."""
+    `nlp_inference.architectures.heads`. `None`: it needs a separate model."""
     fitters: ClassVar[tuple[str, ...]] = ()
     """What training fits to validation documents after the weights, by name; see `nlp_training.evaluation.fitting`."""
     selection_score: ClassVar[str | None] = None

@@ -108,10 +108,9 @@ class SampledEpochs(Sampler[int]):
         self.step_rows = step_rows
         self.seed = seed
         self.epoch = epoch
-        self._count = len(windows.sample(torch.Generator()))
 
     def __len__(self) -> int:
-        return self._count
+        return self.windows.epoch_size
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch())

@@ -88,6 +88,12 @@ class TrainingWindows(Dataset[Example]):
         """Return a window of a document, both by index."""
         return self._unpacked(document, self._examples([document])[document], window)
 
+    @property
+    def epoch_size(self) -> int:
+        """The number of windows of an epoch."""
+        counts = np.diff(self._ends, prepend=0)
+        return int(counts.sum() if self.per_document is None else np.minimum(counts, self.per_document).sum())
+
     def sample(self, generator: torch.Generator) -> list[int]:
         """Return the windows of an epoch in order: all, or `per_document` random ones of each longer document."""
         if self.per_document is None:

@@ -9,11 +9,12 @@ from nlp_training.config.config import (
     save_config,
     set_key,
 )
-from nlp_training.config.model import EmaSettings, LearningRates, ModelConfig
+from nlp_training.config.model import EmaSettings, FewShot, LearningRates, ModelConfig
 
 __all__ = [
     "DataConfig",
     "EmaSettings",
+    "FewShot",
     "GoldenConfig",
     "LearningRates",
     "ModelConfig",

@@ -18,8 +18,7 @@ from pydantic import (
 from nlp_inference.encoding.windows import WindowSettings
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Spec, explain
-from nlp_training.config.few_shot import FewShot
-from nlp_training.config.model import EmaSettings, LearningRates, ModelConfig
+from nlp_training.config.model import EmaSettings, FewShot, LearningRates, ModelConfig
 from nlp_training.config.search import EarlyStopping, SearchConfig
 from nlp_training.config.section import Section
 from nlp_training.config.training_values import check_training_values

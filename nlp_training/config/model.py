@@ -1,6 +1,6 @@
-"""The section `model` and the sections on how its weights are trained: `learning_rates` and `ema`."""
+"""The section `model` and the sections on how its weights are trained: `learning_rates`, `ema`, `few_shot`."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, NonNegativeInt, model_validator
 
@@ -79,3 +79,18 @@ class EmaSettings(Section):
     def at(self, steps: int) -> float:
         """Return `d` after a number of steps."""
         return min(self.decay, (1 + steps) / (10 + steps)) if self.warmup else self.decay
+
+
+class FewShot(Section):
+    """How to train from 8 to 64 documents per label; see `nlp_training.trainer.few_shot`.
+
+    Args:
+        encoder: `contrastive` tunes the encoder, so that texts with a common label become similar, before the head is
+            fitted; `frozen` fits only the head, in seconds.
+        temperature: the divisor of the cosine similarities in the contrastive loss.
+        l2: the weight of the squared weights of the head, `1 / C` of scikit-learn's `LogisticRegression`.
+    """
+
+    encoder: Literal["contrastive", "frozen"] = "contrastive"
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    l2: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0

@@ -17,6 +17,7 @@ HEADS = "heads"
 
 HEAD = "head "
 """Begins the key of the column of a head, such as `head intent label`."""
+
 LABEL = "label "
 """Begins the key of a column that says whether the text has a label, such as `label toxic`."""
 
@@ -34,8 +35,10 @@ _USUAL: dict[str, tuple[str, ...]] = {
     HEADS: (HEADS,),
 }
 """Usual names of the columns of gold; `inputs.text_columns` has those of the texts."""
+
 OF_HEADS = ("spans", "label", "labels", "score", "tags")
 """The fields of a head that columns can name."""
+
 OTHER_GOLD = frozenset({"spans", "label", "labels", "score", "tags", "answers", HEADS})
 
 _SHAPES = (
@@ -66,7 +69,7 @@ class Columns(BaseModel):
         values: several numbers, or one under another name: the column of each name, as in `{clarity: q1, tone: q2}`, or
             a list of columns whose names they keep. A number that is null is not annotated.
         tokens: a list of words; without a text they are joined by single spaces. Default: `tokens`.
-            tags: one tag per token. Default: `tags`, `ner_tags`.
+        tags: one tag per token. Default: `tags`, `ner_tags`.
         answers: the accepted answers to the question in `text_pair`: a list of `{text, start}` (or `answer_start`,
             as in SQuAD), or a mapping of these lists, as in `datasets`; empty if the text does not answer it. Default:
             `answers` if the text is called `context`.
@@ -207,8 +210,10 @@ def _list(available: Collection[str]) -> str:
 
 
 def is_prefixed(field: str) -> bool:
+    """Return whether a key among the columns that were found belongs to a named number, a label or a head."""
     return field.startswith((VALUE, LABEL, HEAD))
 
 
 def is_list(given: Any) -> bool:
+    """Return whether a value is a sequence, but no string."""
     return isinstance(given, Sequence) and not isinstance(given, str | bytes)

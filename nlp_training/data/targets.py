@@ -49,7 +49,7 @@ def top_column(column: str) -> str:
 
 
 def with_nested(record: Mapping[str, Any], columns: Mapping[str, str]) -> Mapping[str, Any]:
-    """Return the record with the keys of objects that columns name as keys of its own.
+    """Return the record with the keys of objects that columns name as top-level keys.
 
     Example:
         >>> record = {"id": 7, "translation": {"en": "a house", "fr": "une maison"}}

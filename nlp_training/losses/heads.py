@@ -46,4 +46,4 @@ class HeadsLoss(Loss):
 
     def values(self, items: Items) -> Tensor:
         """Raise an error: targets belong to one head each, whose loss computes their values."""
-        raise TypeError(f"the loss 'heads' has no values of its own, got {len(items.targets)} targets")
+        raise TypeError(f"the loss 'heads' computes no values, got {len(items.targets)} targets")

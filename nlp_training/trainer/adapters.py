@@ -41,7 +41,7 @@ def add_adapter(model: Any, spec: Spec) -> None:
     trained = [parameter for parameter in head if parameter.requires_grad]
     try:
         require("peft", extra="adapters").inject_adapter_in_model(config, model, adapter_name=NAME)
-        merged(model)
+        _check_merge(model)
     except (TypeError, ValueError, NotImplementedError, AttributeError) as error:
         raise InvalidSpecError(
             f"model.adapter {kind!r} cannot be inserted into this model and merged into its weights: {error}"
@@ -64,15 +64,24 @@ def merged(model: nn.Module) -> Any:
         >>> set(merged(model).state_dict()) == before
         True
     """
-    layer_class: Any = require("peft.tuners.tuners_utils", extra="adapters").BaseTunerLayer
     plain = copy.deepcopy(model).eval()
-    adapted = [(name, one) for name, one in plain.named_modules() if isinstance(one, layer_class)]
-    for name, layer in adapted:
+    for name, layer in _adapted_layers(plain):
         layer.merge()
         plain.set_submodule(name, layer.get_base_layer())
     for parameter in plain.parameters():
         parameter.requires_grad_(True)  # noqa: FBT003 - torch names it otherwise
     return plain
+
+
+def _adapted_layers(model: nn.Module) -> list[tuple[str, Any]]:
+    layer_class: Any = require("peft.tuners.tuners_utils", extra="adapters").BaseTunerLayer
+    return [(name, one) for name, one in model.named_modules() if isinstance(one, layer_class)]
+
+
+def _check_merge(model: nn.Module) -> None:
+    """Merge a copy of one layer of each type, because not all adapters can be merged into all layers."""
+    for layer in {type(one): one for _, one in _adapted_layers(model)}.values():
+        copy.deepcopy(layer).merge()
 
 
 def has_adapter(model: nn.Module) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import TrainingArguments
 
 from nlp_inference import Document, Processor, Task
+from nlp_inference.architectures.pooled import mean_of_tokens
 from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.batches.sample_weights import SAMPLE_WEIGHT, WINDOW_WEIGHT, RowWeights
@@ -193,8 +194,7 @@ class BatchLoss:
         """`[rows, hidden]` of `[rows, tokens, hidden]`."""
         if self.pooling == "first":
             return states[:, 0]
-        weights = mask[..., None].to(states.dtype)
-        return (states * weights).sum(dim=1) / weights.sum(dim=1)
+        return mean_of_tokens(states, mask)
 
 
 def count_classes(processor: Processor, documents: Sequence[Document]) -> NDArray[np.int64]:
@@ -330,6 +330,11 @@ def _check_loss_of(task: Task, loss: Loss) -> None:
             f"the loss {loss.name!r} does not read numbers, and the task {task.name!r} learns numbers; choose one of "
             f"{known}"
         )
+
+
+def model_loss(task: Task) -> str:
+    """Return the loss that a model of transformers has for a task of one label or several."""
+    return "binary_cross_entropy" if has_several_labels(task) else "cross_entropy"
 
 
 def has_several_labels(task: Task) -> bool:

@@ -46,7 +46,7 @@ from nlp_training.trainer.base_limits import (
     windows_within,
     with_pad_token,
 )
-from nlp_training.trainer.batch_loss import has_several_labels
+from nlp_training.trainer.batch_loss import model_loss
 from nlp_training.trainer.early_stopping import stop_early
 from nlp_training.trainer.few_shot import FewShotTrainer
 from nlp_training.trainer.head_bias import prior_biases, start_head_at
@@ -213,8 +213,7 @@ def _with_window_weights(config: RunConfig, task: Task) -> RunConfig:
             )
         return config
     keeps_loss = config.model.architecture is not None or config.training.get("label_smoothing_factor")
-    stock = "binary_cross_entropy" if has_several_labels(task) else "cross_entropy"  # that of the model
-    loss = config.loss or task.default_loss or (None if keeps_loss else stock)
+    loss = config.loss or task.default_loss or (None if keeps_loss else model_loss(task))
     weighs = task.pools_windows and not task.own_loss and not config.data.train.streaming and loss is not None
     sampling = config.sampling.model_copy(update={"weigh_windows": weighs})
     changed = {"sampling": sampling, "loss": loss} if weighs else {"sampling": sampling}

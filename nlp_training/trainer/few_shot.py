@@ -21,7 +21,7 @@ from nlp_inference.architectures.pooled import mean_of_tokens
 from nlp_inference.encoding.input_rows import Example
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.batches.streams import document_chunks
-from nlp_training.config.few_shot import FewShot
+from nlp_training.config import FewShot
 from nlp_training.gold import gold_kind
 from nlp_training.losses.supervised_contrastive import contrast
 from nlp_training.trainer.linear_head import fit_head, head_of

@@ -13,7 +13,7 @@ from nlp_inference.tasks.multi_task import PRESENT
 from nlp_training.batches.sample_weights import SAMPLE_WEIGHT
 from nlp_training.gold import documents_of_head
 from nlp_training.losses import Loss
-from nlp_training.trainer.batch_loss import Batch, BatchLoss, has_several_labels
+from nlp_training.trainer.batch_loss import Batch, BatchLoss, model_loss
 
 LOG_VARIANCES = "head_log_variances"
 """The parameter of the model, during training, with the learned weights: `[heads]`, divided by `_TIMES_FASTER`."""
@@ -111,7 +111,7 @@ class BatchLossOfHeads:
             view = copy(processor)
             view.task = one
             of_head = documents_of_head(documents, name) if documents is not None and _weighs(chosen) else None
-            spec = chosen or one.default_loss or _usual_loss(one)
+            spec = chosen or one.default_loss or model_loss(one)
             part = BatchLoss(
                 Loss.from_spec(spec),
                 processor=view,
@@ -193,11 +193,6 @@ class BatchLossOfHeads:
         """Return the targets of a head under the names that its task knows, and what all heads read."""
         own = self._task.model_outputs_of(name, batch)
         return {key: batch[key] for key in (*self._inputs, SAMPLE_WEIGHT) if key in batch} | dict(own)
-
-
-def _usual_loss(task: Task) -> str:
-    """Return the loss that a model of transformers has for the task."""
-    return "binary_cross_entropy" if has_several_labels(task) else "cross_entropy"
 
 
 def _is_numeric(task: Task) -> bool:

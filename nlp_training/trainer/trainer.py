@@ -274,7 +274,7 @@ class DocumentTrainer(EvaluationModelTrainer):
             weights=self.row_weights,
             per_document=self.windows_per_document,
         )
-        count = len(windows.sample(torch.Generator())) if isinstance(windows, TrainingWindows) else len(windows)
+        count = windows.epoch_size if isinstance(windows, TrainingWindows) else len(windows)
         if isinstance(self.batch_loss, BatchLoss) and self.row_weights.by_document:
             self.batch_loss.window_scale = count / len(documents)
         self._check_last_batch(count)
