@@ -7,7 +7,7 @@ and https://huggingface.co/docs/transformers/main_classes/pipelines#transformers
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from nlp_inference.document import Document
 from nlp_inference.document.inputs import Item
@@ -102,12 +102,23 @@ class DocumentPipeline:
         flat = one_answer or (self.task == "text-classification" and top_k == AS_SAVED and self._names_one_label())
         if isinstance(inputs, str | Mapping | Document):
             (document,) = predictor.predict([inputs])
-            return self._form(document)[0] if one_answer else self._form(document)
-        outputs = (self._form(one) for one in predictor.stream(inputs))
+            return self.form(document)[0] if one_answer else self.form(document)
+        outputs = (self.form(one) for one in predictor.stream(inputs))
         shaped = (output[0] for output in outputs) if flat else outputs
         return list(shaped) if isinstance(inputs, Sequence) else shaped
 
-    def _form(self, document: Document) -> Output:
+    def with_top_k(self, top_k: int | None) -> Self:
+        """Return a pipeline that returns another number of labels or answers, best first; `None` means all.
+
+        Raises:
+            InvalidSpecError: the task has no `top_k`, or it is less than 1.
+        """
+        other = copy.copy(self)
+        other.predictor = self._with_top_k(top_k)
+        return other
+
+    def form(self, document: Document) -> Output:
+        """Return the output for a predicted document."""
         predicted = None if document.predicted is None else document.predicted.head(self._head)
         return self._of_annotation(document.model_copy(update={"predicted": predicted}))
 

@@ -348,7 +348,7 @@ class Predictor:
             PredictionError: a document cannot be encoded, or the model fails on it.
         """
         for chunk in look_ahead(documents):
-            started = [self._start(item, str(number)) for number, item in enumerate(chunk.items, chunk.begin)]
+            started = [self.read(item, number=str(number)) for number, item in enumerate(chunk.items, chunk.begin)]
             for trace in self.route.run_model(started, token_budget=self.token_budget):
                 if trace.model_outputs is None:
                     raise _failure(trace).error() from trace.failure
@@ -362,10 +362,16 @@ class Predictor:
         Args:
             items: as for `predict`; the trace of a document that fails has the error.
         """
-        traces = [self._start(item, str(number)) for number, item in enumerate(items)]
+        traces = [self.read(item, number=str(number)) for number, item in enumerate(items)]
         return self.route.follow(traces, token_budget=1)
 
-    def _start(self, item: Item, number: str) -> Trace:
+    def read(self, item: Item, *, number: str) -> Trace:
+        """Return the trace of an item with its document, or with the error if it does not describe one.
+
+        Args:
+            item: as for `predict`.
+            number: the id of an item without an id.
+        """
         try:
             document = read_item(item, number=number, max_characters=self.max_characters)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a document must not affect its neighbors
@@ -373,16 +379,20 @@ class Predictor:
         return Trace(str(document.id), document)
 
     def _begin(self, chunk: Chunk) -> tuple[Chunk, Begun]:
-        started = [self._start(item, str(number)) for number, item in enumerate(chunk.items, chunk.begin)]
+        started = [self.read(item, number=str(number)) for number, item in enumerate(chunk.items, chunk.begin)]
         return chunk, self.route.begin(started, token_budget=self.token_budget)
 
     def _finish(self, begun: Begun) -> list["Document | _Failure"]:
         traces = self.route.finish(begun)
+        self.observe(traces)
+        return [_outcome(trace) for trace in traces]
+
+    def observe(self, traces: Sequence[Trace]) -> None:
+        """Count completed traces in the profile, and pass them to the observers."""
         served = [(one.final, one.encoded) for one in traces if one.final is not None and one.encoded is not None]
         self.recorder.add(served)
         for observe in self.observers:
             observe(traces)
-        return [_outcome(trace) for trace in traces]
 
 
 class _Failure(NamedTuple):

@@ -24,7 +24,8 @@ from nlp_inference.tasks import Arrays
 T = TypeVar("T")
 
 
-_TimedBatch = tuple[list[Arrays | Exception], float]
+TimedBatch = tuple[list[Arrays | Exception], float]
+"""The outputs or the error of each row of a batch, and the seconds of each row's share."""
 
 
 RowIndex = tuple[int, int]
@@ -47,7 +48,7 @@ class Begun(NamedTuple):
 
     traces: list[Trace]
     batches: list[list[RowIndex]]
-    running: list[Results[_TimedBatch]]
+    running: list[Results[TimedBatch]]
     keep_outputs: bool
 
     def completed(self) -> Iterator[dict[int, list[RowResult]]]:
@@ -135,13 +136,13 @@ class Route:
         """
         check_fork()
         begun = Begun(list(traces), [], [], keep_outputs)
-        run = partial(self._timed_run, condense=not keep_outputs)
+        run = partial(self.run, condense=not keep_outputs)
         sizes = [0 if trace.document is None else _characters(trace.document) for trace in traces]
         waves, left = length_waves(sizes, token_budget=token_budget), list[RowIndex]()
         try:
             for number, wave in enumerate(waves, 1):
-                for index, trace in zip(wave, self._encode([traces[index] for index in wave]), strict=True):
-                    begun.traces[index] = self._add_rows(trace)
+                for index, trace in zip(wave, self.encode([traces[index] for index in wave]), strict=True):
+                    begun.traces[index] = trace
                     left += [(index, row) for row in range(len(begun.traces[index].rows))]
                 batches = self._batches(left, begun.traces, min(token_budget, self._max_tokens))
                 left = batches.pop() if batches and number < len(waves) else []
@@ -170,9 +171,33 @@ class Route:
 
     def _finish_together(self, waiting: Mapping[int, Trace], done: list[Trace], *, keep_outputs: bool) -> None:
         """Complete some traces, and put them into `done` by their indices."""
-        for index, trace in zip(waiting, self._decode(list(waiting.values())), strict=True):
-            kept = trace if keep_outputs else trace._replace(outputs=None)
-            done[index] = self._postprocess(kept)
+        for index, trace in zip(waiting, self.complete(list(waiting.values()), keep_outputs=keep_outputs), strict=True):
+            done[index] = trace
+
+    def encode(self, traces: Sequence[Trace]) -> list[Trace]:
+        """Preprocess, tokenize and window the documents of the traces, and add their input rows."""
+        return [self._add_rows(trace) for trace in self._encode(traces)]
+
+    def run(self, rows: Sequence[Row], *, condense: bool = True) -> TimedBatch:
+        """Run the model on one batch, in the calling thread.
+
+        Args:
+            rows: the rows of a batch, of any documents.
+            condense: whether to reduce the outputs of each row to what decoding needs; see `Processor.condense`.
+
+        Returns:
+            The outputs or the error of each row, and the seconds of each row's share.
+        """
+        started = perf_counter()
+        results = self._run(rows)
+        if condense:
+            results = [self._condense(row, result) for row, result in zip(rows, results, strict=True)]
+        return results, (perf_counter() - started) / len(rows)
+
+    def complete(self, traces: Sequence[Trace], *, keep_outputs: bool = False) -> list[Trace]:
+        """Decode and postprocess traces that have the outputs of all their rows."""
+        decoded = self._decode(traces)
+        return [self._postprocess(one if keep_outputs else one._replace(outputs=None)) for one in decoded]
 
     def _batches(self, rows: Sequence[RowIndex], traces: Sequence[Trace], budget: int) -> list[list[RowIndex]]:
         lengths = [self.processor.task.row_tokens(traces[index].rows[row]) for index, row in rows]
@@ -201,13 +226,6 @@ class Route:
     @_of_one_document
     def _add_rows(self, trace: Trace) -> Trace:
         return trace if trace.encoded is None else trace._replace(rows=self.processor.rows(trace.encoded))
-
-    def _timed_run(self, rows: Sequence[Row], *, condense: bool) -> _TimedBatch:
-        started = perf_counter()
-        results = self._run(rows)
-        if condense:
-            results = [self._condense(row, result) for row, result in zip(rows, results, strict=True)]
-        return results, (perf_counter() - started) / len(rows)
 
     def _condense(self, row: Row, result: Arrays | Exception) -> Arrays | Exception:
         try:

@@ -33,6 +33,7 @@ ROOMS = {
         "golden",
         "files",
         "integrations",
+        "serving",
         "cli",
         "testing",
         *("aligned_text", "layout", "mlflow_model"),  # former names

@@ -1,0 +1,1 @@
+"""The endpoints: one file for each interface, with its routes."""

@@ -1,0 +1,60 @@
+"""`/ping` and `/invocations` of SageMaker, and the routes of Vertex AI.
+
+SageMaker: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+Vertex AI: https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
+"""
+
+from pydantic import Field, JsonValue
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nlp_inference.serving.bodies import read_json, validated
+from nlp_inference.serving.endpoints.hugging_face import HuggingFace
+from nlp_inference.serving.json_response import JsonResponse
+from nlp_inference.serving.outputs import document_output, failed_output
+from nlp_inference.serving.predictions import as_document
+from nlp_inference.serving.schemas import Body, DocumentInput, Text
+from nlp_inference.serving.service import Service
+
+
+class Instances(Body):
+    """A request in the form of Vertex AI."""
+
+    instances: list[DocumentInput | Text]
+    parameters: dict[str, JsonValue] | None = Field(default_factory=dict)
+
+
+class Clouds:
+    """The endpoints of managed services.
+
+    Args:
+        service: the server.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._hugging_face = HuggingFace(service)
+
+    async def predict(self, request: Request) -> Response:
+        """Predict `inputs` as Hugging Face, or `instances` as Vertex AI, or one document as `/documents`."""
+        body = await read_json(request, self._service.settings)
+        if isinstance(body, dict) and "inputs" in body:
+            return await self._hugging_face.predict_body(request, body)
+        if isinstance(body, dict) and "instances" in body:
+            return await self._instances(request, validated(body, Instances).instances, key="predictions")
+        return await self._instances(request, [validated(body, DocumentInput)], key=None)
+
+    async def _instances(self, request: Request, given: list[DocumentInput | str], *, key: str | None) -> Response:
+        most = self._service.settings.max_characters
+        documents = [as_document(one, number=number, max_characters=most) for number, one in enumerate(given)]
+        model = self._service.models.get()
+        traces = await self._service.predictions.predict(request, model, documents)
+        pairs = zip(traces, documents, strict=True)
+        if key is None:
+            ((trace, document),) = pairs
+            return JsonResponse(document_output(trace, document))
+        outputs = [
+            failed_output(trace.failure, document) if trace.failure else document_output(trace, document)
+            for trace, document in pairs
+        ]
+        return JsonResponse({key: outputs})

@@ -1,0 +1,86 @@
+"""Predicted documents as JSON."""
+
+from typing import Any
+
+from nlp_inference.document import Document
+from nlp_inference.document.offsets import OffsetMap, OffsetUnit, converted
+from nlp_inference.encoding import EncodedDocument
+from nlp_inference.predict.trace import Trace
+from nlp_inference.serving.failures import failure_of
+
+MAX_TOKENS = 20_000
+"""The number of tokens that an explanation contains."""
+
+
+def document_output(
+    trace: Trace, document: Document, *, offsets: OffsetUnit = "codepoint", explain: bool = False
+) -> dict[str, Any]:
+    """Return a `DocumentOutput` as JSON.
+
+    Args:
+        trace: the completed trace of the text.
+        document: the document of the request.
+        offsets: the unit of offsets.
+        explain: whether to add what happened to the text.
+
+    Raises:
+        RequestError: the document failed.
+    """
+    final = trace.final
+    if final is None or final.predicted is None or final.coverage is None:
+        raise failure_of(trace.failure or RuntimeError("no prediction"))
+    fields: dict[str, Any] = {"predicted": final.predicted.model_dump(mode="json")}
+    if explain:
+        fields |= final.model_dump(mode="json", include={"edits", "edits_pair", "coverage"})
+    if offsets != "codepoint":
+        raw = {"raw_text": final.raw_text, "raw_text_pair": final.raw_text_pair}
+        fields = converted({**raw, **fields}, offsets)
+    output: dict[str, Any] = {
+        "id": document.id,
+        "predicted": fields["predicted"],
+        "complete": final.coverage.complete,
+    }
+    if document.metadata:
+        output["metadata"] = document.metadata
+    if offsets != "codepoint":
+        output["offsets"] = offsets
+    if explain and trace.encoded is not None:
+        named = ("edits", "edits_pair", "coverage")
+        output["explanation"] = {**_explanation(trace.encoded, offsets), **{name: fields[name] for name in named}}
+    return output
+
+
+def _explanation(encoded: EncodedDocument, unit: OffsetUnit) -> dict[str, Any]:
+    """Return the fields of an `Explanation` that the encoded document has."""
+    document, shown = encoded.document, encoded.offsets[:MAX_TOKENS].tolist()
+    current = OffsetMap(document.text, unit)
+    raw = OffsetMap(document.raw_text, unit)
+    ranges = [document.aligned.to_raw(start, end) for start, end in shown]
+    columns = (
+        raw.to_unit([start for start, _ in ranges]),
+        raw.to_unit([end for _, end in ranges]),
+        current.to_unit([start for start, _ in shown]),
+        current.to_unit([end for _, end in shown]),
+    )
+    names = ("start", "end", "text_start", "text_end")
+    tokens = [
+        {"text": document.text[start:end], **dict(zip(names, offsets, strict=True))}
+        for (start, end), offsets in zip(shown, zip(*columns, strict=True), strict=True)
+    ]
+    windows = [
+        {name: getattr(window, name) for name in ("start", "end", "owned_start", "owned_end")}
+        for window in encoded.windows
+    ]
+    return {
+        "text": document.text,
+        "text_pair": document.text_pair,
+        "tokens": tokens,
+        "all_tokens": len(encoded.token_ids),
+        "windows": windows,
+    }
+
+
+def failed_output(error: Exception, document: Document) -> dict[str, Any]:
+    """Return a `FailedOutput` as JSON."""
+    failure = failure_of(error)
+    return {"id": document.id, "error": failure.message, "error_type": failure.kind}

@@ -1,0 +1,29 @@
+"""What the endpoints share: the models, the predictions and the settings of one server."""
+
+from dataclasses import dataclass, field
+
+from nlp_inference.serving.metrics import Metrics
+from nlp_inference.serving.models import Models
+from nlp_inference.serving.predictions import Predictions
+from nlp_inference.serving.scheduler import Scheduler
+from nlp_inference.serving.settings import ServerSettings
+
+
+@dataclass
+class Service:
+    """The objects of one server.
+
+    Attributes:
+        draining: whether the server completes accepted requests and refuses new ones.
+    """
+
+    models: Models
+    settings: ServerSettings
+    scheduler: Scheduler
+    draining: bool = False
+    metrics: Metrics = field(init=False)
+    predictions: Predictions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics(self.scheduler)
+        self.predictions = Predictions(self.scheduler, self.settings, self.metrics)

@@ -1,0 +1,148 @@
+"""The order in which the windows of concurrent requests run: fair by waiting time, in batches of similar length."""
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from itertools import count, islice
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+_WINDOW_INTERVAL = 0.05
+"""Seconds by which each further window of a document is ranked later than the one before it."""
+
+_CANDIDATES = 64
+"""The number of waiting windows, longest waiting first, from which a batch is built."""
+
+_PART_OF_LONG_DOCUMENTS = 4
+"""A batch of later windows of a document has this part of the budget, because a short text may have to wait for it."""
+
+_BATCHES_PER_BUDGET = 64
+"""One call of the model takes about as much time as 1/64 of the budget; see `nlp_inference.predict.batching`."""
+
+
+class Owner(Protocol):
+    """The owner of windows."""
+
+    @property
+    def canceled(self) -> bool:
+        """Whether nobody waits for the result any longer."""
+
+
+O = TypeVar("O", bound=Owner)  # noqa: E741 - the usual name of a type variable is one letter
+
+
+class WaitingWindow(NamedTuple, Generic[O]):
+    """A window that waits for the model.
+
+    Attributes:
+        due: the time in seconds by which windows are ranked.
+        number: a counter that ranks windows of the same time.
+        tokens: the tokens of its input row.
+        position: its index among the windows of its document.
+        owner: the document.
+    """
+
+    due: float
+    number: int
+    tokens: int
+    position: int
+    owner: O
+
+
+class WindowQueue(Generic[O]):
+    """Windows that wait for the model, from which batches of at most `token_budget` tokens are taken.
+
+    The first window of a document is ranked by its arrival, and each further window as if it had arrived 50 ms after
+    the one before it. A long document therefore proceeds while shorter ones arrive, but does not delay them. The window
+    that has waited longest is always in the next batch; windows of similar length that waited nearly as long join it.
+
+    The queue is not thread-safe.
+
+    Args:
+        token_budget: tokens of a batch, padding included. A longer window is a batch of its own.
+
+    Example:
+        >>> class Text:
+        ...     canceled = False
+        >>> queue = WindowQueue(token_budget=64)
+        >>> long, short = Text(), Text()
+        >>> queue.add(long, [60, 60, 60], arrived=0.0)
+        >>> queue.add(short, [8], arrived=0.01)
+        >>> [[window.tokens for window in queue.take()] for _ in range(4)]
+        [[60], [8], [60], [60]]
+    """
+
+    def __init__(self, *, token_budget: int) -> None:
+        self.token_budget = token_budget
+        self.tokens = 0
+        self._waiting: list[WaitingWindow[O]] = []
+        self._numbers = count()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def due(self) -> float:
+        """The rank of the first window; infinity if there is none."""
+        self._drop_canceled()
+        return self._waiting[0].due if self._waiting else float("inf")
+
+    def add(self, owner: O, tokens: Sequence[int], *, arrived: float) -> None:
+        """Add the windows of a document.
+
+        Args:
+            owner: the document.
+            tokens: the tokens of each window's input row.
+            arrived: the time of its arrival, in seconds.
+        """
+        for index, length in enumerate(tokens):
+            due = arrived + index * _WINDOW_INTERVAL
+            insort(self._waiting, WaitingWindow(due, next(self._numbers), length, index, owner))
+            self.tokens += length
+
+    def take(self, *, workers: int = 1) -> list[WaitingWindow[O]]:
+        """Remove and return the next batch; an empty list if no window waits.
+
+        Args:
+            workers: the number of workers that could run a batch now, which share what waits.
+        """
+        self._drop_canceled()
+        if not self._waiting:
+            return []
+        first = self._waiting[0]
+        budget = min(self.token_budget, -(-self.tokens // max(1, workers)))
+        if first.position:
+            budget = min(budget, self.token_budget // _PART_OF_LONG_DOCUMENTS)
+        oldest = [window for window in islice(self._waiting, _CANDIDATES) if not window.owner.canceled]
+        batch = _similar(first, oldest, budget=budget, batch_cost=self.token_budget // _BATCHES_PER_BUDGET)
+        for window in batch:
+            self._remove(window)
+        return batch
+
+    def _drop_canceled(self) -> None:
+        while self._waiting and self._waiting[0].owner.canceled:
+            self._remove(self._waiting[0])
+
+    def _remove(self, window: WaitingWindow[O]) -> None:
+        del self._waiting[bisect_left(self._waiting, window)]  # numbers are unique, so owners are not compared
+        self.tokens -= window.tokens
+
+
+def _similar(
+    first: WaitingWindow[O], waiting: Sequence[WaitingWindow[O]], *, budget: int, batch_cost: int
+) -> list[WaitingWindow[O]]:
+    """Return `first` and the windows closest in length whose padding costs less than a batch of their own."""
+    by_length = sorted(waiting, key=lambda window: window.tokens)
+    low = high = next(position for position, window in enumerate(by_length) if window is first)
+    while True:
+        padded = (high - low + 1) * by_length[high].tokens
+        choices = []
+        for start, end, added in ((low - 1, high, low - 1), (low, high + 1, high + 1)):
+            if start >= 0 and end < len(by_length):
+                after = (end - start + 1) * by_length[end].tokens
+                choices.append((after - padded - by_length[added].tokens, after, by_length[added].tokens, start, end))
+        if not choices:
+            break
+        padding, after, tokens, start, end = min(choices)
+        if after > budget or padding > batch_cost + tokens // 2:
+            break
+        low, high = start, end
+    return by_length[low : high + 1]
