@@ -18,6 +18,7 @@ NlpInferenceError
 │   └── OutputLockedError         another process writes the same output
 ├── JobError                  a distributed job did not complete; every file that it wrote is complete
 ├── PredictionError           one document failed; names it and carries the cause
+├── ServerError               a server (`nlp_inference.serving`) returned an error
 ├── ForkedProcessError        this process was forked in a state in which it cannot predict (also a RuntimeError)
 └── PublishError              a model must not, or cannot, be published
 
@@ -95,6 +96,10 @@ class JobError(NlpInferenceError):
 
 class PredictionError(NlpInferenceError):
     """Prediction of one document failed."""
+
+
+class ServerError(NlpInferenceError):
+    """A server returned an error, which the message contains."""
 
 
 class ForkedProcessError(NlpInferenceError, RuntimeError):

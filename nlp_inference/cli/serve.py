@@ -160,7 +160,7 @@ def _run(
 ) -> Exception | None:
     """Serve until a signal, and return the error of a model that could not be loaded."""
     from nlp_inference.serving.app import create_app
-    from nlp_inference.serving.server import Server
+    from nlp_inference.serving.server import Server, reload_on_hangup
 
     app = create_app(
         sources,
@@ -176,6 +176,7 @@ def _run(
         shutdown_timeout=shutdown_timeout,
         max_connections=max_connections,
     )
+    reload_on_hangup(server.service)
     server.run()
     return server.failure
 

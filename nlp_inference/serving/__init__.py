@@ -5,12 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlp_inference.serving.app import create_app
+    from nlp_inference.serving.client import AsyncClient, Client
     from nlp_inference.serving.models import ModelSource
     from nlp_inference.serving.settings import ServerSettings
 
-_MODULES = {"ModelSource": "models", "ServerSettings": "settings", "create_app": "app"}
+_MODULES = {
+    "AsyncClient": "client",
+    "Client": "client",
+    "ModelSource": "models",
+    "ServerSettings": "settings",
+    "create_app": "app",
+}
 
-__all__ = ["ModelSource", "ServerSettings", "create_app"]
+__all__ = ["AsyncClient", "Client", "ModelSource", "ServerSettings", "create_app"]
 
 
 def __getattr__(name: str) -> Any:

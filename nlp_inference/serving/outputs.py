@@ -29,9 +29,12 @@ def document_output(
     final = trace.final
     if final is None or final.predicted is None or final.coverage is None:
         raise failure_of(trace.failure or RuntimeError("no prediction"))
-    fields: dict[str, Any] = {"predicted": final.predicted.model_dump(mode="json")}
+    fields: dict[str, Any] = {
+        "predicted": final.predicted.model_dump(mode="json"),
+        "coverage": final.coverage.model_dump(mode="json", exclude_defaults=True),
+    }
     if explain:
-        fields |= final.model_dump(mode="json", include={"edits", "edits_pair", "coverage"})
+        fields |= final.model_dump(mode="json", include={"edits", "edits_pair"})
     if offsets != "codepoint":
         raw = {"raw_text": final.raw_text, "raw_text_pair": final.raw_text_pair}
         fields = converted({**raw, **fields}, offsets)
@@ -39,14 +42,15 @@ def document_output(
         "id": document.id,
         "predicted": fields["predicted"],
         "complete": final.coverage.complete,
+        "coverage": fields["coverage"],
     }
     if document.metadata:
         output["metadata"] = document.metadata
     if offsets != "codepoint":
         output["offsets"] = offsets
     if explain and trace.encoded is not None:
-        named = ("edits", "edits_pair", "coverage")
-        output["explanation"] = {**_explanation(trace.encoded, offsets), **{name: fields[name] for name in named}}
+        edits = {name: fields[name] for name in ("edits", "edits_pair")}
+        output["explanation"] = {**_explanation(trace.encoded, offsets), **edits}
     return output
 
 

@@ -74,7 +74,6 @@ class Explanation(Body):
         text_pair: the same for the second text.
         edits: the edits of each transform, in the order in which they were made.
         edits_pair: the same for the second text.
-        coverage: the part of the text that the model read.
         tokens: the tokens of the text. At most 20,000; `all_tokens` is their number.
         all_tokens: the number of tokens.
         windows: the windows of the text.
@@ -84,7 +83,6 @@ class Explanation(Body):
     text_pair: str | None
     edits: tuple[EditRecord, ...]
     edits_pair: tuple[EditRecord, ...]
-    coverage: Coverage
     tokens: list[Token]
     all_tokens: int
     windows: list[WindowRange]
@@ -96,7 +94,8 @@ class DocumentOutput(Body):
     Args:
         id: the id of the request.
         predicted: the prediction. The offsets of spans refer to the text of the request.
-        complete: whether the model read every character; if not, `explanation.coverage` states which it did not read.
+        complete: whether the model read every character that is not white space.
+        coverage: the part of the text that the model read, with the ranges that it did not read.
         metadata: the metadata of the request; absent if it is empty.
         offsets: the unit of all offsets, if it is not code points.
         explanation: with `explain=true`.
@@ -105,6 +104,7 @@ class DocumentOutput(Body):
     id: str
     predicted: Annotation
     complete: bool
+    coverage: Coverage
     metadata: dict[str, JsonValue] | None = None
     offsets: OffsetUnit | None = None
     explanation: Explanation | None = None

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
+import threading
 from types import FrameType
 
 import uvicorn
@@ -71,7 +72,6 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Serve until a signal, or until a model cannot be loaded."""
-        reload_on_hangup(self.service)
         watching = asyncio.ensure_future(self._watch())
         try:
             await super().main_loop()
@@ -90,11 +90,14 @@ class Server(uvicorn.Server):
 
 
 def reload_on_hangup(service: Service) -> None:
-    """Load every model again on SIGHUP, where the system has this signal."""
+    """Load every model again on SIGHUP, where the system has this signal. Call it in the main thread."""
     if sys.platform == "win32":
         return
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, _reload_all, service))
+
+    def reload(_: int, __: FrameType | None) -> None:
+        threading.Thread(target=_reload_all, args=[service], name="nlp-reload", daemon=True).start()
+
+    signal.signal(signal.SIGHUP, reload)
 
 
 def _reload_all(service: Service) -> None:
