@@ -71,7 +71,7 @@ def test_predictions_are_those_of_the_predictor(predictor, workers):
 
 
 def test_random_clients_of_which_some_leave_get_their_own_prediction(predictor):
-    rng = random.Random(0)
+    rng = random.Random(0)  # noqa: S311 - of a test
 
     async def client(scheduler):
         for _ in range(6):

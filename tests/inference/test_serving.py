@@ -32,9 +32,10 @@ def multi(multi_processor):
 @pytest.fixture(scope="module")
 def http(predictor, multi):
     settings = ServerSettings(max_body_bytes=20_000, max_characters=5_000, max_documents=50, body_timeout=1)
-    with running(create_app({"spans": predictor, "multi": multi}, settings=settings)) as url, httpx2.Client(
-        base_url=url, timeout=30
-    ) as client:
+    with (
+        running(create_app({"spans": predictor, "multi": multi}, settings=settings)) as url,
+        httpx2.Client(base_url=url, timeout=30) as client,
+    ):
         yield client
 
 
