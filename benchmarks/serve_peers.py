@@ -1,0 +1,74 @@
+"""Servers that others would write around `transformers.pipeline`, for benchmarks/serve.py.
+
+    uvicorn serve_peers:fastapi --port 8001
+    python serve_peers.py litserve --port 8001
+
+The model is the folder in `SERVE_MODEL`, the CPU threads are `SERVE_THREADS`.
+"""
+
+import os
+import sys
+from typing import Any
+
+import torch
+from transformers import pipeline
+
+
+def stock_pipeline() -> Any:
+    """Return the pipeline of a token classifier in float32."""
+    torch.set_num_threads(int(os.environ.get("SERVE_THREADS", "1")))
+    return pipeline(
+        "token-classification", model=os.environ["SERVE_MODEL"], aggregation_strategy="simple", device="cpu"
+    )
+
+
+def as_json(entities: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return entities with scores that JSON can express."""
+    return [{**entity, "score": float(entity["score"])} for entity in entities]
+
+
+def fastapi() -> Any:
+    """Return an application with a synchronous endpoint, which FastAPI runs in its thread pool."""
+    from fastapi import FastAPI
+    from pydantic import BaseModel
+
+    class Input(BaseModel):
+        inputs: str
+
+    model = stock_pipeline()
+    app = FastAPI()
+
+    @app.post("/")
+    def predict(given: Input) -> list[dict[str, Any]]:
+        return as_json(model(given.inputs))
+
+    @app.get("/readyz")
+    def ready() -> str:
+        return "ready"
+
+    return app
+
+
+def litserve(port: int) -> None:
+    """Serve with LitServe, which collects up to 32 requests for 5 ms."""
+    import litserve as ls
+
+    class Api(ls.LitAPI):
+        def setup(self, device: str) -> None:  # noqa: ARG002 - the form of LitServe
+            self.model = stock_pipeline()
+
+        def decode_request(self, request: dict[str, str]) -> str:
+            return request["inputs"]
+
+        def predict(self, texts: list[str]) -> list[Any]:
+            return self.model(texts, batch_size=32)
+
+        def encode_response(self, output: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            return as_json(output)
+
+    api = Api(max_batch_size=32, batch_timeout=0.005, api_path="/predict")
+    ls.LitServer(api, accelerator="cpu", healthcheck_path="/readyz").run(port=port, generate_client_file=False)
+
+
+if __name__ == "__main__":
+    litserve(int(sys.argv[sys.argv.index("--port") + 1]))
