@@ -17,7 +17,7 @@ from nlp_inference.errors import NlpInferenceError
 if TYPE_CHECKING:
     from nlp_inference.integrations.model_package import ModelPackage
 
-_MODEL = {"model": str, "models": lambda folder: [folder]}
+_MODEL: dict[str, Callable[[str], object]] = {"model": str, "models": lambda folder: [folder]}
 """Parameters of commands that receive the folder of the model, and their value."""
 
 _NOT_OFFERED = ("revision",)
