@@ -6,7 +6,6 @@ import platform
 from functools import cache
 from pathlib import Path
 
-
 CGROUPS = Path("/sys/fs/cgroup")
 
 
