@@ -229,8 +229,8 @@ def _seconds(run: Run, texts: Sequence[str], settings: Settings) -> float:
 def _free(settings: Settings) -> None:
     if settings.compile:
         torch._dynamo.reset()  # noqa: SLF001 - the documented way to forget compiled code
-    gc.collect()
     if settings.on_gpu:
+        gc.collect()
         torch.cuda.empty_cache()
 
 
