@@ -98,7 +98,11 @@ class ModelPackage:
         files = self._manifest()
         self._check_versions()
         model = self.folder / MODEL_FOLDER
-        there = {path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file()}
+        there = {
+            path.relative_to(model).as_posix()
+            for path in model.rglob("*")
+            if path.is_file() and path.parent.name != "__pycache__"  # pip compiles the sources of custom transforms
+        }
         if missing := sorted(files.keys() - there):
             raise self._damaged(f"is incomplete: it has no {', '.join(missing)}")
         if unknown := sorted(there - files.keys()):

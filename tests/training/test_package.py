@@ -196,6 +196,9 @@ def test_two_versions_in_one_folder_are_refused(
     installed: ModelPackage, wheel: Wheel, run: Path, tmp_path: Path
 ) -> None:
     """As `pip install --target` leaves them: it keeps a folder that exists, and adds the new metadata."""
+    compiled = installed.folder / "model" / "__pycache__" / "shout.cpython-311.pyc"  # pip compiles sources in the model
+    compiled.parent.mkdir()
+    compiled.touch()
     assert installed.checked_folder() == tmp_path / "acme_ner" / "model"
     newer = build_wheel(run, name="acme-ner", version="1.3", output=tmp_path / "dist")
     pip("install", "--target", tmp_path, newer.path)
