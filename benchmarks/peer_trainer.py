@@ -135,7 +135,8 @@ def main(name, data, seed, batches, epochs):
         trainer.processing_class = tokenizer
         seconds = trainer.train().metrics["train_runtime"]
         scores = {split: score(trainer, features[split], names) for split in ("dev", "test") if split in features}
-    print(json.dumps({**scores, "seconds": seconds}))
+    memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    print(json.dumps({**scores, "seconds": seconds, "memory": memory}))
 
 
 if __name__ == "__main__":

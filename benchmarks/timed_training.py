@@ -11,12 +11,12 @@ import sys
 from collections import defaultdict
 from time import perf_counter
 
+import torch
 from accelerate import Accelerator
 from rich.console import Console
 
 from nlp_inference._utils.quiet import quiet_libraries
 from nlp_training import load_config, train
-from nlp_training.batches.collator import DocumentCollator
 from nlp_training.trainer import DocumentTrainer
 
 SECONDS = defaultdict(float)
@@ -61,20 +61,24 @@ def with_timed_step(create):
     return created
 
 
-def counted(collate):
-    def collated(collator, features):
-        batch = collate(collator, features)
-        mask = batch["attention_mask"]
-        TOKENS["all"] += mask.numel()
-        TOKENS["padding"] += mask.numel() - int(mask.sum())
-        return batch
+def counted(compute_loss):
+    """Count the tokens of each batch in the process that trains; on a GPU, loader workers make the batches.
 
-    return collated
+    The sums stay on the device until the end, because reading them would wait for it.
+    """
+
+    def computed(trainer, model, inputs, *args, **kwargs):
+        mask = inputs["attention_mask"]
+        TOKENS["all"] += mask.numel()
+        TOKENS["read"] += mask.sum()
+        return compute_loss(trainer, model, inputs, *args, **kwargs)
+
+    return computed
 
 
 def main(config, overrides):
     quiet_libraries()
-    DocumentTrainer.compute_loss = timed("forward", DocumentTrainer.compute_loss)
+    DocumentTrainer.compute_loss = timed("forward", counted(DocumentTrainer.compute_loss))
     Accelerator.backward = timed("backward", Accelerator.backward)
     Accelerator.clip_grad_norm_ = timed("optimizer", Accelerator.clip_grad_norm_)
     DocumentTrainer.create_optimizer = with_timed_step(DocumentTrainer.create_optimizer)
@@ -82,7 +86,6 @@ def main(config, overrides):
         setattr(DocumentTrainer, name, timed("taken off", getattr(DocumentTrainer, name)))
     ends = "_finalize_training"
     setattr(DocumentTrainer, ends, ending_training(getattr(DocumentTrainer, ends)))
-    DocumentCollator.__call__ = counted(DocumentCollator.__call__)
     result = train(load_config(config, overrides), console=Console(file=sys.stderr))
     log = json.loads((result.model / "training_log.json").read_text())
     seconds = next(entry["train_runtime"] for entry in log if "train_runtime" in entry)
@@ -92,7 +95,9 @@ def main(config, overrides):
         "seconds": seconds,
         "training_seconds": training,
         "outside": 1 - within / training,
-        "padding": TOKENS["padding"] / TOKENS["all"],
+        "padding": 1 - int(TOKENS["read"]) / TOKENS["all"],
+        "tokens": int(TOKENS["read"]),
+        "memory": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
     }
     print(json.dumps({"metrics": result.metrics, **measured}))
 

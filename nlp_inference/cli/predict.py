@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nlp_inference.document import FailedDocument
     from nlp_inference.files.records import Columns
     from nlp_inference.files.writing import ResultFile
-from nlp_inference.predict.predictor import Predictor
+    from nlp_inference.predict.predictor import Predictor
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as in shells: 128 plus the number of the signal."""

@@ -10,7 +10,7 @@ from packaging.version import Version
 from nlp_inference.processor.fingerprint import Fingerprint
 
 REQUIREMENTS_FILE = "requirements.txt"
-_LIBRARY = "nlp-inference"
+LIBRARY = "nlp-inference"
 _INDIRECT = ("tokenizers",)
 """Indirect dependencies whose version affects predictions."""
 _RUNTIME_NOTE = """\
@@ -35,9 +35,9 @@ def inference_requirements(fingerprint: Fingerprint) -> str:
         >>> [line.partition("==")[0] for line in text.splitlines() if line.startswith("transf")]
         ['transformers']
     """
-    base = [Requirement(line) for line in requires(_LIBRARY) or ()]
+    base = [Requirement(line) for line in requires(LIBRARY) or ()]
     names = {canonicalize_name(one.name) for one in base if one.marker is None or one.marker.evaluate({"extra": ""})}
-    names |= {canonicalize_name(name) for name in (*_INDIRECT, *fingerprint.packages)} - {_LIBRARY, "torch"}
+    names |= {canonicalize_name(name) for name in (*_INDIRECT, *fingerprint.packages)} - {LIBRARY, "torch"}
     pinned = [f"{name}=={_public(name)}" for name in sorted(names) if _public(name)]
     torch = [f"torch=={_public('torch')}"] if "torch" in fingerprint.packages else []
     header = f"# Packages for inference with this model, in the versions of the training.\n{_library_line()}\n"
@@ -54,8 +54,15 @@ def _public(name: str) -> str:
 
 def _library_line() -> str:
     """Return the requirement of this library at its commit if it was installed from a repository, else a comment."""
-    recorded = json.loads(distribution(_LIBRARY).read_text("direct_url.json") or "{}")
+    url = library_url()
+    return f"{LIBRARY} @ {url}" if url else f"# {LIBRARY}=={version(LIBRARY)}: install it from its repository"
+
+
+def library_url() -> str | None:
+    """Return the URL of the commit from which this library was installed; `None` without a repository.
+
+    Source: https://packaging.python.org/en/latest/specifications/direct-url/
+    """
+    recorded = json.loads(distribution(LIBRARY).read_text("direct_url.json") or "{}")
     vcs = recorded.get("vcs_info")
-    if vcs:
-        return f"{_LIBRARY} @ {vcs['vcs']}+{recorded['url']}@{vcs['commit_id']}"
-    return f"# {_LIBRARY}=={version(_LIBRARY)}: install it from its repository"
+    return f"{vcs['vcs']}+{recorded['url']}@{vcs['commit_id']}" if vcs else None

@@ -7,6 +7,7 @@ from nlp_training.cli.convert import convert
 from nlp_training.cli.cross_validate import cross_validate_run
 from nlp_training.cli.evaluate import evaluate
 from nlp_training.cli.export import export_run
+from nlp_training.cli.package import package_run
 from nlp_training.cli.preview_augmentation import preview_augmentation
 from nlp_training.cli.publish import publish_run
 from nlp_training.cli.report import report_run
@@ -21,6 +22,7 @@ app.command()(evaluate)
 app.command("check-data")(check_data)
 app.command("convert")(convert)
 app.command("export")(export_run)
+app.command("package")(package_run)
 app.command("preview-augmentation")(preview_augmentation)
 app.command("publish")(publish_run)
 app.command("report")(report_run)

@@ -1,1 +1,1 @@
-"""Publishing a model on the Hub: the selection of files, their checks, and the upload."""
+"""Releasing a model, on the Hub or as a wheel: the selection of files, their checks, the upload and the build."""

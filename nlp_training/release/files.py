@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import yaml
 from nlp_inference._utils.digests import file_digest
 from nlp_inference.architectures.checkpoint_files import PICKLE_SUFFIXES, find_weight_files
 from nlp_inference.architectures.model_code import sources_in
-from nlp_inference.backends.descriptors import ExportedFiles, all_backends
+from nlp_inference.backends.descriptors import ExportedFiles, all_backends, find_backend
 from nlp_inference.errors import PublishError
 from nlp_training.artefact.folder import model_folder
 
@@ -98,6 +98,43 @@ def find_release(run: str | Path) -> Release:
     _refuse_secrets({name: path for name, path in files.items() if name not in weights})
     left_out = tuple(name for name in there if name not in files)
     return Release(folder, files, frozenset(weights), tuple(exported), frozenset(code), left_out)
+
+
+def select_models(release: Release, *, backend: str, dtypes: Collection[str] = ()) -> Release:
+    """Return a release with the models of one backend, and all settings.
+
+    Args:
+        release: a release with all models.
+        backend: the name of the backend.
+        dtypes: the precisions of its exported models; empty for all.
+
+    Raises:
+        InvalidSpecError: there is no such backend.
+        PublishError: the release has no such model, or `dtypes` is given for a backend that runs the weights.
+    """
+    exported = find_backend(backend).exported
+    if exported is None and dtypes:
+        raise PublishError(f"a precision selects an exported model, and {backend!r} runs the weights; remove --dtype")
+    there = [dtype for name, dtype in release.exports if name == backend]
+    missing = [dtype for dtype in dtypes if dtype not in there]
+    if exported is not None and (missing or not there):
+        raise PublishError(
+            f"the model is not exported to {backend} in {', '.join(missing) or 'any precision'}; it has "
+            f"{', '.join(there) or 'none'}: run nlp-training export first"
+        )
+    kept = tuple((backend, dtype) for dtype in there if exported is not None and dtype in (dtypes or there))
+    dropped = {name for one in release.exports if one not in kept for name in _names_of_export(*one)}
+    if exported is not None:
+        dropped |= {path.name for path in find_weight_files(release.folder)}
+        dropped |= {name for name in release.files if name.endswith(".safetensors.index.json")}
+    files = {name: path for name, path in release.files.items() if name not in dropped}
+    left_out = tuple(sorted({*release.left_out, *(dropped & release.files.keys())}))
+    return replace(release, files=files, weights=release.weights & files.keys(), exports=kept, left_out=left_out)
+
+
+def _names_of_export(backend: str, dtype: str) -> set[str]:
+    files = _exported_files()[backend]
+    return {*files.paths(dtype), files.golden_file(dtype)}
 
 
 def _exported_files() -> dict[str, ExportedFiles]:

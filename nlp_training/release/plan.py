@@ -24,7 +24,7 @@ class Plan:
     """A verified release before the upload.
 
     Attributes:
-        repo_id: the Hub repository, such as `org/model`.
+        repo_id: the Hub repository, such as `org/model`, or another name that the card loads.
         release: the files.
         sizes: the size of each file in bytes.
         contents: the contents of all files except the weights, by name: the card with the Hub id in its snippets, the
@@ -68,7 +68,23 @@ def plan_release(run: str | Path, repo_id: str, *, trust_remote_code: bool = Fal
         MissingExtraError: the backend of an export is not installed, so it cannot be verified.
     """
     _check_id(repo_id)
-    release = find_release(run)
+    return check_release(find_release(run), repo_id, trust_remote_code=trust_remote_code)
+
+
+def check_release(release: Release, loaded_as: str, *, trust_remote_code: bool = False) -> Plan:
+    """Verify the files of a release, and read those that are not weights.
+
+    Args:
+        release: the files.
+        loaded_as: what the snippets of the model card load, such as a Hub id.
+        trust_remote_code: whether code that was saved with the model may run.
+
+    Raises:
+        PublishError: as for `plan_release`, as all other errors.
+        InvalidSpecError: the configuration cannot be read, or one of its modules cannot be imported.
+        ArtefactError: the model or an export cannot be loaded, or does not verify.
+        MissingExtraError: the backend of an export is not installed.
+    """
     read = {name: path.read_bytes() for name, path in release.files.items() if name not in release.weights}
     weights = {name: file_digest(release.files[name]) for name in release.weights}
     contents = dict(read)
@@ -78,6 +94,19 @@ def plan_release(run: str | Path, repo_id: str, *, trust_remote_code: bool = Fal
             [one for one in modules if not is_file(one)]
         )  # code in files is saved with the model and needs trust
         contents[_CONFIGURATION] = published_configuration(configuration)
+    _verify(release, trust_remote_code=trust_remote_code)
+    texts = sum(record.origin != "hostile" for record in golden.read_golden(release.folder).records)
+    contents[_CARD] = _card(read[_CARD], loaded_as)
+    for name, content in read.items():
+        if not release.files[name].is_file() or release.files[name].read_bytes() != content:
+            raise _changed(name)
+    on_disk = {name: path.stat().st_size for name, path in release.files.items()}
+    sizes = {**on_disk, **{name: len(content) for name, content in contents.items()}}
+    return Plan(loaded_as, release, sizes, contents, weights, texts)
+
+
+def _verify(release: Release, *, trust_remote_code: bool) -> None:
+    """Replay the golden records of the weights and of each exported model."""
     golden.require_verified(release.folder, trust_remote_code=trust_remote_code)
     for backend, dtype in release.exports:
         Predictor.from_pretrained(
@@ -88,14 +117,6 @@ def plan_release(run: str | Path, repo_id: str, *, trust_remote_code: bool = Fal
             verify=True,
             trust_remote_code=trust_remote_code,
         )
-    texts = sum(record.origin != "hostile" for record in golden.read_golden(release.folder).records)
-    contents[_CARD] = _card(read[_CARD], repo_id)
-    for name, content in read.items():
-        if not release.files[name].is_file() or release.files[name].read_bytes() != content:
-            raise _changed(name)
-    on_disk = {name: path.stat().st_size for name, path in release.files.items()}
-    sizes = {**on_disk, **{name: len(content) for name, content in contents.items()}}
-    return Plan(repo_id, release, sizes, contents, weights, texts)
 
 
 def _check_id(repo_id: str) -> None:

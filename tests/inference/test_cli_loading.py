@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,3 +135,9 @@ def test_a_model_with_code_is_verified_only_where_it_is_trusted(with_code: Path)
         require_verified(with_code)
     with pytest.raises(UnknownTypeError, match="unknown transform 'shout'"):
         record_artefact(with_code)
+
+
+def test_the_commands_silence_transformers_before_they_import_it() -> None:
+    script = "import sys, nlp_inference.cli, nlp_inference.cli.model_package; print('transformers' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
