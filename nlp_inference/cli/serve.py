@@ -61,6 +61,9 @@ def serve(  # noqa: PLR0913 - each is an option of the command
     max_queue: Annotated[
         int, typer.Option(min=1, help="Documents in flight above which requests get status 429.")
     ] = 4096,
+    processes: Annotated[
+        int, typer.Option(min=0, help="Processes that run each model; 0 runs it in threads of the server.")
+    ] = 0,
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds after which a request gets status 504.")] = 30.0,
     shutdown_delay: Annotated[
         float, typer.Option(min=0, help="Seconds after SIGTERM in which /readyz gives 503 and the port is open.")
@@ -110,6 +113,7 @@ def serve(  # noqa: PLR0913 - each is an option of the command
                 "max_documents": max_documents,
                 "max_queue": max_queue,
                 "timeout": timeout,
+                "processes": processes,
                 "api_key_hashes": _hashes(_KEYS, api_key_file),
                 "admin_key_hashes": _hashes(_ADMIN_KEYS, None),
                 "cors_origins": tuple(cors_origin or ()),

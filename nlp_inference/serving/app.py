@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,7 +18,8 @@ from nlp_inference.predict.predictor import Predictor
 from nlp_inference.serving.access import Rules, surrounded
 from nlp_inference.serving.failures import RequestError
 from nlp_inference.serving.json_response import JsonResponse
-from nlp_inference.serving.models import Models, ModelSource
+from nlp_inference.serving.model_processes import ModelProcesses
+from nlp_inference.serving.models import Models, ModelSource, ServedModel
 from nlp_inference.serving.openapi import openapi
 from nlp_inference.serving.page import page_routes
 from nlp_inference.serving.routes import operations
@@ -52,10 +54,12 @@ def create_app(
         >>> app = create_app({"pii": predictor})  # doctest: +SKIP
     """
     settings = ServerSettings() if settings is None else settings
-    scheduler = Scheduler()
+    processes = settings.processes
+    scheduler = Scheduler(workers=processes + 1 if processes else None)  # one encodes while the others wait for a model
     named = models if isinstance(models, Mapping) else {_DEFAULT_NAME: models}
     sources = {name: ModelSource(one) if isinstance(one, str) else one for name, one in named.items()}
-    service = Service(Models(sources, retire=scheduler.retire), settings, scheduler)
+    prepare = partial(_run_in_processes, scheduler, settings.processes)
+    service = Service(Models(sources, prepare=prepare, retire=scheduler.retire), settings, scheduler)
     table = operations(service, predict_route=predict_route, health_route=health_route)
     document = openapi(table, keys=bool(settings.api_key_hashes))
 
@@ -77,6 +81,13 @@ def create_app(
     )
     app.state.service = service
     return app
+
+
+def _run_in_processes(scheduler: Scheduler, processes: int, model: ServedModel) -> None:
+    """Start the processes of a model that was loaded, if any are configured."""
+    if processes and model.source is not None:
+        threads = max(1, model.predictor.backend.threads // processes)
+        scheduler.use(model.predictor, ModelProcesses(model.source, count=processes, threads=threads))
 
 
 def _cors(settings: ServerSettings) -> list[Middleware]:

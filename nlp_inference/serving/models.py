@@ -45,8 +45,11 @@ class ModelSource:
     verify: bool = True
     max_characters: int = MAX_CHARACTERS
 
-    def load(self) -> Predictor:
+    def load(self, *, verify: bool | None = None) -> Predictor:
         """Load the model, and replay its golden records.
+
+        Args:
+            verify: whether to replay them; `None` means as the source says.
 
         Raises:
             NlpInferenceError: it cannot be loaded, or a golden record differs.
@@ -58,7 +61,7 @@ class ModelSource:
             device=self.device,
             revision=self.revision,
             trust_remote_code=self.trust_remote_code,
-            verify=self.verify,
+            verify=self.verify if verify is None else verify,
             max_characters=self.max_characters,
         )
 
@@ -116,6 +119,7 @@ class Models:
 
     Args:
         sources: for each name, a source to load, or a predictor.
+        prepare: is called with a model that was loaded, before it serves.
         retire: is called with a predictor that was replaced.
 
     Raises:
@@ -123,7 +127,11 @@ class Models:
     """
 
     def __init__(
-        self, sources: Mapping[str, ModelSource | Predictor], *, retire: Callable[[Predictor], None] = lambda _: None
+        self,
+        sources: Mapping[str, ModelSource | Predictor],
+        *,
+        prepare: "Callable[[ServedModel], None]" = lambda _: None,
+        retire: Callable[[Predictor], None] = lambda _: None,
     ) -> None:
         if not sources:
             raise InvalidSpecError("there is no model to serve; name at least one")
@@ -133,7 +141,7 @@ class Models:
                 f"the model name {wrong!r} cannot be part of a URL; use letters, digits, '-' and '_'"
             )
         self._sources = dict(sources)
-        self._retire = retire
+        self._prepare, self._retire = prepare, retire
         self._loading = threading.Lock()
         self._served: dict[str, ServedModel] = {}
         self.failures: dict[str, Exception] = {}
@@ -186,7 +194,7 @@ class Models:
             for name, source in self._sources.items():
                 if isinstance(source, ModelSource) and name not in self._served:
                     try:
-                        self._served[name] = _loaded(name, source)
+                        self._served[name] = self._loaded(name, source)
                     except Exception as error:
                         self.failures[name] = error
                         raise
@@ -205,17 +213,18 @@ class Models:
             raise RequestError(409, f"the model {name!r} was not loaded by the server, so it cannot be reloaded")
         with self._loading:
             source = old.source if revision is None else replace(old.source, revision=revision)
-            new = _loaded(name, source)
+            new = self._loaded(name, source)
             self._served[name] = new
         self._retire(old.predictor)
         return new
 
-
-def _loaded(name: str, source: ModelSource) -> ServedModel:
-    predictor = source.load()
-    _warm_up(predictor)
-    _LOGGER.info("model %s is ready", name)
-    return ServedModel(name, predictor, source=source)
+    def _loaded(self, name: str, source: ModelSource) -> ServedModel:
+        predictor = source.load()
+        _warm_up(predictor)
+        model = ServedModel(name, predictor, source=source)
+        self._prepare(model)
+        _LOGGER.info("model %s is ready", name)
+        return model
 
 
 def _warm_up(predictor: Predictor) -> None:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from time import monotonic
 from traceback import format_tb
-from typing import Self
+from typing import Protocol, Self
 
 from nlp_inference.document import Document
+from nlp_inference.encoding.input_rows import Row
 from nlp_inference.errors import PredictionError
 from nlp_inference.predict.predictor import Predictor
+from nlp_inference.predict.route import TimedBatch
 from nlp_inference.predict.trace import RowResult, Trace
 from nlp_inference.serving.window_queue import WaitingWindow, WindowQueue
 
@@ -82,11 +84,22 @@ class _Text:
         return len(self.results) == len(self.trace.rows)
 
 
+class Runner(Protocol):
+    """Runs the batches of a model in the place of its predictor."""
+
+    def run(self, rows: Sequence[Row]) -> TimedBatch:
+        """Run one batch; see `Route.run`."""
+
+    def close(self) -> None:
+        """Release what it uses."""
+
+
 class _Lane:
     """The texts of one model that wait to be encoded, and its windows that wait for the model."""
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, runner: Runner | None = None) -> None:
         self.predictor = predictor
+        self.runner = runner
         self.arrived: deque[_Text] = deque()
         self.windows: WindowQueue[_Text] = WindowQueue(token_budget=predictor.token_budget)
         self.encoding = self.retired = False
@@ -172,6 +185,11 @@ class Scheduler:
         ticket.future.add_done_callback(partial(self._abandoned, text, ticket))
         return ticket
 
+    def use(self, predictor: Predictor, runner: Runner) -> None:
+        """Run the batches of a model elsewhere, such as in other processes."""
+        with self._changed:
+            self._lanes[id(predictor)] = _Lane(predictor, runner)
+
     def retire(self, predictor: Predictor) -> None:
         """Forget a model that was replaced, after its texts in flight are completed."""
         with self._changed:
@@ -187,6 +205,9 @@ class Scheduler:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        for lane in self._lanes.values():
+            if lane.runner is not None:
+                lane.runner.close()
 
     def _abandoned(self, text: _Text, ticket: Ticket, future: "asyncio.Future[Trace]") -> None:
         """Remove the ticket of a request that was canceled; a text without tickets is not predicted."""
@@ -211,6 +232,8 @@ class Scheduler:
     def _drop_retired(self, lane: _Lane) -> None:
         if lane.retired and not lane.texts:
             self._lanes.pop(id(lane.predictor), None)
+            if lane.runner is not None:
+                threading.Thread(target=lane.runner.close, daemon=True).start()
 
     def _start(self, predictor: Predictor) -> None:
         if not self._threads:
@@ -279,10 +302,9 @@ class Scheduler:
 
     def _run(self, lane: _Lane, batch: Sequence[WaitingWindow[_Text]], *, alone: bool) -> None:
         with _FailuresOf(self, [window.owner for window in batch]):
-            backend = lane.predictor.backend
+            rows = [one.owner.trace.rows[one.position] for one in batch]
             try:
-                backend.use_threads(backend.threads if alone else max(1, backend.threads // len(self._threads)))
-                results, share = lane.predictor.route.run([one.owner.trace.rows[one.position] for one in batch])
+                results, share = self._run_rows(lane, rows, alone=alone)
             finally:
                 with self._changed:
                     self._running -= 1
@@ -294,6 +316,13 @@ class Scheduler:
             for observe in self.observers:
                 observe(sum(window.tokens for window in batch))
             self._complete(done)
+
+    def _run_rows(self, lane: _Lane, rows: Sequence[Row], *, alone: bool) -> TimedBatch:
+        if lane.runner is not None:
+            return lane.runner.run(rows)
+        backend = lane.predictor.backend
+        backend.use_threads(backend.threads if alone else max(1, backend.threads // len(self._threads)))
+        return lane.predictor.route.run(rows)
 
     def _complete(self, texts: Sequence[_Text]) -> None:
         """Decode texts whose windows all have outputs, and deliver them."""

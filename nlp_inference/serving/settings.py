@@ -21,6 +21,8 @@ class ServerSettings(BaseModel):
         timeout: seconds after which a request gets status 504. A client may ask for less with `X-Request-Timeout`. A
             request that would wait longer gets status 429 at once.
         body_timeout: seconds in which a client must have sent its request body; later it gets status 408.
+        processes: how many processes run each model that the server loads; 0 runs it in threads of the server, which is
+            faster on a few cores. See `nlp_inference.serving.model_processes`.
         api_key_hashes: SHA-256 digests of the API keys, in hexadecimal; with none, no key is required.
         admin_key_hashes: the same for the keys that may reload models; with none, reloading over HTTP is disabled.
         cors_origins: origins whose pages may call the server from a browser; by default none.
@@ -40,6 +42,7 @@ class ServerSettings(BaseModel):
     max_queue: Positive = 4096
     timeout: Seconds = 30.0
     body_timeout: Seconds = 30.0
+    processes: Annotated[int, Field(ge=0)] = 0
     api_key_hashes: tuple[Digest, ...] = ()
     admin_key_hashes: tuple[Digest, ...] = ()
     cors_origins: tuple[str, ...] = ()

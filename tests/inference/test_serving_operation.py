@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -303,3 +304,41 @@ def test_what_the_command_refuses(arguments, message):
 
     result = CliRunner().invoke(app, ["serve", "--port", "0", *arguments])
     assert (result.exit_code, message in result.stderr) == (1, True), result.output
+
+
+@pytest.mark.slow
+def test_every_accepted_request_is_answered_when_a_model_process_is_killed(verified_model):
+    app = create_app({"a": str(verified_model)}, settings=ServerSettings(processes=2))
+    with running(app) as url:
+        expected = Predictor.from_pretrained(verified_model)
+        (lane,) = app.state.service.scheduler._lanes.values()
+        results, stop = [], threading.Event()
+
+        def load(number):
+            with httpx2.Client(timeout=60) as client:
+                while not stop.is_set():
+                    text = f"Rome {number} {len(results)}"
+                    results.append((text, client.post(f"{url}/documents", json={"text": text})))
+
+        threads = [threading.Thread(target=load, args=[number]) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            time.sleep(1)
+            pid = lane.runner.pids[0]
+            os.kill(pid, signal.SIGKILL)
+            wait_for_another(lane.runner, pid)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert {response.status_code for _, response in results} == {200}
+    for text, response in results[::10]:
+        found = [(span["start"], span["label"]) for span in response.json()["predicted"]["spans"]]
+        assert found == [(span.start, span.label) for span in expected.predict(text).predicted.spans]
+
+
+def wait_for_another(runner, pid):
+    until = time.monotonic() + 60
+    while runner.pids[0] == pid:
+        assert time.monotonic() < until
+        time.sleep(0.05)
