@@ -12,7 +12,7 @@ from nlp_inference.document.offsets import OffsetUnit
 class Body(BaseModel):
     """A body that rejects unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 Text = Annotated[str, StringConstraints(strict=True)]
