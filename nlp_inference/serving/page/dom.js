@@ -15,13 +15,13 @@ export function el(tag, options = {}, ...children) {
   for (const [name, value] of Object.entries(options.data ?? {})) node.dataset[name] = value;
   for (const [name, value] of Object.entries(options.variables ?? {})) node.style.setProperty(name, value);
   for (const [name, listener] of Object.entries(options.on ?? {})) node.addEventListener(name, listener);
-  node.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 
 /** Replace the children of an element. */
 export function fill(node, ...children) {
-  node.replaceChildren(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  node.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 

@@ -2,7 +2,7 @@
 
 import { Alignment } from "./alignment.js";
 import { count, counted, el, oneLine, roving } from "./dom.js";
-import { inPortions, TextView } from "./passage.js";
+import { bringIntoView, inPortions, TextView } from "./passage.js";
 import { change } from "./trace.js";
 
 const CONTEXT = 32;
@@ -132,8 +132,8 @@ function diff(alignment, level, tracer) {
   const before = alignment.texts[level];
   const { edits } = alignment.records[level];
   const views = [new TextView(), new TextView()];
-  views.forEach((view, index) => tracer.register(view, level + index));
   const node = el("div", { class: "diff scroll", attributes: { dir: "auto", tabindex: "0", role: "group", "aria-label": `Edits of ${alignment.records[level].transform}` } });
+  views.forEach((view, index) => tracer.register(view, level + index, node));
   let next = 0;
   let position = 0;
   const between = (until, last) => {
@@ -171,9 +171,9 @@ function addChange(node, before, edit, views, [start, end]) {
 
 function readText(alignment, tracer) {
   const view = new TextView();
-  tracer.register(view, alignment.records.length);
   const text = alignment.current;
   const node = el("div", { class: "read scroll", attributes: { dir: "auto", tabindex: "0", role: "group", "aria-label": "The text after preprocessing" } });
+  tracer.register(view, alignment.records.length, node);
   let shown = 0;
   const add = () => {
     const end = Math.min(text.length, shown + CHARACTERS);
@@ -253,13 +253,16 @@ function tokenFlow(journey, { tracer, spans, hues }) {
   };
   inPortions(node, add, () => `${count(journey.tokens.length - shown)} more tokens`);
   roving(node, ".token");
-  tracer.listeners.push((target) => {
+  tracer.listeners.push((target, pinned) => {
     for (const one of node.querySelectorAll(".token.on")) one.classList.remove("on");
     if (!target || target === tracer.resting) return;
-    for (const route of target.routes) {
-      const [first, last] = journey.tokensIn(route.at(-1));
+    const ranges = target.routes.map((route) => journey.tokensIn(route.at(-1)));
+    if (pinned === target) node.reveal(() => shown > ranges[0][0]);
+    for (const [first, last] of ranges) {
       for (let index = first; index < Math.min(last, shown); index += 1) node.querySelector(`[data-token="${index}"]`)?.classList.add("on");
     }
+    const first = pinned === target && node.querySelector(".token.on");
+    if (first) bringIntoView(node, first.getBoundingClientRect());
   });
   return node;
 }

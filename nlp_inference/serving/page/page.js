@@ -134,8 +134,8 @@ function resultParts({ text, pair, shown, labeled, journey, hues, result }) {
   const gaps = notSeen(coverage);
   const pairGaps = notSeen(coverage, "_pair").map((gap) => ({ ...gap, text: pair }));
   const view = new TextView();
-  tracer.register(view, 0);
   const raw = passage({ text, spans: labeled, gaps, removed: journey.alignment.removed(), hues, view });
+  tracer.register(view, 0, raw);
   raw.id = "passage";
   connectPassage(raw);
   const second = pair === null ? null : passage({ text: pair, gaps: pairGaps, hues, view: new TextView() });
@@ -160,7 +160,7 @@ function note(shown, result) {
 function drawStages({ labeled, journey, hues, pair, result }) {
   const steps = model()?.preprocess ?? [];
   const after = model()?.postprocess ?? [];
-  const annotation = after.length ? `then ${after.join(", ")}` : "";
+  const annotation = [counted(labeled.length, "span"), after.length ? `then ${after.join(", ")}` : ""].filter(Boolean).join(", ");
   fill(byId("stages"), stages(journey, { steps, tracer, spans: labeled, hues, annotation }));
   byId("pair-stages").hidden = pair === null;
   if (pair !== null) {

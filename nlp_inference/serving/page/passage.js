@@ -32,6 +32,13 @@ export class TextView {
     this.parts.push({ node, start, end, whole });
   }
 
+  /** Scroll the box in which a range is shown, so that it is visible. */
+  scrollTo(box, start, end) {
+    box.reveal?.(() => (this.parts.at(-1)?.end ?? 0) > start);
+    const [range] = this.ranges(start, end, 1);
+    if (range) bringIntoView(box, range.getBoundingClientRect());
+  }
+
   /** Return DOM ranges for a range of the text. */
   ranges(start, end, limit = 400) {
     let low = 0;
@@ -55,10 +62,25 @@ export class TextView {
   }
 }
 
-/** Add content to an element in portions: the next one when the reader comes near it. `add()` returns false at the end. */
+/** Scroll a box, and not the page, so that a rectangle in it is visible. */
+export function bringIntoView(box, rectangle) {
+  const frame = box.getBoundingClientRect();
+  if (rectangle.top < frame.top || rectangle.bottom > frame.bottom) box.scrollTop += rectangle.top - frame.top - frame.height / 3;
+}
+
+/**
+ * Add content to an element in portions: the next one when the reader comes near it.
+ *
+ * `add()` adds one, and returns false at the end. The element gets a method `reveal(test)`, which adds portions until
+ * the test is true.
+ */
 export function inPortions(parent, add, label) {
+  const button = el("button", { class: "more", attributes: { type: "button" } });
+  parent.reveal = (test) => {
+    while (button.isConnected && !test()) next();
+  };
   if (!add()) return;
-  const button = el("button", { class: "more", attributes: { type: "button" } }, label());
+  button.textContent = label();
   const next = () => {
     button.remove();
     observer.unobserve(button);

@@ -3,7 +3,7 @@
 import { byId, count, counted, el, fill, oneLine, score, slice } from "./dom.js";
 
 const CONTEXT = 22;
-const MAX_TOKENS = 36;
+const MAX_TOKENS = 20;
 const MAX_EDITS = 6;
 
 /**
@@ -14,7 +14,7 @@ const MAX_EDITS = 6;
  */
 export class Tracer {
   constructor() {
-    this.views = []; // {view, level}
+    this.views = []; // {view, level, box}
     this.listeners = [];
     this.pinned = null;
     this.resting = null;
@@ -26,10 +26,12 @@ export class Tracer {
   reset() {
     Object.assign(this, { views: [], listeners: [], pinned: null, resting: null, current: null });
     this.lit?.clear();
+    byId("trace").style.minHeight = "";
   }
 
-  register(view, level) {
-    this.views.push({ view, level });
+  /** Register a view of the text at a level, in a box that can be scrolled. */
+  register(view, level, box) {
+    this.views.push({ view, level, box });
   }
 
   /** Show a target for as long as the pointer or the focus is on it; null returns to the pinned one. */
@@ -41,6 +43,9 @@ export class Tracer {
   pin(target) {
     this.pinned = this.pinned && target && this.pinned.key === target.key ? null : target;
     this.#show(this.pinned ?? this.resting);
+    if (!this.pinned) return;
+    for (const { view, level, box } of this.views) view.scrollTo(box, ...this.pinned.routes[0][level]);
+    this.refresh();
   }
 
   #show(target) {
@@ -66,6 +71,7 @@ export function drawTrace(target, { journey, hues, postprocess, pinned }) {
   const card = byId("trace");
   card.hidden = !target;
   if (!target) return;
+  card.style.minHeight = `${Math.max(parseInt(card.style.minHeight || "0", 10), card.offsetHeight)}px`; // what is below must not move under the pointer
   const [route] = target.routes;
   const rows = [
     row("Received", place(route[0]), inContext(journey.alignment.raw, route[0])),
@@ -103,7 +109,7 @@ function inContext(text, [start, end]) {
   const right = slice(text, end, Math.min(text.length, end + CONTEXT));
   return [
     el("span", { class: "dim" }, start > CONTEXT ? "…" : "", oneLine(left)),
-    el("b", {}, oneLine(slice(text, start, end), { limit: 160 }) || "nothing"),
+    el("b", {}, oneLine(slice(text, start, end), { limit: 120 }) || "nothing"),
     el("span", { class: "dim" }, oneLine(right), end + CONTEXT < text.length ? "…" : ""),
   ];
 }
