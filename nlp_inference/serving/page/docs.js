@@ -51,7 +51,7 @@ const badge = ({ method }) => el("span", { class: `method ${method === "get" ? "
 
 /** A description: what is between backquotes is code. */
 function prose(text) {
-  return text.split(/`([^`]*)`/).map((part, index) => (index % 2 ? el("code", {}, part) : part));
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`.split(/`([^`]*)`/).map((part, index) => (index % 2 ? el("code", {}, part) : part));
 }
 
 function operation(one, document) {
@@ -65,7 +65,7 @@ function operation(one, document) {
     one.description && el("p", { class: "summary" }, prose(one.description)),
     code(curl(one, document)),
     parameters(one.parameters ?? []),
-    Object.entries(body).map(([type, { schema }]) => [el("h4", {}, `Body, ${type}`), bodies(schema, document)]),
+    Object.entries(body).map(([type, { schema }]) => [el("h4", {}, `Body, ${type}`), bodies(schema, document, { sent: true })]),
     responses(one.responses, document),
   );
 }
@@ -102,31 +102,31 @@ function row(name, note, type, description, preset, ...nested) {
   ];
 }
 
-/** The alternatives of a body, each with its fields. */
-function bodies(schema, document, depth = 0) {
+/** The alternatives of a body, each with its fields; `sent`: whether it is that of a request. */
+function bodies(schema, document, { sent }) {
   const alternatives = schema.anyOf ?? [schema];
   return alternatives.map((one, index) => {
     const { name, fields, description } = fieldsOf(one, document);
     const title = `${index ? "or " : ""}${name || typeOf(one)}`;
     return [
       el("p", { class: "alternative" }, title, description && [": ", prose(description)]),
-      fields.length > 0 && el("dl", { class: "fields" }, fields.map((field) => fieldRow(field, document, depth))),
+      fields.length > 0 && el("dl", { class: "fields" }, fields.map((field) => fieldRow(field, document, { sent, depth: 0 }))),
     ];
   });
 }
 
-function fieldRow({ name, schema, required, description }, document, depth) {
+function fieldRow({ name, schema, required, description }, document, { sent, depth }) {
   const inner = depth < MAX_DEPTH ? referenced(schema) : [];
-  const nested = inner.map((one) => nestedFields(one, document, depth + 1));
-  return row(name, required ? "required" : "", typeOf(schema), description ?? schema.description, required ? undefined : schema.default, nested);
+  const nested = inner.map((one) => nestedFields(one, document, { sent, depth: depth + 1 }));
+  return row(name, sent && required ? "required" : "", typeOf(schema), description ?? schema.description, required ? undefined : schema.default, nested);
 }
 
 /** The fields of a type in a type, which are made when they are opened. */
-function nestedFields(schema, document, depth) {
+function nestedFields(schema, document, options) {
   const { name, fields } = fieldsOf(schema, document);
   if (!fields.length) return null;
   const details = el("details", { class: "nested" }, el("summary", {}, name));
-  details.addEventListener("toggle", () => details.append(el("dl", { class: "fields" }, fields.map((field) => fieldRow(field, document, depth)))), { once: true });
+  details.addEventListener("toggle", () => details.append(el("dl", { class: "fields" }, fields.map((field) => fieldRow(field, document, options)))), { once: true });
   return details;
 }
 
@@ -135,7 +135,7 @@ function responses(all, document) {
   const content = Object.entries(success?.content ?? {});
   const rows = Object.entries(errors).map(([status, { description }]) => [el("dt", {}, status), el("dd", {}, description)]);
   return [
-    content.map(([type, { schema }]) => [el("h4", {}, `Response 200, ${type}`), bodies(schema, document)]),
+    content.map(([type, { schema }]) => [el("h4", {}, `Response 200, ${type}`), bodies(schema, document, { sent: false })]),
     rows.length > 0 && [el("h4", {}, "Errors"), el("dl", { class: "statuses" }, rows)],
   ];
 }

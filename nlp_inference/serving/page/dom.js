@@ -74,11 +74,13 @@ export function oneLine(text, { limit = 80, blanks = false } = {}) {
     shown = `${slice(shown, 0, Math.ceil(limit * 0.6))} … ${slice(shown, shown.length - Math.floor(limit * 0.3))}`;
   }
   shown = visibleParts(shown)
-    .map((part) => (part.hidden ? glyph(part.text) : part.text))
+    .map((part) => (part.hidden ? bracketed(glyph(part.text)) : part.text))
     .join("")
     .replaceAll("\n", "⏎");
   return blanks ? shown.replaceAll("\u00a0", "⍽").replaceAll(/^ +| +$/g, (spaces) => "␣".repeat(spaces.length)) : shown;
 }
+
+const bracketed = (sign) => (sign.length > 1 ? `⟨${sign}⟩` : sign);
 
 /** Slice a text without cutting a surrogate pair. */
 export function slice(text, start, end = text.length) {

@@ -230,7 +230,7 @@ function tokenFlow(journey, { tracer, spans, hues }) {
   const node = el("div", { class: "tokens scroll", attributes: { role: "group", "aria-label": "Tokens; move with the arrow keys" } });
   const starts = new Map(journey.windows.map((window, index) => [window.owned_start, index]));
   const inSpan = new Map();
-  for (const span of spans.toReversed()) {
+  for (const span of spans.toSorted((one, other) => other.end - other.start - (one.end - one.start))) {
     const range = journey.alignment.fromRaw(span.start, span.end).at(-1);
     const [first, last] = journey.tokensIn(range);
     for (let index = first; index < last; index += 1) inSpan.set(index, span);

@@ -118,7 +118,7 @@ function draw() {
   fill(byId("timing"), `${count(Math.max(1, Math.round(milliseconds)))} ms`);
   byId("threshold-field").hidden = !hasScores(shown, result.predicted);
   fill(byId("results"), ...resultParts({ text, pair, shown, labeled, journey, hues, result }));
-  drawStages({ labeled, journey, hues, pair, result });
+  drawStages({ shown, labeled, journey, hues, pair, result });
   tracer.listeners.push((target, pinned) => mark(target, pinned));
   tracer.resting = journey.example(labeled);
   tracer.preview(null);
@@ -138,7 +138,7 @@ function resultParts({ text, pair, shown, labeled, journey, hues, result }) {
   tracer.register(view, 0, raw);
   raw.id = "passage";
   connectPassage(raw);
-  const second = pair === null ? null : passage({ text: pair, gaps: pairGaps, hues, view: new TextView() });
+  const second = !pairGaps.length ? null : passage({ text: pair, gaps: pairGaps, hues, view: new TextView() });
   return [
     results.ofDocument(shown.groups, { hues, threshold: state.threshold }),
     shown.spans.length ? results.legend(shown.spans, { hues, hidden: hiddenLabels, toggle: toggleLabel }) : null,
@@ -157,16 +157,29 @@ function note(shown, result) {
   return empty && result ? el("p", { class: "note" }, "The model found nothing in this text.") : null;
 }
 
-function drawStages({ labeled, journey, hues, pair, result }) {
+function drawStages({ shown, labeled, journey, hues, pair, result }) {
   const steps = model()?.preprocess ?? [];
   const after = model()?.postprocess ?? [];
-  const annotation = [counted(labeled.length, "span"), after.length ? `then ${after.join(", ")}` : ""].filter(Boolean).join(", ");
+  const annotation = [...kinds(labeled, shown.groups), after.length ? `then ${after.join(", ")}` : ""].filter(Boolean).join(" · ");
   fill(byId("stages"), stages(journey, { steps, tracer, spans: labeled, hues, annotation }));
   byId("pair-stages").hidden = pair === null;
   if (pair !== null) {
     const unregistered = { register() {} };
     fill(byId("pair-stages"), ...pairStages(new Alignment(pair, result.explanation.edits_pair), { steps, tracer: unregistered }).filter(Boolean));
   }
+}
+
+/** Say what kinds of things were found, and how many. */
+function kinds(spans, groups) {
+  const total = (size) => groups.reduce((sum, { annotation }) => sum + size(annotation), 0);
+  const others = [
+    [total((one) => one.categories.length), "categor"],
+    [total((one) => one.relations.length), "relation"],
+    [total((one) => Object.keys(one.values).length), "value"],
+    [total((one) => one.generated.length), "text"],
+  ].filter(([size]) => size > 0);
+  const all = spans.length || !others.length ? [[spans.length, "span"], ...others] : others;
+  return all.map(([size, noun]) => (noun === "categor" ? `${count(size)} ${size === 1 ? "category" : "categories"}` : counted(size, noun)));
 }
 
 function drawHeads(heads) {

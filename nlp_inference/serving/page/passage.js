@@ -4,6 +4,7 @@ import { withLanes } from "./annotation.js";
 import { count, el, glyph, oneLine, score, slice, visibleParts } from "./dom.js";
 
 const CHUNK = 12_000; // characters that are added to the page at once
+const MAX_LANE = 5; // of lines below the text
 const WHY = {
   unread: "not read by the model",
   deleted: "deleted by preprocessing",
@@ -121,6 +122,7 @@ function* pieces(length, layers) {
 export function passage({ text, spans = [], gaps = [], removed = [], hues, view }) {
   const node = el("div", { class: "passage", attributes: { dir: "auto" } });
   const all = pieces(text.length, [withLanes(spans), gaps, removed]);
+  node.style.setProperty("--lanes", spans.reduce((most, span) => Math.max(most, lane(span)), 0));
   let shown = 0;
   const add = () => {
     const chunk = el("span");
@@ -152,17 +154,19 @@ function addPiece(parent, piece, { text, hues, view }) {
   for (const mark of marks.filter((one) => one.end === piece.end)) parent.append(chip(mark, text, hues));
 }
 
+const lane = (span) => Math.min(span.lane, MAX_LANE);
+
 /** Color a piece by its innermost span, and draw a line for each. */
 function dress(target, piece, marks, hues) {
   const [inner] = marks;
-  const top = marks.at(-1).lane;
+  const top = lane(marks.at(-1));
   target.dataset.span = inner.index;
   target.classList.toggle("opens", marks.some((mark) => mark.start === piece.start));
   target.style.setProperty("--h", hues.of(inner.hue));
   if (top === 0) return;
   const line = (hue) => `light-dark(oklch(0.6 0.14 ${hue}), oklch(0.74 0.13 ${hue}))`;
   target.style.backgroundImage = marks.map((mark) => `linear-gradient(${line(hues.of(mark.hue))} 0 0)`).join(", ");
-  target.style.backgroundPosition = marks.map((mark) => `0 calc(100% - ${(top - mark.lane) * 4}px)`).join(", ");
+  target.style.backgroundPosition = marks.map((mark) => `0 calc(100% - ${(top - lane(mark)) * 4}px)`).join(", ");
   target.style.paddingBottom = `${3 + top * 4}px`;
 }
 

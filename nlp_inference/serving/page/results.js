@@ -124,7 +124,7 @@ export function spanTable(spans, { text, hues }) {
   const table = el("table", { class: "spans" }, el("thead", {}, el("tr", {}, head)), body);
   const box = el("div", { class: "scroll table", attributes: { tabindex: "0", role: "group", "aria-label": "Spans as a table" } }, table);
   inPortions(box, add, () => `${count(spans.length - shown)} more spans`);
-  return el("details", { class: "all-spans" }, el("summary", {}, `All ${counted(spans.length, "span")} as a table`), box);
+  return el("details", { class: "all-spans" }, el("summary", {}, `${counted(spans.length, "span")} as a table`), box);
 }
 
 const KINDS = { unread: "not read", deleted: "deleted by preprocessing", unknown: "unknown to the tokenizer" };
