@@ -19,7 +19,9 @@ def page_routes(service: Service) -> list[Route]:
     names = sorted(file.name for file in files(__name__).iterdir() if file.name.rpartition(".")[2] in _TYPES)
     paths = {**_PAGES, **{f"/page/{name}": name for name in names if name not in _PAGES.values()}}
     rules = Rules("page", "none", drains=False, page=True)
-    return [Route(path, surrounded(_File(name).respond, rules, service), methods=["GET"]) for path, name in paths.items()]
+    return [
+        Route(path, surrounded(_File(name).respond, rules, service), methods=["GET"]) for path, name in paths.items()
+    ]
 
 
 class _File:

@@ -12,14 +12,14 @@ const CHARACTERS = 6000;
 
 /** The data of a journey. */
 export class Journey {
-  constructor(raw, explanation) {
+  constructor(raw, { explanation, coverage = explanation.coverage }) {
     this.alignment = new Alignment(raw, explanation.edits);
     this.tokens = explanation.tokens;
     this.allTokens = explanation.all_tokens;
     this.windows = explanation.windows;
-    this.coverage = explanation.coverage;
+    this.coverage = coverage;
     this.capped = this.tokens.length < this.allTokens;
-    this.unknown = explanation.coverage.unknown;
+    this.unknown = coverage.unknown ?? [];
   }
 
   /** Return the first and the exclusive last index of the tokens that touch a range of the current text. */

@@ -111,26 +111,26 @@ function draw() {
   const shown = shownPart(result.predicted, state);
   const labeled = shown.spans.filter((span) => !hiddenLabels.has(span.label));
   labeled.forEach((span, index) => (span.index = index));
-  const journey = new Journey(text, result.explanation);
+  const journey = new Journey(text, result);
   tracer.reset();
   drawn = { spans: labeled, journey, hues };
   drawHeads(result.predicted.heads);
   fill(byId("timing"), `${count(Math.max(1, Math.round(milliseconds)))} ms`);
   byId("threshold-field").hidden = !hasScores(shown, result.predicted);
-  fill(byId("results"), ...resultParts({ text, pair, shown, labeled, journey, hues, result }));
+  fill(byId("results"), ...resultParts({ text, pair, shown, labeled, journey, hues }));
   drawStages({ shown, labeled, journey, hues, pair, result });
   tracer.listeners.push((target, pinned) => mark(target, pinned));
   tracer.resting = journey.example(labeled);
   tracer.preview(null);
-  byId("live").textContent = spoken(shown, labeled, result);
+  byId("live").textContent = results.spoken(shown, labeled, result.complete);
   drawSnippets();
 }
 
 const hasScores = (shown, predicted) =>
   shown.spans.length > 0 || shown.hidden > 0 || [predicted, ...Object.values(predicted.heads ?? {})].some((one) => one.categories.length > 0);
 
-function resultParts({ text, pair, shown, labeled, journey, hues, result }) {
-  const { coverage } = result.explanation;
+function resultParts({ text, pair, shown, labeled, journey, hues }) {
+  const { coverage } = journey;
   const gaps = notSeen(coverage);
   const pairGaps = notSeen(coverage, "_pair").map((gap) => ({ ...gap, text: pair }));
   const view = new TextView();
@@ -144,42 +144,23 @@ function resultParts({ text, pair, shown, labeled, journey, hues, result }) {
     shown.spans.length ? results.legend(shown.spans, { hues, hidden: hiddenLabels, toggle: toggleLabel }) : null,
     second && el("div", { class: "question" }, el("h3", {}, "Second text"), second),
     raw,
-    note(shown, result),
+    results.note(shown, state.threshold),
     results.coverageNote([...gaps, ...pairGaps], { text, truncated: coverage.truncated }),
     results.relations(shown.relations, { text, hues, journey, tracer }),
     results.spanTable(labeled, { text, hues }),
   ];
 }
 
-function note(shown, result) {
-  if (shown.hidden) return el("p", { class: "note" }, `${count(shown.hidden)} with a score below ${state.threshold.toFixed(2)} not shown.`);
-  const empty = shown.groups.every(({ annotation: one }) => !one.spans.length && !one.categories.length && !Object.keys(one.values).length && !one.generated.length);
-  return empty && result ? el("p", { class: "note" }, "The model found nothing in this text.") : null;
-}
-
 function drawStages({ shown, labeled, journey, hues, pair, result }) {
   const steps = model()?.preprocess ?? [];
   const after = model()?.postprocess ?? [];
-  const annotation = [...kinds(labeled, shown.groups), after.length ? `then ${after.join(", ")}` : ""].filter(Boolean).join(" · ");
+  const annotation = [...results.kinds(labeled, shown.groups), after.length ? `then ${after.join(", ")}` : ""].filter(Boolean).join(" · ");
   fill(byId("stages"), stages(journey, { steps, tracer, spans: labeled, hues, annotation }));
   byId("pair-stages").hidden = pair === null;
   if (pair !== null) {
     const unregistered = { register() {} };
     fill(byId("pair-stages"), ...pairStages(new Alignment(pair, result.explanation.edits_pair), { steps, tracer: unregistered }).filter(Boolean));
   }
-}
-
-/** Say what kinds of things were found, and how many. */
-function kinds(spans, groups) {
-  const total = (size) => groups.reduce((sum, { annotation }) => sum + size(annotation), 0);
-  const others = [
-    [total((one) => one.categories.length), "categor"],
-    [total((one) => one.relations.length), "relation"],
-    [total((one) => Object.keys(one.values).length), "value"],
-    [total((one) => one.generated.length), "text"],
-  ].filter(([size]) => size > 0);
-  const all = spans.length || !others.length ? [[spans.length, "span"], ...others] : others;
-  return all.map(([size, noun]) => (noun === "categor" ? `${count(size)} ${size === 1 ? "category" : "categories"}` : counted(size, noun)));
 }
 
 function drawHeads(heads) {
@@ -189,15 +170,6 @@ function drawHeads(heads) {
   const button = (name, label) =>
     el("button", { attributes: { type: "button", "aria-pressed": String(state.head === name) }, on: { click: () => chooseHead(name) } }, label);
   fill(box, names.length > 0 && [button("", "All heads"), ...names.map((name) => button(name, oneLine(name)))]);
-}
-
-function spoken(shown, labeled, result) {
-  const categories = shown.groups.flatMap(({ annotation }) => annotation.categories.slice(0, 1).map((one) => one.label));
-  const labels = [...new Set(labeled.map((span) => span.label))].slice(0, 6).join(", ");
-  const found = labeled.length || !categories.length ? `${counted(labeled.length, "span")} found${labels ? `: ${labels}` : ""}.` : "";
-  const kinds = categories.length ? `Category: ${categories.join(", ")}.` : "";
-  const generated = shown.groups.flatMap(({ annotation }) => annotation.generated).join(" ");
-  return [found, kinds, generated, result.complete ? "" : "The model did not see everything."].filter(Boolean).join(" ");
 }
 
 function drawModels() {

@@ -64,12 +64,12 @@ export function legend(spans, { hues, hidden, toggle }) {
       "button",
       {
         class: "legend-label",
-        attributes: { type: "button", "aria-pressed": String(!hidden.has(label)), "aria-label": `${label}, ${number}` },
+        attributes: { type: "button", "aria-pressed": String(!hidden.has(label)) },
         variables: { "--h": hues.of(hue) },
         on: { click: () => toggle(label) },
       },
       oneLine(label, { limit: 40 }),
-      el("i", {}, count(number)),
+      el("i", {}, ` ${count(number)}`),
     ),
   );
   return el("div", { class: "legend", attributes: { role: "group", "aria-label": "Labels; press one to hide it" } }, buttons);
@@ -140,4 +140,34 @@ export function coverageNote(gaps, { text, truncated }) {
   });
   const cut = truncated && el("li", {}, "The text was truncated to the first window.");
   return el("div", { class: "not-seen" }, el("strong", {}, "The model did not see everything"), el("ul", {}, kinds, cut));
+}
+
+/** Say why nothing, or not everything, is shown; null if there is no need to. */
+export function note({ groups, hidden }, threshold) {
+  if (hidden) return el("p", { class: "note" }, `${count(hidden)} with a score below ${threshold.toFixed(2)} not shown.`);
+  const found = groups.some(({ annotation: one }) => one.spans.length || one.categories.length || Object.keys(one.values).length || one.generated.length);
+  return found ? null : el("p", { class: "note" }, "The model found nothing in this text.");
+}
+
+/** Say what kinds of things were found, and how many. */
+export function kinds(spans, groups) {
+  const total = (size) => groups.reduce((sum, { annotation }) => sum + size(annotation), 0);
+  const others = [
+    [total((one) => one.categories.length), "categor"],
+    [total((one) => one.relations.length), "relation"],
+    [total((one) => Object.keys(one.values).length), "value"],
+    [total((one) => one.generated.length), "text"],
+  ].filter(([size]) => size > 0);
+  const all = spans.length || !others.length ? [[spans.length, "span"], ...others] : others;
+  return all.map(([size, noun]) => (noun === "categor" ? `${count(size)} ${size === 1 ? "category" : "categories"}` : counted(size, noun)));
+}
+
+/** What a screen reader announces. */
+export function spoken(shown, labeled, complete) {
+  const categories = shown.groups.flatMap(({ annotation }) => annotation.categories.slice(0, 1).map((one) => one.label));
+  const labels = [...new Set(labeled.map((span) => span.label))].slice(0, 6).join(", ");
+  const found = labeled.length || !categories.length ? `${counted(labeled.length, "span")} found${labels ? `: ${labels}` : ""}.` : "";
+  const named = categories.length ? `Category: ${categories.join(", ")}.` : "";
+  const generated = shown.groups.flatMap(({ annotation }) => annotation.generated).join(" ");
+  return [found, named, generated, complete ? "" : "The model did not see everything."].filter(Boolean).join(" ");
 }
