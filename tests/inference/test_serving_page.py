@@ -22,6 +22,8 @@ from pathlib import Path
 import httpx2
 import pytest
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from tiny_models import LABELS, tiny_model
 
 from nlp_inference import Document, Predictor, Processor, TokenClassification
@@ -316,6 +318,9 @@ def test_the_keyboard_alone_traces_spans_and_tokens(opened):
     tab.keyboard.press("Enter")
     assert tab.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
     assert tab.is_visible(".pin")
+    announced = tab.evaluate("document.querySelector('#live').textContent")
+    assert announced.startswith(f"Pinned: {chip.split()[0]}")
+    assert all(f". {row} " in announced for row in ("Model reads", "Tokens", "Prediction"))
     tab.keyboard.press("Escape")
     assert not tab.is_visible(".pin")
     tab.focus("button.token")
@@ -491,6 +496,18 @@ def test_errors_say_what_to_do(opened, models):
     tab.fill("#text", "Bob and Ana")
     tab.wait_for_selector("#failure")
     assert "The server does not respond" in tab.inner_text("#failure")
+
+
+@pytest.mark.slow
+def test_the_page_below_a_path_of_another_application(opened, models):
+    app = Starlette(routes=[Mount("/nlp", create_app(models["spans"]))])
+    with running(app) as server:
+        tab = opened("/nlp/", server=server)
+        tab.wait_for_selector("#passage")
+        assert f"{server}/nlp/documents" in tab.inner_text("#code")
+        tab.click("text=Endpoints")
+        tab.wait_for_selector(".operation")
+        assert f"{server}/nlp/documents" in tab.inner_text("#post-documents pre")
 
 
 @pytest.mark.slow

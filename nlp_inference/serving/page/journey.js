@@ -8,6 +8,7 @@ import { change } from "./trace.js";
 const CONTEXT = 32;
 const EDITS = 50; // that are added to the page at once
 const TOKENS = 300;
+const BEFORE = 40; // tokens that are shown before a pinned one
 const CHARACTERS = 6000;
 
 /** The data of a journey. */
@@ -226,43 +227,56 @@ function windowStrip({ windows, allTokens }) {
   return strip;
 }
 
+/** Tokens in their windows: a part of them, which grows, and begins elsewhere when a token far away is pinned. */
 function tokenFlow(journey, { tracer, spans, hues }) {
   const node = el("div", { class: "tokens scroll", attributes: { role: "group", "aria-label": "Tokens; move with the arrow keys" } });
-  const starts = new Map(journey.windows.map((window, index) => [window.owned_start, index]));
-  const inSpan = new Map();
-  for (const span of spans.toSorted((one, other) => other.end - other.start - (one.end - one.start))) {
-    const range = journey.alignment.fromRaw(span.start, span.end).at(-1);
-    const [first, last] = journey.tokensIn(range);
-    for (let index = first; index < last; index += 1) inSpan.set(index, span);
-  }
-  let shown = 0;
+  const windows = new Map(journey.windows.length > 1 ? journey.windows.map((window, index) => [window.owned_start, index]) : []);
+  const inSpan = spansOfTokens(journey, spans);
+  let begin = 0;
+  let end = 0;
   const add = () => {
-    const end = Math.min(journey.tokens.length, shown + TOKENS);
-    for (; shown < end; shown += 1) {
-      if (journey.windows.length > 1 && starts.has(shown)) node.append(el("span", { class: "window-name" }, `window ${count(starts.get(shown) + 1)}`));
-      const chip = journey.tokenChip(shown, { joined: !starts.has(shown), tag: "button" });
-      if (shown === 0) chip.tabIndex = 0;
-      const span = inSpan.get(shown);
-      if (span) {
+    const next = Math.min(journey.tokens.length, end + TOKENS);
+    for (; end < next; end += 1) {
+      if (windows.has(end)) node.append(el("span", { class: "window-name" }, `window ${count(windows.get(end) + 1)}`));
+      const chip = journey.tokenChip(end, { joined: end > begin && !windows.has(end), tag: "button" });
+      if (end === begin) chip.tabIndex = 0;
+      if (inSpan.has(end)) {
         chip.classList.add("found");
-        chip.style.setProperty("--h", hues.of(span.hue));
+        chip.style.setProperty("--h", hues.of(inSpan.get(end).hue));
       }
       node.append(chip);
     }
-    return shown < journey.tokens.length;
+    return end < journey.tokens.length;
   };
-  inPortions(node, add, () => `${count(journey.tokens.length - shown)} more tokens`);
+  const beginAt = (index) => {
+    begin = end = index;
+    const earlier = el("button", { class: "more", attributes: { type: "button" }, on: { click: () => beginAt(0) } }, `${counted(index, "token")} before`);
+    node.replaceChildren(...(index ? [earlier] : []));
+    inPortions(node, add, () => `${count(journey.tokens.length - end)} more tokens`);
+  };
+  beginAt(0);
   roving(node, ".token");
   tracer.listeners.push((target, pinned) => {
     for (const one of node.querySelectorAll(".token.on")) one.classList.remove("on");
     if (!target || target === tracer.resting) return;
     const ranges = target.routes.map((route) => journey.tokensIn(route.at(-1)));
-    if (pinned === target) node.reveal(() => shown > ranges[0][0]);
-    for (const [first, last] of ranges) {
-      for (let index = first; index < Math.min(last, shown); index += 1) node.querySelector(`[data-token="${index}"]`)?.classList.add("on");
+    const [first] = ranges[0];
+    if (pinned === target && (first < begin || first >= end)) beginAt(Math.max(0, first - BEFORE));
+    for (const [from, to] of ranges) {
+      for (let index = Math.max(from, begin); index < Math.min(to, end); index += 1) node.querySelector(`[data-token="${index}"]`)?.classList.add("on");
     }
-    const first = pinned === target && node.querySelector(".token.on");
-    if (first) bringIntoView(node, first.getBoundingClientRect());
+    const lit = pinned === target && node.querySelector(".token.on");
+    if (lit) bringIntoView(node, lit.getBoundingClientRect());
   });
   return node;
+}
+
+/** Return the innermost span of each token that is in one. */
+function spansOfTokens(journey, spans) {
+  const found = new Map();
+  for (const span of spans.toSorted((one, other) => other.end - other.start - (one.end - one.start))) {
+    const [first, last] = journey.tokensIn(journey.alignment.fromRaw(span.start, span.end).at(-1));
+    for (let index = first; index < last; index += 1) found.set(index, span);
+  }
+  return found;
 }

@@ -10,7 +10,7 @@ import { passage, TextView } from "./passage.js";
 import * as results from "./results.js";
 import { samplesOf } from "./samples.js";
 import { fragment, fromFragment, snippets } from "./snippets.js";
-import { drawTrace, Tracer } from "./trace.js";
+import { drawTrace, spokenTrace, Tracer } from "./trace.js";
 
 const PAUSE = 350; // milliseconds without a key before a text is predicted
 
@@ -241,6 +241,7 @@ function mark(target, pinned) {
   }
   if (pinned?.span) document.querySelector(`#passage .chip[data-span="${pinned.span.index}"]`)?.setAttribute("aria-pressed", "true");
   drawTrace(target, { journey: drawn.journey, hues: drawn.hues, postprocess: model()?.postprocess ?? [], pinned: pinned !== null && pinned === target });
+  if (pinned && pinned === target) byId("live").textContent = spokenTrace();
 }
 
 // ----------------------------------------------------------------------------------------------------------- choices

@@ -4,6 +4,7 @@ import { withLanes } from "./annotation.js";
 import { count, el, glyph, oneLine, score, slice, visibleParts } from "./dom.js";
 
 const CHUNK = 12_000; // characters that are added to the page at once
+const MOST_REVEALED = 40; // portions that are added to reach what was pinned
 const MAX_LANE = 5; // of lines below the text
 const WHY = {
   unread: "not read by the model",
@@ -78,7 +79,7 @@ export function bringIntoView(box, rectangle) {
 export function inPortions(parent, add, label) {
   const button = el("button", { class: "more", attributes: { type: "button" } });
   parent.reveal = (test) => {
-    while (button.isConnected && !test()) next();
+    for (let left = MOST_REVEALED; left > 0 && button.isConnected && !test(); left -= 1) next();
   };
   if (!add()) return;
   button.textContent = label();

@@ -26,7 +26,7 @@ export class Tracer {
   reset() {
     Object.assign(this, { views: [], listeners: [], pinned: null, resting: null, current: null });
     this.lit?.clear();
-    byId("trace").style.minHeight = "";
+    fill(byId("trace")).style.minHeight = "";
   }
 
   /** Register a view of the text at a level, in a box that can be scrolled. */
@@ -82,6 +82,13 @@ export function drawTrace(target, { journey, hues, postprocess, pinned }) {
     target.span && scoreRow(target.span, postprocess, hues),
   ];
   fill(card, title(target, journey, hues, pinned), el("dl", { class: "ladder" }, rows));
+}
+
+/** Say the trace in the card in words, for screen readers. */
+export function spokenTrace() {
+  const card = byId("trace");
+  const rows = [...card.querySelectorAll("dt")].map((name) => `${name.firstChild.data} ${name.querySelector("small")?.textContent ?? ""}: ${name.nextElementSibling.textContent}`);
+  return `Pinned: ${[...card.querySelector("h3").children].slice(0, 2).map((one) => one.textContent).join(" ")}. ${rows.join(". ")}`;
 }
 
 function title(target, journey, hues, pinned) {
