@@ -1,7 +1,7 @@
 // The documentation of the endpoints, made from the OpenAPI document of this server.
 
 import { address, openapi } from "./api.js";
-import { byId, connectTheme, copy, el, fill } from "./dom.js";
+import { byId, connectTheme, copy, el, fill, sentence } from "./dom.js";
 import { example, fieldsOf, referenced, typeOf } from "./schema.js";
 import { quoted } from "./snippets.js";
 
@@ -51,7 +51,7 @@ const badge = ({ method }) => el("span", { class: `method ${method === "get" ? "
 
 /** A description: what is between backquotes is code. */
 function prose(text) {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`.split(/`([^`]*)`/).map((part, index) => (index % 2 ? el("code", {}, part) : part));
+  return sentence(text).split(/`([^`]*)`/).map((part, index) => (index % 2 ? el("code", {}, part) : part));
 }
 
 function operation(one, document) {

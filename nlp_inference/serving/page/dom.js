@@ -35,6 +35,9 @@ export const count = (value) => number.format(value);
 /** Write a number with its noun. */
 export const counted = (value, noun) => `${number.format(value)} ${noun}${value === 1 ? "" : "s"}`;
 
+/** Begin a text with a capital letter. */
+export const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+
 /** Write a score with two digits. 1.00 and 0.00 only stand for exactly 1 and 0. */
 export function score(value) {
   if (value > 0.995 && value < 1) return ">.99";

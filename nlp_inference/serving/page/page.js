@@ -4,7 +4,7 @@ import { connectAbout, facts } from "./about.js";
 import { Alignment } from "./alignment.js";
 import { Hues, notSeen, shownPart } from "./annotation.js";
 import * as api from "./api.js";
-import { byId, connectTheme, copy, count, counted, el, fill, oneLine, roving } from "./dom.js";
+import { byId, connectTheme, copy, count, counted, el, fill, oneLine, roving, sentence } from "./dom.js";
 import { Journey, pairStages, stages } from "./journey.js";
 import { passage, TextView } from "./passage.js";
 import * as results from "./results.js";
@@ -80,7 +80,7 @@ function fail(error, again) {
   if (!(error instanceof api.RequestFailed)) console.error(error);
   const button = el("button", { attributes: { type: "button" }, on: { click: again } }, "Try again");
   const soon = known.waits ? ` It is sent again in ${counted(known.waits, "second")}.` : "";
-  fill(byId("failure"), el("strong", {}, oneLine(known.message, { limit: 600 })), ` ${known.advice}${soon}`, known.status !== 401 && button);
+  fill(byId("failure"), el("strong", {}, sentence(oneLine(known.message, { limit: 600 }))), ` ${known.advice}${soon}`, known.status !== 401 && button);
   byId("failure").hidden = false;
   if (latest?.text !== state.text) clearResults();
   if (known.status === 401) showKeyForm(true);
@@ -116,7 +116,7 @@ function draw() {
   drawn = { spans: labeled, journey, hues };
   drawHeads(result.predicted.heads);
   fill(byId("timing"), `${count(Math.max(1, Math.round(milliseconds)))} ms`);
-  byId("threshold-field").hidden = !hasScores(shown, result.predicted);
+  byId("threshold-field").hidden = !results.hasScores(shown, result.predicted);
   fill(byId("results"), ...resultParts({ text, pair, shown, labeled, journey, hues }));
   drawStages({ shown, labeled, journey, hues, pair, result });
   tracer.listeners.push((target, pinned) => mark(target, pinned));
@@ -125,9 +125,6 @@ function draw() {
   byId("live").textContent = results.spoken(shown, labeled, result.complete);
   drawSnippets();
 }
-
-const hasScores = (shown, predicted) =>
-  shown.spans.length > 0 || shown.hidden > 0 || [predicted, ...Object.values(predicted.heads ?? {})].some((one) => one.categories.length > 0);
 
 function resultParts({ text, pair, shown, labeled, journey, hues }) {
   const { coverage } = journey;
@@ -313,8 +310,6 @@ function read() {
   state.pair = byId("pair-field").hidden ? null : well(byId("pair").value) || null;
   drawCounter();
 }
-
-// -------------------------------------------------------------------------------------------------------- connections
 
 function connectWriting() {
   const typed = () => {

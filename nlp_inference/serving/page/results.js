@@ -149,6 +149,10 @@ export function note({ groups, hidden }, threshold) {
   return found ? null : el("p", { class: "note" }, "The model found nothing in this text.");
 }
 
+/** Whether there is a score that a threshold can be compared with. */
+export const hasScores = (shown, predicted) =>
+  shown.spans.length > 0 || shown.hidden > 0 || [predicted, ...Object.values(predicted.heads ?? {})].some((one) => one.categories.length > 0);
+
 /** Say what kinds of things were found, and how many. */
 export function kinds(spans, groups) {
   const total = (size) => groups.reduce((sum, { annotation }) => sum + size(annotation), 0);
