@@ -273,7 +273,6 @@ function useSample(sample) {
   restore();
 }
 
-/** Write the state into the fields. */
 function restore() {
   byId("text").value = state.text;
   byId("pair").value = state.pair ?? "";
