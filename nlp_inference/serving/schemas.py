@@ -158,6 +158,7 @@ class ModelInfo(Body):
         pipeline_tag: the tag of the task on the Hub.
         labels: the labels, by the name of the head; `""` for a model without heads.
         heads: the names of the heads of a multi-task model.
+        needs_pair: whether every document must have a `text_pair`, such as the question of `question-answering`.
         revision: the first 12 digits of the digest of settings, tokenizer and weights.
         backend, dtype, device: how the model runs.
         preprocess, postprocess: the names of the transforms.
@@ -172,6 +173,7 @@ class ModelInfo(Body):
     pipeline_tag: str
     labels: dict[str, list[str]]
     heads: list[str]
+    needs_pair: bool
     revision: str
     backend: str
     dtype: str

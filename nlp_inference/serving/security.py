@@ -9,6 +9,11 @@ from starlette.datastructures import Headers
 from nlp_inference.serving.failures import RequestError
 
 _CHARACTERS_OF_A_KEY = 1024
+_PAGE_SOURCES = (
+    "script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""The page loads its own files only, and browsers refuse to read a text as markup or script in it."""
 
 
 def check_key(headers: Headers, hashes: Sequence[str]) -> None:
@@ -37,11 +42,11 @@ def security_headers(*, page: bool, frame_ancestors: Iterable[str] = ()) -> dict
     """Return the headers of a response (https://owasp.org/www-project-secure-headers/).
 
     Args:
-        page: whether the response is a page, which may load scripts and styles from this server only.
+        page: whether the response is a page, which may load scripts, styles and images from this server only.
         frame_ancestors: origins that may show the page in a frame.
     """
     frames = " ".join(frame_ancestors) or "'none'"
-    sources = "script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " if page else ""
+    sources = f"{_PAGE_SOURCES}; " if page else ""
     return {
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",

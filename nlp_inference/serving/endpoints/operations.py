@@ -91,6 +91,7 @@ def _model_info(model: ServedModel) -> dict[str, Any]:
         "pipeline_tag": processor.task.pipeline_tag,
         "labels": {head: list(getattr(task, "labels", ())) for head, task in processor.task.tasks.items()},
         "heads": list(model.heads),
+        "needs_pair": processor.task.needs_pair,
         "revision": model.revision,
         "backend": backend.name,
         "dtype": backend.dtype,
