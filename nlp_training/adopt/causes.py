@@ -17,7 +17,7 @@ SAME_SPAN = "lower-cased word"
 
 CAUSES: Mapping[str, str] = MappingProxyType(
     {
-        "the pipeline fails": "The stock code raises an error, usually because the text is longer than the model reads.",
+        "the pipeline fails": "The stock code raises an error, usually because the text is too long for the model.",
         "it fails": "The adopted model raises an error on this text.",
         "truncation": "The stock code reads only the beginning of the text and does not say so.",
         "unknown tags": "The pipeline knows only B- and I-: other letters become part of the label, or cut spans.",
@@ -99,7 +99,9 @@ def _plain_agrees(case: Case, stock: Spans, adopted: Spans) -> bool:
         return False
     if not stock and not adopted:
         labels = [{one.label for one in found.categories} for found in (case.plain, case.stock.annotation)]
-        return labels[0] == labels[1] and not case.plain.values and case.plain.generated == case.stock.annotation.generated
+        return (
+            labels[0] == labels[1] and not case.plain.values and case.plain.generated == case.stock.annotation.generated
+        )
     begin, end = _region((*stock, *adopted))
     touching = {_key(span) for span in case.plain.spans if span.start < end and begin < span.end}
     return touching == {_key(span) for span in stock}
@@ -147,8 +149,7 @@ def _invalid_tags(case: Case, stock: Spans, adopted: Spans) -> bool:
     ids = np.array([case.tag_ids.get(tag, 0) for _, _, tag in first], dtype=np.int64)
     begin, end = _region((*stock, *adopted))
     wrong = task.tag_scheme.misplaced(ids)
-    near = [position for position in wrong for one in first[max(0, position - 1) : position + 1] if one[1] >= begin]
-    return any(first[max(0, position - 1)][0] < end for position in near)
+    return any(first[max(0, position - 1)][0] < end and first[position][1] >= begin for position in wrong)
 
 
 def _several_windows(case: Case, stock: Spans, adopted: Spans) -> bool:  # noqa: ARG001

@@ -7,8 +7,8 @@ from typing import Any
 from nlp_training.adopt.deduction import UnsupportedModelError
 
 _SPACY = (
-    "a spaCy pipeline, whose tokenizer, components and transition-based parser are code of spaCy; no part of it is taken. "
-    "Label texts with it (nlp(text).ents), and train a model on them: nlp-training train"
+    "a spaCy pipeline, whose tokenizer, components and transition-based parser are code of spaCy; no part of it is "
+    "taken. Label texts with it (nlp(text).ents), and train a model on them: nlp-training train"
 )
 _GLINER = (
     "a GLiNER model, which reads the names of the labels with each text and has its own architecture; transformers "

@@ -180,4 +180,3 @@ def of_inputs(stock: StockModel, options: AdoptOptions) -> Iterator[tuple[Deduct
 def window_length(found: Deduction) -> int:
     """Return the number of a `maximal length`."""
     return int(found.value.split()[0])
-

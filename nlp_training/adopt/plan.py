@@ -74,9 +74,7 @@ class Plan:
         """Return the processor that follows from the checkpoint alone, without transforms and settings of the user."""
         settings = {name: value for name, value in self.task.model_dump().items() if name not in self.stated_settings}
         task = Task.from_spec({self.task.name: settings})
-        return Processor(
-            self.stock.tokenizer, task, self.needed, self.head.postprocess, self.processor.windows
-        )
+        return Processor(self.stock.tokenizer, task, self.needed, self.head.postprocess, self.processor.windows)
 
 
 def make_plan(source: str, options: AdoptOptions, texts: Callable[[], Sequence[Document]]) -> Plan:
@@ -144,6 +142,6 @@ def choose_head(stock: StockModel, options: AdoptOptions) -> tuple[StockHead, li
         stock.model_class  # noqa: B018 - raises
     if options.task is not None and options.task not in head.tasks:
         raise InvalidSpecError(
-            f"--task is {options.task!r}, but {name} can become only {', '.join(head.tasks)}: its head has other outputs"
+            f"--task is {options.task!r}, but {name} can become only {', '.join(head.tasks)}, by its outputs"
         )
     return head, [Deduction("task", head.tasks[0], f"architectures of config.json names {name}", "", "stated")]

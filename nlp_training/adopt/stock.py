@@ -25,7 +25,14 @@ from nlp_training._utils.base_model import locate_base
 from nlp_training.adopt.deduction import UnsupportedModelError
 from nlp_training.adopt.foreign import read_json, refuse_foreign
 
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
+_TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+)
 _DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 
 
@@ -76,7 +83,9 @@ class StockModel:
         check_config_sizes(config_json, source=source, shapes=[one.shape for one in tensors.values()])
         with as_artefact_errors(f"the model {source!r}"):
             config = AutoConfig.from_pretrained(folder)
-            tokenizer, untouched = (_tokenizer(folder, source, given) for given in (add_prefix_space, None))
+            tokenizer, untouched = (
+                _tokenizer(folder, source, add_prefix_space=given) for given in (add_prefix_space, None)
+            )
         return cls(source, folder, config_json, config, tokenizer, untouched, weights, tensors)
 
     @property
@@ -176,7 +185,7 @@ def head_name(model: nn.Module, rows: int) -> str | None:
     return found[-1] if found else None
 
 
-def _tokenizer(folder: Path, source: str, add_prefix_space: bool | None) -> PreTrainedTokenizerBase:
+def _tokenizer(folder: Path, source: str, *, add_prefix_space: bool | None) -> PreTrainedTokenizerBase:
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         raise UnsupportedModelError(
             f"{source!r} has no tokenizer ({', '.join(_TOKENIZERS[:3])}, ...); save that of its base model next to it: "

@@ -177,9 +177,7 @@ def _outside(names: Sequence[str], parts: Sequence[Part], given: str | None) -> 
     certain = [name for name in names if name.lower() in _OUTSIDE] or [name for name in names if _is_outside(name)]
     if certain:
         return certain[0]
-    bare = [
-        name for name, part in zip(names, parts, strict=True) if not part.letter and name.lower() not in _SPECIAL
-    ]
+    bare = [name for name, part in zip(names, parts, strict=True) if not part.letter and name.lower() not in _SPECIAL]
     if len(bare) == 1 and len(names) > 2:
         return bare[0]
     likely = [name for name in names if name.lower() in _PERHAPS_OUTSIDE]

@@ -49,9 +49,7 @@ def save_artefact(
         (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def save_model(
-    folder: Path, model: Any, processor: Processor, golden: Mapping[Origin, Sequence[Document]]
-) -> None:
+def save_model(folder: Path, model: Any, processor: Processor, golden: Mapping[Origin, Sequence[Document]]) -> None:
     """Write what production loads into an empty folder: weights, processor, fingerprint, requirements, golden records.
 
     Args:

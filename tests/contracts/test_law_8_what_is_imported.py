@@ -53,6 +53,7 @@ ROOMS = {
         "data_report",
         "reports",
         "artefact",
+        "adopt",
         "runs",
         "cross_validation",
         "release",

@@ -92,7 +92,9 @@ def _prefix(config: Mapping[str, Any]) -> Deduction | None:
         AmbiguousModelError: it states several tasks with different prefixes.
     """
     tasks = config.get("task_specific_params") or {}
-    prefixes = sorted({str(one.get(_PREFIX)) for one in tasks.values() if isinstance(one, Mapping) and one.get(_PREFIX)})
+    prefixes = sorted(
+        {str(one.get(_PREFIX)) for one in tasks.values() if isinstance(one, Mapping) and one.get(_PREFIX)}
+    )
     if len(prefixes) > 1:
         raise AmbiguousModelError(
             "prefix", f"task_specific_params has several: {prefixes!r}", option="--set prefix='summarize: '"

@@ -1,19 +1,21 @@
 """Token classifiers: spans, with a tagging scheme that the names of the tags imply."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from transformers import PreTrainedModel, pipeline
 
 from nlp_inference import Annotation, Document, Span, Task
+from nlp_inference.errors import InvalidSpecError
 from nlp_inference.tasks import TokenClassification
 from nlp_training.adopt.deduction import AmbiguousModelError, Deduction
 from nlp_training.adopt.heads.base import HeadPlan, StockHead, StockPrediction, StockRoute, task_with
-from nlp_training.adopt.label_names import output_names
-from nlp_training.adopt.options import AdoptOptions
+from nlp_training.adopt.label_names import output_names, shown_names
+from nlp_training.adopt.options import AdoptOptions, Names
 from nlp_training.adopt.stock import StockModel
-from nlp_training.adopt.tag_names import OUTSIDE_OPTION, SCHEME_OPTION, TagReading, read_tags
+from nlp_training.adopt.tag_names import ONLY_LABEL, OUTSIDE_OPTION, SCHEME_OPTION, Part, TagReading, read_tags
 
 _MEASURED_TEXTS = 60
 _LEAST_SPANS = 5
@@ -32,13 +34,19 @@ class TokenHead(StockHead):
 
     def plan(self, stock: StockModel, options: AdoptOptions, texts: Callable[[], Sequence[Document]]) -> HeadPlan:
         """Deduce scheme, labels and the order of tags."""
-        found = output_names(stock.id2label, rows=stock.head_rows(), given=options.labels)
+        tags, of_spans = _split_names(stock.id2label, options.labels)
+        found = output_names(stock.id2label, rows=stock.head_rows(), given=tags)
         reading = read_tags(found.names, scheme=options.scheme, outside=options.outside)
-        model = stock.load(found.names)
+        names = [_renamed(name, part, of_spans) for name, part in zip(found.names, reading.parts, strict=True)]
+        if of_spans:
+            _check_renamed(of_spans, reading)
+            reading = read_tags(names, scheme=options.scheme, outside=options.outside)
+        model = stock.load(names)
         scheme = _scheme_deduction(reading, given=options.scheme is not None)
         if reading.is_open:
             reading, scheme = _measured(reading, TokenRoute(model, stock), texts())
-        deductions = [found.deduction, scheme, *_notes(reading, options)]
+        labels = replace(found.deduction, value=shown_names(reading.labels))
+        deductions = [labels, scheme, *_notes(reading, options)]
         settings = {"labels": reading.labels, "scheme": reading.scheme}
         task = task_with(TokenClassification, settings, options, deductions)
         if "aggregation" not in options.settings:
@@ -62,6 +70,12 @@ class TokenRoute(StockRoute):
             "token-classification", model=model, tokenizer=stock.untouched, device="cpu", ignore_labels=[]
         )
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the tags, in the order of their ids."""
+        id2label: dict[int, str] = self._pipeline.model.config.id2label
+        return [id2label[row] for row in sorted(id2label)]
+
     def predict(self, document: Document) -> StockPrediction:
         """Predict one text; the groups are those of the pipeline, from the same forward pass as the tags."""
         text = document.raw_text
@@ -84,6 +98,30 @@ class TokenRoute(StockRoute):
         return StockPrediction(Annotation(spans=tuple(spans)), words=words, read=read, tags=tags)
 
 
+def _split_names(id2label: Mapping[int, str], given: Names | None) -> tuple[Names | None, dict[str, str]]:
+    """Split names of the user into those of tags and those of the labels of spans, such as `PER=PERSON`."""
+    if not isinstance(given, Mapping):
+        return given, {}
+    tags = {old: new for old, new in given.items() if old in id2label.values() or old.isdigit()}
+    return tags or None, {old: new for old, new in given.items() if old not in tags}
+
+
+def _renamed(name: str, part: Part, labels: Mapping[str, str]) -> str:
+    """Return a tag with another label."""
+    if part.label == ONLY_LABEL and part.label in labels and part.label not in name:
+        return f"{part.letter}-{labels[part.label]}"
+    return name.replace(part.label, labels[part.label]) if part.label in labels else name
+
+
+def _check_renamed(labels: Mapping[str, str], reading: TagReading) -> None:
+    unknown = sorted(set(labels) - set(reading.labels))
+    if unknown:
+        raise InvalidSpecError(
+            f"--labels renames {unknown[0]!r}, which is neither a tag nor a label of the model: "
+            f"{shown_names(reading.labels)}"
+        )
+
+
 def _scheme_deduction(reading: TagReading, *, given: bool) -> Deduction:
     basis = "given" if given else "deduced"
     return Deduction("tagging scheme", reading.scheme, reading.evidence, f"{SCHEME_OPTION} …", basis)  # type: ignore[arg-type]
@@ -101,15 +139,13 @@ def _notes(reading: TagReading, options: AdoptOptions) -> Iterator[Deduction]:
         yield Deduction("absent tags", str(absent), "tags of the scheme that the head lacks are never predicted")
 
 
-def _measured(reading: TagReading, route: StockRoute, texts: Sequence[Document]) -> tuple[TagReading, Deduction]:
+def _measured(reading: TagReading, route: TokenRoute, texts: Sequence[Document]) -> tuple[TagReading, Deduction]:
     """Choose between BIO and IOB1, which have the same tags, by how predicted spans begin.
 
     Raises:
         AmbiguousModelError: the model begins spans in both ways.
     """
-    letters = {}
-    for name, part in zip(_names(route), reading.parts, strict=True):
-        letters[name] = part
+    letters = dict(zip(route.names, reading.parts, strict=True))
     first = [
         letters[tag].letter
         for document in islice(texts, _MEASURED_TEXTS)
@@ -126,12 +162,6 @@ def _measured(reading: TagReading, route: StockRoute, texts: Sequence[Document])
     if count - begin >= _MOST * count:
         return reading.with_scheme("IOB1"), Deduction("tagging scheme", "IOB1", evidence, option, "measured")
     raise AmbiguousModelError("tagging scheme", f"{evidence}, which is neither BIO (IOB2) nor IOB1", option=option)
-
-
-def _names(route: StockRoute) -> list[str]:
-    assert isinstance(route, TokenRoute)
-    id2label: dict[int, str] = route._pipeline.model.config.id2label  # noqa: SLF001 - the pipeline of this file
-    return [id2label[row] for row in sorted(id2label)]
 
 
 def first_tags(text: str, tokens: Sequence[Token], *, outside: str, parts: Any) -> Iterator[str]:
