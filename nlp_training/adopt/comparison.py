@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 
 from nlp_inference import Annotation, Document, Predictor, Span
 from nlp_inference.document import FailedDocument
+from nlp_inference.registry import Spec
 from nlp_training.adopt.causes import CAUSES, SAME_SPAN, Case, cause_of, is_rewritten
 from nlp_training.adopt.heads.base import StockPrediction
 from nlp_training.adopt.plan import Plan
+from nlp_training.evaluation import compare, score
+from nlp_training.gold import document_metric
 
 NUMBER_TOLERANCE = 1e-3
 """The relative difference of numbers that agree."""
@@ -70,11 +73,13 @@ class Comparison:
         title: the stock way of using the model.
         call: the code of it.
         texts: the texts.
+        scores: if the texts have gold, the main score of the stock predictions and that of the adopted model.
     """
 
     title: str
     call: str
     texts: list[ComparedText] = field(default_factory=list)
+    scores: tuple[float, float] | None = None
 
     @property
     def agreeing(self) -> int:
@@ -115,6 +120,29 @@ def compare_with_stock(plan: Plan, predictor: Predictor, documents: Sequence[Doc
         without = next(plain, None)
         found.texts.append(_compared(plan, predictor, document, served, stock, without))
     return found
+
+
+def score_both(found: Comparison, golds: Sequence[Annotation], *, needs: Spec) -> tuple[float, float]:
+    """Return the main score of the stock predictions and of the adopted model; a failure is an empty prediction.
+
+    Args:
+        found: the comparison.
+        golds: the gold of its first texts.
+        needs: the kind of gold.
+    """
+    name = document_metric(needs).best
+    texts = found.texts[: len(golds)]
+    of_stock = [one.stock.annotation or Annotation() for one in texts]
+    adopted = [one.document.predicted or Annotation() for one in texts]
+    scores = []
+    for predictions in (of_stock, adopted):
+        documents = [
+            one.document.model_copy(update={"predicted": found}) for one, found in zip(texts, predictions, strict=True)
+        ]
+        pairs = zip(documents, golds, strict=True)
+        computed = score(compare(pairs, needs=needs, details=False), needs=needs, details=False)
+        scores.append(float(computed.get(name, 0.0)))
+    return scores[0], scores[1]
 
 
 def _changes(plan: Plan, predictor: Predictor) -> bool:

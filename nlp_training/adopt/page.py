@@ -103,7 +103,7 @@ def render(found: "Adoption") -> str:
             causes=causes,
             numbers=numbers,
             examples=list(_examples(found.comparison)),
-            same_span=SAME_SPAN,
+            most=EXAMPLES,
             verification=found.verification,
         )
     )
@@ -152,12 +152,13 @@ def _example(text: ComparedText, differences: Sequence[Difference]) -> Example:
     raw = text.document.raw_text
     start, end = _window(raw, [*first.stock, *first.adopted])
     inside = [one for one in differences if all(start <= span.start < end for span in (*one.stock, *one.adopted))]
+    marked = [one for one in text.differences if one.counts] if first.counts else inside
     stock = text.stock.annotation or Annotation()
     adopted = text.document.predicted or Annotation()
     notes = _notes(text, first)
     sides = (
-        _side(raw, start, end, stock, [span for one in inside for span in one.stock], notes[0], read=text.stock.read),
-        _side(raw, start, end, adopted, [span for one in inside for span in one.adopted], notes[1], read=len(raw)),
+        _side(raw, start, end, stock, [span for one in marked for span in one.stock], notes[0], read=text.stock.read),
+        _side(raw, start, end, adopted, [span for one in marked for span in one.adopted], notes[1], read=len(raw)),
     )
     name = str(text.document.id or "")
     pair = (text.document.raw_text_pair or "")[:_LONGEST]

@@ -18,7 +18,7 @@ from nlp_inference.errors import OutputError, VerificationError
 from nlp_inference.golden import select_documents
 from nlp_inference.golden.schema import Origin
 from nlp_training._utils.replacing import replacing_folder
-from nlp_training.adopt.comparison import Comparison, compare_with_stock
+from nlp_training.adopt.comparison import Comparison, compare_with_stock, score_both
 from nlp_training.adopt.effect import Effect, effect_of
 from nlp_training.adopt.options import AdoptOptions
 from nlp_training.adopt.page import write_page
@@ -177,6 +177,9 @@ def _compare(
     documents = [as_input(one) for one in (*given.scored, *given.given)][:COMPARED]
     compared = documents or built_in
     comparison = compare_with_stock(plan, predictor, compared)
+    if given.scored:
+        golds = [plan.task.complete_gold(one.gold) for one in given.scored[:COMPARED] if one.gold is not None]
+        comparison.scores = score_both(comparison, golds, needs=plan.task.needs)
     effect = effect_of(plan, predictor, compared) if options.preprocess else None
     return Adoption(plan, comparison, tuned, effect, is_built_in=not documents), predictor
 

@@ -62,6 +62,8 @@ def comparison_table(found: Comparison) -> Table:
         f"{found.title}: {found.agreeing:,} of {found.total:,} predictions agree, {found.same_texts:,} of "
         f"{len(found.texts):,} texts completely"
     )
+    if found.scores is not None:
+        title += f"; score {found.scores[0]:.4f}, here {found.scores[1]:.4f}"
     table = Table("cause", "differences", "meaning", title=title, title_justify="left")
     table.columns[1].justify = "right"
     for cause, count in found.causes.items():

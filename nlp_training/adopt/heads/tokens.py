@@ -19,8 +19,8 @@ from nlp_training.adopt.tag_names import ONLY_LABEL, OUTSIDE_OPTION, SCHEME_OPTI
 
 _MEASURED_TEXTS = 60
 _LEAST_SPANS = 5
-_MOST = 0.8
-"""The share of spans that must begin with a letter for a scheme to be measured."""
+_LEAST_OF_BIO, _MOST_OF_IOB1 = 0.5, 0.1
+"""The share of predicted spans that begin with B: under BIO all of a good model, under IOB1 none after an outside tag."""
 
 Token = tuple[int, int, str]
 """Start, end and tag of a token."""
@@ -157,9 +157,9 @@ def _measured(reading: TagReading, route: TokenRoute, texts: Sequence[Document])
         evidence = f"{reading.evidence}; {count} predicted spans are too few to tell it from IOB1"
         return reading.with_scheme("BIO"), Deduction("tagging scheme", "BIO", evidence, option, "assumed")
     evidence = f"{reading.evidence}; {begin} of {count} predicted spans begin with B"
-    if begin >= _MOST * count:
+    if begin >= _LEAST_OF_BIO * count:
         return reading.with_scheme("BIO"), Deduction("tagging scheme", "BIO", evidence, option, "measured")
-    if count - begin >= _MOST * count:
+    if begin <= _MOST_OF_IOB1 * count:
         return reading.with_scheme("IOB1"), Deduction("tagging scheme", "IOB1", evidence, option, "measured")
     raise AmbiguousModelError("tagging scheme", f"{evidence}, which is neither BIO (IOB2) nor IOB1", option=option)
 
