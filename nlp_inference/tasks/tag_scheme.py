@@ -105,7 +105,8 @@ class TagScheme:
         """Return the tags of IOB1 for those of BIO: a span begins with `I` unless one of its label ends before it."""
         before = np.append(OUTSIDE, tags[:-1])
         needless = self._begins[tags] & (self._labels[before] != self._labels[tags])
-        return tags + needless  # `I` follows `B` of the same label
+        without: NDArray[np.int64] = tags + needless  # `I` follows `B` of the same label
+        return without
 
     def decode(self, tags: NDArray[np.int64], *, begins: Sequence[int] = (0,)) -> list[UnitSpan]:
         """Return the spans of valid, concatenated sequences of tag ids.

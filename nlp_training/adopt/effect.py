@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nlp_inference import Annotation, Document, Predictor, Processor
+from nlp_inference import Annotation, Document, Predictor
 from nlp_inference.document import FailedDocument
 from nlp_training.adopt.comparison import agreement
 from nlp_training.adopt.plan import Plan
@@ -43,9 +43,8 @@ def effect_of(plan: Plan, predictor: Predictor, documents: Sequence[Document]) -
         predictor: with the final processor.
         documents: documents without gold.
     """
-    old = predictor.processor
-    without = Processor(old.tokenizer, old.task, plan.needed, old.postprocess.to_spec(), old.windows)
-    added = [step.name for step in old.preprocess][len(plan.needed) :]
+    without = plan.without_preprocessing(predictor.processor)
+    added = [step.name for step in predictor.processor.preprocess][len(plan.needed) :]
     effect = Effect(Counter(dict.fromkeys(added, 0)))
     plain = predictor.with_processor(without).stream(documents, on_error="record")
     for one, other in zip(predictor.stream(documents, on_error="record"), plain, strict=True):

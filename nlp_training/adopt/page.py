@@ -53,11 +53,11 @@ class Example(NamedTuple):
 class CauseRow(NamedTuple):
     """A cause: its number, meaning and color, how many differences it has, and its share of them."""
 
-    index: int
+    number: int
     name: str
     meaning: str
     color: str
-    count: int
+    total: int
     share: float
     counts: bool
 
@@ -81,7 +81,7 @@ def write_page(found: "Adoption", folder: Path) -> Path:
 def render(found: "Adoption") -> str:
     """Render the page."""
     causes = list(_cause_rows(found.comparison))
-    numbers = {row.name: row.index for row in causes}
+    numbers = {row.name: row.number for row in causes}
     tuned = found.tuned
     return (
         environment("nlp_training.adopt")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import transformers
 from transformers import PreTrainedModel
@@ -62,19 +63,25 @@ class Plan:
     @property
     def tag_ids(self) -> dict[str, int]:
         """The output of the task for each output of the checkpoint, by name; empty if they are the same."""
-        names: dict[int, str] = self.head.model.config.id2label
+        names: Any = self.head.model.config.id2label
         rows = self.head.rows or ()
         return {names[row]: output for output, row in enumerate(rows) if row is not None}
 
     def user_preprocess(self, processor: Processor) -> list[Spec]:
         """Return the transforms of a processor that the checkpoint does not need."""
-        return list(processor.preprocess.to_spec())[len(self.needed) :]
+        return [*processor.preprocess.to_spec()][len(self.needed) :]
 
     def processor_without_changes(self) -> Processor:
         """Return the processor that follows from the checkpoint alone, without transforms and settings of the user."""
         settings = {name: value for name, value in self.task.model_dump().items() if name not in self.stated_settings}
         task = Task.from_spec({self.task.name: settings})
         return Processor(self.stock.tokenizer, task, self.needed, self.head.postprocess, self.processor.windows)
+
+    def without_preprocessing(self, processor: Processor) -> Processor:
+        """Return a processor without the transforms of texts that the user added."""
+        return Processor(
+            processor.tokenizer, processor.task, self.needed, processor.postprocess.to_spec(), processor.windows
+        )
 
 
 def make_plan(source: str, options: AdoptOptions, texts: Callable[[], Sequence[Document]]) -> Plan:

@@ -171,7 +171,8 @@ def _compare(
         )
         check_same_kind(plan.processor, given.scored)
         keep = [*options.settings]
-        tuned = tune(predictor, given.chosen_on, given.scored, keep=keep, seed=options.seed)
+        without = plan.without_preprocessing(plan.processor) if options.preprocess else None
+        tuned = tune(predictor, given.chosen_on, given.scored, keep=keep, seed=options.seed, without=without)
         predictor = predictor.with_processor(tuned.processor)
     as_input = plan.task.as_input
     documents = [as_input(one) for one in (*given.scored, *given.given)][:COMPARED]

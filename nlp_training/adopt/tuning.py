@@ -111,7 +111,13 @@ def split_settings(seed: int) -> SplitSettings:
 
 
 def tune(
-    predictor: Predictor, chosen_on: Sequence[Document], scored: Sequence[Document], *, keep: Sequence[str], seed: int
+    predictor: Predictor,
+    chosen_on: Sequence[Document],
+    scored: Sequence[Document],
+    *,
+    keep: Sequence[str],
+    seed: int,
+    without: Processor | None = None,
 ) -> Tuned:
     """Choose settings of a processor by score, one after the other, and score the result on other documents.
 
@@ -123,9 +129,12 @@ def tune(
         scored: documents with gold to score.
         keep: fields of the task that the user stated, which are not changed.
         seed: of samples.
+        without: the processor without the transforms that the user added, whose score is shown for comparison.
     """
     sample = Random(seed).sample(chosen_on, min(len(chosen_on), MOST_TUNED))  # noqa: S311 - no secret
     search = _Search(predictor, sample, keep=keep, seed=seed)
+    if without is not None:
+        search.show_effect(without)
     search.run()
     metric = document_metric(predictor.processor.task.needs)
     found = Tuned(
@@ -159,6 +168,11 @@ class _Search:
         metric = document_metric(predictor.processor.task.needs)
         self._best, self._sign = metric.best, 1 if metric.greater_is_better(metric.best) else -1
         self._outputs: list[DocumentOutputs] = []
+
+    def show_effect(self, without: Processor) -> None:
+        """Score the documents without the transforms that the user added, and with them; nothing is chosen."""
+        for value, processor in (("without", without), ("as stated", self.processor)):
+            self.trials.append(Trial("preprocess", value, self._score(processor, self._run_model(processor))))
 
     def run(self) -> None:
         """Try all settings, in the order in which they depend on each other."""

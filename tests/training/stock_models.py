@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import transformers
+from made_up_records import span_records, write_jsonl
 from tokenizer_kinds import make_tokenizer
 
 SIZES = {
@@ -94,6 +95,53 @@ def _make_clear(model: Any, rows: int, bias: Mapping[int, float]) -> None:
     torch.nn.init.normal_(heads[-1].weight, std=0.7)
     for row, value in bias.items():
         heads[-1].bias.data[row] += value
+
+
+def save_page_material(folder: Path) -> None:
+    """Save what the snippets of docs/adopt.md name: `org/ner`, which finds names, `org/unnamed`, and `gold.jsonl`."""
+    records = span_records("gold", 40)
+    write_jsonl(folder / "gold.jsonl", records)
+    write_jsonl(folder / "texts.jsonl", [{"text": str(record["text"])} for record in records[:4]])
+    names = ("O", "B-PERSON", "I-PERSON", "B-CITY", "I-CITY")
+    _fit_head(save_stock(folder / "org" / "ner", names=names), [_without_markup(record) for record in records])
+    save_stock(folder / "org" / "unnamed", "SequenceClassification", names=("LABEL_0", "LABEL_1"))
+
+
+def _without_markup(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a sentence as it is after `strip_html`, with its spans."""
+    text = record["text"].replace("<b>", "").replace("</b>", "").replace("&nbsp;", " ")
+    surfaces = [(record["text"][span["start"] : span["end"]], span["label"]) for span in record["spans"]]
+    spans = [
+        {"start": text.index(surface), "end": text.index(surface) + len(surface), "label": label}
+        for surface, label in surfaces
+    ]
+    return {"text": text, "spans": spans}
+
+
+def _fit_head(stock: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Fit the head of a token classifier to documents by least squares."""
+    model = transformers.AutoModelForTokenClassification.from_pretrained(stock)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(stock)
+    features, targets = [], []
+    for record in records:
+        encoded = tokenizer(record["text"], return_tensors="pt", return_offsets_mapping=True)
+        begins = [(int(start), int(end)) for start, end in encoded.pop("offset_mapping")[0]]
+        with torch.inference_mode():
+            features.append(model.base_model(**encoded).last_hidden_state[0])
+        targets.append(torch.tensor([_tag(begin, record["spans"], model.config.label2id) for begin in begins]))
+    inputs = torch.cat(features).clone()
+    inputs = torch.cat([inputs, torch.ones(len(inputs), 1)], dim=1)
+    wanted = torch.nn.functional.one_hot(torch.cat(targets), len(model.config.label2id)).float() * 12
+    solved = torch.linalg.lstsq(inputs, wanted).solution
+    model.classifier.weight.data, model.classifier.bias.data = solved[:-1].T.contiguous(), solved[-1].contiguous()
+    model.save_pretrained(stock)
+
+
+def _tag(token: tuple[int, int], spans: Sequence[Mapping[str, Any]], ids: Mapping[str, int]) -> int:
+    for span in spans:
+        if span["start"] <= token[0] < span["end"]:
+            return ids[f"{'B' if token[0] == span['start'] else 'I'}-{span['label']}"]
+    return ids["O"]
 
 
 def edit_config(folder: Path, changes: Mapping[str, Any], *, name: str = "config.json") -> None:

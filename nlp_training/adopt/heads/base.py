@@ -107,6 +107,12 @@ class StockHead(ABC):
         """Return the stock way of using the model."""
 
 
+def stock_pipeline(task: str, model: PreTrainedModel, stock: StockModel, **settings: Any) -> Any:
+    """Return a pipeline of transformers with the tokenizer as it is saved, on the CPU."""
+    make: Any = transformers.pipeline
+    return make(task, model=model, tokenizer=stock.untouched, device="cpu", **settings)
+
+
 def task_with(
     task: type[Task], settings: Mapping[str, Any], options: AdoptOptions, deductions: list[Deduction]
 ) -> Task:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from transformers import PreTrainedModel, pipeline
+from transformers import PreTrainedModel
 
 from nlp_inference import Annotation, Category, Document, Task
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.tasks import MultiLabelClassification, TextClassification, TextRegression
 from nlp_training.adopt.deduction import AmbiguousModelError, Deduction
-from nlp_training.adopt.heads.base import HeadPlan, StockHead, StockPrediction, StockRoute, task_with
+from nlp_training.adopt.heads.base import HeadPlan, StockHead, StockPrediction, StockRoute, stock_pipeline, task_with
 from nlp_training.adopt.label_names import output_names, shown_names
 from nlp_training.adopt.options import AdoptOptions
 from nlp_training.adopt.stock import StockModel
@@ -112,9 +112,7 @@ class SequenceRoute(StockRoute):
     call = 'pipeline("text-classification", model=MODEL, top_k=None)'
 
     def __init__(self, model: PreTrainedModel, stock: StockModel, read: Callable[[Scores], Annotation]) -> None:
-        self._pipeline: Any = pipeline(
-            "text-classification", model=model, tokenizer=stock.untouched, device="cpu", top_k=None
-        )
+        self._pipeline = stock_pipeline("text-classification", model, stock, top_k=None)
         self._read = read
 
     def predict(self, document: Document) -> StockPrediction:
@@ -208,14 +206,7 @@ def _assumed(names: Sequence[str], share_without: Callable[[], float]) -> Deduct
 
 def _share_without_label(model: PreTrainedModel, stock: StockModel, documents: Sequence[Document]) -> float:
     """Return the share of texts on which the logits of all labels are negative."""
-    pipe = pipeline(
-        "text-classification",
-        model=model,
-        tokenizer=stock.untouched,
-        device="cpu",
-        top_k=None,
-        function_to_apply="none",
-    )
+    pipe = stock_pipeline("text-classification", model, stock, top_k=None, function_to_apply="none")
     found = [stock_scores(pipe, document) for document in islice(documents, _MEASURED_TEXTS)]
     logits = [scores for scores in found if not isinstance(scores, str)]
     return sum(scores[0][1] < 0 for scores in logits) / len(logits) if logits else 0.0

@@ -5,13 +5,13 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from transformers import PreTrainedModel, pipeline
+from transformers import PreTrainedModel
 
 from nlp_inference import Annotation, Document, Span, Task
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.tasks import TokenClassification
 from nlp_training.adopt.deduction import AmbiguousModelError, Deduction
-from nlp_training.adopt.heads.base import HeadPlan, StockHead, StockPrediction, StockRoute, task_with
+from nlp_training.adopt.heads.base import HeadPlan, StockHead, StockPrediction, StockRoute, stock_pipeline, task_with
 from nlp_training.adopt.label_names import output_names, shown_names
 from nlp_training.adopt.options import AdoptOptions, Names
 from nlp_training.adopt.stock import StockModel
@@ -20,7 +20,7 @@ from nlp_training.adopt.tag_names import ONLY_LABEL, OUTSIDE_OPTION, SCHEME_OPTI
 _MEASURED_TEXTS = 60
 _LEAST_SPANS = 5
 _LEAST_OF_BIO, _MOST_OF_IOB1 = 0.5, 0.1
-"""The share of predicted spans that begin with B: under BIO all of a good model, under IOB1 none after an outside tag."""
+"""The share of predicted spans that begin with B: nearly all under BIO, none after an outside tag under IOB1."""
 
 Token = tuple[int, int, str]
 """Start, end and tag of a token."""
@@ -66,9 +66,7 @@ class TokenRoute(StockRoute):
     call = 'pipeline("token-classification", model=MODEL, aggregation_strategy="simple")'
 
     def __init__(self, model: PreTrainedModel, stock: StockModel) -> None:
-        self._pipeline: Any = pipeline(
-            "token-classification", model=model, tokenizer=stock.untouched, device="cpu", ignore_labels=[]
-        )
+        self._pipeline = stock_pipeline("token-classification", model, stock, ignore_labels=[])
 
     @property
     def names(self) -> list[str]:
