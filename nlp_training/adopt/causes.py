@@ -26,6 +26,7 @@ CAUSES: Mapping[str, str] = MappingProxyType(
         "offsets": "The same words, but with spaces or half a character at an edge.",
         "cut word": "The pipeline decides for each piece of a word, and begins or ends a span inside of it.",
         "invalid tag sequence": "The best tags form no valid sequence; the pipeline keeps them, decoding repairs them.",
+        "impossible answer": "The best end is before the best start, or in the question; the best valid pair is taken.",
         "window merge": "The text has several windows, whose outputs are joined before decoding.",
         "activation": "The pipeline applies a sigmoid to a number.",
         "other": "None of the above, such as another rule for adjacent spans.",
@@ -152,6 +153,10 @@ def _invalid_tags(case: Case, stock: Spans, adopted: Spans) -> bool:
     return any(first[max(0, position - 1)][0] < end and first[position][1] >= begin for position in wrong)
 
 
+def _impossible(case: Case, stock: Spans, adopted: Spans) -> bool:  # noqa: ARG001
+    return case.stock.is_impossible
+
+
 def _several_windows(case: Case, stock: Spans, adopted: Spans) -> bool:  # noqa: ARG001
     return case.document.coverage is not None and case.document.coverage.windows > 1
 
@@ -197,6 +202,7 @@ _TESTS: tuple[tuple[str, Callable[[Case, Spans, Spans], bool]], ...] = (
     ("cut word", _cuts_word),
     ("invalid tag sequence", _invalid_tags),
     ("activation", _squashed),
+    ("impossible answer", _impossible),
     ("window merge", _several_windows),
 )
 """How each cause is recognized; the first one that applies is the cause."""

@@ -201,16 +201,16 @@ def agreement(stock: Annotation, adopted: Annotation) -> tuple[int, int]:
         >>> agreement(one, other)
         (1, 1)
     """
-    first, second = items(_comparable(stock, adopted)), items(adopted)
+    first, second = items(_comparable(stock, adopted)), items(_comparable(adopted, stock))
     common = sum(any(_same(one, other) for other in second) for one in first)
     total = len(first) + len(second) - common
     return (1, 1) if not total else (common, total)  # nothing on both sides is one prediction that agrees
 
 
-def _comparable(stock: Annotation, adopted: Annotation) -> Annotation:
-    """Return the values of a stock prediction that the other one has, too, such as not that of "no answer"."""
-    values = {name: value for name, value in stock.values.items() if name in adopted.values}
-    return stock.model_copy(update={"values": values})
+def _comparable(one: Annotation, other: Annotation) -> Annotation:
+    """Return a prediction without values that the other one does not have, such as the probability of no answer."""
+    values = {name: value for name, value in one.values.items() if name in other.values}
+    return one.model_copy(update={"values": values})
 
 
 def _same(one: Item, other: Item) -> bool:

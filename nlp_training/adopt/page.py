@@ -27,16 +27,18 @@ EXAMPLES = 12
 CHANGED_SHOWN = 8
 _CONTEXT = 110
 _LONGEST = 900
+_SHOWN_WITHOUT_SPANS = 320
 
 _CAUSE_COLORS = ("#b4530b", "#7a4fa3", "#2b62a5", "#0b7b74", "#a3324f", "#5f6773")
 
 
 class Side(NamedTuple):
-    """One of two predictions: its text with marks, its labels with scores, and a note."""
+    """One of two predictions: its text with marks, its labels with scores, and a note, which may be an error."""
 
     passage: Markup
     labels: list[tuple[str, float]]
     note: str
+    is_error: bool = False
 
 
 class Example(NamedTuple):
@@ -155,14 +157,15 @@ def _example(text: ComparedText, differences: Sequence[Difference]) -> Example:
     marked = [one for one in text.differences if one.counts] if first.counts else inside
     stock = text.stock.annotation or Annotation()
     adopted = text.document.predicted or Annotation()
-    notes = _notes(text, first)
-    sides = (
+    notes, errors = _notes(text, first), (text.stock.error, text.error)
+    sides: tuple[Side, ...] = (
         _side(raw, start, end, stock, [span for one in marked for span in one.stock], notes[0], read=text.stock.read),
         _side(raw, start, end, adopted, [span for one in marked for span in one.adopted], notes[1], read=len(raw)),
     )
+    sides = tuple(one._replace(is_error=bool(error)) for one, error in zip(sides, errors, strict=True))
     name = str(text.document.id or "")
     pair = (text.document.raw_text_pair or "")[:_LONGEST]
-    return Example(first.cause, name, pair, *sides, more=len(differences) - len(inside))
+    return Example(first.cause, name, pair, sides[0], sides[1], more=len(differences) - len(inside))
 
 
 def _notes(text: ComparedText, difference: Difference) -> tuple[str, str]:
@@ -189,7 +192,7 @@ def _spans(annotation: Annotation | None) -> tuple[Span, ...]:
 def _window(text: str, spans: Sequence[Span]) -> tuple[int, int]:
     """Return the range of the text around spans; the beginning of it without spans."""
     if not spans:
-        return 0, min(len(text), _LONGEST)
+        return 0, min(len(text), _SHOWN_WITHOUT_SPANS)
     first, last = min(span.start for span in spans), max(span.end for span in spans)
     start, end = max(0, first - _CONTEXT), min(len(text), max(last + _CONTEXT, first + 1))
     while start > 0 and start > first - _CONTEXT - 20 and not text[start - 1].isspace():

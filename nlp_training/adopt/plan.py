@@ -67,7 +67,7 @@ class Plan:
         rows = self.head.rows or ()
         return {names[row]: output for output, row in enumerate(rows) if row is not None}
 
-    def user_preprocess(self, processor: Processor) -> list[Spec]:
+    def user_preprocess(self, processor: Processor) -> Sequence[Spec]:
         """Return the transforms of a processor that the checkpoint does not need."""
         return [*processor.preprocess.to_spec()][len(self.needed) :]
 

@@ -169,9 +169,9 @@ class StockModel:
 
         It differs from `config.num_labels` if `id2label` has gaps.
         """
-        name = head_name(self.outline, int(self.config.num_labels))
-        stored = self.tensors.get(f"{name}.weight")
-        return int(self.config.num_labels) if stored is None else stored.shape[0]
+        stated = int(self.config.num_labels or 0)
+        stored = self.tensors.get(f"{head_name(self.outline, stated)}.weight")
+        return stated if stored is None else stored.shape[0]
 
 
 def head_name(model: nn.Module, rows: int) -> str | None:

@@ -29,8 +29,9 @@ def adopted_model(model: PreTrainedModel, task: Task, rows: Sequence[int | None]
     """
     shared: dict[int, object] = {id(one): one for one in (*model.parameters(), *model.buffers())}
     adopted: Any = copy.deepcopy(model, shared)
-    if rows is not None and list(rows) != list(range(int(model.config.num_labels))):
-        name = head_name(adopted, int(model.config.num_labels))
+    outputs = int(model.config.num_labels or 0)
+    if rows is not None and list(rows) != list(range(outputs)):
+        name = head_name(adopted, outputs)
         if name is None:
             raise UnsupportedModelError(f"{type(model).__name__} has no linear head whose outputs can be arranged")
         adopted.set_submodule(name, _arranged(adopted.get_submodule(name), rows))
@@ -41,8 +42,8 @@ def adopted_model(model: PreTrainedModel, task: Task, rows: Sequence[int | None]
     return adopted.eval()  # type: ignore[no-any-return]  # a method of torch
 
 
-def _arranged(head: nn.Linear, rows: Sequence[int | None]) -> nn.Linear:
-    """Return a linear layer with the rows of another one."""
+def _arranged(head: Any, rows: Sequence[int | None]) -> nn.Linear:
+    """Return a linear layer with the rows of another one, which may have no bias."""
     if head.bias is None and None in rows:
         raise UnsupportedModelError(
             "the head lacks tags of its scheme and has no bias, by which they would be excluded; choose another scheme "

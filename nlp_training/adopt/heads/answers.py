@@ -65,7 +65,8 @@ class AnswerRoute(StockRoute):
         read = len(document.raw_text) if not document.raw_text[read:].strip() else read
         first, last = int(outputs.start_logits.argmax()), int(outputs.end_logits.argmax())
         if first > last or parts[first] != 1 or parts[last] != 1:
-            return StockPrediction(Annotation(), read=read)
+            says_none = (first, last) == (0, 0)  # the position of "no answer"
+            return StockPrediction(Annotation(), read=read, is_impossible=not says_none)
         start, end = offsets[first][0], offsets[last][1]
         spans = (Span(start=start, end=end, label=ANSWER),) if start < end else ()
         return StockPrediction(Annotation(spans=spans), read=read)

@@ -48,6 +48,7 @@ class StockPrediction(NamedTuple):
         words: for each span, the text that the pipeline returns for it.
         read: how many characters of the text the model read.
         tags: start, end and tag of each token, for a token classifier.
+        is_impossible: whether the best outputs are no prediction at all, such as an end before the start.
     """
 
     annotation: Annotation | None
@@ -55,6 +56,7 @@ class StockPrediction(NamedTuple):
     words: tuple[str, ...] = ()
     read: int = 0
     tags: tuple[tuple[int, int, str], ...] = ()
+    is_impossible: bool = False
 
 
 class StockRoute(ABC):
