@@ -24,7 +24,7 @@ from nlp_training.adopt.options import AdoptOptions
 from nlp_training.adopt.page import write_page
 from nlp_training.adopt.plan import Plan, make_plan
 from nlp_training.adopt.record import RECORD_FILE, adopted_config, record_of
-from nlp_training.adopt.tables import comparison_table, deduction_table, effect_lines, trial_table, tuned_lines
+from nlp_training.adopt.tables import comparison_tables, deduction_table, effect_lines, trial_tables, tuned_lines
 from nlp_training.adopt.texts import built_in_texts
 from nlp_training.adopt.tuning import Tuned, check_same_kind, halves, tune
 from nlp_training.artefact.input_profile import training_profile
@@ -188,9 +188,12 @@ def _compare(
 def _tables(found: Adoption) -> list[Any]:
     tables: list[Any] = []
     if found.tuned is not None:
-        tables += [trial_table(found.tuned), *tuned_lines(found.tuned)]
-    tables.append(comparison_table(found.comparison))
-    return [*tables, *([] if found.effect is None else effect_lines(found.effect))]
+        tables += [*trial_tables(found.tuned), *tuned_lines(found.tuned)]
+    return [
+        *tables,
+        *comparison_tables(found.comparison),
+        *([] if found.effect is None else effect_lines(found.effect)),
+    ]
 
 
 def _save(

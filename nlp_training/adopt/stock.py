@@ -19,6 +19,7 @@ from nlp_inference.architectures.checkpoint_tensors import StoredTensor, read_he
 from nlp_inference.architectures.config_sizes import check_config_sizes
 from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.architectures.model_limits import model_limits
+from nlp_inference.errors import ArtefactError
 from nlp_inference.hub import SETTINGS_FILES, WEIGHT_FILES, artefact_folder
 from nlp_inference.tasks.labels import label_settings
 from nlp_training._utils.base_model import locate_base
@@ -77,7 +78,7 @@ class StockModel:
         folder = artefact_folder(place, files=SETTINGS_FILES, revision=revision)
         refuse_foreign(folder, source=source)
         folder = artefact_folder(place, files=(*SETTINGS_FILES, *WEIGHT_FILES), revision=revision)
-        weights = find_weight_files(folder)
+        weights = _weights(folder, source)
         tensors = read_headers(weights, prefixes={})
         config_json = read_json(folder / "config.json")
         check_config_sizes(config_json, source=source, shapes=[one.shape for one in tensors.values()])
@@ -183,6 +184,16 @@ def head_name(model: nn.Module, rows: int) -> str | None:
     """
     found = [name for name, one in model.named_modules() if isinstance(one, nn.Linear) and one.out_features == rows]
     return found[-1] if found else None
+
+
+def _weights(folder: Path, source: str) -> WeightFiles:
+    try:
+        return find_weight_files(folder)
+    except ArtefactError as error:
+        raise UnsupportedModelError(
+            f"{source!r} has no weights in safetensors: {error}. The owner of a model on the Hub can add them with "
+            "https://huggingface.co/spaces/safetensors/convert"
+        ) from error
 
 
 def _tokenizer(folder: Path, source: str, *, add_prefix_space: bool | None) -> PreTrainedTokenizerBase:

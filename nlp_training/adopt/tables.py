@@ -26,10 +26,10 @@ def deduction_table(deductions: Sequence[Deduction]) -> Table:
     return table
 
 
-def trial_table(tuned: Tuned) -> Table:
-    """Return a table of the settings that were tried."""
+def trial_tables(tuned: Tuned) -> list[Text | Table]:
+    """Return a table of the settings that were tried, below its title."""
     title = f"settings, by {tuned.score_name} of {tuned.documents} documents"
-    table = Table("setting", "value", tuned.score_name, "", title=title, title_justify="left")
+    table = Table("setting", "value", tuned.score_name, "")
     table.columns[2].justify = "right"
     previous = ""
     for one in tuned.trials:
@@ -40,7 +40,7 @@ def trial_table(tuned: Tuned) -> Table:
             name, one.value, f"{one.score:.4f}", "chosen" if one.chosen else "", style="bold" if one.chosen else ""
         )
         previous = one.setting
-    return table
+    return [Text(title, style="italic"), *([table] if tuned.trials else [])]
 
 
 def tuned_lines(tuned: Tuned) -> list[Text]:
@@ -56,19 +56,19 @@ def tuned_lines(tuned: Tuned) -> list[Text]:
     return [Text(f"{name} {before:.4f} as assumed, {after:.4f} as chosen, on {where}{test}", style="bold")]
 
 
-def comparison_table(found: Comparison) -> Table:
-    """Return a table of the differences from the stock way of using the model, by cause."""
+def comparison_tables(found: Comparison) -> list[Text | Table]:
+    """Return a table of the differences from the stock way of using the model, by cause, below its title."""
     title = (
         f"{found.title}: {found.agreeing:,} of {found.total:,} predictions agree, {found.same_texts:,} of "
         f"{len(found.texts):,} texts completely"
     )
     if found.scores is not None:
         title += f"; score {found.scores[0]:.4f}, here {found.scores[1]:.4f}"
-    table = Table("cause", "differences", "meaning", title=title, title_justify="left")
+    table = Table("cause", "differences", "meaning")
     table.columns[1].justify = "right"
     for cause, count in found.causes.items():
         table.add_row(cause, f"{count:,}", CAUSES[cause])
-    return table
+    return [Text(title, style="italic"), *([table] if found.causes else [])]
 
 
 def effect_lines(effect: Effect) -> list[Text]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_records import span_records, write_jsonl, write_splits
+from made_up_records import label_set_records, span_records, write_jsonl, write_splits
 from rich.console import Console
 from stock_models import BIO, save_stock
 from typer.testing import CliRunner
@@ -92,7 +92,7 @@ def test_settings_are_chosen_on_one_half_and_scored_on_the_other(adopted: Adopti
     assert tuned is not None
     assert (tuned.documents, tuned.scored, tuned.same_documents) == (20, 20, False)
     tried = [one.setting for one in tuned.trials]
-    assert list(dict.fromkeys(tried))[:3] == ["words", "aggregation", "outside_bias"]
+    assert list(dict.fromkeys(tried))[:4] == ["preprocess", "words", "aggregation", "outside_bias"]
     for name in ("aggregation", "outside_bias"):
         of_name = [one for one in tuned.trials if one.setting == name]
         chosen = [one for one in of_name if one.chosen]
@@ -164,6 +164,28 @@ def test_data_that_does_not_fit_is_refused(stock: Path, tmp_path: Path) -> None:
     other = write_jsonl(tmp_path / "x.jsonl", [{"text": "Ana", "spans": [{"start": 0, "end": 3, "label": "GENE"}]}])
     with pytest.raises(InvalidSpecError, match=r"labels of the data are GENE.*--labels OLD=NEW"):
         adopt(str(stock), tmp_path / "out", options=AdoptOptions(scheme="BIO"), data=str(other), console=quiet())
+
+
+def test_thresholds_and_answers_are_fitted(tmp_path: Path) -> None:
+    config = {"problem_type": "multi_label_classification"}
+    labels = save_stock(tmp_path / "labels", "SequenceClassification", names=("warm", "hot"), config=config)
+    data = write_jsonl(tmp_path / "labels.jsonl", label_set_records("labels", 30))
+    found = adopt(str(labels), tmp_path / "out", data=str(data), dry_run=True, console=quiet())
+    assert found.tuned is not None
+    assert "threshold and thresholds" in found.tuned.changes
+    assert found.tuned.after["f1"] > found.tuned.before["f1"]
+    assert found.comparison.scores is not None
+    assert found.comparison.causes["chosen settings"] > 0
+
+    answers = save_stock(tmp_path / "answers", "QuestionAnswering", names=("LABEL_0", "LABEL_1"))
+    gold = [{"text": "Rome", "start": 13}]
+    records = [
+        {"question": "Where?", "context": "Ana lives in Rome", "answers": gold if one % 2 else []} for one in range(6)
+    ]
+    data = write_jsonl(tmp_path / "answers.jsonl", [{"id": str(one), **record} for one, record in enumerate(records)])
+    found = adopt(str(answers), tmp_path / "out", data=str(data), dry_run=True, console=quiet())
+    assert found.tuned is not None
+    assert {"max_answer_tokens", "no_answer_threshold"} <= {one.setting for one in found.tuned.trials}
 
 
 LONG = "Ana met Bo. " * 3

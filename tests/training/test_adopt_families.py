@@ -1,5 +1,6 @@
 """Checkpoints of many families and heads become artefacts that verify; what cannot be deduced is refused."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 from stock_models import BIO, FAMILIES, edit_config, save_stock
+from tiny_models import tiny_t5
+from tokenizer_kinds import make_tokenizer
 
 from nlp_inference import Document, Predictor
 from nlp_inference.errors import ArtefactError, InvalidSpecError, OutputError
@@ -194,6 +197,23 @@ def test_question_answering_verifies(tmp_path: Path) -> None:
     assert "no_answer" in document.predicted.values
 
 
+def test_an_encoder_decoder_states_its_search_and_its_prefix(tmp_path: Path) -> None:
+    tokenizer = copy.deepcopy(make_tokenizer("bert uncased"))
+    tokenizer.eos_token = "[SEP]"  # noqa: S105 - a token of a text
+    model = tiny_t5(len(tokenizer), eos_token_id=3)
+    model.generation_config.max_length, model.generation_config.num_beams = 8, 2
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    edit_config(tmp_path, {"task_specific_params": {"summarization": {"prefix": "summarize: "}}})
+    task: Any = plan_of(tmp_path).task
+    assert (task.num_beams, task.max_new_tokens, task.prefix) == (2, 8, "summarize: ")
+    several = {"a": {"prefix": "a: "}, "b": {"prefix": "b: "}}
+    edit_config(tmp_path, {"task_specific_params": several})
+    with pytest.raises(AmbiguousModelError, match=r"prefix: .*several.*--set prefix="):
+        plan_of(tmp_path)
+    assert plan_of(tmp_path, settings={"prefix": "c: "}).task.text_prefix == "c: "
+
+
 class TestInputs:
     """Length, padding, letter case, precision."""
 
@@ -255,7 +275,10 @@ FOREIGN = {
     "adapter": ({"adapter_config.json": "{}"}, "an adapter without its base model; merge it"),
     "code": ({"config.json": '{"auto_map": {"AutoModel": "x.Y"}}'}, "needs code that is saved with it"),
     "quantized": ({"config.json": '{"quantization_config": {"bits": 8}}'}, "has quantized weights"),
-    "no weights": ({"config.json": '{"architectures": ["BertForTokenClassification"]}'}, "has no weights"),
+    "no weights": (
+        {"config.json": '{"architectures": ["BertForTokenClassification"]}'},
+        "has no weights in safetensors",
+    ),
     "empty": ({"README.md": ""}, "has no config.json"),
     "damaged": ({"config.json": "{"}, "config.json is not JSON"),
 }
