@@ -54,6 +54,7 @@ ROOMS = {
         "reports",
         "artefact",
         "adopt",
+        "annotate",
         "runs",
         "cross_validation",
         "release",

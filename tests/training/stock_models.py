@@ -9,7 +9,10 @@ from typing import Any
 import torch
 import transformers
 from made_up_records import span_records, write_jsonl
+from rich.console import Console
 from tokenizer_kinds import make_tokenizer
+
+from nlp_training.adopt import AdoptOptions, adopt
 
 SIZES = {
     "hidden_size": 16,
@@ -105,6 +108,13 @@ def save_page_material(folder: Path) -> None:
     names = ("O", "B-PERSON", "I-PERSON", "B-CITY", "I-CITY")
     _fit_head(save_stock(folder / "org" / "ner", names=names), [_without_markup(record) for record in records])
     save_stock(folder / "org" / "unnamed", "SequenceClassification", names=("LABEL_0", "LABEL_1"))
+
+
+def save_adopted_page_material(folder: Path) -> None:
+    """Save what the snippets of docs/annotate.md name: `models/ner`, an artefact, and `texts.jsonl`."""
+    save_page_material(folder)
+    options = AdoptOptions(scheme="BIO", preprocess=("strip_html",))
+    adopt(str(folder / "org" / "ner"), folder / "models" / "ner", options=options, console=Console(quiet=True))
 
 
 def _without_markup(record: Mapping[str, Any]) -> dict[str, Any]:
