@@ -112,7 +112,7 @@ def _corrected(documents: Iterable["Document"], suggestions: Path) -> tuple[list
     if not suggested or NEEDS not in suggested[0].metadata:
         raise _usage(f"{str(suggestions)!r} was not written by nlp-training annotate")
     corrected = list(join_suggestions(documents, suggested))
-    needs = suggested[0].metadata[NEEDS]
+    needs: Any = suggested[0].metadata[NEEDS]
     return corrected, [*correction_tables(count_corrections(corrected, needs=needs))]
 
 
