@@ -10,12 +10,10 @@ from nlp_training.annotate.corrections import (
     is_unchanged,
     join_suggestions,
 )
-from nlp_training.annotate.suggest import NEEDS, Suggested, annotate
-from nlp_training.annotate.uncertainty import SORTS, Sort, decision_probabilities, uncertainty
+from nlp_training.annotate.suggest import Suggested, annotate
+from nlp_training.annotate.uncertainty import Sort, decision_probabilities, uncertainty
 
 __all__ = [
-    "NEEDS",
-    "SORTS",
     "Corrections",
     "Sort",
     "Suggested",

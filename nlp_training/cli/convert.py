@@ -105,7 +105,8 @@ def convert(
 
 def _corrected(documents: Iterable["Document"], suggestions: Path) -> tuple[list["Document"], list[Any]]:
     """Join corrections with what was suggested; return them with the tables of what was corrected."""
-    from nlp_training.annotate import NEEDS, correction_tables, count_corrections, join_suggestions
+    from nlp_training.annotate import correction_tables, count_corrections, join_suggestions
+    from nlp_training.annotate.suggest import NEEDS
     from nlp_training.data import load_documents
 
     suggested = load_documents({"path": str(suggestions), "format": "jsonl"}, default_split="train")
