@@ -113,7 +113,8 @@ def artefact_folder(
     if missing:
         raise ArtefactError(
             f"{name!r} (revision {revision!r}) has no {', '.join(missing)}, in the cache or on {constants.ENDPOINT}; "
-            "pass a model that nlp-inference saved; if this is one, load it again with network access"
+            f"pass a model that nlp-inference saved{_adopting(Path(folder), name, missing)}; if this is one, load it "
+            "again with network access"
         )
     check_saved_files(Path(folder), files)
     return Path(folder)
@@ -126,7 +127,14 @@ def _check_local(folder: Path, files: Sequence[str], needed: Sequence[str]) -> N
         raise ArtefactError(
             f"the folder {str(folder)!r} has no {', '.join(missing)}; expected a complete model that nlp-inference "
             "saved: copy it again with all of its files, or pass the 'model' folder of a run"
+            f"{_adopting(folder, str(folder), missing)}"
         )
+
+
+def _adopting(folder: Path, name: str, missing: Sequence[str]) -> str:
+    """Return what to do with a model that transformers saved; empty for other folders."""
+    is_stock = PROCESSOR_NEEDS[0] in missing and (folder / "config.json").is_file()
+    return f"; to serve a model that transformers saved, adopt it: nlp-training adopt {name} OUT" if is_stock else ""
 
 
 def _contents(blobs: Path) -> list[Path]:

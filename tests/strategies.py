@@ -92,7 +92,7 @@ POST_TRANSFORMS = built_in(PostTransform, POST_SETTINGS)
 
 post_transforms = st.sampled_from(sorted(POST_TRANSFORMS)).flatmap(POST_TRANSFORMS.__getitem__)
 
-SCHEMES = ("IO", "BIO", "BILOU", "BIOES")
+SCHEMES = ("IO", "IOB1", "BIO", "BILOU", "BIOES")
 AGGREGATIONS = ("first", "mean", "max", "none")
 
 single_tasks = (

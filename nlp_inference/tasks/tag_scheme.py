@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from nlp_inference._utils.cached import cached
 
-SchemeName = Literal["IO", "BIO", "BILOU", "BIOES"]
+SchemeName = Literal["IO", "IOB1", "BIO", "BILOU", "BIOES"]
 
 # The letters for the first, inner and last unit of a span, and for a span of one unit.
 _LETTERS: dict[str, tuple[str, str, str, str]] = {
     "IO": ("I", "I", "I", "I"),
+    "IOB1": ("B", "I", "I", "B"),
     "BIO": ("B", "I", "I", "B"),
     "BILOU": ("B", "I", "L", "U"),
     "BIOES": ("B", "I", "E", "S"),
@@ -29,8 +30,9 @@ class TagScheme:
     """The tags of labels under a scheme, and the valid transitions between them.
 
     BIO is the IOB2 of Sang and Veenstra (1999), https://aclanthology.org/E99-1023/; BILOU, and BIOES with other
-    letters, is from Ratinov and Roth (2009), https://aclanthology.org/W09-1119/. IO cannot separate adjacent spans with
-    the same label.
+    letters, is from Ratinov and Roth (2009), https://aclanthology.org/W09-1119/. IOB1, the scheme of Ramshaw and Marcus
+    (1995), https://aclanthology.org/W95-0107/, has the tags of BIO, but starts a span with I, and with B only directly
+    after another span of its label. IO cannot separate adjacent spans with the same label.
 
     Example:
         >>> scheme = TagScheme("BIO", ["CITY"])
@@ -71,7 +73,9 @@ class TagScheme:
 
     def _opens(self, tag: int) -> bool:
         letter, _ = self._parts[tag]
-        return letter in {"O", "B", "U", "S"} or self.name == "IO"
+        if self.name in {"IO", "IOB1"}:
+            return letter in {"O", "I"}
+        return letter in {"O", "B", "U", "S"}
 
     def _continues(self, tag: int) -> bool:
         """Return whether the span of this tag must continue."""
@@ -82,7 +86,7 @@ class TagScheme:
             return not self._opens(after) and self._parts[before][1] == self._parts[after][1]
         if self._opens(after):
             return True
-        return self.name == "BIO" and before != 0 and self._parts[before][1] == self._parts[after][1]
+        return self.name in {"BIO", "IOB1"} and before != 0 and self._parts[before][1] == self._parts[after][1]
 
     def encode(self, units: int, spans: Sequence[UnitSpan]) -> NDArray[np.int64]:
         """Return the tag ids `[units]` of spans that do not overlap."""
@@ -95,7 +99,14 @@ class TagScheme:
                 tags[start:end] = self._ids[f"{inner}-{label}"]
                 tags[start] = self._ids[f"{first}-{label}"]
                 tags[end - 1] = self._ids[f"{last}-{label}"]
-        return tags
+        return self._without_needless_starts(tags) if self.name == "IOB1" else tags
+
+    def _without_needless_starts(self, tags: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the tags of IOB1 for those of BIO: a span begins with `I` unless one of its label ends before it."""
+        before = np.append(OUTSIDE, tags[:-1])
+        needless = self._begins[tags] & (self._labels[before] != self._labels[tags])
+        without: NDArray[np.int64] = tags + needless  # `I` follows `B` of the same label
+        return without
 
     def decode(self, tags: NDArray[np.int64], *, begins: Sequence[int] = (0,)) -> list[UnitSpan]:
         """Return the spans of valid, concatenated sequences of tag ids.

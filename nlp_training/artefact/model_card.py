@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import transformers
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -14,12 +14,29 @@ from transformers.pipelines import PIPELINE_REGISTRY
 from nlp_inference import Processor, Task
 from nlp_training._utils.base_model import is_packaged
 from nlp_training.config import RunConfig
+from nlp_training.config.config import DataConfig
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.evaluation import share_read
 from nlp_training.reports.score_tables import fitted_notes, interval_text
 
 _TEMPLATE = "model_card_template.md.jinja"
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+class CardSource(NamedTuple):
+    """What a model card says about the origin of a model.
+
+    Attributes:
+        name: the name of the model.
+        base: the model that it was made from.
+        data: the documents, if there were any.
+        is_adopted: whether the model was adopted without training.
+    """
+
+    name: str
+    base: str
+    data: DataConfig | None
+    is_adopted: bool = False
 
 
 def model_card(
@@ -36,27 +53,39 @@ def model_card(
         metrics: the scores by data set.
         report: the measures of each data set, including the gold that no model can predict.
     """
+    return card_of(CardSource(config.name, config.model.base, config.data), processor, metrics, report)
+
+
+def card_of(
+    source: CardSource,
+    processor: Processor,
+    metrics: Mapping[str, Mapping[str, Any]],
+    report: Mapping[str, SplitMeasures],
+) -> str:
+    """Return the model card of a model of any origin; see `model_card`."""
     task = processor.task
     labels = getattr(task, "labels", ())
-    results = list(_results(config, metrics, task.pipeline_tag))
+    results = [] if source.data is None else list(_results(source.data, metrics, task.pipeline_tag))
     data = ModelCardData(
         library_name="nlp-inference",
         pipeline_tag=task.pipeline_tag,
-        base_model=_hub_id(config.model.base),
-        datasets=[train] if (train := config.data.train.hub_id) else None,
+        base_model=_hub_id(source.base),
+        datasets=[train] if source.data is not None and (train := source.data.train.hub_id) else None,
         tags=["nlp-inference", task.name],
         metrics=list(dict.fromkeys(one.metric_type for one in results)) or None,
-        model_name=config.name if results else None,
+        model_name=source.name if results else None,
         eval_results=results or None,
     )
     body = (
         _environment()
         .get_template(_TEMPLATE)
         .render(
-            name=config.name,
+            name=source.name,
+            is_adopted=source.is_adopted,
+            has_configuration=source.data is not None,
             task=task.name,
             labels=labels,
-            base=config.model.base if is_packaged(config.model.base) or _hub_id(config.model.base) else "a local model",
+            base=source.base if is_packaged(source.base) or _hub_id(source.base) else "a local model",
             auto_model=task.auto_model if hasattr(transformers, task.auto_model) else None,
             pipeline_tag=task.pipeline_tag if _has_pipeline(task) else None,
             metrics=metrics,
@@ -94,11 +123,11 @@ def _hub_id(base: str) -> str | None:
     return base if _HUB_ID.fullmatch(base) and not Path(base).exists() else None
 
 
-def _results(config: RunConfig, metrics: Mapping[str, Mapping[str, Any]], tag: str) -> Iterator[EvalResult]:
+def _results(data: DataConfig, metrics: Mapping[str, Mapping[str, Any]], tag: str) -> Iterator[EvalResult]:
     """Yield one result per overall score and data set, as in the `model-index` of the Hub."""
-    sources = config.data.sources()
+    sources = data.sources()
     for name, scores in metrics.items():
-        source, usual_split = sources["train"] if name in config.data.made else sources.get(name, (None, name))
+        source, usual_split = sources["train"] if name in data.made else sources.get(name, (None, name))
         on_hub = source.hub_id if source is not None else None
         for metric, value in scores.items():
             if isinstance(value, float) and math.isfinite(value):

@@ -2,6 +2,8 @@
 
 import typer
 
+from nlp_training.cli.adopt import adopt_model
+from nlp_training.cli.annotate import annotate_texts
 from nlp_training.cli.check_data import check_data
 from nlp_training.cli.convert import convert
 from nlp_training.cli.cross_validate import cross_validate_run
@@ -18,6 +20,8 @@ from nlp_training.cli.train import train_run
 
 app = typer.Typer(no_args_is_help=True, help="Train and evaluate models whose artefacts nlp-inference serves.")
 app.command("train")(train_run)
+app.command("adopt")(adopt_model)
+app.command("annotate")(annotate_texts)
 app.command()(evaluate)
 app.command("check-data")(check_data)
 app.command("convert")(convert)

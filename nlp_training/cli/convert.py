@@ -64,6 +64,12 @@ def convert(
     group_by: Annotated[
         str | None, typer.Option(help="Keep documents with the same value together: metadata.source, or text.")
     ] = None,
+    suggestions: Annotated[
+        Path | None, typer.Option(help="What `nlp-training annotate` wrote: join the corrections with it.")
+    ] = None,
+    drop_unchanged: Annotated[
+        bool, typer.Option("--drop-unchanged", help="With --suggestions: leave out texts annotated as suggested.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report what was written as JSON.")] = False,
 ) -> None:
@@ -82,7 +88,11 @@ def convert(
             fields = source_fields(source)
             if from_format is not None:
                 fields["format"] = from_format
-            documents = _without(track(stream_documents(fields)), drop or [])
+            read = track(stream_documents(fields))
+            corrected, report = (read, []) if suggestions is None else _corrected(read, suggestions)
+            if drop_unchanged:
+                corrected = _changed(corrected)
+            documents = _without(corrected, drop or [])
             sets: dict[str, Iterable[Document]] = {"": documents}
             if shares is not None:
                 sets = dict(split_documents(list(documents), shares, seed=seed, stratify=stratify, group_by=group_by))
@@ -90,7 +100,27 @@ def convert(
         if as_json:
             typer.echo(json.dumps([vars(one) for one in written], indent=2, ensure_ascii=False))
         else:
-            Console().print(written_table(written))
+            Console().print(written_table(written), *report)
+
+
+def _corrected(documents: Iterable["Document"], suggestions: Path) -> tuple[list["Document"], list[Any]]:
+    """Join corrections with what was suggested; return them with the tables of what was corrected."""
+    from nlp_training.annotate import correction_tables, count_corrections, join_suggestions
+    from nlp_training.annotate.suggest import NEEDS
+    from nlp_training.data import load_documents
+
+    suggested = load_documents({"path": str(suggestions), "format": "jsonl"}, default_split="train")
+    if not suggested or NEEDS not in suggested[0].metadata:
+        raise _usage(f"{str(suggestions)!r} was not written by nlp-training annotate")
+    corrected = list(join_suggestions(documents, suggested))
+    needs: Any = suggested[0].metadata[NEEDS]
+    return corrected, [*correction_tables(count_corrections(corrected, needs=needs))]
+
+
+def _changed(documents: Iterable["Document"]) -> Iterator["Document"]:
+    from nlp_training.annotate import is_unchanged
+
+    return (document for document in documents if not is_unchanged(document))
 
 
 def _usage(message: str) -> Exception:

@@ -19,6 +19,7 @@ from nlp_training.artefact.folder import model_folder
 _NEEDED = ("processor_config.json", "config.json", "tokenizer.json", "golden.json", "README.md")
 _MAY_COME = (
     "added_tokens.json",
+    "adoption.json",
     "chat_template.jinja",
     "data_report.json",
     "generation_config.json",

@@ -54,6 +54,8 @@ ROOMS = {
         "data_report",
         "reports",
         "artefact",
+        "adopt",
+        "annotate",
         "runs",
         "cross_validation",
         "release",

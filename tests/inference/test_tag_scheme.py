@@ -13,6 +13,7 @@ from nlp_inference.tasks.viterbi import best_valid_tags
 
 TAGS = {
     "IO": "O I-X I-Y",
+    "IOB1": "O B-X I-X B-Y I-Y",
     "BIO": "O B-X I-X B-Y I-Y",
     "BILOU": "O B-X I-X L-X U-X B-Y I-Y L-Y U-Y",
     "BIOES": "O B-X I-X E-X S-X B-Y I-Y E-Y S-Y",
@@ -36,6 +37,9 @@ def test_the_tags_of_two_labels(name):
 BOTH_WAYS = [
     ("IO", "O I-X I-X O", [(1, 3, "X")]),
     ("IO", "I-X I-Y I-X", [(0, 1, "X"), (1, 2, "Y"), (2, 3, "X")]),
+    ("IOB1", "I-X I-X O I-X", [(0, 2, "X"), (3, 4, "X")]),
+    ("IOB1", "I-X B-X I-X B-X I-Y", [(0, 1, "X"), (1, 3, "X"), (3, 4, "X"), (4, 5, "Y")]),
+    ("IOB1", "I-Y I-X O I-X", [(0, 1, "Y"), (1, 2, "X"), (3, 4, "X")]),
     ("BIO", "O B-X I-X O", [(1, 3, "X")]),
     ("BIO", "B-X B-X", [(0, 1, "X"), (1, 2, "X")]),
     ("BIO", "B-X I-X B-X I-X B-Y", [(0, 2, "X"), (2, 4, "X"), (4, 5, "Y")]),
@@ -64,6 +68,9 @@ def test_io_cannot_tell_adjacent_spans_of_a_label_apart():
 
 
 INVALID = [
+    ("IOB1", "B-X I-X"),
+    ("IOB1", "O B-X"),
+    ("IOB1", "I-X B-Y"),
     ("BIO", "I-X O"),
     ("BIO", "O I-X"),
     ("BIO", "B-X I-Y"),

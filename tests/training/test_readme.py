@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 import pytest
+from stock_models import save_adopted_page_material, save_page_material
 from typer.main import get_command
 
 from nlp_inference.cli import app as inference
@@ -42,6 +43,8 @@ WITH_SNIPPETS = [page for page in PAGES if SNIPPET.search(page.read_text())]
 def snippets(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, dict[str, Any]]:
     """What the snippets of each page did, in a process and a folder of the page."""
     folders = {page: tmp_path_factory.mktemp("page") for page in WITH_SNIPPETS}
+    save_page_material(folders[ROOT / "docs" / "adopt.md"])
+    save_adopted_page_material(folders[ROOT / "docs" / "annotate.md"])
     scripts = [
         {"script": "\n".join(SNIPPET.findall(page.read_text())), "folder": str(folder)}
         for page, folder in folders.items()

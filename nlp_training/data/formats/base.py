@@ -60,6 +60,7 @@ class Format:
         folder: whether a data set is a folder.
         takes: the fields of `ReadOptions` that this format supports.
         rows: the loader of `datasets` for data sources in this format, with its splits, slices and cache.
+        keeps_predictions: whether the format stores predictions apart from gold.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Format:
     folder: bool = False
     takes: frozenset[str] = frozenset()
     rows: str | None = None
+    keeps_predictions: bool = False
 
 
 class Unit(NamedTuple):

@@ -94,4 +94,12 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Document]:
     return read_units(json_objects(path, partial(_make, options)), options)
 
 
-JSONL = Format("jsonl", (".jsonl",), ".jsonl", _read, write_jsonl, takes=frozenset({"columns", "blank_labels"}))
+JSONL = Format(
+    "jsonl",
+    (".jsonl",),
+    ".jsonl",
+    _read,
+    write_jsonl,
+    takes=frozenset({"columns", "blank_labels"}),
+    keeps_predictions=True,
+)

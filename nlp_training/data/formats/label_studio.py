@@ -212,4 +212,4 @@ def _score(item: Span | Category | Relation) -> dict[str, float]:
     return {} if item.score is None else {"score": item.score}
 
 
-LABEL_STUDIO = Format("label-studio", (), ".json", _read, _write)
+LABEL_STUDIO = Format("label-studio", (), ".json", _read, _write, keeps_predictions=True)

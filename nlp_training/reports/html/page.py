@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich.text import Text
 
@@ -136,7 +136,7 @@ def render(run: RunFiles) -> str:
     chosen = str(run.config.training.get("metric_for_best_model", "")).removeprefix("eval_") or None
     learning: list[Curve] = curves(run.log, best=chosen)
     return (
-        _environment()
+        environment()
         .get_template("page.html.jinja")
         .render(
             run=run,
@@ -238,15 +238,22 @@ def _headline(kind: GoldKind | None, scores: Mapping[str, Any]) -> str | None:
     return best if best in numbers else next(iter(numbers), None)
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment(*packages: str) -> Environment:
+    """Return the environment of the templates, with the filters that they use.
+
+    Args:
+        packages: other packages with a folder `templates`, whose pages can include those of the report.
+    """
+    found = Environment(
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        loader=PackageLoader("nlp_training.reports.html", "templates"),
+        loader=ChoiceLoader(
+            [PackageLoader(package, "templates") for package in (*packages, "nlp_training.reports.html")]
+        ),
     )
-    environment.filters |= {
+    found.filters |= {
         "shown": lambda text: visible_line(str(text)),
         "visible": lambda text: visible(str(text)),
         "number": number_text,
@@ -262,4 +269,4 @@ def _environment() -> Environment:
         "read": share_read,
         "interval": interval_text,
     }
-    return environment
+    return found

@@ -1,0 +1,82 @@
+"""Console tables of an adoption."""
+
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from nlp_training.adopt.causes import CAUSES
+from nlp_training.adopt.comparison import Comparison
+from nlp_training.adopt.deduction import Deduction
+from nlp_training.adopt.effect import Effect
+from nlp_training.adopt.tuning import Tuned
+
+_STYLES = {"assumed": "yellow", "measured": "cyan", "given": "bold"}
+
+
+def deduction_table(deductions: Sequence[Deduction]) -> Table:
+    """Return a table of what was deduced, with its evidence and the option that overrides it."""
+    table = Table("property", "value", "evidence", title="what the checkpoint is", title_justify="left")
+    for one in deductions:
+        evidence = Text.assemble((one.basis, _STYLES.get(one.basis, "dim")), ": ", one.evidence)
+        if one.option:
+            evidence.append(f"  {one.option}", style="dim")
+        table.add_row(one.subject, escape(one.value), evidence)
+    return table
+
+
+def trial_tables(tuned: Tuned) -> list[Text | Table]:
+    """Return a table of the settings that were tried, below its title."""
+    title = f"settings, by {tuned.score_name} of {tuned.documents} documents"
+    table = Table("setting", "value", tuned.score_name, "")
+    table.columns[2].justify = "right"
+    previous = ""
+    for one in tuned.trials:
+        if previous and one.setting != previous:
+            table.add_section()
+        name = "" if one.setting == previous else one.setting
+        table.add_row(
+            name, one.value, f"{one.score:.4f}", "chosen" if one.chosen else "", style="bold" if one.chosen else ""
+        )
+        previous = one.setting
+    return [Text(title, style="italic"), *([table] if tuned.trials else [])]
+
+
+def tuned_lines(tuned: Tuned) -> list[Text]:
+    """Return the scores before and after, and of which documents they are."""
+    name = tuned.score_name
+    before, after = (float(scores.get(name, 0.0)) for scores in (tuned.before, tuned.after))
+    if tuned.same_documents:
+        where = f"the same {tuned.scored} documents that settings were chosen on, so that it is too good"
+    else:
+        where = f"{tuned.scored} other documents"
+    p_value = tuned.paired.get("p_value")
+    test = f", p = {p_value:.3f}" if isinstance(p_value, float) else ""
+    return [Text(f"{name} {before:.4f} as assumed, {after:.4f} as chosen, on {where}{test}", style="bold")]
+
+
+def comparison_tables(found: Comparison) -> list[Text | Table]:
+    """Return a table of the differences from the stock way of using the model, by cause, below its title."""
+    title = (
+        f"{found.title}: {found.agreeing:,} of {found.total:,} predictions agree, {found.same_texts:,} of "
+        f"{len(found.texts):,} texts completely"
+    )
+    if found.scores is not None:
+        title += f"; score {found.scores[0]:.4f}, here {found.scores[1]:.4f}"
+    table = Table("cause", "differences", "meaning")
+    table.columns[1].justify = "right"
+    for cause, count in found.causes.items():
+        table.add_row(cause, f"{count:,}", CAUSES[cause])
+    return [Text(title, style="italic"), *([table] if found.causes else [])]
+
+
+def effect_lines(effect: Effect) -> list[Text]:
+    """Return lines on the effect of added preprocessing."""
+    edits = ", ".join(f"{name} {count:,} edits" for name, count in effect.transforms.items())
+    return [
+        Text(
+            f"preprocessing: {edits}; {effect.edited:,} of {effect.texts:,} texts edited, the predictions of "
+            f"{len(effect.changed):,} differ"
+        )
+    ]
