@@ -229,6 +229,7 @@ def test_a_full_disk_is_one_line(saved_model: Path, source: Path) -> None:
     assert said == "OutputError: '/dev/full' cannot be written: No space left on device"
 
 
+@pytest.mark.slow
 @pytest.mark.extra
 def test_runs_that_are_killed_or_interrupted_at_random_end_in_the_same_bytes(
     saved_model: Path, source: Path, tmp_path: Path

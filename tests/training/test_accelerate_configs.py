@@ -183,6 +183,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_shard_the_weights_and_evaluate_and_save_them_whole(span_run: RunConfig, tmp_path: Path) -> None:
     run = span_run.model_copy(
         update={"training": {**span_run.training, "num_train_epochs": 2, "bf16": True, "report_to": "none"}}

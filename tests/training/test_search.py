@@ -114,6 +114,7 @@ def test_the_best_configuration_trains_to_the_score_of_its_trial(
     assert again.metrics["validation"]["interval"]["f1"] == found.trials[0]["interval"]
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(searched: Searched, tmp_path: Path) -> None:
     whole = quietly(searched(startup_trials=1))
     killed = searched(startup_trials=1).model_copy(update={"output_dir": str(tmp_path / "killed")})

@@ -60,7 +60,9 @@ def run_of(folder: Any, base: Any, task: str, records: Any, **more: Any) -> RunC
 @pytest.mark.parametrize(
     ("task", "records", "spans"),
     [
-        ("crf-token-classification", span_records, [("Dov", "PERSON"), ("Rome", "CITY")]),
+        pytest.param(
+            "crf-token-classification", span_records, [("Dov", "PERSON"), ("Rome", "CITY")], marks=pytest.mark.slow
+        ),
         (
             "span-classification",
             nested_records,

@@ -73,7 +73,7 @@ def test_spans_come_back_on_the_raw_text(span_run: RunConfig, console: Console) 
     assert found == {(3, 6, "PERSON"), (25, 29, "CITY")}
 
 
-@pytest.mark.parametrize("bf16", [True, False])
+@pytest.mark.parametrize("bf16", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_the_evaluation_equals_a_fresh_process_span_for_span_and_score_for_score(
     span_run: RunConfig, bf16: bool, monkeypatch: pytest.MonkeyPatch, console: Console
 ) -> None:
