@@ -63,10 +63,11 @@ def run_of(folder: Any, base: Any, task: str, records: Any, **more: Any) -> RunC
         pytest.param(
             "crf-token-classification", span_records, [("Dov", "PERSON"), ("Rome", "CITY")], marks=pytest.mark.slow
         ),
-        (
+        pytest.param(
             "span-classification",
             nested_records,
             [("Dov", "PERSON"), ("Dov</b> lives&nbsp;in Rome", "FACT"), ("Rome", "CITY")],
+            marks=pytest.mark.slow,
         ),
     ],
 )
