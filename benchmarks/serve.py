@@ -124,7 +124,7 @@ def fastapi_peer(port: int) -> list[str]:
 
 def litserve_peer(port: int) -> list[str]:
     """Return the command of LitServe around the pipeline."""
-    return [sys.executable, "serve_peers.py", "--port", str(port)]
+    return [sys.executable, "serve_litserve.py", "--port", str(port)]
 
 
 def median(loads: Sequence[Load]) -> Load:

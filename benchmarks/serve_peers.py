@@ -1,13 +1,12 @@
 """Servers that others would write around `transformers.pipeline`, for benchmarks/serve.py.
 
-    uvicorn serve_peers:fastapi --port 8001
-    python serve_peers.py litserve --port 8001
+    uvicorn --factory serve_peers:fastapi --port 8001
+    python serve_litserve.py --port 8001
 
 The model is the folder in `SERVE_MODEL`, the CPU threads are `SERVE_THREADS`.
 """
 
 import os
-import sys
 from typing import Any
 
 import torch
@@ -47,28 +46,3 @@ def fastapi() -> Any:
         return "ready"
 
     return app
-
-
-def litserve(port: int) -> None:
-    """Serve with LitServe, which collects up to 32 requests for 5 ms."""
-    import litserve as ls
-
-    class Api(ls.LitAPI):
-        def setup(self, device: str) -> None:  # noqa: ARG002 - the form of LitServe
-            self.model = stock_pipeline()
-
-        def decode_request(self, request: dict[str, str]) -> str:
-            return request["inputs"]
-
-        def predict(self, texts: list[str]) -> list[Any]:
-            return self.model(texts, batch_size=32)
-
-        def encode_response(self, output: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            return as_json(output)
-
-    api = Api(max_batch_size=32, batch_timeout=0.005, api_path="/predict")
-    ls.LitServer(api, accelerator="cpu", healthcheck_path="/readyz").run(port=port, generate_client_file=False)
-
-
-if __name__ == "__main__":
-    litserve(int(sys.argv[sys.argv.index("--port") + 1]))
