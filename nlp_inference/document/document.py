@@ -228,6 +228,16 @@ class FailedDocument(BaseModel):
     error: str
     message: str
 
+    def description(self) -> str:
+        """Return the message with the id of the document, which many messages already begin with.
+
+        Example:
+            >>> FailedDocument(id="7", error="ValueError", message="no text").description()
+            "document '7': no text"
+        """
+        name = f"document {self.id!r}"
+        return self.message if self.message.startswith((f"{name}:", f"{name} ")) else f"{name}: {self.message}"
+
 
 def as_document(item: "str | Mapping[str, Any] | Document", *, default_id: str | None = None) -> Document:
     """Convert a text or a JSON object to a Document; return a Document unchanged, except for a missing id.

@@ -396,8 +396,7 @@ class _Failure(NamedTuple):
         return FailedDocument(id=name, error=type(self.cause).__name__, message=message)
 
     def error(self) -> PredictionError:
-        name, message = f"document {self.id!r}: ", str(self.cause)
-        return PredictionError(message if message.startswith(name) else name + message)
+        return PredictionError(FailedDocument(id=self.id, error="", message=str(self.cause)).description())
 
 
 def _settle(result: Document | _Failure, *, record: bool) -> Document | FailedDocument:
