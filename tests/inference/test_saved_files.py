@@ -42,6 +42,20 @@ def test_a_folder_without_its_tokenizer_is_an_error_on_every_way(artefact: Path,
         WAYS[way](artefact)
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 711396\n"
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json", "processor_config.json", "model.safetensors"])
+def test_pointers_of_git_lfs_and_empty_files_are_named(artefact: Path, name: str) -> None:
+    (artefact / name).write_text(POINTER, encoding="utf-8")
+    with pytest.raises(ArtefactError, match=rf"{name}' is only a Git LFS pointer; fetch the file: git lfs pull"):
+        Predictor.from_pretrained(artefact)
+    if name.endswith(".json"):
+        (artefact / name).write_bytes(b"")
+        with pytest.raises(ArtefactError, match=rf"{name}' is empty; save or fetch"):
+            Predictor.from_pretrained(artefact)
+
+
 @pytest.mark.parametrize("command", ["predict", "verify"])
 def test_the_commands_refuse_a_folder_without_its_tokenizer(artefact: Path, tmp_path: Path, command: str) -> None:
     (artefact / "tokenizer.json").unlink()
