@@ -52,6 +52,15 @@ def check_saved_files(folder: Path, patterns: Iterable[str]) -> None:
     for pattern in patterns:
         for path in [folder / pattern] if "/" in pattern else sorted(folder.glob(pattern)):
             check_saved_file(path)
+            _check_fetched(path)
+
+
+def _check_fetched(path: Path) -> None:
+    """Check that a file is neither a pointer of Git LFS nor an empty JSON file, which an incomplete copy leaves."""
+    if is_lfs_pointer(path):
+        raise ArtefactError(f"{str(path)!r} is only a Git LFS pointer; fetch the file: git lfs pull")
+    if path.suffix == ".json" and path.is_file() and not path.stat().st_size:
+        raise ArtefactError(f"{str(path)!r} is empty; save or fetch the model again")
 
 
 def check_saved_file(path: Path) -> None:
@@ -71,10 +80,6 @@ def check_saved_file(path: Path) -> None:
             f"{str(path)!r} has {found.st_size} bytes; the limit of such a file is {most}. Save or fetch the model "
             "again, or remove the file from the folder if it is not part of the model"
         )
-    if is_lfs_pointer(path):
-        raise ArtefactError(f"{str(path)!r} is only a Git LFS pointer; fetch the file: git lfs pull")
-    if path.suffix == ".json" and found.st_size == 0:
-        raise ArtefactError(f"{str(path)!r} is empty; save or fetch the model again")
 
 
 def is_lfs_pointer(path: Path) -> bool:

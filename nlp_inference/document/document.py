@@ -261,11 +261,14 @@ def as_document(item: "str | Mapping[str, Any] | Document", *, default_id: str |
 
 
 def _explain(error: ValidationError, fields: Mapping[str, Any]) -> str:
-    problems = [
-        f"{'.'.join(map(str, detail['loc'])) or 'document'}: {detail['msg']}"
-        for detail in error.errors(include_url=False, include_input=False)
-    ]
-    return f"{'; '.join(problems)} (keys given: {', '.join(map(repr, fields))})"
+    details = error.errors(include_url=False, include_input=False)
+    problems: list[str] = []
+    for detail in details:
+        where, message = ".".join(map(str, detail["loc"])), detail["msg"].removeprefix("Value error, ")
+        problems.append(f"{where}: {message}" if where else message)
+    about_keys = any(detail["type"] in ("missing", "extra_forbidden") for detail in details)
+    given = f" (keys given: {', '.join(map(repr, fields))})" if about_keys else ""
+    return "; ".join(problems) + given
 
 
 def _check_annotation(name: str, annotation: Annotation, length: int) -> None:

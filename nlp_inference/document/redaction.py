@@ -30,7 +30,7 @@ def redact(
 
     The model does not see text that no token covers, that preprocessing deleted (comments and attribute values of HTML,
     the matches of a pattern, masked addresses), or that is under unknown tokens: `Coverage.not_seen`. Whether such text
-    is sensitive is unknown, so by default it is masked under the label `UNREAD`. Ranges of only white space, punctuation
+    is sensitive is unknown, so by default it is masked under the label `UNREAD`. Ranges of white space, punctuation
     and invisible characters are never masked, and neither is white space at the edges of a range.
 
     Spans of all heads are replaced. Overlapping spans are replaced once, from the start of the first to the end of the

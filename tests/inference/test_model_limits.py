@@ -121,7 +121,7 @@ def test_tokens_that_are_added_later_are_counted_again(tokenizer):
 
 def test_special_tokens_are_in_the_vocabulary(tokenizer):
     own = type(tokenizer).from_pretrained(tokenizer.name_or_path)
-    own.pad_token = "<pad>"
+    own.pad_token = "<pad>"  # noqa: S105
     with pytest.raises(InvalidSpecError, match=r"pad_token '<pad>' of the tokenizer is not in its vocabulary"):
         Processor(own, TASK)
     own.add_special_tokens({"pad_token": "<pad>"})

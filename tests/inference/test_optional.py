@@ -134,11 +134,14 @@ for name in sys.argv[1:]:
     else:
         print(name, "imported")
 """
+
+
 def test_an_output_in_parquet_without_its_extra_is_refused_before_the_model_is_loaded(tmp_path):
     (tmp_path / "in.txt").write_text("Ana", encoding="utf-8")
     output = tmp_path / "out.parquet"
     command = "from nlp_inference.cli import app; app()"
-    done = run_without(tmp_path, "pyarrow", "-c", command, "predict", "no-model", str(tmp_path / "in.txt"), "-o", output)
+    arguments = ["predict", "no-model", str(tmp_path / "in.txt"), "-o", str(output)]
+    done = run_without(tmp_path, "pyarrow", "-c", command, *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     [said] = done.stderr.splitlines()
     assert said.startswith("MissingExtraError: 'pyarrow.parquet' is required")
