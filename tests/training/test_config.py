@@ -104,9 +104,12 @@ def test_a_mistake_is_named(minimal: Path, override: str, message: str) -> None:
     ],
 )
 def test_a_training_key_that_is_none_or_not_to_be_set_is_named(minimal: Path, key: str, message: str) -> None:
-    config = load_config(minimal, [f"training.{key}=1"])
+    value = "runs" if key == "output_dir" else 1
     with pytest.raises(InvalidSpecError, match=message):
-        training_arguments(config, best_metric="f1")
+        load_config(minimal, [f"training.{key}={value}"])
+    config = load_config(minimal)
+    with pytest.raises(InvalidSpecError, match=message):
+        training_arguments(config.model_copy(update={"training": {key: value}}), best_metric="f1")
 
 
 def test_a_missing_file_says_where_to_look(tmp_path: Path) -> None:
