@@ -53,6 +53,18 @@ def test_there_is_a_configuration_for_each_task() -> None:
     assert {path.stem for path in CONFIGS} >= {"quickstart", "banking77", "wnut17"}
 
 
+def test_a_null_removes_a_test_set(minimal: Path) -> None:
+    assert load_config(minimal, ["data.test=null"]).data.test == {}
+    config = load_config(minimal, ["data.test.seen=a.jsonl", "data.test.unseen=b.jsonl", "data.test.seen=null"])
+    assert set(config.data.test) == {"unseen"}
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_generator_takes_is_refused(minimal: Path, seed: int) -> None:
+    with pytest.raises(InvalidSpecError, match=r"demo\.yaml: seed: Input should be (greater|less) than"):
+        load_config(minimal, [f"seed={seed}"])
+
+
 def test_overrides_reach_any_depth_and_are_yaml(minimal: Path) -> None:
     config = load_config(
         minimal,
