@@ -183,7 +183,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
             key = str(detail["loc"][-1])[:_SHOWN_CHARACTERS]
             problems.append(f"unknown key {where!r}; {_suggestion(key, _keys_at(model, detail['loc'][:-1]))}")
         else:
-            problems.append(f"{where + ': ' if where else ''}{detail['msg']} (got {_shown(detail['input'])})")
+            message = detail["msg"].removeprefix("Value error, ")
+            problems.append(f"{where + ': ' if where else ''}{message} (got {_shown(detail['input'])})")
     if len(details) > _SHOWN_PROBLEMS:
         problems.append(f"and {len(details) - _SHOWN_PROBLEMS} more problems")
     return "; ".join(problems)

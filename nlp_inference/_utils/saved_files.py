@@ -16,6 +16,8 @@ _CONFIGS = ("config.json", "processor_config.json", "tokenizer_config.json", "ge
 SETTINGS_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".py")
 """Suffixes of all files of an artefact except weights, which may have any size and depend on the backend."""
 
+_LFS_POINTER = b"version https://git-lfs"
+
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -36,7 +38,8 @@ def check_saved_files(folder: Path, patterns: Iterable[str]) -> None:
         patterns: names of files, which may contain wildcards, or paths of single files in subfolders.
 
     Raises:
-        ArtefactError: a file is not a regular file, or exceeds the size limit.
+        ArtefactError: a file is not a regular file, exceeds the size limit, is an empty JSON file, or is a pointer that
+            `git clone` without Git LFS leaves in place of the file.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -49,6 +52,15 @@ def check_saved_files(folder: Path, patterns: Iterable[str]) -> None:
     for pattern in patterns:
         for path in [folder / pattern] if "/" in pattern else sorted(folder.glob(pattern)):
             check_saved_file(path)
+            _check_fetched(path)
+
+
+def _check_fetched(path: Path) -> None:
+    """Check that a file is neither a pointer of Git LFS nor an empty JSON file, which an incomplete copy leaves."""
+    if is_lfs_pointer(path):
+        raise ArtefactError(f"{str(path)!r} is only a Git LFS pointer; fetch the file: git lfs pull")
+    if path.suffix == ".json" and path.is_file() and not path.stat().st_size:
+        raise ArtefactError(f"{str(path)!r} is empty; save or fetch the model again")
 
 
 def check_saved_file(path: Path) -> None:
@@ -68,6 +80,15 @@ def check_saved_file(path: Path) -> None:
             f"{str(path)!r} has {found.st_size} bytes; the limit of such a file is {most}. Save or fetch the model "
             "again, or remove the file from the folder if it is not part of the model"
         )
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Return whether a file is the pointer that `git clone` without Git LFS leaves in place of a large file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_LFS_POINTER)) == _LFS_POINTER
+    except OSError:
+        return False
 
 
 def read_saved_file(path: Path, *, most: int = CONFIG_BYTES) -> bytes:

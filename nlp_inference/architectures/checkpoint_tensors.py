@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
+from nlp_inference._utils.saved_files import is_lfs_pointer
 from nlp_inference.architectures.checkpoint_files import WeightFiles
 from nlp_inference.errors import ArtefactError, InvalidSpecError
 
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
 _INTEGERS = frozenset({"I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"})
 _COMPLEX = frozenset({"C64"})
-_LFS_POINTER = b"version https://git-lfs"
 
 
 class StoredTensor(NamedTuple):
@@ -134,16 +134,8 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="pt") as handle:
             yield handle
     except (SafetensorError, OSError) as error:
-        if _is_lfs_pointer(path):
+        if is_lfs_pointer(path):
             raise ArtefactError(f"{str(path)!r} is only a Git LFS pointer; fetch the weights: git lfs pull") from error
         raise ArtefactError(
             f"{str(path)!r} cannot be read as safetensors: {error}; it is damaged or truncated, fetch or save it again"
         ) from error
-
-
-def _is_lfs_pointer(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_LFS_POINTER)) == _LFS_POINTER
-    except OSError:
-        return False

@@ -1,4 +1,4 @@
-"""Limits of the inputs of a model: the size of its vocabulary, and its number of positions."""
+"""Limits of the inputs of a model: the size of its vocabulary, its number of positions and of token types."""
 
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ class ModelLimits(NamedTuple):
         vocabulary: rows of its input embeddings; token ids must be smaller.
         positions: greatest number of tokens of a row, including special tokens; the model fails on longer rows.
         trained_positions: number of tokens of a row for which it was trained; longer rows do not fail.
+        token_types: rows of its token type embeddings; token types must be smaller.
 
     Example:
         >>> ModelLimits(vocabulary=100, positions=512).usable
@@ -21,12 +22,30 @@ class ModelLimits(NamedTuple):
     vocabulary: int | None = None
     positions: int | None = None
     trained_positions: int | None = None
+    token_types: int | None = None
 
     @property
     def usable(self) -> int | None:
         """The greatest recommended number of tokens of a row."""
         known = [one for one in (self.positions, self.trained_positions) if one is not None]
         return min(known, default=None)
+
+    def pair_problem(self, token_types: int) -> str | None:
+        """Describe why the model cannot read text pairs; return `None` if it can.
+
+        Args:
+            token_types: number of token types in the rows of text pairs; 0 if the rows have none.
+
+        Example:
+            >>> ModelLimits(token_types=1).pair_problem(2)
+            'the tokenizer marks text pairs with 2 token types, but the model has embeddings for 1'
+        """
+        if self.token_types is None or token_types <= self.token_types:
+            return None
+        return (
+            f"the tokenizer marks text pairs with {token_types} token types, but the model has embeddings for "
+            f"{self.token_types}"
+        )
 
     def problem(self, *, highest_id: int, max_length: int, max_new_tokens: int = 0) -> str | None:
         """Describe why the model cannot read the rows of a processor; return `None` if it can.

@@ -1,4 +1,4 @@
-"""The limits of a torch model, computed from its modules: the size of its vocabulary, and its number of positions."""
+"""The limits of a torch model, computed from its modules: its vocabulary, positions and token types."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def model_limits(model: nn.Module) -> ModelLimits:
         config = config.get_text_config()
     stated = getattr(config, "max_position_embeddings", None)
     trained = stated if positions is None and isinstance(stated, int) and stated > 0 else None
-    return ModelLimits(vocabulary=_vocabulary(model), positions=positions, trained_positions=trained)
+    return ModelLimits(_vocabulary(model), positions, trained, _token_types(model))
 
 
 def _vocabulary(model: nn.Module) -> int | None:
@@ -40,6 +40,11 @@ def _vocabulary(model: nn.Module) -> int | None:
     except (AttributeError, NotImplementedError):
         return None
     return embeddings.num_embeddings if isinstance(embeddings, nn.Embedding) else None
+
+
+def _token_types(model: nn.Module) -> int | None:
+    tables = [module for name, module in model.named_modules() if name.rpartition(".")[2] == "token_type_embeddings"]
+    return min((one.num_embeddings for one in tables if isinstance(one, nn.Embedding)), default=None)
 
 
 def _positions(module: nn.Module) -> list[int]:

@@ -15,6 +15,8 @@ from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_inference.processor.fingerprint import Fingerprint, warn_of_changes
 from nlp_inference.tasks import Task
 
+T = TypeVar("T")
+
 WEIGHTS_KEY = "weights"
 """Metadata key of the weights that were exported: SHA-256 by file name, in JSON."""
 
@@ -95,6 +97,27 @@ def read_weights(metadata: Mapping[str, str]) -> dict[str, str]:
         raise ArtefactError(
             f"the exported model does not state the weights it was exported from: {error}; export it again"
         ) from error
+
+
+def choose_inputs(batch: Mapping[str, T], names: Sequence[str]) -> dict[str, T]:
+    """Return the inputs of a batch that an exported model reads.
+
+    Raises:
+        ArtefactError: the model reads an input that the processor does not make.
+
+    Example:
+        >>> choose_inputs({"input_ids": 1, "attention_mask": 2}, ["input_ids"])
+        {'input_ids': 1}
+        >>> choose_inputs({"input_ids": 1}, ["input_ids", "pixel_values"])
+        Traceback (most recent call last):
+        nlp_inference.errors.ArtefactError: the exported model reads 'pixel_values', but the processor makes ...
+    """
+    if missing := [name for name in names if name not in batch]:
+        raise ArtefactError(
+            f"the exported model reads {missing[0]!r}, but the processor makes {', '.join(batch)}; export it again: "
+            "nlp-training export RUN"
+        )
+    return {name: batch[name] for name in names}
 
 
 def check_outputs(outputs: Collection[str], *, task: Task) -> None:

@@ -23,6 +23,7 @@ from nlp_inference.backends.exported import (
     ROWS_APART_KEY,
     available_threads,
     check_outputs,
+    choose_inputs,
     load_exported,
     read_limits,
 )
@@ -180,7 +181,7 @@ class OnnxBackend:
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
         """Run one batch; see `Backend.forward`."""
         session = self._session()
-        inputs = {name: batch[name] for name in self._inputs}
+        inputs = choose_inputs(batch, self._inputs)
         if not self.rows_apart:
             return dict(zip(self._outputs, session.run(self._outputs, inputs), strict=True))
         least = LEAST_TOKENS if self.padding_matters else 1

@@ -30,6 +30,7 @@ from nlp_inference.backends.exported import (
     ROWS_APART_KEY,
     available_threads,
     check_outputs,
+    choose_inputs,
     load_exported,
     read_limits,
 )
@@ -185,7 +186,7 @@ class OpenVinoBackend:
 
     def forward(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
         """Run one batch; see `Backend.forward`."""
-        inputs = {name: batch[name] for name in self._inputs}
+        inputs = choose_inputs(batch, self._inputs)
         if not self.rows_apart:
             return self._run(inputs)
         rows = rows_without_padding(inputs, least=LEAST_TOKENS, pad_token_id=self.pad_token_id)

@@ -87,7 +87,7 @@ def _profile_of(source: str, predictor: "Predictor", messages: Console) -> "Prof
         results = predictor.stream(items, on_error="record")
         failed = [result for result in results if isinstance(result, FailedDocument)]
     if failed:
-        first = f"{failed[0].id!r}: {failed[0].message}"
+        first = failed[0].description()
         messages.print(f"{len(failed)} document(s) failed and are not counted, the first: {first}", style="yellow")
     return predictor.profile()
 

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from nlp_inference._utils.extras import require
 from nlp_inference.cli._interrupt import stopping_between_records
 from nlp_inference.cli._progress import showing_progress
 from nlp_inference.cli._shared import (
@@ -201,6 +202,8 @@ def _check_output(job: _Job, *, overwrite: bool) -> None:
         if job.resume or overwrite or job.output_format is not FileFormat.LINES:
             raise typer.BadParameter("--resume, --overwrite and --output-format apply to a file: name it with --output")
         return
+    if job.output_format is FileFormat.PARQUET:
+        require("pyarrow.parquet", extra="parquet")
     if job.resume and (overwrite or job.show):
         raise typer.BadParameter("--resume cannot be combined with --overwrite or --show")
     if job.source != "-" and output.exists() and Path(job.source).exists() and output.samefile(job.source):
@@ -227,7 +230,6 @@ def _predict_on_ray(job: _Job, loading: Loading, *, output: str | None, overwrit
         raise typer.BadParameter(
             "--engine ray uses one --token-budget for all machines: measure it on one machine, and pass the number"
         )
-    from nlp_inference._utils.extras import require
     from nlp_inference.cli._cluster import predict_on_cluster
 
     require("ray.data", extra="ray")

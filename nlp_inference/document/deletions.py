@@ -55,7 +55,7 @@ def deleted_ranges(aligned: AlignedText) -> tuple[Range, ...]:
             text = before.text(index)
             if has_content(_removed(record, text)):
                 found += before.to_raw(index, (find or find_lost)(text, record.edits))
-    return _trimmed(aligned.raw, merge_ranges(found)) if found else ()
+    return tuple(trim_ranges(aligned.raw, merge_ranges(found))) if found else ()
 
 
 def imprecise_ranges(aligned: AlignedText) -> tuple[Range, ...]:
@@ -124,6 +124,20 @@ def merge_ranges(ranges: Iterable[Range]) -> list[Range]:
     return merged
 
 
+def trim_ranges(text: str, ranges: Iterable[Range]) -> Iterator[Range]:
+    """Yield `ranges` of `text` without white space at their edges, and without those that contain nothing else.
+
+    Example:
+        >>> list(trim_ranges("Ana  Bo ", [(3, 8), (3, 5)]))
+        [(5, 7)]
+    """
+    for start, end in ranges:
+        surface = text[start:end]
+        first = start + len(surface) - len(surface.lstrip())
+        if first < end:
+            yield first, start + len(surface.rstrip())
+
+
 class _Before:
     """The text before each record, and its map to the raw text; both are computed as far as needed."""
 
@@ -150,15 +164,6 @@ def _removed(record: EditRecord, text: str) -> str:
     return "".join([text[start:end] for start, end in zip(*record.bounds(), strict=True)])
 
 
-def _trimmed(text: str, ranges: Iterable[Range]) -> tuple[Range, ...]:
-    trimmed = []
-    for start, end in ranges:
-        surface = text[start:end]
-        first = start + len(surface) - len(surface.lstrip())
-        trimmed.append((first, max(first, start + len(surface.rstrip()))))
-    return tuple([one for one in trimmed if one[0] < one[1]])
-
-
 def _is_kept(text: str, start: int, end: int, new: str) -> bool:
     removed = _letters(text[start:end])
     if not removed:
@@ -173,13 +178,16 @@ def _is_kept(text: str, start: int, end: int, new: str) -> bool:
 
 
 def _join_close(text: str, lost: Sequence[Range]) -> Iterator[Range]:
-    """Join deletions that are separated only by a few characters of the same word."""
+    """Join deletions that are separated only by a few characters of the same word.
+
+    A deletion with white space at its edge is next to a complete word, which was not kept by chance.
+    """
     pending: Range | None = None
     for start, end in lost:
-        if pending is not None and start - pending[1] <= _MAX_GAP and not _has_space(text[pending[1] : start]):
-            pending = pending[0], end
-            continue
         if pending is not None:
+            if start - pending[1] <= _MAX_GAP and not _has_space(text[pending[1] - 1 : start + 1]):
+                pending = pending[0], end
+                continue
             yield pending
         pending = start, end
     if pending is not None:

@@ -228,6 +228,16 @@ class FailedDocument(BaseModel):
     error: str
     message: str
 
+    def description(self) -> str:
+        """Return the message with the id of the document, which many messages already begin with.
+
+        Example:
+            >>> FailedDocument(id="7", error="ValueError", message="no text").description()
+            "document '7': no text"
+        """
+        name = f"document {self.id!r}"
+        return self.message if self.message.startswith((f"{name}:", f"{name} ")) else f"{name}: {self.message}"
+
 
 def as_document(item: "str | Mapping[str, Any] | Document", *, default_id: str | None = None) -> Document:
     """Convert a text or a JSON object to a Document; return a Document unchanged, except for a missing id.
@@ -251,11 +261,14 @@ def as_document(item: "str | Mapping[str, Any] | Document", *, default_id: str |
 
 
 def _explain(error: ValidationError, fields: Mapping[str, Any]) -> str:
-    problems = [
-        f"{'.'.join(map(str, detail['loc'])) or 'document'}: {detail['msg']}"
-        for detail in error.errors(include_url=False, include_input=False)
-    ]
-    return f"{'; '.join(problems)} (keys given: {', '.join(map(repr, fields))})"
+    details = error.errors(include_url=False, include_input=False)
+    problems: list[str] = []
+    for detail in details:
+        where, message = ".".join(map(str, detail["loc"])), detail["msg"].removeprefix("Value error, ")
+        problems.append(f"{where}: {message}" if where else message)
+    about_keys = any(detail["type"] in ("missing", "extra_forbidden") for detail in details)
+    given = f" (keys given: {', '.join(map(repr, fields))})" if about_keys else ""
+    return "; ".join(problems) + given
 
 
 def _check_annotation(name: str, annotation: Annotation, length: int) -> None:

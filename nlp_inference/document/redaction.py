@@ -10,7 +10,7 @@ import regex
 from nlp_inference.document import Document, Span
 from nlp_inference.document.aligned_text import Range
 from nlp_inference.document.annotation import priority
-from nlp_inference.document.deletions import TAG_LETTERS, merge_ranges
+from nlp_inference.document.deletions import TAG_LETTERS, merge_ranges, trim_ranges
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 
 FIELDS = ("end", "entity", "index", "label", "length", "start", "surface")
@@ -30,8 +30,8 @@ def redact(
 
     The model does not see text that no token covers, that preprocessing deleted (comments and attribute values of HTML,
     the matches of a pattern, masked addresses), or that is under unknown tokens: `Coverage.not_seen`. Whether such text
-    is sensitive is unknown, so by default it is masked under the label `UNREAD`. White space, punctuation and invisible
-    characters are never masked.
+    is sensitive is unknown, so by default it is masked under the label `UNREAD`. Ranges of white space, punctuation
+    and invisible characters are never masked, and neither is white space at the edges of a range.
 
     Spans of all heads are replaced. Overlapping spans are replaced once, from the start of the first to the end of the
     last, under the label of the span with the best score; with equal scores or none, of the longest, then the first.
@@ -91,13 +91,14 @@ def redact(
 
 
 def _hidden(document: Document, spans: Sequence[Span]) -> list[Range]:
-    """Return the unseen, uncovered ranges that are not only white space, punctuation and invisible characters.
+    """Return the unseen, uncovered ranges that are not only white space, punctuation and invisible characters, trimmed.
 
     Raises:
         InvalidDocumentError: the document has no coverage.
     """
     harmless, text = _harmless(), document.raw_text
-    return [part for part in _uncovered(_not_seen(document), spans) if not harmless.fullmatch(text, *part)]
+    parts = _uncovered(_not_seen(document), spans)
+    return list(trim_ranges(text, (part for part in parts if not harmless.fullmatch(text, *part))))
 
 
 def _not_seen(document: Document) -> list[Range]:

@@ -73,7 +73,8 @@ class InputLayout:
         pair_position: whether the text pair is the first or the second of the two texts.
 
     Raises:
-        InvalidSpecError: there is no padding token, or neither the tokenizer nor `max_length` limits a row.
+        InvalidSpecError: there is no padding token, a special token is not in the vocabulary, or neither the tokenizer
+            nor `max_length` limits a row.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class InputLayout:
                 f"{type(tokenizer).__name__} has no padding token; set tokenizer.pad_token, for example to "
                 "tokenizer.eos_token, or processor.pad_token in the configuration of a run"
             )
+        _check_special_tokens(tokenizer)
         limit = tokenizer.model_max_length
         if max_length is None and limit > _NO_LIMIT:
             raise InvalidSpecError(
@@ -101,6 +103,13 @@ class InputLayout:
         self.input_names = tuple(tokenizer.model_input_names)
         self._single = _probe(tokenizer, ("a",))
         self._pair = _probe(tokenizer, ("a", "b"))
+
+    @property
+    def pair_token_types(self) -> int:
+        """The number of token types in the rows of text pairs; 0 if the rows have none."""
+        if "token_type_ids" not in self.input_names:
+            return 0
+        return 1 + max(0, *self._pair.text_types, *(kind for part in self._pair.special_types for kind in part))
 
     def capacity(self, pair_length: int | None, *, prefix_length: int = 0) -> int:
         """Return the tokens that remain for a window after special tokens, text pair and prefix of these lengths."""
@@ -169,6 +178,18 @@ def pad_targets(targets: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDAr
             position: tuple[int | slice, ...] = (index, *map(slice, value.shape))
             batch[name][position] = value
     return batch
+
+
+def _check_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Check that special tokens are in the vocabulary; loading a saved tokenizer would add them with new ids."""
+    id_of = plain_backend(tokenizer).token_to_id
+    unknown = [f"{name} {token!r}" for name, token in tokenizer.special_tokens_map.items() if id_of(token) is None]
+    if unknown:
+        raise InvalidSpecError(
+            f"{', '.join(unknown)} of the tokenizer is not in its vocabulary, so a saved model would have tokens that "
+            "its embeddings lack; choose a token of the vocabulary, or add it: tokenizer.add_special_tokens, and "
+            "resize the embeddings of the model"
+        )
 
 
 def _probe(tokenizer: PreTrainedTokenizerBase, texts: tuple[str, ...]) -> _Frame:

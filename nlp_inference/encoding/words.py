@@ -25,17 +25,21 @@ Positions = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _SPACE, _IN_WORD, _SEPARATE = 0, 1, 2
-_JOINS = 4
-"""Flag of the code points that may share a cluster with another one, line breaks excluded."""
+_KIND_BITS = 2
+_CLASSES = ("Other", "Control", "Extend", "SpacingMark", "Prepend", "L", "V", "T", "LV", "LVT", "Sequence")
+"""Classes of code points that decide where a cluster begins, in the bits above the kind.
+
+`Control` includes white space. `Sequence` depends on more than its neighbors: joiners of emoji, letters of flags, and
+the signs that join consonants of Indic scripts.
+"""
 _BLOCK = 256
 _LETTER_OR_DIGIT = regex.compile(r"[\p{L}\p{N}\p{M}]")
 _NO_SPACES = regex.compile(
     r"(?V1)[[\p{L}\p{Nl}]&&[\p{lb=SA}\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}]]"
 )
 """Letters of scripts without spaces between words, and Hangul, because Korean particles follow a word without one."""
-_MAY_JOIN = regex.compile(
-    r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}\p{GCB=L}\p{GCB=V}\p{GCB=T}\p{RI}]"
-)
+_SEQUENCE = regex.compile(r"[\p{GCB=ZWJ}\p{RI}\p{ccc=9}]")
+_OF_CLASS = {name: regex.compile(rf"\p{{GCB={name}}}") for name in ("Control", "CR", "LF", *_CLASSES[2:-1])}
 _CLUSTER = regex.compile(r"\X")
 
 _kinds = np.zeros(0x110000, dtype=np.uint8)
@@ -85,12 +89,15 @@ class Characters(NamedTuple):
             for block in np.unique(blocks[~_known[blocks]]).tolist():
                 _fill_block(block)
         kinds = _kinds[codes]
-        joins = np.flatnonzero(kinds & _JOINS)
+        classes = kinds >> _KIND_BITS
         kinds &= _SPACE | _IN_WORD | _SEPARATE
         space = kinds == _SPACE
         begins = np.ones(len(kinds), dtype=bool)
-        if len(joins):
-            _mark_clusters(text, joins, space, begins)
+        if classes.max(initial=0) > _CONTROL:
+            begins[1:] = ~_JOINED[classes[:-1], classes[1:]]
+            sequences = np.flatnonzero(classes == _IN_SEQUENCE)
+            if len(sequences):
+                _mark_clusters(text, sequences, space, begins)
         return cls(space, begins, kinds)
 
 
@@ -100,17 +107,40 @@ def _fill_block(block: int) -> None:
     for code in range(start, start + _BLOCK):
         character = chr(code)
         if character.isspace():
+            _kinds[code] = _CONTROL << _KIND_BITS
             continue
         in_word = _LETTER_OR_DIGIT.match(character) and not _NO_SPACES.match(character)
-        _kinds[code] = (_IN_WORD if in_word else _SEPARATE) | (_JOINS if _MAY_JOIN.match(character) else 0)
+        _kinds[code] = (_IN_WORD if in_word else _SEPARATE) | (_class_of(character) << _KIND_BITS)
     _known[block] = True
 
 
-def _mark_clusters(text: str, joins: Positions, space: Flags, begins: Flags) -> None:
-    """Mark the clusters of the text between white space around `joins`, in place."""
+def _class_of(character: str) -> int:
+    if _SEQUENCE.match(character):
+        return _IN_SEQUENCE
+    name = next((name for name, pattern in _OF_CLASS.items() if pattern.match(character)), "Other")
+    return _CLASSES.index("Control" if name in ("CR", "LF") else name)
+
+
+def _joined() -> Flags:
+    """Return `[classes, classes]`, whether two consecutive code points share a cluster: rules GB4 to GB9b of #29."""
+    joined = np.zeros((len(_CLASSES), len(_CLASSES)), dtype=bool)
+    joined[:, [_CLASSES.index("Extend"), _CLASSES.index("SpacingMark")]] = True
+    joined[_CLASSES.index("Prepend")] = True
+    for first, second in (("L", "L V LV LVT"), ("LV", "V T"), ("V", "V T"), ("LVT", "T"), ("T", "T")):
+        joined[_CLASSES.index(first), [_CLASSES.index(name) for name in second.split()]] = True
+    joined[_CONTROL, :] = joined[:, _CONTROL] = False
+    return joined
+
+
+_CONTROL, _IN_SEQUENCE = _CLASSES.index("Control"), _CLASSES.index("Sequence")
+_JOINED = _joined()
+
+
+def _mark_clusters(text: str, sequences: Positions, space: Flags, begins: Flags) -> None:
+    """Mark the clusters of the text between white space around `sequences`, in place."""
     spaces = np.flatnonzero(space)
     bounds = np.concatenate(([-1], spaces, [len(text)]))
-    for after in np.unique(np.searchsorted(spaces, joins)).tolist():
+    for after in np.unique(np.searchsorted(spaces, sequences)).tolist():
         start, end = int(bounds[after]) + 1, int(bounds[after + 1])
         begins[start:end] = False
         begins[[start + match.start() for match in _CLUSTER.finditer(text[start:end])]] = True

@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 
 from nlp_inference.document.inputs import Columns, Item, UnreadableItem
 from nlp_inference.errors import InvalidDocumentError, SourceError, TooLargeError
-from nlp_inference.files.dialects import check_dialect, delimiter_hint
+from nlp_inference.files.dialects import check_dialect, delimiter_hint, encoding_of
 from nlp_inference.files.records import check_columns, row_to_item, too_long
 
 _SKIPPED_AT_ONCE = 1 << 20
@@ -75,7 +75,8 @@ def read_delimited(
         yield from _read(text, name, columns, delimiter, max_bytes)
     except UnicodeDecodeError as error:
         raise SourceError(
-            f"{name!r} is not in {encoding or 'UTF-8'} ({error.reason}); pass its encoding, such as --encoding cp1252"
+            f"{name!r} is not in {encoding or 'UTF-8'} ({error.reason}); pass its encoding, such as --encoding "
+            f"{encoding_of(error)}"
         ) from error
     finally:
         with suppress(ValueError):  # the file may be closed before the last row is read

@@ -263,7 +263,7 @@ def _predict_all(predictor: Predictor, documents: Sequence[Item]) -> list[Result
 def _check_any_was_predicted(results: Sequence[Result]) -> None:
     failed = [result for result in results if isinstance(result, FailedDocument)]
     if len(failed) == len(results):
-        why = f"; the first, {failed[0].id!r}, failed with {failed[0].error}: {failed[0].message}" if failed else ""
+        why = f"; the first failed with {failed[0].error}: {failed[0].description()}" if failed else ""
         raise PredictionError(
             f"none of {len(results)} documents could be predicted, so there is nothing to compare; pass texts that "
             f"the model can read{why}"

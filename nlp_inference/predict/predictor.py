@@ -25,7 +25,7 @@ from nlp_inference.document.inputs import Chunk, Item, item_name, look_ahead, re
 from nlp_inference.document.limits import MAX_CHARACTERS
 from nlp_inference.drift import Profile, ProfileRecorder
 from nlp_inference.encoding.tokenization import highest_token_id
-from nlp_inference.errors import InvalidInputError, InvalidSpecError, PredictionError
+from nlp_inference.errors import InvalidDocumentError, InvalidInputError, InvalidSpecError, PredictionError
 from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.predict.route import Begun, Route, one_ahead
 from nlp_inference.predict.token_budget import TokenBudget, choose_token_budget
@@ -86,8 +86,10 @@ class Predictor:
         self.processor = processor
         self.backend = backend
         highest_id = highest_token_id(processor.tokenizer)
+        limits = getattr(backend, "limits", None)
+        self._pair_problem = limits and limits.pair_problem(processor.layout.pair_token_types)
         check_limits(
-            getattr(backend, "limits", None),
+            limits,
             highest_id=highest_id,
             max_length=processor.layout.max_length,
             max_new_tokens=processor.task.longest_output,
@@ -374,6 +376,8 @@ class Predictor:
         """
         try:
             document = read_item(item, number=number, max_characters=self.max_characters)
+            if self._pair_problem is not None and document.raw_text_pair is not None:
+                raise InvalidDocumentError(f"document {document.id!r} has a text pair, but {self._pair_problem}")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a document must not affect its neighbors
             return Trace(item_name(item, number), failure=error)
         return Trace(str(document.id), document)
@@ -406,8 +410,7 @@ class _Failure(NamedTuple):
         return FailedDocument(id=name, error=type(self.cause).__name__, message=message)
 
     def error(self) -> PredictionError:
-        name, message = f"document {self.id!r}: ", str(self.cause)
-        return PredictionError(message if message.startswith(name) else name + message)
+        return PredictionError(FailedDocument(id=self.id, error="", message=str(self.cause)).description())
 
 
 def _settle(result: Document | _Failure, *, record: bool) -> Document | FailedDocument:

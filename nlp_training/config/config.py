@@ -37,7 +37,7 @@ class DataConfig(Section):
         train: the training documents.
         validation: the documents to evaluate on during training. Without them, the run evaluates only at the end and
             keeps the last weights.
-        test: one or more test sets by name. A single source becomes the test set `test`.
+        test: one or more test sets by name; null ones are left out. A single source becomes the test set `test`.
         split: the shares of `validation`, `test` or both to split off from `train`, such as `{validation: 0.1}`.
         sample_weight: the metadata key that contains the weight of a training document in `loss`.
         max_lost_gold: the largest share of the training gold that no model of the task can predict. Training stops
@@ -93,7 +93,11 @@ class DataConfig(Section):
     @field_validator("test", mode="before")
     @classmethod
     def _one_test_set(cls, value: Any) -> Any:
+        if value is None:  # `data.test=null` on the command line removes the test sets of a file
+            return {}
         is_source = isinstance(value, str) or (isinstance(value, Mapping) and set(value) & set(DataSource.model_fields))
+        if isinstance(value, Mapping) and not is_source:
+            return {name: source for name, source in value.items() if source is not None}
         return {"test": value} if is_source else value
 
     @field_validator("test")
@@ -167,7 +171,7 @@ class RunConfig(Section):
     Args:
         name: the name of the run and of its folder in `output_dir`.
         output_dir: the folder that contains runs.
-        seed: the seed of all random operations.
+        seed: the seed of all random operations, less than 2^32.
         modules: user modules to import before anything is built: files such as `my_ideas.py`, searched next to the
             configuration and then in the working directory, or importable modules such as `my_package.ideas`. An
             installed package that declares entry points does not need to be listed.
@@ -205,7 +209,7 @@ class RunConfig(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     output_dir: str = "runs"
-    seed: int = 42
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     modules: list[str] = Field(default_factory=list)
     cpu_threads: PositiveInt | None = None
     model: ModelConfig

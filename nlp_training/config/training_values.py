@@ -1,7 +1,8 @@
 """Checks of the section `training` against `TrainingArguments` before anything is loaded or built."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from importlib.util import find_spec
@@ -14,6 +15,17 @@ from nlp_inference._utils.shorten import shorten
 from nlp_inference.errors import InvalidSpecError
 
 _OTHERWISE_CHECKED = {"resume_from_checkpoint", "report_to", "output_dir"}
+_PUBLISHING = ("push_to_hub", "hub_")
+_SET_BY_THE_RUN = {"output_dir": "output_dir and name", "seed": "seed", "data_seed": "seed"}
+_LOG_LEVELS = ("detail", "debug", "info", "warning", "error", "critical", "passive")
+_CHOICES = {
+    "train_sampling_strategy": ("group_by_length", "random", "sequential"),
+    "log_level": _LOG_LEVELS,
+    "log_level_replica": _LOG_LEVELS,
+    "ddp_backend": ("nccl", "mpi", "xccl", "gloo", "hccl"),
+    "dataloader_multiprocessing_context": ("fork", "forkserver", "spawn"),
+}
+"""Names that `TrainingArguments` has as plain strings."""
 _POSITIVE: FieldInfo = Field(gt=0, allow_inf_nan=False)
 _NOT_NEGATIVE: FieldInfo = Field(ge=0, allow_inf_nan=False)
 _AT_LEAST_1: FieldInfo = Field(ge=1)
@@ -21,7 +33,8 @@ _SHARE: FieldInfo = Field(ge=0, lt=1)
 _BOUNDS: dict[str, FieldInfo] = {
     **dict.fromkeys(("num_train_epochs", "logging_steps", "eval_steps", "save_steps"), _POSITIVE),
     **dict.fromkeys(("learning_rate", "weight_decay", "warmup_steps", "max_grad_norm", "adam_epsilon"), _NOT_NEGATIVE),
-    **dict.fromkeys(("eval_delay", "dataloader_num_workers", "neftune_noise_alpha", "save_total_limit"), _NOT_NEGATIVE),
+    **dict.fromkeys(("eval_delay", "neftune_noise_alpha"), _NOT_NEGATIVE),
+    **dict.fromkeys(("dataloader_num_workers", "save_total_limit"), Field(ge=0)),
     **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), _AT_LEAST_1),
     **dict.fromkeys(("gradient_accumulation_steps", "dataloader_prefetch_factor"), _AT_LEAST_1),
     **dict.fromkeys(("adam_beta1", "adam_beta2", "label_smoothing_factor"), _SHARE),
@@ -31,15 +44,16 @@ _PACKAGES = {"deepspeed": "deepspeed", "use_liger_kernel": "liger_kernel"}
 
 
 def check_training_values(training: Mapping[str, Any]) -> None:
-    """Check the type of each value, names of choices, the learning rate schedule, and required packages.
+    """Check the keys, the type of each value, names of choices, the learning rate schedule, and required packages.
 
-    `training_arguments` checks unknown keys and values that depend on the device or on other sections.
+    `training_arguments` checks values that depend on the device or on other sections.
 
     Args:
         training: the section as it is in the configuration.
 
     Raises:
-        InvalidSpecError: a value is invalid; the message names the key, the value and what was expected.
+        InvalidSpecError: a key is not a field of `TrainingArguments` or is set by the run, or a value is invalid; the
+            message names the key, the value and what was expected.
 
     Example:
         >>> check_training_values({"learning_rate": "abc"})
@@ -47,6 +61,7 @@ def check_training_values(training: Mapping[str, Any]) -> None:
         nlp_inference.errors.InvalidSpecError: training.learning_rate is 'abc'; input should be a valid number
     """
     hints = _hints()
+    _check_keys(training, known=hints)
     for key in (key for key in training if key in hints and key not in _OTHERWISE_CHECKED):
         value = training[key]
         if (key, value) == ("bf16", "auto"):
@@ -64,6 +79,28 @@ def check_training_values(training: Mapping[str, Any]) -> None:
                 "or remove the key"
             )
     _check_schedule(training)
+    _check_reserved(training)
+
+
+def _check_keys(training: Mapping[str, Any], *, known: Collection[str]) -> None:
+    for key in training:
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise InvalidSpecError(f"training has no key {key!r}; expected a field of TrainingArguments{hint}")
+
+
+def _check_reserved(training: Mapping[str, Any]) -> None:
+    for key in training:
+        if key.startswith(_PUBLISHING):
+            raise InvalidSpecError(
+                f"training.{key} would publish during training, before verification; remove it, and publish after "
+                "training: nlp-training publish"
+            )
+        if key in _SET_BY_THE_RUN:
+            raise InvalidSpecError(
+                f"training.{key} is set by the run; set {_SET_BY_THE_RUN[key]} at the top level of the file"
+            )
 
 
 @cache
@@ -83,12 +120,26 @@ def _adapter(key: str) -> TypeAdapter[Any]:
 
 
 def _check_choice(key: str, value: Any, hint: Any) -> None:
-    """Check a string against the members of an enumeration, such as the names of schedules."""
-    for kind in get_args(hint):
-        if isinstance(kind, type) and issubclass(kind, Enum) and isinstance(value, str):
-            known = [str(member.value) for member in kind]
-            if value not in known:
-                raise InvalidSpecError(f"training.{key} is {value!r}; expected one of {', '.join(known)}")
+    """Check a string against the known names, such as those of schedules."""
+    if not isinstance(value, str):
+        return
+    kinds = [kind for kind in get_args(hint) if isinstance(kind, type) and issubclass(kind, Enum)]
+    for known in (_CHOICES.get(key), _compile_choices(key), *([str(one.value) for one in kind] for kind in kinds)):
+        if known is not None and value not in known:
+            raise InvalidSpecError(f"training.{key} is {value!r}; expected one of {', '.join(known)}")
+
+
+def _compile_choices(key: str) -> Sequence[str] | None:
+    """Return the names of backends and modes of `torch.compile`, whose modules are slow to import."""
+    if key == "torch_compile_backend":
+        from accelerate.utils import DynamoBackend
+
+        return [one.value.lower() for one in DynamoBackend]
+    if key == "torch_compile_mode":
+        from torch._inductor import list_mode_options
+
+        return ["default", *(name for name in list_mode_options() if name != "default")]
+    return None
 
 
 def _check_schedule(training: Mapping[str, Any]) -> None:

@@ -1,12 +1,13 @@
 """The columns of records: which column contains which field of a document and of its gold."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nlp_inference.document.inputs import CONTEXT, text_columns
 from nlp_inference.errors import InvalidDocumentError
+from nlp_training.data.notes import count_unread
 from nlp_training.data.targets import TARGETS, top_column
 
 VALUE = "value "
@@ -203,6 +204,24 @@ class Columns(BaseModel):
                 f"columns {columns!r} is not valid; expected the keys {', '.join(cls.model_fields)} with names of "
                 "columns"
             ) from error
+
+
+def count_similar_names(columns: Iterable[str]) -> None:
+    """Count columns of a record without gold whose names differ from those of gold only in case or white space.
+
+    Example:
+        >>> from nlp_training.data.notes import Notes
+        >>> notes = Notes()
+        >>> with notes.collecting():
+        ...     count_similar_names(["Label", "page"])
+        >>> dict(notes.unread)
+        {"the column 'Label' (not 'label'; rename it, or set columns: {label: 'Label'})": 1}
+    """
+    fields = {name: field for field in OTHER_GOLD for name in _USUAL[field]} | dict.fromkeys(TARGETS, "target")
+    for name in columns:
+        near = name.strip().lower()
+        if near != name and near in fields:
+            count_unread(f"the column {name!r} (not {near!r}; rename it, or set columns: {{{fields[near]}: {name!r}}})")
 
 
 def _list(available: Collection[str]) -> str:

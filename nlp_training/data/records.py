@@ -10,7 +10,17 @@ from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Annotation, Category, Document, Span, as_document
 from nlp_inference.errors import InvalidDocumentError
 from nlp_inference.tasks.question_answering import ANSWER
-from nlp_training.data.columns import HEAD, HEADS, LABEL, OF_HEADS, OTHER_GOLD, VALUE, is_list, is_prefixed
+from nlp_training.data.columns import (
+    HEAD,
+    HEADS,
+    LABEL,
+    OF_HEADS,
+    OTHER_GOLD,
+    VALUE,
+    count_similar_names,
+    is_list,
+    is_prefixed,
+)
 from nlp_training.data.errors import BlankLabelError
 from nlp_training.data.notes import count_unread, count_unread_keys
 from nlp_training.data.record_relations import are_relations, read_relations
@@ -57,14 +67,17 @@ def record_to_document(
     columns = without_unusual_target(columns, record, other_gold)
     values = {field: record[column] for field, column in columns.items() if record.get(column) is not None}
     text, offsets = _text_and_offsets(values)
+    gold = _gold(values, offsets, names or {}, columns=columns)
     claimed = set(columns.values())
     rest = {key: value for key, value in record.items() if key not in claimed and value is not None}
     count_unread_keys(rest)
+    if gold is None:
+        count_similar_names(rest)
     fields = {
         "id": str(values.get("id", read_from)),
         "raw_text": text,
         "raw_text_pair": values.get("text_pair"),
-        "gold": _gold(values, offsets, names or {}, columns=columns),
+        "gold": gold,
         "metadata": {**rest, READ_FROM: read_from},
     }
     return as_document(fields)
@@ -86,6 +99,8 @@ def _is_blank(label: Any, names: Sequence[str] | None) -> bool:
 def _with_entities(columns: Mapping[str, str], record: Mapping[str, Any]) -> Mapping[str, str]:
     """Add the spans in `entities`, as in spaCy's examples, if the record has them."""
     found = record.get("entities")
+    if isinstance(found, str) and found.startswith("["):  # JSON in a column of a CSV file
+        found = _rows_of(found)
     if "spans" in columns or "tags" in columns or "entities" in columns.values() or not is_list(found):
         return columns
     annotated_otherwise = {*columns} & {"label", "labels", "score"} or any(map(is_prefixed, columns))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from unicodedata import normalize
 
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Span
@@ -51,8 +52,9 @@ def find_tokens(tokens: Sequence[str], text: str) -> list[tuple[int, int]]:
         if start < 0:
             shown = shorten(repr(text[position : position + 60]), width=40)
             raise InvalidDocumentError(
-                f"token {index} is {token!r}, but the text at character {position} is {shown}; between tokens only "
-                "white space is allowed. Correct one of them, or remove the text to join the tokens by single spaces"
+                f"token {index} is {token!r}, but the text at character {position} is {shown}"
+                f"{_other_form(token, text[_skip_space(text, position) :])}; between tokens only white space is "
+                "allowed. Correct one of them, or remove the text to join the tokens by single spaces"
             )
         position = start + len(token)
         offsets.append((start, position))
@@ -64,6 +66,13 @@ def find_tokens(tokens: Sequence[str], text: str) -> list[tuple[int, int]]:
             "complete text. Correct the tokens or the text, or remove the text"
         )
     return offsets
+
+
+def _other_form(token: str, rest: str) -> str:
+    """Return a hint if the text continues with the token in another Unicode form, because both look the same."""
+    composed = normalize("NFC", token)
+    is_same = normalize("NFC", rest[: 2 * len(token) + 2]).startswith(composed)
+    return " in another Unicode normalization form, such as NFC and NFD: normalize both alike" if is_same else ""
 
 
 def _skip_space(text: str, position: int) -> int:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,8 @@ def export_graph(model: torch.nn.Module, processor: Processor) -> onnx.ModelProt
     names = list(batch)
     wrapped = _Named(model, task, names).eval()
     try:
-        with without_library_messages(), attention_as_operator(model):
+        # onnxscript 0.6 prints how many rules it applied, which would be part of the output of `export --json`
+        with redirect_stdout(StringIO()), without_library_messages(), attention_as_operator(model):
             program = torch.onnx.export(
                 wrapped,
                 tuple(batch[name] for name in names),

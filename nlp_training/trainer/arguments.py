@@ -1,8 +1,6 @@
 """TrainingArguments from the `training` section, with the defaults of this library and of the machine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -34,8 +32,6 @@ _FEW_SHOT: dict[str, Any] = {"per_device_train_batch_size": 64, "num_train_epoch
 """Other defaults of few-shot training, whose batches contain pairs."""
 _REFUSED = (TypeError, ValueError, ImportError, RuntimeError, OSError, LookupError, AttributeError)
 """The errors of TrainingArguments for incompatible values and for missing packages or files."""
-_PUBLISHING = ("push_to_hub", "hub_")
-_STRATEGIES = ("group_by_length", "random", "sequential")
 
 
 def resolve_config(config: RunConfig, *, processor: Processor, best_metric: str) -> RunConfig:
@@ -89,7 +85,7 @@ def training_arguments(config: RunConfig, *, best_metric: str) -> TrainingArgume
 
 def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
     """Return the section `training` with the defaults of this library and of the machine."""
-    _check(config.training)
+    check_training_values(config.training)
     of_stream = stream_defaults(config) if config.data.train.streaming else {}
     few_shot = {} if config.few_shot is None else _FEW_SHOT
     values = {**_DEFAULTS, **few_shot, **of_stream, **config.training}
@@ -108,6 +104,11 @@ def resolve_training(config: RunConfig, *, best_metric: str) -> dict[str, Any]:
         )
     values.setdefault("dataloader_pin_memory", not on_cpu)
     values.setdefault("dataloader_num_workers", loader_workers(on_cpu=on_cpu))
+    if values.get("dataloader_persistent_workers") and not values["dataloader_num_workers"]:
+        raise InvalidSpecError(
+            "training.dataloader_persistent_workers is true, but batches are made in the process itself; set "
+            "training.dataloader_num_workers to 1 or more, or remove the key"
+        )
     if values["bf16"] == "auto":
         values["bf16"] = not values.get("fp16") and has_fast_bf16(on_cpu=on_cpu)
     return values
@@ -141,6 +142,7 @@ def _strategies(values: dict[str, Any], *, has_validation: bool, best_metric: st
 def _refuse_evaluation(values: dict[str, Any]) -> None:
     requested = {
         "eval_strategy": values.get("eval_strategy", "no") != "no",
+        "eval_on_start": bool(values.get("eval_on_start")),
         "load_best_model_at_end": bool(values.get("load_best_model_at_end")),
         "save_strategy": values.get("save_strategy") == "best",
     }
@@ -153,29 +155,6 @@ def _refuse_evaluation(values: dict[str, Any]) -> None:
 
 def _on_cpu(values: dict[str, Any]) -> bool:
     return bool(values["use_cpu"]) or not torch.accelerator.is_available()
-
-
-def _check(given: dict[str, Any]) -> None:
-    known = {field.name for field in fields(TrainingArguments) if field.init}
-    for key in given:
-        if key not in known:
-            close = get_close_matches(key, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise InvalidSpecError(f"training has no key {key!r}; expected a field of TrainingArguments{hint}")
-        if key.startswith(_PUBLISHING):
-            raise InvalidSpecError(
-                f"training.{key} would publish during training, before verification; remove it, and publish after "
-                "training: nlp-training publish"
-            )
-    check_training_values(given)
-    for key, instead in (("output_dir", "output_dir and name"), ("seed", "seed"), ("data_seed", "seed")):
-        if key in given:
-            raise InvalidSpecError(f"training.{key} is set by the run; set {instead} at the top level of the file")
-    strategy = given.get("train_sampling_strategy", "random")
-    if strategy not in _STRATEGIES:
-        raise InvalidSpecError(
-            f"training.train_sampling_strategy is {strategy!r}, expected one of {', '.join(_STRATEGIES)}"
-        )
 
 
 def check_best_metric(

@@ -73,6 +73,17 @@ def check_reads(processor: Processor, limits: ModelLimits, *, resize: bool) -> N
         raise InvalidSpecError(problem + remedy)
 
 
+def check_reads_pairs(processor: Processor, limits: ModelLimits) -> None:
+    """Check that a model can read the text pairs of the data.
+
+    Raises:
+        InvalidSpecError: it has too few token types.
+    """
+    problem = limits.pair_problem(processor.layout.pair_token_types)
+    if problem is not None:
+        raise InvalidSpecError(f"{problem}; use the model's own tokenizer, or another base model")
+
+
 def resize_embeddings(model: PreTrainedModel, processor: Processor) -> None:
     """Add rows to the embeddings of a model for new tokens; never remove rows."""
     needed = highest_token_id(processor.tokenizer) + 1

@@ -40,6 +40,7 @@ from nlp_training.trainer.adapters import add_adapter
 from nlp_training.trainer.arguments import resolve_config, training_arguments
 from nlp_training.trainer.base_limits import (
     check_reads,
+    check_reads_pairs,
     fill_pad_token,
     limits_of_base,
     resize_embeddings,
@@ -151,6 +152,8 @@ def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
     """
     processor = build_processor(config, splits.get("train"))
     task = processor.task
+    if any(document.raw_text_pair is not None for documents in splits.values() for document in documents):
+        check_reads_pairs(processor, _limits(config, task))
     if config.data.overlapping_spans != "error" and not _is_flat(task):
         raise InvalidSpecError(
             f"data.overlapping_spans is {config.data.overlapping_spans!r}, but the task {task.name!r} expresses spans "

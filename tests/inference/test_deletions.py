@@ -106,6 +106,7 @@ FUNCTIONS = {
     "constant": (lambda text: re.sub(r"\S+@\S+", "email", text), "to oliver@example.com now", ["oliver@example.com"]),
     "digits": (lambda text: re.sub(r"\d+", "0", text), "call 44 1", ["44", "1"]),
     "accents": (lambda text: unicodedata.normalize("NFD", text).encode("ascii", "ignore").decode(), "Élan Ünï", []),
+    "titles": (lambda text: text.replace("Dr. ", ""), "Dr. Ana Dr. Bo", ["Dr.", "Dr."]),
     "script": (lambda text: text.translate(str.maketrans("абв", "abv")), "баба в", []),
     "foreign": (
         lambda text: text.replace("漢字漢字漢字漢字漢字", "x"),

@@ -65,7 +65,7 @@ def test_a_saved_profile_in_place_of_texts_needs_no_model(profiled: Path, tmp_pa
 def test_documents_that_fail_are_told_and_not_counted(profiled: Path) -> None:
     shown, told = _drift(profiled, "-", stdin="\n".join([*TEXTS[:50], "{bad"]), status=0)
     assert "50 documents compared" in shown
-    assert "1 document(s) failed and are not counted, the first: '<stdin>:51'" in told
+    assert "1 document(s) failed and are not counted, the first: document '<stdin>:51': " in told
 
 
 @pytest.mark.parametrize(

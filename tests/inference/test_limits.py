@@ -127,7 +127,7 @@ def test_a_document_with_too_many_characters_fails_and_its_neighbors_do_not(pred
     assert (pair.id, pair.error) == ("x", "TooLargeError")
     assert pair.message.startswith("document 'x' has 101 characters; the limit is 100.")
     assert (document.id, document.error) == ("2", "TooLargeError")
-    with pytest.raises(PredictionError, match="document '0' has 101 characters"):
+    with pytest.raises(PredictionError, match=r"^document '0' has 101 characters"):
         predictor.predict(["a" * 101])
 
 

@@ -13,8 +13,9 @@ from nlp_inference.architectures.model_limits import model_limits
 from nlp_inference.backends.padding import check_padding
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.encoding.tokenization import highest_token_id
-from nlp_inference.errors import ArtefactError
+from nlp_inference.errors import ArtefactError, InvalidSpecError
 from nlp_inference.golden import record_golden
+from nlp_training.trainer.base_limits import check_reads_pairs
 
 TASK = TextClassification(labels=("ham", "spam"))
 
@@ -116,6 +117,36 @@ def test_tokens_that_are_added_later_are_counted_again(tokenizer):
     assert highest_token_id(own) == 30521
     own.add_tokens(["<one>", "<two>"])
     assert highest_token_id(own) == 30523
+
+
+def test_special_tokens_are_in_the_vocabulary(tokenizer):
+    own = type(tokenizer).from_pretrained(tokenizer.name_or_path)
+    own.pad_token = "<pad>"  # noqa: S105
+    with pytest.raises(InvalidSpecError, match=r"pad_token '<pad>' of the tokenizer is not in its vocabulary"):
+        Processor(own, TASK)
+    own.add_special_tokens({"pad_token": "<pad>"})
+    assert Processor(own, TASK).layout.pad_token_id == 30522
+
+
+def test_text_pairs_need_as_many_token_types_as_the_tokenizer_uses(tokenizer):
+    model = transformers.BertForSequenceClassification(
+        transformers.BertConfig(**{**SIZES, "vocab_size": 30522}, type_vocab_size=1, **TASK.model_settings())
+    )
+    processor = Processor(tokenizer, TASK, windows={"max_length": 32})
+    predictor = Predictor(processor, TorchBackend(model.eval(), task=TASK))
+    pair = {"text": "Ana", "text_pair": "Rome"}
+    first, failed = predictor.predict(["Ana", pair], on_error="record")
+    assert first.predicted is not None
+    said = "the tokenizer marks text pairs with 2 token types, but the model has embeddings for 1"
+    assert failed.description() == f"document '1' has a text pair, but {said}"
+    with pytest.raises(InvalidSpecError, match=f"^{said}; use the model's own tokenizer"):
+        check_reads_pairs(processor, model_limits(model))
+    without_types = type(tokenizer).from_pretrained(
+        tokenizer.name_or_path, model_input_names=["input_ids", "attention_mask"]
+    )
+    other = Predictor(Processor(without_types, TASK, windows={"max_length": 32}), predictor.backend)
+    assert other.predict(pair).predicted is not None
+    check_reads_pairs(other.processor, model_limits(model))
 
 
 class _Failing(TorchBackend):

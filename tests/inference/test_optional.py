@@ -110,8 +110,8 @@ COMMAND = "from nlp_inference._utils.training_command import main; main()"
     [
         (TRAIN, ["-c", COMMAND]),
         ("accelerate", ["-c", COMMAND, "train", "run.yaml"]),
-        (TRAIN, ["scripts/train.py", "run.yaml"]),
-        (TRAIN, ["scripts/publish.py", "runs/one", "org/model"]),
+        pytest.param(TRAIN, ["scripts/train.py", "run.yaml"], marks=pytest.mark.extra),  # needs the repository
+        pytest.param(TRAIN, ["scripts/publish.py", "runs/one", "org/model"], marks=pytest.mark.extra),
     ],
 )
 def test_a_training_command_without_its_extra_ends_with_one_line(tmp_path, hidden, arguments):
@@ -134,6 +134,20 @@ for name in sys.argv[1:]:
     else:
         print(name, "imported")
 """
+
+
+def test_an_output_in_parquet_without_its_extra_is_refused_before_the_model_is_loaded(tmp_path):
+    (tmp_path / "in.txt").write_text("Ana", encoding="utf-8")
+    output = tmp_path / "out.parquet"
+    command = "from nlp_inference.cli import app; app()"
+    arguments = ["predict", "no-model", str(tmp_path / "in.txt"), "-o", str(output)]
+    done = run_without(tmp_path, "pyarrow", "-c", command, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    [said] = done.stderr.splitlines()
+    assert said.startswith("MissingExtraError: 'pyarrow.parquet' is required")
+    assert not output.exists()
+
+
 EXTRAS = ("torch", "train", "search", "mlflow", "parquet", "ray", "spacy", "quickstart")
 
 

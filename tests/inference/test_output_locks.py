@@ -28,7 +28,7 @@ def source(tmp_path):
     return path
 
 
-@pytest.fixture(params=["out.jsonl", "out.jsonl.gz", "out.parquet"])
+@pytest.fixture(params=["out.jsonl", "out.jsonl.gz", pytest.param("out.parquet", marks=pytest.mark.extra)])
 def held(request, tmp_path):
     """An output that another process writes, and that process."""
     output = tmp_path / request.param

@@ -55,6 +55,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "bigbird_pegasus": LAYERS
     | {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64}
     | {"block_size": 4, "num_random_blocks": 1},
+    "canine": {name: size for name, size in BERT.items() if name != "vocab_size"}
+    | {"num_hash_functions": 4, "num_hash_buckets": 1024, "local_transformer_stride": 16},
     "esm": BERT | {"mask_token_id": 3},
     "esmc": {"vocab_size": 120, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4},
     "funnel": {"vocab_size": 120, "d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 64, "block_sizes": [1, 1, 1]},
@@ -76,6 +78,7 @@ ENCODERS = frozenset(
         "bert",
         "big_bird",
         "camembert",
+        "canine",
         "convbert",
         "data2vec-text",
         "deberta",
@@ -117,7 +120,9 @@ ENCODERS = frozenset(
 )
 """Families that must be tested; others are skipped if they cannot be made tiny."""
 
-QUICK = frozenset({"bert", "convbert", "deberta-v2", "fnet", "funnel", "modernbert", "roberta", "xlm-roberta", "xlnet"})
+QUICK = frozenset(
+    {"bert", "canine", "convbert", "deberta-v2", "fnet", "funnel", "modernbert", "roberta", "xlm-roberta", "xlnet"}
+)
 PAIRS = [(kind, head) for head, (_, names) in HEADS.items() for kind in sorted(names)]
 
 

@@ -372,6 +372,7 @@ def test_the_error_of_a_bad_document_is_also_a_value_error():
     assert issubclass(InvalidDocumentError, ValueError)
 
 
+@pytest.mark.extra
 def test_the_precision_auto_is_that_of_the_saved_weights(saved_model, tmp_path):
     assert Predictor.from_pretrained(saved_model, dtype="auto").backend.dtype == "float32"
     folder = shutil.copytree(saved_model, tmp_path / "half")

@@ -144,6 +144,10 @@ def test_text_that_the_model_did_not_see_is_masked_by_default(kind):
         redact(document, unseen="refuse")
 
 
+def test_white_space_at_the_edges_of_text_that_was_not_seen_is_kept():
+    assert redact(unseen("Ana \ufffd  Bo\t", unread=((3, 6), (7, 10)))) == "Ana [UNREAD]  [UNREAD]\t"
+
+
 @pytest.mark.parametrize(
     ("spans", "ranges", "expected"),
     [

@@ -42,6 +42,28 @@ def test_a_folder_without_its_tokenizer_is_an_error_on_every_way(artefact: Path,
         WAYS[way](artefact)
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 711396\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tokenizer.json",
+        "config.json",
+        "processor_config.json",
+        pytest.param("model.safetensors", marks=pytest.mark.extra),
+    ],
+)
+def test_pointers_of_git_lfs_and_empty_files_are_named(artefact: Path, name: str) -> None:
+    (artefact / name).write_text(POINTER, encoding="utf-8")
+    with pytest.raises(ArtefactError, match=rf"{name}' is only a Git LFS pointer; fetch the file: git lfs pull"):
+        Predictor.from_pretrained(artefact)
+    if name.endswith(".json"):
+        (artefact / name).write_bytes(b"")
+        with pytest.raises(ArtefactError, match=rf"{name}' is empty; save or fetch"):
+            Predictor.from_pretrained(artefact)
+
+
 @pytest.mark.parametrize("command", ["predict", "verify"])
 def test_the_commands_refuse_a_folder_without_its_tokenizer(artefact: Path, tmp_path: Path, command: str) -> None:
     (artefact / "tokenizer.json").unlink()
@@ -67,6 +89,7 @@ def test_every_needed_file_of_a_processor_without_a_fingerprint_is_named(artefac
         Processor.from_pretrained(artefact)
 
 
+@pytest.mark.extra
 def test_a_fingerprint_is_parsed_once(artefact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     processor = Processor.from_pretrained(artefact)
     saved = Fingerprint.of(processor, weights=[artefact / "model.safetensors"], runtime="torch", folder=artefact)
@@ -124,6 +147,7 @@ def test_a_pipe_that_nobody_writes_blocks_nothing(artefact: Path, name: str) -> 
         Predictor.from_pretrained(artefact, trust_remote_code=True)
 
 
+@pytest.mark.extra
 def test_weights_are_a_regular_file(artefact: Path) -> None:
     replace(artefact / "model.safetensors", "device")
     with pytest.raises(ArtefactError, match=r"model.safetensors' is a device"):
@@ -192,6 +216,7 @@ SIZES = {
 }
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("key", SIZES)
 def test_sizes_of_a_stranger_are_compared_with_the_weights_before_anything_is_built(artefact: Path, key: str) -> None:
     size, said = SIZES[key]
@@ -201,12 +226,14 @@ def test_sizes_of_a_stranger_are_compared_with_the_weights_before_anything_is_bu
         Predictor.from_pretrained(artefact, backend="torch")
 
 
+@pytest.mark.extra
 def test_as_many_layers_as_the_absolute_bound_allows_are_still_more_than_the_weights_hold(artefact: Path) -> None:
     change(artefact, num_hidden_layers=50_000)
     with pytest.raises(ArtefactError, match=r"num_hidden_layers is 50000, but the weights \(\d+ tensors\) allow"):
         Predictor.from_pretrained(artefact, backend="torch")
 
 
+@pytest.mark.extra
 def test_sizes_that_multiply_are_stopped_while_the_model_is_built(artefact: Path) -> None:
     change(artefact, num_hidden_layers=1000, hidden_size=512, intermediate_size=2048)
     with pytest.raises(ArtefactError, match=r"describes a model of more than .* numbers, but its weights are"):

@@ -73,6 +73,20 @@ def test_words_make_up_the_text_and_end_with_characters(text):
         assert edges.issuperset(bounds.tolist())
 
 
+OF_EACH_CLASS = (
+    "a \t\n\r\u200b\u00ad\u0301\u0327\u0489\u0903\u094d\u0915\u0600\u1100\u1161\u11a8\uac00\uac01\u200d\ufe0f☺👍🏽"
+    "\U0001f1ee\U0001f1f9"
+)
+"""Code points of every class of the rules for clusters."""
+
+
+def test_clusters_are_those_of_unicode_for_each_pair_and_triple_of_classes():
+    for first in OF_EACH_CLASS:
+        text = "\n".join(first + second + third for second in OF_EACH_CLASS for third in OF_EACH_CLASS)
+        begins = set(np.flatnonzero(Characters.of(text).begins).tolist())
+        assert begins | {len(text)} == edges_of_clusters(text)
+
+
 @kinds
 @settings(max_examples=40)
 @given(text=graphemes | sentences | messy_texts)

@@ -53,6 +53,18 @@ def test_there_is_a_configuration_for_each_task() -> None:
     assert {path.stem for path in CONFIGS} >= {"quickstart", "banking77", "wnut17"}
 
 
+def test_a_null_removes_a_test_set(minimal: Path) -> None:
+    assert load_config(minimal, ["data.test=null"]).data.test == {}
+    config = load_config(minimal, ["data.test.seen=a.jsonl", "data.test.unseen=b.jsonl", "data.test.seen=null"])
+    assert set(config.data.test) == {"unseen"}
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_generator_takes_is_refused(minimal: Path, seed: int) -> None:
+    with pytest.raises(InvalidSpecError, match=r"demo\.yaml: seed: Input should be (greater|less) than"):
+        load_config(minimal, [f"seed={seed}"])
+
+
 def test_overrides_reach_any_depth_and_are_yaml(minimal: Path) -> None:
     config = load_config(
         minimal,
@@ -104,9 +116,12 @@ def test_a_mistake_is_named(minimal: Path, override: str, message: str) -> None:
     ],
 )
 def test_a_training_key_that_is_none_or_not_to_be_set_is_named(minimal: Path, key: str, message: str) -> None:
-    config = load_config(minimal, [f"training.{key}=1"])
+    value = "runs" if key == "output_dir" else 1
     with pytest.raises(InvalidSpecError, match=message):
-        training_arguments(config, best_metric="f1")
+        load_config(minimal, [f"training.{key}={value}"])
+    config = load_config(minimal)
+    with pytest.raises(InvalidSpecError, match=message):
+        training_arguments(config.model_copy(update={"training": {key: value}}), best_metric="f1")
 
 
 def test_a_missing_file_says_where_to_look(tmp_path: Path) -> None:

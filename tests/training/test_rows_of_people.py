@@ -1,6 +1,7 @@
 """CSV and JSON Lines as people have them: delimiters, encodings, blank labels, shapes of spans, saved data sets."""
 
 import json
+import re
 from pathlib import Path
 
 import datasets
@@ -41,6 +42,44 @@ def test_another_delimiter_is_named_and_set(delimiter):
     assert labelled(found) == [(f"Late again{delimiter} no refund", ["delivery"])]
 
 
+def test_the_line_of_excel_that_names_the_delimiter_is_named():
+    write("a.csv", "sep=;", "text;label", "Hi;greeting")
+    with pytest.raises(InvalidDataError, match=r"The first line, 'sep=;', is for Excel: remove it. Set delimiter: ';'"):
+        load_documents("a.csv")
+    with pytest.raises(InvalidDataError, match=r"The first line, 'sep=', is for Excel: remove it. Set delimiter: ';'"):
+        load_documents({"path": "a.csv", "delimiter": ";"})
+
+
+@pytest.mark.parametrize("column", ["Label", " label", "LABEL "])
+def test_a_column_whose_name_is_almost_that_of_gold_is_named(column):
+    write("a.csv", f"text,{column}", "Hi,greeting", "Bye,farewell")
+    said = re.escape(f"2 x the column {column!r} (not 'label'; rename it, or set columns: {{label: {column!r}}})")
+    with pytest.warns(DataWarning, match=said):
+        assert [one.gold for one in load_documents("a.csv")] == [None, None]
+    assert labelled(load_documents({"path": "a.csv", "columns": {"label": column}})) == [
+        ("Hi", ["greeting"]),
+        ("Bye", ["farewell"]),
+    ]
+
+
+def test_entities_in_a_cell_are_read_or_counted():
+    write("a.csv", "text,entities", '"Ana in Rome","[[0, 3, ""PERSON""]]"')
+    assert [(one.start, one.end, one.label) for one in load_documents("a.csv")[0].gold.spans] == [(0, 3, "PERSON")]
+    write("b.csv", "text,entities", '"Ana in Rome","[(0, 3, None)]"')
+    with pytest.warns(DataWarning, match="1 x the key 'entities'"):
+        assert load_documents("b.csv")[0].gold is None
+
+
+def test_the_location_of_a_document_without_an_id_is_named_once():
+    write("a.jsonl", {"text": "Ana", "spans": [{"start": 0, "end": 9, "label": "PERSON"}]})
+    with pytest.raises(InvalidDocumentError) as error:
+        load_documents("a.jsonl")
+    assert str(error.value) == (
+        "a.jsonl:1: gold span (0, 9, 'PERSON') ends outside the raw text of 3 characters; offsets are code points of "
+        "the raw text, end exclusive"
+    )
+
+
 @pytest.mark.parametrize(("delimiter", "encoding"), [(";;", None), ("", None), ("\n", None), (None, "klingon")])
 def test_a_delimiter_and_an_encoding_that_are_none_are_refused(delimiter, encoding):
     write("a.csv", "text", "Hi")
@@ -51,8 +90,10 @@ def test_a_delimiter_and_an_encoding_that_are_none_are_refused(delimiter, encodi
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16"])
 def test_another_encoding_is_set(encoding):
     write("a.csv", "text,label", "Der Schuh drückt,product", encoding=encoding)
+    suggested = "utf-16" if encoding == "utf-16" else "cp1252"
     with pytest.raises(
-        InvalidDataError, match=r"a\.csv is not in UTF-8 \(.*set its encoding, as in \{path: a\.csv, enc"
+        InvalidDataError,
+        match=rf"a\.csv is not in UTF-8 \(.*set its encoding, as in \{{path: a\.csv, encoding: {suggested}\}}",
     ):
         load_documents("a.csv")
     found = load_documents({"path": "a.csv", "encoding": encoding})

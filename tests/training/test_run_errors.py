@@ -113,7 +113,7 @@ def test_a_declared_label_that_only_validation_and_test_have_is_known(label_run:
             "training",
             {"train_sampling_strategy": "batch_rebalance"},
             InvalidSpecError,
-            "is 'batch_rebalance', expected one of group_by_length, random, sequential",
+            "is 'batch_rebalance'; expected one of group_by_length, random, sequential",
         ),
         ("training", {"resume_from_checkpoint": True}, InvalidSpecError, "there is no complete checkpoint in"),
         ("training", {"resume_from_checkpoint": "no/where"}, InvalidSpecError, "there is no folder 'no/where'"),

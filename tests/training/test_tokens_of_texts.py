@@ -35,6 +35,13 @@ def write_rows(suffix, *records):
     return path
 
 
+@pytest.mark.parametrize(("text", "token"), [("Zo\u00eb sang", "Zoe\u0308"), ("Zoe\u0308 sang", "Zo\u00eb")])
+def test_a_token_in_another_unicode_form_looks_the_same_and_is_named(text, token):
+    path = write_rows("jsonl", {"text": text, "tokens": [token, "sang"], "tags": ["B-PERSON", "O"]})
+    with pytest.raises(InvalidDocumentError, match=r"a\.jsonl:1: token 0 is .* in another Unicode normalization form"):
+        load_documents(path)
+
+
 @pytest.mark.parametrize(
     ("suffix", "place"), [("jsonl", "a.jsonl:2"), ("csv", "a.csv:4"), ("parquet", "row 2"), ("json", "row 2")]
 )

@@ -35,6 +35,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"lr_scheduler_type": "cosine_with_min_lr"}, "One of min_lr or min_lr_rate should be set .*lr_scheduler_kwargs"),
     ({"lr_scheduler_type": "warmup_stable_decay"}, "missing 1 required positional argument: 'num_decay_steps'"),
     ({"lr_scheduler_kwargs": {"warm": 1}}, "unexpected keyword argument 'warm'"),
+    ({"learning_rat": 1.0}, "training has no key 'learning_rat'; expected a field .*; did you mean .learning_rate."),
+    ({"push_to_hub": True}, "training.push_to_hub would publish during training"),
+    ({"output_dir": "runs"}, "training.output_dir is set by the run; set output_dir and name at the top level"),
+    ({"log_level": "loud"}, "training.log_level is 'loud'; expected one of detail, debug, info"),
+    ({"ddp_backend": "nvlink"}, "training.ddp_backend is 'nvlink'; expected one of nccl, mpi"),
+    ({"torch_compile_backend": "fast"}, "training.torch_compile_backend is 'fast'; expected one of no, eager, "),
+    ({"torch_compile_mode": "fast"}, "training.torch_compile_mode is 'fast'; expected one of default, "),
     ({"deepspeed": "zero.json"}, "the package 'deepspeed' is not installed"),
 ]
 
@@ -66,8 +73,10 @@ def test_the_commands_say_it_in_one_line(span_run: RunConfig, tmp_path: Path, co
 def test_the_defaults_of_transformers_fit() -> None:
     defaults = vars(TrainingArguments(output_dir="unused", use_cpu=True, report_to="none"))
     plain = {key: value for key, value in defaults.items() if isinstance(value, str | int | float | bool | None)}
-    check_training_values(plain)
-    assert len(plain) > 60
+    fields = {key: plain[key] for key in plain.keys() & TrainingArguments.__annotations__.keys()}
+    reserved = {"output_dir", "seed", "data_seed", *(key for key in fields if key.startswith(("hub_", "push_to_hub")))}
+    check_training_values({key: value for key, value in fields.items() if key not in reserved})
+    assert len(fields) > 60
 
 
 @given(
@@ -87,6 +96,20 @@ def test_fp16_on_a_cpu_is_refused(span_run: RunConfig, key: str) -> None:
     run = span_run.model_copy(update={"training": {**span_run.training, key: True}})
     with pytest.raises(InvalidSpecError, match=f"training.{key} is true, but the run is on a CPU.*bf16: auto"):
         train(run)
+
+
+def test_evaluation_at_the_start_needs_validation_data(span_run: RunConfig) -> None:
+    data = span_run.data.model_copy(update={"validation": None})
+    run = span_run.model_copy(update={"data": data, "training": {"eval_on_start": True}})
+    with pytest.raises(InvalidSpecError, match=r"training.eval_on_start is True, but there is nothing to evaluate on"):
+        training_arguments(run, best_metric="f1")
+
+
+def test_workers_that_stay_need_workers(span_run: RunConfig) -> None:
+    changes = {"dataloader_persistent_workers": True, "dataloader_num_workers": 0}
+    run = span_run.model_copy(update={"training": changes})
+    with pytest.raises(InvalidSpecError, match=r"training.dataloader_persistent_workers is true, but batches are made"):
+        training_arguments(run, best_metric="f1")
 
 
 def test_fewer_windows_than_a_batch_that_must_be_full_are_an_error(span_run: RunConfig) -> None:

@@ -33,6 +33,10 @@ def training_step(self, *args, **kwargs):
     if rank in ranks and self.state.global_step == step:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.3)  # the request is made by another thread
+    if ranks == ["launcher"]:
+        if rank == "0" and self.state.global_step == step:
+            os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(0.3)  # the launcher takes a moment to pass it on
     return train_step(self, *args, **kwargs)
 DocumentTrainer.training_step = training_step
 train(load_config(sys.argv[1]), resume=resume)
@@ -96,6 +100,27 @@ def test_a_signal_to_any_process_interrupts_both_and_the_resumed_run_ends_as_usu
         assert resumed.returncode == 0, resumed.stderr
         assert RunManifest.load(run.folder).status == "finished"
         assert end_of(run) == end_of(complete)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("writes_checkpoint", [True, False])
+def test_a_signal_to_the_launcher_of_two_processes_stops_both_and_the_run_is_resumed(
+    span_run: RunConfig, tmp_path: Path, *, writes_checkpoint: bool
+) -> None:
+    run = two_process_run(span_run, tmp_path, "stopped")
+    steps = {"save_strategy": "steps", "save_steps": 2, "eval_strategy": "steps", "eval_steps": 2}
+    changes = {**run.training, **steps, "enable_jit_checkpoint": writes_checkpoint}
+    run = run.model_copy(update={"training": changes})
+    stopped = launch(tmp_path, run, "launcher", 5, resume=False)
+    assert stopped.returncode != 0
+    manifest = RunManifest.load(run.folder)
+    assert manifest.status == ("interrupted" if writes_checkpoint else "running")
+    assert not (run.folder / "model").exists()
+    last = json.loads((checkpoints_in(run.folder / "checkpoints")[-1] / "trainer_state.json").read_text())
+    assert 4 <= last["global_step"] < 20
+    assert launch(tmp_path, run, "none", 0, resume=True).returncode == 0
+    assert RunManifest.load(run.folder).status == "finished"
+    assert end_of(run)[1] == 20
 
 
 def test_a_request_for_a_checkpoint_writes_nothing_until_the_step_is_done(tmp_path: Path) -> None:

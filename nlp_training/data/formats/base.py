@@ -120,7 +120,8 @@ def located(place: str) -> Iterator[None]:
     except BlankLabelError:
         raise
     except InvalidDocumentError as error:
-        raise InvalidDocumentError(f"{place}: {error}") from error
+        message = str(error).removeprefix(f"document {place!r}: ")  # a document without an id is named by its location
+        raise InvalidDocumentError(f"{place}: {message}") from error
 
 
 def numbered_lines(path: Path, *, encoding: str | None = None) -> Iterator[tuple[int, str]]:

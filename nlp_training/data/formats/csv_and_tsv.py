@@ -16,7 +16,7 @@ from typing import IO, Any
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
-from nlp_inference.files.dialects import check_dialect, delimiter_hint
+from nlp_inference.files.dialects import check_dialect, delimiter_hint, encoding_of
 from nlp_inference.files.json_lines import BYTE_ORDER_MARK, parse_json
 from nlp_training.data.columns import VALUE
 from nlp_training.data.errors import InvalidDataError
@@ -45,7 +45,7 @@ def _read(delimiter: str, path: Path, options: ReadOptions) -> Iterator[Document
             problem = str(error.reason) if isinstance(error, UnicodeDecodeError) else str(error)
             raise InvalidDataError(
                 f"{path} is not in {options.encoding or 'UTF-8'} ({problem}); set its encoding, as in {{path: {path}, "
-                "encoding: cp1252}, or save it as UTF-8"
+                f"encoding: {encoding_of(error)}}}, or save it as UTF-8"
             ) from error
 
 
