@@ -11,6 +11,7 @@ the queue accepts; the time and the memory of a start.
 
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -20,7 +21,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -72,6 +73,7 @@ def server(
         cwd=FOLDER,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         while not is_ready(port):
@@ -82,6 +84,8 @@ def server(
     finally:
         process.terminate()
         process.wait(60)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # processes that it started and left
 
 
 def is_ready(port: int) -> bool:
