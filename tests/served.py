@@ -13,8 +13,8 @@ from nlp_inference.serving.server import Server
 
 
 @contextmanager
-def running(app: Starlette, **options: Any) -> Iterator[str]:
-    """Serve an application, and yield its URL when it is ready or has failed."""
+def running(app: Starlette, *, wait: bool = True, **options: Any) -> Iterator[str]:
+    """Serve an application, and yield its URL when it is ready or has failed; without `wait`, when it listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -23,7 +23,7 @@ def running(app: Starlette, **options: Any) -> Iterator[str]:
     thread.start()
     models = server.service.models
     until = time.monotonic() + 60
-    while not (server.started and (models.ready or models.failures)) and time.monotonic() < until:
+    while not (server.started and (not wait or models.ready or models.failures)) and time.monotonic() < until:
         time.sleep(0.01)
     try:
         yield f"http://127.0.0.1:{port}"

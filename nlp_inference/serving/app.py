@@ -1,9 +1,8 @@
 """The application: endpoints around one or several models."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 
 from starlette.applications import Starlette
@@ -123,11 +122,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     service: Service = app.state.service
-    threading.Thread(target=_load, args=[service.models], name="nlp-load", daemon=True).start()
+    service.models.begin()
     yield
     await asyncio.to_thread(service.scheduler.close)
-
-
-def _load(models: Models) -> None:
-    with suppress(Exception):  # `models.failures` contains it, which /readyz and the command report
-        models.load()

@@ -4,6 +4,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -142,7 +143,8 @@ class Models:
             )
         self._sources = dict(sources)
         self._prepare, self._retire = prepare, retire
-        self._loading = threading.Lock()
+        self._loading, self._beginning = threading.Lock(), threading.Lock()
+        self._begun = False
         self._served: dict[str, ServedModel] = {}
         self.failures: dict[str, Exception] = {}
         for name, source in sources.items():
@@ -176,6 +178,7 @@ class Models:
         Raises:
             RequestError: 404 for an unknown name, 503 for a model that is not ready.
         """
+        self.begin()
         name = self.names[0] if name is None else name
         if name not in self._sources:
             raise RequestError(404, f"there is no model {name[:64]!r}; this server has {', '.join(self.names)}")
@@ -183,6 +186,17 @@ class Models:
         if model is None:
             raise RequestError(503, f"the model {name!r} is not ready; /readyz tells when it is", retry_after=1)
         return model
+
+    def begin(self) -> None:
+        """Begin to load the models in the background, once."""
+        with self._beginning:
+            begun, self._begun = self._begun, True
+        if not begun and not self.ready:
+            threading.Thread(target=self._load_quietly, name="nlp-load", daemon=True).start()
+
+    def _load_quietly(self) -> None:
+        with suppress(Exception):  # `failures` contains it, which /readyz and the command report
+            self.load()
 
     def load(self) -> None:
         """Load and verify the models that are not loaded, one after the other.

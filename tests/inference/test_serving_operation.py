@@ -15,6 +15,8 @@ from contextlib import suppress
 import httpx2
 import pytest
 from served import running
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from test_scheduler import Gated
 
 from nlp_inference import Predictor, Processor
@@ -193,6 +195,19 @@ def test_it_is_ready_after_the_golden_records_were_replayed(verified_model):
         assert httpx2.get(f"{url}/readyz").text == "ready\n"
         assert httpx2.get(f"{url}/info").json()["models"][0]["verified"]
         assert post(url).status_code == 200
+
+
+def test_a_mounted_application_loads_its_models_with_the_first_request(verified_model):
+    app = create_app({"a": ModelSource(str(verified_model))})
+    outer = Starlette(routes=[Mount("/nlp", app)])
+    outer.state = app.state  # for the server of the tests; nobody runs the lifespan of the inner application
+    with running(outer, wait=False) as url:
+        assert httpx2.get(f"{url}/nlp/readyz").text in ("loading\n", "ready\n")
+        until = time.monotonic() + 60
+        while httpx2.get(f"{url}/nlp/readyz").status_code != 200:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert httpx2.post(f"{url}/nlp/documents", json={"text": "Rome"}).status_code == 200
 
 
 def test_a_model_that_does_not_reproduce_its_records_is_not_served(verified_model, tmp_path):

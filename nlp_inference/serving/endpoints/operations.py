@@ -75,6 +75,7 @@ class Operations:
 
     def _status(self) -> str:
         models = self._service.models
+        models.begin()
         if self._service.draining:
             return "draining"
         if models.failures:
