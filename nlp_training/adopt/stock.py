@@ -4,7 +4,6 @@ import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import transformers
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from nlp_inference._utils.cached import cached
 from nlp_inference._utils.foreign_errors import as_artefact_errors
 from nlp_inference.architectures.checkpoint_files import WeightFiles, find_weight_files
 from nlp_inference.architectures.checkpoint_tensors import StoredTensor, read_headers
@@ -102,7 +102,7 @@ class StockModel:
             return {int(row): str(name) for row, name in stated.items() if str(row).isdigit()}
         return {int(row): name for row, name in (self.config.id2label or {}).items()}
 
-    @cached_property
+    @cached
     def outline(self) -> nn.Module:
         """The model without memory, on the meta device."""
         with torch.device("meta"):

@@ -432,7 +432,7 @@ def test_more_records_than_are_read_are_refused_before_one_is_made(predictor: Pr
 
 def test_records_that_could_not_be_told_apart_are_refused(predictor: Predictor) -> None:
     document = Document(id="a", raw_text="Ana")
-    with pytest.raises(ArtefactError, match=r"golden records are invalid: .* two records have the id 'a'"):
+    with pytest.raises(ArtefactError, match=r"golden records are invalid: two records have the id 'a'"):
         record_golden(predictor, {"file": [document, document]})
 
 

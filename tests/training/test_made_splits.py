@@ -137,7 +137,7 @@ def test_a_made_validation_set_is_evaluated_on(asked):
 
 def test_the_card_names_the_data_set_that_a_made_split_is_of(asked):
     config = asked({"validation": 0.1}, train="org/letters", test="test.jsonl")
-    results = _results(config, {"validation": {"f1": 0.5}, "test": {"f1": 0.25}}, "token-classification")
+    results = _results(config.data, {"validation": {"f1": 0.5}, "test": {"f1": 0.25}}, "token-classification")
     assert [(one.dataset_type, one.dataset_name, one.dataset_split) for one in results] == [
         ("org/letters", "validation", "train"),
         ("private", "test", "test"),

@@ -187,10 +187,10 @@ def test_of_a_path_of_this_machine_the_last_name_is_published(tmp_path: Path, pa
         "model": {"base": path},
         "data": {"train": path, "test": {"other": path}},
         "processor": {"task": "text-classification", "preprocess": [pattern]},
-        "training": {"logging_dir": path},
+        "training": {"fsdp_config": path},
     }
     save_config(RunConfig.model_validate(content), tmp_path / "training.yaml")
     (tmp_path / "published.yaml").write_bytes(published_configuration(tmp_path / "training.yaml"))
     found = load_config(tmp_path / "published.yaml")
     assert {found.model.base, found.data.train.path, found.data.test["other"].path} == {published}
-    assert (found.training, found.processor.preprocess) == ({"logging_dir": published}, [pattern])
+    assert (found.training, found.processor.preprocess) == ({"fsdp_config": published}, [pattern])

@@ -69,6 +69,8 @@ def test_the_wheel_holds_both_packages_with_their_data_and_nothing_else(wheel):
         "nlp_training/artefact/model_card_template.md.jinja",
         "nlp_training/data/synthetic_pii/test.yaml",
         "nlp_training/data/synthetic_pii/train.yaml",
+        "nlp_training/adopt/templates/adopt.css",
+        "nlp_training/adopt/templates/adopt.html.jinja",
         "nlp_training/reports/html/templates/page.css",
         "nlp_training/reports/html/templates/page.html.jinja",
         "nlp_training/reports/html/templates/parts.jinja",
