@@ -5,8 +5,8 @@
 Load comes from another process on this machine and shares its cores. Servers run one at a time; rounds are interleaved,
 and each figure is the median of its rounds. `pipeline` is FastAPI around `transformers.pipeline` with the number of
 threads that is fastest here; LitServe is compared if it is installed. "offline" is `Predictor.predict` of the texts.
-The other tables: one client beside a direct call; a long document a second among short ones; ten times the load that
-the queue accepts; the time and the memory of a start.
+The other tables: one client and a direct call; short texts together with a long document each second; ten times the
+load that the queue accepts; the time and the memory of a start.
 """
 
 import json
@@ -53,7 +53,7 @@ class Load(NamedTuple):
 
 
 def free_port() -> int:
-    """Return a port that nobody uses."""
+    """Return a free port."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
@@ -133,7 +133,7 @@ def litserve_peer(port: int) -> list[str]:
 
 def median(loads: Sequence[Load]) -> Load:
     """Return the median of each figure."""
-    return Load(*(statistics.median(column) for column in zip(*loads, strict=True)))  # type: ignore[arg-type]
+    return Load(*(statistics.median(column) for column in zip(*loads, strict=True)))  # type: ignore[arg-type]  # a median of integers
 
 
 def best_threads(model: Path, texts: Path, *, clients: int) -> str:
@@ -249,21 +249,21 @@ def compare_single(model: Path, texts: Path, *, rounds: int) -> Table:
 
 
 def compare_long(model: Path, folder: Path, texts: Path, *, seconds: float, rounds: int) -> Table:
-    """Compare short requests alone with the same beside a document of 3,000 words each second."""
+    """Compare short requests alone and together with a document of 3,000 words each second."""
     short = folder / "short.json"
     short.write_text(json.dumps(make_texts(1000)), encoding="utf-8")
     words = " ".join(json.loads(texts.read_text(encoding="utf-8"))).split()
     table = Table("4 clients with short texts", "alone p99 ms", "with long documents p99 ms", "ratio")
     for dtype in ("float32", "int8"):
-        alone, beside = [], []
+        alone, together = [], []
         with server(ours(model, dtype)) as (port, _, _):
             for number in range(rounds):
                 alone.append(run_load(port, short, clients=4, seconds=seconds / 2).p99)
                 stop = subprocess.Popen([sys.executable, "-c", _LONG, str(port), json.dumps(words[number:][:3000])])
-                beside.append(run_load(port, short, clients=4, seconds=seconds / 2).p99)
+                together.append(run_load(port, short, clients=4, seconds=seconds / 2).p99)
                 stop.kill()
                 stop.wait()
-        both = statistics.median(alone), statistics.median(beside)
+        both = statistics.median(alone), statistics.median(together)
         table.add_row(dtype, f"{both[0]:.1f}", f"{both[1]:.1f}", f"{both[1] / both[0]:.2f}")
     return table
 
@@ -308,7 +308,7 @@ def starts(model: Path, *, rounds: int) -> Table:
     seconds, memory = [], []
     for _ in range(rounds):
         command = [sys.executable, "-c", hidden, *arguments]
-        with server(lambda port, command=command: [*command, "--port", str(port)]) as (_, process, ready):  # type: ignore[misc]
+        with server(lambda port, command=command: [*command, "--port", str(port)]) as (_, process, ready):  # type: ignore[misc]  # a bound default
             seconds.append(ready)
             memory.append(resident(process.pid))
     table = Table("start, int8, without torch", "seconds to ready", "memory MB")

@@ -84,12 +84,13 @@ def parse_json(content: str) -> Any:
         {'text': 'Hi'}
     """
     try:
-        return json.loads(content.strip().removeprefix(BYTE_ORDER_MARK), parse_constant=_refuse_constant)
+        return json.loads(content.strip().removeprefix(BYTE_ORDER_MARK), parse_constant=refuse_constant)
     except RecursionError as error:
         raise InvalidDocumentError("the JSON is nested too deeply; write a flat object") from error
     except ValueError as error:
         raise InvalidDocumentError(f"not valid JSON: {error}") from error
 
 
-def _refuse_constant(constant: str) -> Never:
+def refuse_constant(constant: str) -> Never:
+    """Raise a `ValueError` for NaN and infinity; the `parse_constant` of `json.loads`."""
     raise ValueError(f"{constant} is not a JSON number")

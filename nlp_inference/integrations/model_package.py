@@ -153,9 +153,11 @@ class ModelPackage:
 
     def _check_versions(self) -> None:
         """Compare the version of the package with the metadata next to it, and with the metadata that Python finds."""
-        beside = sorted({one.version for one in distributions(name=self.distribution, path=[str(self.folder.parent)])})
-        if beside != [self.version]:
-            found = f"those of {' and '.join(beside)}" if beside else "none"
+        next_to_it = sorted(
+            {one.version for one in distributions(name=self.distribution, path=[str(self.folder.parent)])}
+        )
+        if next_to_it != [self.version]:
+            found = f"those of {' and '.join(next_to_it)}" if next_to_it else "none"
             raise self._damaged(f"mixes versions: its model is {self.version}, but its metadata are {found}")
         try:
             first = version(self.distribution)

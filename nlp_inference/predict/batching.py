@@ -13,7 +13,7 @@ _MIN_BUDGETS_PER_WAVE = 8
 _CHARACTERS_PER_TOKEN = 4
 """An estimate."""
 
-_BATCHES_PER_BUDGET = 64
+BATCHES_PER_BUDGET = 64
 """The reciprocal of the cost of a batch: one call of the model costs as much time as 1/64 of the budget in tokens."""
 
 
@@ -62,7 +62,7 @@ def token_budget_batches(lengths: Sequence[int], budget: int, *, batch_cost: int
         [[1, 3], [2, 0]]
     """
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    batch_cost = budget // _BATCHES_PER_BUDGET if batch_cost is None else batch_cost
+    batch_cost = budget // BATCHES_PER_BUDGET if batch_cost is None else batch_cost
     cuts = _cheapest_cuts(np.array([lengths[index] for index in order], dtype=np.int64), budget, batch_cost)
     for start, end in pairwise(cuts):
         yield order[start:end]

@@ -57,7 +57,7 @@ def create_app(
     scheduler = Scheduler(workers=processes + 1 if processes else None)  # one encodes while the others wait for a model
     named = models if isinstance(models, Mapping) else {_DEFAULT_NAME: models}
     sources = {name: ModelSource(one) if isinstance(one, str) else one for name, one in named.items()}
-    prepare = partial(_run_in_processes, scheduler, settings.processes)
+    prepare = partial(_run_in_processes, scheduler, processes)
     service = Service(Models(sources, prepare=prepare, retire=scheduler.retire), settings, scheduler)
     table = operations(service, predict_route=predict_route, health_route=health_route)
     document = openapi(table, keys=bool(settings.api_key_hashes))

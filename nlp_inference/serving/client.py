@@ -21,7 +21,6 @@ from nlp_inference.serving.schemas import ServerInfo
 
 Result = Document | FailedDocument
 
-_JSON_LINES = "application/jsonl"
 _TRY_AGAIN = (429, 503)
 _SENT_TOGETHER = 256
 _MAX_WAIT = 60.0
@@ -35,14 +34,37 @@ class _Calls:
         self._model = model
         self.retries = retries
 
-    def query(self, *, heads: Heads, explain: bool) -> dict[str, Any]:
+    def query(self, *, heads: Heads, explain: bool = False) -> dict[str, Any]:
         """Return the query parameters."""
         query: dict[str, Any] = {} if self._model is None else {"model": self._model}
         return {**query, **({"heads": list(heads)} if heads else {}), **({"explain": "true"} if explain else {})}
 
+    def prediction(self, body: Any, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the request that predicts a body."""
+        headers = {"Content-Type": "application/json"}
+        return {"url": "documents", "content": to_json(body), "params": dict(query), "headers": headers}
+
+    def stream(self, documents: Sequence[Document], *, heads: Heads) -> dict[str, Any]:
+        """Return the request that predicts documents as JSON Lines."""
+        return {
+            "method": "POST",
+            "url": "documents/stream",
+            "content": b"".join(to_json(_sent(document)) + b"\n" for document in documents),
+            "params": self.query(heads=heads),
+            "headers": {"Content-Type": "application/jsonl"},
+        }
+
 
 def _documents(items: Iterable[Item], *, begin: int = 0) -> list[Document]:
     return [read_item(item, number=str(number)) for number, item in enumerate(items, begin)]
+
+
+def _parts(items: Iterable[Item]) -> Iterator[list[Document]]:
+    """Yield the documents of each request, numbered over all requests."""
+    waiting, number = iter(items), 0
+    while documents := _documents(islice(waiting, _SENT_TOGETHER), begin=number):
+        number += len(documents)
+        yield documents
 
 
 def _sent(document: Document) -> dict[str, Any]:
@@ -142,8 +164,7 @@ class Client:
             (document,) = _documents([items])
             return _result(document, self._post(_sent(document), query))
         results: list[Result] = []
-        waiting = iter(items)
-        while documents := _documents(islice(waiting, _SENT_TOGETHER), begin=len(results)):
+        for documents in _parts(items):
             content = self._post({"documents": list(map(_sent, documents))}, query)
             results += map(_result, documents, content["documents"])
         return results
@@ -155,14 +176,8 @@ class Client:
             items: as for `Predictor.stream`.
             heads: the names of the heads to decode; `None` decodes all.
         """
-        waiting = iter(items)
-        number = 0
-        while documents := _documents(islice(waiting, _SENT_TOGETHER), begin=number):
-            number += len(documents)
-            body = b"".join(to_json(_sent(document)) + b"\n" for document in documents)
-            query = self._calls.query(heads=heads, explain=False)
-            headers = {"Content-Type": _JSON_LINES}
-            with self._http.stream("POST", "documents/stream", content=body, params=query, headers=headers) as response:
+        for documents in _parts(items):
+            with self._http.stream(**self._calls.stream(documents, heads=heads)) as response:
                 if not response.is_success:
                     response.read()
                     _checked(response)
@@ -190,9 +205,9 @@ class Client:
         self.close()
 
     def _post(self, body: Any, query: Mapping[str, Any]) -> Any:
-        headers = {"Content-Type": "application/json"}
+        request = self._calls.prediction(body, query)
         for left in range(self._calls.retries, -1, -1):
-            response = self._http.post("documents", content=to_json(body), params=dict(query), headers=headers)
+            response = self._http.post(**request)
             if response.status_code not in _TRY_AGAIN or not left:
                 return _checked(response)
             time.sleep(_wait(response))
@@ -227,23 +242,15 @@ class AsyncClient:
             (document,) = _documents([items])
             return _result(document, await self._post(_sent(document), query))
         results: list[Result] = []
-        waiting = iter(items)
-        while documents := _documents(islice(waiting, _SENT_TOGETHER), begin=len(results)):
+        for documents in _parts(items):
             content = await self._post({"documents": list(map(_sent, documents))}, query)
             results += map(_result, documents, content["documents"])
         return results
 
     async def stream(self, items: Iterable[Item], *, heads: Heads = None) -> AsyncIterator[Result]:
         """Predict texts one after the other; see `Client.stream`."""
-        waiting = iter(items)
-        number = 0
-        while documents := _documents(islice(waiting, _SENT_TOGETHER), begin=number):
-            number += len(documents)
-            body = b"".join(to_json(_sent(document)) + b"\n" for document in documents)
-            query = self._calls.query(heads=heads, explain=False)
-            headers = {"Content-Type": _JSON_LINES}
-            sent = self._http.stream("POST", "documents/stream", content=body, params=query, headers=headers)
-            async with sent as response:
+        for documents in _parts(items):
+            async with self._http.stream(**self._calls.stream(documents, heads=heads)) as response:
                 if not response.is_success:
                     await response.aread()
                     _checked(response)
@@ -272,9 +279,9 @@ class AsyncClient:
         await self.close()
 
     async def _post(self, body: Any, query: Mapping[str, Any]) -> Any:
-        headers = {"Content-Type": "application/json"}
+        request = self._calls.prediction(body, query)
         for left in range(self._calls.retries, -1, -1):
-            response = await self._http.post("documents", content=to_json(body), params=dict(query), headers=headers)
+            response = await self._http.post(**request)
             if response.status_code not in _TRY_AGAIN or not left:
                 return _checked(response)
             await asyncio.sleep(_wait(response))

@@ -7,9 +7,10 @@ from starlette.responses import Response
 
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError, PatternTimeoutError, TooLargeError
 from nlp_inference.serving.json_response import JsonResponse
+from nlp_inference.serving.scheduler import SHARED_ID
 
-_DOCUMENT = "document None"
-"""The start of messages about a document of a request, which is computed without its id."""
+_DOCUMENT = f"document {SHARED_ID!r}"
+"""The start of messages about a document of a request, which is predicted without its id."""
 
 
 class RequestError(Exception):

@@ -6,10 +6,31 @@ from nlp_inference.document import Document
 from nlp_inference.document.offsets import OffsetMap, OffsetUnit, converted
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.predict.trace import Trace
-from nlp_inference.serving.failures import failure_of
+from nlp_inference.serving.failures import RequestError, failure_of
 
 MAX_TOKENS = 20_000
 """The number of tokens that an explanation contains."""
+
+
+def predicted_document(trace: Trace) -> Document:
+    """Return the predicted document of a completed trace.
+
+    Raises:
+        RequestError: the document failed.
+    """
+    if trace.final is None:
+        raise failure_of(trace.failure or RuntimeError("no prediction"))
+    return trace.final
+
+
+def output_or_failure(
+    trace: Trace, document: Document, *, offsets: OffsetUnit = "codepoint", explain: bool = False
+) -> dict[str, Any]:
+    """Return a `DocumentOutput` as JSON, or a `FailedOutput` if the document failed; see `document_output`."""
+    try:
+        return document_output(trace, document, offsets=offsets, explain=explain)
+    except RequestError as failure:
+        return failed_output(failure, document)
 
 
 def document_output(
@@ -26,9 +47,9 @@ def document_output(
     Raises:
         RequestError: the document failed.
     """
-    final = trace.final
-    if final is None or final.predicted is None or final.coverage is None:
-        raise failure_of(trace.failure or RuntimeError("no prediction"))
+    final = predicted_document(trace)
+    if final.predicted is None or final.coverage is None:
+        raise failure_of(RuntimeError("no prediction"))
     fields: dict[str, Any] = {
         "predicted": final.predicted.model_dump(mode="json"),
         "coverage": final.coverage.model_dump(mode="json", exclude_defaults=True),
@@ -84,7 +105,6 @@ def _explanation(encoded: EncodedDocument, unit: OffsetUnit) -> dict[str, Any]:
     }
 
 
-def failed_output(error: Exception, document: Document) -> dict[str, Any]:
+def failed_output(failure: RequestError, document: Document) -> dict[str, Any]:
     """Return a `FailedOutput` as JSON."""
-    failure = failure_of(error)
     return {"id": document.id, "error": failure.message, "error_type": failure.kind}

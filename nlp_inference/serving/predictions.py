@@ -72,6 +72,11 @@ class Predictions:
     def __init__(self, scheduler: Scheduler, settings: ServerSettings, metrics: Metrics) -> None:
         self._scheduler, self._settings, self._metrics = scheduler, settings, metrics
 
+    def documents(self, given: Sequence[DocumentInput | str]) -> list[Document]:
+        """Return the documents of a request; see `as_document`."""
+        most = self._settings.max_characters
+        return [as_document(one, number=number, max_characters=most) for number, one in enumerate(given)]
+
     def check_room(self, count: int, *, timeout: float) -> None:
         """Check that a request of `count` documents may enter the queue.
 
@@ -118,11 +123,7 @@ class Predictions:
         timeout = self.timeout_of(request)
         self.check_room(len(documents), timeout=timeout)
         tickets = [self.submit(model, document, decoder=decoder) for document in documents]
-        try:
-            return await _results(request, tickets, timeout=timeout)
-        finally:
-            for ticket in tickets:
-                ticket.future.cancel()
+        return await _results(request, tickets, timeout=timeout)
 
     def submit(self, model: ServedModel, document: Document, *, decoder: Predictor | None = None) -> Ticket:
         """Queue one document without checking the limits of the queue.
@@ -158,7 +159,7 @@ class Predictions:
 
 
 async def _results(request: Request, tickets: Sequence[Ticket], *, timeout: float) -> list[Trace]:
-    """Wait for the tickets, the deadline or the end of the connection, whichever is first."""
+    """Wait for the tickets, the deadline or the end of the connection; then cancel the tickets that are left."""
     gone = asyncio.ensure_future(_disconnected(request))
     every = asyncio.gather(*(ticket.future for ticket in tickets))
     try:

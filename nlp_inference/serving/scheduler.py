@@ -27,6 +27,9 @@ _CHARACTERS_TOGETHER = 20_000
 _BUDGETS_AHEAD = 4
 """Texts are encoded while fewer than this number of budgets per worker wait for the model."""
 
+SHARED_ID = "-"
+"""The id of a document while it is predicted, because several requests may share it."""
+
 _NEW_COST = 0.1
 """The weight of a new measurement in the moving average of the cost of a character."""
 
@@ -34,27 +37,19 @@ _NEW_COST = 0.1
 class Ticket:
     """One request's claim to the prediction of one document, awaited in an event loop.
 
-    Args:
-        document: the document of the request, whose id and metadata the prediction gets.
-
     Attributes:
+        loop: the event loop that awaits the future.
         future: the trace of the document, with its prediction or its failure.
     """
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self._loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Trace] = self._loop.create_future()
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Trace] = self.loop.create_future()
 
     def resolve(self, trace: Trace) -> None:
         """Set the result, in the event loop."""
         if not self.future.done():
             self.future.set_result(trace)
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that awaits the future."""
-        return self._loop
 
 
 class _Text:
@@ -85,7 +80,7 @@ class _Text:
 
 
 class Runner(Protocol):
-    """Runs the batches of a model in the place of its predictor."""
+    """Runs the batches of a model instead of its predictor."""
 
     def run(self, rows: Sequence[Row]) -> TimedBatch:
         """Run one batch; see `Route.run`."""
@@ -163,7 +158,7 @@ class Scheduler:
         Raises:
             PredictionError: the scheduler is closed.
         """
-        ticket = Ticket(document)
+        ticket = Ticket()
         decoder = predictor if decoder is None else decoder
         gold = None if document.gold is None else document.gold.model_dump_json()
         key = (document.raw_text, document.raw_text_pair, gold, id(decoder))  # the text keeps the decoder alive
@@ -174,8 +169,8 @@ class Scheduler:
             lane = self._lanes.get(id(predictor)) or self._lanes.setdefault(id(predictor), _Lane(predictor))
             text = lane.texts.get(key)
             if text is None:
-                shared = document.model_copy(update={"id": None, "metadata": {}})  # of the first of several requests
-                text = lane.texts[key] = _Text(key, lane, decoder, Trace(str(None), shared))
+                shared = document.model_copy(update={"id": SHARED_ID, "metadata": {}})
+                text = lane.texts[key] = _Text(key, lane, decoder, predictor.read(shared, number=SHARED_ID))
                 lane.arrived.append(text)
                 self.documents += 1
                 self.characters += text.characters

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from itertools import count, islice
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from nlp_inference.predict.batching import BATCHES_PER_BUDGET
+
 _WINDOW_INTERVAL = 0.05
 """Seconds by which each further window of a document is ranked later than the one before it."""
 
@@ -13,9 +15,6 @@ _CANDIDATES = 64
 
 _PART_OF_LONG_DOCUMENTS = 4
 """A batch of later windows of a document has this part of the budget, because a short text may have to wait for it."""
-
-_BATCHES_PER_BUDGET = 64
-"""One call of the model takes about as much time as 1/64 of the budget; see `nlp_inference.predict.batching`."""
 
 
 class Owner(Protocol):
@@ -112,7 +111,7 @@ class WindowQueue(Generic[O]):
         if first.position:
             budget = min(budget, self.token_budget // _PART_OF_LONG_DOCUMENTS)
         oldest = [window for window in islice(self._waiting, _CANDIDATES) if not window.owner.canceled]
-        batch = _similar(first, oldest, budget=budget, batch_cost=self.token_budget // _BATCHES_PER_BUDGET)
+        batch = _similar(first, oldest, budget=budget, batch_cost=self.token_budget // BATCHES_PER_BUDGET)
         for window in batch:
             self._remove(window)
         return batch

@@ -1,4 +1,4 @@
-"""What a user states about a checkpoint, in the place of what would be deduced."""
+"""What a user states about a checkpoint, instead of what would be deduced."""
 
 import json
 from collections.abc import Mapping

@@ -9,7 +9,9 @@ import pytest
 from fakes import ScriptedBackend
 
 from nlp_inference import Document, MultiTask, Predictor, Processor, TextClassification, TokenClassification
+from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.errors import PredictionError
+from nlp_inference.serving.failures import failure_of
 from nlp_inference.serving.scheduler import Scheduler
 
 TEXTS = [f"Ana lives in Rome, and {number} others do. " * (1 + number % 9) for number in range(80)]
@@ -157,6 +159,25 @@ def test_a_document_that_fails_does_not_affect_the_others(predictor):
     finally:
         del predictor.processor.rows
     assert [str(trace.failure) if trace.failure else "" for trace in done] == ["", "rows", ""]
+
+
+def test_documents_are_read_as_the_predictor_reads_them(token_processor):
+    """A limit of the predictor, and a text pair that its model cannot read, fail as in `Predictor.predict`."""
+    backend = Gated(token_processor)
+    backend.limits = ModelLimits(token_types=1)
+    strict = Predictor(token_processor, backend, max_characters=10)
+
+    async def work(scheduler):
+        documents = [document("Rome"), document("a" * 11), document("Rome", raw_text_pair="Bob")]
+        return [await scheduler.submit(strict, one).future for one in documents]
+
+    done = run(work)
+    assert [type(trace.failure).__name__ for trace in done] == ["NoneType", "TooLargeError", "InvalidDocumentError"]
+    two_types = "the tokenizer marks text pairs with 2 token types, but the model has embeddings for 1"
+    assert [failure_of(trace.failure).message for trace in done[1:]] == [
+        "the document has 11 characters; the limit is 10. Split it, or increase max_characters (--max-characters)",
+        f"the document has a text pair, but {two_types}",
+    ]
 
 
 def test_an_error_of_the_server_itself_fails_its_texts_and_the_next_ones_are_predicted(predictor, caplog):

@@ -8,11 +8,12 @@ from pydantic import Field, JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
 
+from nlp_inference.document import Document
+from nlp_inference.predict.trace import Trace
 from nlp_inference.serving.bodies import read_json, validated
 from nlp_inference.serving.endpoints.hugging_face import HuggingFace
 from nlp_inference.serving.json_response import JsonResponse
-from nlp_inference.serving.outputs import document_output, failed_output
-from nlp_inference.serving.predictions import as_document
+from nlp_inference.serving.outputs import document_output, output_or_failure
 from nlp_inference.serving.schemas import Body, DocumentInput, Text
 from nlp_inference.serving.service import Service
 
@@ -41,20 +42,12 @@ class Clouds:
         if isinstance(body, dict) and "inputs" in body:
             return await self._hugging_face.predict_body(request, body)
         if isinstance(body, dict) and "instances" in body:
-            return await self._instances(request, validated(body, Instances).instances, key="predictions")
-        return await self._instances(request, [validated(body, DocumentInput)], key=None)
+            predicted = await self._predicted(request, validated(body, Instances).instances)
+            return JsonResponse({"predictions": [output_or_failure(*pair) for pair in predicted]})
+        (pair,) = await self._predicted(request, [validated(body, DocumentInput)])
+        return JsonResponse(document_output(*pair))
 
-    async def _instances(self, request: Request, given: list[DocumentInput | str], *, key: str | None) -> Response:
-        most = self._service.settings.max_characters
-        documents = [as_document(one, number=number, max_characters=most) for number, one in enumerate(given)]
-        model = self._service.models.get()
-        traces = await self._service.predictions.predict(request, model, documents)
-        pairs = zip(traces, documents, strict=True)
-        if key is None:
-            ((trace, document),) = pairs
-            return JsonResponse(document_output(trace, document))
-        outputs = [
-            failed_output(trace.failure, document) if trace.failure else document_output(trace, document)
-            for trace, document in pairs
-        ]
-        return JsonResponse({key: outputs})
+    async def _predicted(self, request: Request, given: list[DocumentInput | str]) -> list[tuple[Trace, Document]]:
+        predictions, model = self._service.predictions, self._service.models.get()
+        documents = predictions.documents(given)
+        return list(zip(await predictions.predict(request, model, documents), documents, strict=True))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TypedDict, cast
 
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect, Request
@@ -14,12 +14,11 @@ from starlette.types import Receive, Scope, Send
 from nlp_inference.document import Document
 from nlp_inference.document.offsets import OffsetUnit
 from nlp_inference.predict.predictor import Predictor
-from nlp_inference.predict.trace import Trace
 from nlp_inference.serving.bodies import JSON_LINES, check_content, parse_json, read_json, validated
 from nlp_inference.serving.failures import RequestError
 from nlp_inference.serving.json_response import JsonResponse
 from nlp_inference.serving.models import ServedModel
-from nlp_inference.serving.outputs import document_output, failed_output
+from nlp_inference.serving.outputs import document_output, failed_output, output_or_failure
 from nlp_inference.serving.predictions import as_document
 from nlp_inference.serving.scheduler import Ticket
 from nlp_inference.serving.schemas import DocumentInput, DocumentsInput
@@ -34,14 +33,20 @@ _Begun = tuple[Ticket | RequestError, Document]
 """A document of a stream: its ticket, or why it cannot be predicted."""
 
 
+class _Shape(TypedDict):
+    """The query parameters that shape the output of a document."""
+
+    offsets: OffsetUnit
+    explain: bool
+
+
 @dataclass(frozen=True)
 class _Options:
     """The query parameters."""
 
     model: ServedModel
     decoder: Predictor
-    offsets: OffsetUnit
-    explain: bool
+    shape: _Shape
 
 
 class Documents:
@@ -57,18 +62,15 @@ class Documents:
     async def predict(self, request: Request) -> Response:
         """Predict one document, or the documents of a list."""
         options = self._options(request)
-        settings = self._service.settings
-        body = await read_json(request, settings)
+        predictions = self._service.predictions
+        body = await read_json(request, self._service.settings)
         if not isinstance(body, dict) or "documents" not in body:
-            given = [validated(body, DocumentInput)]
-            (document,) = self._documents(given)
-            (trace,) = await self._service.predictions.predict(
-                request, options.model, [document], decoder=options.decoder
-            )
-            return JsonResponse(_output(trace, document, options))
-        documents = self._documents(validated(body, DocumentsInput).documents)
-        traces = await self._service.predictions.predict(request, options.model, documents, decoder=options.decoder)
-        outputs = [_output_or_failure(*pair, options) for pair in zip(traces, documents, strict=True)]
+            documents = predictions.documents([validated(body, DocumentInput)])
+            (trace,) = await predictions.predict(request, options.model, documents, decoder=options.decoder)
+            return JsonResponse(document_output(trace, documents[0], **options.shape))
+        documents = predictions.documents(validated(body, DocumentsInput).documents)
+        traces = await predictions.predict(request, options.model, documents, decoder=options.decoder)
+        outputs = [output_or_failure(*pair, **options.shape) for pair in zip(traces, documents, strict=True)]
         return JsonResponse({"documents": outputs, "model": options.model.name, "revision": options.model.revision})
 
     async def stream(self, request: Request) -> Response:
@@ -112,10 +114,6 @@ class Documents:
             return error, Document(raw_text="", id=str(number))
         return self._service.predictions.submit(options.model, document, decoder=options.decoder), document
 
-    def _documents(self, given: list[DocumentInput] | list[DocumentInput | str]) -> list[Document]:
-        most = self._service.settings.max_characters
-        return [as_document(one, number=number, max_characters=most) for number, one in enumerate(given)]
-
     def _options(self, request: Request) -> _Options:
         query = request.query_params
         unknown = [name for name in query if name not in ("model", "heads", "offsets", "explain")]
@@ -127,24 +125,17 @@ class Documents:
             raise RequestError(422, f"offsets is {offsets[:64]!r}; expected one of {', '.join(_UNITS)}")
         if explain not in _TRUTH:
             raise RequestError(422, f"explain is {explain[:64]!r}; expected true or false")
+        shape: _Shape = {"offsets": cast("OffsetUnit", offsets), "explain": _TRUTH[explain]}
         model = self._service.models.get(query.get("model"))
         heads = [head for given in query.getlist("heads") for head in given.split(",")]
-        return _Options(model, model.decoder(heads), cast("OffsetUnit", offsets), _TRUTH[explain])
-
-
-def _output(trace: Trace, document: Document, options: _Options) -> dict[str, Any]:
-    return document_output(trace, document, offsets=options.offsets, explain=options.explain)
-
-
-def _output_or_failure(trace: Trace, document: Document, options: _Options) -> dict[str, Any]:
-    return failed_output(trace.failure, document) if trace.failure else _output(trace, document, options)
+        return _Options(model, model.decoder(heads), shape)
 
 
 async def _finish(ticket: Ticket | RequestError, document: Document, options: _Options) -> bytes:
     if isinstance(ticket, RequestError):
-        output = {"id": document.id, "error": ticket.message, "error_type": ticket.kind}
+        output = failed_output(ticket, document)
     else:
-        output = _output_or_failure(await ticket.future, document, options)
+        output = output_or_failure(await ticket.future, document, **options.shape)
     return to_json(output) + b"\n"
 
 

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from nlp_inference.errors import NlpInferenceError
 from nlp_inference.integrations.pipeline import DocumentPipeline
 from nlp_inference.serving.bodies import read_json, validated
-from nlp_inference.serving.failures import RequestError, failure_of
+from nlp_inference.serving.failures import RequestError
 from nlp_inference.serving.json_response import JsonResponse
 from nlp_inference.serving.models import ServedModel
-from nlp_inference.serving.predictions import as_document
+from nlp_inference.serving.outputs import predicted_document
 from nlp_inference.serving.schemas import Body, DocumentInput, Text
 from nlp_inference.serving.service import Service
 
@@ -85,17 +85,13 @@ class HuggingFace:
         model = self._service.models.get(request.path_params.get("model"))
         pipeline = _pipeline(model, request.path_params.get("head"), given.parameters.top_k)
         inputs = given.inputs if isinstance(given.inputs, list) else [given.inputs]
-        most = self._service.settings.max_characters
-        documents = [
-            as_document(_document(one), number=number, max_characters=most) for number, one in enumerate(inputs)
-        ]
+        documents = self._service.predictions.documents([_document(one) for one in inputs])
         traces = await self._service.predictions.predict(request, model, documents, decoder=pipeline.predictor)
-        outputs = []
-        for trace in traces:
-            if trace.final is None:
-                raise failure_of(trace.failure or RuntimeError("no prediction"))
-            ignored = given.parameters.ignore_labels
-            outputs.append([one for one in pipeline.form(trace.final) if one.get("entity_group") not in ignored])
+        ignored = given.parameters.ignore_labels
+        outputs = [
+            [one for one in pipeline.form(predicted_document(trace)) if one.get("entity_group") not in ignored]
+            for trace in traces
+        ]
         return JsonResponse(_shaped(outputs, pipeline, given))
 
 

@@ -13,10 +13,10 @@ from starlette.responses import Response
 
 from nlp_inference.document import Document
 from nlp_inference.serving.bodies import read_model
-from nlp_inference.serving.failures import RequestError, failure_of
+from nlp_inference.serving.failures import RequestError
 from nlp_inference.serving.json_response import JsonResponse
 from nlp_inference.serving.models import ServedModel
-from nlp_inference.serving.predictions import as_document
+from nlp_inference.serving.outputs import predicted_document
 from nlp_inference.serving.schemas import Body, Text
 from nlp_inference.serving.service import Service
 
@@ -152,13 +152,9 @@ class Presidio:
         given = await read_model(request, AnalyzeInput, self._service.settings)
         model = self._model()
         texts = given.text if isinstance(given.text, list) else [given.text]
-        most = self._service.settings.max_characters
-        documents = [as_document(text, number=number, max_characters=most) for number, text in enumerate(texts)]
-        found = []
-        for trace in await self._service.predictions.predict(request, model, documents):
-            if trace.final is None:
-                raise failure_of(trace.failure or RuntimeError("no prediction"))
-            found.append(_entities(trace.final, given))
+        documents = self._service.predictions.documents(texts)
+        traces = await self._service.predictions.predict(request, model, documents)
+        found = [_entities(predicted_document(trace), given) for trace in traces]
         return JsonResponse(found if isinstance(given.text, list) else found[0])
 
     async def anonymize(self, request: Request) -> Response:
