@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nlp_inference.document import Document
+from nlp_inference.document.aligned_text import AlignedText
 from nlp_inference.document.offsets import OffsetMap, OffsetUnit, converted
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.predict.trace import Trace
@@ -77,10 +81,29 @@ def document_output(
 
 def _explanation(encoded: EncodedDocument, unit: OffsetUnit) -> dict[str, Any]:
     """Return the fields of an `Explanation` that the encoded document has."""
-    document, shown = encoded.document, encoded.offsets[:MAX_TOKENS].tolist()
-    current = OffsetMap(document.text, unit)
-    raw = OffsetMap(document.raw_text, unit)
-    ranges = [document.aligned.to_raw(start, end) for start, end in shown]
+    document = encoded.document
+    windows = [
+        {name: getattr(window, name) for name in ("start", "end", "owned_start", "owned_end")}
+        for window in encoded.windows
+    ]
+    pair_tokens = []
+    if encoded.pair_offsets is not None:
+        pair_tokens = _tokens(document.aligned_pair, encoded.pair_offsets, unit)
+    return {
+        "text": document.text,
+        "text_pair": document.text_pair,
+        "tokens": _tokens(document.aligned, encoded.offsets, unit),
+        "all_tokens": len(encoded.token_ids),
+        "tokens_pair": pair_tokens,
+        "windows": windows,
+    }
+
+
+def _tokens(aligned: AlignedText, offsets: NDArray[np.int64], unit: OffsetUnit) -> list[dict[str, Any]]:
+    """Return the first tokens of a text as JSON, each a `Token`."""
+    shown = offsets[:MAX_TOKENS].tolist()
+    raw, current = OffsetMap(aligned.raw, unit), OffsetMap(aligned.current, unit)
+    ranges = [aligned.to_raw(start, end) for start, end in shown]
     columns = (
         raw.to_unit([start for start, _ in ranges]),
         raw.to_unit([end for _, end in ranges]),
@@ -88,21 +111,10 @@ def _explanation(encoded: EncodedDocument, unit: OffsetUnit) -> dict[str, Any]:
         current.to_unit([end for _, end in shown]),
     )
     names = ("start", "end", "text_start", "text_end")
-    tokens = [
-        {"text": document.text[start:end], **dict(zip(names, offsets, strict=True))}
-        for (start, end), offsets in zip(shown, zip(*columns, strict=True), strict=True)
+    return [
+        {"text": aligned.current[start:end], **dict(zip(names, edges, strict=True))}
+        for (start, end), edges in zip(shown, zip(*columns, strict=True), strict=True)
     ]
-    windows = [
-        {name: getattr(window, name) for name in ("start", "end", "owned_start", "owned_end")}
-        for window in encoded.windows
-    ]
-    return {
-        "text": document.text,
-        "text_pair": document.text_pair,
-        "tokens": tokens,
-        "all_tokens": len(encoded.token_ids),
-        "windows": windows,
-    }
 
 
 def failed_output(failure: RequestError, document: Document) -> dict[str, Any]:

@@ -76,6 +76,7 @@ class Explanation(Body):
         edits_pair: the same for the second text.
         tokens: the tokens of the text. At most 20,000; `all_tokens` is their number.
         all_tokens: the number of tokens.
+        tokens_pair: the tokens of the second text, at most 20,000.
         windows: the windows of the text.
     """
 
@@ -85,6 +86,7 @@ class Explanation(Body):
     edits_pair: tuple[EditRecord, ...]
     tokens: list[Token]
     all_tokens: int
+    tokens_pair: list[Token]
     windows: list[WindowRange]
 
 

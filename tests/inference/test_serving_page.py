@@ -405,6 +405,7 @@ def test_pairs_relations_and_nested_spans(opened):
     assert tab.is_visible("#pair")
     assert "no answer" in tab.inner_text(".numbers")
     assert "Second text" in tab.inner_text("#pair-stages")
+    assert tab.locator("#pair-stages .token").all_inner_texts() == ["Where", "does", "Ana", "live", "?"]
     tab.goto(tab.url.partition("#")[0] + fragment(model="relations", text="Ana lives in Rome with Bob")[1:])
     tab.wait_for_selector(".relation")
     tab.focus(".relation")

@@ -96,10 +96,29 @@ export function stages(journey, { steps, tracer, spans, hues, annotation }) {
   ];
 }
 
-/** The stages of the second text of a pair, whose tokens the server does not list. */
-export function pairStages(alignment, { steps, tracer }) {
-  const read = alignment.records.length ? stage("Model reads", "second text", "reads", readText(alignment, tracer)) : null;
-  return [stage("Second text", counted([...alignment.raw].length, "character"), "received"), ...transforms(alignment, { steps, tracer }), read];
+/** The stages of the second text of a pair. Its tokens are listed, but not traced. */
+export function pairStages(pair, { explanation, coverage, steps, tracer }) {
+  const parts = { edits: explanation.edits_pair, tokens: explanation.tokens_pair, all_tokens: explanation.tokens_pair.length, windows: [] };
+  const journey = new Journey(pair, { explanation: parts, coverage: { unknown: coverage.unknown_pair } });
+  const { alignment } = journey;
+  return [
+    stage("Second text", counted([...alignment.raw].length, "character"), "received"),
+    ...transforms(alignment, { steps, tracer }),
+    alignment.records.length ? stage("Model reads", "second text", "reads", readText(alignment, tracer)) : null,
+    stage("Tokens", counted(journey.allTokens, "token"), "tokenized", tokenList(journey)),
+  ];
+}
+
+function tokenList(journey) {
+  const node = el("div", { class: "tokens scroll", attributes: { tabindex: "0", role: "group", "aria-label": "Tokens of the second text" } });
+  let shown = 0;
+  const add = () => {
+    const end = Math.min(journey.tokens.length, shown + TOKENS);
+    for (; shown < end; shown += 1) node.append(journey.tokenChip(shown, { joined: true }));
+    return shown < journey.tokens.length;
+  };
+  inPortions(node, add, () => `${count(journey.tokens.length - shown)} more tokens`);
+  return node;
 }
 
 function stage(name, note, kind, ...content) {

@@ -1,7 +1,6 @@
 // The page: what was typed, the request, and what is drawn from its response.
 
 import { connectAbout, facts } from "./about.js";
-import { Alignment } from "./alignment.js";
 import { Hues, notSeen, shownPart } from "./annotation.js";
 import * as api from "./api.js";
 import { byId, connectTheme, copy, count, counted, el, fill, oneLine, roving, sentence } from "./dom.js";
@@ -156,7 +155,7 @@ function drawStages({ shown, labeled, journey, hues, pair, result }) {
   byId("pair-stages").hidden = pair === null;
   if (pair !== null) {
     const unregistered = { register() {} };
-    fill(byId("pair-stages"), ...pairStages(new Alignment(pair, result.explanation.edits_pair), { steps, tracer: unregistered }).filter(Boolean));
+    fill(byId("pair-stages"), ...pairStages(pair, { ...result, steps, tracer: unregistered }).filter(Boolean));
   }
 }
 
