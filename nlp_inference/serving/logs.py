@@ -5,7 +5,7 @@ import logging
 from datetime import UTC, datetime
 from typing import IO
 
-_LOGGERS = ("nlp_inference.serving", "uvicorn")
+_LOGGERS = ("nlp_inference.serving", "uvicorn", "py.warnings")
 
 
 class JsonLines(logging.Formatter):
@@ -27,7 +27,7 @@ class JsonLines(logging.Formatter):
 
 
 def write_logs(stream: IO[str], *, level: str) -> None:
-    """Write the logs of the server to a stream.
+    """Write the logs of the server, and all Python warnings, to a stream.
 
     Args:
         stream: where the lines go.
@@ -35,6 +35,7 @@ def write_logs(stream: IO[str], *, level: str) -> None:
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
+    logging.captureWarnings(capture=True)
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False

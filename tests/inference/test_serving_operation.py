@@ -304,6 +304,17 @@ def wait_until_ready(url, process):
         time.sleep(0.2)
 
 
+def test_python_warnings_are_lines_of_json():
+    code = (
+        "import sys, warnings; from nlp_inference.serving.logs import write_logs; "
+        "write_logs(sys.stderr, level='info'); warnings.warn('changed since it was saved')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    line = json.loads(result.stderr)
+    assert (line["level"], line["event"]) == ("warning", "py.warnings")
+    assert "UserWarning: changed since it was saved" in line["message"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
