@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nlp_inference.architectures.crf import LinearChainCrf
-from nlp_inference.architectures.pooled import mean_of_tokens
+from nlp_inference.architectures.pooling import make_pooling
 from nlp_inference.architectures.spans import SpanHead, span_loss
 from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidSpecError
@@ -23,9 +23,10 @@ class EncoderHead(nn.Module):
         hidden_size: of the encoder.
         labels: number of outputs, such as labels or tags.
         dropout: probability of dropout before the head.
+        pooling: how a head of texts pools the tokens, a key of `POOLINGS`.
     """
 
-    def __init__(self, hidden_size: int, labels: int, *, dropout: float) -> None:
+    def __init__(self, hidden_size: int, labels: int, *, dropout: float, pooling: str) -> None:  # noqa: ARG002
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(hidden_size, labels)
@@ -63,18 +64,22 @@ class TokenHead(EncoderHead):
 
 
 class TextHead(EncoderHead):
-    """One linear layer on the mean of the tokens: `logits` `[rows, labels]`."""
+    """One linear layer on the pooled tokens: `logits` `[rows, labels]`."""
+
+    def __init__(self, hidden_size: int, labels: int, *, dropout: float, pooling: str) -> None:
+        super().__init__(hidden_size, labels, dropout=dropout, pooling=pooling)
+        self.pooling = make_pooling(pooling, hidden_size=hidden_size)
 
     def forward(self, states: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the logits of each row; padding is not in the mean."""
-        return {"logits": self.classifier(self.dropout(mean_of_tokens(states, mask)))}
+        """Return the logits of each row; padding is not pooled."""
+        return {"logits": self.classifier(self.dropout(self.pooling(states, mask)))}
 
 
 class CrfHead(TokenHead):
     """A conditional random field on each token: `logits` `[rows, tokens, tags]`, `transitions` `[rows, tags, tags]`."""
 
-    def __init__(self, hidden_size: int, labels: int, *, dropout: float) -> None:
-        super().__init__(hidden_size, labels, dropout=dropout)
+    def __init__(self, hidden_size: int, labels: int, *, dropout: float, pooling: str) -> None:
+        super().__init__(hidden_size, labels, dropout=dropout, pooling=pooling)
         self.crf = LinearChainCrf(labels)
 
     def forward(self, states: Tensor, mask: Tensor) -> dict[str, Tensor]:
@@ -91,8 +96,8 @@ class CrfHead(TokenHead):
 class SpansHead(EncoderHead):
     """Scores of all token ranges: `logits` `[rows, tokens, tokens, labels]`; see `SpanHead`."""
 
-    def __init__(self, hidden_size: int, labels: int, *, dropout: float) -> None:
-        super().__init__(hidden_size, labels, dropout=dropout)
+    def __init__(self, hidden_size: int, labels: int, *, dropout: float, pooling: str) -> None:
+        super().__init__(hidden_size, labels, dropout=dropout, pooling=pooling)
         self.span_head = SpanHead(hidden_size, labels)
 
     def forward(self, states: Tensor, mask: Tensor) -> dict[str, Tensor]:  # noqa: ARG002 - padding is not read
@@ -112,18 +117,20 @@ HEADS: dict[str, type[EncoderHead]] = {"text": TextHead, "token": TokenHead, "cr
 """The heads by the names in `Task.encoder_head`."""
 
 
-def make_head(settings: Mapping[str, Any], *, hidden_size: int, dropout: float) -> EncoderHead:
+def make_head(settings: Mapping[str, Any], *, hidden_size: int, dropout: float, pooling: str = "mean") -> EncoderHead:
     """Return a new head.
 
     Args:
         settings: `kind`, a key of `HEADS`, and `labels`, the names of its outputs.
         hidden_size: of the encoder.
         dropout: probability of dropout before the head.
+        pooling: how a head of texts pools the tokens, a key of `POOLINGS`.
 
     Raises:
         InvalidSpecError: there is no such kind of head.
+        ArtefactError: there is no such pooling.
     """
     kind = settings.get("kind")
     if kind not in HEADS:
         raise InvalidSpecError(f"there is no head {kind!r} for a shared encoder; known: {', '.join(HEADS)}")
-    return HEADS[kind](hidden_size, len(settings["labels"]), dropout=dropout)
+    return HEADS[kind](hidden_size, len(settings["labels"]), dropout=dropout, pooling=pooling)

@@ -10,6 +10,7 @@ from transformers.utils.generic import ModelOutput
 from nlp_inference.architectures.crf import LinearChainCrf
 from nlp_inference.architectures.families import AutoHead
 from nlp_inference.architectures.heads import EncoderHead, make_head
+from nlp_inference.architectures.pooling import AttentionPooling
 from nlp_inference.architectures.spans import hidden_size_of
 from nlp_inference.errors import ArtefactError
 
@@ -34,8 +35,12 @@ class _WithHeads:
         for name in [name for name in modules if name != self.base_model_prefix]:  # type: ignore[attr-defined]
             del modules[name]  # the classifier of tokens, which no head uses
         size, dropout = hidden_size_of(config), _dropout(config)
+        pooling = getattr(config, "text_pooling", None) or "mean"
         self.heads = nn.ModuleDict(
-            {f"{name}_head": make_head(one, hidden_size=size, dropout=dropout) for name, one in settings.items()}
+            {
+                f"{name}_head": make_head(one, hidden_size=size, dropout=dropout, pooling=pooling)
+                for name, one in settings.items()
+            }
         )
         self.heads.apply(self._init_weights)
 
@@ -43,6 +48,8 @@ class _WithHeads:
         super()._init_weights(module)  # type: ignore[misc]  # as above
         if isinstance(module, LinearChainCrf):
             init.zeros_(module.weight)
+        if isinstance(module, AttentionPooling):
+            init.zeros_(module.score.weight)
 
     def head(self, name: str) -> EncoderHead:
         """Return the head with this name."""
@@ -90,7 +97,7 @@ class AutoModelForMultiTask(AutoHead):
 
     suffix = "ForMultiTask"
     mixin = _WithHeads
-    settings = ("task_heads",)
+    settings = ("task_heads", "text_pooling")
 
 
 __getattr__ = AutoModelForMultiTask.class_of_module

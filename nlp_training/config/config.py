@@ -240,6 +240,7 @@ class RunConfig(Section):
             "sampling": self.sampling != SamplingConfig(),
             "early_stopping": self.early_stopping,
             "data.sample_weight": self.data.sample_weight,
+            "model.pooling": self.model.pooling not in (None, "mean"),
             "data.train.streaming": self.data.train.streaming,
         }
         if ignored := [name for name, value in others.items() if value]:

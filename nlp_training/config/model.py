@@ -15,6 +15,9 @@ class ModelConfig(Section):
         revision: the branch, tag or commit on the Hub.
         architecture: the registered name of a custom model class, which replaces the default class of the task. See
             `nlp_inference.architectures.architecture`.
+        pooling: how the head of a text reads the tokens: `first`, `mean`, `max` or `attention` (learned weights).
+            `None` is the head of transformers for the family of the base model, usually on the first token, and `mean`
+            for the heads of `multi-task`.
         settings: keys to set in the configuration of the model, such as `hidden_dropout_prob: 0.2`.
         training_attention: the attention implementation during training, such as `sdpa`. `None` means `eager` on a
             CPU, where the backward pass of fused attention is slow, and the default of the model on other devices.
@@ -32,6 +35,7 @@ class ModelConfig(Section):
     base: str
     revision: str = "main"
     architecture: str | None = None
+    pooling: Literal["first", "mean", "max", "attention"] | None = None
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     training_attention: str | None = None
     resize_embeddings: bool = False
@@ -44,6 +48,12 @@ class ModelConfig(Section):
         frozen = [name for name in ("reinitialize_layers", "resize_embeddings") if getattr(self, name)]
         if self.adapter is not None and frozen:
             raise ValueError(f"{frozen[0]} adds random weights, which an adapter keeps frozen; remove one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_head(self) -> Self:
+        if self.pooling is not None and self.architecture is not None:
+            raise ValueError("architecture has its own pooling; remove pooling or architecture")
         return self
 
 

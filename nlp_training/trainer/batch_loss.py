@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import TrainingArguments
 
 from nlp_inference import Document, Processor, Task
-from nlp_inference.architectures.pooled import mean_of_tokens
+from nlp_inference.architectures.pooling import mean_of_tokens
 from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.batches.sample_weights import SAMPLE_WEIGHT, WINDOW_WEIGHT, RowWeights

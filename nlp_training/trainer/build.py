@@ -279,6 +279,8 @@ def build_model(config: RunConfig, processor: Processor, train: Sequence[Documen
     """
     task = processor.task
     decided = {"dtype": "float32", "revision": config.model.revision, **task.model_settings()}
+    if config.model.pooling is not None:
+        decided["text_pooling"] = config.model.pooling
     taken = sorted(set(config.model.settings) & {*decided, "torch_dtype", "config", "pretrained_model_name_or_path"})
     if taken:
         raise InvalidSpecError(f"model.settings has {taken[0]!r}, which the run decides itself; leave it out")
@@ -298,10 +300,10 @@ def build_model(config: RunConfig, processor: Processor, train: Sequence[Documen
 
 def _class_of(config: RunConfig, task: Task) -> Any:
     """The class of the task's model, or the one of the user; what no package has lets its source travel."""
-    if config.model.architecture is None and config.few_shot is None:
-        return model_class(task)
     if config.model.architecture is None:
-        return _pooled_class(task)
+        reason = "few_shot" if config.few_shot is not None else "model.pooling"
+        pooled = config.few_shot is not None or config.model.pooling is not None
+        return _pooled_class(task, reason=reason) if pooled else model_class(task)
     own = architecture_named(config.model.architecture)
     if is_from_file(own):
         if not runs_saved_code(model_class(task)):
@@ -314,10 +316,13 @@ def _class_of(config: RunConfig, task: Task) -> Any:
     return own
 
 
-def _pooled_class(task: Task) -> Any:
+def _pooled_class(task: Task, *, reason: str) -> Any:
+    own = model_class(task)
+    if reason == "model.pooling" and "text_pooling" in getattr(own, "settings", ()):
+        return own
     if task.auto_model != AutoModelForPooledSequenceClassification.replaces:
         raise InvalidSpecError(
-            f"few_shot is set, but the task {task.name!r} has no head for the complete text; remove it"
+            f"{reason} is set, but the task {task.name!r} has no head for the complete text; remove it"
         )
     return AutoModelForPooledSequenceClassification
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers.trainer_utils import TrainOutput
 
 from nlp_inference import Annotation
-from nlp_inference.architectures.pooled import mean_of_tokens
+from nlp_inference.architectures.pooling import mean_of_tokens
 from nlp_inference.encoding.input_rows import Example
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.batches.streams import document_chunks
