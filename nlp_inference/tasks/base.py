@@ -115,6 +115,8 @@ class Task(Registered, ABC):
     """Position of the text pair in the model input."""
     has_pipeline: ClassVar[bool] = True
     """Whether a stock pipeline of transformers returns predictions of this kind, which `as_pipeline` then returns."""
+    settings_of_new_models: ClassVar[Mapping[str, Any]] = {}
+    """Settings of a new run that its config leaves open; the defaults of the fields are those of earlier models."""
     default_overlap: ClassVar[int | None] = None
     """Tokens that consecutive windows share if the settings do not say it; `None` means a quarter of a window."""
     not_exportable: ClassVar[str | None] = None

@@ -1,7 +1,7 @@
 """Spans that may overlap and nest, each with its own score."""
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Annotated, Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ class SpanClassification(Task):
         labels: the labels of the spans, such as `("PROTEIN", "DNA")`.
         words: the definition of a word, as for `token-classification`. Spans start and end where words do.
         threshold: the probability above which a range of words is a span. Choose it on validation documents.
+        spans_per_token: the greatest number of spans in a window, per token of the text in it. If more ranges are above
+            the threshold, the most probable ones are kept, so that a text unlike those of training cannot return
+            millions of spans. New runs set 4; `None`, the value of earlier models, is no limit.
 
     A span is scored in the window in which it is farther from an edge; a span that no window contains cannot be found.
     A span's score is its probability, independent of that of other spans. Where spans must not overlap, add
@@ -42,7 +45,8 @@ class SpanClassification(Task):
         {0: 'PROTEIN', 1: 'DNA'}
 
     Raises:
-        pydantic.ValidationError: labels are repeated or missing, or `threshold` is not between 0 and 1.
+        pydantic.ValidationError: labels are repeated or missing, `threshold` is not between 0 and 1, or
+            `spans_per_token` is not positive.
     """
 
     name = "span-classification"
@@ -51,10 +55,12 @@ class SpanClassification(Task):
     pipeline_tag = "token-classification"
     needs = "spans"
     own_loss = True
+    settings_of_new_models: ClassVar[Mapping[str, Any]] = {"spans_per_token": 4.0}
 
     labels: tuple[str, ...]
     words: WordRule = "unicode"
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    spans_per_token: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     _check_labels = field_validator("labels")(check_labels)
 
@@ -91,7 +97,12 @@ class SpanClassification(Task):
         first, last, label = (logits > self._least_logit).nonzero()
         forward = first <= last
         spans = np.stack([first, last, label], axis=1)[forward]
-        return {"spans": spans, "logits": logits[tuple(spans.T)]}
+        found = logits[tuple(spans.T)]
+        most = len(found) if self.spans_per_token is None else int(self.spans_per_token * len(logits))
+        if len(found) > most:
+            kept = np.sort(np.argsort(-found, kind="stable")[:most])
+            spans, found = spans[kept], found[kept]
+        return {"spans": spans, "logits": found}
 
     def decode(self, encoded: EncodedDocument, rows: Sequence[Row], outputs: Sequence[Arrays]) -> Annotation:
         """Return the spans above the threshold, in the order of the text, in raw coordinates."""

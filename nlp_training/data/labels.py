@@ -39,9 +39,12 @@ def complete_task(spec: Spec, documents: Sequence[Document] | None) -> Task:
     if isinstance(settings, Mapping) and (heads := task.task_specs(settings)):
         complete = {head: _of_head(head, one, documents).to_spec() for head, one in heads.items()}
         return Task.from_spec({name: task.with_task_specs(settings, complete)})
-    learned = gold_kind(task.needs).open_settings(task, settings) if isinstance(settings, Mapping) else []
-    if not learned:
+    if not isinstance(settings, Mapping):
         return Task.from_spec(spec)
+    settings = {**task.settings_of_new_models, **settings}
+    learned = gold_kind(task.needs).open_settings(task, settings)
+    if not learned:
+        return Task.from_spec({name: settings})
     if documents is None:
         fields = ", ".join(f"{field}: [...]" for field in learned)
         raise InvalidSpecError(

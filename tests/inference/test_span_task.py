@@ -123,3 +123,18 @@ def test_answers_that_are_no_numbers_are_not_condensed_to_nothing(processor):
 def test_a_threshold_is_a_probability(threshold):
     with pytest.raises(ValidationError, match="threshold"):
         SpanClassification(labels=LABELS, threshold=threshold)
+
+
+def test_of_too_many_spans_the_most_probable_ones_are_kept(tokenizer):
+    text = "Ana Bo Eve Rome Oslo"
+    scores = {(first, last, "CITY"): 1 + first + last / 10 for first in range(5) for last in range(first, 5)}
+    unlimited = Processor(tokenizer, SpanClassification(labels=LABELS))
+    assert len(found(unlimited, text, scores)) == 15
+    limited = Processor(tokenizer, SpanClassification(labels=LABELS, spans_per_token=0.6))
+    assert [surface for surface, *_ in found(limited, text, scores)] == ["Rome", "Rome Oslo", "Oslo"]
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_a_limit_of_spans_must_be_a_positive_number(value):
+    with pytest.raises(ValidationError, match="spans_per_token"):
+        SpanClassification(labels=LABELS, spans_per_token=value)

@@ -3,12 +3,13 @@
 import pytest
 from made_up_records import write_jsonl
 
-from nlp_inference import Annotation, Category, Document
+from nlp_inference import Annotation, Category, Document, Span
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.tasks import MultiLabelClassification, OrdinalRegression, QuestionAnswering, TokenClassification
 from nlp_training import RunConfig
 from nlp_training.batches.streaming import DocumentStream
 from nlp_training.data.errors import DataWarning, InvalidDataError
+from nlp_training.data.labels import complete_task
 from nlp_training.data.unknown_labels import DroppedLabels, KnownLabels
 from nlp_training.data_report.check import check_data
 from nlp_training.trainer.build import build_checked_processor, load_splits
@@ -96,3 +97,20 @@ def test_only_the_unknown_part_of_the_gold_is_dropped():
 def test_a_task_without_labels_has_no_unknown_ones():
     with pytest.raises(InvalidSpecError, match="the task 'question-answering' has no list of labels; remove it"):
         KnownLabels.of(QuestionAnswering())
+
+
+def test_a_new_run_limits_the_spans_of_a_window_unless_its_config_says_otherwise():
+    documents = [Document(raw_text="Rome", gold=Annotation(spans=(Span(start=0, end=4, label="CITY"),)))]
+    limits = [
+        complete_task(spec, documents).spans_per_token
+        for spec in (
+            "span-classification",
+            {"span-classification": {"labels": ["CITY"]}},
+            {"span-classification": {"spans_per_token": 1.5}},
+            {"span-classification": {"spans_per_token": None}},
+        )
+    ]
+    assert limits == [4.0, 4.0, 1.5, None]
+    heads = {"heads": {"a": "span-classification", "b": "token-classification"}}
+    annotated = [Document(raw_text="Rome", gold=Annotation(heads=dict.fromkeys("ab", documents[0].gold)))]
+    assert complete_task({"multi-task": heads}, annotated).tasks["a"].spans_per_token == 4.0
