@@ -170,7 +170,7 @@ def _compare(
             {"validation": given.scored}, flat=task.flat, needs=task.needs, task_problem=task.gold_problem, train=""
         )
         check_same_kind(plan.processor, given.scored)
-        keep = [*options.settings]
+        keep = [*options.settings, *(["window"] if options.max_length is not None else [])]
         without = plan.without_preprocessing(plan.processor) if options.preprocess else None
         tuned = tune(predictor, given.chosen_on, given.scored, keep=keep, seed=options.seed, without=without)
         predictor = predictor.with_processor(tuned.processor)
