@@ -82,6 +82,7 @@ def render(found: "Adoption") -> str:
         .render(
             name=found.model.name if found.model is not None else Path(found.plan.stock.source).name,
             source=_source_name(found.plan.stock.source),
+            commit=found.plan.stock.commit,
             made=datetime.now(UTC),
             comparison=found.comparison,
             is_built_in=found.is_built_in,

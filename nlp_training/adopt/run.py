@@ -219,7 +219,13 @@ def _save(
         if config is not None:
             save_config(config, folder / "training.yaml")
             write_scores(folder, found.metrics, found.report)
-        card = CardSource(out.name, plan.stock.source, None if config is None else config.data, is_adopted=True)
+        card = CardSource(
+            out.name,
+            plan.stock.source,
+            None if config is None else config.data,
+            is_adopted=True,
+            commit=plan.stock.commit,
+        )
         (folder / "README.md").write_text(card_of(card, processor, found.metrics, found.report), encoding="utf-8")
         write_json(folder / RECORD_FILE, record_of(found, options))
         replay = found.verification = replay_golden(folder)

@@ -31,12 +31,14 @@ class CardSource(NamedTuple):
         base: the model that it was made from.
         data: the documents, if there were any.
         is_adopted: whether the model was adopted without training.
+        commit: the commit of `base` on the Hub that was adopted.
     """
 
     name: str
     base: str
     data: DataConfig | None
     is_adopted: bool = False
+    commit: str | None = None
 
 
 def model_card(
@@ -82,6 +84,7 @@ def card_of(
         .render(
             name=source.name,
             is_adopted=source.is_adopted,
+            commit=source.commit,
             has_configuration=source.data is not None,
             task=task.name,
             labels=labels,
