@@ -127,7 +127,7 @@ def adopt(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PaddingWarning)  # the verification reports it
         found, predictor = _compare(plan, given, options, built_in=_built_in(plan, questions=questions))
-    console.print(*_tables(found))
+    console.print(*_tables(found), sep="\n")
     if not dry_run:
         found.model = out
         replay = _save(found, out, predictor, given, options, data=data)

@@ -1,6 +1,6 @@
 """Settings to try, in steps: those that influence each other are tried together."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -55,13 +55,13 @@ class Candidate(NamedTuple):
         values: the shown value of each setting.
         reading: those of them that change what the model reads.
         processor: the processor with the values.
-        changes: how many values differ from what is assumed.
+        changes: how many values differ from what is assumed, and by how much numbers differ.
     """
 
     values: dict[str, str]
     reading: tuple[str, ...]
     processor: Processor
-    changes: int
+    changes: tuple[int, float]
 
 
 def step_axes(
@@ -104,8 +104,15 @@ def candidates(axes: Sequence[Axis], processor: Processor) -> Iterator[Candidate
             {axis.name: shown_of[axis.name] for axis in axes},
             tuple(shown for axis, (shown, _) in pairs if axis.encoded),
             changed,
-            sum(shown != next(iter(axis.values)) for axis, (shown, _) in pairs),
+            _changes((next(iter(axis.values.values())), value) for axis, (_, value) in pairs),
         )
+
+
+def _changes(pairs: Iterable[tuple[Any, Any]]) -> tuple[int, float]:
+    """Return how many pairs of values differ, and by how much their numbers differ."""
+    changed = [pair for pair in pairs if pair[0] != pair[1]]
+    numbers = [pair for pair in changed if all(isinstance(value, float | int) for value in pair)]
+    return len(changed), sum(abs(one - other) for one, other in numbers)
 
 
 def _field_axis(name: str, processor: Processor) -> Axis:

@@ -252,7 +252,7 @@ class _Search:
         return float(found.get(self._best, 0.0))
 
     def _choose(self, tried: Sequence[Candidate]) -> None:
-        """Keep the best candidate of a step, or the one with the fewest changes that is as good."""
+        """Keep the best candidate of a step; of those that are equally good, the one with the smallest changes."""
         scores: list[float] = []
         outputs, reading = self._outputs, tried[0].reading
         for one in tried:
