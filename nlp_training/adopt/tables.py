@@ -63,7 +63,7 @@ def tuned_lines(tuned: Tuned) -> list[Text]:
     else:
         where = f"{tuned.scored} other documents"
     p_value = tuned.paired.get("p_value")
-    test = f", p = {p_value:.3f}" if isinstance(p_value, float) else ""
+    test = "" if not isinstance(p_value, float) else f", p = {p_value:.3f}" if p_value >= 0.001 else ", p < 0.001"
     return [Text(f"{name} {before:.4f} as assumed, {after:.4f} as chosen, on {where}{test}", style="bold")]
 
 
