@@ -194,6 +194,8 @@ def _weights(folder: Path, source: str) -> WeightFiles:
     try:
         return find_weight_files(folder)
     except ArtefactError as error:
+        if any(folder.glob("*.safetensors*")):  # a shard is missing
+            raise
         raise UnsupportedModelError(
             f"{source!r} has no weights in safetensors: {error}. The owner of a model on the Hub can add them with "
             "https://huggingface.co/spaces/safetensors/convert"
