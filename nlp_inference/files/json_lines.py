@@ -1,6 +1,7 @@
 """Decoding and parsing of JSON Lines, with the same rules for training and for production."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Never, Protocol
 
@@ -77,18 +78,35 @@ def parse_json(content: str) -> Any:
     """Parse one line of JSON (https://www.rfc-editor.org/rfc/rfc8259), with or without a byte order mark.
 
     Raises:
-        InvalidDocumentError: the line is not valid JSON, such as `NaN`, or nested too deeply.
+        InvalidDocumentError: the line is not valid JSON, such as `NaN`, is nested too deeply, or an object has a key
+            twice.
 
     Example:
         >>> parse_json('{"text": "Hi"}')
         {'text': 'Hi'}
     """
     try:
-        return json.loads(content.strip().removeprefix(BYTE_ORDER_MARK), parse_constant=refuse_constant)
+        text = content.strip().removeprefix(BYTE_ORDER_MARK)
+        return json.loads(text, parse_constant=refuse_constant, object_pairs_hook=with_unique_keys)
     except RecursionError as error:
         raise InvalidDocumentError("the JSON is nested too deeply; write a flat object") from error
     except ValueError as error:
         raise InvalidDocumentError(f"not valid JSON: {error}") from error
+
+
+def with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of its keys and values; the `object_pairs_hook` of `json.loads`.
+
+    Parsers differ in which value of a repeated key they keep, so that a text or a label would be lost silently.
+
+    Raises:
+        ValueError: a key occurs twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        repeated = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {repeated[:40]!r} occurs twice in an object; write each key once")
+    return found
 
 
 def refuse_constant(constant: str) -> Never:

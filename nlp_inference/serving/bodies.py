@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from nlp_inference.files.json_lines import refuse_constant
+from nlp_inference.files.json_lines import refuse_constant, with_unique_keys
 from nlp_inference.registry import explain
 from nlp_inference.serving.failures import RequestError
 from nlp_inference.serving.settings import ServerSettings
@@ -116,7 +115,7 @@ def parse_json(body: bytes) -> Any:
     if text.count("{") + text.count("[") > _MAX_OBJECTS:
         raise RequestError(413, f"the body has more than {_MAX_OBJECTS} objects and arrays", kind="TooLargeError")
     try:
-        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=refuse_constant)
+        value = json.loads(text, object_pairs_hook=with_unique_keys, parse_constant=refuse_constant)
         if "\\ud" in text or "\\uD" in text:  # the escape of a surrogate, which may have no partner
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError as error:
@@ -127,11 +126,3 @@ def parse_json(body: bytes) -> Any:
     except ValueError as error:
         raise RequestError(400, f"not valid JSON: {error}", kind="InvalidJson") from error
     return value
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        repeated = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {repeated[:40]!r} occurs twice in an object")
-    return made
