@@ -71,7 +71,7 @@ def test_a_byte_order_mark_inside_a_file_is_part_of_its_text():
         ('{"text": null}', "in:1", "no 'text'"),
         ('{"text": "a", "b": 1, "metadata": {"b": 2}}', "in:1", r"the keys \['b'\] are in the object and in its"),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_a_line_that_cannot_be_read_is_named_and_the_next_is_read(line, name, said):
     bad, good = read(line, "Rome")
