@@ -8,15 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from nlp_inference import Document, Predictor
+from nlp_inference._utils.terminal import Console
 from nlp_inference.backends.padding import PaddingWarning
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.drift.profile import PROFILE_FILE
 from nlp_inference.errors import OutputError, VerificationError
 from nlp_inference.golden import select_documents
 from nlp_inference.golden.schema import Origin
+from nlp_inference.hub import PROCESSOR_NEEDS
 from nlp_training._utils.replacing import replacing_folder
 from nlp_training.adopt.comparison import Comparison, compare_with_stock, score_both
 from nlp_training.adopt.effect import Effect, effect_of
@@ -118,8 +118,8 @@ def adopt(
         VerificationError: the artefact does not repeat its golden records.
     """
     console, options, out = console or Console(), options or AdoptOptions(), Path(out)
-    if not dry_run and not overwrite and out.exists() and any(out.iterdir()):
-        raise OutputError(f"{str(out)!r} exists; choose another folder, or pass --overwrite (overwrite=True)")
+    if not dry_run:
+        _check_free(out, overwrite=overwrite)
     given = _load(data, texts, options)
     plan = make_plan(source, options, cache(lambda: _measuring_texts(given)))
     console.print(deduction_table(plan.deductions))
@@ -135,6 +135,25 @@ def adopt(
             console.print(line, soft_wrap=True)
         console.print(f"[bold]model[/bold] {out}", f"[bold]page[/bold] {(out / 'adopt.html').resolve().as_uri()}")
     return found
+
+
+def _check_free(out: Path, *, overwrite: bool) -> None:
+    """Check that the folder of the artefact can be written or replaced.
+
+    Raises:
+        OutputError: it is a file, it exists, or it is no artefact, so that other files would be lost.
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{str(out)!r} is a file; choose a folder for the artefact")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not overwrite:
+        raise OutputError(f"{str(out)!r} exists; choose another folder, or pass --overwrite (overwrite=True)")
+    if not (out / PROCESSOR_NEEDS[0]).is_file():
+        raise OutputError(
+            f"{str(out)!r} contains other files than a model, such as {next(out.iterdir()).name!r}, which would be "
+            "lost; choose another folder, or empty this one"
+        )
 
 
 def _load(data: Any, texts: Any, options: AdoptOptions) -> _Texts:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from nlp_inference._utils.terminal import Console
 from nlp_training.cli._shared import one_line_errors, source_fields
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from shutil import rmtree
 from statistics import mean, stdev
 from typing import Any
 
-from rich.console import Console
-
 from nlp_inference import Document
 from nlp_inference._utils.locks import exclusive_lock
+from nlp_inference._utils.terminal import Console
 from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_inference.files.records import to_json_line
 from nlp_inference.registry import Spec

@@ -5,11 +5,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.text import Text
 from transformers import set_seed
 
 from nlp_inference import Document
+from nlp_inference._utils.terminal import Console
 from nlp_training._utils.complete_checkpoints import last_complete
 from nlp_training._utils.cpu import keep_freed_memory, use_cpu_threads
 from nlp_training._utils.report_failure import report_failure

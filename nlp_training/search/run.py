@@ -14,8 +14,8 @@ from typing import Any
 
 import optuna
 from optuna.trial import TrialState
-from rich.console import Console
 
+from nlp_inference._utils.terminal import Console
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.config import RunConfig, save_config
 from nlp_training.config.search import SearchConfig

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from transformers import Trainer
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, MLflowCallback, TensorBoardCallback
 
+from nlp_inference._utils.terminal import Console
 from nlp_training._utils.complete_checkpoints import step_of
 from nlp_training._utils.report_failure import report_failure
 from nlp_training.config import RunConfig

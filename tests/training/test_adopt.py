@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from nlp_inference import Annotation, Category, Document, Predictor, Processor, Span
 from nlp_inference.backends.torch import TorchBackend
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_inference.tasks import TextRegression, TokenClassification
 from nlp_training import load_config, train
 from nlp_training.adopt import Adoption, AdoptOptions, adopt
@@ -199,6 +199,21 @@ def test_the_same_text_is_never_in_both_halves() -> None:
         assert not chosen_on & scored
 
 
+def test_only_a_model_is_replaced(stock: Path, adopted: Adoption, tmp_path: Path) -> None:
+    mine = tmp_path / "thesis"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match=r"contains other files than a model, such as 'thesis\.txt'"):
+        adopt(str(stock), mine, options=BIO_OPTIONS, overwrite=True, console=quiet())
+    with pytest.raises(OutputError, match="is a file; choose a folder"):
+        adopt(str(stock), mine / "thesis.txt", options=BIO_OPTIONS, overwrite=True, console=quiet())
+    assert (mine / "thesis.txt").read_text() == "years of work"
+    assert adopted.model is not None
+    model = Path(shutil.copytree(adopted.model, tmp_path / "model"))
+    adopt(str(stock), model, options=BIO_OPTIONS, overwrite=True, console=quiet())
+    assert not (model / "metrics.json").exists()
+
+
 def test_labels_of_spans_are_renamed(stock: Path, tmp_path: Path) -> None:
     options = AdoptOptions(scheme="BIO", labels={"CITY": "PLACE"})
     found = adopt(str(stock), tmp_path, options=options, dry_run=True, console=quiet())
@@ -359,7 +374,12 @@ class TestCommand:
 
     @pytest.mark.parametrize(
         ("option", "value", "message"),
-        [("--set", "mean", "write FIELD=VALUE"), ("--preprocess", "[a", "is not YAML"), ("--labels", ",", "no names")],
+        [
+            ("--set", "mean", "write FIELD=VALUE"),
+            ("--set", "aggregation=[mean", "--set has a value that is not YAML"),
+            ("--preprocess", "[a", "is not YAML"),
+            ("--labels", ",", "no names"),
+        ],
     )
     def test_options_that_cannot_be_read_are_refused(self, option: str, value: str, message: str, stock: Path) -> None:
         done = CliRunner().invoke(app, ["adopt", str(stock), "out", option, value])
