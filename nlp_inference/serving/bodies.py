@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from nlp_inference.files.json_lines import refuse_constant, with_unique_keys
+from nlp_inference.files.json_lines import BYTE_ORDER_MARK, refuse_constant, with_unique_keys
 from nlp_inference.registry import explain
 from nlp_inference.serving.failures import RequestError
 from nlp_inference.serving.settings import ServerSettings
@@ -99,7 +99,7 @@ def _too_large(settings: ServerSettings) -> RequestError:
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse strict JSON (https://www.rfc-editor.org/rfc/rfc8259) without duplicate keys.
+    """Parse strict JSON (https://www.rfc-editor.org/rfc/rfc8259) without duplicate keys, with or without a BOM.
 
     Raises:
         RequestError: 400 for anything else: another encoding, NaN, a key that occurs twice, deep nesting.
@@ -109,7 +109,7 @@ def parse_json(body: bytes) -> Any:
         {'text': 'Hi'}
     """
     try:
-        text = body.decode("utf-8")
+        text = body.decode("utf-8").removeprefix(BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         raise RequestError(400, f"the body is not valid UTF-8 at byte {error.start}", kind="InvalidJson") from error
     if text.count("{") + text.count("[") > _MAX_OBJECTS:

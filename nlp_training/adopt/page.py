@@ -89,6 +89,7 @@ def render(found: "Adoption") -> str:
             share=found.comparison.agreeing / max(1, found.comparison.total),
             deductions=found.plan.deductions,
             task=found.plan.task,
+            reads_pairs=found.plan.head.pairs or found.plan.task.needs_pair,
             tuned=tuned,
             gain=_gain(tuned),
             effect=found.effect,

@@ -244,6 +244,7 @@ def _save(
             None if config is None else config.data,
             is_adopted=True,
             commit=plan.stock.commit,
+            pairs=plan.head.pairs,
         )
         (folder / "README.md").write_text(card_of(card, processor, found.metrics, found.report), encoding="utf-8")
         write_json(folder / RECORD_FILE, record_of(found, options))

@@ -11,6 +11,7 @@ from tiny_models import tiny_model
 from nlp_inference import Predictor
 from nlp_inference.serving import ServerSettings, create_app
 
+JSON = {"Content-Type": "application/json"}
 TEXT = "<b>Ana</b> lives in Rome 😀. Bob lives in Paris."
 
 
@@ -118,6 +119,15 @@ def test_a_stream_of_json_lines(http, predictor):
     ]
     expected = predictor.predict("Ana 299 lives in Rome").predicted
     assert [span["label"] for span in results[299]["predicted"]["spans"]] == [span.label for span in expected.spans]
+
+
+def test_a_file_of_windows_is_a_stream(http):
+    body = '\ufeff{"text":"Ana"}\r\n\r\n{"text":"Bo"}'.encode()
+    response = http.post("/documents/stream", content=body, headers={"Content-Type": "application/jsonl"})
+    assert [sorted(json.loads(line)) for line in response.text.splitlines()] == [
+        ["complete", "coverage", "id", "predicted"]
+    ] * 2
+    assert http.post("/documents", content=body.split(b"\r")[0], headers=JSON).status_code == 200
 
 
 def test_a_stream_returns_a_result_before_the_next_line_is_sent(http):

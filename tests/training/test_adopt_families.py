@@ -153,6 +153,8 @@ class TestSequences:
         assert deduced(found.plan)["input"] == "pairs"
         assert found.plan.task.name == "text-classification"
         assert all(text.document.raw_text_pair for text in found.comparison.texts)
+        for name in ("README.md", "adopt.html"):
+            assert "text_pair" in (tmp_path / "out" / name).read_text(), "the example has one text"
         records = json.loads((tmp_path / "out" / "golden.json").read_text())["records"]
         assert sum(record.get("raw_text_pair") is not None for record in records) >= 10
 
