@@ -8,8 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from nlp_inference import Document, Predictor
-from nlp_inference._utils.terminal import Console
+from nlp_inference._utils import terminal
 from nlp_inference.backends.padding import PaddingWarning
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.drift.profile import PROFILE_FILE
@@ -117,7 +119,7 @@ def adopt(
         OutputError: `out` exists.
         VerificationError: the artefact does not repeat its golden records.
     """
-    console, options, out = console or Console(), options or AdoptOptions(), Path(out)
+    console, options, out = console or terminal.Console(), options or AdoptOptions(), Path(out)
     if not dry_run:
         _check_free(out, overwrite=overwrite)
     given = _load(data, texts, options)

@@ -156,9 +156,9 @@ def parts_by_uncertainty(documents: Sequence[Document]) -> Iterator[Part]:
     If people change as much in the last quarter as in the first one, the order does not find mistakes.
     """
     known = [
-        (float(document.metadata[UNCERTAINTY]), not is_unchanged(document))
+        (float(value), not is_unchanged(document))
         for document in documents
-        if document.gold is not None and isinstance(document.metadata.get(UNCERTAINTY), float | int)
+        if document.gold is not None and isinstance(value := document.metadata.get(UNCERTAINTY), float | int)
     ]
     known.sort(key=lambda one: -one[0])
     if len(known) < _LEAST or known[0][0] == known[-1][0]:

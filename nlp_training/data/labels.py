@@ -39,6 +39,8 @@ def complete_task(spec: Spec, documents: Sequence[Document] | None) -> Task:
     if isinstance(settings, Mapping) and (heads := task.task_specs(settings)):
         complete = {head: _of_head(head, one, documents).to_spec() for head, one in heads.items()}
         return Task.from_spec({name: task.with_task_specs(settings, complete)})
+    if isinstance(task.needs, property):  # it depends on settings that are missing
+        return Task.from_spec(spec)
     learned = gold_kind(task.needs).open_settings(task, settings) if isinstance(settings, Mapping) else []
     if not learned:
         return Task.from_spec(spec)
