@@ -409,6 +409,6 @@ def test_augmentations_move_the_spans_of_heads(name):
 @pytest.mark.parametrize(
     "spec", ["multi-task", {"multi-task": {}}, {"multi-task": {"tasks": {"a": "text-regression"}}}]
 )
-def test_a_task_without_heads_is_told_the_key(spec: Any) -> None:
+def test_a_task_without_heads_is_told_the_key(spec):
     with pytest.raises(InvalidSpecError, match=r"task 'multi-task': heads: Field required"):
         complete_task(spec, [])
