@@ -172,7 +172,10 @@ def _explain(error: Exception, name: str, revision: str) -> str:
             f"{not_local} and not a valid Hub id; pass a folder or an id like 'org/model'",
         ),
         (isinstance(error, GatedRepoError), f"{name!r} is gated: request access on {hub}/{name}, then {_LOG_IN}"),
-        (isinstance(error, RevisionNotFoundError), f"{name!r} has no branch, tag or commit {revision!r} on {hub}"),
+        (
+            isinstance(error, RevisionNotFoundError),
+            f"{name!r} has no branch, tag or commit {revision!r} on {hub}; {hub}/{name}/commits lists them",
+        ),
         (
             isinstance(error, RepositoryNotFoundError),
             f"{not_local} and not a model on {hub} that you can access: check the name; if it is private, {_LOG_IN}",

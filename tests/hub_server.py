@@ -29,12 +29,13 @@ PART = 1_000_000
 
 @dataclass
 class Repo:
-    """Commits of files by path, and what branches and pull requests point to."""
+    """Commits of files by path, and what branches and pull requests point to; files of a gated one are refused."""
 
     private: bool
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     messages: dict[str, str] = field(default_factory=dict)
+    gated: bool = False
 
     def add(self, ref: str, files: dict[str, bytes], message: str) -> str:
         """Make a commit the head of a ref."""
@@ -289,6 +290,8 @@ class _Handler(FaultyHandler):
 
     def _resolve(self, repo_id: str, revision: str, name: str) -> None:
         repo = self._repo(repo_id)
+        if repo.gated:
+            raise refusal(401 if self._namespaces is None else 403, "GatedRepo", "Access to this model is restricted")
         sha = self._commit(repo, revision)
         headers = {"X-Repo-Commit": sha, "Accept-Ranges": "bytes"}
         content = repo.commits[sha].get(name)

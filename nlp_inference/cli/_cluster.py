@@ -3,8 +3,9 @@
 import logging
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from nlp_inference._utils.terminal import Console
 
 if TYPE_CHECKING:
     from nlp_inference.integrations.ray.job import Job

@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from nlp_inference._utils.terminal import Console
 from nlp_inference.cli._shared import NOT_CHECKED, Loading, load_predictor, reading, stop
 from nlp_inference.errors import NlpInferenceError
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
+from nlp_inference._utils.terminal import Console
 from nlp_inference.document.limits import MAX_CHARACTERS
 from nlp_inference.errors import NlpInferenceError
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nlp_inference._utils.terminal import Console
 from nlp_inference.cli._shared import (
     AUTO,
     NOT_CHECKED,

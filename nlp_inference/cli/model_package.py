@@ -8,9 +8,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from nlp_inference._utils.quiet import quiet_imports
+from nlp_inference._utils.terminal import Console
 from nlp_inference.cli._shared import NOT_CHECKED, stop
 from nlp_inference.errors import NlpInferenceError
 

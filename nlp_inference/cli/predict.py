@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from nlp_inference._utils.extras import require
+from nlp_inference._utils.terminal import Console
 from nlp_inference.cli._interrupt import stopping_between_records
 from nlp_inference.cli._progress import showing_progress
 from nlp_inference.cli._shared import (

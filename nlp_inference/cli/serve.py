@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from nlp_inference._utils.terminal import Console
 from nlp_inference.cli._shared import AUTO, Backend, Device, Precision, Revision, Trust, stop
 from nlp_inference.errors import InvalidSpecError, NlpInferenceError
 

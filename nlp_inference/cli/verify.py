@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from nlp_inference._utils.terminal import Console
 from nlp_inference.cli._invariance import check_invariance
 from nlp_inference.cli._shared import (
     AUTO,

@@ -1,7 +1,9 @@
 """Characters and words of a text, independent of the tokenizer.
 
 A character is an extended grapheme cluster, such as a letter with its combining marks (`\\X`, Unicode Standard Annex
-#29, https://www.unicode.org/reports/tr29/), except that white space never shares a cluster with other characters.
+#29, https://www.unicode.org/reports/tr29/), with two exceptions. White space never shares a cluster with other
+characters. Every combining mark belongs to the character before it: `\\X` separates some vowel signs and tone marks of
+Myanmar, Tai Tham and Ahom from their consonants, so that a name would end before its last vowel.
 """
 
 from typing import Literal, NamedTuple, Self
@@ -40,7 +42,8 @@ _NO_SPACES = regex.compile(
 """Letters of scripts without spaces between words, and Hangul, because Korean particles follow a word without one."""
 _SEQUENCE = regex.compile(r"[\p{GCB=ZWJ}\p{RI}\p{ccc=9}]")
 _OF_CLASS = {name: regex.compile(rf"\p{{GCB={name}}}") for name in ("Control", "CR", "LF", *_CLASSES[2:-1])}
-_CLUSTER = regex.compile(r"\X")
+_CLUSTER = regex.compile(r"\p{GCB=Control}|\X(?:(?=\p{M})\X)*+")
+_MARK = regex.compile(r"\p{M}")
 
 _kinds = np.zeros(0x110000, dtype=np.uint8)
 _known = np.zeros(len(_kinds) // _BLOCK, dtype=bool)
@@ -117,7 +120,8 @@ def _fill_block(block: int) -> None:
 def _class_of(character: str) -> int:
     if _SEQUENCE.match(character):
         return _IN_SEQUENCE
-    name = next((name for name, pattern in _OF_CLASS.items() if pattern.match(character)), "Other")
+    otherwise = "SpacingMark" if _MARK.match(character) else "Other"
+    name = next((name for name, pattern in _OF_CLASS.items() if pattern.match(character)), otherwise)
     return _CLASSES.index("Control" if name in ("CR", "LF") else name)
 
 

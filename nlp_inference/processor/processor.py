@@ -16,6 +16,7 @@ from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Example, InputLayout, Row, pad_targets
 from nlp_inference.encoding.pair_windows import PairRooms, PairWindow, pair_rooms, split_pair
 from nlp_inference.encoding.tokenization import TokenizedText, tokenize
+from nlp_inference.encoding.tokenizer_growth import check_growth
 from nlp_inference.encoding.windows import Window, WindowSettings, split_windows
 from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError, PredictionError
 from nlp_inference.processor.custom_code import describe_custom
@@ -90,6 +91,7 @@ class Processor(SavedProcessor):
                 f"this processor has format version {format_version!r}, but this library reads 1 to {FORMAT_VERSION}; "
                 "install the version of nlp-inference that saved it, or a newer one"
             )
+        check_growth(tokenizer)
         super().__init__(tokenizer)  # type: ignore[no-untyped-call]  # ProcessorMixin has no annotations
         self.format_version = format_version
         self.task: Task = Task.from_spec(task if format_version > 1 else with_words_of_format_1(task))

@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from nlp_inference.files.json_lines import refuse_constant
+from nlp_inference.files.json_lines import BYTE_ORDER_MARK, strict_json
 from nlp_inference.registry import explain
 from nlp_inference.serving.failures import RequestError
 from nlp_inference.serving.settings import ServerSettings
@@ -100,7 +99,7 @@ def _too_large(settings: ServerSettings) -> RequestError:
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse strict JSON (https://www.rfc-editor.org/rfc/rfc8259) without duplicate keys.
+    """Parse strict JSON (https://www.rfc-editor.org/rfc/rfc8259) without duplicate keys, with or without a BOM.
 
     Raises:
         RequestError: 400 for anything else: another encoding, NaN, a key that occurs twice, deep nesting.
@@ -110,28 +109,18 @@ def parse_json(body: bytes) -> Any:
         {'text': 'Hi'}
     """
     try:
-        text = body.decode("utf-8")
+        text = body.decode("utf-8").removeprefix(BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         raise RequestError(400, f"the body is not valid UTF-8 at byte {error.start}", kind="InvalidJson") from error
     if text.count("{") + text.count("[") > _MAX_OBJECTS:
         raise RequestError(413, f"the body has more than {_MAX_OBJECTS} objects and arrays", kind="TooLargeError")
     try:
-        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=refuse_constant)
+        value = strict_json(text)
         if "\\ud" in text or "\\uD" in text:  # the escape of a surrogate, which may have no partner
             json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except RecursionError as error:
-        raise RequestError(400, "the JSON is nested too deeply", kind="InvalidJson") from error
     except UnicodeEncodeError as error:
         message = "the JSON contains a lone surrogate, which is not a character; remove it"
         raise RequestError(400, message, kind="InvalidJson") from error
     except ValueError as error:
         raise RequestError(400, f"not valid JSON: {error}", kind="InvalidJson") from error
     return value
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        repeated = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {repeated[:40]!r} occurs twice in an object")
-    return made

@@ -13,7 +13,7 @@ from nlp_inference.rendering import label_color, visible
 from nlp_training.adopt.causes import CAUSES, SAME_SPAN
 from nlp_training.adopt.comparison import ComparedText, Comparison, Difference
 from nlp_training.adopt.effect import Effect
-from nlp_training.adopt.tuning import Trial, Tuned
+from nlp_training.adopt.tuning import Tuned
 from nlp_training.reports.html.page import environment
 
 if TYPE_CHECKING:
@@ -64,15 +64,6 @@ class CauseRow(NamedTuple):
     counts: bool
 
 
-class TrialRow(NamedTuple):
-    """The values of one setting that were tried, and the range of their scores."""
-
-    name: str
-    trials: list[Trial]
-    low: float
-    high: float
-
-
 def write_page(found: "Adoption", folder: Path) -> Path:
     """Write the page into the folder of an artefact, and return its path."""
     target = folder / PAGE_FILE
@@ -91,14 +82,15 @@ def render(found: "Adoption") -> str:
         .render(
             name=found.model.name if found.model is not None else Path(found.plan.stock.source).name,
             source=_source_name(found.plan.stock.source),
+            commit=found.plan.stock.commit,
             made=datetime.now(UTC),
             comparison=found.comparison,
             is_built_in=found.is_built_in,
             share=found.comparison.agreeing / max(1, found.comparison.total),
             deductions=found.plan.deductions,
             task=found.plan.task,
+            reads_pairs=found.plan.head.pairs or found.plan.task.needs_pair,
             tuned=tuned,
-            trials=[] if tuned is None else list(_trial_rows(tuned)),
             gain=_gain(tuned),
             effect=found.effect,
             changed=[] if found.effect is None else list(_changed(found.effect)),
@@ -129,13 +121,6 @@ def _cause_rows(comparison: Comparison) -> Iterator[CauseRow]:
     for index, (name, count) in enumerate(counted.most_common(), start=1):
         color = "#5f6773" if name == SAME_SPAN else _CAUSE_COLORS[(index - 1) % len(_CAUSE_COLORS)]
         yield CauseRow(index, name, CAUSES[name], color, count, count / most, name != SAME_SPAN)
-
-
-def _trial_rows(tuned: Tuned) -> Iterator[TrialRow]:
-    for name in dict.fromkeys(one.setting for one in tuned.trials):
-        trials = [one for one in tuned.trials if one.setting == name]
-        scores = [one.score for one in trials]
-        yield TrialRow(name, trials, min(scores), max(scores))
 
 
 def _examples(comparison: Comparison) -> Iterator[Example]:

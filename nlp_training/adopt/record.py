@@ -43,7 +43,7 @@ def adopted_config(
             "name": re.sub(r"[^A-Za-z0-9._-]", "-", out.name).lstrip("._-") or "adopted",
             "output_dir": str(out.parent),
             "seed": options.seed,
-            "model": {"base": plan.stock.source, "revision": options.revision},
+            "model": {"base": plan.stock.source, "revision": plan.stock.commit or options.revision},
             "data": {"train": source, **more},
             "processor": {
                 "task": processor.task.to_spec(),
@@ -60,10 +60,10 @@ def adopted_config(
 def record_of(found: "Adoption", options: AdoptOptions) -> dict[str, Any]:
     """Return everything that was deduced, chosen and compared, without texts."""
     stock, comparison, tuned = found.plan.stock, found.comparison, found.tuned
-    hub_commit = stock.folder.name if re.fullmatch(r"[0-9a-f]{40}", stock.folder.name) else None
     return {
         "source": stock.source if not Path(stock.source).is_dir() else Path(stock.source).name,
-        "revision": hub_commit or options.revision,
+        "revision": None if stock.commit is None else options.revision,
+        "commit": stock.commit,
         "weights": {path.name: file_digest(path) for path in stock.weights},
         "deductions": [asdict(one) for one in found.plan.deductions],
         "trials": [] if tuned is None else [asdict(one) for one in tuned.trials],

@@ -11,12 +11,14 @@ from typing import Any
 from rich.console import Console
 
 from nlp_inference import Document, Predictor
+from nlp_inference._utils import terminal
 from nlp_inference.backends.padding import PaddingWarning
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.drift.profile import PROFILE_FILE
 from nlp_inference.errors import OutputError, VerificationError
 from nlp_inference.golden import select_documents
 from nlp_inference.golden.schema import Origin
+from nlp_inference.hub import PROCESSOR_NEEDS
 from nlp_training._utils.replacing import replacing_folder
 from nlp_training.adopt.comparison import Comparison, compare_with_stock, score_both
 from nlp_training.adopt.effect import Effect, effect_of
@@ -117,9 +119,9 @@ def adopt(
         OutputError: `out` exists.
         VerificationError: the artefact does not repeat its golden records.
     """
-    console, options, out = console or Console(), options or AdoptOptions(), Path(out)
-    if not dry_run and not overwrite and out.exists() and any(out.iterdir()):
-        raise OutputError(f"{str(out)!r} exists; choose another folder, or pass --overwrite (overwrite=True)")
+    console, options, out = console or terminal.Console(), options or AdoptOptions(), Path(out)
+    if not dry_run:
+        _check_free(out, overwrite=overwrite)
     given = _load(data, texts, options)
     plan = make_plan(source, options, cache(lambda: _measuring_texts(given)))
     console.print(deduction_table(plan.deductions))
@@ -127,7 +129,7 @@ def adopt(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PaddingWarning)  # the verification reports it
         found, predictor = _compare(plan, given, options, built_in=_built_in(plan, questions=questions))
-    console.print(*_tables(found))
+    console.print(*_tables(found), sep="\n")
     if not dry_run:
         found.model = out
         replay = _save(found, out, predictor, given, options, data=data)
@@ -135,6 +137,25 @@ def adopt(
             console.print(line, soft_wrap=True)
         console.print(f"[bold]model[/bold] {out}", f"[bold]page[/bold] {(out / 'adopt.html').resolve().as_uri()}")
     return found
+
+
+def _check_free(out: Path, *, overwrite: bool) -> None:
+    """Check that the folder of the artefact can be written or replaced.
+
+    Raises:
+        OutputError: it is a file, it exists, or it is no artefact, so that other files would be lost.
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{str(out)!r} is a file; choose a folder for the artefact")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not overwrite:
+        raise OutputError(f"{str(out)!r} exists; choose another folder, or pass --overwrite (overwrite=True)")
+    if not (out / PROCESSOR_NEEDS[0]).is_file():
+        raise OutputError(
+            f"{str(out)!r} contains other files than a model, such as {next(out.iterdir()).name!r}, which would be "
+            "lost; choose another folder, or empty this one"
+        )
 
 
 def _load(data: Any, texts: Any, options: AdoptOptions) -> _Texts:
@@ -170,7 +191,7 @@ def _compare(
             {"validation": given.scored}, flat=task.flat, needs=task.needs, task_problem=task.gold_problem, train=""
         )
         check_same_kind(plan.processor, given.scored)
-        keep = [*options.settings]
+        keep = [*options.settings, *(["window"] if options.max_length is not None else [])]
         without = plan.without_preprocessing(plan.processor) if options.preprocess else None
         tuned = tune(predictor, given.chosen_on, given.scored, keep=keep, seed=options.seed, without=without)
         predictor = predictor.with_processor(tuned.processor)
@@ -219,7 +240,14 @@ def _save(
         if config is not None:
             save_config(config, folder / "training.yaml")
             write_scores(folder, found.metrics, found.report)
-        card = CardSource(out.name, plan.stock.source, None if config is None else config.data, is_adopted=True)
+        card = CardSource(
+            out.name,
+            plan.stock.source,
+            None if config is None else config.data,
+            is_adopted=True,
+            commit=plan.stock.commit,
+            pairs=plan.head.pairs,
+        )
         (folder / "README.md").write_text(card_of(card, processor, found.metrics, found.report), encoding="utf-8")
         write_json(folder / RECORD_FILE, record_of(found, options))
         replay = found.verification = replay_golden(folder)

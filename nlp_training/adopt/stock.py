@@ -44,6 +44,7 @@ class StockModel:
     Attributes:
         source: the folder or the Hub id.
         folder: the folder of its files.
+        commit: the commit on the Hub; `None` for a folder.
         config_json: the content of `config.json`.
         config: its configuration.
         tokenizer: a fast tokenizer, which deductions change.
@@ -54,6 +55,7 @@ class StockModel:
 
     source: str
     folder: Path
+    commit: str | None
     config_json: Mapping[str, Any]
     config: PreTrainedConfig
     tokenizer: PreTrainedTokenizerBase
@@ -77,7 +79,9 @@ class StockModel:
         place = locate_base(source)
         folder = artefact_folder(place, files=SETTINGS_FILES, revision=revision)
         refuse_foreign(folder, source=source)
-        folder = artefact_folder(place, files=(*SETTINGS_FILES, *WEIGHT_FILES), revision=revision)
+        commit = None if Path(place).is_dir() else folder.name
+        # the branch may have moved since the settings were read
+        folder = artefact_folder(place, files=(*SETTINGS_FILES, *WEIGHT_FILES), revision=commit or revision)
         weights = _weights(folder, source)
         tensors = read_headers(weights, prefixes={})
         config_json = read_json(folder / "config.json")
@@ -87,7 +91,7 @@ class StockModel:
             tokenizer, untouched = (
                 _tokenizer(folder, source, add_prefix_space=given) for given in (add_prefix_space, None)
             )
-        return cls(source, folder, config_json, config, tokenizer, untouched, weights, tensors)
+        return cls(source, folder, commit, config_json, config, tokenizer, untouched, weights, tensors)
 
     @property
     def architectures(self) -> tuple[str, ...]:
@@ -190,6 +194,8 @@ def _weights(folder: Path, source: str) -> WeightFiles:
     try:
         return find_weight_files(folder)
     except ArtefactError as error:
+        if any(folder.glob("*.safetensors*")):  # a shard is missing
+            raise
         raise UnsupportedModelError(
             f"{source!r} has no weights in safetensors: {error}. The owner of a model on the Hub can add them with "
             "https://huggingface.co/spaces/safetensors/convert"

@@ -10,7 +10,7 @@ from nlp_training.adopt.causes import CAUSES
 from nlp_training.adopt.comparison import Comparison
 from nlp_training.adopt.deduction import Deduction
 from nlp_training.adopt.effect import Effect
-from nlp_training.adopt.tuning import Tuned
+from nlp_training.adopt.tuning import Step, Trial, Tuned
 
 _STYLES = {"assumed": "yellow", "measured": "cyan", "given": "bold"}
 
@@ -27,20 +27,31 @@ def deduction_table(deductions: Sequence[Deduction]) -> Table:
 
 
 def trial_tables(tuned: Tuned) -> list[Text | Table]:
-    """Return a table of the settings that were tried, below its title."""
-    title = f"settings, by {tuned.score_name} of {tuned.documents} documents"
-    table = Table("setting", "value", tuned.score_name, "")
-    table.columns[2].justify = "right"
-    previous = ""
-    for one in tuned.trials:
-        if previous and one.setting != previous:
-            table.add_section()
-        name = "" if one.setting == previous else one.setting
-        table.add_row(
-            name, one.value, f"{one.score:.4f}", "chosen" if one.chosen else "", style="bold" if one.chosen else ""
-        )
-        previous = one.setting
-    return [Text(title, style="italic"), *([table] if tuned.trials else [])]
+    """Return a table of scores for each step, below a title."""
+    title = (
+        f"settings, by {tuned.score_name} of {tuned.documents} documents; those of a step are tried in all "
+        "combinations; ✓ chosen, · assumed"
+    )
+    return [Text(title, style="italic"), *(_step_table(step, tuned.score_name) for step in tuned.steps)]
+
+
+def _step_table(step: Step, score_name: str) -> Table:
+    """Return the scores of a step, with a column for each value of its last setting."""
+    columns = step.columns
+    last = [*step.trials[0].values][-1]
+    table = Table(*step.settings, *(f"{last} {value}" if not index else value for index, value in enumerate(columns)))
+    if not columns:
+        table.add_column(score_name)
+    for column in table.columns[len(step.settings) :]:
+        column.justify = "right"
+    for values, trials in step.rows:
+        table.add_row(*map(escape, values), *map(_score_cell, trials))
+    return table
+
+
+def _score_cell(trial: Trial) -> Text:
+    mark = " ✓" if trial.chosen else " ·" if trial.assumed else "  "
+    return Text(f"{trial.score:.4f}{mark}", style="bold" if trial.chosen else "")
 
 
 def tuned_lines(tuned: Tuned) -> list[Text]:
@@ -52,7 +63,7 @@ def tuned_lines(tuned: Tuned) -> list[Text]:
     else:
         where = f"{tuned.scored} other documents"
     p_value = tuned.paired.get("p_value")
-    test = f", p = {p_value:.3f}" if isinstance(p_value, float) else ""
+    test = "" if not isinstance(p_value, float) else f", p = {p_value:.3f}" if p_value >= 0.001 else ", p < 0.001"
     return [Text(f"{name} {before:.4f} as assumed, {after:.4f} as chosen, on {where}{test}", style="bold")]
 
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from nlp_inference import Document, Predictor, Processor, Task
-from nlp_inference.encoding.windows import WindowSettings
+from nlp_inference import Document, Predictor, Processor
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.tasks import DocumentOutputs, TemperatureTask
+from nlp_training.adopt.steps import STEPS, Candidate, candidates, step_axes
 from nlp_training.data.splits import SplitSettings
 from nlp_training.evaluation import Fitter, compare, evaluate_documents, paired_test, predict_beside_gold, score
 from nlp_training.evaluation.fitting import with_task
 from nlp_training.gold import document_metric, gold_kind_of
 
 LEAST_DOCUMENTS = 20
-"""With fewer documents, settings are chosen and scored on the same ones."""
+"""With fewer documents, settings are chosen and scored on the same ones, and the result states it."""
 
 MOST_TUNED = 1000
 """Settings are chosen on at most this many documents."""
@@ -24,36 +24,71 @@ MOST_TUNED = 1000
 LEAST_GAIN = 0.0005
 """A setting replaces another one if its score is better by more than this."""
 
-_ENCODED: Mapping[str, tuple[Any, ...]] = {"words": ("unicode", "whitespace", "tokenizer")}
-"""Fields of tasks that change how a text is encoded, with the values to try."""
-
-_DECODED: Mapping[str, tuple[Any, ...]] = {
-    "aggregation": ("first", "mean", "max", "none"),
-    "pooling": ("mean", "max", "first"),
-    "max_answer_tokens": (15, 30, 60),
-    "outside_bias": (-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0),
-}
-"""Fields of tasks that change how outputs are decoded, with the values to try."""
-
-_OF_WINDOWS = ("pooling",)
-"""Fields that matter only if a text has several windows."""
-
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A setting that was tried.
+    """A combination of values that was tried.
 
     Attributes:
-        setting: its name.
-        value: its value.
+        values: the value of each setting of a step.
         score: the score of the documents that settings are chosen on.
-        chosen: whether it was kept.
+        chosen: whether it was kept and differs from what was assumed.
+        assumed: whether it is what was assumed.
     """
 
-    setting: str
-    value: str
+    values: Mapping[str, str]
     score: float
     chosen: bool = False
+    assumed: bool = False
+
+    @property
+    def step(self) -> str:
+        """The names of the settings."""
+        return " × ".join(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The trials of a step, as a table: a row for each combination of all settings but the last one.
+
+    Attributes:
+        name: the names of the settings.
+        trials: the trials, of which the first one is what was assumed.
+    """
+
+    name: str
+    trials: list[Trial]
+
+    @property
+    def settings(self) -> list[str]:
+        """The names of the settings that the rows combine; the only one, if there is one."""
+        names = [*self.trials[0].values]
+        return names[:-1] or names
+
+    @property
+    def columns(self) -> list[str]:
+        """The values of the last setting; empty if there is one setting, whose values are rows."""
+        names = [*self.trials[0].values]
+        return [] if len(names) == 1 else list(dict.fromkeys(one.values[names[-1]] for one in self.trials))
+
+    @property
+    def rows(self) -> list[tuple[tuple[str, ...], list[Trial]]]:
+        """The values of each row, and its trials in the order of the columns."""
+        found: dict[tuple[str, ...], list[Trial]] = {}
+        for one in self.trials:
+            found.setdefault(tuple(one.values[name] for name in self.settings), []).append(one)
+        order = self.columns
+        last = [*self.trials[0].values][-1]
+        return [
+            (values, sorted(trials, key=lambda one: order.index(one.values[last]) if order else 0))
+            for values, trials in found.items()
+        ]
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The smallest and the greatest score."""
+        scores = [one.score for one in self.trials]
+        return min(scores), max(scores)
 
 
 @dataclass
@@ -89,17 +124,32 @@ class Tuned:
     @property
     def changes(self) -> dict[str, str]:
         """The chosen settings that differ from what was assumed."""
-        return {one.setting: one.value for one in self.trials if one.chosen}
+        assumed = {name: value for one in self.trials if one.assumed for name, value in one.values.items()}
+        return {
+            name: value
+            for one in self.trials
+            if one.chosen
+            for name, value in one.values.items()
+            if value != assumed.get(name)
+        }
+
+    @property
+    def steps(self) -> list["Step"]:
+        """The trials of each step."""
+        names = dict.fromkeys(one.step for one in self.trials)
+        return [Step(name, [one for one in self.trials if one.step == name]) for name in names]
 
 
 def halves(documents: Sequence[Document], *, seed: int) -> tuple[list[Document], list[Document]]:
     """Return the documents to choose settings on and those to score: two halves, or all of them twice if they are few.
 
+    Documents with the same text are in the same half.
+
     Example:
         >>> [len(half) for half in halves([Document(raw_text=str(number)) for number in range(40)], seed=0)]
         [20, 20]
     """
-    if len(documents) < LEAST_DOCUMENTS:
+    if len(documents) < LEAST_DOCUMENTS or len({one.raw_text for one in documents}) == 1:
         return list(documents), list(documents)
     split = split_settings(seed).split(documents)
     return split["train"], split["validation"]
@@ -107,7 +157,7 @@ def halves(documents: Sequence[Document], *, seed: int) -> tuple[list[Document],
 
 def split_settings(seed: int) -> SplitSettings:
     """Return the settings of the split in two halves, for the configuration that is saved with the model."""
-    return SplitSettings(validation=0.5, seed=seed)
+    return SplitSettings(validation=0.5, seed=seed, group_by="text")
 
 
 def tune(
@@ -119,9 +169,10 @@ def tune(
     seed: int,
     without: Processor | None = None,
 ) -> Tuned:
-    """Choose settings of a processor by score, one after the other, and score the result on other documents.
+    """Choose settings of a processor by score, and score the result on other documents.
 
-    The model runs once for each way of encoding; settings of decoding are tried on its outputs.
+    Settings that influence each other are tried in all combinations. The model runs once for each way of encoding;
+    settings of decoding are tried on its outputs.
 
     Args:
         predictor: the adopted model.
@@ -158,7 +209,7 @@ def tune(
 
 
 class _Search:
-    """A search over settings, one field after the other."""
+    """A search over settings, one step after the other."""
 
     def __init__(self, predictor: Predictor, documents: Sequence[Document], *, keep: Sequence[str], seed: int) -> None:
         self._predictor, self._documents, self._keep, self._seed = predictor, documents, keep, seed
@@ -172,17 +223,16 @@ class _Search:
     def show_effect(self, without: Processor) -> None:
         """Score the documents without the transforms that the user added, and with them; nothing is chosen."""
         for value, processor in (("without", without), ("as stated", self.processor)):
-            self.trials.append(Trial("preprocess", value, self._score(processor, self._run_model(processor))))
+            self.trials.append(Trial({"preprocess": value}, self._score(processor, self._run_model(processor))))
 
     def run(self) -> None:
         """Try all settings, in the order in which they depend on each other."""
         self._outputs = self._run_model(self.processor)
-        for name, values in _ENCODED.items():
-            self._try_field(name, values)
-        self._try_windows()
-        for name, values in _DECODED.items():
-            if name not in _OF_WINDOWS or any(len(one.rows) > 1 for one in self._outputs):
-                self._try_field(name, values)
+        for names in STEPS:
+            has_windows = any(len(one.rows) > 1 for one in self._outputs)
+            axes = list(step_axes(names, self.processor, keep=self._keep, has_windows=has_windows))
+            if axes:
+                self._choose(list(candidates(axes, self.processor)))
         self._fit()
 
     def _run_model(self, processor: Processor) -> list[DocumentOutputs]:
@@ -201,47 +251,24 @@ class _Search:
         found = score(compare(pairs, needs=task.needs, details=False), needs=task.needs, details=False)
         return float(found.get(self._best, 0.0))
 
-    def _try_field(self, name: str, values: Sequence[Any]) -> None:
-        task: Any = self.processor.task
-        if name not in type(task).model_fields or name in self._keep:
-            return
-        assumed = getattr(task, name)
-        order = [assumed, *(value for value in values if value != assumed)]
-        candidates = {str(value): with_task(self.processor, _with_field(task, name, value)) for value in order}
-        self._choose(name, candidates, encoded=name in _ENCODED)
-
-    def _try_windows(self) -> None:
-        """Try shorter windows and more overlap, if a text has several windows."""
-        if not any(len(one.rows) > 1 for one in self._outputs):
-            return
-        longest = self.processor.layout.max_length
-        lengths = [longest, *(length for length in (256, 128) if length < longest)]
-        self._choose("window", {f"{one} tokens": self._with_windows(max_length=one) for one in lengths}, encoded=True)
-        half = self.processor.layout.capacity(0) // 2
-        overlaps = {"a quarter, at most 64": self.processor, f"{half} tokens": self._with_windows(overlap=half)}
-        self._choose("overlap", overlaps, encoded=True)
-
-    def _with_windows(self, **changes: Any) -> Processor:
-        old = self.processor
-        windows = WindowSettings.model_validate({**old.windows.model_dump(), **changes})
-        return Processor(
-            old.tokenizer, old.task, old.preprocess.to_spec(), old.postprocess.to_spec(), windows, old.format_version
-        )
-
-    def _choose(self, name: str, candidates: Mapping[str, Processor], *, encoded: bool) -> None:
-        """Keep the best candidate; the first one is what was assumed."""
-        outputs = {
-            value: self._run_model(processor) if encoded and number else self._outputs
-            for number, (value, processor) in enumerate(candidates.items())
-        }
-        scores = {value: self._score(processor, outputs[value]) for value, processor in candidates.items()}
-        assumed = next(iter(scores))
-        best = max(scores, key=lambda value: self._sign * scores[value])
-        gain = self._sign * (scores[best] - scores[assumed])
-        chosen = best if gain > LEAST_GAIN else assumed
-        self.processor, self._outputs = candidates[chosen], outputs[chosen]
-        changed = chosen != assumed
-        self.trials += [Trial(name, value, one, changed and value == chosen) for value, one in scores.items()]
+    def _choose(self, tried: Sequence[Candidate]) -> None:
+        """Keep the best candidate of a step; of those that are equally good, the one with the smallest changes."""
+        scores: list[float] = []
+        outputs, reading = self._outputs, tried[0].reading
+        for one in tried:
+            if one.reading != reading:
+                outputs, reading = self._run_model(one.processor), one.reading
+            scores.append(self._score(one.processor, outputs))
+        best = max(self._sign * value for value in scores)
+        as_good = [index for index, value in enumerate(scores) if best - self._sign * value <= LEAST_GAIN]
+        chosen = min(as_good, key=lambda index: (tried[index].changes, -self._sign * scores[index]))
+        self.trials += [
+            Trial(one.values, scores[index], chosen=index == chosen > 0, assumed=index == 0)
+            for index, one in enumerate(tried)
+        ]
+        if tried[chosen].reading != tried[0].reading:
+            self._outputs = self._run_model(tried[chosen].processor)
+        self.processor = tried[chosen].processor
 
     def _fit(self) -> None:
         """Run the fitters of the task, and fit its temperature if it has one."""
@@ -253,18 +280,15 @@ class _Search:
             if set(fitter.fields) & set(self._keep):
                 continue
             predictor = self._predictor.with_processor(self.processor)
-            before = copy.copy(self.processor.task)
+            unfitted, before = self.processor, copy.copy(self.processor.task)
             task = fitter.fit(predictor, self._documents, seed=self._seed)
             self.processor = with_task(self.processor, task)
             shown = ", ".join(_changed_fields(before, task, fitter.fields))
             if shown:
                 self.fitted += fitter.fields
-                value = self._score(self.processor, self._outputs)
-                self.trials.append(Trial(" and ".join(fitter.fields), shown, value, chosen=True))
-
-
-def _with_field(task: Task, name: str, value: Any) -> Task:
-    return type(task).from_value({**task.model_dump(), name: value})
+                step = " and ".join(fitter.fields)
+                self.trials.append(Trial({step: "as assumed"}, self._score(unfitted, self._outputs), assumed=True))
+                self.trials.append(Trial({step: shown}, self._score(self.processor, self._outputs), chosen=True))
 
 
 def _changed_fields(before: Any, after: Any, fields: Sequence[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from nlp_training.annotate.corrections import (
     is_unchanged,
     join_suggestions,
 )
+from nlp_training.annotate.page import write_corrections_page
 from nlp_training.annotate.suggest import Suggested, annotate
 from nlp_training.annotate.uncertainty import Sort, decision_probabilities, uncertainty
 
@@ -24,4 +25,5 @@ __all__ = [
     "is_unchanged",
     "join_suggestions",
     "uncertainty",
+    "write_corrections_page",
 ]

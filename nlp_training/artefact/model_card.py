@@ -31,12 +31,16 @@ class CardSource(NamedTuple):
         base: the model that it was made from.
         data: the documents, if there were any.
         is_adopted: whether the model was adopted without training.
+        commit: the commit of `base` on the Hub that was adopted.
+        pairs: whether the model was made for text pairs.
     """
 
     name: str
     base: str
     data: DataConfig | None
     is_adopted: bool = False
+    commit: str | None = None
+    pairs: bool = False
 
 
 def model_card(
@@ -82,6 +86,7 @@ def card_of(
         .render(
             name=source.name,
             is_adopted=source.is_adopted,
+            commit=source.commit,
             has_configuration=source.data is not None,
             task=task.name,
             labels=labels,
@@ -92,7 +97,7 @@ def card_of(
             score_names=_score_names(metrics),
             has_intervals=any("interval" in scores for scores in metrics.values()),
             fitted=fitted_notes(metrics),
-            needs_pair=task.needs_pair,
+            needs_pair=task.needs_pair or source.pairs,
             heads={head: one.name for head, one in task.tasks.items() if head},
             report=report,
         )

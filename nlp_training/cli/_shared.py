@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
 
+from nlp_inference._utils.terminal import Console
 from nlp_inference.errors import NlpInferenceError
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from nlp_inference._utils.terminal import Console
 from nlp_training.cli._shared import console_for, one_line_errors, source_fields
 
 
@@ -110,10 +110,15 @@ def _specs(given: str | None, option: str) -> tuple[Any, ...]:
 
 def _fields(given: list[str]) -> dict[str, Any]:
     """Parse `field=value` pairs, with values in YAML."""
+    from yaml import YAMLError
+
     from nlp_inference.errors import InvalidSpecError
     from nlp_training.config.yaml_files import parse_yaml
 
     pairs = [one.partition("=") for one in given]
     if bad := [name for name, equals, _ in pairs if not (name and equals)]:
         raise InvalidSpecError(f"--set has {bad[0]!r}; write FIELD=VALUE, such as aggregation=mean")
-    return {name: parse_yaml(value) for name, _, value in pairs}
+    try:
+        return {name: parse_yaml(value) for name, _, value in pairs}
+    except YAMLError as error:
+        raise InvalidSpecError(f"--set has a value that is not YAML: {error}") from error

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from nlp_inference._utils.terminal import Console
 from nlp_training.cli._shared import one_line_errors
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from nlp_inference._utils.terminal import Console
 from nlp_training.cli._shared import one_line_errors, source_fields
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ def convert(
     drop_unchanged: Annotated[
         bool, typer.Option("--drop-unchanged", help="With --suggestions: leave out texts annotated as suggested.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="With --suggestions: an HTML page of the corrections, with examples.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report what was written as JSON.")] = False,
 ) -> None:
@@ -83,13 +86,14 @@ def convert(
         shares = None if split is None else parse_shares(split)
         if shares is None and group_by is not None:
             raise _usage("--group-by requires --split; name the splits, as in --split train=0.9,test=0.1")
+        _check_report(report, suggestions, overwrite=overwrite)
         targets = _targets(target, to_format, [] if shares is None else [*shares], overwrite=overwrite)
         with _progress() as track:
             fields = source_fields(source)
             if from_format is not None:
                 fields["format"] = from_format
             read = track(stream_documents(fields))
-            corrected, report = (read, []) if suggestions is None else _corrected(read, suggestions)
+            corrected, tables = (read, []) if suggestions is None else _corrected(read, suggestions, page=report)
             if drop_unchanged:
                 corrected = _changed(corrected)
             documents = _without(corrected, drop or [])
@@ -100,21 +104,40 @@ def convert(
         if as_json:
             typer.echo(json.dumps([vars(one) for one in written], indent=2, ensure_ascii=False))
         else:
-            Console().print(written_table(written), *report)
+            Console().print(written_table(written), *tables)
 
 
-def _corrected(documents: Iterable["Document"], suggestions: Path) -> tuple[list["Document"], list[Any]]:
+def _check_report(report: Path | None, suggestions: Path | None, *, overwrite: bool) -> None:
+    """Check that the page can be written, before anything is read."""
+    if report is not None and suggestions is None:
+        raise _usage("--report requires --suggestions; name the file that nlp-training annotate wrote")
+    if report is not None and report.exists() and not overwrite:
+        raise _usage(f"{str(report)!r} already exists; choose another path, or pass --overwrite")
+
+
+def _corrected(
+    documents: Iterable["Document"], suggestions: Path, *, page: Path | None
+) -> tuple[list["Document"], list[Any]]:
     """Join corrections with what was suggested; return them with the tables of what was corrected."""
-    from nlp_training.annotate import correction_tables, count_corrections, join_suggestions
+    from nlp_training.annotate import (
+        correction_tables,
+        count_corrections,
+        join_suggestions,
+        write_corrections_page,
+    )
     from nlp_training.annotate.suggest import NEEDS
     from nlp_training.data import load_documents
+    from nlp_training.reports.html import report_link
 
     suggested = load_documents({"path": str(suggestions), "format": "jsonl"}, default_split="train")
     if not suggested or NEEDS not in suggested[0].metadata:
         raise _usage(f"{str(suggestions)!r} was not written by nlp-training annotate")
     corrected = list(join_suggestions(documents, suggested))
     needs: Any = suggested[0].metadata[NEEDS]
-    return corrected, [*correction_tables(count_corrections(corrected, needs=needs))]
+    tables: list[Any] = [*correction_tables(count_corrections(corrected, needs=needs))]
+    if page is not None:
+        tables.append(report_link(write_corrections_page(corrected, page, needs=needs, overwrite=True)))
+    return corrected, tables
 
 
 def _changed(documents: Iterable["Document"]) -> Iterator["Document"]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from nlp_inference._utils.terminal import Console
 from nlp_inference.errors import NlpInferenceError
 from nlp_training.cli._shared import one_line_errors, source_fields
 

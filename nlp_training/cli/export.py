@@ -5,11 +5,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+from nlp_inference._utils.terminal import Console
 from nlp_training.cli._shared import one_line_errors, source_fields
 
 if TYPE_CHECKING:

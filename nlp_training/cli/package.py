@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
 
+from nlp_inference._utils.terminal import Console
 from nlp_training.cli._shared import one_line_errors
 
 if TYPE_CHECKING:

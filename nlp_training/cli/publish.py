@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from nlp_inference._utils.terminal import Console
 from nlp_training.cli._shared import one_line_errors
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from nlp_inference._utils.terminal import Console
 from nlp_inference.errors import NlpInferenceError
 
 _DIFFERENT, _NOT_COMPARABLE = 1, 2

@@ -8,6 +8,9 @@ import yaml
 
 from nlp_inference.errors import InvalidSpecError
 
+MOST_VALUES = 100_000
+"""With aliases, a document may stand for at most this many values."""
+
 _BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
 
 
@@ -19,6 +22,34 @@ class _Yaml(yaml.SafeLoader):
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    has_aliases = False
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose a node, and note whether it is an alias."""
+        self.has_aliases = self.has_aliases or self.check_event(yaml.AliasEvent)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        """Construct the values, of which some, such as the date 2026-02-30, only look valid."""
+        try:
+            return super().construct_document(node)
+        except ValueError as error:
+            raise yaml.YAMLError(f"a value cannot be read: {error}; write it in quotes, or correct it") from error
+
+    def get_single_node(self) -> yaml.Node | None:
+        """Return the root, after a check of its aliases, because a few lines can stand for billions of values."""
+        try:
+            root: yaml.Node | None = super().get_single_node()
+            if root is not None and self.has_aliases and _expanded_size(root, {}) > MOST_VALUES:
+                raise yaml.YAMLError(
+                    f"its aliases (*name) stand for more than {MOST_VALUES:,} values, or contain themselves; write the "
+                    "values out, or remove the aliases"
+                )
+        except RecursionError as error:
+            raise yaml.YAMLError("it is nested too deeply; write fewer levels") from error
+        return root
+
 
 class _YamlDumper(yaml.SafeDumper):
     """A dumper that quotes strings which either version of YAML would read as another type."""
@@ -27,6 +58,17 @@ class _YamlDumper(yaml.SafeDumper):
 _Yaml.add_implicit_resolver(_BOOL, re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 for _class in (_Yaml, _YamlDumper):
     _class.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+
+
+def _expanded_size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return the number of values that a node stands for; infinite if it contains itself."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = float("inf")
+        pairs = node.value if isinstance(node, yaml.SequenceNode) else [one for pair in node.value for one in pair]
+        known[id(node)] = 1 + sum(_expanded_size(one, known) for one in pairs)
+    return known[id(node)]
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from nlp_inference import Document
+from nlp_inference._utils import terminal
 from nlp_inference._utils.locks import exclusive_lock
 from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_inference.files.records import to_json_line
@@ -78,7 +79,7 @@ def cross_validate(
         InvalidSpecError: the keys of the configuration are inconsistent, or there are fewer than two folds.
         InvalidDataError: the documents are not valid training data, or cannot be divided.
     """
-    console, settings = console or Console(), settings or FoldSettings()
+    console, settings = console or terminal.Console(), settings or FoldSettings()
     if settings.folds < 2:
         raise InvalidSpecError(f"folds is {settings.folds!r}, but cross-validation needs at least two folds")
     materials = Materials.of(config)

@@ -39,7 +39,7 @@ def complete_task(spec: Spec, documents: Sequence[Document] | None) -> Task:
     if isinstance(settings, Mapping) and (heads := task.task_specs(settings)):
         complete = {head: _of_head(head, one, documents).to_spec() for head, one in heads.items()}
         return Task.from_spec({name: task.with_task_specs(settings, complete)})
-    if not isinstance(settings, Mapping):
+    if not isinstance(settings, Mapping) or isinstance(task.needs, property):  # it depends on settings that are missing
         return Task.from_spec(spec)
     settings = {**task.settings_of_new_models, **settings}
     learned = gold_kind(task.needs).open_settings(task, settings)

@@ -298,9 +298,14 @@ def _rows_of(given: Any) -> Any:
             given = json.loads(given)
         except ValueError:
             return (given,)
-    if isinstance(given, Mapping):  # datasets stores a list of mappings as a mapping of lists
-        return [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
-    return given
+    if not isinstance(given, Mapping):
+        return given
+    if not all(map(is_list, given.values())):
+        return [given]
+    # datasets stores a list of mappings as a mapping of lists
+    if len({len(values) for values in given.values()}) > 1:
+        raise InvalidDocumentError(f"{given!r} has lists of different lengths; write a value for each in each list")
+    return [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
 
 
 def _answers(given: Any, text: Any) -> Iterable[Span]:

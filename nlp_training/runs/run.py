@@ -10,6 +10,7 @@ from rich.text import Text
 from transformers import set_seed
 
 from nlp_inference import Document
+from nlp_inference._utils import terminal
 from nlp_training._utils.complete_checkpoints import last_complete
 from nlp_training._utils.cpu import keep_freed_memory, use_cpu_threads
 from nlp_training._utils.report_failure import report_failure
@@ -90,7 +91,7 @@ def train(
         OutputLockedError: another process trains a run of this name.
         InterruptedRunError: training was interrupted by a signal, after it had written a checkpoint to resume from.
     """
-    console = console or Console()
+    console = console or terminal.Console()
     with run_folder(config, resume=resume, overwrite=overwrite):
         set_seed(config.seed)
         use_cpu_threads(config.cpu_threads)

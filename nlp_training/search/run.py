@@ -16,6 +16,7 @@ import optuna
 from optuna.trial import TrialState
 from rich.console import Console
 
+from nlp_inference._utils import terminal
 from nlp_inference.errors import InvalidSpecError
 from nlp_training.config import RunConfig, save_config
 from nlp_training.config.search import SearchConfig
@@ -86,7 +87,7 @@ def search(config: RunConfig, *, console: Console | None = None, overwrite: bool
         InvalidDataError: the documents are not valid training data.
         SearchError: there is a study of this name with another configuration, or every trial failed.
     """
-    console, config = console or Console(), pin_data(config)
+    console, config = console or terminal.Console(), pin_data(config)
     if config.search is None or not config.data.has_validation:
         lacks = (
             "no section search" if config.search is None else "no data.validation or data.split to compare trials on"

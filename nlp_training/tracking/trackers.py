@@ -9,6 +9,7 @@ from rich.console import Console
 from transformers import Trainer
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, MLflowCallback, TensorBoardCallback
 
+from nlp_inference._utils import terminal
 from nlp_training._utils.complete_checkpoints import step_of
 from nlp_training._utils.report_failure import report_failure
 from nlp_training.config import RunConfig
@@ -73,7 +74,7 @@ def tracked(
     Yields:
         A function to call in the main process with the scores of each data set after the run's files are written.
     """
-    console = console or Console(stderr=True)
+    console = console or terminal.Console(stderr=True)
     handler = trainer.callback_handler
     handler.callbacks = [_KeptOpen(one) if isinstance(one, _KINDS) else one for one in handler.callbacks]
     trackers = [one for one in handler.callbacks if isinstance(one, _KeptOpen)]

@@ -63,6 +63,7 @@ def test_a_byte_order_mark_inside_a_file_is_part_of_its_text():
         ("{bad", "in:1", 'not valid JSON: .*must be a JSON object; to predict it as a text, write {"text"'),
         ("{name}, hello", "in:1", "not valid JSON"),
         ('{"text": NaN}', "in:1", "NaN is not a JSON number"),
+        ('{"text": "a", "text": "b"}', "in:1", "the key 'text' occurs twice in an object; write each key once"),
         ('{"a":' * 200_000, "in:1", "nested too deeply"),
         (b"caf\xe9", "in:1", "byte 3 of the line is not UTF-8"),
         ('{"txt": "Hi"}', "in:1", r"no 'text' among the keys \['txt'\]"),
@@ -70,7 +71,7 @@ def test_a_byte_order_mark_inside_a_file_is_part_of_its_text():
         ('{"text": null}', "in:1", "no 'text'"),
         ('{"text": "a", "b": 1, "metadata": {"b": 2}}', "in:1", r"the keys \['b'\] are in the object and in its"),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_a_line_that_cannot_be_read_is_named_and_the_next_is_read(line, name, said):
     bad, good = read(line, "Rome")

@@ -11,6 +11,7 @@ from tiny_models import tiny_model
 from nlp_inference import Predictor
 from nlp_inference.serving import ServerSettings, create_app
 
+JSON = {"Content-Type": "application/json"}
 TEXT = "<b>Ana</b> lives in Rome 😀. Bob lives in Paris."
 
 
@@ -120,6 +121,15 @@ def test_a_stream_of_json_lines(http, predictor):
     assert [span["label"] for span in results[299]["predicted"]["spans"]] == [span.label for span in expected.spans]
 
 
+def test_a_file_of_windows_is_a_stream(http):
+    body = '\ufeff{"text":"Ana"}\r\n\r\n{"text":"Bo"}'.encode()
+    response = http.post("/documents/stream", content=body, headers={"Content-Type": "application/jsonl"})
+    assert [sorted(json.loads(line)) for line in response.text.splitlines()] == [
+        ["complete", "coverage", "id", "predicted"]
+    ] * 2
+    assert http.post("/documents", content=body.split(b"\r")[0], headers=JSON).status_code == 200
+
+
 def test_a_stream_returns_a_result_before_the_next_line_is_sent(http):
     seen = []
 
@@ -183,12 +193,19 @@ def test_requests_that_are_refused(http, options, status, message):
         (b'{"text": "a", "id": "\\ud83d"}', 400, "lone surrogate"),
         (b'{"text": "a", "metadata": {"\\udc00": 1}}', 400, "lone surrogate"),
         (b"[" * 9_000 + b"]" * 9_000, 400, "nested too deeply"),
+        (b'{"text": "a", "metadata": ' + b'{"a":' * 100 + b"1" + b"}" * 100 + b"}", 400, "nested too deeply"),
         (b'{"text": "a", "metadata": ' + b'{"a":' * 2_000 + b"1" + b"}" * 2_000 + b"}", 400, "nested too deeply"),
     ],
 )
 def test_bodies_that_are_refused(http, body, status, message):
     response = http.post("/documents", content=body, headers={"Content-Type": "application/json"})
     assert (response.status_code, message in response.json()["error"]) == (status, True), response.text
+
+
+def test_a_hundred_levels_are_read(http):
+    body = b'{"text": "a", "metadata": ' + b'{"a":' * 99 + b"1" + b"}" * 99 + b"}"
+    response = http.post("/documents", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 200, response.text
 
 
 def test_compressed_bodies_are_refused(http):

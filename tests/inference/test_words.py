@@ -1,5 +1,6 @@
 """Characters and words are the same for every tokenizer, and no token ends inside a character."""
 
+import unicodedata
 from itertools import pairwise
 
 import numpy as np
@@ -30,6 +31,9 @@ def edges_of_clusters(text):
     edges = {0, len(text)}
     for piece in regex.finditer(r"\s|\S+", text):
         edges |= {piece.start() + cluster.start() for cluster in regex.finditer(r"\X", piece[0])}
+    for number, (before, character) in enumerate(pairwise(text), start=1):  # \X separates some marks of Myanmar
+        if unicodedata.category(character)[0] == "M" and not regex.match(r"\s|\p{GCB=Control}", before):
+            edges.discard(number)
     return edges | {piece.end() for piece in regex.finditer(r"\s", text)}
 
 
@@ -46,6 +50,7 @@ def edges_of_clusters(text):
         ("カー ｶﾞｷﾞ", ["カ", "ー", "ｶﾞ", "ｷﾞ"]),
         ("서울에서 \u1112\u1161\u11ab", ["서", "울", "에", "서", "\u1112\u1161\u11ab"]),
         ("น้ำ ๐๘๑", ["น้ำ", "๐๘๑"]),
+        ("မြန်မာ အောင်း", ["မြ", "န်", "မာ", "အော", "င်း"]),
         ("Ana😀👍🏽Bo 👩‍👩‍👧", ["Ana", "😀", "👍🏽", "Bo", "👩‍👩‍👧"]),
         ("Ana\u200b\ufeffBo", ["Ana", "\u200b", "\ufeff", "Bo"]),
         (" \u0301a", ["\u0301a"]),
@@ -75,7 +80,7 @@ def test_words_make_up_the_text_and_end_with_characters(text):
 
 OF_EACH_CLASS = (
     "a \t\n\r\u200b\u00ad\u0301\u0327\u0489\u0903\u094d\u0915\u0600\u1100\u1161\u11a8\uac00\uac01\u200d\ufe0f☺👍🏽"
-    "\U0001f1ee\U0001f1f9"
+    "\u102c\u1038\U0001f1ee\U0001f1f9"
 )
 """Code points of every class of the rules for clusters."""
 

@@ -13,8 +13,9 @@ from rich.console import Console
 from stock_models import BIO, save_stock
 from typer.testing import CliRunner
 
-from nlp_inference import Annotation, Category, Document, Predictor, Span
-from nlp_inference.errors import InvalidSpecError
+from nlp_inference import Annotation, Category, Document, Predictor, Processor, Span
+from nlp_inference.backends.torch import TorchBackend
+from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_inference.tasks import TextRegression, TokenClassification
 from nlp_training import load_config, train
 from nlp_training.adopt import Adoption, AdoptOptions, adopt
@@ -22,13 +23,18 @@ from nlp_training.adopt.causes import CAUSES, Case, cause_of
 from nlp_training.adopt.comparison import agreement
 from nlp_training.adopt.heads.base import StockPrediction
 from nlp_training.adopt.page import marked_passage, render
+from nlp_training.adopt.tuning import LEAST_GAIN, Step, _Search, halves
 from nlp_training.cli import app
 from nlp_training.config import RunConfig
+from nlp_training.data import load_documents
 from nlp_training.data.errors import InvalidDataError
 from nlp_training.release.plan import plan_release
 
 NOT_STOCK = ("processor_config.json", "golden.json", "profile.json", "training.yaml", "metrics.json", "README.md")
 PREPROCESS = ("strip_html", "collapse_whitespace")
+
+
+BIO_OPTIONS = AdoptOptions(scheme="BIO")
 
 
 def quiet() -> Console:
@@ -91,12 +97,12 @@ def test_settings_are_chosen_on_one_half_and_scored_on_the_other(adopted: Adopti
     tuned = adopted.tuned
     assert tuned is not None
     assert (tuned.documents, tuned.scored, tuned.same_documents) == (20, 20, False)
-    tried = [one.setting for one in tuned.trials]
-    assert list(dict.fromkeys(tried))[:4] == ["preprocess", "words", "aggregation", "outside_bias"]
-    for name in ("aggregation", "outside_bias"):
-        of_name = [one for one in tuned.trials if one.setting == name]
-        chosen = [one for one in of_name if one.chosen]
-        assert all(one.score == max(other.score for other in of_name) for one in chosen)
+    steps = [one.name for one in tuned.steps]
+    assert steps[:3] == ["preprocess", "words × aggregation", "outside_bias"]
+    for step in tuned.steps[1:3]:
+        chosen = [one for one in step.trials if one.chosen]
+        assert all(one.score > max(other.score for other in step.trials) - LEAST_GAIN for one in chosen)
+    assert len(tuned.steps[1].trials) == 12  # all combinations
     assert tuned.after["f1"] >= tuned.before["f1"] - 0.1
 
 
@@ -143,9 +149,69 @@ def test_few_documents_are_said_to_be_the_same_ones(stock: Path, tmp_path: Path)
     found = adopt(str(stock), tmp_path / "out", options=options, data=str(few), dry_run=True, console=console)
     assert found.tuned is not None
     assert found.tuned.same_documents
-    assert "aggregation" not in {one.setting for one in found.tuned.trials}  # the user states it
+    assert not any("aggregation" in step.name for step in found.tuned.steps)  # the user states it
     assert "the same 6 documents that settings were chosen on, so that it is too good" in console.export_text()
     assert found.metrics["validation"].get("fitted", []) == found.tuned.fitted
+
+
+def test_settings_that_help_only_together_are_found(
+    adopted: Adoption, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trying one setting after the other would keep what is assumed."""
+    best = {"words": "whitespace", "aggregation": "none"}
+
+    def score_of(_: Any, processor: Processor, outputs: Any) -> float:
+        assert outputs
+        return 0.9 if {name: getattr(processor.task, name) for name in best} == best else 0.5
+
+    monkeypatch.setattr(_Search, "_score", score_of)
+    plan = adopted.plan
+    predictor = Predictor(plan.processor_without_changes(), TorchBackend(plan.model, task=plan.task))
+    search = _Search(predictor, load_documents(str(data))[:3], keep=(), seed=0)
+    search.run()
+    task: Any = search.processor.task
+    assert (task.words, task.aggregation, task.outside_bias) == ("whitespace", "none", 0.0)
+    step = Step("words × aggregation", [one for one in search.trials if one.step == "words × aggregation"])
+    assert [(row, values) for row, trials in step.rows for values in [[one.chosen for one in trials]]] == [
+        (("unicode",), [False] * 4),
+        (("whitespace",), [False, False, False, True]),
+        (("tokenizer",), [False] * 4),
+    ]
+
+
+def test_windows_and_overlaps_are_tried_together(stock: Path, tmp_path: Path) -> None:
+    records = [{"text": "Ana lives in Rome. " * 200, "spans": [{"start": 0, "end": 3, "label": "PERSON"}]}] * 3
+    long = write_jsonl(tmp_path / "long.jsonl", [{"id": str(one), **record} for one, record in enumerate(records)])
+    found = adopt(str(stock), tmp_path / "out", options=BIO_OPTIONS, data=str(long), dry_run=True, console=quiet())
+    assert found.tuned is not None
+    [step] = [one for one in found.tuned.steps if one.name.startswith("window")]
+    assert (step.name, step.columns) == ("window × overlap", ["default", "half"])
+    kept = AdoptOptions(scheme="BIO", max_length=32)
+    found = adopt(str(stock), tmp_path / "out", options=kept, data=str(long), dry_run=True, console=quiet())
+    assert found.tuned is not None
+    assert not any("window" in one.name for one in found.tuned.steps)  # the user states it
+
+
+def test_the_same_text_is_never_in_both_halves() -> None:
+    documents = [Document(raw_text=f"text {number % 13}") for number in range(60)]
+    for seed in range(5):
+        chosen_on, scored = ({one.raw_text for one in half} for half in halves(documents, seed=seed))
+        assert not chosen_on & scored
+
+
+def test_only_a_model_is_replaced(stock: Path, adopted: Adoption, tmp_path: Path) -> None:
+    mine = tmp_path / "thesis"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match=r"contains other files than a model, such as 'thesis\.txt'"):
+        adopt(str(stock), mine, options=BIO_OPTIONS, overwrite=True, console=quiet())
+    with pytest.raises(OutputError, match="is a file; choose a folder"):
+        adopt(str(stock), mine / "thesis.txt", options=BIO_OPTIONS, overwrite=True, console=quiet())
+    assert (mine / "thesis.txt").read_text() == "years of work"
+    assert adopted.model is not None
+    model = Path(shutil.copytree(adopted.model, tmp_path / "model"))
+    adopt(str(stock), model, options=BIO_OPTIONS, overwrite=True, console=quiet())
+    assert not (model / "metrics.json").exists()
 
 
 def test_labels_of_spans_are_renamed(stock: Path, tmp_path: Path) -> None:
@@ -185,7 +251,7 @@ def test_thresholds_and_answers_are_fitted(tmp_path: Path) -> None:
     data = write_jsonl(tmp_path / "answers.jsonl", [{"id": str(one), **record} for one, record in enumerate(records)])
     found = adopt(str(answers), tmp_path / "out", data=str(data), dry_run=True, console=quiet())
     assert found.tuned is not None
-    assert {"max_answer_tokens", "no_answer_threshold"} <= {one.setting for one in found.tuned.trials}
+    assert {"max_answer_tokens", "no_answer_threshold"} <= {one.name for one in found.tuned.steps}
 
 
 LONG = "Ana met Bo. " * 3
@@ -308,7 +374,12 @@ class TestCommand:
 
     @pytest.mark.parametrize(
         ("option", "value", "message"),
-        [("--set", "mean", "write FIELD=VALUE"), ("--preprocess", "[a", "is not YAML"), ("--labels", ",", "no names")],
+        [
+            ("--set", "mean", "write FIELD=VALUE"),
+            ("--set", "aggregation=[mean", "--set has a value that is not YAML"),
+            ("--preprocess", "[a", "is not YAML"),
+            ("--labels", ",", "no names"),
+        ],
     )
     def test_options_that_cannot_be_read_are_refused(self, option: str, value: str, message: str, stock: Path) -> None:
         done = CliRunner().invoke(app, ["adopt", str(stock), "out", option, value])

@@ -153,6 +153,8 @@ class TestSequences:
         assert deduced(found.plan)["input"] == "pairs"
         assert found.plan.task.name == "text-classification"
         assert all(text.document.raw_text_pair for text in found.comparison.texts)
+        for name in ("README.md", "adopt.html"):
+            assert "text_pair" in (tmp_path / "out" / name).read_text(), "the example has one text"
         records = json.loads((tmp_path / "out" / "golden.json").read_text())["records"]
         assert sum(record.get("raw_text_pair") is not None for record in records) >= 10
 
@@ -343,3 +345,13 @@ def test_the_error_of_a_stock_folder_names_the_command(tmp_path: Path) -> None:
     stock = save_stock(tmp_path)
     with pytest.raises(ArtefactError, match="nlp-training adopt"):
         Predictor.from_pretrained(stock)
+
+
+def test_a_missing_part_of_the_weights_is_not_said_to_be_another_format(tmp_path: Path) -> None:
+    folder = save_stock(tmp_path / "stock")
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    index = {"metadata": {}, "weight_map": {"classifier.bias": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ArtefactError, match=r"model-00002-of-00002\.safetensors is missing; fetch or copy") as caught:
+        make_plan(str(folder), AdoptOptions(), list)
+    assert "convert" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from made_up_records import write_jsonl
 from stock_models import save_stock
 from typer.testing import CliRunner
 
-from nlp_inference import Annotation, Document, Predictor, Span
+from nlp_inference import Annotation, Category, Document, Predictor, Span
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_inference.tasks import MultiLabelClassification, QuestionAnswering
@@ -22,7 +23,9 @@ from nlp_training.annotate import (
     is_unchanged,
     join_suggestions,
     uncertainty,
+    write_corrections_page,
 )
+from nlp_training.annotate.page import label_rows, parts_by_uncertainty
 from nlp_training.cli import app
 from nlp_training.data import load_documents
 from nlp_training.data.errors import InvalidDataError
@@ -121,6 +124,59 @@ def test_corrections_are_counted_by_label() -> None:
         list(join_suggestions([Document(raw_text="other")], [suggestion]))
 
 
+def test_the_page_counts_each_label_and_shows_texts_as_text(tmp_path: Path) -> None:
+    text = "Ana <script>alert(1)</script> lives in Rome"
+    ana, rome = Span(start=0, end=3, label="PER"), Span(start=39, end=43, label="<LOC>")
+    person, city = rome.model_copy(update={"label": "PER"}), Span(start=36, end=43, label="<LOC>")
+    golds = [(ana, rome), (ana, person), (ana, city), (rome,), (ana, rome, Span(start=4, end=12, label="NEW")), ()]
+    documents = [
+        Document(
+            id=str(number),
+            raw_text=text,
+            gold=Annotation(spans=gold),
+            predicted=Annotation(spans=(ana, rome)),
+            metadata={"uncertainty": 1 - number / 10},
+        )
+        for number, gold in enumerate([*golds, golds[0], golds[0]])
+    ]
+    documents.append(Document(raw_text=text, predicted=Annotation(spans=(ana,))))
+    found = count_corrections(documents, needs="spans")
+    rows = {row.label: row[1:] for row in label_rows(found)}
+    # kept, boundaries, relabeled, removed, added
+    assert rows == {"PER": (6, 0, 0, 2, 0), "<LOC>": (5, 1, 1, 1, 0), "NEW": (0, 0, 0, 0, 1)}
+    parts = list(parts_by_uncertainty(documents))
+    assert [(one.documents, one.changed) for one in parts] == [(2, 1), (2, 2), (2, 2), (2, 0)]
+    page = write_corrections_page(documents, tmp_path / "round 1.html", needs="spans").read_text()
+    assert "<title>round 1 · corrections</title>" in page
+    assert "&lt;script&gt;alert(1)" in page
+    for forbidden in ("<script", "src=", "@import", "url(", "<link"):
+        assert forbidden not in page
+    for kind in ("wrong label", "wrong boundary", "spurious", "missed"):
+        assert f"<summary><b>{kind}</b>" in page
+    with pytest.raises(OutputError, match="exists; choose another path"):
+        write_corrections_page(documents, tmp_path / "round 1.html", needs="spans")
+
+
+@pytest.mark.parametrize(
+    ("needs", "suggested", "given"),
+    [
+        ("category", Annotation(categories=(Category(label="a"),)), Annotation(categories=(Category(label="b"),))),
+        ("values", Annotation(values={"score": 1.0}), Annotation(values={"score": 3.0})),
+        ("text", Annotation(generated=("One",)), Annotation(generated=("Two",))),
+        (
+            {"heads": {"kinds": {"tags": "spans", "topic": "category"}}},
+            Annotation(heads={"topic": Annotation(categories=(Category(label="a"),))}),
+            Annotation(heads={"topic": Annotation(categories=(Category(label="b"),)), "tags": Annotation()}),
+        ),
+    ],
+)
+def test_every_kind_of_gold_has_a_page(needs: Any, suggested: Annotation, given: Annotation, tmp_path: Path) -> None:
+    documents = [Document(raw_text="text", predicted=suggested, gold=one) for one in (suggested, given)]
+    page = write_corrections_page(documents, tmp_path / "page.html", needs=needs).read_text()
+    assert '<p class="big">1<small>of 2</small></p>' in page
+    assert "<summary><b>" in page
+
+
 def test_the_commands_write_suggestions_and_report_corrections(tmp_path: Path, saved_model: Path) -> None:
     texts = write_jsonl(tmp_path / "texts.jsonl", [{"id": text, "text": text} for text in TEXTS])
     out = tmp_path / "tasks.jsonl"
@@ -132,9 +188,16 @@ def test_the_commands_write_suggestions_and_report_corrections(tmp_path: Path, s
     out.write_text("".join(json.dumps(line) + "\n" for line in lines))
     sidecar = tmp_path / "tasks.suggestions.jsonl"
     arguments = ["convert", str(out), str(tmp_path / "gold.jsonl"), "--from", "doccano", "--suggestions", str(sidecar)]
-    done = CliRunner().invoke(app, [*arguments, "--drop-unchanged"])
+    page = tmp_path / "corrections.html"
+    done = CliRunner().invoke(app, [*arguments, "--drop-unchanged", "--report", str(page)])
     assert done.exit_code == 0, done.output
     assert "documents are annotated" in " ".join(done.output.split())
+    assert "Kept as suggested" in page.read_text()
+    for missing in (["--suggestions", str(sidecar)], []):
+        done = CliRunner().invoke(app, ["convert", str(out), str(tmp_path / "x"), "--report", str(page), *missing])
+        assert done.exit_code == 1
+        message = "already exists" if missing else "--report requires --suggestions"
+        assert message in " ".join(done.stderr.split())
     [changed] = load_documents({"path": str(tmp_path / "gold.jsonl")})
     assert changed.gold == Annotation()
     assert changed.predicted is not None

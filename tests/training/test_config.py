@@ -12,6 +12,7 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_training import load_config
 from nlp_training.config import RunConfig, save_config
 from nlp_training.config.user_modules import import_modules
+from nlp_training.config.yaml_files import parse_yaml
 from nlp_training.trainer.arguments import resolve_config, resolve_training, training_arguments
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -87,6 +88,35 @@ def test_a_configuration_reads_back_the_same(minimal: Path, tmp_path: Path, over
     config = load_config(minimal, [override])
     save_config(config, tmp_path / "resolved.yaml")
     assert load_config(tmp_path / "resolved.yaml") == config
+
+
+LAUGHS = "\n".join(f"k{level}: &k{level} [{', '.join([f'*k{level - 1}'] * 10)}]" for level in range(1, 13))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"k0: &k0 [x]\n{LAUGHS}", "aliases .* stand for more than 100,000 values"),
+        (f"k0: &k0 {{a: x}}\n{LAUGHS.replace('[', '{<<: [').replace(']', ']}')}", "stand for more than 100,000"),
+        ("data: &data {train: *data}", "or contain themselves"),
+        (f"data: {'[' * 3000}{']' * 3000}", "nested too deeply"),
+        ("name: 2026-02-30", "a value cannot be read: .*write it in quotes"),
+        (f"seed: {'1' * 5000}", "a value cannot be read"),
+    ],
+)
+def test_a_hostile_or_damaged_file_is_one_error(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidSpecError, match=f"is not valid YAML: {'' if message[0] == '(' else '.*'}{message}"):
+        load_config(path)
+
+
+def test_aliases_are_values() -> None:
+    assert parse_yaml("a: &a [x, y]\nb: *a\nc: {<<: &d {k: 1}, l: 2}") == {
+        "a": ["x", "y"],
+        "b": ["x", "y"],
+        "c": {"k": 1, "l": 2},
+    }
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,8 @@ def test_records_are_read_one_by_one(in_folder):
     ("record", "message"),
     [
         ('{"text": "a"', "not valid JSON: "),
+        ('{"text": "a", "label": "x", "label": "y"}', "the key 'label' occurs twice in an object"),
+        ('{"text": "a", "spans": [{"start": 0, "end": 1, "end": 2, "label": "x"}]}', "the key 'end' occurs twice"),
         ('{"text": "a", "score": NaN}', "NaN is not a JSON number"),
         ('["text"]', "the line contains ['text']; write one JSON object per line"),
         ("3", "the line contains 3; "),

@@ -13,6 +13,7 @@ from strategies import annotations, flat_spans, json_values, messy_texts, senten
 from nlp_inference.document import Annotation, Category, Document, Relation, Span
 from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data import load_documents, stream_documents, write_documents
+from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.formats import FORMATS, ReadOptions, leave_out
 from nlp_training.data.formats.parts import PARTS, own_id, own_metadata
 
@@ -229,3 +230,16 @@ def test_a_source_takes_every_format_and_streams_it(name, tmp_path):
     assert [document.raw_text for document in stream] == ["w1", "w2", "w3", "w4"]
     loaded = load_documents({"path": str(path), "format": name}, cache_dir=tmp_path / "cache")
     assert [document.gold for document in loaded] == [Annotation(spans=())] * 5
+
+
+@pytest.mark.parametrize("name", [name for name, known in FORMATS.items() if known.folder])
+def test_a_folder_with_other_files_is_not_replaced(name: str, tmp_path: Path) -> None:
+    documents = [Document(id="a", raw_text="Ana lives in Rome", gold=Annotation())]
+    for _ in range(2):  # its own files are replaced
+        write_documents(documents, tmp_path / "out", format_name=name)
+    before = sorted(path.name for path in (tmp_path / "out").iterdir())
+    (tmp_path / "out" / "annotation.conf").write_text("[entities]")
+    with pytest.raises(InvalidDataError, match=r"such as 'annotation\.conf', which would be lost; choose another"):
+        write_documents(documents, tmp_path / "out", format_name=name)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*before, "annotation.conf"])
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

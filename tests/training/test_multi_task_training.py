@@ -404,3 +404,11 @@ def test_augmentations_move_the_spans_of_heads(name):
         [span] = changed.gold.heads["slots"].spans
         assert changed.surface(span) == "Rome"
         assert changed.gold.heads["place"] == YES
+
+
+@pytest.mark.parametrize(
+    "spec", ["multi-task", {"multi-task": {}}, {"multi-task": {"tasks": {"a": "text-regression"}}}]
+)
+def test_a_task_without_heads_is_told_the_key(spec):
+    with pytest.raises(InvalidSpecError, match=r"task 'multi-task': heads: Field required"):
+        complete_task(spec, [])

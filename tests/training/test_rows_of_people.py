@@ -286,3 +286,45 @@ def test_columns_that_are_named_are_not_guessed_away():
     write("a.jsonl", {"text": "Ana", "label": ["x"], "topic": "y"})
     with pytest.warns(DataWarning, match="1 x the key 'label'"):
         assert labelled(read_jsonl("a.jsonl", columns={"label": "topic"})) == [("Ana", ["y"])]
+
+
+def test_answers_of_one_row_are_read_and_ragged_lists_are_refused():
+    row = {"question": "Who?", "context": "Ana met Bo"}
+    write("a.jsonl", {**row, "answers": {"text": "Bo", "answer_start": 8}})
+    assert [(one.start, one.end) for one in load_documents("a.jsonl")[0].gold.spans] == [(8, 10)]
+    write("b.jsonl", {**row, "answers": {"text": ["Bo"], "answer_start": []}})
+    with pytest.raises(InvalidDocumentError, match=r"b\.jsonl:1: .* has lists of different lengths"):
+        load_documents("b.jsonl")
+
+
+ODD = (
+    *(None, True, 0, -1, 1.5, 10**30, "", " ", "Ana", "[[0, 3", "{}", "NaN", [], {}, [None], [[]], [0], ["Ana"]),
+    *(
+        [[0, 3]],
+        [[0, 3, "P"]],
+        [["0", "3", "P"]],
+        [[3, 0, "P"]],
+        [{"start": 0}],
+        [{"head": 0, "tail": 9, "label": "r"}],
+    ),
+    *({"text": ["Ana"], "start": []}, {"text": "Ana"}, {"start": [0], "end": [3], "label": ["P"]}, {"a": {"b": []}}),
+)
+KEYS = ("text", "text_pair", "id", "metadata", "spans", "entities", "relations", "label", "labels", "score", "answers")
+MORE_KEYS = ("tokens", "tags", "target", "heads", "values", "context", "question", "cats", "answer", "meta")
+
+
+@pytest.mark.parametrize("key", [*KEYS, *MORE_KEYS])
+@pytest.mark.filterwarnings("ignore::nlp_training.data.errors.DataWarning")
+def test_a_value_of_any_type_is_read_or_refused_by_name(key):
+    base = {"text": "Ana met Bo", "spans": [[0, 3, "P"]]}
+    for odd in ODD:
+        for row in (
+            {**base, key: odd},
+            {"text": "Ana met Bo", key: odd},
+            {"context": "Ana", "question": "?", key: odd},
+        ):
+            write("a.jsonl", row)
+            try:
+                list(read_jsonl("a.jsonl"))
+            except (InvalidDocumentError, InvalidDataError) as error:
+                assert str(error).startswith("a.jsonl"), (row, str(error))  # noqa: PT017 - others are errors too

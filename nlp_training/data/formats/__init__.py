@@ -115,7 +115,7 @@ def write_documents(documents: Iterable[Document], path: str | Path, *, format_n
     Raises:
         InvalidDocumentError: the format cannot store a Document; the message names it, what would be lost, and what to
             do.
-        InvalidDataError: there is no such format.
+        InvalidDataError: there is no such format, or the folder contains other files, which would be lost.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -136,6 +136,24 @@ def write_documents(documents: Iterable[Document], path: str | Path, *, format_n
     if chosen.folder:
         with replacing_folder(path) as folder:
             chosen.write(documents, folder)
+            _check_only_replaces_its_own(path, folder, chosen)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         chosen.write(documents, path)
+
+
+def _check_only_replaces_its_own(target: Path, new: Path, chosen: Format) -> None:
+    """Check that an existing folder has only files of a format, because the new folder replaces it.
+
+    Raises:
+        InvalidDataError: it has others, such as the configuration of brat.
+    """
+    if not target.is_dir():
+        return
+    suffixes = {*chosen.suffixes, *(path.suffix for path in new.iterdir())}
+    others = sorted(path.name for path in target.iterdir() if path.is_dir() or path.suffix not in suffixes)
+    if others:
+        raise InvalidDataError(
+            f"{str(target)!r} contains other files than those of the format {chosen.name!r}, such as {others[0]!r}, "
+            "which would be lost; choose another folder, and copy the files"
+        )

@@ -182,7 +182,7 @@ def _split(run: RunFiles, of: HeadScores) -> Split:
         scatters=[] if mistakes is None else _scatters(mistakes),
         labels=sorted(scores.get("per_label", {}).items(), key=lambda item: (item[1]["f1"], item[0])),
         mistakes=mistakes,
-        kinds=[] if mistakes is None else _kinds(mistakes),
+        kinds=[] if mistakes is None else mistake_kinds(mistakes),
         confusion=_confusion(mistakes),
         calibration=calibration,
         reliability=reliability_diagram(bins, title="share of correct predictions by confidence")
@@ -212,7 +212,8 @@ def _scatters(mistakes: Mistakes) -> list[Curve]:
     ]
 
 
-def _kinds(mistakes: Mistakes) -> list[MistakeKind]:
+def mistake_kinds(mistakes: Mistakes) -> list[MistakeKind]:
+    """Return the kinds of mistakes that were made, with examples."""
     kinds = []
     gold = mistakes.kind
     for name, meaning in gold.mistakes.items():
