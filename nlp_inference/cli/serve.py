@@ -1,5 +1,6 @@
 """`nlp-inference serve`: one or several models over HTTP."""
 
+import gc
 import os
 import re
 import sys
@@ -96,6 +97,7 @@ def serve(  # noqa: PLR0913 - each is an option of the command
     The server is ready when /readyz gives 200: every model is loaded and reproduces its golden records. SIGTERM
     completes the accepted requests; SIGHUP loads every model again. The exit status is 1 if a model cannot be loaded.
     """
+    gc.disable()  # until the models are loaded, which makes no garbage; see `keep_loaded_objects`
     messages = Console(stderr=True, soft_wrap=True)
     from nlp_inference._utils.quiet import quiet_libraries
 
