@@ -166,8 +166,9 @@ def _run(
 ) -> Exception | None:
     """Serve until a signal, and return the error of a model that could not be loaded."""
     from nlp_inference.serving.app import create_app
-    from nlp_inference.serving.server import Server, reload_on_hangup
+    from nlp_inference.serving.server import Server, reload_on_hangup, share_interpreter
 
+    share_interpreter()
     app = create_app(
         sources,
         settings=settings,
