@@ -35,10 +35,10 @@ def _import_transformers() -> Any:
             return names_without_prefix(read(models, prefix="models"), "models.")  # a cached value
 
         try:
-            import_utils.define_import_structure = without_prefix
+            vars(import_utils)["define_import_structure"] = without_prefix
             import transformers.models
         finally:
-            import_utils.define_import_structure = read
+            vars(import_utils)["define_import_structure"] = read
     return transformers
 
 

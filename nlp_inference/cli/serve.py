@@ -89,6 +89,9 @@ def serve(  # noqa: PLR0913 - each is an option of the command
     frame_ancestor: Annotated[
         list[str] | None, typer.Option(help="Origin that may show the page in a frame; repeatable. Default: none.")
     ] = None,
+    tracing: Annotated[
+        bool, typer.Option("--tracing", help="Record spans of OpenTelemetry; run it with opentelemetry-instrument.")
+    ] = False,
     page: Annotated[bool, typer.Option(help="Show the page at / and the documentation at /docs.")] = True,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -120,6 +123,7 @@ def serve(  # noqa: PLR0913 - each is an option of the command
                 "admin_key_hashes": _hashes(_ADMIN_KEYS, None),
                 "cors_origins": tuple(cors_origin or ()),
                 "frame_ancestors": tuple(frame_ancestor or ()),
+                "tracing": tracing,
                 "page": page,
             }
         )

@@ -20,6 +20,7 @@ from nlp_inference.serving.models import ServedModel
 from nlp_inference.serving.scheduler import Scheduler, Ticket
 from nlp_inference.serving.schemas import DocumentInput
 from nlp_inference.serving.settings import ServerSettings
+from nlp_inference.serving.tracing import Tracing
 
 TIMEOUT_HEADER = "x-request-timeout"
 
@@ -67,10 +68,13 @@ class Predictions:
         scheduler: the scheduler.
         settings: the limits.
         metrics: the metrics that count the documents.
+        tracing: what records the stages of documents.
     """
 
-    def __init__(self, scheduler: Scheduler, settings: ServerSettings, metrics: Metrics) -> None:
-        self._scheduler, self._settings, self._metrics = scheduler, settings, metrics
+    def __init__(
+        self, scheduler: Scheduler, settings: ServerSettings, metrics: Metrics, tracing: Tracing | None = None
+    ) -> None:
+        self._scheduler, self._settings, self._metrics, self._tracing = scheduler, settings, metrics, tracing
 
     def documents(self, given: Sequence[DocumentInput | str]) -> list[Document]:
         """Return the documents of a request; see `as_document`."""
@@ -135,7 +139,7 @@ class Predictions:
             ticket = self._scheduler.submit(model.predictor, document, decoder=decoder)
         except PredictionError as error:
             raise RequestError(503, str(error), retry_after=1) from error
-        ticket.future.add_done_callback(lambda future: self._count(model.name, future))
+        ticket.future.add_done_callback(lambda _: self._count(model.name, ticket))
         return ticket
 
     def timeout_of(self, request: Request) -> float:
@@ -153,9 +157,12 @@ class Predictions:
                 return min(seconds, self._settings.timeout)
         raise RequestError(422, f"X-Request-Timeout is {given[:40]!r}; expected a positive number of seconds")
 
-    def _count(self, model: str, future: "asyncio.Future[Trace]") -> None:
+    def _count(self, model: str, ticket: Ticket) -> None:
+        future = ticket.future
         outcome = "canceled" if future.cancelled() else "failed" if future.result().failure else "predicted"
         self._metrics.documents.labels(model, outcome).inc()
+        if self._tracing is not None:  # in the context of the request, which submitted the document
+            self._tracing.stages(ticket.stages, {"nlp.model": model, "nlp.outcome": outcome})
 
 
 async def _results(request: Request, tickets: Sequence[Ticket], *, timeout: float) -> list[Trace]:

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
-from time import monotonic
+from time import monotonic, time_ns
 from traceback import format_tb
 from typing import Protocol, Self
 
@@ -40,11 +40,13 @@ class Ticket:
     Attributes:
         loop: the event loop that awaits the future.
         future: the trace of the document, with its prediction or its failure.
+        stages: start and end of each stage that the document reached, in nanoseconds since the epoch.
     """
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Trace] = self.loop.create_future()
+        self.stages: dict[str, tuple[int, int]] = {}
 
     def resolve(self, trace: Trace) -> None:
         """Set the result, in the event loop."""
@@ -59,6 +61,7 @@ class _Text:
         key: what identical texts have in common.
         characters: the length of the text and of the text pair.
         canceled: whether no ticket is left.
+        stages: start and end of each stage.
     """
 
     def __init__(self, key: Hashable, lane: "_Lane", predictor: Predictor, trace: Trace) -> None:
@@ -72,6 +75,14 @@ class _Text:
         self.tickets: list[Ticket] = []
         self.canceled = False
         self.results: dict[int, RowResult] = {}
+        self.stages: dict[str, tuple[int, int]] = {}
+        self._submitted = time_ns()
+
+    def add_stage(self, name: str, start: int) -> None:
+        """Record that a stage, or another part of it, ended now."""
+        if not self.stages:
+            self.stages["queue"] = self._submitted, start
+        self.stages[name] = self.stages.get(name, (start, 0))[0], time_ns()
 
     def add_result(self, index: int, result: RowResult) -> bool:
         """Store the result of a window, and return whether it was the last one."""
@@ -281,12 +292,14 @@ class Scheduler:
 
     def _encode(self, lane: _Lane, texts: Sequence[_Text]) -> None:
         with _FailuresOf(self, texts):
+            started = time_ns()
             traces = lane.predictor.route.encode([text.trace for text in texts])
             row_tokens = lane.predictor.processor.task.row_tokens
             without_rows = []
             with self._changed:
                 for text, trace in zip(texts, traces, strict=True):
                     text.trace = trace
+                    text.add_stage("encode", started)
                     lane.windows.add(text, [row_tokens(row) for row in trace.rows], arrived=text.arrived)
                     if not trace.rows:
                         without_rows.append(text)
@@ -298,12 +311,15 @@ class Scheduler:
     def _run(self, lane: _Lane, batch: Sequence[WaitingWindow[_Text]], *, alone: bool) -> None:
         with _FailuresOf(self, [window.owner for window in batch]):
             rows = [one.owner.trace.rows[one.position] for one in batch]
+            started = time_ns()
             try:
                 results, share = self._run_rows(lane, rows, alone=alone)
             finally:
                 with self._changed:
                     self._running -= 1
             with self._changed:
+                for owner in {id(one.owner): one.owner for one in batch}.values():
+                    owner.add_stage("model", started)
                 batch_results = zip(batch, results, strict=True)
                 done = [
                     one.owner for one, result in batch_results if one.owner.add_result(one.position, (result, share))
@@ -324,7 +340,10 @@ class Scheduler:
         for predictor in {id(text.predictor): text.predictor for text in texts}.values():
             of_one = [text for text in texts if text.predictor is predictor and not text.canceled]
             traces = [text.trace.with_results([text.results[row] for row in sorted(text.results)]) for text in of_one]
+            started = time_ns()
             completed = predictor.route.complete(traces)
+            for text in of_one:
+                text.add_stage("decode", started)
             predictor.observe(completed)
             self.deliver(of_one, completed)
 
@@ -336,6 +355,7 @@ class Scheduler:
                 self._learn_cost(text, trace)
                 self._forget(text)
                 for ticket in text.tickets:
+                    ticket.stages = text.stages
                     resolved.setdefault(ticket.loop, []).append((ticket, trace))
                 text.tickets = []
         for loop, pairs in resolved.items():
