@@ -168,12 +168,13 @@ class Predictions:
 async def _results(request: Request, tickets: Sequence[Ticket], *, timeout: float) -> list[Trace]:
     """Wait for the tickets, the deadline or the end of the connection; then cancel the tickets that are left."""
     gone = asyncio.ensure_future(_disconnected(request))
-    every = asyncio.gather(*(ticket.future for ticket in tickets))
+    single = tickets[0].future if len(tickets) == 1 else None  # as in most requests, which need no `gather`
+    every = asyncio.gather(*(ticket.future for ticket in tickets)) if single is None else single
     try:
         futures: list[asyncio.Future[Any]] = [every, gone]
         done, _ = await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if every in done:
-            return list(every.result())
+            return list(every.result()) if single is None else [single.result()]
         if gone in done:
             raise ClientDisconnect
         raise RequestError(504, f"the prediction took longer than {timeout:g} seconds; try again", kind="Timeout")

@@ -1,4 +1,4 @@
-"""Bodies of JSON Lines for schemathesis, which runs in its own environment; see tests/inference/test_serving_schema.py."""
+"""Bodies of JSON Lines for schemathesis, which runs in its own environment; see test_serving_schema.py."""
 
 import json
 

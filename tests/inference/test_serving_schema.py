@@ -31,6 +31,13 @@ CHECKS = (
 )
 """Of its checks, those that a schema can decide: a model without heads refuses every head, for example."""
 
+RUNS = (
+    # Its response is 200 with an error for each line that is not valid.
+    ("--include-path", "/documents/stream", "--checks", ",".join(set(CHECKS) - {"negative_data_rejection"}), "-n300"),
+    ("--include-path", "/models/{model}/reload", "--checks", ",".join(CHECKS), "-n20"),  # each loads the model
+    ("--exclude-path-regex", "stream|reload", "--checks", ",".join(CHECKS), "-n300"),
+)
+
 
 def generated(url, folder, *options):
     """Run schemathesis, check that it found nothing, and return the number of its requests."""
@@ -49,8 +56,5 @@ def test_no_generated_request_makes_the_server_fail(saved_model, tmp_path):
     settings = ServerSettings(api_key_hashes=[digest], admin_key_hashes=[digest])
     app = create_app({"a": ModelSource(str(saved_model), verify=False)}, settings=settings)
     with running(app) as url:
-        # Its response is 200 with an error for each line that is not valid.
-        stream = ["--include-path", "/documents/stream", "--checks", ",".join(set(CHECKS) - {CHECKS[-2]})]
-        others = ["--exclude-path", "/documents/stream", "--checks", ",".join(CHECKS)]
-        count = sum(generated(url, tmp_path, *options, "-n", "300") for options in (stream, others))
+        count = sum(generated(url, tmp_path, *options) for options in RUNS)
     assert count >= CASES
