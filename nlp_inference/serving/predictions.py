@@ -168,13 +168,12 @@ class Predictions:
 async def _results(request: Request, tickets: Sequence[Ticket], *, timeout: float) -> list[Trace]:
     """Wait for the tickets, the deadline or the end of the connection; then cancel the tickets that are left."""
     gone = asyncio.ensure_future(_disconnected(request))
-    single = tickets[0].future if len(tickets) == 1 else None  # as in most requests, which need no `gather`
-    every = asyncio.gather(*(ticket.future for ticket in tickets)) if single is None else single
+    predicted = [ticket.future for ticket in tickets]
+    every: asyncio.Future[Any] = predicted[0] if len(predicted) == 1 else asyncio.gather(*predicted)
     try:
-        futures: list[asyncio.Future[Any]] = [every, gone]
-        done, _ = await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([every, gone], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if every in done:
-            return list(every.result()) if single is None else [single.result()]
+            return [future.result() for future in predicted]
         if gone in done:
             raise ClientDisconnect
         raise RequestError(504, f"the prediction took longer than {timeout:g} seconds; try again", kind="Timeout")
