@@ -33,9 +33,9 @@ CHECKS = (
 
 RUNS = (
     # Its response is 200 with an error for each line that is not valid.
-    ("--include-path", "/documents/stream", "--checks", ",".join(set(CHECKS) - {"negative_data_rejection"}), "-n300"),
+    ("--include-path", "/documents/stream", "--checks", ",".join(set(CHECKS) - {"negative_data_rejection"}), "-n450"),
     ("--include-path", "/models/{model}/reload", "--checks", ",".join(CHECKS), "-n20"),  # each loads the model
-    ("--exclude-path-regex", "stream|reload", "--checks", ",".join(CHECKS), "-n300"),
+    ("--exclude-path-regex", "stream|reload", "--checks", ",".join(CHECKS), "-n450"),
 )
 
 
