@@ -170,7 +170,7 @@ def _run(
 ) -> Exception | None:
     """Serve until a signal, and return the error of a model that could not be loaded."""
     from nlp_inference.serving.app import create_app
-    from nlp_inference.serving.server import Server, reload_on_hangup, share_interpreter
+    from nlp_inference.serving.server import Server, keep_loaded_objects, reload_on_hangup, share_interpreter
 
     share_interpreter()
     app = create_app(
@@ -186,6 +186,7 @@ def _run(
         shutdown_delay=shutdown_delay,
         shutdown_timeout=shutdown_timeout,
         max_connections=max_connections,
+        settled=keep_loaded_objects,
     )
     reload_on_hangup(server.service)
     server.run()

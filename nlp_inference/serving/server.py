@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -29,6 +30,7 @@ class Server(uvicorn.Server):
             load balancer stops sending requests.
         shutdown_timeout: seconds in which accepted requests must be completed.
         max_connections: connections above this number get status 503.
+        settled: is called when the models are ready, and after each replacement of a model.
 
     Attributes:
         failure: the error of a model that cannot be loaded.
@@ -43,6 +45,7 @@ class Server(uvicorn.Server):
         shutdown_delay: float = 0.0,
         shutdown_timeout: float = 60.0,
         max_connections: int = 1000,
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -59,6 +62,7 @@ class Server(uvicorn.Server):
         self.service: Service = app.state.service
         self.failure: Exception | None = None
         self._shutdown_delay = shutdown_delay
+        self._settled = self.service.models.replaced = settled
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain on the first signal, and stop at once on the second."""
@@ -89,8 +93,7 @@ class Server(uvicorn.Server):
                 self.should_exit = True
                 return
             await asyncio.sleep(_POLL_SECONDS)
-        keep_loaded_objects()
-        models.replaced = keep_loaded_objects
+        self._settled()
         _LOGGER.info("ready")
 
 

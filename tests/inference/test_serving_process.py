@@ -22,7 +22,7 @@ SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
 """The length of the long load; 1800 for half an hour."""
 
 SIZES = 5
-"""The number of different lengths: oneDNN keeps what it compiled for each shape of a batch, which takes time to settle."""
+"""The number of different lengths; the memory settles late with many, because oneDNN keeps code for each shape."""
 
 MAX_GROWTH = 0.05
 """Of the memory after the first third of the load."""
