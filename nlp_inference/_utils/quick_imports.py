@@ -1,6 +1,8 @@
-"""A quicker import of transformers, for commands."""
+"""Quicker imports, for commands."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,17 @@ def import_transformers() -> Any:
     their names. The second list is the first one without the prefix `models.`. If another version of transformers
     lists its models in another way, it is imported as usual.
     """
-    collects = gc.isenabled()
-    gc.disable()  # imports make no garbage
-    try:
+    with without_collection():
         return _import_transformers()
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Turn garbage collection off, for imports and loading, which make no garbage."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collects:
             gc.enable()

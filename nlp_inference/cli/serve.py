@@ -1,6 +1,5 @@
 """`nlp-inference serve`: one or several models over HTTP."""
 
-import gc
 import os
 import re
 import sys
@@ -12,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from nlp_inference._utils.quick_imports import without_collection
 from nlp_inference.cli._shared import AUTO, Backend, Device, Precision, Revision, Trust, stop
 from nlp_inference.errors import InvalidSpecError, NlpInferenceError
 
 if TYPE_CHECKING:
     from nlp_inference.serving.models import ModelSource
+    from nlp_inference.serving.server import Server
     from nlp_inference.serving.settings import ServerSettings
 
 _NAMED = re.compile(r"([A-Za-z0-9._-]+)=(.+)")
@@ -100,7 +101,6 @@ def serve(  # noqa: PLR0913 - each is an option of the command
     The server is ready when /readyz gives 200: every model is loaded and reproduces its golden records. SIGTERM
     completes the accepted requests; SIGHUP loads every model again. The exit status is 1 if a model cannot be loaded.
     """
-    gc.disable()  # until the models are loaded, which makes no garbage; see `keep_loaded_objects`
     messages = Console(stderr=True, soft_wrap=True)
     from nlp_inference._utils.quiet import quiet_libraries
 
@@ -145,21 +145,23 @@ def serve(  # noqa: PLR0913 - each is an option of the command
             )
             for name, path in _named(models).items()
         }
-        failure = _run(
-            sources,
-            settings,
-            address,
-            shutdown_delay=shutdown_delay,
-            shutdown_timeout=shutdown_timeout,
-            max_connections=max_connections,
-        )
+        with without_collection():  # until the models are loaded; see `keep_loaded_objects`
+            server = _server(
+                sources,
+                settings,
+                address,
+                shutdown_delay=shutdown_delay,
+                shutdown_timeout=shutdown_timeout,
+                max_connections=max_connections,
+            )
+            server.run()
     except (NlpInferenceError, OSError, ValueError) as error:
         raise stop(error, messages) from error
-    if failure is not None:
-        raise stop(failure, messages, doing="cannot serve: ") from failure
+    if server.failure is not None:
+        raise stop(server.failure, messages, doing="cannot serve: ") from server.failure
 
 
-def _run(
+def _server(
     sources: "dict[str, ModelSource]",
     settings: "ServerSettings",
     address: _Address,
@@ -167,8 +169,7 @@ def _run(
     shutdown_delay: float,
     shutdown_timeout: float,
     max_connections: int,
-) -> Exception | None:
-    """Serve until a signal, and return the error of a model that could not be loaded."""
+) -> "Server":
     from nlp_inference.serving.app import create_app
     from nlp_inference.serving.server import Server, keep_loaded_objects, reload_on_hangup, share_interpreter
 
@@ -189,8 +190,7 @@ def _run(
         settled=keep_loaded_objects,
     )
     reload_on_hangup(server.service)
-    server.run()
-    return server.failure
+    return server
 
 
 def _require_extra() -> None:

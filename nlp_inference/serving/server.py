@@ -111,7 +111,7 @@ def share_interpreter() -> None:
 def keep_loaded_objects() -> None:
     """Exclude what is loaded from garbage collection, so that no request waits while the collector looks at it.
 
-    A process that serves turns collection off before it imports and loads, and this function turns it on again.
+    The command loads without collection (`without_collection`), and this function turns it on again.
     """
     if gc.get_freeze_count():  # a model was replaced
         gc.unfreeze()
