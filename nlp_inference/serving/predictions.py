@@ -15,9 +15,10 @@ from nlp_inference.predict.predictor import Predictor
 from nlp_inference.predict.trace import Trace
 from nlp_inference.registry import explain
 from nlp_inference.serving.failures import RequestError
+from nlp_inference.serving.lanes import Ticket
 from nlp_inference.serving.metrics import Metrics
 from nlp_inference.serving.models import ServedModel
-from nlp_inference.serving.scheduler import Scheduler, Ticket
+from nlp_inference.serving.scheduler import Scheduler
 from nlp_inference.serving.schemas import DocumentInput
 from nlp_inference.serving.settings import ServerSettings
 from nlp_inference.serving.tracing import Tracing
