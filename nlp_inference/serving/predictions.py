@@ -180,7 +180,14 @@ async def _results(request: Request, tickets: Sequence[Ticket], *, timeout: floa
         raise RequestError(504, f"the prediction took longer than {timeout:g} seconds; try again", kind="Timeout")
     finally:
         gone.cancel()
+        every.add_done_callback(_retrieve)
         every.cancel()
+
+
+def _retrieve(future: "asyncio.Future[Any]") -> None:
+    """Read the error of a canceled `gather`, which asyncio would report as never retrieved."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _disconnected(request: Request) -> None:
