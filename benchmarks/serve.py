@@ -1,6 +1,9 @@
 """Compare `nlp-inference serve` with servers around `transformers.pipeline`, with one model in one run.
 
-    python benchmarks/serve.py --model runs/quickstart/model
+    python benchmarks/serve.py --model runs/quickstart/model --minutes 20
+
+`--minutes` shortens the loads so that all tables fit; without it each load takes `--seconds`. The expected time is
+printed first.
 
 Load comes from another process on this machine and shares its cores. Servers run one at a time; rounds are interleaved,
 and each figure is the median of its rounds. `pipeline` is FastAPI around `transformers.pipeline` with the number of
@@ -34,6 +37,16 @@ from side_by_side import make_texts
 
 FOLDER = Path(__file__).parent
 
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""As of an installed package, whose modules are compiled."""
+
+TABLES = ("load", "single", "long", "overload", "start")
+DEADLINE = 5.0
+"""Seconds in which the server of the overload must answer what it accepts."""
+
+START_SECONDS = 5.0
+"""An estimate of the start of a server with its warm-up."""
+
 
 class Load(NamedTuple):
     """The result of one load.
@@ -41,14 +54,18 @@ class Load(NamedTuple):
     Attributes:
         rate: answered requests per second.
         p50, p99: milliseconds.
-        refused: the share of requests with status 429.
+        accepted: the number of requests with a result, or whose deadline passed (504).
+        in_time: the number of requests with a result within the deadline.
+        refused: the number of requests with status 429.
         other: the number of other errors.
     """
 
     rate: float
     p50: float
     p99: float
-    refused: float
+    accepted: int
+    in_time: int
+    refused: int
     other: int
 
 
@@ -69,7 +86,7 @@ def server(
     began = time.perf_counter()
     process = subprocess.Popen(
         command(port),
-        env={**os.environ, **environment},
+        env={**_ENVIRONMENT, **environment},
         cwd=FOLDER,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -109,8 +126,10 @@ def run_load(port: int, texts: Path, *, clients: int, seconds: float, path: str 
         rate=len(latency) / seconds,
         p50=float(np.median(latency)) if len(latency) else float("nan"),
         p99=float(np.quantile(latency, 0.99)) if len(latency) else float("nan"),
-        refused=float((status == 429).mean()),
-        other=int((~np.isin(status, (200, 429))).sum()),
+        accepted=int(np.isin(status, (200, 504)).sum()),
+        in_time=int((latency <= 1000 * DEADLINE).sum()),
+        refused=int((status == 429).sum()),
+        other=int((~np.isin(status, (200, 429, 504))).sum()),
     )
 
 
@@ -152,7 +171,7 @@ def offline_rate(model: Path, dtype: str, texts: Path, *, seconds: float) -> flo
         "import json,sys,time;from nlp_inference import Predictor;"
         "p=Predictor.from_pretrained(sys.argv[1],backend='onnx',dtype=sys.argv[2]);"
         "t=json.load(open(sys.argv[3]));p.predict(t[:200]);b=time.perf_counter();n=0\n"
-        "while time.perf_counter()-b<float(sys.argv[4]): p.predict(t);n+=len(t)\n"
+        "while time.perf_counter()-b<float(sys.argv[4]): p.predict(t[:1000]);n+=1000\n"
         "print(n/(time.perf_counter()-b))"
     )
     arguments = [str(model), dtype, str(texts), str(seconds)]
@@ -163,29 +182,47 @@ def main(
     *,
     model: Annotated[Path, typer.Option(help="Model folder with ONNX exports in float32 and int8.")],
     clients: int = 64,
-    seconds: float = 20,
+    seconds: Annotated[float, typer.Option(help="Seconds of each load.")] = 60,
     rounds: int = 3,
-    table: Annotated[
-        list[str] | None, typer.Option(help="load, single, long, overload or start. Default: all.")
-    ] = None,
+    overload_seconds: float = 60,
+    minutes: Annotated[float | None, typer.Option(help="Total minutes, from which `--seconds` is computed.")] = None,
+    table: Annotated[list[str] | None, typer.Option(help=f"{', '.join(TABLES)}. Default: all.")] = None,
 ) -> None:
     """Print the tables."""
     model = model.resolve()
-    tables = table or ["load", "single", "long", "overload", "start"]
+    tables = table or TABLES
     console = Console(width=120)
+    if minutes is not None:
+        fixed = expected_seconds(tables, seconds=0, rounds=rounds, overload_seconds=overload_seconds)
+        each = expected_seconds(tables, seconds=1, rounds=rounds, overload_seconds=overload_seconds) - fixed
+        seconds = max(5.0, (60 * minutes - fixed) // max(each, 1))
+    total = expected_seconds(tables, seconds=seconds, rounds=rounds, overload_seconds=overload_seconds)
+    console.print(f"{rounds} rounds with {seconds:g} seconds for each load: about {total / 60:.0f} minutes")
     with tempfile.TemporaryDirectory() as folder:
         texts = Path(folder) / "texts.json"
         texts.write_text(json.dumps(mixed_texts()), encoding="utf-8")
-        if "load" in tables:
-            console.print(compare_load(model, texts, clients=clients, seconds=seconds, rounds=rounds))
-        if "single" in tables:
-            console.print(compare_single(model, texts, rounds=rounds))
-        if "long" in tables:
-            console.print(compare_long(model, Path(folder), texts, seconds=seconds, rounds=rounds))
-        if "overload" in tables:
-            console.print(overload(model, texts, seconds=seconds))
-        if "start" in tables:
-            console.print(starts(model, rounds=rounds))
+        makers = {
+            "load": lambda: compare_load(model, texts, clients=clients, seconds=seconds, rounds=rounds),
+            "single": lambda: compare_single(model, texts, rounds=rounds),
+            "long": lambda: compare_long(model, Path(folder), texts, seconds=seconds, rounds=rounds),
+            "overload": lambda: overload(model, texts, seconds=overload_seconds),
+            "start": lambda: starts(model, rounds=rounds),
+        }
+        for name in tables:
+            console.print(makers[name]())
+
+
+def expected_seconds(tables: Sequence[str], *, seconds: float, rounds: int, overload_seconds: float) -> float:
+    """Return an estimate of the total time."""
+    servers = 4 if find_spec("litserve") else 3
+    each = {
+        "load": 2 * (START_SECONDS + 7) + rounds * (servers * (START_SECONDS + 5 + seconds) + 2 * (10 + seconds / 2)),
+        "single": 2 * (2 * START_SECONDS + rounds * 9),
+        "long": 2 * (START_SECONDS + rounds * (2 + seconds)),
+        "overload": START_SECONDS + 4 + overload_seconds,
+        "start": (rounds + 1) * START_SECONDS,
+    }
+    return sum(each[name] for name in tables)
 
 
 def mixed_texts() -> list[str]:
@@ -282,15 +319,33 @@ for number in range(10_000):
 
 
 def overload(model: Path, texts: Path, *, seconds: float) -> Table:
-    """Send ten times the requests that the queue accepts."""
-    table = Table("10 x overload, int8", "answered/s", "429", "other errors", "p99 ms", "memory before, after MB")
-    with server(ours(model, "int8", "--max-queue", "32", "--timeout", "5")) as (port, process, _):
+    """Send ten times the requests that the queue accepts, in three parts, to see whether the memory grows."""
+    names = (
+        "answered/s",
+        "accepted, in time",
+        "429",
+        "other errors",
+        "p99 ms",
+        "memory before and after each third, MB",
+    )
+    table = Table("10 x overload, int8", *names)
+    with server(ours(model, "int8", "--max-queue", "32", "--timeout", f"{DEADLINE:g}")) as (port, process, _):
         run_load(port, texts, clients=32, seconds=3)
-        before = resident(process.pid)
-        load = run_load(port, texts, clients=320, seconds=seconds)
-        after = resident(process.pid)
+        memory, loads = [resident(process.pid)], []
+        for _ in range(3):
+            loads.append(run_load(port, texts, clients=320, seconds=seconds / 3))
+            memory.append(resident(process.pid))
+        alive = process.poll() is None and is_ready(port)
+    accepted, in_time = sum(load.accepted for load in loads), sum(load.in_time for load in loads)
+    other = sum(load.other for load in loads) + (not alive)
     table.add_row(
-        "", f"{load.rate:.1f}", f"{load.refused:.0%}", str(load.other), f"{load.p99:.0f}", f"{before}, {after}"
+        "",
+        f"{statistics.mean(load.rate for load in loads):.1f}",
+        f"{in_time / max(1, accepted):.2%} of {accepted}",
+        str(sum(load.refused for load in loads)),
+        str(other),
+        f"{max(load.p99 for load in loads):.0f}",
+        ", ".join(map(str, memory)),
     )
     return table
 
@@ -306,13 +361,15 @@ def starts(model: Path, *, rounds: int) -> Table:
     hidden = "import sys; sys.modules['torch'] = None; from nlp_inference.cli import app; app()"
     arguments = ["serve", f"model={model}", "--backend", "onnx", "--dtype", "int8", "--log-level", "warning"]
     seconds, memory = [], []
-    for _ in range(rounds):
+    for _ in range(rounds + 1):
         command = [sys.executable, "-c", hidden, *arguments]
         with server(lambda port, command=command: [*command, "--port", str(port)]) as (_, process, ready):  # type: ignore[misc]  # a bound default
             seconds.append(ready)
             memory.append(resident(process.pid))
     table = Table("start, int8, without torch", "seconds to ready", "memory MB")
-    table.add_row("", f"{statistics.median(seconds):.2f}", str(int(statistics.median(memory))))
+    table.add_row(
+        "", f"{statistics.median(seconds[1:]):.2f}", str(int(statistics.median(memory)))
+    )  # the first one compiles modules
     return table
 
 

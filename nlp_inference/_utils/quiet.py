@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from nlp_inference._utils.quick_imports import import_transformers
+
 
 def quiet_imports() -> None:
     """Silence transformers before it is imported, because it warns on import if torch is not installed."""
@@ -15,7 +17,7 @@ def quiet_imports() -> None:
 
 def quiet_libraries() -> None:
     """Let transformers report only errors, without progress bars; called by commands only, not by the library."""
-    import transformers
+    transformers = import_transformers()
     from transformers.utils.logging import disable_progress_bar
 
     transformers.logging.set_verbosity_error()

@@ -30,15 +30,13 @@ def rows_without_padding(
     mask = inputs["attention_mask"] != 0
     lengths = mask.shape[1] - mask[:, ::-1].argmax(axis=1)
     for row, length in enumerate(lengths.tolist()):
-        more = max(0, least - length)
-        yield {
-            name: np.pad(
-                array[row : row + 1, :length],
-                ((0, 0), (0, more)),
-                constant_values=pad_token_id if name == "input_ids" else 0,
-            )
-            for name, array in inputs.items()
-        }
+        alone = {name: array[row : row + 1, :length] for name, array in inputs.items()}
+        yield _padded(alone, least - length, pad_token_id=pad_token_id) if length < least else alone
+
+
+def _padded(row: Mapping[str, NDArray[np.int64]], more: int, *, pad_token_id: int) -> dict[str, NDArray[np.int64]]:
+    fill = {"input_ids": pad_token_id}
+    return {name: np.pad(array, ((0, 0), (0, more)), constant_values=fill.get(name, 0)) for name, array in row.items()}
 
 
 def stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nlp_inference._utils.quick_imports import import_transformers
 from nlp_inference._utils.terminal import Console
 from nlp_inference.document.limits import MAX_CHARACTERS
 from nlp_inference.errors import NlpInferenceError
@@ -21,12 +22,14 @@ AUTO = "auto"
 
 
 def _backend(value: str) -> str:
+    import_transformers()  # before others do
     from nlp_inference.backends.descriptors import backend_names
 
     return value if value == AUTO else _one_of([AUTO, *backend_names()], value)
 
 
 def _precision(value: str | None) -> str | None:
+    import_transformers()
     from nlp_inference.backends.descriptors import tolerances
 
     return None if value is None else _one_of(sorted({dtype for _, dtype in tolerances()}), value)

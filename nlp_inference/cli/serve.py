@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nlp_inference._utils.quick_imports import without_collection
 from nlp_inference._utils.terminal import Console
 from nlp_inference.cli._shared import AUTO, Backend, Device, Precision, Revision, Trust, stop
 from nlp_inference.errors import InvalidSpecError, NlpInferenceError
 
 if TYPE_CHECKING:
     from nlp_inference.serving.models import ModelSource
+    from nlp_inference.serving.server import Server
     from nlp_inference.serving.settings import ServerSettings
 
 _NAMED = re.compile(r"([A-Za-z0-9._-]+)=(.+)")
@@ -88,6 +90,9 @@ def serve(  # noqa: PLR0913 - each is an option of the command
     frame_ancestor: Annotated[
         list[str] | None, typer.Option(help="Origin that may show the page in a frame; repeatable. Default: none.")
     ] = None,
+    tracing: Annotated[
+        bool, typer.Option("--tracing", help="Record spans of OpenTelemetry; run it with opentelemetry-instrument.")
+    ] = False,
     page: Annotated[bool, typer.Option(help="Show the page at / and the documentation at /docs.")] = True,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -118,6 +123,7 @@ def serve(  # noqa: PLR0913 - each is an option of the command
                 "admin_key_hashes": _hashes(_ADMIN_KEYS, None),
                 "cors_origins": tuple(cors_origin or ()),
                 "frame_ancestors": tuple(frame_ancestor or ()),
+                "tracing": tracing,
                 "page": page,
             }
         )
@@ -139,21 +145,23 @@ def serve(  # noqa: PLR0913 - each is an option of the command
             )
             for name, path in _named(models).items()
         }
-        failure = _run(
-            sources,
-            settings,
-            address,
-            shutdown_delay=shutdown_delay,
-            shutdown_timeout=shutdown_timeout,
-            max_connections=max_connections,
-        )
+        with without_collection():  # until the models are loaded; see `keep_loaded_objects`
+            server = _server(
+                sources,
+                settings,
+                address,
+                shutdown_delay=shutdown_delay,
+                shutdown_timeout=shutdown_timeout,
+                max_connections=max_connections,
+            )
+            server.run()
     except (NlpInferenceError, OSError, ValueError) as error:
         raise stop(error, messages) from error
-    if failure is not None:
-        raise stop(failure, messages, doing="cannot serve: ") from failure
+    if server.failure is not None:
+        raise stop(server.failure, messages, doing="cannot serve: ") from server.failure
 
 
-def _run(
+def _server(
     sources: "dict[str, ModelSource]",
     settings: "ServerSettings",
     address: _Address,
@@ -161,11 +169,11 @@ def _run(
     shutdown_delay: float,
     shutdown_timeout: float,
     max_connections: int,
-) -> Exception | None:
-    """Serve until a signal, and return the error of a model that could not be loaded."""
+) -> "Server":
     from nlp_inference.serving.app import create_app
-    from nlp_inference.serving.server import Server, reload_on_hangup
+    from nlp_inference.serving.server import Server, keep_loaded_objects, reload_on_hangup, share_interpreter
 
+    share_interpreter()
     app = create_app(
         sources,
         settings=settings,
@@ -179,10 +187,10 @@ def _run(
         shutdown_delay=shutdown_delay,
         shutdown_timeout=shutdown_timeout,
         max_connections=max_connections,
+        settled=keep_loaded_objects,
     )
     reload_on_hangup(server.service)
-    server.run()
-    return server.failure
+    return server
 
 
 def _require_extra() -> None:

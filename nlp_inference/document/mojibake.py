@@ -3,9 +3,9 @@
 Source: https://ftfy.readthedocs.io/en/latest/encodings.html
 """
 
+import re
 from collections.abc import Iterator
-from functools import lru_cache, partial
-from itertools import accumulate
+from functools import lru_cache
 
 from nlp_inference.document.aligned_text import Edit, make_edit
 
@@ -25,6 +25,9 @@ _ENCODINGS = (
 
 _ROUNDS = 3
 
+_PIECE = re.compile(r"[\x00-\x7f]+|.", re.DOTALL)
+"""ASCII characters, which have no wrong form, or another character."""
+
 
 def split_repair(before: str, start: int, end: int, repaired: str) -> Iterator[Edit] | None:
     """Split the repair of `before[start:end]` into one edit per character; return `None` if it is not such a repair.
@@ -41,40 +44,31 @@ def split_repair(before: str, start: int, end: int, repaired: str) -> Iterator[E
         >>> [edit[:2] for edit in split_repair(broken, 0, 6, "мир")]
         [(0, 2), (2, 4), (4, 6)]
     """
-    lengths = _lengths(before, start, repaired)
-    if lengths is None or start + sum(lengths) != end:
-        return None
-    bounds = list(accumulate(lengths, initial=start))
-    edits = map(make_edit, zip(bounds, bounds[1:], repaired, strict=False))
-    return filter(partial(_changes, before), edits)
-
-
-def _lengths(before: str, start: int, repaired: str) -> list[int] | None:
-    """Return the number of characters of `before` for each repaired one; `None` if one has no known wrong form."""
     usual: dict[str, str] = {}  # most characters have the same wrong form each time
-    lengths: list[int] = []
-    for character in repaired:
-        form = usual.get(character)
-        if form is None or not before.startswith(form, start):
-            form = next((one for one in _forms(character) if before.startswith(one, start)), character)
-            if form != character:
-                usual[character] = form
-            elif not before.startswith(character, start):
-                return None
-        lengths.append(len(form))
+    edits: list[Edit] = []
+    for match in _PIECE.finditer(repaired):
+        piece = match[0]
+        form = _form(before, start, piece, usual.get(piece))
+        if form is None:
+            return None
+        if form != piece:
+            usual[piece] = form
+            edits.append(make_edit((start, start + len(form), piece)))
         start += len(form)
-    return lengths
+    return iter(edits) if start == end else None
 
 
-def _changes(before: str, edit: Edit) -> bool:
-    return before[edit[0] : edit[1]] != edit[2]
+def _form(before: str, start: int, piece: str, usual: str | None) -> str | None:
+    """Return what `before` has at `start` for a repaired piece; `None` if it is no known wrong form."""
+    if usual is not None and before.startswith(usual, start):
+        return usual
+    forms = () if piece.isascii() else _forms(piece)
+    return next((one for one in (*forms, piece) if before.startswith(one, start)), None)
 
 
 @lru_cache(maxsize=65536)
 def _forms(character: str) -> tuple[str, ...]:
     """Return the forms of a character after one to three rounds of wrong decoding, the longest first."""
-    if character.isascii():
-        return ()
     forms: dict[str, None] = {}
     rounds = [character]
     for _ in range(_ROUNDS):

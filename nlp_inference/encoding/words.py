@@ -40,10 +40,12 @@ _NO_SPACES = regex.compile(
     r"(?V1)[[\p{L}\p{Nl}]&&[\p{lb=SA}\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}]]"
 )
 """Letters of scripts without spaces between words, and Hangul, because Korean particles follow a word without one."""
-_SEQUENCE = regex.compile(r"[\p{GCB=ZWJ}\p{RI}\p{ccc=9}]")
-_OF_CLASS = {name: regex.compile(rf"\p{{GCB={name}}}") for name in ("Control", "CR", "LF", *_CLASSES[2:-1])}
+_OF_CLASS = regex.compile(
+    r"(?P<Sequence>[\p{GCB=ZWJ}\p{RI}\p{ccc=9}])|(?P<Control>[\p{GCB=Control}\p{GCB=CR}\p{GCB=LF}])|"
+    + "|".join(rf"(?P<{name}>\p{{GCB={name}}})" for name in _CLASSES[2:-1])
+    + r"|(?P<SpacingMark>\p{M})"
+)
 _CLUSTER = regex.compile(r"\p{GCB=Control}|\X(?:(?=\p{M})\X)*+")
-_MARK = regex.compile(r"\p{M}")
 
 _kinds = np.zeros(0x110000, dtype=np.uint8)
 _known = np.zeros(len(_kinds) // _BLOCK, dtype=bool)
@@ -107,22 +109,15 @@ class Characters(NamedTuple):
 def _fill_block(block: int) -> None:
     """Fill the table for 256 code points; concurrent threads write the same values."""
     start = block * _BLOCK
-    for code in range(start, start + _BLOCK):
-        character = chr(code)
-        if character.isspace():
-            _kinds[code] = _CONTROL << _KIND_BITS
-            continue
-        in_word = _LETTER_OR_DIGIT.match(character) and not _NO_SPACES.match(character)
-        _kinds[code] = (_IN_WORD if in_word else _SEPARATE) | (_class_of(character) << _KIND_BITS)
+    text = "".join(map(chr, range(start, start + _BLOCK)))
+    kinds = np.full(_BLOCK, _SEPARATE, dtype=np.uint8)
+    kinds[[match.start() for match in _LETTER_OR_DIGIT.finditer(text)]] = _IN_WORD
+    kinds[[match.start() for match in _NO_SPACES.finditer(text)]] = _SEPARATE
+    for match in _OF_CLASS.finditer(text):
+        kinds[match.start()] |= _CLASSES.index(match.lastgroup or "Other") << _KIND_BITS
+    kinds[[index for index, character in enumerate(text) if character.isspace()]] = _CONTROL << _KIND_BITS
+    _kinds[start : start + _BLOCK] = kinds
     _known[block] = True
-
-
-def _class_of(character: str) -> int:
-    if _SEQUENCE.match(character):
-        return _IN_SEQUENCE
-    otherwise = "SpacingMark" if _MARK.match(character) else "Other"
-    name = next((name for name, pattern in _OF_CLASS.items() if pattern.match(character)), otherwise)
-    return _CLASSES.index("Control" if name in ("CR", "LF") else name)
 
 
 def _joined() -> Flags:

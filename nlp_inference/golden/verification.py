@@ -1,6 +1,6 @@
 """Verification: replay of the golden records on this machine, and the first stage that differs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, computed_field
@@ -23,6 +23,10 @@ from nlp_inference.golden.schema import (
 from nlp_inference.golden.stages import golden_record
 from nlp_inference.golden.tolerance import tolerance_between
 from nlp_inference.predict.predictor import Predictor
+from nlp_inference.predict.trace import Trace
+
+_TRACED_TOGETHER = 16
+"""The number of documents to trace together."""
 
 
 class Verification(BaseModel):
@@ -91,8 +95,8 @@ class Verification(BaseModel):
 def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
     """Replay golden records from their raw texts, and find for each the first stage that differs.
 
-    Each document is first predicted alone and compared stage by stage. Then all documents are predicted in production
-    batches, and the predictions are compared again.
+    Each window first goes through the model alone, and its document is compared stage by stage. Then all documents are
+    predicted in production batches, and the predictions are compared again.
 
     Raises:
         ArtefactError: no tolerance is defined for this backend or precision.
@@ -102,8 +106,7 @@ def verify(predictor: Predictor, golden: GoldenFile) -> Verification:
     unit = predictor.processor.task.value_unit
     differences: dict[str, Difference] = {}
     bit_for_bit, largest = 0, 0.0
-    for expected in golden.records:
-        [trace] = predictor.trace([expected.document()])
+    for expected, trace in _traced(predictor, golden.records):
         actual = golden_record(trace, processor=predictor.processor, origin=expected.origin)
         actual = as_recorded(actual, expected)
         found = first_difference(expected, actual, tolerance, failure=str(trace.failure), unit=unit)
@@ -147,6 +150,13 @@ def verify_loaded(predictor: Predictor, folder: str | Path, *, name: str | Path)
     verification = verify(predictor, read_golden(folder, name=golden_file(backend.name, backend.dtype)))
     verification.require_ok(name)
     return verification
+
+
+def _traced(predictor: Predictor, records: Sequence[GoldenRecord]) -> Iterator[tuple[GoldenRecord, Trace]]:
+    """Trace some documents at a time: the model runs on one while others are encoded, and few outputs are in memory."""
+    for start in range(0, len(records), _TRACED_TOGETHER):
+        chunk = records[start : start + _TRACED_TOGETHER]
+        yield from zip(chunk, predictor.trace([record.document() for record in chunk]), strict=True)
 
 
 def _predict_batched(predictor: Predictor, records: list[GoldenRecord]) -> Iterator[Final | FailedDocument]:

@@ -5,6 +5,7 @@ import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from time import perf_counter
 from traceback import format_tb
@@ -47,7 +48,9 @@ def surrounded(endpoint: Endpoint, rules: Rules, service: Service) -> Endpoint:
     async def run(request: Request) -> Response:
         started = perf_counter()
         request_id = _request_id(request)
-        response = await _response(endpoint, request, rules, service, request_id=request_id)
+        with _span(request, rules, service) as responses:
+            response = await _response(endpoint, request, rules, service, request_id=request_id)
+            responses.append(response)
         response.headers.update(headers)
         response.headers["X-Request-ID"] = request_id
         response.headers.setdefault("Cache-Control", "no-store")
@@ -55,6 +58,10 @@ def surrounded(endpoint: Endpoint, rules: Rules, service: Service) -> Endpoint:
         return response
 
     return run
+
+
+def _span(request: Request, rules: Rules, service: Service) -> AbstractContextManager[list[Response]]:
+    return nullcontext([]) if service.tracing is None else service.tracing.request(request, rules.name)
 
 
 async def _response(

@@ -60,7 +60,7 @@ def create_app(
     prepare = partial(_run_in_processes, scheduler, processes)
     service = Service(Models(sources, prepare=prepare, retire=scheduler.retire), settings, scheduler)
     table = operations(service, predict_route=predict_route, health_route=health_route)
-    document = openapi(table, keys=bool(settings.api_key_hashes))
+    document = openapi(table, keys=bool(settings.api_key_hashes), models=service.models.names)
 
     async def describe(_: Request) -> Response:
         """Return the OpenAPI document."""

@@ -125,6 +125,10 @@ class Models:
 
     Raises:
         InvalidSpecError: there is no model, or a name cannot be part of a URL.
+
+    Attributes:
+        failures: the errors of models that cannot be loaded, by name.
+        replaced: is called after a model was replaced.
     """
 
     def __init__(
@@ -147,6 +151,7 @@ class Models:
         self._begun = False
         self._served: dict[str, ServedModel] = {}
         self.failures: dict[str, Exception] = {}
+        self.replaced: Callable[[], None] = lambda: None
         for name, source in sources.items():
             if isinstance(source, Predictor):
                 self._served[name] = ServedModel(name, source, source=None)
@@ -230,6 +235,7 @@ class Models:
             new = self._loaded(name, source)
             self._served[name] = new
         self._retire(old.predictor)
+        self.replaced()
         return new
 
     def _loaded(self, name: str, source: ModelSource) -> ServedModel:

@@ -49,18 +49,19 @@ _STATUS = {
 }
 
 
-def openapi(operations: Sequence[Operation], *, keys: bool) -> dict[str, Any]:
+def openapi(operations: Sequence[Operation], *, keys: bool, models: Sequence[str]) -> dict[str, Any]:
     """Return the OpenAPI document.
 
     Args:
         operations: the endpoints.
         keys: whether the server requires API keys.
+        models: the names of the models, the default first.
     """
     inputs = _Schemas("validation", [operation.body for operation in operations])
     outputs = _Schemas("serialization", [*(operation.output for operation in operations), (ErrorOutput,)])
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        described = _operation(operation, inputs, outputs, keys=keys)
+        described = _operation(operation, inputs, outputs, keys=keys, models=models)
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     security = {"apiKey": {"type": "http", "scheme": "bearer"}}
     return {
@@ -94,11 +95,18 @@ def _one_of(types: Types) -> Any:
     return reduce(or_, types)
 
 
-def _operation(operation: Operation, inputs: _Schemas, outputs: _Schemas, *, keys: bool) -> dict[str, Any]:
+def _operation(
+    operation: Operation, inputs: _Schemas, outputs: _Schemas, *, keys: bool, models: Sequence[str]
+) -> dict[str, Any]:
     summary, _, rest = inspect.cleandoc(operation.endpoint.__doc__ or "").partition("\n\n")
     names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
-    in_path = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
-    in_query = [{"name": name, "in": "query", "required": False, **_QUERY[name]} for name in operation.query]
+    known = {"model": {"schema": {"type": "string", "enum": list(models)}}}
+    text = {"schema": {"type": "string"}}
+    in_path = [{"name": name, "in": "path", "required": True, **known.get(name, text)} for name in names]
+    in_query = [
+        {"name": name, "in": "query", "required": False, **_QUERY[name], **known.get(name, {})}
+        for name in operation.query
+    ]
     described: dict[str, Any] = {
         "summary": summary,
         "tags": [operation.tag],

@@ -15,11 +15,13 @@ from nlp_inference.predict.predictor import Predictor
 from nlp_inference.predict.trace import Trace
 from nlp_inference.registry import explain
 from nlp_inference.serving.failures import RequestError
+from nlp_inference.serving.lanes import Ticket
 from nlp_inference.serving.metrics import Metrics
 from nlp_inference.serving.models import ServedModel
-from nlp_inference.serving.scheduler import Scheduler, Ticket
+from nlp_inference.serving.scheduler import Scheduler
 from nlp_inference.serving.schemas import DocumentInput
 from nlp_inference.serving.settings import ServerSettings
+from nlp_inference.serving.tracing import Tracing
 
 TIMEOUT_HEADER = "x-request-timeout"
 
@@ -67,10 +69,13 @@ class Predictions:
         scheduler: the scheduler.
         settings: the limits.
         metrics: the metrics that count the documents.
+        tracing: what records the stages of documents.
     """
 
-    def __init__(self, scheduler: Scheduler, settings: ServerSettings, metrics: Metrics) -> None:
-        self._scheduler, self._settings, self._metrics = scheduler, settings, metrics
+    def __init__(
+        self, scheduler: Scheduler, settings: ServerSettings, metrics: Metrics, tracing: Tracing | None = None
+    ) -> None:
+        self._scheduler, self._settings, self._metrics, self._tracing = scheduler, settings, metrics, tracing
 
     def documents(self, given: Sequence[DocumentInput | str]) -> list[Document]:
         """Return the documents of a request; see `as_document`."""
@@ -135,7 +140,7 @@ class Predictions:
             ticket = self._scheduler.submit(model.predictor, document, decoder=decoder)
         except PredictionError as error:
             raise RequestError(503, str(error), retry_after=1) from error
-        ticket.future.add_done_callback(lambda future: self._count(model.name, future))
+        ticket.future.add_done_callback(lambda _: self._count(model.name, ticket))
         return ticket
 
     def timeout_of(self, request: Request) -> float:
@@ -153,26 +158,36 @@ class Predictions:
                 return min(seconds, self._settings.timeout)
         raise RequestError(422, f"X-Request-Timeout is {given[:40]!r}; expected a positive number of seconds")
 
-    def _count(self, model: str, future: "asyncio.Future[Trace]") -> None:
+    def _count(self, model: str, ticket: Ticket) -> None:
+        future = ticket.future
         outcome = "canceled" if future.cancelled() else "failed" if future.result().failure else "predicted"
         self._metrics.documents.labels(model, outcome).inc()
+        if self._tracing is not None:  # in the context of the request, which submitted the document
+            self._tracing.stages(ticket.stages, {"nlp.model": model, "nlp.outcome": outcome})
 
 
 async def _results(request: Request, tickets: Sequence[Ticket], *, timeout: float) -> list[Trace]:
     """Wait for the tickets, the deadline or the end of the connection; then cancel the tickets that are left."""
     gone = asyncio.ensure_future(_disconnected(request))
-    every = asyncio.gather(*(ticket.future for ticket in tickets))
+    predicted = [ticket.future for ticket in tickets]
+    every: asyncio.Future[Any] = predicted[0] if len(predicted) == 1 else asyncio.gather(*predicted)
     try:
-        futures: list[asyncio.Future[Any]] = [every, gone]
-        done, _ = await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([every, gone], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if every in done:
-            return list(every.result())
+            return [future.result() for future in predicted]
         if gone in done:
             raise ClientDisconnect
         raise RequestError(504, f"the prediction took longer than {timeout:g} seconds; try again", kind="Timeout")
     finally:
         gone.cancel()
+        every.add_done_callback(_retrieve)
         every.cancel()
+
+
+def _retrieve(future: "asyncio.Future[Any]") -> None:
+    """Read the error of a canceled `gather`, which asyncio would report as never retrieved."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _disconnected(request: Request) -> None:

@@ -3,26 +3,22 @@
 import asyncio
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from time import monotonic
+from time import time_ns
 from traceback import format_tb
-from typing import Protocol, Self
+from typing import Self
 
 from nlp_inference.document import Document
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.errors import PredictionError
 from nlp_inference.predict.predictor import Predictor
 from nlp_inference.predict.route import TimedBatch
-from nlp_inference.predict.trace import RowResult, Trace
-from nlp_inference.serving.window_queue import WaitingWindow, WindowQueue
+from nlp_inference.predict.trace import Trace
+from nlp_inference.serving.lanes import Arrived, Lane, Runner, Text, Ticket
+from nlp_inference.serving.window_queue import WaitingWindow
 
 _LOGGER = logging.getLogger(__name__)
-
-_ENCODED_TOGETHER = 32
-_CHARACTERS_TOGETHER = 20_000
-"""Limits of the texts that one worker encodes while the model waits for their windows."""
 
 _BUDGETS_AHEAD = 4
 """Texts are encoded while fewer than this number of budgets per worker wait for the model."""
@@ -32,73 +28,6 @@ SHARED_ID = "-"
 
 _NEW_COST = 0.1
 """The weight of a new measurement in the moving average of the cost of a character."""
-
-
-class Ticket:
-    """One request's claim to the prediction of one document, awaited in an event loop.
-
-    Attributes:
-        loop: the event loop that awaits the future.
-        future: the trace of the document, with its prediction or its failure.
-    """
-
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Trace] = self.loop.create_future()
-
-    def resolve(self, trace: Trace) -> None:
-        """Set the result, in the event loop."""
-        if not self.future.done():
-            self.future.set_result(trace)
-
-
-class _Text:
-    """A text in flight: all requests with the same text share it.
-
-    Attributes:
-        key: what identical texts have in common.
-        characters: the length of the text and of the text pair.
-        canceled: whether no ticket is left.
-    """
-
-    def __init__(self, key: Hashable, lane: "_Lane", predictor: Predictor, trace: Trace) -> None:
-        self.key = key
-        self.lane = lane
-        self.predictor = predictor
-        self.trace = trace
-        self.arrived = monotonic()
-        document = trace.document
-        self.characters = 1 + (0 if document is None else len(document.raw_text) + len(document.raw_text_pair or ""))
-        self.tickets: list[Ticket] = []
-        self.canceled = False
-        self.results: dict[int, RowResult] = {}
-
-    def add_result(self, index: int, result: RowResult) -> bool:
-        """Store the result of a window, and return whether it was the last one."""
-        self.results[index] = result
-        return len(self.results) == len(self.trace.rows)
-
-
-class Runner(Protocol):
-    """Runs the batches of a model instead of its predictor."""
-
-    def run(self, rows: Sequence[Row]) -> TimedBatch:
-        """Run one batch; see `Route.run`."""
-
-    def close(self) -> None:
-        """Release what it uses."""
-
-
-class _Lane:
-    """The texts of one model that wait to be encoded, and its windows that wait for the model."""
-
-    def __init__(self, predictor: Predictor, runner: Runner | None = None) -> None:
-        self.predictor = predictor
-        self.runner = runner
-        self.arrived: deque[_Text] = deque()
-        self.windows: WindowQueue[_Text] = WindowQueue(token_budget=predictor.token_budget)
-        self.encoding = self.retired = False
-        self.texts: dict[Hashable, _Text] = {}
 
 
 class Scheduler:
@@ -127,7 +56,7 @@ class Scheduler:
     def __init__(self, *, workers: int | None = None) -> None:
         self._count = workers
         self._changed = threading.Condition()
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, Lane] = {}
         self._threads: list[threading.Thread] = []
         self._idle = self._running = 0
         self._closing = False
@@ -166,12 +95,12 @@ class Scheduler:
             if self._closing:
                 raise PredictionError("the server is shutting down")
             self._start(predictor)
-            lane = self._lanes.get(id(predictor)) or self._lanes.setdefault(id(predictor), _Lane(predictor))
+            lane = self._lanes.get(id(predictor)) or self._lanes.setdefault(id(predictor), Lane(predictor))
             text = lane.texts.get(key)
             if text is None:
                 shared = document.model_copy(update={"id": SHARED_ID, "metadata": {}})
-                text = lane.texts[key] = _Text(key, lane, decoder, predictor.read(shared, number=SHARED_ID))
-                lane.arrived.append(text)
+                text = lane.texts[key] = Text(key, lane, decoder, predictor.read(shared, number=SHARED_ID))
+                lane.add(text)
                 self.documents += 1
                 self.characters += text.characters
                 if self._idle:
@@ -183,7 +112,7 @@ class Scheduler:
     def use(self, predictor: Predictor, runner: Runner) -> None:
         """Run the batches of a model elsewhere, such as in other processes."""
         with self._changed:
-            self._lanes[id(predictor)] = _Lane(predictor, runner)
+            self._lanes[id(predictor)] = Lane(predictor, runner)
 
     def retire(self, predictor: Predictor) -> None:
         """Forget a model that was replaced, after its texts in flight are completed."""
@@ -204,7 +133,7 @@ class Scheduler:
             if lane.runner is not None:
                 lane.runner.close()
 
-    def _abandoned(self, text: _Text, ticket: Ticket, future: "asyncio.Future[Trace]") -> None:
+    def _abandoned(self, text: Text, ticket: Ticket, future: "asyncio.Future[Trace]") -> None:
         """Remove the ticket of a request that was canceled; a text without tickets is not predicted."""
         if not future.cancelled():
             return
@@ -215,7 +144,7 @@ class Scheduler:
                     text.canceled = True
                     self._forget(text)
 
-    def _forget(self, text: _Text) -> None:
+    def _forget(self, text: Text) -> None:
         if text.lane.texts.get(text.key) is text:
             del text.lane.texts[text.key]
             self.documents -= 1
@@ -224,7 +153,7 @@ class Scheduler:
             if self._closing and not self.documents:
                 self._changed.notify_all()
 
-    def _drop_retired(self, lane: _Lane) -> None:
+    def _drop_retired(self, lane: Lane) -> None:
         if lane.retired and not lane.texts:
             self._lanes.pop(id(lane.predictor), None)
             if lane.runner is not None:
@@ -254,56 +183,58 @@ class Scheduler:
         lanes = self._lanes.values()
         for lane in lanes:
             ahead = _BUDGETS_AHEAD * len(self._threads) * lane.windows.token_budget
-            if lane.arrived and not lane.encoding and lane.windows.tokens < ahead:
+            if lane.has_arrived and lane.windows.tokens < ahead:
                 return self._take_texts(lane)
         first = min(lanes, key=lambda one: one.windows.due, default=None)
         batch = [] if first is None else first.windows.take(workers=1 + self._idle)
         if first is None or not batch:
             return None
-        if self._idle and (len(first.windows) or any(one.arrived for one in lanes)):
+        if self._idle and (len(first.windows) or any(one.has_arrived for one in lanes)):
             self._changed.notify()
-        alone = not self._running and not any(len(one.windows) or one.arrived or one.encoding for one in lanes)
+        alone = not self._running and not any(one.busy for one in lanes)
         self._running += 1
         return partial(self._run, first, batch, alone=alone)
 
-    def _take_texts(self, lane: _Lane) -> Callable[[], None] | None:
-        texts: list[_Text] = []
-        characters = 0
-        while lane.arrived and len(texts) < _ENCODED_TOGETHER and characters < _CHARACTERS_TOGETHER:
-            text = lane.arrived.popleft()
-            if not text.canceled:
-                texts.append(text)
-                characters += text.characters
+    def _take_texts(self, lane: Lane) -> Callable[[], None] | None:
+        arrived = min(lane.short, lane.long, key=lambda one: one.due)
+        texts = arrived.take()
         if not texts:
             return self._next_stage()
-        lane.encoding = True
-        return partial(self._encode, lane, texts)
+        arrived.encoding = True
+        if self._idle and lane.has_arrived:
+            self._changed.notify()
+        return partial(self._encode, lane, arrived, texts)
 
-    def _encode(self, lane: _Lane, texts: Sequence[_Text]) -> None:
+    def _encode(self, lane: Lane, arrived: Arrived, texts: Sequence[Text]) -> None:
         with _FailuresOf(self, texts):
+            started = time_ns()
             traces = lane.predictor.route.encode([text.trace for text in texts])
             row_tokens = lane.predictor.processor.task.row_tokens
             without_rows = []
             with self._changed:
                 for text, trace in zip(texts, traces, strict=True):
                     text.trace = trace
+                    text.add_stage("encode", started)
                     lane.windows.add(text, [row_tokens(row) for row in trace.rows], arrived=text.arrived)
                     if not trace.rows:
                         without_rows.append(text)
             if without_rows:
                 self._complete(without_rows)
         with self._changed:
-            lane.encoding = False
+            arrived.encoding = False
 
-    def _run(self, lane: _Lane, batch: Sequence[WaitingWindow[_Text]], *, alone: bool) -> None:
+    def _run(self, lane: Lane, batch: Sequence[WaitingWindow[Text]], *, alone: bool) -> None:
         with _FailuresOf(self, [window.owner for window in batch]):
             rows = [one.owner.trace.rows[one.position] for one in batch]
+            started = time_ns()
             try:
                 results, share = self._run_rows(lane, rows, alone=alone)
             finally:
                 with self._changed:
                     self._running -= 1
             with self._changed:
+                for owner in {id(one.owner): one.owner for one in batch}.values():
+                    owner.add_stage("model", started)
                 batch_results = zip(batch, results, strict=True)
                 done = [
                     one.owner for one, result in batch_results if one.owner.add_result(one.position, (result, share))
@@ -312,23 +243,26 @@ class Scheduler:
                 observe(sum(window.tokens for window in batch))
             self._complete(done)
 
-    def _run_rows(self, lane: _Lane, rows: Sequence[Row], *, alone: bool) -> TimedBatch:
+    def _run_rows(self, lane: Lane, rows: Sequence[Row], *, alone: bool) -> TimedBatch:
         if lane.runner is not None:
             return lane.runner.run(rows)
         backend = lane.predictor.backend
         backend.use_threads(backend.threads if alone else max(1, backend.threads // len(self._threads)))
         return lane.predictor.route.run(rows)
 
-    def _complete(self, texts: Sequence[_Text]) -> None:
+    def _complete(self, texts: Sequence[Text]) -> None:
         """Decode texts whose windows all have outputs, and deliver them."""
         for predictor in {id(text.predictor): text.predictor for text in texts}.values():
             of_one = [text for text in texts if text.predictor is predictor and not text.canceled]
             traces = [text.trace.with_results([text.results[row] for row in sorted(text.results)]) for text in of_one]
+            started = time_ns()
             completed = predictor.route.complete(traces)
+            for text in of_one:
+                text.add_stage("decode", started)
             predictor.observe(completed)
             self.deliver(of_one, completed)
 
-    def deliver(self, texts: Sequence[_Text], traces: Iterable[Trace]) -> None:
+    def deliver(self, texts: Sequence[Text], traces: Iterable[Trace]) -> None:
         """Resolve the tickets of completed texts, each event loop with one call."""
         resolved: dict[asyncio.AbstractEventLoop, list[tuple[Ticket, Trace]]] = {}
         with self._changed:
@@ -336,13 +270,14 @@ class Scheduler:
                 self._learn_cost(text, trace)
                 self._forget(text)
                 for ticket in text.tickets:
+                    ticket.stages = text.stages
                     resolved.setdefault(ticket.loop, []).append((ticket, trace))
                 text.tickets = []
         for loop, pairs in resolved.items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_resolve, pairs)
 
-    def _learn_cost(self, text: _Text, trace: Trace) -> None:
+    def _learn_cost(self, text: Text, trace: Trace) -> None:
         cost = trace.seconds / text.characters
         first = not self._seconds_per_character
         self._seconds_per_character += (1 if first else _NEW_COST) * (cost - self._seconds_per_character)
@@ -351,7 +286,7 @@ class Scheduler:
 class _FailuresOf:
     """Deliver an unexpected error as the failure of each incomplete text, so that no request waits forever."""
 
-    def __init__(self, scheduler: Scheduler, texts: Sequence[_Text]) -> None:
+    def __init__(self, scheduler: Scheduler, texts: Sequence[Text]) -> None:
         self._scheduler, self._texts = scheduler, texts
 
     def __enter__(self) -> None:

@@ -1,10 +1,13 @@
 """Running the application with uvicorn: start, readiness, draining."""
 
 import asyncio
+import gc
 import logging
+import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -13,7 +16,8 @@ from starlette.applications import Starlette
 from nlp_inference.serving.service import Service
 
 _LOGGER = logging.getLogger(__name__)
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.01
+_SWITCH_SECONDS = 0.0005
 
 
 class Server(uvicorn.Server):
@@ -26,6 +30,7 @@ class Server(uvicorn.Server):
             load balancer stops sending requests.
         shutdown_timeout: seconds in which accepted requests must be completed.
         max_connections: connections above this number get status 503.
+        settled: is called when the models are ready, and after each replacement of a model.
 
     Attributes:
         failure: the error of a model that cannot be loaded.
@@ -40,6 +45,7 @@ class Server(uvicorn.Server):
         shutdown_delay: float = 0.0,
         shutdown_timeout: float = 60.0,
         max_connections: int = 1000,
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -56,6 +62,7 @@ class Server(uvicorn.Server):
         self.service: Service = app.state.service
         self.failure: Exception | None = None
         self._shutdown_delay = shutdown_delay
+        self._settled = self.service.models.replaced = settled
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain on the first signal, and stop at once on the second."""
@@ -86,7 +93,31 @@ class Server(uvicorn.Server):
                 self.should_exit = True
                 return
             await asyncio.sleep(_POLL_SECONDS)
+        self._settled()
         _LOGGER.info("ready")
+
+
+def share_interpreter() -> None:
+    """Let threads take turns every half millisecond, and tokenize in the thread that encodes.
+
+    A worker that returns from the model, and the event loop, need the interpreter for a moment. With the usual interval
+    of 5 ms they wait that long for a thread that encodes or decodes, after every window. Threads of the tokenizer would
+    compete with the workers for the same cores.
+    """
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def keep_loaded_objects() -> None:
+    """Exclude what is loaded from garbage collection, so that no request waits while the collector looks at it.
+
+    The command loads without collection (`without_collection`), and this function turns it on again.
+    """
+    if gc.get_freeze_count():  # a model was replaced
+        gc.unfreeze()
+        gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def reload_on_hangup(service: Service) -> None:

@@ -27,6 +27,8 @@ class ServerSettings(BaseModel):
         admin_key_hashes: the same for the keys that may reload models; with none, reloading over HTTP is disabled.
         cors_origins: origins whose pages may call the server from a browser; by default none.
         frame_ancestors: origins that may show the page in a frame; by default none.
+        tracing: whether requests and the stages of their documents are recorded as spans of OpenTelemetry; see
+            `nlp_inference.serving.tracing`.
         page: whether `/` shows the page, and `/docs` the documentation of the endpoints.
 
     Example:
@@ -47,4 +49,5 @@ class ServerSettings(BaseModel):
     admin_key_hashes: tuple[Digest, ...] = ()
     cors_origins: tuple[str, ...] = ()
     frame_ancestors: tuple[str, ...] = ()
+    tracing: bool = False
     page: bool = True

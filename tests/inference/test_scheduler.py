@@ -267,3 +267,29 @@ def test_a_closed_event_loop_does_not_stop_the_workers(predictor):
     assert asyncio.run(asyncio.wait_for(again(), 30)).final.predicted.spans
     with suppress(RuntimeError):
         scheduler.close()
+
+
+def test_short_texts_pass_a_long_one_that_is_encoded(token_processor, monkeypatch):
+    predictor = Predictor(token_processor, Gated(token_processor))
+    encode, encoding, gate = predictor.route.encode, threading.Event(), threading.Event()
+
+    def gated(traces):
+        if len(traces[0].document.raw_text) > 4_000:
+            encoding.set()
+            assert gate.wait(30)
+        return encode(traces)
+
+    monkeypatch.setattr(predictor.route, "encode", gated)
+
+    async def work(scheduler):
+        long = scheduler.submit(predictor, document("Ana lives in Rome. " * 300))
+        assert await asyncio.to_thread(encoding.wait, 30)
+        also_long = scheduler.submit(predictor, document("Bob lives in Rome. " * 300))
+        short = [await scheduler.submit(predictor, document(text)).future for text in TEXTS[:3]]
+        assert not long.future.done()
+        gate.set()
+        return [*short, await long.future, await also_long.future]
+
+    traces = run(work, workers=2)
+    expected = predictor.predict([trace.document.raw_text for trace in traces])
+    assert [trace.final.predicted for trace in traces] == [one.predicted for one in expected]

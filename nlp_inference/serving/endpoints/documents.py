@@ -17,10 +17,10 @@ from nlp_inference.predict.predictor import Predictor
 from nlp_inference.serving.bodies import JSON_LINES, check_content, parse_json, read_json, validated
 from nlp_inference.serving.failures import RequestError
 from nlp_inference.serving.json_response import JsonResponse
+from nlp_inference.serving.lanes import Ticket
 from nlp_inference.serving.models import ServedModel
 from nlp_inference.serving.outputs import document_output, failed_output, output_or_failure
 from nlp_inference.serving.predictions import as_document
-from nlp_inference.serving.scheduler import Ticket
 from nlp_inference.serving.schemas import DocumentInput, DocumentsInput
 from nlp_inference.serving.service import Service
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, StrictFloat, StrictInt
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -40,12 +40,12 @@ class AnalyzeInput(Body):
 
     text: Text | list[Text]
     language: str = "en"
-    score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    score_threshold: Annotated[float, Field(strict=True, ge=0, le=1)] | None = None
     entities: list[str] | None = None
-    return_decision_process: bool | None = None
+    return_decision_process: StrictBool | None = None
     correlation_id: str | None = None
     allow_list: list[str] | None = None
-    trace: bool | None = None
+    trace: StrictBool | None = None
     context: list[str] | None = None
 
 
@@ -55,9 +55,9 @@ class Entity(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     entity_type: str
-    start: Annotated[int, Field(ge=0)]
-    end: Annotated[int, Field(ge=0)]
-    score: float | None = None
+    start: Annotated[int, Field(strict=True, ge=0)]
+    end: Annotated[int, Field(strict=True, ge=0)]
+    score: StrictFloat | None = None
 
 
 class FoundEntity(Entity):
@@ -85,8 +85,8 @@ class Mask(Body):
 
     type: Literal["mask"]
     masking_char: Annotated[str, Field(min_length=1, max_length=1)]
-    chars_to_mask: int
-    from_end: bool = False
+    chars_to_mask: StrictInt
+    from_end: StrictBool = False
 
 
 class Hash(Body):
