@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
+from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
 from transformers.utils.hub import cached_file
 
 from nlp_inference import Document, Processor, Task
@@ -38,6 +38,7 @@ from nlp_training.tracking import place_logs
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.trainer.adapters import add_adapter
 from nlp_training.trainer.arguments import resolve_config, training_arguments
+from nlp_training.trainer.base_files import load_base_tokenizer, new_head_weights, reading_base
 from nlp_training.trainer.base_limits import (
     check_reads,
     check_reads_pairs,
@@ -119,7 +120,7 @@ def build_processor(config: RunConfig, train: list[Document] | None) -> Processo
             it has too few embeddings for the tokenizer, or too few positions for a window.
     """
     base, settings = locate_base(config.model.base), config.processor
-    tokenizer = AutoTokenizer.from_pretrained(base, revision=config.model.revision)
+    tokenizer = load_base_tokenizer(config.model.base, revision=config.model.revision)
     if (file := cached_file(base, "tokenizer.json", revision=config.model.revision, **_OPTIONAL)) is not None:
         warn_of_rebuilt_tokenizer(tokenizer, Path(file), source=config.model.base)
     with_pad_token(tokenizer, settings.pad_token)
@@ -276,24 +277,33 @@ def build_model(config: RunConfig, processor: Processor, train: Sequence[Documen
 
     Raises:
         InvalidSpecError: `model.settings` has a key that the run decides, or that the model's configuration has not.
+        ArtefactError: the base model is damaged.
+
+    Warns:
+        UserWarning: the base has a head of another shape, as that of another task or with other labels.
     """
     task = processor.task
     decided = {"dtype": "float32", "revision": config.model.revision, **task.model_settings()}
     if config.model.pooling is not None:
         decided["text_pooling"] = config.model.pooling
+    decided["ignore_mismatched_sizes"] = True  # `_check_shapes` allows only heads
     taken = sorted(set(config.model.settings) & {*decided, "torch_dtype", "config", "pretrained_model_name_or_path"})
     if taken:
         raise InvalidSpecError(f"model.settings has {taken[0]!r}, which the run decides itself; leave it out")
     biases = {} if train is None else prior_biases(task, train)
     try:
-        model, loaded = _class_of(config, task).from_pretrained(
-            locate_base(config.model.base), output_loading_info=True, **config.model.settings, **decided
-        )
+        with reading_base(config.model.base):
+            model, loaded = _class_of(config, task).from_pretrained(
+                locate_base(config.model.base),
+                output_loading_info=True,
+                **{"ignore_mismatched_sizes": True, **config.model.settings, **decided},
+            )
     except TypeError as error:
         raise InvalidSpecError(f"model.settings {config.model.settings!r} do not fit the model: {error}") from error
+    new = new_head_weights(model, loaded["mismatched_keys"], base=config.model.base)
     task.prepare_model(model, processor.tokenizer)
     for head, bias in biases.items():
-        start_head_at(model, bias, missing=loaded["missing_keys"], head=head)
+        start_head_at(model, bias, missing={*loaded["missing_keys"], *new}, head=head)
     built: PreTrainedModel = model
     return built
 

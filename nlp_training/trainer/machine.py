@@ -12,6 +12,7 @@ from nlp_inference._utils.cores import available_cores
 from nlp_training._utils.base_model import locate_base
 from nlp_training._utils.cpu import local_processes
 from nlp_training.config import ModelConfig
+from nlp_training.trainer.base_files import reading_base
 
 SHARE_OF_MEMORY = 0.6
 """The usable share; the rest is for batches, buffers, fragmentation and other programs, which the formula ignores."""
@@ -50,7 +51,8 @@ def divide_step(training: Mapping[str, Any], model: ModelConfig, *, max_length: 
         or training.get("activation_checkpointing")
     ):
         return undivided
-    config: PretrainedConfig = AutoConfig.from_pretrained(locate_base(model.base), revision=model.revision)
+    with reading_base(model.base):
+        config: PretrainedConfig = AutoConfig.from_pretrained(locate_base(model.base), revision=model.revision)
     fit = rows_that_fit(
         config,
         tokens=max_length,
