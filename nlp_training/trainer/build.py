@@ -286,7 +286,6 @@ def build_model(config: RunConfig, processor: Processor, train: Sequence[Documen
     decided = {"dtype": "float32", "revision": config.model.revision, **task.model_settings()}
     if config.model.pooling is not None:
         decided["text_pooling"] = config.model.pooling
-    decided["ignore_mismatched_sizes"] = True  # `_check_shapes` allows only heads
     taken = sorted(set(config.model.settings) & {*decided, "torch_dtype", "config", "pretrained_model_name_or_path"})
     if taken:
         raise InvalidSpecError(f"model.settings has {taken[0]!r}, which the run decides itself; leave it out")
