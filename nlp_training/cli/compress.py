@@ -33,6 +33,7 @@ def compress_model(  # noqa: PLR0913 - one option for each choice
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A key of each training, such as training.learning_rate=1e-4.")
     ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of the measurement.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of samples and splits.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and write nothing.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the compression in the folder.")] = False,
@@ -60,6 +61,7 @@ def compress_model(  # noqa: PLR0913 - one option for each choice
             max_drop=max_drop,
             trim_vocabulary=trim_vocabulary,
             seed=seed,
+            rounds=rounds,
             **{name: value for name, value in given.items() if value},
         )
         with one_line_warnings(messages):

@@ -45,4 +45,4 @@ def _resident() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(float(sys.argv[1]), *sys.argv[2:6], int(sys.argv[6]))))
+    sys.stdout.write(json.dumps(main(float(sys.argv[1]), *sys.argv[2:6], int(sys.argv[6]))) + "\n")

@@ -70,6 +70,7 @@ class CompressOptions:
         hidden_states, outputs: the weights of the section `distillation`.
         settings: other keys of the configuration of each training, such as `{"training.learning_rate": 1e-4}`.
         measured: the number of texts whose speed is measured.
+        rounds: the rounds of the measurement.
         seed: of splits and samples.
     """
 
@@ -87,6 +88,7 @@ class CompressOptions:
     outputs: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
     measured: int = 256
+    rounds: int = 3
     seed: int = 0
 
 

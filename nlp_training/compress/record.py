@@ -50,8 +50,8 @@ def _section(found: "Compression") -> str:
         "## Compression",
         "",
         f"Compressed from `{found.source}` by `nlp-training compress`: {layers}{width}, {one.precision}.",
-        f"The {score} on validation documents is {one.validation.value:.4f}, that of the uncompressed model in float32 "
-        f"{one.validation.teacher:.4f}.",
+        f"The {score} on validation documents is {one.validation.value:.4f}.",
+        f"That of the uncompressed model in float32 is {one.validation.teacher:.4f}.",
         f"{one.measured.documents_per_second:,.0f} documents a second on the machine of the compression.",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The compression of a trained model: students are trained, exported, verified, scored and measured, and one is chosen."""
+"""The compression of a trained model: students are trained, exported, scored and measured, and one is chosen."""
 
 import json
 import shutil
@@ -26,10 +26,12 @@ from nlp_training.compress.tables import candidate_table, choice_lines, plan_tab
 from nlp_training.compress.teacher import CompressData, CompressTeacher
 from nlp_training.compress.time_left import TimeLeft
 from nlp_training.compress.training import artefact_config, train_student
-from nlp_training.data import write_jsonl
+from nlp_training.data.formats import write_jsonl
 
 PLAN_FILE = "plan.json"
 _LOCK_FILE = ".lock"
+_FREE = ("max_drop", "rounds")
+"""Options that a resumed compression may change."""
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Compression:
         return next((one for one in self.candidates if one.is_teacher and one.backend == variant.backend), None)
 
 
-def compress(
+def compress(  # noqa: PLR0913 - one argument for each choice
     source: str | Path,
     out: str | Path | None = None,
     *,
@@ -171,7 +173,7 @@ def _work_folder(
     with exclusive_lock(work / _LOCK_FILE, purpose="compression"):
         path = work / PLAN_FILE
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else plan
-        changed = sorted(key for key in plan if key != "max_drop" and plan[key] != before.get(key))
+        changed = sorted(key for key in plan if key not in _FREE and plan[key] != before.get(key))
         if changed:
             raise InvalidSpecError(
                 f"{str(work)!r} was begun with {changed[0]} {before.get(changed[0])!r}, not {plan[changed[0]]!r}; "
@@ -288,7 +290,7 @@ class _Compressing:
         task = self.teacher.processor.task
         pool: list[Document] = [task.as_input(one) for one in self.documents.validation]
         documents = list(islice(cycle(pool), self.found.options.measured))
-        results = dict(measure(self.artefacts, documents))
+        results = dict(measure(self.artefacts, documents, rounds=self.found.options.rounds))
         for index, one in enumerate(self.found.candidates):
             if one.name in results:
                 kept = one.model_copy(update={"measured": results[one.name]})
