@@ -16,6 +16,7 @@ from nlp_inference._utils.atomic_files import write_atomically
 from nlp_inference._utils.locks import exclusive_lock
 from nlp_inference.errors import InvalidSpecError, OutputError, VerificationError
 from nlp_training._utils.replacing import replacing_folder
+from nlp_training.artefact.folder import SETTINGS_FILE
 from nlp_training.compress.candidates import Candidate, Reference, export_candidate, load_candidate, teacher_variant
 from nlp_training.compress.choice import Choice, choose, usable
 from nlp_training.compress.measuring import Artefact, measure
@@ -26,6 +27,7 @@ from nlp_training.compress.tables import candidate_table, choice_lines, plan_tab
 from nlp_training.compress.teacher import CompressData, CompressTeacher
 from nlp_training.compress.time_left import TimeLeft
 from nlp_training.compress.training import artefact_config, train_student
+from nlp_training.compress.vocabulary import trim_artefact
 from nlp_training.data.formats import write_jsonl
 
 PLAN_FILE = "plan.json"
@@ -214,6 +216,8 @@ class _Compressing:
                     data=self.data,
                     console=self.console,
                 )
+            if found.options.trim_vocabulary:
+                model = self._trimmed(one, model)
             with left.scoring():
                 counts = {name: len(kept) for name, kept in one.layers.items()}
                 self._score(one.name, model, found.variants, counts, one.width)
@@ -280,6 +284,13 @@ class _Compressing:
             scores = self.reference.score(predictor)
         validation = scores.pop("validation")
         return made.model_copy(update={"folder": str(folder), "validation": validation, "test": scores})
+
+    def _trimmed(self, plan: StudentPlan, model: Path) -> Path:
+        """Return the artefact of a student with a smaller vocabulary."""
+        target = self.work / "trimmed" / plan.name
+        if not (target / SETTINGS_FILE).is_file():
+            trim_artefact(model, [*self.documents.train, *self.documents.validation], target)
+        return target
 
     def _measure(self) -> None:
         """Measure all candidates together, so that they meet the same load."""

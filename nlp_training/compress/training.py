@@ -1,5 +1,6 @@
 """The training of a student, by the same route as every run."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -28,6 +29,9 @@ _SAMPLED = 256
 """Documents on which the importance of feed-forward values is measured."""
 
 _TOKENS = 1024
+_REFITTED = ".* will be fitted to the validation documents"
+"""A warning that the teacher's training gave before."""
+
 _DEFAULTS: Mapping[str, Any] = {
     "per_device_train_batch_size": 16,
     "warmup_steps": 0.1,
@@ -70,7 +74,9 @@ def train_student(
         save_base(plan, teacher, documents, base)
     config = student_config(plan, teacher, options, base=base, output_dir=folder.parent, data=data)
     resume = last_complete(folder / "checkpoints") is not None
-    return train(config, console=console, resume=resume, overwrite=not resume).model
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=_REFITTED)
+        return train(config, console=console, resume=resume, overwrite=not resume).model
 
 
 def is_finished(folder: Path) -> bool:
