@@ -61,7 +61,7 @@ def prepare(
     snips: Annotated[Path | None, typer.Option(help="Folder of the SNIPS slots.")] = None,
     only: Annotated[str, typer.Option(help="Names of the teachers to prepare, with commas.")] = ",".join(NAMES),
     layers: Annotated[str, typer.Option(help="As --layers of nlp-training compress.")] = "0-3",
-    feed_forward: Annotated[str, typer.Option(help="As --feed-forward.")] = "",
+    feed_forward: Annotated[str, typer.Option(help="As --feed-forward.")] = "full",
     epochs: Annotated[float, typer.Option(help="As --epochs.")] = 3.0,
     tag: Annotated[str, typer.Option(help="Distinguishes several calls for one teacher.")] = "a",
 ) -> None:
@@ -76,7 +76,7 @@ def prepare(
             train(load_config(path, [f"output_dir={cache / 'teachers'}", *overrides]), overwrite=True)
         options = CompressOptions(
             layers=tuple(layers.split(",")),
-            feed_forward=tuple(int(one) for one in feed_forward.split(",") if one),
+            feed_forward=tuple(None if one == "full" else int(one) for one in feed_forward.split(",")),
             epochs=epochs,
             rounds=1,
             measured=64,

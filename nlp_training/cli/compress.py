@@ -21,7 +21,7 @@ def compress_model(  # noqa: PLR0913 - one option for each choice
         str | None, typer.Option(help="Layers to keep: numbers of layers or indices, such as 3,2 or 0-2-4,0-3.")
     ] = None,
     feed_forward: Annotated[
-        str | None, typer.Option(help="Widths of feed-forward blocks to try in addition, such as 512.")
+        str | None, typer.Option(help="Widths of feed-forward blocks: full is the width of the model, as in full,512.")
     ] = None,
     trim_vocabulary: Annotated[
         bool, typer.Option("--trim-vocabulary", help="Remove tokens that no training text has.")
@@ -50,7 +50,7 @@ def compress_model(  # noqa: PLR0913 - one option for each choice
         quiet_libraries()
         given: dict[str, Any] = {
             "layers": _list(layers),
-            "feed_forward": tuple(_numbers(feed_forward, "--feed-forward")),
+            "feed_forward": _widths(feed_forward),
             "backends": _list(backends),
             "dtypes": _list(dtypes),
             "int8_modes": _list(int8_modes),
@@ -84,13 +84,13 @@ def _list(given: str | None) -> tuple[str, ...]:
     return tuple(one.strip() for one in (given or "").split(",") if one.strip())
 
 
-def _numbers(given: str | None, option: str) -> list[int]:
+def _widths(given: str | None) -> tuple[int | None, ...]:
     from nlp_inference.errors import InvalidSpecError
 
     parts = _list(given)
-    if bad := [one for one in parts if not one.isdigit() or one == "0"]:
-        raise InvalidSpecError(f"{option} has {bad[0]!r}; write positive numbers, such as 768,512")
-    return [int(one) for one in parts]
+    if bad := [one for one in parts if one != "full" and (not one.isdigit() or one == "0")]:
+        raise InvalidSpecError(f"--feed-forward has {bad[0]!r}; write positive numbers or full, such as full,512")
+    return tuple(None if one == "full" else int(one) for one in parts)
 
 
 def _fields(given: list[str]) -> dict[str, Any]:

@@ -117,6 +117,15 @@ class Reference:
         self._seen = {name: list(_seen(predictor, documents, self.needs)) for name, documents in self.sets.items()}
         self._scores = {name: score(seen, needs=self.needs) for name, seen in self._seen.items()}
 
+    def own_scores(self) -> dict[str, SetScore]:
+        """Return the scores of the teacher on each data set."""
+        return {
+            name: set_score(
+                scores, scores, paired_test(self._seen[name], self._seen[name], needs=self.needs), needs=self.needs
+            )
+            for name, scores in self._scores.items()
+        }
+
     def score(self, predictor: Predictor) -> dict[str, SetScore]:
         """Score a candidate on each data set, next to the teacher."""
         found = {}

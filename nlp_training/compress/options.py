@@ -60,7 +60,7 @@ class CompressOptions:
         max_drop: the points of the score that the chosen model may lose.
         layers: the choices of layers: a number of layers, or indices such as `0-3`. A model with a decoder keeps as
             large a share of its layers.
-        feed_forward: the widths of feed-forward blocks to try in addition to that of the teacher.
+        feed_forward: the widths of feed-forward blocks; `None` is that of the teacher.
         trim_vocabulary: whether tokens that no text needs are removed.
         epochs: the epochs of each training.
         backends: the backends to export to; by default those that are installed.
@@ -76,7 +76,7 @@ class CompressOptions:
 
     max_drop: float = MAX_DROP
     layers: tuple[str, ...] = ()
-    feed_forward: tuple[int, ...] = ()
+    feed_forward: tuple[int | None, ...] = (None,)
     trim_vocabulary: bool = False
     epochs: float = 3.0
     backends: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ def plan_students(stacks: Mapping[str, int], options: CompressOptions) -> list[S
             name: kept if name == main else tuple(spaced_layers(count, ceil(count * len(kept) / total)))
             for name, count in stacks.items()
         }
-        students += [StudentPlan(layers, width) for width in (None, *options.feed_forward)]
+        students += [StudentPlan(layers, width) for width in options.feed_forward]
     return students
 
 

@@ -202,8 +202,6 @@ class _Compressing:
         self.data = self._write_data()
         layers = sum(self.teacher.stacks.values())
         left = TimeLeft([sum(map(len, one.layers.values())) / layers for one in found.students], len(found.variants))
-        self._score("", self.teacher.folder, [teacher_variant()], self.teacher.stacks, None)
-        self._score("", self.teacher.folder, found.variants, self.teacher.stacks, None)
         for number, one in enumerate(found.students, start=1):
             self.console.rule(f"student {number} of {len(found.students)}: {one.name}{left.text()}", align="left")
             with left.training(number - 1):
@@ -221,6 +219,7 @@ class _Compressing:
             with left.scoring():
                 counts = {name: len(kept) for name, kept in one.layers.items()}
                 self._score(one.name, model, found.variants, counts, one.width)
+        self._score("", self.teacher.folder, [teacher_variant(), *found.variants], self.teacher.stacks, None)
         self._measure()
         found.choice = choose(found.candidates, max_drop=found.options.max_drop)
         self._keep_chosen()
@@ -273,6 +272,11 @@ class _Compressing:
             sets = {"validation": self.documents.validation, **self.documents.test}
             self.reference = Reference(self.teacher.predictor, sets)
         config = artefact_config(self.teacher, self.data, base=model) if made.is_teacher else None
+        if variant == teacher_variant() and made.is_teacher:
+            scores = self.reference.own_scores()
+            return made.model_copy(
+                update={"folder": str(model), "validation": scores.pop("validation"), "test": scores}
+            )
         folder, refused = export_candidate(model, variant, self.work / "artefacts" / made.name, config=config)
         if folder is None:
             return made.model_copy(update={"refused": refused})

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from nlp_inference import Document, Processor
+from nlp_inference.backends.bf16 import has_fast_bf16
 from nlp_inference.errors import ArtefactError
 from nlp_inference.predict.batching import token_budget_batches
 from nlp_training._utils.complete_checkpoints import last_complete
@@ -203,10 +204,11 @@ def _distillation(teacher: CompressTeacher, loss: Any, options: CompressOptions)
     """
     name = str(teacher.folder)
     inner = loss or _class_loss(teacher)
-    section = {"teacher": name, "hidden_states": options.hidden_states, "outputs": options.outputs}
+    dtype = "bfloat16" if has_fast_bf16(on_cpu=not torch.accelerator.is_available()) else "float32"
+    section = {"teacher": name, "dtype": dtype, "hidden_states": options.hidden_states, "outputs": options.outputs}
     of_classes = inner is not None and _reads_classes(inner) and options.mix > 0
     if of_classes:
-        added = {"teacher": name, "temperature": options.temperature, "mix": options.mix, "loss": inner}
+        added = {"teacher": name, "dtype": dtype, "temperature": options.temperature, "mix": options.mix, "loss": inner}
         found: dict[str, Any] = {"loss": {"distillation": added}}
     else:
         section["outputs"] = options.outputs or 1.0

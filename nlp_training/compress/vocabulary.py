@@ -10,6 +10,7 @@ Tokens of one character are kept, so that a word without its pieces is cut into 
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -36,6 +37,9 @@ _TOKEN_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "sep_token_id", "c
 """Keys of configurations with the id of a token."""
 
 _PREFIXES = ("##", "▁", "Ġ")
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+"""A token of a byte, of which unknown characters consist."""
+
 _COPIED = ("training.yaml", "README.md", "metrics.json", "data_report.json", "training_log.json", PROFILE_FILE)
 """Files of an artefact that do not depend on its vocabulary."""
 
@@ -95,7 +99,7 @@ def kept_ids(tokenizer: Any, used: Iterable[int]) -> list[int]:
     vocabulary = _vocabulary(content["model"])
     names = {number: token for token, number in vocabulary.items()}
     kept = {number for number in used if number in names}
-    kept |= {number for token, number in vocabulary.items() if len(_bare(token)) <= 1}
+    kept |= {number for token, number in vocabulary.items() if len(_bare(token)) <= 1 or _BYTE.fullmatch(token)}
     kept |= {number for number in tokenizer.all_special_ids if number in names}
     kept |= {one["id"] for one in content["added_tokens"] if one["id"] in names}
     unknown = content["model"].get("unk_token")

@@ -92,6 +92,7 @@ class DistillationSettings(Section):
         teacher: a saved model of this library with the same task, labels and tokenizer: its folder, its Hub id, or
             `package:NAME/FOLDER`.
         revision: branch, tag or commit of a Hub id.
+        dtype: the precision of the teacher; `bfloat16` is faster on processors that have it.
         outputs: the weight of the model outputs. For classes, the loss `distillation` compares probabilities instead.
         hidden_states: the weight of the hidden states; the teacher must have the same hidden size.
         layers: for each layer of the encoder, the layer of the teacher whose states it learns, counted from 0. `None`
@@ -104,6 +105,7 @@ class DistillationSettings(Section):
 
     teacher: Annotated[str, Field(min_length=1)]
     revision: str = "main"
+    dtype: str = "float32"
     outputs: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     hidden_states: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     layers: list[NonNegativeInt] | None = None

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nlp_inference import Predictor, Processor
+from nlp_inference.backends.descriptors import REFERENCE
 from nlp_inference.encoding.tokenization import plain_backend
 from nlp_inference.errors import InvalidSpecError
 from nlp_training._utils.base_model import locate_base
@@ -25,13 +26,14 @@ class Distillation(AddedLoss):
 
     When to use: a small model must be fast, and a large one is already good. The teacher is a saved model of this
     library with the same task, labels and tokenizer. It runs on the same windows, after the student's preprocessing, as
-    in production, in float32.
+    in production.
 
     Args:
         teacher: its folder, its Hub id, or `package:NAME/FOLDER`.
         temperature: `T`; higher values emphasize the teacher's probabilities of the wrong classes.
         mix: the weight of the teacher; with 1, gold has no effect.
         revision: branch, tag or commit of a Hub id.
+        dtype: the precision of the teacher; `bfloat16` is faster on processors that have it.
         loss: the loss that this adds to.
 
     Example:
@@ -46,6 +48,7 @@ class Distillation(AddedLoss):
     temperature: Annotated[float, Field(gt=0)] = 2.0
     mix: Annotated[float, Field(gt=0, le=1)] = 0.5
     revision: str = "main"
+    dtype: str = "float32"
     loss: ClassLoss = CrossEntropy()
 
     def inner(self) -> Loss:
@@ -59,7 +62,7 @@ class Distillation(AddedLoss):
                 "the loss 'distillation' reads the logits of a teacher, and predictions of the task "
                 f"{student.task.name!r} have none; choose another loss, or the section `distillation`"
             )
-        return Teacher(self.teacher, revision=self.revision, student=student, device=device)
+        return Teacher(self.teacher, revision=self.revision, dtype=self.dtype, student=student, device=device)
 
     def values(self, items: Items) -> Tensor:
         """Return `[items]`."""
@@ -88,11 +91,12 @@ class Teacher:
     Args:
         name: its folder, its Hub id, or `package:NAME/FOLDER`.
         revision: branch, tag or commit of a Hub id.
+        dtype: its precision.
         student: the processor that makes the batches.
         device: where the teacher runs, such as `"cuda:0"`.
 
     Attributes:
-        source: its name and revision.
+        source: its name, revision and precision.
         stacks: its layers; see `layer_stacks`.
 
     Raises:
@@ -100,10 +104,14 @@ class Teacher:
         InvalidSpecError: it has another task, other labels or another tokenizer, or reads shorter rows.
     """
 
-    def __init__(self, name: str, *, revision: str = "main", student: Processor, device: str) -> None:
-        predictor = Predictor.from_pretrained(locate_base(name), device=device, revision=revision)
+    def __init__(
+        self, name: str, *, revision: str = "main", dtype: str = "float32", student: Processor, device: str
+    ) -> None:
+        predictor = Predictor.from_pretrained(
+            locate_base(name), backend=REFERENCE, device=device, revision=revision, dtype=dtype
+        )
         _check_fit(predictor.processor, student, name=name)
-        self.source = name, revision
+        self.source = name, revision, dtype
         self.backend = predictor.backend
         self.stacks = layer_stacks(self.backend.model)
         self._last: tuple[Tensor, TeacherOutputs] | None = None
@@ -124,8 +132,8 @@ class Teacher:
             device = self.backend.device
             with torch.no_grad(), self._states:
                 found = self.backend.model(**{name: tensor.to(device) for name, tensor in inputs.items()})
-            outputs = {name: one.to(key.device) for name, one in found.items() if isinstance(one, Tensor)}
-            states = {name: [one.to(key.device) for one in of] for name, of in self._states.found.items()}
+            outputs = {name: _single(one, key) for name, one in found.items() if isinstance(one, Tensor)}
+            states = {name: [_single(one, key) for one in of] for name, of in self._states.found.items()}
             self._last = key, TeacherOutputs(outputs, states)
         return self._last[1]
 
@@ -164,6 +172,11 @@ class LayerStates:
         if index < len(kept):  # gradient checkpointing runs a layer again
             return
         kept.append(output[0] if isinstance(output, tuple) else output)
+
+
+def _single(tensor: Tensor, other: Tensor) -> Tensor:
+    """Return a tensor on the device of another one, in single precision if it has floating-point numbers."""
+    return tensor.to(other.device, torch.float32) if tensor.is_floating_point() else tensor.to(other.device)
 
 
 def _check_fit(teacher: Processor, student: Processor, *, name: str) -> None:

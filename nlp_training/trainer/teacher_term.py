@@ -48,11 +48,13 @@ class TeacherTerm:
                 f"the loss {loss.loss.name!r} mixes rows, which a teacher of hidden states does not read; remove it or "
                 "the section distillation"
             )
-        source = settings.teacher, settings.revision
+        source = settings.teacher, settings.revision, settings.dtype
         shared = getattr(loss, "teacher", None)
         is_same = isinstance(shared, Teacher) and shared.source == source
         self.teacher: Teacher = (
-            shared if is_same else Teacher(source[0], revision=source[1], student=processor, device=device)
+            shared
+            if is_same
+            else Teacher(source[0], revision=source[1], dtype=source[2], student=processor, device=device)
         )
         self._sums = {"outputs": 0.0, "hidden_states": 0.0}
         self._count = 0
@@ -108,8 +110,8 @@ class TeacherTerm:
             for state, target in zip(states, self._targets[name], strict=True)
         ]
         of_states = torch.stack(errors).mean() if errors else zero
-        self._sums["outputs"] += float(of_outputs)
-        self._sums["hidden_states"] += float(of_states)
+        self._sums["outputs"] += float(of_outputs.detach())
+        self._sums["hidden_states"] += float(of_states.detach())
         self._count += 1
         return self.settings.outputs * of_outputs + self.settings.hidden_states * of_states
 
