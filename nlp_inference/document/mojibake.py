@@ -3,9 +3,9 @@
 Source: https://ftfy.readthedocs.io/en/latest/encodings.html
 """
 
+import re
 from collections.abc import Iterator
-from functools import lru_cache, partial
-from itertools import accumulate
+from functools import lru_cache
 
 from nlp_inference.document.aligned_text import Edit, make_edit
 
@@ -24,6 +24,7 @@ _ENCODINGS = (
 """The encodings that ftfy tries; it defines the `sloppy` ones."""
 
 _ROUNDS = 3
+_PIECES = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]")
 
 
 def split_repair(before: str, start: int, end: int, repaired: str) -> Iterator[Edit] | None:
@@ -41,33 +42,22 @@ def split_repair(before: str, start: int, end: int, repaired: str) -> Iterator[E
         >>> [edit[:2] for edit in split_repair(broken, 0, 6, "мир")]
         [(0, 2), (2, 4), (4, 6)]
     """
-    lengths = _lengths(before, start, repaired)
-    if lengths is None or start + sum(lengths) != end:
-        return None
-    bounds = list(accumulate(lengths, initial=start))
-    edits = map(make_edit, zip(bounds, bounds[1:], repaired, strict=False))
-    return filter(partial(_changes, before), edits)
-
-
-def _lengths(before: str, start: int, repaired: str) -> list[int] | None:
-    """Return the number of characters of `before` for each repaired one; `None` if one has no known wrong form."""
     usual: dict[str, str] = {}  # most characters have the same wrong form each time
-    lengths: list[int] = []
-    for character in repaired:
-        form = usual.get(character)
-        if form is None or not before.startswith(form, start):
-            form = next((one for one in _forms(character) if before.startswith(one, start)), character)
-            if form != character:
-                usual[character] = form
-            elif not before.startswith(character, start):
-                return None
-        lengths.append(len(form))
+    edits: list[Edit] = []
+    for piece in _PIECES.findall(repaired):
+        if piece.isascii():  # it has no wrong form
+            form = piece
+        else:
+            form = usual.get(piece)
+            if form is None or not before.startswith(form, start):
+                form = next((one for one in _forms(piece) if before.startswith(one, start)), piece)
+        if form != piece:
+            usual[piece] = form
+            edits.append(make_edit((start, start + len(form), piece)))
+        elif not before.startswith(piece, start):
+            return None
         start += len(form)
-    return lengths
-
-
-def _changes(before: str, edit: Edit) -> bool:
-    return before[edit[0] : edit[1]] != edit[2]
+    return iter(edits) if start == end else None
 
 
 @lru_cache(maxsize=65536)
