@@ -185,8 +185,9 @@ def _fitters(teacher: CompressTeacher, *, has_validation: bool) -> list[Any]:
     """Return what is fitted after training: what was fitted for the teacher, or what its task fits by default."""
     if not has_validation:
         return []
-    if teacher.config is not None and teacher.config.fit is not None:
-        return [*teacher.config.fit]
+    config = teacher.config
+    if config is not None and config.fit is not None and (config.fit or config.training):  # adoption leaves both empty
+        return [*config.fit]
     task = teacher.processor.task
     named = {head: one.fitters for head, one in task.tasks.items()}
     fitted = [

@@ -15,12 +15,14 @@ from nlp_inference.cli import app as inference
 from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_training import train
 from nlp_training.cli import app
-from nlp_training.compress import CompressOptions, compress
+from nlp_training.compress import Compression, CompressOptions, compress
 from nlp_training.compress.candidates import Candidate, SetScore
 from nlp_training.compress.choice import choose, pareto_front
 from nlp_training.compress.measuring import Measured
 from nlp_training.compress.options import plan_students
+from nlp_training.compress.page import render
 from nlp_training.compress.students import cut_layers, importance_of, narrow
+from nlp_training.compress.tables import choice_lines
 from nlp_training.compress.teacher import CompressTeacher
 from nlp_training.compress.training import train_student
 from nlp_training.data.formats import write_jsonl
@@ -135,6 +137,17 @@ def test_the_fastest_within_the_drop_is_chosen():
     assert [one.student for one in pareto_front(found)] == ["c", "b", "a"]
     nothing = choose(found, max_drop=0)
     assert (nothing.candidate.student, nothing.reason[:12]) == ("a", "no candidate")
+
+
+def test_the_page_shows_every_candidate():
+    found = Compression("pii", [], [], CompressOptions(), [candidate("a", 0.1, 10), candidate("b", -0.4, 20)])
+    found.candidates.append(Candidate(student="c", backend="onnx", dtype="int8", layers={}, refused="a < b"))
+    found.choice = choose(found.candidates, max_drop=0.5)
+    page = render(found)
+    assert "b-onnx-int8" in page
+    assert "refused: a &lt; b" in page
+    assert page.count("<circle") == 2
+    assert [row.split()[0] for row in ("\n".join(map(str, choice_lines(found)))).splitlines()] == ["chosen"]
 
 
 def test_the_command_compresses_a_run(span_run, tmp_path, fast_trainings):
