@@ -31,6 +31,7 @@ from nlp_inference._utils.quiet import quiet_libraries
 from nlp_training import train
 from nlp_training.compress import Candidate, CompressOptions, compress
 from nlp_training.config import load_config
+from nlp_training.config.yaml_files import parse_yaml
 from nlp_training.data import load_documents
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +64,7 @@ def prepare(
     layers: Annotated[str, typer.Option(help="As --layers of nlp-training compress.")] = "0-3",
     feed_forward: Annotated[str, typer.Option(help="As --feed-forward.")] = "full",
     epochs: Annotated[float, typer.Option(help="As --epochs.")] = 3.0,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="As --set.")] = None,
     tag: Annotated[str, typer.Option(help="Distinguishes several calls for one teacher.")] = "a",
 ) -> None:
     """Train teachers and students into the cache."""
@@ -78,6 +80,7 @@ def prepare(
             layers=tuple(layers.split(",")),
             feed_forward=tuple(None if one == "full" else int(one) for one in feed_forward.split(",")),
             epochs=epochs,
+            settings={key: parse_yaml(value) for key, _, value in (one.partition("=") for one in settings or [])},
             rounds=1,
             measured=64,
         )

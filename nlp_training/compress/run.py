@@ -23,7 +23,7 @@ from nlp_training.compress.measuring import Artefact, measure
 from nlp_training.compress.options import CompressOptions, StudentPlan, Variant, plan_students, plan_variants
 from nlp_training.compress.page import write_page
 from nlp_training.compress.record import add_to_card, write_record
-from nlp_training.compress.tables import candidate_table, choice_lines, plan_table
+from nlp_training.compress.tables import candidate_table, choice_lines, interval_text, plan_table
 from nlp_training.compress.teacher import CompressData, CompressTeacher
 from nlp_training.compress.time_left import TimeLeft
 from nlp_training.compress.training import artefact_config, train_student
@@ -328,5 +328,5 @@ def _verdict(one: Candidate) -> str:
     if one.refused or one.validation is None:
         return f"refused: {one.refused}"
     found = one.validation
-    between = "" if found.interval is None else f" ({found.interval[0]:+.2f} to {found.interval[1]:+.2f})"
+    between = "" if found.interval is None else f" ({interval_text(found)})"
     return f"{found.name} {found.value:.4f}, {-found.drop:+.2f} points{between}"
