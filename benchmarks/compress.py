@@ -56,8 +56,9 @@ def teacher_overrides(name: str, folder: Path | None) -> tuple[str, list[str]]:
 
 
 @app.command()
-def prepare(
+def prepare(  # noqa: PLR0913 - one option for each choice
     cache: Cache,
+    *,
     banking77: Annotated[Path | None, typer.Option(help="Folder of Banking77.")] = None,
     snips: Annotated[Path | None, typer.Option(help="Folder of the SNIPS slots.")] = None,
     only: Annotated[str, typer.Option(help="Names of the teachers to prepare, with commas.")] = ",".join(NAMES),
