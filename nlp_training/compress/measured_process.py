@@ -45,4 +45,6 @@ def _resident() -> float:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(float(sys.argv[1]), *sys.argv[2:6], int(sys.argv[6]))) + "\n")
+    began, model, backend, dtype, path, rounds = sys.argv[1:]
+    measured = main(float(began), model, backend, dtype, path, int(rounds))
+    sys.stdout.write(json.dumps(measured) + "\n")

@@ -112,7 +112,7 @@ class Teacher:
         )
         _check_fit(predictor.processor, student, name=name)
         self.source = name, revision, dtype
-        self.backend = predictor.backend
+        self.backend: Any = predictor.backend  # that of PyTorch, which has the model
         self.stacks = layer_stacks(self.backend.model)
         self._last: tuple[Tensor, TeacherOutputs] | None = None
         self._states = LayerStates(self.stacks)
