@@ -1,7 +1,7 @@
 """The teacher of a compression: a saved model, its configuration, and the documents to train and to score on."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ class CompressTeacher:
     @property
     def learning_rate(self) -> float:
         """The learning rate of students: that of the teacher's training, or one for its size."""
-        given = {} if self.config is None else self.config.training
+        given: Mapping[str, Any] = {} if self.config is None else self.config.training
         size = getattr(self.model.config, "hidden_size", None) or _NARROW
         default = 3e-4 if size <= _NARROW else 1e-4
         return float(given.get("learning_rate") or default)
@@ -163,10 +163,9 @@ class CompressTeacher:
         kind = gold_kind_of(task)
         found = []
         for one in self._one_label().stream([task.as_input(one) for one in documents], on_error="record"):
-            predicted = getattr(one, "predicted", None)
-            if predicted is None:
+            if not isinstance(one, Document) or one.predicted is None:
                 continue
-            gold = _as_gold(predicted)
+            gold = _as_gold(one.predicted)
             if kind.problem(gold) is None and task.gold_problem(gold) is None:
                 fields = {"raw_text": one.raw_text, "raw_text_pair": one.raw_text_pair, "gold": gold}
                 found.append(Document(**{name: value for name, value in fields.items() if value is not None}))

@@ -50,10 +50,9 @@ class TeacherTerm:
             )
         source = settings.teacher, settings.revision, settings.dtype
         shared = getattr(loss, "teacher", None)
-        is_same = isinstance(shared, Teacher) and shared.source == source
-        self.teacher: Teacher = (
+        self.teacher = (
             shared
-            if is_same
+            if isinstance(shared, Teacher) and shared.source == source
             else Teacher(source[0], revision=source[1], dtype=source[2], student=processor, device=device)
         )
         self._sums = {"outputs": 0.0, "hidden_states": 0.0}
