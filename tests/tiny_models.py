@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 LABELS = ("PERSON", "CITY")
 
 
-def tiny_model(task: Task, vocab_size: int = 30522) -> "PreTrainedModel":
-    """A BERT of one narrow layer, the same weights every time, with logits that differ clearly."""
+def tiny_model(task: Task, vocab_size: int = 30522, *, layers: int = 1) -> "PreTrainedModel":
+    """A BERT of narrow layers, the same weights every time, with logits that differ clearly."""
     import torch
     from transformers import BertConfig
 
     from nlp_inference.backends.torch import model_class
 
     if task.auto_model == "AutoModelForSeq2SeqLM":
-        return tiny_t5(vocab_size)
+        return tiny_t5(vocab_size, num_layers=layers)
     config = BertConfig(
         vocab_size=vocab_size,
         hidden_size=16,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=512,

@@ -183,7 +183,7 @@ class Document(Frozen):
         Raises:
             InvalidDocumentError: an offset is outside the raw text.
         """
-        return self._with_annotation("predicted", predicted).model_copy(update={"coverage": coverage})
+        return self._with_annotation("predicted", predicted, coverage=coverage)
 
     def as_it_arrived(self) -> Self:
         """Return a copy without edits."""
@@ -203,13 +203,13 @@ class Document(Frozen):
         """Return a copy as a server would receive it, without gold, prediction and edits."""
         return self.as_it_arrived().model_copy(update={"gold": None, "predicted": None, "coverage": None})
 
-    def _with_annotation(self, name: str, annotation: Annotation | None) -> Self:
+    def _with_annotation(self, name: str, annotation: Annotation | None, **others: Any) -> Self:
         if annotation is not None:
             try:
                 _check_annotation(name, annotation, len(self.raw_text))
             except ValueError as error:
                 raise InvalidDocumentError(f"document {self.id!r}: {error}") from error
-        return self.model_copy(update={name: annotation})
+        return self.model_copy(update={name: annotation, **others})
 
     def _repr_html_(self) -> str:
         html: str = bound("document_html")(self)

@@ -5,6 +5,7 @@ import typer
 from nlp_training.cli.adopt import adopt_model
 from nlp_training.cli.annotate import annotate_texts
 from nlp_training.cli.check_data import check_data
+from nlp_training.cli.compress import compress_model
 from nlp_training.cli.convert import convert
 from nlp_training.cli.cross_validate import cross_validate_run
 from nlp_training.cli.evaluate import evaluate
@@ -24,6 +25,7 @@ app.command("adopt")(adopt_model)
 app.command("annotate")(annotate_texts)
 app.command()(evaluate)
 app.command("check-data")(check_data)
+app.command("compress")(compress_model)
 app.command("convert")(convert)
 app.command("export")(export_run)
 app.command("package")(package_run)

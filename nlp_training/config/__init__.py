@@ -9,10 +9,11 @@ from nlp_training.config.config import (
     save_config,
     set_key,
 )
-from nlp_training.config.model import EmaSettings, FewShot, LearningRates, ModelConfig
+from nlp_training.config.model import DistillationSettings, EmaSettings, FewShot, LearningRates, ModelConfig
 
 __all__ = [
     "DataConfig",
+    "DistillationSettings",
     "EmaSettings",
     "FewShot",
     "GoldenConfig",

@@ -18,7 +18,7 @@ from pydantic import (
 from nlp_inference.encoding.windows import WindowSettings
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.registry import Spec, explain
-from nlp_training.config.model import EmaSettings, FewShot, LearningRates, ModelConfig
+from nlp_training.config.model import DistillationSettings, EmaSettings, FewShot, LearningRates, ModelConfig
 from nlp_training.config.search import EarlyStopping, SearchConfig
 from nlp_training.config.section import Section
 from nlp_training.config.training_values import check_training_values
@@ -189,6 +189,8 @@ class RunConfig(Section):
         augment: random changes of the training documents, such as `{keyboard_typos: 0.2}`; see `nlp_training.augment`.
         training: any field of `transformers.TrainingArguments`.
         ema: how to average the weights over the steps, such as `{decay: 0.999}`; the average is evaluated and saved.
+        distillation: learn outputs and hidden states of a teacher in addition to gold, such as
+            `{teacher: runs/large/model}`; the loss `distillation` learns its probabilities of classes.
         learning_rates: rates of the head and of layers that differ from that of the run, such as `{head: 1.0e-3}`.
         early_stopping: when to stop before the last epoch, such as `{patience: 3}`; requires validation documents.
         search: the search space of `nlp-training search`; other commands ignore it.
@@ -221,6 +223,7 @@ class RunConfig(Section):
     augment: list[str | dict[str, Any]] = Field(default_factory=list)
     training: dict[str, JsonValue] = Field(default_factory=dict)
     ema: EmaSettings | None = None
+    distillation: DistillationSettings | None = None
     learning_rates: LearningRates | None = None
     few_shot: FewShot | None = None
     early_stopping: EarlyStopping | None = None
@@ -236,6 +239,7 @@ class RunConfig(Section):
             return self
         others = {
             "loss": self.loss,
+            "distillation": self.distillation,
             "augment": self.augment,
             "sampling": self.sampling != SamplingConfig(),
             "early_stopping": self.early_stopping,

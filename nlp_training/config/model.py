@@ -1,4 +1,4 @@
-"""The section `model` and the sections on how its weights are trained: `learning_rates`, `ema`, `few_shot`."""
+"""The section `model` and those on how its weights are trained: `learning_rates`, `ema`, `distillation`, `few_shot`."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -89,6 +89,36 @@ class EmaSettings(Section):
     def at(self, steps: int) -> float:
         """Return `d` after a number of steps."""
         return min(self.decay, (1 + steps) / (10 + steps)) if self.warmup else self.decay
+
+
+class DistillationSettings(Section):
+    """Learn the outputs and the hidden states of a teacher, in addition to gold, for models of every task.
+
+    To the loss is added `outputs * e(outputs) + hidden_states * mean(e(states of a layer))`, where `e` is the squared
+    difference from the teacher, divided by the teacher's variance, over all tokens of a batch. It is 0 for equal
+    tensors, and 1 for a constant. See `nlp_training.trainer.teacher_term`.
+
+    Args:
+        teacher: a saved model of this library with the same task, labels and tokenizer: its folder, its Hub id, or
+            `package:NAME/FOLDER`.
+        revision: branch, tag or commit of a Hub id.
+        dtype: the precision of the teacher; `bfloat16` is faster on processors that have it.
+        outputs: the weight of the model outputs. For classes, the loss `distillation` compares probabilities instead.
+        hidden_states: the weight of the hidden states; the teacher must have the same hidden size.
+        layers: for each layer of the encoder, the layer of the teacher whose states it learns, counted from 0. `None`
+            spaces them evenly, so that the last layer learns from the last one.
+
+    Example:
+        >>> DistillationSettings(teacher="runs/large/model").hidden_states
+        1.0
+    """
+
+    teacher: Annotated[str, Field(min_length=1)]
+    revision: str = "main"
+    dtype: str = "float32"
+    outputs: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    hidden_states: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    layers: list[NonNegativeInt] | None = None
 
 
 class FewShot(Section):

@@ -1,16 +1,19 @@
 """Distillation: learn the class probabilities of a larger model."""
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, cast
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from nlp_inference import Predictor, Processor
+from nlp_inference.backends.descriptors import REFERENCE
 from nlp_inference.encoding.tokenization import plain_backend
 from nlp_inference.errors import InvalidSpecError
 from nlp_training._utils.base_model import locate_base
+from nlp_training._utils.layer_stacks import layer_stacks
 from nlp_training.losses.base import AddedLoss, ClassLoss, Items, Loss
 from nlp_training.losses.cross_entropy import CrossEntropy
 
@@ -23,13 +26,14 @@ class Distillation(AddedLoss):
 
     When to use: a small model must be fast, and a large one is already good. The teacher is a saved model of this
     library with the same task, labels and tokenizer. It runs on the same windows, after the student's preprocessing, as
-    in production, in float32.
+    in production.
 
     Args:
         teacher: its folder, its Hub id, or `package:NAME/FOLDER`.
         temperature: `T`; higher values emphasize the teacher's probabilities of the wrong classes.
         mix: the weight of the teacher; with 1, gold has no effect.
         revision: branch, tag or commit of a Hub id.
+        dtype: the precision of the teacher; `bfloat16` is faster on processors that have it.
         loss: the loss that this adds to.
 
     Example:
@@ -44,6 +48,7 @@ class Distillation(AddedLoss):
     temperature: Annotated[float, Field(gt=0)] = 2.0
     mix: Annotated[float, Field(gt=0, le=1)] = 0.5
     revision: str = "main"
+    dtype: str = "float32"
     loss: ClassLoss = CrossEntropy()
 
     def inner(self) -> Loss:
@@ -52,7 +57,12 @@ class Distillation(AddedLoss):
 
     def teacher_model(self, student: Processor, *, device: str) -> "Teacher":
         """Load the saved model that `teacher` names."""
-        return Teacher(self, student=student, device=device)
+        if "logits" not in student.task.outputs:
+            raise InvalidSpecError(
+                "the loss 'distillation' reads the logits of a teacher, and predictions of the task "
+                f"{student.task.name!r} have none; choose another loss, or the section `distillation`"
+            )
+        return Teacher(self.teacher, revision=self.revision, dtype=self.dtype, student=student, device=device)
 
     def values(self, items: Items) -> Tensor:
         """Return `[items]`."""
@@ -63,36 +73,113 @@ class Distillation(AddedLoss):
         return (1 - self.mix) * self.loss.values(items) + self.mix * soft
 
 
+class TeacherOutputs(NamedTuple):
+    """What a teacher computes for a batch, without gradients, on the device of the batch.
+
+    Attributes:
+        outputs: the model outputs by name, each with a first axis `rows`.
+        states: for each stack of layers, the hidden states after each layer, `[rows, tokens, hidden]`.
+    """
+
+    outputs: Mapping[str, Tensor]
+    states: Mapping[str, Sequence[Tensor]]
+
+
 class Teacher:
-    """A saved model that runs on the batches of a student.
+    """A saved model that runs on the batches of a student, once for each batch.
 
     Args:
-        loss: the loss that names the teacher.
+        name: its folder, its Hub id, or `package:NAME/FOLDER`.
+        revision: branch, tag or commit of a Hub id.
+        dtype: its precision.
         student: the processor that makes the batches.
         device: where the teacher runs, such as `"cuda:0"`.
+
+    Attributes:
+        source: its name, revision and precision.
+        stacks: its layers; see `layer_stacks`.
 
     Raises:
         ArtefactError: there is no such model.
         InvalidSpecError: it has another task, other labels or another tokenizer, or reads shorter rows.
     """
 
-    def __init__(self, loss: Distillation, *, student: Processor, device: str) -> None:
-        predictor = Predictor.from_pretrained(locate_base(loss.teacher), device=device, revision=loss.revision)
-        _check_fit(predictor.processor, student, name=loss.teacher)
-        self.backend = predictor.backend
+    def __init__(
+        self, name: str, *, revision: str = "main", dtype: str = "float32", student: Processor, device: str
+    ) -> None:
+        predictor = Predictor.from_pretrained(
+            locate_base(name), backend=REFERENCE, device=device, revision=revision, dtype=dtype
+        )
+        _check_fit(predictor.processor, student, name=name)
+        self.source = name, revision, dtype
+        self.backend = cast("Any", predictor.backend)  # that of PyTorch, which has the model
+        self.stacks = layer_stacks(self.backend.model)
+        self._last: tuple[Tensor, TeacherOutputs] | None = None
+        self._states = LayerStates(self.stacks)
 
     def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return its logits for a batch `[rows, tokens]`, on the device of the batch, without gradients."""
-        outputs = self.backend.forward({name: tensor.cpu().numpy() for name, tensor in inputs.items()})
-        return torch.from_numpy(outputs["logits"]).to(inputs["input_ids"].device)
+        return self.run(inputs).outputs["logits"]
+
+    def run(self, inputs: Mapping[str, Tensor]) -> TeacherOutputs:
+        """Return its outputs and hidden states for a batch; a second call with the same tensors runs no model.
+
+        Args:
+            inputs: the model inputs, `[rows, tokens]` each, and those of a decoder.
+        """
+        key = inputs["input_ids"]
+        if self._last is None or self._last[0] is not key:
+            device = self.backend.device
+            with torch.no_grad(), self._states:
+                found = self.backend.model(**{name: tensor.to(device) for name, tensor in inputs.items()})
+            outputs = {name: _single(one, key) for name, one in found.items() if isinstance(one, Tensor)}
+            states = {name: [_single(one, key) for one in of] for name, of in self._states.found.items()}
+            self._last = key, TeacherOutputs(outputs, states)
+        return self._last[1]
+
+
+class LayerStates:
+    """A context that keeps the hidden states after each layer of a model while it runs.
+
+    Args:
+        stacks: the layers, see `layer_stacks`.
+
+    Attributes:
+        found: for each stack, the hidden states of the last run, `[rows, tokens, hidden]` each.
+    """
+
+    def __init__(self, stacks: Mapping[str, nn.ModuleList]) -> None:
+        self._stacks = stacks
+        self._hooks: list[Any] = []
+        self.found: dict[str, list[Tensor]] = {}
+
+    def __enter__(self) -> Self:
+        """Begin to keep states."""
+        self.found = {name: [] for name in self._stacks}
+        for name, stack in self._stacks.items():
+            for index, layer in enumerate(stack):
+                self._hooks.append(layer.register_forward_hook(partial(self._keep, name, index)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End to keep states."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+
+    def _keep(self, name: str, index: int, _layer: nn.Module, _inputs: Any, output: Any) -> None:
+        kept = self.found[name]
+        if index < len(kept):  # gradient checkpointing runs a layer again
+            return
+        kept.append(output[0] if isinstance(output, tuple) else output)
+
+
+def _single(tensor: Tensor, other: Tensor) -> Tensor:
+    """Return a tensor on the device of another one, in single precision if it has floating-point numbers."""
+    return tensor.to(other.device, torch.float32) if tensor.is_floating_point() else tensor.to(other.device)
 
 
 def _check_fit(teacher: Processor, student: Processor, *, name: str) -> None:
-    if "logits" not in student.task.outputs:
-        raise InvalidSpecError(
-            f"the loss 'distillation' reads the logits of a teacher, and predictions of the task {student.task.name!r} "
-            "have none; choose another loss"
-        )
     classes, own = (one.task.model_settings().get("id2label") for one in (teacher, student))
     if teacher.task.name != student.task.name or classes != own:
         raise InvalidSpecError(

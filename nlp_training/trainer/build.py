@@ -371,6 +371,7 @@ def build_trainer(
         training_attention=config.model.training_attention,
         learning_rates=config.learning_rates,
         ema=config.ema,
+        distillation=config.distillation,
         loss=config.loss,
         sample_weight=config.data.sample_weight,
         weigh_windows=bool(config.sampling.weigh_windows),

@@ -1,6 +1,5 @@
 """Which parameters are trained, and at which learning rate."""
 
-import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -9,10 +8,8 @@ import torch
 
 from nlp_inference._utils.shorten import shorten
 from nlp_inference.errors import InvalidSpecError
+from nlp_training._utils.layer_stacks import LAYER_NUMBER
 from nlp_training.config import LearningRates
-
-_LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
-"""The number of a layer in the name of a parameter of the encoder."""
 
 
 def freeze_parameters(model: Any, freeze: int | Sequence[str]) -> list[str]:
@@ -149,7 +146,7 @@ def _encoder_names(model: Any) -> list[str]:
 
 
 def _layer(name: str) -> int | None:
-    found = _LAYER.search(name)
+    found = LAYER_NUMBER.search(name)
     return int(found[1]) if found else None
 
 

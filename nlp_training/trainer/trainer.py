@@ -21,7 +21,7 @@ from nlp_training.batches.sample_weights import RowWeights, check_sample_weights
 from nlp_training.batches.samplers import check_not_mixed, epoch_order, is_mixed
 from nlp_training.batches.streaming import check_stream, is_stream, stream_loader
 from nlp_training.batches.window_dataset import RowLengths, TrainingWindows
-from nlp_training.config import EmaSettings, LearningRates
+from nlp_training.config import DistillationSettings, EmaSettings, LearningRates
 from nlp_training.evaluation import compare, of_all_processes, predict_beside_gold, score
 from nlp_training.evaluation.prediction_files import PredictionFile
 from nlp_training.losses import Loss
@@ -33,6 +33,7 @@ from nlp_training.trainer.evaluation_model_trainer import EvaluationModelTrainer
 from nlp_training.trainer.heads_loss import LOG_VARIANCES, BatchLossOfHeads
 from nlp_training.trainer.parameter_groups import parameter_groups
 from nlp_training.trainer.sharding import check_sharded_loss, check_sharding
+from nlp_training.trainer.teacher_term import TeacherTerm
 
 Documents = Sequence[Document]
 
@@ -57,6 +58,7 @@ class DocumentTrainer(EvaluationModelTrainer):
         training_attention: the attention implementation while training, if it differs from that of the model, which
             evaluation uses.
         learning_rates: rates of layers and of the head that differ from that of `args`.
+        distillation: the teacher whose outputs and hidden states are learned in addition to `loss`.
         ema: how to average the weights; the average is evaluated and saved. `None` evaluates the trained weights.
         loss: the loss, see `nlp_training.losses`, as an object or a specification such as `{"focal": 2}`; `None` means
             the default loss of the task, or that of the model. The mean is over all items of a step, regardless of how
@@ -77,6 +79,7 @@ class DocumentTrainer(EvaluationModelTrainer):
     """
 
     batch_loss: BatchLoss | BatchLossOfHeads | None = None
+    teacher_term: TeacherTerm | None = None
 
     def __init__(  # noqa: PLR0913 - the arguments of a Trainer and of this library
         self,
@@ -91,6 +94,7 @@ class DocumentTrainer(EvaluationModelTrainer):
         training_attention: str | None = None,
         learning_rates: LearningRates | None = None,
         ema: EmaSettings | None = None,
+        distillation: DistillationSettings | None = None,
         loss: Loss | Spec | None = None,
         sample_weight: str | None = None,
         weigh_windows: bool = False,
@@ -134,6 +138,14 @@ class DocumentTrainer(EvaluationModelTrainer):
         loss = self.processor.task.default_loss if loss is None else loss
         self.batch_loss = None if loss is None else self._make_loss(Loss.from_spec(loss))
         self.loss_is_scaled_for_ga = self.batch_loss is not None
+        if distillation is not None:
+            self.teacher_term = TeacherTerm(
+                distillation,
+                processor=self.processor,
+                model=plain_model(self.accelerator, self.model),
+                loss=self.batch_loss,
+                device=str(args.device),
+            )
         check_weighting(
             args,
             task=self.processor.task,
@@ -175,15 +187,17 @@ class DocumentTrainer(EvaluationModelTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log the loss with the values that it logs in addition."""
-        if "loss" in logs and self.batch_loss is not None:
-            logs |= self.batch_loss.log_values()
+        for part in (self.batch_loss, self.teacher_term):
+            if "loss" in logs and part is not None:
+                logs |= part.log_values()
         super().log(logs, start_time)
 
     def take_model(self, model: Any) -> None:
         """Prepare a model for training with the loss, and for evaluation."""
         super().take_model(model)
-        if self.batch_loss is not None:
-            self.batch_loss.take_model(model)
+        for part in (self.batch_loss, self.teacher_term):
+            if part is not None:
+                part.take_model(model)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """Do not warn of tied weights: a checkpoint contains them under one of their names."""
@@ -222,6 +236,24 @@ class DocumentTrainer(EvaluationModelTrainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """Return the loss of the model, or of the argument `loss`; see `Trainer.compute_loss`."""
+        if self.teacher_term is None:
+            return self._gold_loss(model, inputs, return_outputs, num_items_in_batch)
+        batch = dict(inputs)
+        with self.teacher_term.watching():
+            loss, outputs = self._gold_loss(model, inputs, True, num_items_in_batch)  # noqa: FBT003 - as the Trainer
+        term = self.teacher_term(batch, outputs)
+        if num_items_in_batch is not None and self.loss_is_scaled_for_ga:
+            term = term / self.current_gradient_accumulation_steps
+        loss = loss + term
+        return (loss, outputs) if return_outputs else loss
+
+    def _gold_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool,  # noqa: FBT001 - as the Trainer
+        num_items_in_batch: Any,
+    ) -> Any:
         if self.batch_loss is None:
             if (
                 self.label_smoother is not None and "labels" in inputs

@@ -60,6 +60,7 @@ ROOMS = {
         "cross_validation",
         "release",
         "export",
+        "compress",
         "search",
         "cli",
         "testing",
