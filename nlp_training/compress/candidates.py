@@ -60,6 +60,11 @@ class SetScore(BaseModel):
     documents: int
     labels: tuple[LabelLoss, ...] = ()
 
+    @property
+    def change(self) -> float:
+        """The points that the candidate gains; 0 has no sign."""
+        return 0.0 - self.drop
+
 
 class Candidate(BaseModel):
     """A student in one backend and precision.

@@ -329,4 +329,4 @@ def _verdict(one: Candidate) -> str:
         return f"refused: {one.refused}"
     found = one.validation
     between = "" if found.interval is None else f" ({interval_text(found)})"
-    return f"{found.name} {found.value:.4f}, {-found.drop:+.2f} points{between}"
+    return f"{found.name} {found.value:.4f}, {found.change:+.2f} points{between}"

@@ -71,7 +71,7 @@ def _score_name(found: "Compression") -> str:
 def _cells(one: Candidate, reference: Candidate | None) -> list[str]:
     if one.validation is None:
         return ["refused"]
-    cells = [f"{one.validation.value:.4f}", f"{-one.validation.drop:+.2f}", interval_text(one.validation)]
+    cells = [f"{one.validation.value:.4f}", f"{one.validation.change:+.2f}", interval_text(one.validation)]
     if one.measured is None:
         return cells
     found = one.measured
@@ -93,7 +93,7 @@ def interval_text(found: SetScore) -> str:
         >>> interval_text(SetScore(name="f1", teacher=0.9, value=0.8, drop=10, interval=(8, 12), documents=9))
         '-12.00 to -8.00'
     """
-    return "" if found.interval is None else f"{-found.interval[1]:+.2f} to {-found.interval[0]:+.2f}"
+    return "" if found.interval is None else f"{0.0 - found.interval[1]:+.2f} to {0.0 - found.interval[0]:+.2f}"
 
 
 def choice_lines(found: "Compression") -> list[Text]:
@@ -104,7 +104,7 @@ def choice_lines(found: "Compression") -> list[Text]:
     lines = [Text.assemble(("chosen ", "bold"), one.name, f": {found.choice.reason}")]
     for name, scored in one.test.items():
         lines.append(
-            Text(f"{name}: {scored.name} {scored.value:.4f}, {-scored.drop:+.2f} points ({interval_text(scored)})")
+            Text(f"{name}: {scored.name} {scored.value:.4f}, {scored.change:+.2f} points ({interval_text(scored)})")
         )
     lost = [
         label for label in (one.validation.labels if one.validation is not None else ()) if label.before > label.after
