@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from nlp_inference._utils.terminal import Console
 from nlp_training.cli._shared import console_for, one_line_errors, source_fields
 
 

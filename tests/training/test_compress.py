@@ -150,6 +150,7 @@ def test_the_page_shows_every_candidate():
     assert [row.split()[0] for row in ("\n".join(map(str, choice_lines(found)))).splitlines()] == ["chosen"]
 
 
+@pytest.mark.slow  # three fresh processes; the snippet of docs/compress.md compresses a run in every test run
 def test_the_command_compresses_a_run(span_run, tmp_path, fast_trainings):
     model = {**span_run.model_dump(exclude_none=True)["model"], "settings": {"num_hidden_layers": 2}}
     run = span_run.model_copy(update={"model": span_run.model.model_copy(update=model)})

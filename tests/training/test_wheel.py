@@ -71,6 +71,7 @@ def test_the_wheel_holds_both_packages_with_their_data_and_nothing_else(wheel):
         "nlp_training/data/synthetic_pii/train.yaml",
         "nlp_training/adopt/templates/adopt.css",
         "nlp_training/adopt/templates/adopt.html.jinja",
+        "nlp_training/annotate/templates/corrections.html.jinja",
         "nlp_training/compress/templates/compress.css",
         "nlp_training/compress/templates/compress.html.jinja",
         "nlp_training/reports/html/templates/page.css",
