@@ -10,7 +10,7 @@ from transformers.utils.generic import ModelOutput
 from nlp_inference.architectures.crf import LinearChainCrf
 from nlp_inference.architectures.families import AutoHead
 from nlp_inference.architectures.heads import EncoderHead, make_head
-from nlp_inference.architectures.pooling import AttentionPooling
+from nlp_inference.architectures.pooling import start_equal
 from nlp_inference.architectures.spans import hidden_size_of
 from nlp_inference.errors import ArtefactError
 
@@ -48,8 +48,7 @@ class _WithHeads:
         super()._init_weights(module)  # type: ignore[misc]  # as above
         if isinstance(module, LinearChainCrf):
             init.zeros_(module.weight)
-        if isinstance(module, AttentionPooling):
-            init.zeros_(module.score.weight)
+        start_equal(module)
 
     def head(self, name: str) -> EncoderHead:
         """Return the head with this name."""

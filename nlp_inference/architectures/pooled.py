@@ -8,13 +8,12 @@ from inspect import signature
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import initialization as init
 from transformers.loss.loss_utils import ForSequenceClassificationLoss
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils.generic import ModelOutput
 
 from nlp_inference.architectures.families import AutoHead
-from nlp_inference.architectures.pooling import AttentionPooling, make_pooling, mean_of_tokens
+from nlp_inference.architectures.pooling import make_pooling, mean_of_tokens, start_equal
 from nlp_inference.architectures.spans import hidden_size_of
 
 
@@ -37,8 +36,7 @@ class _WithPooling:
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)  # type: ignore[misc]  # as above
-        if isinstance(module, AttentionPooling):
-            init.zeros_(module.score.weight)
+        start_equal(module)
 
     def _pool_states(
         self, encoder: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: ModelOutput

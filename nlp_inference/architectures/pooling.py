@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from transformers import initialization as init
 
 from nlp_inference.errors import ArtefactError
 
@@ -77,6 +78,12 @@ class AttentionPooling(Pooling):
         if mask is not None:
             scores = scores.masked_fill(mask == 0, torch.finfo(scores.dtype).min)
         return (scores.softmax(dim=1)[..., None] * states).sum(dim=1)
+
+
+def start_equal(module: nn.Module) -> None:
+    """Set the weights of an `AttentionPooling` so that all tokens count equally; other modules are unchanged."""
+    if isinstance(module, AttentionPooling):
+        init.zeros_(module.score.weight)
 
 
 POOLINGS: dict[str, type[Pooling]] = {

@@ -1,13 +1,13 @@
 """Helpers shared by the commands of `nlp-training`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import typer
 
 from nlp_inference._utils.terminal import Console
-from nlp_inference.errors import NlpInferenceError
+from nlp_inference.errors import InvalidSpecError, NlpInferenceError
 
 
 def console_for(*, as_json: bool) -> Console:
@@ -40,6 +40,33 @@ def source_fields(given: str) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise InvalidDataError(f"cannot read {given!r}; write a path, or a mapping like data.train in a configuration")
     return fields
+
+
+def set_fields(given: Sequence[str] | None, *, form: str) -> dict[str, Any]:
+    """Parse the values of `--set`: a name, `=`, and a value in YAML.
+
+    Args:
+        given: the values of the option.
+        form: the form of a value with an example, for the message.
+
+    Raises:
+        InvalidSpecError: a value has no name or no `=`, or its part after `=` is not YAML.
+
+    Example:
+        >>> set_fields(["threshold=0.4", "labels=[a, b]"], form="FIELD=VALUE")
+        {'threshold': 0.4, 'labels': ['a', 'b']}
+    """
+    from yaml import YAMLError
+
+    from nlp_training.config.yaml_files import parse_yaml
+
+    pairs = [one.partition("=") for one in given or ()]
+    if bad := [name for name, equals, _ in pairs if not (name and equals)]:
+        raise InvalidSpecError(f"--set has {bad[0]!r}; write {form}")
+    try:
+        return {name: parse_yaml(value) for name, _, value in pairs}
+    except YAMLError as error:
+        raise InvalidSpecError(f"--set has a value that is not YAML: {error}") from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from nlp_inference._utils.terminal import Console
-from nlp_training.cli._shared import console_for, one_line_errors, source_fields
+from nlp_training.cli._shared import console_for, one_line_errors, set_fields, source_fields
 
 
 def adopt_model(  # noqa: PLR0913 - one option for each deduction
@@ -71,7 +71,7 @@ def adopt_model(  # noqa: PLR0913 - one option for each deduction
             add_prefix_space=add_prefix_space,
             preprocess=_specs(preprocess, "--preprocess"),
             postprocess=_specs(postprocess, "--postprocess"),
-            settings=_fields(settings or []),
+            settings=set_fields(settings, form="FIELD=VALUE, such as aggregation=mean"),
             revision=revision,
             seed=seed,
         )
@@ -106,19 +106,3 @@ def _specs(given: str | None, option: str) -> tuple[Any, ...]:
     except YAMLError as error:
         raise InvalidSpecError(f"{option} is not YAML: {error}; write names with commas, or a list") from error
     return tuple(content) if isinstance(content, list) else (content,)
-
-
-def _fields(given: list[str]) -> dict[str, Any]:
-    """Parse `field=value` pairs, with values in YAML."""
-    from yaml import YAMLError
-
-    from nlp_inference.errors import InvalidSpecError
-    from nlp_training.config.yaml_files import parse_yaml
-
-    pairs = [one.partition("=") for one in given]
-    if bad := [name for name, equals, _ in pairs if not (name and equals)]:
-        raise InvalidSpecError(f"--set has {bad[0]!r}; write FIELD=VALUE, such as aggregation=mean")
-    try:
-        return {name: parse_yaml(value) for name, _, value in pairs}
-    except YAMLError as error:
-        raise InvalidSpecError(f"--set has a value that is not YAML: {error}") from error

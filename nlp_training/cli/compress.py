@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from nlp_inference._utils.terminal import Console
-from nlp_training.cli._shared import console_for, one_line_errors, source_fields
+from nlp_training.cli._shared import console_for, one_line_errors, set_fields, source_fields
 
 
 def compress_model(  # noqa: PLR0913 - one option for each choice
@@ -55,7 +55,7 @@ def compress_model(  # noqa: PLR0913 - one option for each choice
             "dtypes": _list(dtypes),
             "int8_modes": _list(int8_modes),
             "epochs": epochs,
-            "settings": _fields(settings or []),
+            "settings": set_fields(settings, form="KEY=VALUE, such as training.learning_rate=1e-4"),
         }
         options = CompressOptions(
             max_drop=max_drop,
@@ -91,14 +91,3 @@ def _widths(given: str | None) -> tuple[int | None, ...]:
     if bad := [one for one in parts if one != "full" and (not one.isdigit() or one == "0")]:
         raise InvalidSpecError(f"--feed-forward has {bad[0]!r}; write positive numbers or full, such as full,512")
     return tuple(None if one == "full" else int(one) for one in parts)
-
-
-def _fields(given: list[str]) -> dict[str, Any]:
-    """Parse `key=value` pairs, with values in YAML."""
-    from nlp_inference.errors import InvalidSpecError
-    from nlp_training.config.yaml_files import parse_yaml
-
-    pairs = [one.partition("=") for one in given]
-    if bad := [name for name, equals, _ in pairs if not (name and equals)]:
-        raise InvalidSpecError(f"--set has {bad[0]!r}; write KEY=VALUE, such as training.learning_rate=1e-4")
-    return {name: parse_yaml(value) for name, _, value in pairs}

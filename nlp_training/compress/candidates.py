@@ -124,23 +124,19 @@ class Reference:
 
     def own_scores(self) -> dict[str, SetScore]:
         """Return the scores of the teacher on each data set."""
-        return {
-            name: set_score(
-                scores, scores, paired_test(self._seen[name], self._seen[name], needs=self.needs), needs=self.needs
-            )
-            for name, scores in self._scores.items()
-        }
+        return {name: self._compared(name, seen, self._scores[name]) for name, seen in self._seen.items()}
 
     def score(self, predictor: Predictor) -> dict[str, SetScore]:
         """Score a candidate on each data set, next to the teacher."""
         found = {}
         for name, documents in self.sets.items():
             seen = list(_seen(predictor, documents, self.needs))
-            scores = score(seen, needs=self.needs)
-            found[name] = set_score(
-                self._scores[name], scores, paired_test(self._seen[name], seen, needs=self.needs), needs=self.needs
-            )
+            found[name] = self._compared(name, seen, score(seen, needs=self.needs))
         return found
+
+    def _compared(self, name: str, seen: Sequence[Any], scores: Mapping[str, Any]) -> SetScore:
+        paired = paired_test(self._seen[name], seen, needs=self.needs)
+        return set_score(self._scores[name], scores, paired, needs=self.needs)
 
 
 def _seen(predictor: Predictor, documents: Sequence[Document], needs: Spec) -> Any:

@@ -1,6 +1,5 @@
 """`compress.html`: all candidates, their speed and score, and the chosen one, in one file that opens offline."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import log10
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nlp_inference._utils.atomic_files import write_atomically
 from nlp_training.compress.candidates import Candidate
 from nlp_training.compress.choice import drop, pareto_front, speed, usable
-from nlp_training.compress.tables import interval_text, times_text
+from nlp_training.compress.tables import interval_text, score_name, times_text
 from nlp_training.reports.html.page import environment
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def render(found: "Compression") -> str:
             chosen=chosen,
             reference=reference,
             times="" if chosen is None else times_text(chosen, reference),
-            score="agreement" if found.is_agreement else _score_name(found.candidates),
+            score=score_name(found),
             plot=plot(found),
             size=(_WIDTH, _HEIGHT, _LEFT, _HEIGHT - _BOTTOM),
             rows=sorted(found.candidates, key=speed, reverse=True),
@@ -83,10 +82,6 @@ def render(found: "Compression") -> str:
             model="" if found.model is None else str(found.model),
         )
     )
-
-
-def _score_name(candidates: Sequence[Candidate]) -> str:
-    return next((one.validation.name for one in candidates if one.validation is not None), "score")
 
 
 def plot(found: "Compression") -> Plot | None:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nlp_training.compress.candidates import Candidate, SetScore
-from nlp_training.compress.choice import pareto_front
+from nlp_training.compress.choice import pareto_front, speed
 
 if TYPE_CHECKING:
     from nlp_training.compress.run import Compression
@@ -34,7 +34,7 @@ def candidate_table(found: "Compression") -> Table:
     reference = found.teacher
     front = {one.name for one in pareto_front(found.candidates)}
     chosen = found.choice.candidate.name if found.choice is not None and found.choice.candidate is not None else ""
-    score = "agreement" if found.is_agreement else _score_name(found)
+    score = score_name(found)
     table = Table(title="candidates", title_justify="left")
     for name in (
         "candidate",
@@ -50,7 +50,7 @@ def candidate_table(found: "Compression") -> Table:
         "start s",
     ):
         table.add_column(name, justify="left" if name == "candidate" else "right")
-    for one in sorted(found.candidates, key=_by_speed):
+    for one in sorted(found.candidates, key=speed, reverse=True):
         mark = " chosen" if one.name == chosen else ""
         table.add_row(
             f"{one.name}{mark}",
@@ -60,11 +60,10 @@ def candidate_table(found: "Compression") -> Table:
     return table
 
 
-def _by_speed(one: Candidate) -> float:
-    return -one.measured.documents_per_second if one.measured is not None else 0.0
-
-
-def _score_name(found: "Compression") -> str:
+def score_name(found: "Compression") -> str:
+    """Return the name of the score that candidates are compared by."""
+    if found.is_agreement:
+        return "agreement"
     return next((one.validation.name for one in found.candidates if one.validation is not None), "score")
 
 

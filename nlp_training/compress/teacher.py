@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_inference import Annotation, Document, Predictor, Processor, Task
+from nlp_inference.architectures import AutoModelForPooledSequenceClassification
 from nlp_inference.backends.descriptors import REFERENCE
 from nlp_inference.backends.torch import load_model
 from nlp_inference.errors import InvalidSpecError
@@ -92,6 +93,12 @@ class CompressTeacher:
     def stacks(self) -> dict[str, int]:
         """The number of layers of each stack."""
         return {name: len(stack) for name, stack in layer_stacks(self.model).items()}
+
+    @property
+    def pooling(self) -> str | None:
+        """How the head pools tokens, as `model.pooling`; `None` if it is the head of transformers for its family."""
+        default = "mean" if isinstance(self.model, AutoModelForPooledSequenceClassification.mixin) else None
+        return getattr(self.model.config, "text_pooling", None) or default
 
     @property
     def learning_rate(self) -> float:

@@ -163,7 +163,10 @@ def artefact_config(teacher: CompressTeacher, data: Mapping[str, Any], *, base: 
         key: given[key] for key in ("modules", "augment", "metrics", "cpu_threads", "golden") if key in given
     }
     training = {key: value for key, value in given.get("training", {}).items() if key not in _NOT_TAKEN}
-    model = {key: given.get("model", {})[key] for key in ("settings", "architecture") if key in given.get("model", {})}
+    of_model = given.get("model", {})
+    model = {key: of_model[key] for key in ("settings", "architecture") if key in of_model}
+    if "architecture" not in model:
+        model["pooling"] = teacher.pooling
     content: dict[str, Any] = {
         **kept,
         "name": run_name(given.get("name", teacher.folder.name)),

@@ -310,9 +310,7 @@ def build_model(config: RunConfig, processor: Processor, train: Sequence[Documen
 def _class_of(config: RunConfig, task: Task) -> Any:
     """The class of the task's model, or the one of the user; what no package has lets its source travel."""
     if config.model.architecture is None:
-        reason = "few_shot" if config.few_shot is not None else "model.pooling"
-        pooled = config.few_shot is not None or config.model.pooling is not None
-        return _pooled_class(task, reason=reason) if pooled else model_class(task)
+        return _pooled_class(config, task)
     own = architecture_named(config.model.architecture)
     if is_from_file(own):
         if not runs_saved_code(model_class(task)):
@@ -325,9 +323,11 @@ def _class_of(config: RunConfig, task: Task) -> Any:
     return own
 
 
-def _pooled_class(task: Task, *, reason: str) -> Any:
+def _pooled_class(config: RunConfig, task: Task) -> Any:
+    """The class of the task's model, or the one that pools all tokens if the run needs it."""
+    reason = "few_shot" if config.few_shot is not None else "model.pooling" if config.model.pooling else None
     own = model_class(task)
-    if reason == "model.pooling" and "text_pooling" in getattr(own, "settings", ()):
+    if reason is None or (reason == "model.pooling" and "text_pooling" in getattr(own, "settings", ())):
         return own
     if task.auto_model != AutoModelForPooledSequenceClassification.replaces:
         raise InvalidSpecError(

@@ -200,7 +200,7 @@ def test_it_is_ready_after_the_golden_records_were_replayed(verified_model):
 def test_a_mounted_application_loads_its_models_with_the_first_request(verified_model):
     app = create_app({"a": ModelSource(str(verified_model))})
     outer = Starlette(routes=[Mount("/nlp", app)])
-    outer.state = app.state  # for the server of the tests; nobody runs the lifespan of the inner application
+    outer.state = app.state  # for the server of the tests; the lifespan of the inner application does not run
     with running(outer, wait=False) as url:
         assert httpx2.get(f"{url}/nlp/readyz").text in ("loading\n", "ready\n")
         until = time.monotonic() + 60

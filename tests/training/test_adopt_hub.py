@@ -1,4 +1,4 @@
-"""Adoption from a Hub, which is a server of this machine; the client is a process of its own."""
+"""Adoption from a local Hub server; the client runs in its own process."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def put(hub: Hub, repo_id: str, folder: Path, *, ref: str = "main", private: boo
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """A Hub with a tagged model, whose branch has other weights, and with models that nobody may read."""
+    """A Hub with a tagged model, whose branch has other weights, and with private models."""
     hub = Hub()
     hub.tokens = {READER: set()}
     stock = save_stock(tmp_path_factory.mktemp("stock"), names=("O", "B-PER", "I-PER"))

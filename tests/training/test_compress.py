@@ -11,6 +11,7 @@ from transformers import AlbertConfig, AlbertForSequenceClassification, BertConf
 from typer.testing import CliRunner
 
 from nlp_inference import Document, Predictor
+from nlp_inference.architectures import AutoModelForPooledSequenceClassification
 from nlp_inference.cli import app as inference
 from nlp_inference.errors import InvalidSpecError, OutputError
 from nlp_training import train
@@ -24,7 +25,7 @@ from nlp_training.compress.page import render
 from nlp_training.compress.students import cut_layers, importance_of, narrow
 from nlp_training.compress.tables import choice_lines
 from nlp_training.compress.teacher import CompressTeacher
-from nlp_training.compress.training import train_student
+from nlp_training.compress.training import artefact_config, train_student
 from nlp_training.data.formats import write_jsonl
 
 SILENT = Console(file=StringIO())
@@ -77,6 +78,21 @@ def test_a_model_of_every_task_is_compressed_with_texts_alone(name, request, tmp
     student = Predictor.from_pretrained(model)
     assert len(student.predict([one.unannotated() for one in texts(processor)])) == 12
     assert student.processor.task.name == processor.task.name
+
+
+@pytest.mark.parametrize(("setting", "pooling"), [("attention", "attention"), (None, "mean")])
+def test_the_student_of_a_model_that_pools_tokens_pools_them_alike(text_processor, tmp_path, setting, pooling):
+    config = tiny_model(text_processor.task).config
+    config.text_pooling = setting
+    AutoModelForPooledSequenceClassification.from_config(config).save_pretrained(tmp_path)
+    text_processor.save_pretrained(tmp_path)
+    trained = artefact_config(CompressTeacher.load(tmp_path), {"train": "train.jsonl"}, base=tmp_path)
+    assert trained.model.pooling == pooling
+
+
+def test_the_student_of_another_model_has_the_head_of_its_family(text_processor, tmp_path):
+    teacher = CompressTeacher.load(save(text_processor, tmp_path))
+    assert artefact_config(teacher, {"train": "train.jsonl"}, base=tmp_path).model.pooling is None
 
 
 def bert(layers=4):
