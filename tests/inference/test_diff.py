@@ -70,7 +70,7 @@ def test_exact_edits(before, after, edits):
 def test_half_a_million_characters_take_little_time(before, after, most_replaced):
     start = process_time()
     edits = list(diff_edits(before, after))
-    assert process_time() - start < 15  # a quadratic search takes hours
+    assert process_time() - start < 5
     assert apply_edits(before, edits) == after
     assert sum(edit.end - edit.start for edit in edits) <= most_replaced
 
