@@ -1,8 +1,7 @@
 """Exact texts and exact raw surfaces for each transform: input, result, a piece of the result, where it came from."""
 
-import time
-
 import pytest
+from cpu_time import takes_less_than
 
 from nlp_inference.document import Document
 from nlp_inference.errors import InvalidSpecError
@@ -129,6 +128,5 @@ HOSTILE += ["http://", "www.", "a@", "a.", "@a", "1.", "+1,", "a@b.", "-", "&", 
 )
 def test_hostile_repetition_takes_linear_time(spec, piece):
     document = Document(raw_text=piece * (60_000 // len(piece)) + "x")
-    start = time.process_time()
-    assert isinstance(Transform.from_spec(spec)(document).text, str)
-    assert time.process_time() - start < 10  # quadratic time is minutes
+    with takes_less_than(10):  # quadratic time is minutes
+        assert isinstance(Transform.from_spec(spec)(document).text, str)

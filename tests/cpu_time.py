@@ -1,0 +1,24 @@
+"""CPU time of a piece of code, for tests of its complexity."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import thread_time
+
+
+@contextmanager
+def takes_less_than(seconds: float) -> Iterator[None]:
+    """Fail if the code of the block uses more CPU seconds of this thread.
+
+    Other threads and waiting for a core do not count. The garbage collector is off, because its time depends on all
+    objects that earlier tests left in the process.
+    """
+    gc.collect()
+    gc.disable()
+    start = thread_time()
+    try:
+        yield
+        used = thread_time() - start
+    finally:
+        gc.enable()
+    assert used < seconds, f"took {used:.2f} s of CPU time, more than {seconds} s"
