@@ -28,7 +28,7 @@ from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.data_report.surfaces import Surfaces
 from nlp_training.gold import gold_kind
-from nlp_training.trainer.build import Splits, build_processor, drop_unknown_labels
+from nlp_training.trainer.build import Splits, build_processor, drop_unknown_labels, fitters_of
 
 Track = Callable[[list[Document], str], Iterable[Document]]
 """A callback for progress, which yields the documents and shows a description."""
@@ -89,7 +89,8 @@ def check_data(config: RunConfig, *, bounds: Bounds | None = None, track: Track 
         track: a callback for progress.
 
     Raises:
-        InvalidSpecError: the keys of the configuration are inconsistent.
+        InvalidSpecError: the keys of the configuration are inconsistent, or a loss, metric, augmentation or fitter does
+            not exist.
 
     Example:
         >>> config = RunConfig.model_validate({
@@ -107,6 +108,7 @@ def check_data(config: RunConfig, *, bounds: Bounds | None = None, track: Track 
         splits, dropped = drop_unknown_labels(config, splits)
         findings += [of_dropped_labels(name, labels) for name, labels in dropped.items()]
         processor = build_processor(config, splits.get(TRAIN, []))
+        fitters_of(config, processor.task, has_validation="validation" in splits)
     except InvalidDataError as error:
         if not findings:
             findings.append(of_problems("no-processor", TRAIN, [str(error)]))

@@ -20,7 +20,7 @@ from nlp_inference.backends.torch import model_class
 from nlp_inference.encoding.tokenizer_file import warn_of_rebuilt_tokenizer
 from nlp_inference.errors import InvalidSpecError, NlpInferenceError
 from nlp_training._utils.base_model import locate_base
-from nlp_training.augment import Augmenter
+from nlp_training.augment import Augmentation, Augmenter
 from nlp_training.batches.streaming import DocumentStream, some_documents
 from nlp_training.config import RunConfig
 from nlp_training.config.user_modules import import_modules, is_from_file
@@ -32,6 +32,7 @@ from nlp_training.data.overlaps import DroppedSpan, flat_documents
 from nlp_training.data.unknown_labels import DroppedLabels, KnownLabels
 from nlp_training.evaluation import Fitter, choose_fitters
 from nlp_training.gold import gold_kind_of, selection_score
+from nlp_training.losses import Loss
 from nlp_training.metrics import Metric
 from nlp_training.provenance.environment import is_main_process
 from nlp_training.tracking import place_logs
@@ -125,12 +126,27 @@ def build_processor(config: RunConfig, train: list[Document] | None) -> Processo
         warn_of_rebuilt_tokenizer(tokenizer, Path(file), source=config.model.base)
     with_pad_token(tokenizer, settings.pad_token)
     import_modules(config.modules)
+    check_components(config)
     task = complete_task(settings.task, train)
     limits = _limits(config, task)
     windows = windows_within(settings.windows, tokenizer, limits)
     processor = Processor(tokenizer, task, settings.preprocess, settings.postprocess, windows)
     check_reads(processor, limits, resize=config.model.resize_embeddings)
     return processor
+
+
+def check_components(config: RunConfig) -> None:
+    """Check the names and the arguments of losses, metrics and augmentations, before a model is loaded.
+
+    Raises:
+        InvalidSpecError: one of them does not exist, or an argument is invalid.
+    """
+    if config.loss is not None:
+        Loss.from_spec(config.loss)
+    for metric in config.metrics:
+        Metric.from_spec(metric)
+    for augmentation in config.augment:
+        Augmentation.from_spec(augmentation)
 
 
 def _limits(config: RunConfig, task: Task) -> ModelLimits:

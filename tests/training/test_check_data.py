@@ -9,6 +9,7 @@ import yaml
 from made_up_records import write_jsonl
 from typer.testing import CliRunner
 
+from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig
 from nlp_training.cli import app
 from nlp_training.data_report.check import DataCheck, check_data
@@ -312,3 +313,22 @@ def test_the_bounds_are_options_and_a_mistake_in_the_configuration_is_one_line(t
     assert run(app, ["check-data", str(config), "data.max_lost_gold=1", "--min-ceiling", "0"]).exit_code == 0
     result = run(app, ["check-data", str(config), "processor.preproces=[strip_html]"])
     assert (result.exit_code, result.stderr.startswith("InvalidSpecError: ")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("section", "named"),
+    [
+        ({"loss": "focl"}, "focal"),
+        ({"loss": {"focal": {"gama": 2}}}, "gama"),
+        ({"metrics": ["no_such_metric"]}, "no_such_metric"),
+        ({"augment": [{"keyboard_typo": 0.2}]}, "keyboard_typos"),
+        ({"fit": ["threshold"]}, "thresholds"),
+        ({"fit": ["thresholds"]}, "thresholds"),  # a tagger has none
+    ],
+)
+def test_a_component_that_training_would_refuse_is_an_error_of_the_check(tiny_base, tmp_path, section, named):
+    files = {name: str(write_jsonl(tmp_path / f"{name}.jsonl", TRAIN)) for name in ("train", "validation")}
+    content = {"name": "made-up", "model": {"base": str(tiny_base)}, "data": files}
+    config = RunConfig.model_validate({**content, "processor": {"task": "token-classification"}, **section})
+    with pytest.raises(InvalidSpecError, match=named):
+        check_data(config)
