@@ -39,6 +39,9 @@ NAMES = ("quickstart", "banking77", "snips_slots")
 BATCHES = (1, 8, 32)
 WARM_UP = 32
 LIMITS = (0.5, 1.5)
+UNLABELLED_SEED = 1
+"""Seed of generated texts that differ from those of the teacher."""
+
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 Cache = Annotated[Path, typer.Option(help="Folder with teachers, students and scores.")]
 
@@ -65,6 +68,7 @@ def prepare(  # noqa: PLR0913 - one option for each choice
     layers: Annotated[str, typer.Option(help="As --layers of nlp-training compress.")] = "0-3",
     feed_forward: Annotated[str, typer.Option(help="As --feed-forward.")] = "full",
     epochs: Annotated[float, typer.Option(help="As --epochs.")] = 3.0,
+    texts: Annotated[int, typer.Option(help="Number of generated texts without gold, for the quickstart model.")] = 0,
     settings: Annotated[list[str] | None, typer.Option("--set", help="As --set.")] = None,
     tag: Annotated[str, typer.Option(help="Distinguishes several calls for one teacher.")] = "a",
 ) -> None:
@@ -87,7 +91,14 @@ def prepare(  # noqa: PLR0913 - one option for each choice
         )
         out = cache / f"{name}-{tag}"
         started = time.perf_counter()
-        compress(run, out, options=options, resume=(out / "plan.json").is_file())
+        unlabelled = {"synthetic_pii": {"split": "train", "size": texts, "seed": UNLABELLED_SEED}}
+        compress(
+            run,
+            out,
+            options=options,
+            texts=unlabelled if texts and name == "quickstart" else None,
+            resume=(out / "plan.json").is_file(),
+        )
         Console().print(f"{name}: {(time.perf_counter() - started) / 60:.0f} min")
 
 

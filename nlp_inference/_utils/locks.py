@@ -36,6 +36,10 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+class LockWarning(UserWarning):
+    """A file system has no locks, so that a second writer of the same output is not refused."""
+
+
 class LockOwner(BaseModel):
     """The process that holds a lock, as the lock file describes it.
 
@@ -109,6 +113,7 @@ def _acquire(path: Path) -> int:
             if error.errno in _UNSUPPORTED:
                 warnings.warn(
                     f"{str(path)!r} is on a file system without locks: no other process must write there meanwhile",
+                    LockWarning,
                     stacklevel=4,
                 )
                 return descriptor

@@ -9,7 +9,7 @@ OnError = Callable[[InvalidDocumentError], None]
 
 
 class DataWarning(UserWarning):
-    """A reader skipped annotations or records; see `nlp_training.data.notes`."""
+    """A reader skipped annotations or records (`nlp_training.data.notes`), or a split has unknown labels."""
 
 
 class BlankLabelError(InvalidDocumentError):

@@ -10,13 +10,14 @@ from nlp_training.evaluation.evaluate import (
     score,
     share_read,
 )
-from nlp_training.evaluation.fitting import Fitter, choose_fitters, fit_task, mark_fitted
+from nlp_training.evaluation.fitting import Fitter, FittingWarning, choose_fitters, fit_task, mark_fitted
 from nlp_training.evaluation.no_answer import NoAnswerThreshold
 from nlp_training.evaluation.temperature import Temperature
 from nlp_training.evaluation.thresholds import Thresholds
 
 __all__ = [
     "Fitter",
+    "FittingWarning",
     "NoAnswerThreshold",
     "Temperature",
     "Thresholds",

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _DOCUMENTS_AT_ONCE = 256
 
 
+class FittingWarning(UserWarning):
+    """Validation documents do not suffice to fit something, or to score what was fitted."""
+
+
 class Fitter(Registered, ABC):
     """Fits some fields of a task to validation documents.
 
@@ -96,6 +100,7 @@ class HeadFitter(Fitter):
         if not of_head:
             warnings.warn(
                 f"no validation document has gold for the head {self.head!r}; {', '.join(self.fields)} stay",
+                FittingWarning,
                 stacklevel=2,
             )
             return task

@@ -15,7 +15,7 @@ from nlp_inference.tasks import DocumentOutputs, TemperatureTask
 from nlp_inference.transforms import Compose, PostTransform
 from nlp_inference.transforms.post import MinScore
 from nlp_training.batches.streams import in_chunks
-from nlp_training.evaluation.fitting import Fitter, with_task
+from nlp_training.evaluation.fitting import Fitter, FittingWarning, with_task
 from nlp_training.gold import document_metric
 
 PREDICTIONS = 10_000
@@ -89,6 +89,7 @@ def fit_temperature(predictor: Predictor, documents: Sequence[Document], *, seed
     if not any(len(one.correct) for one in plain):
         warnings.warn(
             "calibrate is true, but the model predicts nothing for any validation document; the temperature stays 1",
+            FittingWarning,
             stacklevel=2,
         )
         return 1.0

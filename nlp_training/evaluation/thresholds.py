@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nlp_inference import Document, Predictor, Task
 from nlp_inference.errors import InvalidSpecError
-from nlp_training.evaluation.fitting import Fitter, decode_validation
+from nlp_training.evaluation.fitting import Fitter, FittingWarning, decode_validation
 
 SHRINKAGE = 10.0
 """The weight of the global threshold, in documents that have the label."""
@@ -71,6 +71,7 @@ class Thresholds(Fitter):
         if not gold.any():
             warnings.warn(
                 f"no validation document has a label, so that the thresholds cannot be fitted; {task.threshold} stays",
+                FittingWarning,
                 stacklevel=2,
             )
             return predictor.processor.task

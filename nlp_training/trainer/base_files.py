@@ -17,6 +17,10 @@ from nlp_training._utils.base_model import locate_base
 _SHOWN = 3
 
 
+class BaseModelWarning(UserWarning):
+    """A base model was fine-tuned for something else, so that weights which it has are not used."""
+
+
 @contextmanager
 def reading_base(base: str) -> Iterator[None]:
     """Convert the errors of other libraries about a damaged base model to errors that name it.
@@ -70,7 +74,7 @@ def new_head_weights(model: Any, mismatched: Iterable[tuple[str, Any, Any]], *, 
         base: the base, for messages.
 
     Warns:
-        UserWarning: there are such weights: the base was fine-tuned for another task, or for other labels.
+        BaseModelWarning: there are such weights: the base was fine-tuned for another task, or for other labels.
 
     Raises:
         ArtefactError: weights of the encoder have other shapes than config.json says.
@@ -87,6 +91,7 @@ def new_head_weights(model: Any, mismatched: Iterable[tuple[str, Any, Any]], *, 
         warnings.warn(
             f"the base model {base!r} has the head of another task or of other labels, and the new head starts from "
             f"random weights: {'; '.join(sorted(found.values())[:_SHOWN])}",
+            BaseModelWarning,
             stacklevel=4,
         )
     return {*found}

@@ -30,7 +30,7 @@ from nlp_training.data.errors import DataWarning, InvalidDataError
 from nlp_training.data.labels import complete_task
 from nlp_training.data.overlaps import DroppedSpan, flat_documents
 from nlp_training.data.unknown_labels import DroppedLabels, KnownLabels
-from nlp_training.evaluation import Fitter, choose_fitters
+from nlp_training.evaluation import Fitter, FittingWarning, choose_fitters
 from nlp_training.gold import gold_kind_of, selection_score
 from nlp_training.losses import Loss
 from nlp_training.metrics import Metric
@@ -162,7 +162,7 @@ def build_checked_processor(config: RunConfig, splits: Splits) -> Processor:
     """The processor, if it can learn from the documents.
 
     Warns:
-        UserWarning: validation or test documents have labels that the task does not know, which count as misses.
+        DataWarning: validation or test documents have labels that the task does not know, which count as misses.
 
     Raises:
         InvalidDataError: it cannot; says what is wrong with which document.
@@ -204,7 +204,7 @@ def _split_of(problem: Problem) -> str:
 def _warn_of_unknown_labels(split: str, told: list[str]) -> None:
     shown = "; ".join(text.removeprefix(f"{split}: ") for text in told[:_SHOWN])
     more = f"; and {len(told) - _SHOWN} more labels" if len(told) > _SHOWN else ""
-    warnings.warn(f"{split}: {shown}{more}", stacklevel=3)
+    warnings.warn(f"{split}: {shown}{more}", DataWarning, stacklevel=3)
 
 
 def resolve_for(config: RunConfig, processor: Processor, *, has_validation: bool) -> RunConfig:
@@ -253,13 +253,14 @@ def warn_of_fitted_scores(fitters: Sequence[Fitter], splits: Collection[str]) ->
         splits: the names of the data sets.
 
     Warns:
-        UserWarning: something is fitted, and there is no test set.
+        FittingWarning: something is fitted, and there is no test set.
     """
     fields = [field for one in fitters for field in one.fields]
     if fields and not set(splits).difference(("train", "validation")) and is_main_process():
         warnings.warn(
             f"{', '.join(fields)} will be fitted to the validation documents, and there is no test set: the only "
             "scores will be those of the same documents, which are too good; give data.test",
+            FittingWarning,
             stacklevel=2,
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nlp_inference._utils.locks import LockOwner, exclusive_lock
+from nlp_inference._utils.locks import LockOwner, LockWarning, exclusive_lock
 from nlp_inference.errors import OutputError, OutputLockedError
 
 _HOLDER = """
@@ -137,7 +137,7 @@ def test_a_file_system_without_locks_is_warned_about(tmp_path, monkeypatch):
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr("nlp_inference._utils.locks._lock", refuse)
-    with pytest.warns(UserWarning, match="without locks"), exclusive_lock(tmp_path / ".lock", purpose="training"):
+    with pytest.warns(LockWarning, match="without locks"), exclusive_lock(tmp_path / ".lock", purpose="training"):
         pass
 
 

@@ -19,7 +19,7 @@ from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.errors import InvalidSpecError
 from nlp_inference.tasks import SpanClassification
 from nlp_training import RunConfig, load_documents, train
-from nlp_training.evaluation import choose_fitters, evaluate_documents
+from nlp_training.evaluation import FittingWarning, choose_fitters, evaluate_documents
 from nlp_training.evaluation.fitting import with_task
 from nlp_training.evaluation.temperature import Confidences, best_temperature, fit_temperature
 
@@ -195,5 +195,5 @@ def test_a_task_without_a_softmax_is_refused() -> None:
 
 def test_without_an_answer_the_temperature_stays(saved_model: Path, tmp_path: Path) -> None:
     empty = load_documents(str(write_jsonl(tmp_path / "empty.jsonl", [{"text": "", "spans": []}])))
-    with pytest.warns(UserWarning, match="predicts nothing for any validation document; the temperature stays 1"):
+    with pytest.warns(FittingWarning, match="predicts nothing for any validation document; the temperature stays 1"):
         assert fit_temperature(Predictor.from_pretrained(saved_model), empty) == 1

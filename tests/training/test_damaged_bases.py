@@ -12,6 +12,7 @@ from stock_models import edit_config, save_stock
 from nlp_inference import Annotation, Category, Document
 from nlp_inference.errors import ArtefactError
 from nlp_training import RunConfig
+from nlp_training.trainer.base_files import BaseModelWarning
 from nlp_training.trainer.build import build_model, build_processor
 from nlp_training.trainer.machine import divide_step
 
@@ -38,7 +39,9 @@ def build(base: Path) -> torch.nn.Module:
 def test_a_model_for_other_labels_gets_a_new_head(tmp_path: Path) -> None:
     """Its token classifier has five outputs, and the task has two labels."""
     base = save_stock(tmp_path / "base")
-    with pytest.warns(UserWarning, match=r"head of another task or of other labels.*classifier\.bias \[5\], not \[2\]"):
+    with pytest.warns(
+        BaseModelWarning, match=r"head of another task or of other labels.*classifier\.bias \[5\], not \[2\]"
+    ):
         model = build(base)
     stored, weights = load_file(base / "model.safetensors"), model.state_dict()
     assert weights["classifier.weight"].shape == (2, 16)

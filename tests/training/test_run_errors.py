@@ -23,6 +23,7 @@ from nlp_inference.errors import (
 from nlp_training import RunConfig, train
 from nlp_training.cli import app
 from nlp_training.data import InvalidDataError
+from nlp_training.data.errors import DataWarning
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.trainer.build import load_splits
 
@@ -73,7 +74,7 @@ def test_a_label_that_only_a_test_set_has_counts_as_a_miss_with_a_warning(label_
     run = _with(label_run, "data", test=str(write_jsonl(tmp_path / "new.jsonl", records)))
     run = _with(run, "processor", task={"text-classification": {"top_k": None}})
     run = _with(run, "training", num_train_epochs=1)
-    with pytest.warns(UserWarning, match=r"test: the label 'alarm' is not among .* a miss \(1 time.*new\.jsonl:9"):
+    with pytest.warns(DataWarning, match=r"test: the label 'alarm' is not among .* a miss \(1 time.*new\.jsonl:9"):
         result = train(run, console=Console(quiet=True))
     scores = result.metrics["test"]
     assert (scores["per_label"]["alarm"]["recall"], scores["per_label"]["alarm"]["support"]) == (0.0, 1)

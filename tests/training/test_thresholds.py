@@ -19,7 +19,7 @@ from nlp_inference import Document, MultiLabelClassification, Predictor, Process
 from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.errors import InvalidDocumentError, InvalidSpecError
 from nlp_training import RunConfig, train
-from nlp_training.evaluation import Thresholds, choose_fitters
+from nlp_training.evaluation import FittingWarning, Thresholds, choose_fitters
 from nlp_training.evaluation.thresholds import best_threshold, shrunk_threshold
 
 LABELS = ("joy", "anger")
@@ -106,7 +106,7 @@ def test_labels_that_no_document_has_get_the_global_threshold(tokenizer):
 
 def test_without_any_label_nothing_is_fitted(tokenizer):
     predictor, texts = predictor_of(tokenizer, [[2.0, -3.0], [-1.0, -3.0]])
-    with pytest.warns(UserWarning, match="no validation document has a label"):
+    with pytest.warns(FittingWarning, match="no validation document has a label"):
         assert Thresholds().fit(predictor, documents_of(texts, [[], []]), seed=0) == predictor.processor.task
 
 
@@ -181,7 +181,9 @@ def test_a_run_saves_the_thresholds_and_marks_the_scores_they_were_fitted_to(tmp
 def test_a_run_without_a_test_set_warns(tmp_path: Path, tiny_base: Path) -> None:
     run = run_of(tmp_path, tiny_base, "train", "validation")
     run = run.model_copy(update={"training": {**run.training, "num_train_epochs": 1}})
-    with pytest.warns(UserWarning, match="threshold, thresholds will be fitted to the validation documents, and there"):
+    with pytest.warns(
+        FittingWarning, match="threshold, thresholds will be fitted to the validation documents, and there"
+    ):
         result = train(run, console=Console(file=StringIO()))
     assert (
         "There is no test set, so that no score here is one of new documents."

@@ -47,7 +47,7 @@ def test_an_unknown_label_of_training_is_an_error_by_default(config):
 
 
 def test_elsewhere_it_is_a_warning_or_an_error(config):
-    with pytest.warns(UserWarning, match="test: the label 'other' is not among the labels of the task, so it counts"):
+    with pytest.warns(DataWarning, match="test: the label 'other' is not among the labels of the task, so it counts"):
         build_checked_processor(config(labels=None), load_splits(config(labels=None)))
     strict = config(labels=None, unknown_labels="error")
     with pytest.raises(InvalidDataError, match=r"1 unknown labels \(data.unknown_labels: error\):\n- test: the label"):
