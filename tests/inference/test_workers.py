@@ -186,14 +186,15 @@ def test_pickling_while_others_run_batches_and_close(many_switches) -> None:
 
 def test_threads_end_with_their_workers() -> None:
     pool = Workers(Threads(2))
-    before = threading.active_count()
+    before = set(threading.enumerate())
     assert list(pool.map(str, [1, 2])) == ["1", "2"]
-    threads = [thread for thread in threading.enumerate() if thread.name.startswith("nlp-worker")]
+    started = set(threading.enumerate()) - before
+    assert len(started) == 2
     del pool
     gc.collect()
-    for thread in threads:
+    for thread in started:
         thread.join(30)
-    assert threading.active_count() == before
+    assert not any(thread.is_alive() for thread in started)
 
 
 def test_a_thread_that_cannot_be_started_is_an_error_and_blocks_none(monkeypatch) -> None:
