@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from heapq import merge
 from itertools import count, islice
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -51,7 +52,9 @@ class WindowQueue(Generic[O]):
 
     The first window of a document is ranked by its arrival, and each further window as if it had arrived 50 ms after
     the one before it. A long document therefore proceeds while shorter ones arrive, but does not delay them. The window
-    that has waited longest is always in the next batch; windows of similar length that waited nearly as long join it.
+    that has waited longest is in the next batch; windows of similar length that waited nearly as long join it. If the
+    model is slower than its long documents, later windows wait longest for a while: at most every second batch is then
+    theirs, and the others contain first windows alone.
 
     The queue is not thread-safe.
 
@@ -72,17 +75,19 @@ class WindowQueue(Generic[O]):
     def __init__(self, *, token_budget: int) -> None:
         self.token_budget = token_budget
         self.tokens = 0
-        self._waiting: list[WaitingWindow[O]] = []
+        self._first: list[WaitingWindow[O]] = []
+        self._later: list[WaitingWindow[O]] = []
+        self._later_ran = False
         self._numbers = count()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._first) + len(self._later)
 
     @property
     def due(self) -> float:
         """The rank of the first window; infinity if there is none."""
         self._drop_canceled()
-        return self._waiting[0].due if self._waiting else float("inf")
+        return min((waiting[0].due for waiting in (self._first, self._later) if waiting), default=float("inf"))
 
     def add(self, owner: O, tokens: Sequence[int], *, arrived: float) -> None:
         """Add the windows of a document.
@@ -92,9 +97,10 @@ class WindowQueue(Generic[O]):
             tokens: the tokens of each window's input row.
             arrived: the time of its arrival, in seconds.
         """
+        self._later_ran = self._later_ran and len(self) > 0
         for index, length in enumerate(tokens):
             due = arrived + index * _WINDOW_INTERVAL
-            insort(self._waiting, WaitingWindow(due, next(self._numbers), length, index, owner))
+            insort(self._queue_of(index), WaitingWindow(due, next(self._numbers), length, index, owner))
             self.tokens += length
 
     def take(self, *, workers: int = 1) -> list[WaitingWindow[O]]:
@@ -104,25 +110,33 @@ class WindowQueue(Generic[O]):
             workers: the number of workers that could run a batch now, which share what waits.
         """
         self._drop_canceled()
-        if not self._waiting:
+        if not len(self):
             return []
-        first = self._waiting[0]
+        only_first = self._later_ran and bool(self._first)
+        waiting = self._first if only_first else list(islice(merge(self._first, self._later), _CANDIDATES))
+        first = waiting[0]
+        self._later_ran = first.position > 0
         budget = min(self.token_budget, -(-self.tokens // max(1, workers)))
         if first.position:
             budget = min(budget, self.token_budget // _PART_OF_LONG_DOCUMENTS)
-        oldest = [window for window in islice(self._waiting, _CANDIDATES) if not window.owner.canceled]
+        oldest = [window for window in waiting[:_CANDIDATES] if not window.owner.canceled]
         batch = _similar(first, oldest, budget=budget, batch_cost=self.token_budget // BATCHES_PER_BUDGET)
         for window in batch:
             self._remove(window)
         return batch
 
     def _drop_canceled(self) -> None:
-        while self._waiting and self._waiting[0].owner.canceled:
-            self._remove(self._waiting[0])
+        for waiting in (self._first, self._later):
+            while waiting and waiting[0].owner.canceled:
+                self._remove(waiting[0])
 
     def _remove(self, window: WaitingWindow[O]) -> None:
-        del self._waiting[bisect_left(self._waiting, window)]  # numbers are unique, so owners are not compared
+        waiting = self._queue_of(window.position)
+        del waiting[bisect_left(waiting, window)]  # numbers are unique, so owners are not compared
         self.tokens -= window.tokens
+
+    def _queue_of(self, position: int) -> list[WaitingWindow[O]]:
+        return self._later if position else self._first
 
 
 def _similar(

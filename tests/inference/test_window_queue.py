@@ -87,16 +87,20 @@ def test_a_window_above_the_budget_is_a_batch_of_its_own(tokens):
     workers=st.integers(1, 4),
 )
 @settings(max_examples=examples(200))
-def test_every_window_is_taken_once_the_longest_waiting_first_and_within_the_budget(texts, budget, workers):
+def test_every_window_is_taken_once_in_the_order_of_waiting_and_within_the_budget(texts, budget, workers):
     queue = WindowQueue(token_budget=budget)
     for number, (tokens, arrived) in enumerate(texts):
         queue.add(Text(str(number)), tokens, arrived=arrived)
     left = {(str(number), position) for number, (tokens, _) in enumerate(texts) for position in range(len(tokens))}
     assert queue.tokens == sum(sum(tokens) for tokens, _ in texts)
+    later_ran = False
     while left:
-        due = queue.due
+        firsts = [texts[int(name)][1] for name, position in left if not position]
+        due = min(firsts) if later_ran and firsts else queue.due
         batch = queue.take(workers=workers)
-        assert due == min(window.due for window in batch)
+        leader = min(batch)
+        assert leader.due == due
+        later_ran = leader.position > 0
         longest = max(window.tokens for window in batch)
         assert len(batch) == 1 or longest * len(batch) <= budget
         names = {(window.owner.name, window.position) for window in batch}
@@ -104,3 +108,23 @@ def test_every_window_is_taken_once_the_longest_waiting_first_and_within_the_bud
         assert names <= left
         left -= names
     assert not queue.take()
+
+
+def test_first_windows_have_every_second_batch_while_later_windows_wait_longest():
+    """Long documents arrive faster than the model reads them."""
+    queue = WindowQueue(token_budget=64)
+    for number in range(2):
+        queue.add(Text(f"long {number}"), [60, 60, 60], arrived=0.0)
+    for number in range(3):
+        queue.add(Text(f"short {number}"), [8], arrived=10.0)
+    queue.add(Text("short 3"), [60], arrived=10.0)
+    assert taken(queue) == [
+        [("long 0", 0)],
+        [("long 1", 0)],
+        [("long 0", 1)],
+        [("short 0", 0), ("short 1", 0), ("short 2", 0)],
+        [("long 1", 1)],
+        [("short 3", 0)],
+        [("long 0", 2)],
+        [("long 1", 2)],
+    ]
