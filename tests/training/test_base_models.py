@@ -143,6 +143,7 @@ def funnel_for(task) -> FunnelForTokenClassification:
     return FunnelForTokenClassification(FunnelConfig(vocab_size=30522, **sizes, **task.model_settings()))
 
 
+@pytest.mark.slow
 def test_the_refusal_of_an_export_of_funnel_states_its_cause(token_processor):
     with pytest.raises(ArtefactError) as refused:
         export_graph(funnel_for(token_processor.task), token_processor)

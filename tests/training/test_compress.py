@@ -40,7 +40,7 @@ TASKS = (
     "ordinal_processor",
     "regression_processor",
     "question_processor",
-    "multi_processor",
+    pytest.param("multi_processor", marks=pytest.mark.slow),
     "generation_processor",
 )
 

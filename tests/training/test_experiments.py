@@ -134,6 +134,7 @@ def test_files_are_used_by_name_and_what_production_needs_travels(trained: Any, 
         Predictor.from_pretrained(result.model)
 
 
+@pytest.mark.slow
 def test_moved_into_a_package_nothing_else_changes(
     trained: Any, folder: Path, span_run: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

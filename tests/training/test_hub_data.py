@@ -284,6 +284,7 @@ def write_run(folder: Path, base: Path, validation: Path, **train: Any) -> Path:
     return folder / "run.yaml"
 
 
+@pytest.mark.slow
 def test_a_streamed_run_has_one_commit_until_its_end_and_when_it_is_repeated(
     hub: Hub, reader: Client, tiny_base: Path, tmp_path: Path
 ) -> None:

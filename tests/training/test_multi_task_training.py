@@ -127,6 +127,7 @@ def test_a_card_of_the_model_has_the_scores_of_the_heads(trained):
     assert "as_pipeline(head=" in card
 
 
+@pytest.mark.slow
 def test_learned_weights_are_saved_in_checkpoints_only(tmp_path, tiny_base):
     from safetensors import safe_open
 
