@@ -23,7 +23,7 @@ from nlp_training.compress.measuring import Artefact, measure
 from nlp_training.compress.options import CompressOptions, StudentPlan, Variant, plan_students, plan_variants
 from nlp_training.compress.page import write_page
 from nlp_training.compress.record import add_to_card, write_record
-from nlp_training.compress.tables import candidate_table, choice_lines, interval_text, plan_table
+from nlp_training.compress.tables import candidate_tables, choice_lines, interval_text, plan_table
 from nlp_training.compress.teacher import CompressData, CompressTeacher
 from nlp_training.compress.time_left import TimeLeft
 from nlp_training.compress.training import artefact_config, train_student
@@ -224,7 +224,7 @@ class _Compressing:
         found.choice = choose(found.candidates, max_drop=found.options.max_drop)
         self._keep_chosen()
         write_record(found, work)
-        self.console.print(candidate_table(found), *choice_lines(found))
+        self.console.print(*candidate_tables(found), *choice_lines(found))
         page = write_page(found, work)
         self.console.print(f"[bold]page[/bold] {page.resolve().as_uri()}", soft_wrap=True)
 

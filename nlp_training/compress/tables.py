@@ -29,34 +29,30 @@ def plan_table(found: "Compression", stacks: Mapping[str, int]) -> Table:
     return table
 
 
-def candidate_table(found: "Compression") -> Table:
-    """Return a table of all candidates, the fastest first; those of the Pareto front are bold."""
+def candidate_tables(found: "Compression") -> list[Table]:
+    """Return two tables of all candidates, the fastest first: scores, and speed and size.
+
+    Candidates of the Pareto front are bold. In a narrow terminal only their names are wrapped.
+    """
     reference = found.teacher
     front = {one.name for one in pareto_front(found.candidates)}
     chosen = found.choice.candidate.name if found.choice is not None and found.choice.candidate is not None else ""
-    score = score_name(found)
-    table = Table(title="candidates", title_justify="left")
-    for name in (
-        "candidate",
-        score,
-        "points",
-        "95 % interval",
-        "docs/s",
-        "x",
-        "p50 ms",
-        "p95 ms",
-        "MB",
-        "RAM MB",
-        "start s",
-    ):
-        table.add_column(name, justify="left" if name == "candidate" else "right")
+    scores = _empty_table("scores", score_name(found), "points", "95 % interval")
+    speeds = _empty_table("speed and size", "docs/s", "x", "p50 ms", "p95 ms", "MB", "RAM MB", "start s")
     for one in sorted(found.candidates, key=speed, reverse=True):
-        mark = " chosen" if one.name == chosen else ""
-        table.add_row(
-            f"{one.name}{mark}",
-            *_cells(one, reference),
-            style="bold" if one.name in front else "dim" if one.refused else "",
-        )
+        name = f"{one.name} (chosen)" if one.name == chosen else one.name
+        style = "bold" if one.name in front else "dim" if one.refused else ""
+        scores.add_row(name, *_score_cells(one), style=style)
+        if one.measured is not None:
+            speeds.add_row(name, *_speed_cells(one, reference), style=style)
+    return [scores, speeds] if speeds.row_count else [scores]
+
+
+def _empty_table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("candidate", overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
@@ -67,15 +63,18 @@ def score_name(found: "Compression") -> str:
     return next((one.validation.name for one in found.candidates if one.validation is not None), "score")
 
 
-def _cells(one: Candidate, reference: Candidate | None) -> list[str]:
+def _score_cells(one: Candidate) -> list[str]:
     if one.validation is None:
         return ["refused"]
-    cells = [f"{one.validation.value:.4f}", f"{one.validation.change:+.2f}", interval_text(one.validation)]
-    if one.measured is None:
-        return cells
+    return [f"{one.validation.value:.4f}", f"{one.validation.change:+.2f}", interval_text(one.validation)]
+
+
+def _speed_cells(one: Candidate, reference: Candidate | None) -> list[str]:
     found = one.measured
+    if found is None:
+        return []
     speeds = f"{found.documents_per_second:,.0f}", times_text(one, reference), f"{found.p50:.2f}", f"{found.p95:.2f}"
-    return [*cells, *speeds, f"{found.disk:.1f}", f"{found.resident:.0f}", f"{found.start:.2f}"]
+    return [*speeds, f"{found.disk:.1f}", f"{found.resident:.0f}", f"{found.start:.2f}"]
 
 
 def times_text(one: Candidate, reference: Candidate | None) -> str:
