@@ -91,8 +91,10 @@ def plot(found: "Compression") -> Plot | None:
         return None
     logs = [log10(speed(one)) for one in shown]
     changes = [-drop(one) for one in shown]
-    margin = max(0.1, 0.08 * (max(changes) - min(changes)))
-    low, high = min(changes) - margin, max(changes) + margin
+    spread, limit = max(changes) - min(changes), -found.options.max_drop
+    margin = max(0.1, 0.08 * spread)
+    lowest = limit if 0 < min(changes) - limit < max(1.0, spread) else min(changes)
+    low, high = lowest - margin, max(changes) + margin
     left, right = min(logs) - 0.05, max(logs) + 0.05
 
     def x(value: float) -> float:
@@ -109,7 +111,6 @@ def plot(found: "Compression") -> Plot | None:
         for one in sorted(shown, key=speed)
     ]
     line = " ".join(f"{dot.x:.1f},{dot.y:.1f}" for dot in dots if dot.is_front)
-    limit = -found.options.max_drop
     return Plot(
         dots,
         line,
