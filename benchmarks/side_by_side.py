@@ -1,5 +1,6 @@
 """Helpers of the prediction benchmarks: texts, untrained models, interleaved rounds, time outside the forward pass."""
 
+import gc
 import random
 import statistics
 import time
@@ -68,10 +69,14 @@ def new_processor(task: Task, *, preprocess: Sequence[str] = ()) -> Processor:
 def rounds_in_turn(runs: Mapping[str, Callable[[int], object]], rounds: int) -> dict[str, float]:
     """Call all functions in interleaved rounds and return the median seconds of each.
 
+    The garbage collector ignores what is loaded before: the models of the others do not belong to a measurement.
+
     Args:
         runs: functions by name, called with the number of the round.
         rounds: number of rounds.
     """
+    gc.collect()
+    gc.freeze()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds):
         for name, run in runs.items():
