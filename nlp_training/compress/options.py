@@ -67,7 +67,7 @@ class CompressOptions:
         dtypes: the precisions to export.
         int8_modes: the sources of the scales of 8-bit activations.
         temperature, mix: of the loss `distillation`, if the task has one.
-        hidden_states, outputs: the weights of the section `distillation`.
+        hidden_states, outputs: the weights of the section `distillation`; outputs count if the task has no such loss.
         settings: other keys of the configuration of each training, such as `{"training.learning_rate": 1e-4}`.
         measured: the number of texts whose speed is measured.
         rounds: the rounds of the measurement.
@@ -84,7 +84,7 @@ class CompressOptions:
     int8_modes: tuple[Int8Mode, ...] = ()
     temperature: float = 2.0
     mix: float = 0.7
-    hidden_states: float = 1.0
+    hidden_states: float = 0.0
     outputs: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
     measured: int = 256

@@ -219,7 +219,8 @@ def _distillation(teacher: CompressTeacher, loss: Any, options: CompressOptions)
     else:
         section["outputs"] = options.outputs or 1.0
         found = {} if loss is None else {"loss": loss}
-    return found | ({"distillation": section} if section["hidden_states"] or section["outputs"] else {})
+    is_stated = any(key.startswith("distillation.") for key in options.settings)
+    return found | ({"distillation": section} if section["hidden_states"] or section["outputs"] or is_stated else {})
 
 
 def _class_loss(teacher: CompressTeacher) -> Any:

@@ -68,7 +68,8 @@ def test_a_model_of_every_task_is_compressed_with_texts_alone(name, request, tmp
     for split in ("train", "validation"):
         write_jsonl(getattr(documents, split), tmp_path / f"{split}.jsonl")
     data = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "validation")}
-    options = CompressOptions(layers=("1",), feed_forward=(16,), epochs=1, settings=QUICK)
+    settings = QUICK | {"distillation.hidden_states": 1.0}
+    options = CompressOptions(layers=("1",), feed_forward=(16,), epochs=1, settings=settings)
     [plan] = plan_students(teacher.stacks, options)
     model = train_student(
         plan, teacher, documents.train, options, work=tmp_path, data={**data, "max_lost_gold": 1.0}, console=SILENT
