@@ -29,9 +29,9 @@ from transformers import pipeline
 from nlp_inference import Predictor
 from nlp_inference._utils.quiet import quiet_libraries
 from nlp_training import train
+from nlp_training.cli._shared import set_fields
 from nlp_training.compress import Candidate, CompressOptions, compress
 from nlp_training.config import load_config
-from nlp_training.config.yaml_files import parse_yaml
 from nlp_training.data import load_documents
 
 ROOT = Path(__file__).parents[1]
@@ -85,7 +85,7 @@ def prepare(  # noqa: PLR0913 - one option for each choice
             layers=tuple(layers.split(",")),
             feed_forward=tuple(None if one == "full" else int(one) for one in feed_forward.split(",")),
             epochs=epochs,
-            settings={key: parse_yaml(value) for key, _, value in (one.partition("=") for one in settings or [])},
+            settings=set_fields(settings, form="KEY=VALUE, such as training.learning_rate=1e-4"),
             rounds=1,
             measured=64,
         )

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import thread_time
 
+from nlp_inference._utils.quick_imports import without_collection
+
 
 @contextmanager
 def takes_less_than(seconds: float) -> Iterator[None]:
@@ -14,11 +16,8 @@ def takes_less_than(seconds: float) -> Iterator[None]:
     objects that earlier tests left in the process.
     """
     gc.collect()
-    gc.disable()
-    start = thread_time()
-    try:
+    with without_collection():
+        start = thread_time()
         yield
         used = thread_time() - start
-    finally:
-        gc.enable()
     assert used < seconds, f"took {used:.2f} s of CPU time, more than {seconds} s"

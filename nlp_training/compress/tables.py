@@ -9,6 +9,7 @@ from rich.text import Text
 
 from nlp_training.compress.candidates import Candidate, SetScore
 from nlp_training.compress.choice import pareto_front, speed
+from nlp_training.compress.measuring import Measured
 
 if TYPE_CHECKING:
     from nlp_training.compress.run import Compression
@@ -44,7 +45,7 @@ def candidate_tables(found: "Compression") -> list[Table]:
         style = "bold" if one.name in front else "dim" if one.refused else ""
         scores.add_row(name, *_score_cells(one), style=style)
         if one.measured is not None:
-            speeds.add_row(name, *_speed_cells(one, reference), style=style)
+            speeds.add_row(name, *_speed_cells(one.measured, times=times_text(one, reference)), style=style)
     return [scores, speeds] if speeds.row_count else [scores]
 
 
@@ -69,11 +70,8 @@ def _score_cells(one: Candidate) -> list[str]:
     return [f"{one.validation.value:.4f}", f"{one.validation.change:+.2f}", interval_text(one.validation)]
 
 
-def _speed_cells(one: Candidate, reference: Candidate | None) -> list[str]:
-    found = one.measured
-    if found is None:
-        return []
-    speeds = f"{found.documents_per_second:,.0f}", times_text(one, reference), f"{found.p50:.2f}", f"{found.p95:.2f}"
+def _speed_cells(found: Measured, *, times: str) -> list[str]:
+    speeds = f"{found.documents_per_second:,.0f}", times, f"{found.p50:.2f}", f"{found.p95:.2f}"
     return [*speeds, f"{found.disk:.1f}", f"{found.resident:.0f}", f"{found.start:.2f}"]
 
 

@@ -146,7 +146,11 @@ def student_config(
     content |= _distillation(teacher, given.get("loss"), options)
     for key, value in options.settings.items():
         set_key(content, key, value)
-    return RunConfig.model_validate(content)
+    config = RunConfig.model_validate(content)
+    learned = config.distillation
+    if learned is not None and not (learned.hidden_states or learned.outputs):
+        return config.model_copy(update={"distillation": None})
+    return config
 
 
 def artefact_config(teacher: CompressTeacher, data: Mapping[str, Any], *, base: Path) -> RunConfig:
@@ -219,8 +223,7 @@ def _distillation(teacher: CompressTeacher, loss: Any, options: CompressOptions)
     else:
         section["outputs"] = options.outputs or 1.0
         found = {} if loss is None else {"loss": loss}
-    is_stated = any(key.startswith("distillation.") for key in options.settings)
-    return found | ({"distillation": section} if section["hidden_states"] or section["outputs"] or is_stated else {})
+    return found | {"distillation": section}
 
 
 def _class_loss(teacher: CompressTeacher) -> Any:

@@ -21,7 +21,6 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_training.config import RunConfig, save_config
 from nlp_training.config.search import SearchConfig
 from nlp_training.gold import selection_score
-from nlp_training.losses import Loss
 from nlp_training.provenance.pinned_data import pin_data
 from nlp_training.runs.materials import Materials, Prepared
 from nlp_training.runs.run import RunResult, train
@@ -35,6 +34,7 @@ from nlp_training.search.trainer import SearchTrainer
 from nlp_training.search.trial import chosen_score
 from nlp_training.search.trial_tables import importance_table, trial_record, trials_table
 from nlp_training.trainer.arguments import training_arguments
+from nlp_training.trainer.build import check_components
 
 BEST_FILE = "best.yaml"
 
@@ -127,8 +127,7 @@ def check_space(config: RunConfig, settings: SearchConfig, prepared: Prepared) -
             try:
                 tried = with_values(config, {key: value})
                 training_arguments(tried, best_metric=selection_score(prepared.processor.task))
-                if tried.loss is not None:
-                    Loss.from_spec(tried.loss)
+                check_components(tried)
             except InvalidSpecError as error:
                 raise InvalidSpecError(f"search.space: {key} cannot be {value!r}: {error}") from error
 

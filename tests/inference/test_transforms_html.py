@@ -115,8 +115,8 @@ def test_hostile_markup_takes_linear_time(piece, frame):
     text = frame.format(piece * (100_000 // len(piece)))
     with takes_less_than(10):
         edits = list(StripHtml(keep_attributes=("x", "a")).propose(text))
+        assert len(apply_edits(text, edits)) <= len(text)
         deleted = list(StripHtml().find_deleted(text, edits))
-    assert len(apply_edits(text, edits)) <= len(text)
     assert all(0 <= first < last <= len(text) for first, last in deleted)
 
 

@@ -113,7 +113,7 @@ def test_records_are_read_one_by_one(in_folder):
         ('{"text": "a", "score": NaN}', "NaN is not a JSON number"),
         ('["text"]', "the line contains ['text']; write one JSON object per line"),
         ("3", "the line contains 3; "),
-        ("[" * 100_000, "nested too deeply"),
+        ("[" * 100_000, "it is nested too deeply, in more than 100 levels"),
         (
             {"txt": "a", "label": "b"},
             "there is neither a text nor tokens; the columns are: 'txt', 'label'. Write",
