@@ -148,7 +148,7 @@ def student_config(
         set_key(content, key, value)
     config = RunConfig.model_validate(content)
     learned = config.distillation
-    if learned is not None and not (learned.hidden_states or learned.outputs):
+    if learned is not None and not (learned.hidden_states or learned.attentions or learned.outputs):
         return config.model_copy(update={"distillation": None})
     return config
 

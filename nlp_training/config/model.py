@@ -92,11 +92,12 @@ class EmaSettings(Section):
 
 
 class DistillationSettings(Section):
-    """Learn the outputs and the hidden states of a teacher, in addition to gold, for models of every task.
+    """Learn the outputs, hidden states and attention of a teacher, in addition to gold, for models of every task.
 
-    To the loss is added `outputs * e(outputs) + hidden_states * mean(e(states of a layer))`, where `e` is the squared
-    difference from the teacher, divided by the teacher's variance, over all tokens of a batch. It is 0 for equal
-    tensors, and 1 for a constant. See `nlp_training.trainer.teacher_term`.
+    To the loss is added `outputs * e(outputs) + hidden_states * mean(e(states of a layer)) + attentions *
+    mean(e(attention weights of a layer))`, where `e` is the squared difference from the teacher, divided by the
+    teacher's variance, over all tokens of a batch. It is 0 for equal tensors, and 1 for a constant. See
+    `nlp_training.trainer.teacher_term`.
 
     Args:
         teacher: a saved model of this library with the same task, labels and tokenizer: its folder, its Hub id, or
@@ -105,8 +106,10 @@ class DistillationSettings(Section):
         dtype: the precision of the teacher; `bfloat16` is faster on processors that have it.
         outputs: the weight of the model outputs. For classes, the loss `distillation` compares probabilities instead.
         hidden_states: the weight of the hidden states; the teacher must have the same hidden size.
-        layers: for each layer of the encoder, the layer of the teacher whose states it learns, counted from 0. `None`
-            spaces them evenly, so that the last layer learns from the last one.
+        attentions: the weight of the self-attention weights of an encoder; the teacher must have as many attention
+            heads. The student then computes its attention step by step, which is slower.
+        layers: for each layer of the encoder, the layer of the teacher whose states and attention it learns, counted
+            from 0. `None` spaces them evenly, so that the last layer learns from the last one.
 
     Example:
         >>> DistillationSettings(teacher="runs/large/model").hidden_states
@@ -118,6 +121,7 @@ class DistillationSettings(Section):
     dtype: str = "float32"
     outputs: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     hidden_states: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    attentions: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     layers: list[NonNegativeInt] | None = None
 
 

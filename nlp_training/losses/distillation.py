@@ -1,12 +1,11 @@
 """Distillation: learn the class probabilities of a larger model."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Annotated, Any, ClassVar, NamedTuple, Self, cast
+from typing import Annotated, Any, ClassVar, NamedTuple, cast
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from nlp_inference import Predictor, Processor
 from nlp_inference.backends.descriptors import REFERENCE
@@ -16,6 +15,7 @@ from nlp_training._utils.base_model import locate_base
 from nlp_training._utils.layer_stacks import layer_stacks
 from nlp_training.losses.base import AddedLoss, ClassLoss, Items, Loss
 from nlp_training.losses.cross_entropy import CrossEntropy
+from nlp_training.losses.layer_outputs import LayerOutputs
 
 
 class Distillation(AddedLoss):
@@ -79,10 +79,13 @@ class TeacherOutputs(NamedTuple):
     Attributes:
         outputs: the model outputs by name, each with a first axis `rows`.
         states: for each stack of layers, the hidden states after each layer, `[rows, tokens, hidden]`.
+        attentions: for each stack of an encoder, the attention weights of each layer, `[rows, heads, tokens, tokens]`;
+            empty unless they are kept.
     """
 
     outputs: Mapping[str, Tensor]
     states: Mapping[str, Sequence[Tensor]]
+    attentions: Mapping[str, Sequence[Tensor]]
 
 
 class Teacher:
@@ -115,14 +118,18 @@ class Teacher:
         self.backend = cast("Any", predictor.backend)  # that of PyTorch, which has the model
         self.stacks = layer_stacks(self.backend.model)
         self._last: tuple[Tensor, TeacherOutputs] | None = None
-        self._states = LayerStates(self.stacks)
+        self._layers = LayerOutputs(self.backend.model, self.stacks)
+
+    def keep_attentions(self) -> None:
+        """Keep attention weights in all later runs."""
+        self._layers = LayerOutputs(self.backend.model, self.stacks, attentions=True)
 
     def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return its logits for a batch `[rows, tokens]`, on the device of the batch, without gradients."""
         return self.run(inputs).outputs["logits"]
 
     def run(self, inputs: Mapping[str, Tensor]) -> TeacherOutputs:
-        """Return its outputs and hidden states for a batch; a second call with the same tensors runs no model.
+        """Return its outputs and those of its layers for a batch; a second call with the same tensors runs no model.
 
         Args:
             inputs: the model inputs, `[rows, tokens]` each, and those of a decoder.
@@ -130,48 +137,15 @@ class Teacher:
         key = inputs["input_ids"]
         if self._last is None or self._last[0] is not key:
             device = self.backend.device
-            with torch.no_grad(), self._states:
+            with torch.no_grad(), self._layers:
                 found = self.backend.model(**{name: tensor.to(device) for name, tensor in inputs.items()})
             outputs = {name: _single(one, key) for name, one in found.items() if isinstance(one, Tensor)}
-            states = {name: [_single(one, key) for one in of] for name, of in self._states.found.items()}
-            self._last = key, TeacherOutputs(outputs, states)
+            states, attentions = (
+                {name: [_single(one, key) for one in of] for name, of in kept.items()}
+                for kept in (self._layers.states, self._layers.attentions)
+            )
+            self._last = key, TeacherOutputs(outputs, states, attentions)
         return self._last[1]
-
-
-class LayerStates:
-    """A context that keeps the hidden states after each layer of a model while it runs.
-
-    Args:
-        stacks: the layers, see `layer_stacks`.
-
-    Attributes:
-        found: for each stack, the hidden states of the last run, `[rows, tokens, hidden]` each.
-    """
-
-    def __init__(self, stacks: Mapping[str, nn.ModuleList]) -> None:
-        self._stacks = stacks
-        self._hooks: list[Any] = []
-        self.found: dict[str, list[Tensor]] = {}
-
-    def __enter__(self) -> Self:
-        """Begin to keep states."""
-        self.found = {name: [] for name in self._stacks}
-        for name, stack in self._stacks.items():
-            for index, layer in enumerate(stack):
-                self._hooks.append(layer.register_forward_hook(partial(self._keep, name, index)))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End to keep states."""
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks = []
-
-    def _keep(self, name: str, index: int, _layer: nn.Module, _inputs: Any, output: Any) -> None:
-        kept = self.found[name]
-        if index < len(kept):  # gradient checkpointing runs a layer again
-            return
-        kept.append(output[0] if isinstance(output, tuple) else output)
 
 
 def _single(tensor: Tensor, other: Tensor) -> Tensor:

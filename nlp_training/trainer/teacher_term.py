@@ -1,4 +1,4 @@
-"""The part of the training loss that compares outputs and hidden states with those of a teacher, for every task."""
+"""The part of the training loss that compares outputs and layers with those of a teacher, for every task."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,18 +12,22 @@ from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidSpecError
 from nlp_training._utils.layer_stacks import is_decoder, layer_stacks
 from nlp_training.config import DistillationSettings
-from nlp_training.losses.distillation import LayerStates, Teacher
+from nlp_training.losses.distillation import Teacher
+from nlp_training.losses.layer_outputs import LayerOutputs
+
+_SUBJECTS = {"outputs": "the outputs", "hidden_states": "the hidden states", "attentions": "the attention weights"}
+"""The parts of the term by the names of their weights, in words."""
 
 _MASKED = -1e4
 """Outputs of a teacher below this are masked positions, not predictions."""
 
 
 class TeacherTerm:
-    """Computes `outputs * e(outputs) + hidden_states * mean(e(states))` for the batches of a Trainer.
+    """Computes a weighted sum of `e(outputs)`, `mean(e(hidden states))` and `mean(e(attentions))` for the batches.
 
     `e(s, t) = sum((s - t)^2) / sum((t - mean(t))^2)` over the tokens that are not padding. The squared difference of
-    logits: Kim et al. (2021), https://arxiv.org/abs/2105.08919; of hidden states: Jiao et al. (2020, TinyBERT),
-    https://arxiv.org/abs/1909.10351.
+    logits: Kim et al. (2021), https://arxiv.org/abs/2105.08919; of hidden states and attention weights: Jiao et al.
+    (2020, TinyBERT), https://arxiv.org/abs/1909.10351.
 
     Args:
         settings: the section `distillation` of a run.
@@ -55,22 +59,27 @@ class TeacherTerm:
             if isinstance(shared, Teacher) and shared.source == source
             else Teacher(source[0], revision=source[1], dtype=source[2], student=processor, device=device)
         )
-        self._sums = {"outputs": 0.0, "hidden_states": 0.0}
+        if settings.attentions:
+            self.teacher.keep_attentions()
+        self._weights = {part: weight for part in _SUBJECTS if (weight := getattr(settings, part))}
+        self._sums = dict.fromkeys(self._weights, 0.0)
         self._count = 0
         self.take_model(model)
 
     def take_model(self, model: Any) -> None:
-        """Compare the states of another model from now on.
+        """Compare the layers of another model from now on.
 
         Raises:
             InvalidSpecError: its layers do not fit those of the teacher.
         """
         self._model = model
-        stacks = layer_stacks(model) if self.settings.hidden_states else {}
-        if self.settings.hidden_states and stacks.keys() != self.teacher.stacks.keys():
+        compared = self.settings.hidden_states or self.settings.attentions
+        stacks = layer_stacks(model) if compared else {}
+        if compared and stacks.keys() != self.teacher.stacks.keys():
             raise InvalidSpecError(
                 f"the layers of the teacher are {', '.join(self.teacher.stacks) or 'shared'}, those of the student "
-                f"{', '.join(stacks) or 'shared'}; set distillation.hidden_states to 0, or choose another teacher"
+                f"{', '.join(stacks) or 'shared'}; set distillation.hidden_states and distillation.attentions to 0, or "
+                "choose another teacher"
             )
         first = next(iter(stacks), None)
         self._targets = {
@@ -79,12 +88,12 @@ class TeacherTerm:
             )
             for name, stack in stacks.items()
         }
-        self._states = LayerStates(stacks)
+        self._layers = LayerOutputs(model, stacks, attentions=self.settings.attentions > 0)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Keep the hidden states of the student while it runs in this context."""
-        with self._states:
+        """Keep what the layers of the student return while it runs in this context."""
+        with self._layers:
             yield
 
     def __call__(self, batch: Mapping[str, Tensor], outputs: Any) -> Tensor:
@@ -99,20 +108,21 @@ class TeacherTerm:
         if labels is not None:
             inputs |= self._task.decoder_inputs(self._model, labels)
         found = self.teacher.run(inputs)
-        mask, rows = batch["attention_mask"].bool(), len(batch["attention_mask"])
+        mask = batch["attention_mask"].bool()
         written = mask if labels is None else labels != IGNORED
-        zero = torch.zeros((), device=mask.device)
-        of_outputs = self._of_outputs(found.outputs, outputs, mask, written) if self.settings.outputs else zero
-        errors = [
-            _error(state[:rows], found.states[name][target], written if is_decoder(name) else mask)
-            for name, states in self._states.found.items()
-            for state, target in zip(states, self._targets[name], strict=True)
-        ]
-        of_states = torch.stack(errors).mean() if errors else zero
-        self._sums["outputs"] += float(of_outputs.detach())
-        self._sums["hidden_states"] += float(of_states.detach())
+        masks = {name: written if is_decoder(name) else mask for name in self.teacher.stacks}
+        errors = {
+            "outputs": lambda: self._of_outputs(found.outputs, outputs, mask, written),
+            "hidden_states": lambda: self._of_states(found.states, masks),
+            "attentions": lambda: self._of_attentions(found.attentions, masks),
+        }
+        term = torch.zeros((), device=mask.device)
+        for part, weight in self._weights.items():
+            error = errors[part]()
+            self._sums[part] += float(error.detach())
+            term = term + weight * error
         self._count += 1
-        return self.settings.outputs * of_outputs + self.settings.hidden_states * of_states
+        return term
 
     def _of_outputs(self, teacher: Mapping[str, Tensor], student: Any, mask: Tensor, written: Tensor) -> Tensor:
         """Return the mean error of the outputs that are numbers of both models."""
@@ -123,14 +133,37 @@ class TeacherTerm:
             target = teacher[name].float()
             one = student[name][: len(target)].float()
             if one.shape == target.shape:
-                errors.append(_error(one, target, _positions(target, mask, written), by_feature=False))
+                errors.append(_error(one, target, _positions(target, mask, written), part="outputs"))
         return torch.stack(errors).mean() if errors else torch.zeros((), device=mask.device)
+
+    def _of_states(self, teacher: Mapping[str, Sequence[Tensor]], masks: Mapping[str, Tensor]) -> Tensor:
+        """Return the mean error of the hidden states of all layers."""
+        errors = [
+            _error(one[: len(masks[name])], teacher[name][target], masks[name], part="hidden_states")
+            for name, states in self._layers.states.items()
+            for one, target in zip(states, self._targets[name], strict=True)
+        ]
+        return torch.stack(errors).mean()
+
+    def _of_attentions(self, teacher: Mapping[str, Sequence[Tensor]], masks: Mapping[str, Tensor]) -> Tensor:
+        """Return the mean error of the attention weights of all layers; each token that attends is one position."""
+        errors = [
+            _error(
+                one[: len(masks[name])].transpose(1, 2),
+                teacher[name][target].transpose(1, 2),
+                masks[name],
+                part="attentions",
+            )
+            for name, weights in self._layers.attentions.items()
+            for one, target in zip(weights, self._targets[name], strict=True)
+        ]
+        return torch.stack(errors).mean()
 
     def log_values(self) -> dict[str, float]:
         """Return the mean errors since the last call, to log with the loss."""
         count, self._count = max(1, self._count), 0
-        values = {f"{name}_error": value / count for name, value in self._sums.items() if getattr(self.settings, name)}
-        self._sums = dict.fromkeys(self._sums, 0.0)
+        values = {f"{name}_error": value / count for name, value in self._sums.items()}
+        self._sums = dict.fromkeys(self._weights, 0.0)
         return values
 
 
@@ -170,16 +203,16 @@ def _positions(target: Tensor, mask: Tensor, written: Tensor) -> Tensor:
     return torch.ones(rows, dtype=torch.bool, device=mask.device)
 
 
-def _error(student: Tensor, teacher: Tensor, mask: Tensor, *, by_feature: bool = True) -> Tensor:
+def _error(student: Tensor, teacher: Tensor, mask: Tensor, *, part: str) -> Tensor:
     """`[]`, the squared difference, divided by the variance of the teacher over the positions of the mask."""
     if student.shape != teacher.shape:
         raise InvalidSpecError(
-            f"the states of the teacher have the shape {[*teacher.shape]}, those of the student {[*student.shape]}; "
-            "set distillation.hidden_states to 0, or choose a teacher with the same hidden size"
+            f"{_SUBJECTS[part]} of the teacher have the shape {[*teacher.shape]}, those of the student "
+            f"{[*student.shape]}; set distillation.{part} to 0, or choose a teacher of the same size"
         )
     one, other = student[mask].float(), teacher[mask].float()
     counts = other > _MASKED
-    center = other.mean(dim=0) if by_feature else other[counts].mean()
+    center = other.mean(dim=0) if part == "hidden_states" else other[counts].mean()
     variance = ((other - center).square() * counts).sum()
     difference = ((one - other).square() * counts).sum()
     return difference / variance.clamp(min=torch.finfo(torch.float32).eps)

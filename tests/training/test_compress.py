@@ -68,14 +68,14 @@ def test_a_model_of_every_task_is_compressed_with_texts_alone(name, request, tmp
     for split in ("train", "validation"):
         write_jsonl(getattr(documents, split), tmp_path / f"{split}.jsonl")
     data = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "validation")}
-    settings = QUICK | {"distillation.hidden_states": 1.0}
+    settings = QUICK | {"distillation.hidden_states": 1.0, "distillation.attentions": 1.0}
     options = CompressOptions(layers=("1",), feed_forward=(16,), epochs=1, settings=settings)
     [plan] = plan_students(teacher.stacks, options)
     model = train_student(
         plan, teacher, documents.train, options, work=tmp_path, data={**data, "max_lost_gold": 1.0}, console=SILENT
     )
     log = json.loads((model / "training_log.json").read_text())
-    assert any(entry.get("hidden_states_error", 0) > 0 for entry in log)
+    assert any(entry.get("hidden_states_error", 0) > 0 and entry["attentions_error"] > 0 for entry in log)
     student = Predictor.from_pretrained(model)
     assert len(student.predict([one.unannotated() for one in texts(processor)])) == 12
     assert student.processor.task.name == processor.task.name

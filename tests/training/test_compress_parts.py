@@ -4,10 +4,25 @@ import pytest
 import torch
 from tiny_models import tiny_model
 from tokenizer_kinds import make_tokenizer
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BertForSequenceClassification,
+    DebertaV2Config,
+    DistilBertConfig,
+    FunnelConfig,
+    FunnelModel,
+    GPT2Config,
+    LlamaConfig,
+    ModernBertConfig,
+    PreTrainedConfig,
+    RobertaConfig,
+    T5Config,
+)
 
 from nlp_inference import Document, Processor, TextClassification
 from nlp_inference.errors import InvalidSpecError
+from nlp_training._utils.layer_stacks import layer_stacks
 from nlp_training.compress.vocabulary import (
     check_same_tokens,
     kept_ids,
@@ -17,6 +32,7 @@ from nlp_training.compress.vocabulary import (
 )
 from nlp_training.config import DistillationSettings
 from nlp_training.losses import Loss
+from nlp_training.losses.layer_outputs import LayerOutputs
 from nlp_training.trainer.batch_loss import BatchLoss
 from nlp_training.trainer.teacher_term import TeacherTerm, target_layers
 
@@ -63,14 +79,14 @@ def test_a_teacher_of_the_same_weights_adds_nothing(text_processor, tmp_path):
         documents=None,
         device="cpu",
     )
-    settings = DistillationSettings(teacher=str(tmp_path), outputs=1.0, hidden_states=1.0)
+    settings = DistillationSettings(teacher=str(tmp_path), outputs=1.0, hidden_states=1.0, attentions=1.0)
     term = TeacherTerm(settings, processor=text_processor, model=model, loss=loss, device="cpu")
     assert term.teacher is loss.teacher
     batch = dict(text_processor(["Ana lives", "Bo"], return_tensors="pt"))
     with term.watching():
         outputs = model(**batch)
     assert term(batch, outputs).detach().item() == pytest.approx(0, abs=1e-6)
-    assert term.log_values().keys() == {"outputs_error", "hidden_states_error"}
+    assert term.log_values().keys() == {"outputs_error", "hidden_states_error", "attentions_error"}
     with torch.no_grad():
         model.bert.encoder.layer[1].output.dense.weight.normal_()
     with term.watching():
@@ -85,3 +101,48 @@ def test_layers_that_do_not_fit_are_refused():
     assert target_layers(2, 6, [1, 5]) == [1, 5]
     with pytest.raises(InvalidSpecError, match="expected 2 numbers, one for each layer of the model, from 0 to 5"):
         target_layers(2, 6, [1, 6])
+
+
+SIZES = {
+    "vocab_size": 9,
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "pad_token_id": 0,
+}
+FAMILIES: dict[type[PreTrainedConfig], dict[str, int]] = {
+    BertConfig: SIZES,
+    RobertaConfig: SIZES,
+    DebertaV2Config: SIZES,
+    ModernBertConfig: SIZES,
+    LlamaConfig: SIZES,
+    DistilBertConfig: {"vocab_size": 9, "dim": 8, "hidden_dim": 8, "n_layers": 2, "n_heads": 2},
+    GPT2Config: {"vocab_size": 9, "n_embd": 8, "n_layer": 2, "n_head": 2},
+    T5Config: {"vocab_size": 9, "d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 2, "num_heads": 2},
+}
+
+
+@pytest.mark.parametrize("config", FAMILIES, ids=lambda one: one.model_type)
+def test_attention_weights_of_every_layer_are_kept(config):
+    model = AutoModel.from_config(config(**FAMILIES[config])).eval()
+    before = model.config._attn_implementation
+    inputs = {"input_ids": torch.tensor([[1, 2, 3, 4]])}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = inputs["input_ids"]
+    with LayerOutputs(model, layer_stacks(model), attentions=True) as kept, torch.no_grad():
+        model(**inputs)
+    [weights] = kept.attentions.values()
+    assert [one.shape for one in weights] == [(1, 2, 4, 4)] * 2
+    assert all(torch.allclose(one.sum(dim=-1), torch.ones(1, 2, 4)) for one in weights)
+    assert model.config._attn_implementation == before
+
+
+def test_a_family_whose_layers_return_too_little_is_refused():
+    sizes = {"block_sizes": [1, 1], "d_model": 8, "n_head": 2, "d_head": 4, "d_inner": 8, "num_decoder_layers": 0}
+    model = FunnelModel(FunnelConfig(vocab_size=9, **sizes)).eval()
+    with (
+        pytest.raises(InvalidSpecError, match="the layers of FunnelModel do not return their hidden states"),
+        LayerOutputs(model, layer_stacks(model), attentions=True),
+    ):
+        model(input_ids=torch.tensor([[1, 2, 3, 4]]))
