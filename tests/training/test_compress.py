@@ -5,12 +5,14 @@ from io import StringIO
 
 import pytest
 import torch
+from made_up_records import span_records
 from rich.console import Console
+from stock_models import save_page_material
 from tiny_models import tiny_model
 from transformers import AlbertConfig, AlbertForSequenceClassification, BertConfig, BertForSequenceClassification
 from typer.testing import CliRunner
 
-from nlp_inference import Document, Predictor
+from nlp_inference import Document, Predictor, Processor
 from nlp_inference.architectures import AutoModelForPooledSequenceClassification
 from nlp_inference.cli import app as inference
 from nlp_inference.errors import InvalidSpecError, OutputError
@@ -196,3 +198,28 @@ def test_the_command_compresses_a_run(span_run, tmp_path, fast_trainings):
     assert json.loads((out / "compress.json").read_text()) == record
     with pytest.raises(InvalidSpecError, match="was begun with"):
         compress(run.folder, options=CompressOptions(layers=("2",)), resume=True, console=SILENT)
+
+
+@pytest.mark.slow  # the commands of docs/compress.md, "From a Hub id to a small verified model"
+def test_a_stock_checkpoint_becomes_a_small_verified_model(tmp_path, fast_trainings):
+    save_page_material(tmp_path)
+    write_jsonl([Document(raw_text=record["text"]) for record in span_records("texts", 60)], tmp_path / "texts.jsonl")
+    texts, models = str(tmp_path / "texts.jsonl"), tmp_path / "models"
+    adopted = CliRunner().invoke(app, ["adopt", str(tmp_path / "org/ner"), str(models / "ner"), "--scheme", "BIO"])
+    assert adopted.exit_code == 0, adopted.output
+    arguments = ["compress", str(models / "ner"), "--texts", texts, "--trim-vocabulary", "--max-drop", "50"]
+    arguments += ["--layers", "1", "--epochs", "2", "--backends", "onnx", "--int8-modes", "dynamic", "--rounds", "1"]
+    compressed = CliRunner().invoke(app, arguments)
+    assert compressed.exit_code == 0, compressed.output
+    record = json.loads((models / "ner-compressed" / "compress.json").read_text())
+    assert record["agreement"]
+    served = str(models / "ner-compressed" / "model")
+    student = models / "ner-compressed" / "artefacts" / "layers-0-onnx-int8-dynamic"
+    before, after = (len(Processor.from_pretrained(one).tokenizer) for one in (models / "ner", student))
+    assert after < before
+    onnx = ["--backend", "onnx", "--dtype", "int8"]
+    verified = CliRunner().invoke(inference, ["verify", served, *onnx])
+    assert verified.exit_code == 0, verified.output
+    predicted = CliRunner().invoke(inference, ["predict", served, texts, "--output", str(tmp_path / "f.jsonl"), *onnx])
+    assert predicted.exit_code == 0, predicted.output
+    assert len((tmp_path / "f.jsonl").read_text().splitlines()) == 60
