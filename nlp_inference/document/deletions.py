@@ -48,6 +48,8 @@ def deleted_ranges(aligned: AlignedText) -> tuple[Range, ...]:
         >>> deleted_ranges(AlignedText("Ana Silva").edit("drop", 1, [Edit(3, 9, "")]))
         ((4, 9),)
     """
+    if not aligned.records:
+        return ()
     found: list[Range] = []
     before = _Before(aligned)
     for index, (record, find) in enumerate(aligned.steps()):
@@ -63,6 +65,8 @@ def imprecise_ranges(aligned: AlignedText) -> tuple[Range, ...]:
 
     A span that touches such a range covers all of it, which may be much more than the model saw.
     """
+    if not aligned.records:
+        return ()
     found: list[Range] = []
     before = _Before(aligned)
     for index, record in enumerate(aligned.records):

@@ -40,6 +40,7 @@ class EncodedDocument:
             a combining mark; false for artefacts of format version 1.
         prefix_ids: `[prefix_tokens]`, the tokens of `Task.text_prefix`, which every window repeats before its content.
         tokenizer: the tokenizer of the processor, for tasks whose model writes text.
+        complete: whether the tokens of the text are known to cover all of its characters but white space.
     """
 
     document: Document
@@ -55,6 +56,7 @@ class EncodedDocument:
     prefix_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     tokenizer: PreTrainedTokenizerBase | None = None
     pair_windows: tuple[PairWindow, ...] | None = None
+    complete: bool = False
 
     @property
     def tokens_read(self) -> int:
@@ -84,7 +86,9 @@ class EncodedDocument:
     def coverage(self) -> Coverage:
         """Return what the model reads of the raw texts."""
         document = self.document
-        unread = _unread(document.aligned, self.offsets[: self.tokens_read])
+        tokens = self.tokens_read
+        is_complete = self.complete and tokens == len(self.token_ids)
+        unread = () if is_complete else _unread(document.aligned, self.offsets[:tokens])
         unread_pair = (
             ()
             if self.pair_offsets is None
@@ -124,6 +128,8 @@ class EncodedDocument:
 
 def _unknown(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:
     """Return the raw ranges that the tokens at `offsets` cover, white space excluded, sorted and disjoint."""
+    if not len(offsets):
+        return ()
     found: list[tuple[int, int]] = []
     for token_start, token_end in offsets.tolist():
         for match in _NOT_BLANK.finditer(aligned.current, token_start, token_end):

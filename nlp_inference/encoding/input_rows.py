@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -41,24 +42,31 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Frame:
-    """Special tokens before, between and after the texts, and the type of each token."""
+    """Special tokens before, between and after the texts, and the type of each token.
 
-    special: tuple[list[int], ...]
-    special_types: tuple[list[int], ...]
+    Attributes:
+        special: the special tokens before each text, and those after the last one.
+        special_types: their types.
+        text_types: the type of the tokens of each text.
+        size: the number of special tokens.
+        has_types: whether any type differs from 0.
+    """
+
+    special: tuple[Ids, ...]
+    special_types: tuple[Ids, ...]
     text_types: tuple[int, ...]
+    size: int
+    has_types: bool
 
     def build(self, texts: Sequence[Ids]) -> tuple[Ids, Ids]:
-        ids: list[Ids | list[int]] = [self.special[0]]
-        types: list[Ids | list[int]] = [self.special_types[0]]
-        for index, text in enumerate(texts):
-            ids += [text, self.special[index + 1]]
-            types += [np.full(len(text), self.text_types[index]), self.special_types[index + 1]]
-        return np.concatenate(ids, dtype=np.int64, casting="unsafe"), np.concatenate(
-            types, dtype=np.int64, casting="unsafe"
-        )
-
-    def __len__(self) -> int:
-        return sum(map(len, self.special))
+        between = zip(texts, self.special[1:], strict=True)
+        ids = np.concatenate([self.special[0], *chain.from_iterable(between)])
+        if not self.has_types:
+            return ids, np.zeros(len(ids), dtype=np.int64)
+        types = [self.special_types[0]]
+        for text, kind, after in zip(texts, self.text_types, self.special_types[1:], strict=True):
+            types += [np.full(len(text), kind), after]
+        return ids, np.concatenate(types)
 
 
 class InputLayout:
@@ -109,13 +117,13 @@ class InputLayout:
         """The number of token types in the rows of text pairs; 0 if the rows have none."""
         if "token_type_ids" not in self.input_names:
             return 0
-        return 1 + max(0, *self._pair.text_types, *(kind for part in self._pair.special_types for kind in part))
+        return 1 + int(max(0, *self._pair.text_types, *chain.from_iterable(self._pair.special_types)))
 
     def capacity(self, pair_length: int | None, *, prefix_length: int = 0) -> int:
         """Return the tokens that remain for a window after special tokens, text pair and prefix of these lengths."""
         if pair_length is None:
-            return self.max_length - len(self._single) - prefix_length
-        return self.max_length - len(self._pair) - pair_length - prefix_length
+            return self.max_length - self._single.size - prefix_length
+        return self.max_length - self._pair.size - pair_length - prefix_length
 
     def row(self, content: Ids, pair: Ids | None, *, prefix: Ids | None = None, is_swapped: bool = False) -> Row:
         """Return the input row of a window's content, after a prefix, and of the text pair if there is one.
@@ -128,7 +136,7 @@ class InputLayout:
         if prefix is not None and len(prefix):
             row = self.row(np.concatenate([prefix, content]), pair, is_swapped=is_swapped)
             return row._replace(content=slice(row.content.start + len(prefix), row.content.stop))
-        if pair is None and not len(content) and not len(self._single):
+        if pair is None and not len(content) and not self._single.size:
             return Row(np.array([self.pad_token_id]), np.zeros(1, dtype=np.int64), slice(0, 0))
         if pair is None:
             ids, types = self._single.build([content])
@@ -208,4 +216,6 @@ def _probe(tokenizer: PreTrainedTokenizerBase, texts: tuple[str, ...]) -> _Frame
             special.append([])
             special_types.append([])
         previous = sequence if sequence is not None else previous
-    return _Frame(tuple(special), tuple(special_types), tuple(text_types))
+    ids, types = (tuple(np.array(part, dtype=np.int64) for part in parts) for parts in (special, special_types))
+    has_types = any(text_types) or any(map(any, special_types))
+    return _Frame(ids, types, tuple(text_types), sum(map(len, ids)), has_types)

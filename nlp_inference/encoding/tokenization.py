@@ -26,12 +26,14 @@ class TokenizedText(NamedTuple):
             the edges; a token of white space only is empty.
         word_starts: `[words]`, positions of the tokens at which a window may start or end.
         words: the words of the text.
+        complete: whether the tokens are known to cover all characters but white space.
     """
 
     ids: Positions
     offsets: Positions
     word_starts: Positions
     words: Words
+    complete: bool = False
 
     def split_prefix(self, characters: int) -> tuple[Positions, "TokenizedText"]:
         """Return the ids of the tokens in the first characters of the text, and the rest with offsets in the rest.
@@ -149,15 +151,32 @@ def _tokenized(texts: Sequence[str], encodings: Sequence[Any], rule: WordRule) -
         words = _words_of_tokenizer(offsets, encodings)
     else:
         words = _words_with_tokens(offsets, *word_bounds(characters, rule), rule)
-    bounds = np.searchsorted(words.starts, begins)
+    bounds = np.searchsorted(words.starts, begins).tolist()
+    incomplete = _incomplete_texts(offsets, characters, begins)
     found: list[TokenizedText] = []
-    for begin, (first, after), of_text in zip(begins, pairwise(tokens), pairwise(bounds), strict=False):
+    for index, (begin, (first, after), of_text) in enumerate(
+        zip(begins, pairwise(tokens), pairwise(bounds), strict=False)
+    ):
         text_words = slice(*of_text)
         own = Words(
             words.tokens[text_words] - first, words.starts[text_words] - begin, words.ends[text_words] - begin, rule
         )
-        found.append(TokenizedText(ids[first:after], offsets[first:after] - begin, own.tokens, own))
+        found.append(
+            TokenizedText(ids[first:after], offsets[first:after] - begin, own.tokens, own, index not in incomplete)
+        )
     return found
+
+
+def _incomplete_texts(offsets: Positions, characters: Characters, begins: Sequence[int]) -> set[int]:
+    """Return the indices of texts that may have characters without a token, white space excluded."""
+    starts = np.append(offsets[:, 0], len(characters.space))
+    reach = np.concatenate(([0], np.maximum.accumulate(offsets[:, 1])))
+    gaps = np.flatnonzero(starts > reach)
+    starts, reach = starts[gaps], reach[gaps]
+    nonblank = np.concatenate(([0], np.cumsum(~characters.space)))
+    unread = nonblank[starts] > nonblank[reach]
+    first, last = (np.searchsorted(begins, edge[unread], side="right") - 1 for edge in (reach, starts))
+    return {index for one in zip(first.tolist(), last.tolist(), strict=True) for index in range(one[0], one[1] + 1)}
 
 
 def _fit(offsets: Positions, characters: Characters) -> None:

@@ -81,7 +81,9 @@ def split_windows(length: int, word_starts: Sequence[int], *, capacity: int, ove
             f"a window has room for {capacity} tokens, but the overlap is {overlap}; expected at most half of the "
             "window: increase windows.max_length or decrease windows.overlap"
         )
-    bounds = [(0, min(capacity, length))]
+    if length <= capacity:
+        return [Window(0, length, 0, length)]
+    bounds = [(0, capacity)]
     while bounds[-1][1] < length:
         start, end = _cut(bounds[-1][0], word_starts, capacity=capacity, overlap=overlap)
         bounds[-1] = (bounds[-1][0], end)

@@ -13,7 +13,6 @@ from nlp_inference._utils.foreign_errors import is_out_of_memory
 from nlp_inference._utils.forks import check_fork, native_code
 from nlp_inference.backends.base import Backend
 from nlp_inference.document import Document
-from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Row
 from nlp_inference.predict.batching import length_waves, token_budget_batches
 from nlp_inference.predict.trace import RowResult, Trace
@@ -175,8 +174,22 @@ class Route:
             done[index] = trace
 
     def encode(self, traces: Sequence[Trace]) -> list[Trace]:
-        """Preprocess, tokenize and window the documents of the traces, and add their input rows."""
-        return [self._add_rows(trace) for trace in self._encode(traces)]
+        """Preprocess, tokenize and window the documents of the traces together, and add their input rows.
+
+        If one of them fails, each is encoded alone.
+        """
+        documents = [trace.document for trace in traces if trace.failure is None and trace.document is not None]
+        started = perf_counter()
+        try:
+            with native_code():
+                encoded = self.processor.encode(documents)
+            rows = [self.processor.rows(one) for one in encoded]
+        except Exception:  # noqa: BLE001 - the document that caused it fails again, alone
+            return [self._encode_one(trace) for trace in traces]
+        sizes = [1 + _characters(document) for document in documents]
+        per_character = (perf_counter() - started) / max(1, sum(sizes))
+        made = iter(zip(encoded, rows, [size * per_character for size in sizes], strict=True))
+        return [trace if trace.failure else trace.with_encoded(*next(made)) for trace in traces]
 
     def run(self, rows: Sequence[Row], *, condense: bool = True) -> TimedBatch:
         """Run the model on one batch, in the calling thread.
@@ -195,37 +208,32 @@ class Route:
         return results, (perf_counter() - started) / len(rows)
 
     def complete(self, traces: Sequence[Trace], *, keep_outputs: bool = False) -> list[Trace]:
-        """Decode and postprocess traces that have the outputs of all their rows."""
-        decoded = self._decode(traces)
-        return [self._postprocess(one if keep_outputs else one._replace(outputs=None)) for one in decoded]
+        """Decode and postprocess traces that have the outputs of all their rows; if one of them fails, each alone."""
+        outputs = [trace.model_outputs for trace in traces]
+        started = perf_counter()
+        try:
+            decoded = self.processor.interpret_outputs([one for one in outputs if one is not None])
+            final = [self.processor.postprocess(one) for one in decoded]
+        except Exception:  # noqa: BLE001 - the document that caused it fails again, alone
+            done = [self._postprocess_one(self._decode_one(trace)) for trace in traces]
+            return done if keep_outputs else [trace._replace(outputs=None) for trace in done]
+        share = (perf_counter() - started) / max(1, len(decoded))
+        made = iter(zip(decoded, final, strict=True))
+        return [
+            trace if one is None else trace.with_prediction(*next(made), seconds=share, keep_outputs=keep_outputs)
+            for trace, one in zip(traces, outputs, strict=True)
+        ]
 
     def _batches(self, rows: Sequence[RowIndex], traces: Sequence[Trace], budget: int) -> list[list[RowIndex]]:
         lengths = [self.processor.task.row_tokens(traces[index].rows[row]) for index, row in rows]
         return [[rows[position] for position in batch] for batch in token_budget_batches(lengths, budget)]
 
-    def _encode(self, traces: Sequence[Trace]) -> list[Trace]:
-        """Encode the documents of the traces together; if one of them fails, encode each alone."""
-        documents = [trace.document for trace in traces if trace.failure is None and trace.document is not None]
-        started = perf_counter()
-        try:
-            with native_code():
-                encoded = self.processor.encode(documents)
-        except Exception:  # noqa: BLE001 - the document that caused it fails again, alone
-            return [self._encode_one(trace) for trace in traces]
-        sizes = [1 + _characters(document) for document in documents]
-        per_character = (perf_counter() - started) / max(1, sum(sizes))
-        made = iter(zip(encoded, sizes, strict=True))
-        return [trace if trace.failure else _with_encoded(trace, *next(made), per_character) for trace in traces]
-
     @_of_one_document
     def _encode_one(self, trace: Trace) -> Trace:
         documents = [] if trace.document is None else [trace.document]
         with native_code():
-            return trace._replace(encoded=self.processor.encode(documents)[0])
-
-    @_of_one_document
-    def _add_rows(self, trace: Trace) -> Trace:
-        return trace if trace.encoded is None else trace._replace(rows=self.processor.rows(trace.encoded))
+            [encoded] = self.processor.encode(documents)
+        return trace.with_encoded(encoded, self.processor.rows(encoded))
 
     def _condense(self, row: Row, result: Arrays | Exception) -> Arrays | Exception:
         try:
@@ -261,27 +269,13 @@ class Route:
             stacklevel=2,
         )
 
-    def _decode(self, traces: Sequence[Trace]) -> list[Trace]:
-        """Decode documents together; if one of them fails, decode each alone."""
-        outputs = [one for trace in traces if (one := trace.model_outputs) is not None]
-        started = perf_counter()
-        try:
-            documents = iter(self.processor.interpret_outputs(outputs))
-        except Exception:  # noqa: BLE001 - the document that caused it fails again, alone
-            return [self._decode_one(trace) for trace in traces]
-        share = (perf_counter() - started) / max(1, len(outputs))
-        return [
-            trace._replace(decoded=next(documents), seconds=trace.seconds + share) if trace.model_outputs else trace
-            for trace in traces
-        ]
-
     @_of_one_document
     def _decode_one(self, trace: Trace) -> Trace:
         outputs = trace.model_outputs
         return trace if outputs is None else trace._replace(decoded=self.processor.interpret_outputs([outputs])[0])
 
     @_of_one_document
-    def _postprocess(self, trace: Trace) -> Trace:
+    def _postprocess_one(self, trace: Trace) -> Trace:
         return trace if trace.decoded is None else trace._replace(final=self.processor.postprocess(trace.decoded))
 
 
@@ -306,11 +300,6 @@ def one_ahead(chunks: Iterable[tuple[T, Begun]]) -> Iterator[tuple[T, Begun]]:
     finally:
         for _, canceled in begun:
             canceled.close()
-
-
-def _with_encoded(trace: Trace, encoded: EncodedDocument, size: int, per_character: float) -> Trace:
-    """Return the trace with its encoded document, and the encoding time at `per_character` seconds per character."""
-    return trace._replace(encoded=encoded, seconds=trace.seconds + size * per_character)
 
 
 def _characters(document: Document) -> int:

@@ -23,7 +23,7 @@ class Trace(NamedTuple):
         final: the document that `Predictor.predict` returns.
         failure: the error, if a stage failed.
         seconds: its share of the total time: of encoding by its characters, of each batch by its rows, because all rows
-            are padded to the longest; decoding and postprocessing are measured for each document.
+            are padded to the longest; of decoding and postprocessing by the number of documents.
     """
 
     id: str
@@ -43,6 +43,10 @@ class Trace(NamedTuple):
             return None
         return DocumentOutputs(self.encoded, self.rows, self.outputs)
 
+    def with_encoded(self, encoded: EncodedDocument, rows: Sequence[Row], seconds: float = 0.0) -> Self:
+        """Return the trace with its encoded document and its input rows."""
+        return self._replace(encoded=encoded, rows=rows, seconds=self.seconds + seconds)
+
     def with_results(self, results: Iterable["RowResult"]) -> Self:
         """Return the trace with the results of its rows."""
         if self.failure is not None:
@@ -59,6 +63,11 @@ class Trace(NamedTuple):
         if failures:
             return self._replace(failure=failures[0], seconds=seconds)
         return self._replace(outputs=outputs, seconds=seconds)
+
+    def with_prediction(self, decoded: Document, final: Document, *, seconds: float, keep_outputs: bool) -> Self:
+        """Return the trace with its prediction, before and after postprocessing."""
+        outputs = self.outputs if keep_outputs else None
+        return self._replace(decoded=decoded, final=final, outputs=outputs, seconds=self.seconds + seconds)
 
 
 RowResult = tuple[Arrays | Exception, float]

@@ -40,6 +40,8 @@ class ImpreciseSpanWarning(UserWarning):
     """Predicted spans are much wider than what the model predicted, because one edit rewrote the text around them."""
 
 
+_NO_TOKENS = np.zeros(0, dtype=np.int64)
+
 _WITHOUT_THIS_LIBRARY = {"AutoProcessor": "from_nlp_inference_import_Processor_first.Processor"}
 """A name that does not exist. Unless `Processor` is imported, which registers it, AutoProcessor raises an error with
 this name instead of returning a plain tokenizer."""
@@ -178,10 +180,11 @@ class Processor(SavedProcessor):
         with_pair = [index for index, document in enumerate(clean) if document.text_pair is not None]
         pairs = self._tokenize([clean[index].text_pair or "" for index in with_pair]) if with_pair else []
         pair_of = dict(zip(with_pair, pairs, strict=True))
+        unknown_id = self.tokenizer.unk_token_id  # slow: transformers looks it up
         encoded = [
-            self._window(document, *text.split_prefix(len(prefix)), pair_of.get(index))
+            self._window(document, *text.split_prefix(len(prefix)), pair_of.get(index), unknown_id)
             if prefix
-            else self._window(document, None, text, pair_of.get(index))
+            else self._window(document, _NO_TOKENS, text, pair_of.get(index), unknown_id)
             for index, (document, text) in enumerate(zip(clean, texts, strict=True))
         ]
         for one in encoded:
@@ -194,10 +197,14 @@ class Processor(SavedProcessor):
         return tokenize(self.tokenizer, texts, words=self.task.word_rule, as_format_1=self.format_version == 1)
 
     def _window(
-        self, document: Document, prefix: Any, text: TokenizedText, pair: TokenizedText | None
+        self,
+        document: Document,
+        prefix: NDArray[np.int64],
+        text: TokenizedText,
+        pair: TokenizedText | None,
+        unknown_id: int | None,
     ) -> EncodedDocument:
-        """Split a text into windows; `prefix` are the ids of the tokens before it, `None` without a prefix."""
-        prefix = np.zeros(0, dtype=np.int64) if prefix is None else prefix
+        """Split a text into windows; `prefix` are the ids of the tokens before it."""
         windows, pair_windows = self._windows_of(document, text, pair, prefix_length=len(prefix))
         pair_ids, pair_offsets = (None, None) if pair is None else (pair.ids, pair.offsets)
         return EncodedDocument(
@@ -209,11 +216,12 @@ class Processor(SavedProcessor):
             pair_ids,
             pair_offsets,
             tuple(windows),
-            self.tokenizer.unk_token_id,
+            unknown_id,
             complete_characters=self.format_version > 1,
             prefix_ids=prefix,
             tokenizer=self.tokenizer,
             pair_windows=pair_windows,
+            complete=text.complete,
         )
 
     def _windows_of(
