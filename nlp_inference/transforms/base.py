@@ -94,7 +94,7 @@ class PostTransform(Registered, ABC):
 
     @abstractmethod
     def revise(self, annotation: Annotation, document: Document) -> Annotation:
-        """Return the revised prediction `annotation` of `document`."""
+        """Return the revised prediction `annotation` of `document`; the same object if nothing changes."""
 
     def __call__(self, document: Document) -> Document:
         """Change the prediction of `document`, if it has one, and that of each of its heads."""
@@ -104,6 +104,8 @@ class PostTransform(Registered, ABC):
         if predicted.heads:
             heads = {name: self.revise(one, document) for name, one in predicted.heads.items()}
             revised = revised.model_copy(update={"heads": heads})
+        if revised is predicted:
+            return document
         return document.with_predicted(revised, coverage=document.coverage)
 
     @classmethod

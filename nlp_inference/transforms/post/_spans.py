@@ -1,6 +1,7 @@
 """Replacement of spans in an annotation, with the relations between them, for all post-transforms."""
 
 from collections.abc import Callable, Iterable
+from operator import is_
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -17,7 +18,7 @@ Labels = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1
 
 
 def replace_spans(annotation: Annotation, spans: Iterable[tuple[Span, tuple[int, ...]]]) -> Annotation:
-    """Return `annotation` with new spans and the relations between them.
+    """Return `annotation` with new spans and the relations between them; the same object if nothing changes.
 
     Args:
         annotation: the original annotation.
@@ -36,6 +37,8 @@ def replace_spans(annotation: Annotation, spans: Iterable[tuple[Span, tuple[int,
     for position, (span, origins) in enumerate(spans):
         kept.append(span)
         moved.update(dict.fromkeys(origins, position))
+    if not annotation.relations and len(kept) == len(annotation.spans) and all(map(is_, kept, annotation.spans)):
+        return annotation
     relations = _move_relations(annotation.relations, moved)
     return annotation.model_copy(update={"spans": tuple(kept), "relations": relations})
 

@@ -37,6 +37,8 @@ class TrimSpans(PostTransform):
             start += 1
         while start < end and self._goes(text[end - 1]):
             end -= 1
+        if (start, end) == (span.start, span.end):
+            return span
         return span.model_copy(update={"start": start, "end": end}) if start < end else None
 
     def _goes(self, character: str) -> bool:
