@@ -4,7 +4,7 @@ Every offset in a Document is in code points of `raw_text` (or `raw_text_pair`),
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -43,14 +43,18 @@ Text = Annotated[str, AfterValidator(_encodable)]
 
 def _without_loss(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
     try:
-        json.dumps(metadata, allow_nan=False)
+        content = json.dumps(metadata, allow_nan=False, ensure_ascii=False)
     except ValueError as error:
         raise ValueError(f"{error}; JSON has finite numbers only, write null or a string instead") from error
+    try:
+        _encodable(content)
+    except ValueError as error:
+        raise ValueError(f"its JSON has a {error}") from error
     return metadata
 
 
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_without_loss)]
-"""A JSON object; NaN and infinity are rejected, because they would silently become null."""
+"""A JSON object in UTF-8; NaN and infinity are rejected, because they would silently become null."""
 
 
 class Document(Frozen):
@@ -68,7 +72,7 @@ class Document(Frozen):
         coverage: the part of the text that the model read, if there is a prediction.
 
     Raises:
-        pydantic.ValidationError: an offset is outside the text, a key is unknown, or the text contains lone surrogates.
+        pydantic.ValidationError: an offset is outside the text, a key is unknown, or a string contains lone surrogates.
 
     Example:
         >>> gold = Annotation(spans=(Span(start=13, end=17, label="CITY"),))
@@ -81,7 +85,7 @@ class Document(Frozen):
 
     raw_text: Text
     raw_text_pair: Text | None = None
-    id: str | None = None
+    id: Text | None = None
     gold: Annotation | None = None
     predicted: Annotation | None = None
     metadata: Metadata = Field(default_factory=dict)  # pydantic copies a default of {} slowly, for every Document
@@ -243,7 +247,7 @@ def as_document(item: "str | Mapping[str, Any] | Document", *, default_id: str |
     """Convert a text or a JSON object to a Document; return a Document unchanged, except for a missing id.
 
     Raises:
-        InvalidDocumentError: the text contains lone surrogates, or the object does not describe a Document.
+        InvalidDocumentError: a string contains lone surrogates, or the object does not describe a Document.
 
     Example:
         >>> as_document("Hello", default_id="0").id
@@ -284,5 +288,19 @@ def _check_annotation(name: str, annotation: Annotation, length: int) -> None:
                 f"{name} relation {relation!r} refers to a span that does not exist; there are "
                 f"{len(annotation.spans)} spans"
             )
+    for text in _strings(annotation):
+        try:
+            _encodable(text)
+        except ValueError as error:
+            raise ValueError(f"{name} contains {text!a}: {error}") from error
     for head, one in annotation.heads.items():
         _check_annotation(f"{name} head {head!r}", one, length)
+
+
+def _strings(annotation: Annotation) -> Iterator[str]:
+    """Yield the labels, names and texts of an annotation, without those of its heads."""
+    for labeled in (annotation.spans, annotation.categories, annotation.relations):
+        yield from (one.label for one in labeled)
+    yield from annotation.generated
+    for named in (annotation.values, annotation.label_scores, annotation.heads):
+        yield from named

@@ -32,6 +32,18 @@ TEXT = "Ana lives in Rome"
         ({}, "raw_text"),
         ({"raw_text": "a\ud800b"}, "lone surrogate '\\\\ud800' at character 1"),
         ({"raw_text": "a", "raw_text_pair": "\udfff"}, "lone surrogate"),
+        (
+            {"raw_text": "a", "gold": {"spans": [{"start": 0, "end": 1, "label": "\udfff"}]}},
+            "gold contains.*lone surrogate",
+        ),
+        ({"raw_text": "a", "gold": {"categories": [{"label": "x\udfff"}]}}, "gold contains.*at character 1"),
+        ({"raw_text": "a", "gold": {"generated": ["\ud800"]}}, "gold contains.*lone surrogate"),
+        ({"raw_text": "a", "gold": {"values": {"\ud800": 1}}}, "gold contains.*lone surrogate"),
+        ({"raw_text": "a", "predicted": {"label_scores": {"\ud800": 1}}}, "predicted contains.*lone surrogate"),
+        ({"raw_text": "a", "gold": {"heads": {"\ud800": {}}}}, "gold contains.*lone surrogate"),
+        ({"raw_text": "a", "gold": {"heads": {"x": {"generated": ["\ud800"]}}}}, "head 'x' contains.*lone surrogate"),
+        ({"raw_text": "a", "metadata": {"note": "\ud83d"}}, "lone surrogate"),
+        ({"raw_text": "a", "metadata": {"deep": [{"\udc00": 1}]}}, "lone surrogate"),
     ],
 )
 def test_what_cannot_be_is_refused(fields, said):
@@ -40,6 +52,11 @@ def test_what_cannot_be_is_refused(fields, said):
     with pytest.raises(InvalidDocumentError, match=said) as caught:
         as_document({"id": "d7", **fields})
     assert "document 'd7'" in str(caught.value)
+
+
+def test_an_id_with_a_lone_surrogate_is_refused():
+    with pytest.raises(InvalidDocumentError, match=r"id: lone surrogate '\\ud83d' at character 0"):
+        as_document({"raw_text": "Ana", "id": "\ud83d"})
 
 
 @pytest.mark.parametrize("name", ["gold", "predicted"])

@@ -80,6 +80,18 @@ def test_a_million_characters_are_read_to_the_end(rome):
 BAD = [
     ("a\ud800b", "0", "InvalidDocumentError", "lone surrogate"),
     ({"raw_text": "\udc00", "id": "d7"}, "d7", "InvalidDocumentError", "lone surrogate"),
+    (
+        {"text": "Rome", "id": "d7", "note": "\ud83d"},
+        "d7",
+        "InvalidDocumentError",
+        "metadata: its JSON has a lone surrogate",
+    ),
+    (
+        {"text": "Rome", "id": "d7", "\udc00": 1},
+        "d7",
+        "InvalidDocumentError",
+        "metadata: its JSON has a lone surrogate",
+    ),
     ({"id": "d7"}, "d7", "InvalidDocumentError", "raw_text"),
     ({"raw_text": "Hi", "gold": {"colour": 1}, "id": "d7"}, "d7", "InvalidDocumentError", "colour"),
     ({"text": None, "id": "d7"}, "d7", "InvalidDocumentError", "no 'text': its value is null"),
