@@ -1,6 +1,7 @@
-"""YAML 1.2: `3e-4` is a number and `no` is a string."""
+"""YAML 1.2: `3e-4` is a number, `no` and `12:30` are strings, `010` is ten, and a key occurs once in a mapping."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,19 @@ from nlp_inference.errors import InvalidSpecError
 MOST_VALUES = 100_000
 """With aliases, a document may stand for at most this many values."""
 
-_BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
+_BOOL, _FLOAT, _INT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float", "tag:yaml.org,2002:int"
+_MERGE = "tag:yaml.org,2002:merge"
+_BASES = {"0b": 2, "0o": 8, "0x": 16}
 
 
 class _Yaml(yaml.SafeLoader):
-    """A loader with the numbers and booleans of YAML 1.2; PyYAML reads YAML 1.1: `3e-4` is a string, `no` is false."""
+    """A loader with the numbers and booleans of YAML 1.2, and `_` in numbers.
+
+    PyYAML reads YAML 1.1: `3e-4` is a string, `no` is false, `010` is eight, `12:30` is 750.
+    """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as in PyYAML's own loaders
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_BOOL, _FLOAT, _INT)]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -29,6 +35,22 @@ class _Yaml(yaml.SafeLoader):
         self.has_aliases = self.has_aliases or self.check_event(yaml.AliasEvent)
         node: yaml.Node | None = super().compose_node(parent, index)
         return node
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Compose a mapping, and check that no key occurs twice: PyYAML would silently keep the last value."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE]
+        if len(set(keys)) < len(keys):
+            [(repeated, _)] = Counter(keys).most_common(1)
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(f"the key {repeated!r} occurs twice in the mapping that begins in line {line}")
+        return node
+
+    def construct_integer(self, node: yaml.ScalarNode) -> int:
+        """Return the integer of a scalar, in decimal if it has no prefix such as `0x`."""
+        value = node.value.replace("_", "").lower()
+        base = _BASES.get(value.lstrip("+-")[:2], 10)
+        return int(value, base)
 
     def construct_document(self, node: yaml.Node) -> Any:
         """Construct the values, of which some, such as the date 2026-02-30, only look valid."""
@@ -55,9 +77,15 @@ class _YamlDumper(yaml.SafeDumper):
     """A dumper that quotes strings which either version of YAML would read as another type."""
 
 
+_NUMBERS = {
+    _INT: r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)$",
+    _FLOAT: r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$",
+}
 _Yaml.add_implicit_resolver(_BOOL, re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Yaml.add_constructor(_INT, _Yaml.construct_integer)
 for _class in (_Yaml, _YamlDumper):
-    _class.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+    for _tag, _pattern in _NUMBERS.items():  # integers first: they match the pattern of floats too
+        _class.add_implicit_resolver(_tag, re.compile(_pattern), list("-+.0123456789"))
 
 
 def _expanded_size(node: yaml.Node, known: dict[int, float]) -> float:

@@ -12,7 +12,7 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_training import load_config
 from nlp_training.config import RunConfig, save_config
 from nlp_training.config.user_modules import import_modules
-from nlp_training.config.yaml_files import parse_yaml
+from nlp_training.config.yaml_files import parse_yaml, yaml_text
 from nlp_training.trainer.arguments import resolve_config, resolve_training, training_arguments
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -102,6 +102,8 @@ LAUGHS = "\n".join(f"k{level}: &k{level} [{', '.join([f'*k{level - 1}'] * 10)}]"
         (f"data: {'[' * 3000}{']' * 3000}", "nested too deeply"),
         ("name: 2026-02-30", "a value cannot be read: .*write it in quotes"),
         (f"seed: {'1' * 5000}", "a value cannot be read"),
+        ("name: a\ntraining: {seed: 1}\nname: b", "the key 'name' occurs twice in the mapping that begins in line 1"),
+        ("name: a\ntraining:\n  lr: 1\n  'lr': 2", "the key 'lr' occurs twice in the mapping that begins in line 3"),
     ],
 )
 def test_a_hostile_or_damaged_file_is_one_error(text: str, message: str, tmp_path: Path) -> None:
@@ -174,6 +176,29 @@ def test_a_folder_and_a_file_that_is_no_text_are_named(tmp_path: Path) -> None:
 def test_only_true_and_false_are_booleans(minimal: Path, written: str, value: object) -> None:
     config = load_config(minimal, [f"training.accelerator_config={{key: {written}}}"])
     assert config.training["accelerator_config"] == {"key": value}
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("010", 10),
+        ("09", 9),
+        ("-0x1F", -31),
+        ("0o17", 15),
+        ("1_000", 1000),
+        ("12:30", "12:30"),
+        ("1:2:3.5", "1:2:3.5"),
+        ("-.5", -0.5),
+        ("1.", 1.0),
+    ],
+)
+def test_numbers_are_those_of_yaml_1_2(written: str, value: object) -> None:
+    assert repr(parse_yaml(written)) == repr(value)
+    assert parse_yaml(yaml_text([value, written])) == [value, written]
+
+
+def test_a_merged_key_may_be_overridden() -> None:
+    assert parse_yaml("a: &a {k: 1, l: 1}\nb: {<<: *a, k: 2}")["b"] == {"k": 2, "l": 1}
 
 
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
