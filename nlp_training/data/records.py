@@ -232,8 +232,12 @@ def _fields_of_head(head: str, given: Any) -> dict[str, Any]:
             "{label: play}"
         )
     fields = {key: value for key, value in given.items() if key != "values" and value is not None}
-    numbers = {f"{VALUE}{name}": one for name, one in (given.get("values") or {}).items() if one is not None}
-    return fields | numbers
+    numbers = given.get("values")
+    if not isinstance(numbers, Mapping | None):
+        raise InvalidDocumentError(
+            f"the head {head!r} has the values {numbers!r:.80}; write a mapping such as {{q1: 3}}"
+        )
+    return fields | {f"{VALUE}{name}": one for name, one in (numbers or {}).items() if one is not None}
 
 
 _TRUTH = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}

@@ -121,7 +121,7 @@ class DataSource(BaseModel):
             ['org/set', 'org/set', None, None]
         """
         path = Path(self.path or "")
-        names_file = self.format is not None or path.suffix == ".json" or format_of_suffix(path) is not None
+        names_file = self.format is not None or path.suffix.lower() == ".json" or format_of_suffix(path) is not None
         if self.path is None or names_file or path.exists():
             return None
         hub_id = self.path.removeprefix(_HUB_URL)
@@ -284,7 +284,7 @@ def _read(
         return
     path = Path(source.path or "")
     named = _format(source, path)
-    is_json = named is None and source.format is None and path.suffix == ".json"
+    is_json = named is None and source.format is None and path.suffix.lower() == ".json"
     if (named is not None or is_json) and not path.exists():
         raise InvalidDataError(
             f"the file {str(path)!r} does not exist in {str(Path.cwd())!r}; check data in the configuration"

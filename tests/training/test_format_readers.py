@@ -176,6 +176,7 @@ def test_a_cas_of_inception_counts_utf_16():
         ("a.conllu", None, "1\tAna\n", "a.conllu:1: 2 columns; CoNLL-U has 10"),
         ("a.csv", None, 'text,label\nhi,a\n"x\ny",b,c\n', "a.csv:3: 3 cells for 2 columns"),
         ("a.csv", None, "text,score\nhi,much\n", "a.csv:2: score is 'much'; write a number"),
+        ("a.csv", None, "text,score\nhi,2_5\n", "a.csv:2: score is '2_5'; write a number"),
         ("a.csv", None, "text,text\nhi,a\n", "a.csv: the column 'text' occurs twice"),
         ("a.csv", None, "", "a.csv is empty"),
         ("a.jsonl", "doccano", '{"text": "hi", "label": [[0, "x", "A"]]}', "a.jsonl:1: its annotation cannot be read"),

@@ -313,6 +313,20 @@ KEYS = ("text", "text_pair", "id", "metadata", "spans", "entities", "relations",
 MORE_KEYS = ("tokens", "tags", "target", "heads", "values", "context", "question", "cats", "answer", "meta")
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("TRAIN.CSV", "text,label\nHi,greeting"),
+        ("TRAIN.Jsonl", '{"text": "Hi", "label": "greeting"}'),
+        ("TRAIN.JSON", '[{"text": "Hi", "label": "greeting"}]'),
+        ("tasks.JSON", '[{"id": 1, "data": {"text": "Hi"}, "annotations": []}]'),
+    ],
+)
+def test_the_case_of_a_suffix_has_no_meaning(name, line):
+    write(name, line)
+    assert [one.raw_text for one in load_documents(name)] == ["Hi"]
+
+
 @pytest.mark.parametrize("key", [*KEYS, *MORE_KEYS])
 @pytest.mark.filterwarnings("ignore::nlp_training.data.errors.DataWarning")
 def test_a_value_of_any_type_is_read_or_refused_by_name(key):
@@ -322,6 +336,7 @@ def test_a_value_of_any_type_is_read_or_refused_by_name(key):
             {**base, key: odd},
             {"text": "Ana met Bo", key: odd},
             {"context": "Ana", "question": "?", key: odd},
+            {"text": "Ana met Bo", "heads": {"place": {key: odd}}},
         ):
             write("a.jsonl", row)
             try:

@@ -93,10 +93,10 @@ def format_of_suffix(path: str | Path) -> Format | None:
     """Return the format of files with this suffix, if there is one.
 
     Example:
-        >>> format_of_suffix("data/train.conllu").name
-        'conllu'
+        >>> format_of_suffix("data/train.conllu").name, format_of_suffix("TRAIN.CSV").name
+        ('conllu', 'csv')
     """
-    suffix = Path(path).suffix
+    suffix = Path(path).suffix.lower()
     own = next((known for known in FORMATS.values() if suffix in known.suffixes), None)
     if own is not None or not suffix:
         return own

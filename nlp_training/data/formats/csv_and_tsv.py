@@ -119,7 +119,7 @@ def _value(cell: str, field: str | None, *, with_names: bool) -> Any:
         return int(cell)
     if field is not None and (field == "score" or field.startswith(VALUE)):
         try:
-            return float(cell)
+            return float(cell.replace("_", "x"))  # Python reads 2_5 as 25
         except ValueError as error:
             raise InvalidDocumentError(f"{field.removeprefix(VALUE)} is {cell!r}; write a number") from error
     return cell

@@ -54,11 +54,12 @@ def guess_format(path: Path) -> str | None:
 
 def format_hint(path: Path) -> str:
     """Return a hint for a file of unknown format: empty, or a clause that ends with a semicolon and a space."""
-    if path.suffix in (".ann", ".txt") and (path.with_suffix(".ann").exists() or path.suffix == ".ann"):
+    suffix = path.suffix.lower()
+    if suffix in (".ann", ".txt") and (path.with_suffix(".ann").exists() or suffix == ".ann"):
         return f"for brat pass the folder, as in {{path: {path.parent}, format: brat}}; "
-    if path.suffix == ".xmi" or "<xmi:XMI" in _head(path)[:2000]:
+    if suffix == ".xmi" or "<xmi:XMI" in _head(path)[:2000]:
         return "XMI is not supported, so export the documents as UIMA CAS JSON, and set the format to uima-cas; "
-    if path.suffix in (".zip", ".gz", ".xlsx", ".xls"):
+    if suffix in (".zip", ".gz", ".xlsx", ".xls"):
         return "archives and spreadsheets are not supported, so unpack it, or save it as CSV; "
     return ""
 
@@ -83,11 +84,12 @@ def _of_file(path: Path) -> str | None:
     head = _head(path)
     if head.startswith(_WEBANNO):
         return "webanno-tsv"
-    if path.suffix == ".json":
+    suffix = path.suffix.lower()
+    if suffix == ".json":
         return _of_json(head)
-    if path.suffix in (".jsonl", ".ndjson"):
+    if suffix in (".jsonl", ".ndjson"):
         return _of_json_lines(head)
-    return _of_columns(head.split("\n")[:_LINES]) if path.suffix.startswith(_COLUMNS) or not path.suffix else None
+    return _of_columns(head.split("\n")[:_LINES]) if suffix.startswith(_COLUMNS) or not suffix else None
 
 
 def _head(path: Path) -> str:
