@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import stat
 import sys
 import warnings
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from nlp_inference.errors import OutputLockedError
+from nlp_inference.errors import OutputError, OutputLockedError
 
 _BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _UNSUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
@@ -77,6 +78,7 @@ def exclusive_lock(path: Path, *, purpose: str) -> Iterator[None]:
 
     Raises:
         OutputLockedError: another process, or another thread of this process, holds the lock; the message names it.
+        OutputError: the path is a symbolic link or another kind of file.
         OSError: the lock file cannot be created.
 
     Example:
@@ -104,7 +106,7 @@ def exclusive_lock(path: Path, *, purpose: str) -> Iterator[None]:
 def _acquire(path: Path) -> int:
     """Open and lock the file; try again if its last owner removes it in between."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = _open(path)
         try:
             _lock(descriptor)
             if _is_at(path, descriptor):
@@ -125,6 +127,24 @@ def _acquire(path: Path) -> int:
                 "until it ends, stop it, or write to another output"
             ) from error
         os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    """Open the lock file; another kind of file is refused, because a file behind a link would be overwritten."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR):
+            raise _not_a_file(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_a_file(path)
+    return descriptor
+
+
+def _not_a_file(path: Path) -> OutputError:
+    return OutputError(f"the lock file {str(path)!r} is a link, a folder or a device; remove it, or write elsewhere")
 
 
 def _release(path: Path, descriptor: int) -> None:

@@ -145,3 +145,26 @@ def test_a_folder_that_cannot_be_written_is_an_os_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"), exclusive_lock(tmp_path / "file" / ".lock", purpose="training"):
         pass
+
+
+def test_a_link_in_place_of_the_lock_file_is_refused_and_its_target_is_kept(tmp_path):
+    (tmp_path / "diary").write_text("dear diary")
+    (tmp_path / ".lock").symlink_to(tmp_path / "diary")
+    with (
+        pytest.raises(OutputError, match="is a link, a folder or a device"),
+        exclusive_lock(tmp_path / ".lock", purpose="training"),
+    ):
+        pass
+    assert (tmp_path / "diary").read_text() == "dear diary"
+    assert (tmp_path / ".lock").is_symlink()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_a_folder_or_a_pipe_in_place_of_the_lock_file_is_refused(tmp_path, make):
+    make(tmp_path / ".lock")
+    with (
+        pytest.raises(OutputError, match="is a link, a folder or a device"),
+        exclusive_lock(tmp_path / ".lock", purpose="training"),
+    ):
+        pass
+    assert (tmp_path / ".lock").exists()
