@@ -295,5 +295,5 @@ def _end_tag(name: str) -> "re.Pattern[str]":
 @lru_cache(maxsize=16)
 def _compiled(pattern: str) -> "re.Pattern[str]":
     """Compile with `re`, because `regex` searches a required `>` to the end of the text at every match (quadratic)."""
-    flags = re.IGNORECASE if "script" in pattern else 0
+    flags = re.IGNORECASE | re.ASCII if "script" in pattern else 0  # in Unicode, `ſcript` equals `script`
     return re.compile(pattern, re.VERBOSE | flags)

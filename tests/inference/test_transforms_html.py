@@ -36,6 +36,7 @@ from nlp_inference.transforms import StripHtml
         ("<STYLE type=css>p { }</sTyLe >x", "x"),
         ("x<script>never closed </scripty> <p>", "x"),
         ("<script/>x</script>y", "y"),
+        ("<script>x</ſcript>y</script>z", "z"),
         ("<scripts>x</scripts>", "<scripts>x</scripts>"),
         ('<a href="a>b">x</a>', "x"),
         ("<a title='<b>' href=x>y</a>", "y"),
