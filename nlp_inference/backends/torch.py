@@ -5,6 +5,7 @@ from nlp_inference._utils.extras import require_installed
 require_installed(("torch",), extra="torch")
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ _PROBE_TOLERANCES = {"cpu": 1e-4, "cuda": 1e-2}
 """Relative difference of float32 outputs that is larger than the effect of the summation order, or of TF32 on a GPU."""
 
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.*")
+_OF_A_LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.\d+\.")
+"""Weights of a layer: if the model lacks the layer, config.json is not that of the weights."""
+
 _OPTIONAL_FILES = (*_ADAPTER_FILES, "generation_config.json")
 """Files that transformers reads in addition to `config.json` and the weights, if they exist."""
 
@@ -260,9 +264,10 @@ def _refuse_indirections(config: Any) -> None:
 
 def _check_weights(report: Mapping[str, Any], name_or_path: str | Path) -> None:
     problems = {name: sorted(map(str, report.get(name) or ())) for name in ("missing_keys", "mismatched_keys")}
+    problems["unexpected_keys"] = sorted(filter(_OF_A_LAYER.search, report.get("unexpected_keys") or ()))
     if any(problems.values()):
         found = "; ".join(f"{name.replace('_', ' ')}: {', '.join(keys[:5])}" for name, keys in problems.items() if keys)
         raise CheckpointMismatchError(
             f"the weights in {str(name_or_path)!r} do not match the model ({found}), so its predictions would be "
-            "random; save the complete model after training it"
+            "wrong; save the complete model with its config.json after training it"
         )

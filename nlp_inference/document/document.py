@@ -288,13 +288,18 @@ def _check_annotation(name: str, annotation: Annotation, length: int) -> None:
                 f"{name} relation {relation!r} refers to a span that does not exist; there are "
                 f"{len(annotation.spans)} spans"
             )
+    if not "".join(_strings(annotation)).isascii():
+        _check_encodable(name, annotation)
+    for head, one in annotation.heads.items():
+        _check_annotation(f"{name} head {head!r}", one, length)
+
+
+def _check_encodable(name: str, annotation: Annotation) -> None:
     for text in _strings(annotation):
         try:
             _encodable(text)
         except ValueError as error:
             raise ValueError(f"{name} contains {text!a}: {error}") from error
-    for head, one in annotation.heads.items():
-        _check_annotation(f"{name} head {head!r}", one, length)
 
 
 def _strings(annotation: Annotation) -> Iterator[str]:

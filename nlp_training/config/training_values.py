@@ -1,5 +1,6 @@
 """Checks of the section `training` against `TrainingArguments` before anything is loaded or built."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
@@ -40,6 +41,7 @@ _BOUNDS: dict[str, FieldInfo] = {
     **dict.fromkeys(("adam_beta1", "adam_beta2", "label_smoothing_factor"), _SHARE),
     "max_steps": Field(ge=-1),
 }
+_OPTIM_ARGS = re.compile(r"[^=,]+=[^=,]+(,[^=,]+=[^=,]+)*")
 _PACKAGES = {"deepspeed": "deepspeed", "use_liger_kernel": "liger_kernel"}
 
 
@@ -78,6 +80,10 @@ def check_training_values(training: Mapping[str, Any]) -> None:
                 f"training.{key} is {_shown(training[key])}, but the package {package!r} is not installed; install it "
                 "or remove the key"
             )
+    if (given := training.get("optim_args")) and not _OPTIM_ARGS.fullmatch(given):
+        raise InvalidSpecError(
+            f"training.optim_args is {given!r}; expected KEY=VALUE,KEY=VALUE such as decay_rate=-0.8"
+        )
     _check_schedule(training)
     _check_reserved(training)
 

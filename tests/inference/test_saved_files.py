@@ -234,6 +234,15 @@ def test_as_many_layers_as_the_absolute_bound_allows_are_still_more_than_the_wei
 
 
 @pytest.mark.extra
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("layers", [0, -1])
+def test_fewer_layers_than_the_weights_have_are_refused(artefact: Path, layers: int) -> None:
+    change(artefact, num_hidden_layers=layers)
+    with pytest.raises(ArtefactError, match=r"unexpected keys: bert\.encoder\.layer\.0\."):
+        Predictor.from_pretrained(artefact, backend="torch")
+
+
+@pytest.mark.extra
 def test_sizes_that_multiply_are_stopped_while_the_model_is_built(artefact: Path) -> None:
     change(artefact, num_hidden_layers=1000, hidden_size=512, intermediate_size=2048)
     with pytest.raises(ArtefactError, match=r"describes a model of more than .* numbers, but its weights are"):

@@ -74,6 +74,11 @@ def test_a_relation_of_label_studio_has_a_direction_and_labels(direction, ends):
     assert linked(**given) == tuple(Relation(head=head, tail=tail, label="") for head, tail in ends)
 
 
+def test_a_region_needs_an_id_only_for_relations():
+    without = {key: value for key, value in quoting(0, 3, "Ana").items() if key != "id"}
+    assert [span.start for span in read_task("Ana Rome", without).gold.spans] == [0]
+
+
 def test_a_relation_of_no_known_direction_is_refused():
     with pytest.raises(
         InvalidDocumentError, match="a relation has the direction 'up'; expected one of right, left, bi"

@@ -42,6 +42,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"ddp_backend": "nvlink"}, "training.ddp_backend is 'nvlink'; expected one of nccl, mpi"),
     ({"torch_compile_backend": "fast"}, "training.torch_compile_backend is 'fast'; expected one of no, eager, "),
     ({"torch_compile_mode": "fast"}, "training.torch_compile_mode is 'fast'; expected one of default, "),
+    ({"optim_args": "foo"}, "training.optim_args is 'foo'; expected KEY=VALUE,KEY=VALUE such as decay_rate=-0.8"),
     ({"deepspeed": "zero.json"}, "the package 'deepspeed' is not installed"),
 ]
 

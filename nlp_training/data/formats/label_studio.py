@@ -97,7 +97,7 @@ def _chosen(given: list[Any], text: str, problem: str) -> Annotation | None:
 def _annotation(result: list[dict[str, Any]], text: str) -> Annotation:
     found: dict[str, Any] = {"spans": [], "categories": [], "relations": [], "values": {}, "generated": []}
     indices: dict[str, int] = {}
-    marked = {region["id"] for region in result if region["type"] == "labels"}
+    marked = {region["id"] for region in result if region["type"] == "labels" and "id" in region}
     for region in result:
         kind, value, score = region["type"], region.get("value", {}), region.get("score")
         if kind in _OF_THE_TEXT and ("start" in value or region.get("id") in marked):
@@ -105,8 +105,9 @@ def _annotation(result: list[dict[str, Any]], text: str) -> Annotation:
         count_unread("notes on regions (meta)", bool(region.get("meta")))
         if kind == "labels":
             if not value.get("labels"):
-                raise ValueError(f"the region {region['id']!r} without a label")
-            indices[region["id"]] = len(found["spans"])
+                raise ValueError(f"the region {region.get('id')!r} without a label")
+            if "id" in region:  # only relations need it
+                indices[region["id"]] = len(found["spans"])
             start, end = _offsets(value, text)
             found["spans"] += [Span(start=start, end=end, label=label, score=score) for label in value["labels"]]
         elif kind == "choices":
