@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import thread_time
 
-from nlp_inference._utils.quick_imports import without_collection
+from nlp_inference._utils.garbage_collection import without_collection
 
 
 @contextmanager

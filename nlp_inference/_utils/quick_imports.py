@@ -1,10 +1,9 @@
 """Quicker imports, for commands."""
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from nlp_inference._utils.garbage_collection import without_collection
 
 
 def import_transformers() -> Any:
@@ -16,18 +15,6 @@ def import_transformers() -> Any:
     """
     with without_collection():
         return _import_transformers()
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Turn garbage collection off, for imports and loading, which make no garbage."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _import_transformers() -> Any:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlp_inference._utils.extras import require
+from nlp_inference._utils.garbage_collection import collecting_only_new_objects
 from nlp_inference._utils.terminal import Console
 from nlp_inference.cli._interrupt import stopping_between_records
 from nlp_inference.cli._progress import showing_progress
@@ -274,6 +275,7 @@ def _predict(job: _Job, loading: Loading, messages: Console) -> None:
         )
         opened = stack.enter_context(source)
         predictor = load_predictor(loading, messages=messages)
+        stack.enter_context(collecting_only_new_objects())
         stack.enter_context(one_line_warnings(messages))
         results = stack.enter_context(_writing(job, predictor))
         progress = showing_progress(

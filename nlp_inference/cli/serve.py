@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nlp_inference._utils.quick_imports import without_collection
+from nlp_inference._utils.garbage_collection import without_collection
 from nlp_inference._utils.terminal import Console
 from nlp_inference.cli._shared import AUTO, Backend, Device, Precision, Revision, Trust, stop
 from nlp_inference.errors import InvalidSpecError, NlpInferenceError
