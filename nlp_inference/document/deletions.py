@@ -18,6 +18,9 @@ from nlp_inference.document.mojibake import split_repair
 TAG_LETTERS = r"\U000E0030-\U000E0039\U000E0041-\U000E005A\U000E0061-\U000E007A"
 """Invisible letters and digits, which can hide a message."""
 
+_LETTERS = rf"\p{{L}}\p{{N}}\p{{Other_Alphabetic}}\p{{Braille}}\p{{Regional_Indicator}}{TAG_LETTERS}"
+"""A set of letters and digits; those of Braille and of flags are symbols in Unicode."""
+
 _MAX_GAP = 3
 """Greatest gap between two deletions that are joined, because a diff keeps characters that match by chance."""
 
@@ -100,7 +103,7 @@ def find_lost(text: str, edits: Sequence[Edit]) -> Iterable[Range]:
 
 
 def find_replaced(text: str, edits: Sequence[Edit]) -> Iterator[Range]:
-    """Return the ranges with letters or digits that `edits` replaced by a constant that does not contain them.
+    """Return the ranges with letters or digits that `edits` replaced by a constant that does not contain their words.
 
     Example:
         >>> list(find_replaced("at ana@example.org", [Edit(3, 18, "<email>")]))
@@ -108,7 +111,7 @@ def find_replaced(text: str, edits: Sequence[Edit]) -> Iterator[Range]:
     """
     for start, end, new in edits:
         removed = text[start:end]
-        if has_content(removed) and _letters(removed) not in _letters(new):
+        if has_content(removed) and _letters(removed) != _letters(new) and _words(removed) not in _words(new):
             yield start, end
 
 
@@ -206,6 +209,11 @@ def _letters(text: str) -> str:
     return "".join(_content().findall(_fold(text)))
 
 
+def _words(text: str) -> str:
+    """Return the runs of letters and digits, with a space at both ends of each."""
+    return "".join([f" {_letters(run)} " for run in _runs().findall(text)])
+
+
 def _fold(text: str) -> str:
     """Remove differences of case, accents and compatibility forms."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFKD", text.casefold())
@@ -213,4 +221,9 @@ def _fold(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _content() -> "regex.Pattern[str]":
-    return regex.compile(rf"[\p{{L}}\p{{N}}\p{{Other_Alphabetic}}{TAG_LETTERS}--\p{{M}}]", regex.V1)
+    return regex.compile(rf"[{_LETTERS}--\p{{M}}]", regex.V1)
+
+
+@lru_cache(maxsize=1)
+def _runs() -> "regex.Pattern[str]":
+    return regex.compile(rf"[{_LETTERS}\p{{M}}]*[{_LETTERS}--\p{{M}}][{_LETTERS}\p{{M}}]*", regex.V1)

@@ -85,6 +85,10 @@ def test_values_of_chosen_attributes_stay_as_text(raw, text, expected):
         ([replace("ø", "o")], "København", []),
         ([replace(r"\s+", " ")], "a  b", []),
         (["mask"], "@ana: see https://x.org/a", ["@ana", "https://x.org/a"]),
+        (["mask"], "@us and @er", ["@us", "@er"]),
+        ([replace(r"\b(Na|Kim)\b", "<name>")], "Na met Kim", ["Na", "Kim"]),
+        ([replace("e-mail", "email")], "by e-mail", []),
+        ([replace(r"from (\w+) to (\w+)", r"from \1 to \2!")], "from Ana to Bo", []),
         (["lowercase", replace("ana")], "Hi ANA!", ["ANA"]),
         (["strip_html", replace("é")], "caf&eacute;", ["&eacute;"]),
         ([replace("(?=a)", "xx"), replace("xx")], "banana", []),
@@ -186,7 +190,17 @@ def test_no_deleted_letter_passes_a_redaction(tokenizer, pieces, chain):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("3", True), ("é", True), ("漢", True), ("Ⓐ", True), ("\u0301", False), ("<!-- -->", False)]
+    ("text", "expected"),
+    [
+        ("3", True),
+        ("é", True),
+        ("漢", True),
+        ("Ⓐ", True),
+        ("⠕", True),
+        ("🇴", True),
+        ("\u0301", False),
+        ("<!-- -->", False),
+    ],
 )
 def test_content_is_letters_and_digits_of_any_script(text, expected):
     assert has_content(text) is expected
