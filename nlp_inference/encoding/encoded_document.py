@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from nlp_inference.document import Coverage, Document
 from nlp_inference.document.aligned_text import AlignedText
 from nlp_inference.document.deletions import deleted_ranges, imprecise_ranges, merge_ranges
+from nlp_inference.encoding.dropped_letters import dropped_ranges
 from nlp_inference.encoding.pair_windows import PairWindow
 from nlp_inference.encoding.windows import Window
 from nlp_inference.encoding.words import Words
@@ -39,7 +40,7 @@ class EncodedDocument:
         complete_characters: whether spans of the raw text start and end with grapheme clusters, even if an edit removed
             a combining mark; false for artefacts of format version 1.
         prefix_ids: `[prefix_tokens]`, the tokens of `Task.text_prefix`, which every window repeats before its content.
-        tokenizer: the tokenizer of the processor, for tasks whose model writes text.
+        tokenizer: the tokenizer of the processor.
         complete: whether the tokens of the text are known to cover all of its characters but white space.
     """
 
@@ -86,17 +87,17 @@ class EncodedDocument:
     def coverage(self) -> Coverage:
         """Return what the model reads of the raw texts."""
         document = self.document
-        tokens = self.tokens_read
-        is_complete = self.complete and tokens == len(self.token_ids)
-        unread = () if is_complete else _unread(document.aligned, self.offsets[:tokens])
-        unread_pair = (
-            ()
-            if self.pair_offsets is None
-            else _unread(document.aligned_pair, self.pair_offsets[: self.pair_tokens_read])
-        )
         deleted = deleted_ranges(document.aligned)
         deleted_pair = () if document.raw_text_pair is None else deleted_ranges(document.aligned_pair)
         unknown, unknown_pair = self._unknown()
+        tokens = self.tokens_read
+        is_covered = self.complete and tokens == len(self.token_ids)
+        unread = self._unread(document.aligned, self.offsets[:tokens], unknown, is_covered=is_covered)
+        unread_pair = (
+            ()
+            if self.pair_offsets is None
+            else self._unread(document.aligned_pair, self.pair_offsets[: self.pair_tokens_read], unknown_pair)
+        )
         characters = len(document.raw_text) + len(document.raw_text_pair or "")
         not_read = _characters_in(unread, deleted, unknown) + _characters_in(unread_pair, deleted_pair, unknown_pair)
         return Coverage(
@@ -112,6 +113,17 @@ class EncodedDocument:
             unknown_pair=unknown_pair,
             imprecise=imprecise_ranges(document.aligned),
         )
+
+    def _unread(
+        self, aligned: AlignedText, offsets: NDArray[np.int64], unknown: Ranges, *, is_covered: bool = False
+    ) -> Ranges:
+        """Return the raw ranges that no token covers, and those that the tokenizer deletes inside of a known token."""
+        unread = () if is_covered else _unread(aligned, offsets)
+        if self.tokenizer is None or not self.complete_characters:
+            return unread
+        dropped = [aligned.to_raw(*one) for one in dropped_ranges(self.tokenizer, aligned.current)]
+        dropped = [one for one in dropped if not any(start <= one[0] and one[1] <= end for start, end in unknown)]
+        return tuple(merge_ranges([*unread, *dropped])) if dropped else unread
 
     def _unknown(self) -> tuple[Ranges, Ranges]:
         """Return the raw ranges of unknown tokens, in the text and in the text pair."""

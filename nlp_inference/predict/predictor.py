@@ -24,7 +24,7 @@ from nlp_inference.document import Document, FailedDocument
 from nlp_inference.document.inputs import Chunk, Item, item_name, look_ahead, read_item, writable
 from nlp_inference.document.limits import MAX_CHARACTERS
 from nlp_inference.drift import Profile, ProfileRecorder
-from nlp_inference.encoding.tokenization import highest_token_id
+from nlp_inference.encoding.tokenization import highest_token_id, unknown_token_id
 from nlp_inference.errors import InvalidDocumentError, InvalidInputError, InvalidSpecError, PredictionError
 from nlp_inference.hub import MODEL_NEEDS, SETTINGS_FILES, artefact_folder
 from nlp_inference.predict.route import Begun, Route, one_ahead
@@ -98,7 +98,7 @@ class Predictor:
         self.route = Route(processor, backend, workers=workers)
         self.token_budget = choose_token_budget(token_budget, processor, self.route.workers)
         self.recorder = ProfileRecorder(
-            unknown_id=processor.tokenizer.unk_token_id,
+            unknown_id=unknown_token_id(processor.tokenizer),
             transforms=[step.name for step in processor.preprocess],
             bin_value=processor.task.value_bin,
         )

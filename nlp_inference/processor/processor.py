@@ -15,7 +15,7 @@ from nlp_inference.document import Document, as_document
 from nlp_inference.encoding import EncodedDocument
 from nlp_inference.encoding.input_rows import Example, InputLayout, Row, pad_targets
 from nlp_inference.encoding.pair_windows import PairRooms, PairWindow, pair_rooms, split_pair
-from nlp_inference.encoding.tokenization import TokenizedText, tokenize
+from nlp_inference.encoding.tokenization import TokenizedText, tokenize, unknown_token_id
 from nlp_inference.encoding.tokenizer_growth import check_growth
 from nlp_inference.encoding.windows import Window, WindowSettings, split_windows
 from nlp_inference.errors import ArtefactError, InvalidDocumentError, InvalidSpecError, PredictionError
@@ -180,7 +180,7 @@ class Processor(SavedProcessor):
         with_pair = [index for index, document in enumerate(clean) if document.text_pair is not None]
         pairs = self._tokenize([clean[index].text_pair or "" for index in with_pair]) if with_pair else []
         pair_of = dict(zip(with_pair, pairs, strict=True))
-        unknown_id = self.tokenizer.unk_token_id  # slow: transformers looks it up
+        unknown_id = unknown_token_id(self.tokenizer)
         encoded = [
             self._window(document, *text.split_prefix(len(prefix)), pair_of.get(index), unknown_id)
             if prefix

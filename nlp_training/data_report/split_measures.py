@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nlp_inference import Annotation, Processor
 from nlp_inference.encoding import EncodedDocument
+from nlp_inference.encoding.tokenization import unknown_token_id
 from nlp_training.data_report.findings import Tally, percent, place_of, shortened
 from nlp_training.data_report.lost_gold import LostGold, causes
 from nlp_training.data_report.numbers import distribution
@@ -71,7 +72,7 @@ class SplitMeasures:
         self.changed.update(
             dict.fromkeys(record.transform for record in (*document.edits, *document.edits_pair)).keys()
         )
-        self._add_unknown_tokens(encoded, processor.tokenizer.unk_token_id)
+        self._add_unknown_tokens(encoded, unknown_token_id(processor.tokenizer))
         self._add_length(encoded)
         kind = gold_kind(processor.task.needs)
         gold = kind.compared(processor.task.complete_gold(document.gold or Annotation()))

@@ -1,5 +1,6 @@
 """Coverage: how much of a text the model read is in every prediction, and what was not read is said."""
 
+import copy
 import json
 import re
 from io import StringIO
@@ -12,6 +13,8 @@ from rich.console import Console
 from strategies import chains, messy_texts, sentences
 from thorough import examples
 from tokenizer_kinds import KINDS, make_tokenizer
+from tokenizers import Regex, Tokenizer, normalizers
+from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 from nlp_inference import Document, Predictor, Processor, TextClassification, TokenClassification
@@ -243,6 +246,39 @@ def test_unknown_tokens_are_told_in_the_raw_text(tokenizer):
     document = Document(raw_text=f"<b>Ana</b> &lt;{THAI}")
     coverage = coverage_of(tokenizer, document, preprocess=["strip_html"])
     assert coverage.unknown == ((15, 42),)
+
+
+@pytest.mark.parametrize("kind", ["bert uncased", "xlm-r", "gemma without bytes"])
+@pytest.mark.parametrize("unk_token", [None, "[MASK]"])
+def test_unknown_tokens_are_those_that_the_model_of_the_tokenizer_writes(kind, unk_token):
+    tokenizer = copy.deepcopy(make_tokenizer(kind))
+    tokenizer.unk_token = unk_token
+    assert coverage_of(tokenizer, Document(raw_text="Ana ☃☃ Rome")).unknown == ((4, 6),)
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        ("Rome\U000e0048\U000e0069 Bo", ((4, 6),)),
+        ("Ro\U000e0048\U000e0069me", ((2, 4),)),
+        ("<b>Ro\U000e0048</b>me", ((5, 6),)),
+        ("Rome\u0301 Ro\u200bme", ()),
+    ],
+)
+def test_letters_that_the_tokenizer_deletes_inside_a_token_are_unread(tokenizer, text, unread):
+    coverage = coverage_of(tokenizer, Document(raw_text=text), preprocess=["strip_html"])
+    assert coverage.unread == unread
+    assert coverage.read == len(text) - sum(end - start for start, end in unread)
+
+
+def test_digits_that_a_normalizer_deletes_are_unread():
+    backend = Tokenizer.from_str(make_tokenizer("bert cased").backend_tokenizer.to_str())
+    backend.normalizer = normalizers.Replace(Regex(r"\d+"), "")
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=64, **names)
+    assert coverage_of(tokenizer, Document(raw_text="An4a", raw_text_pair="Ro77me")) == Coverage(
+        characters=10, read=7, windows=1, unread=((2, 3),), unread_pair=((2, 4),)
+    )
 
 
 def test_unknown_text_behind_the_window_is_unread_only(tokenizer):
