@@ -1,4 +1,4 @@
-"""Families of transformers whose outputs depend on padding despite the attention mask."""
+"""Families of transformers whose outputs depend on padding despite the attention mask, or whose batches are limited."""
 
 from torch import nn
 
@@ -8,6 +8,8 @@ or landmarks over all tokens."""
 
 _MIXING_CLASSES = frozenset({"XLNetForSequenceClassification"})
 """Names of further model classes: this one classifies by the last token, which is a padding token in a padded row."""
+
+_COUNTING = "ForSequenceClassification"
 
 
 def mixes_padding(model: nn.Module) -> bool:
@@ -30,6 +32,19 @@ def mixes_padding(model: nn.Module) -> bool:
     if kind == "mobilebert":
         return bool(getattr(config, "trigram_input", False)) and _embeds_padding(model)
     return kind in _MIXING or type(model).__name__ in _MIXING_CLASSES
+
+
+def counted_token(model: nn.Module) -> int | None:
+    """Return the token of which all rows of a batch must have the same number; `None` if there is none.
+
+    Text classifiers with an encoder and a decoder (BART, T5) read the hidden state of the last end-of-text token, and
+    fail on batches whose rows have different numbers of it: a text pair next to a text, or a text that contains `</s>`.
+    """
+    config = getattr(model, "config", None)
+    if not getattr(config, "is_encoder_decoder", False) or not type(model).__name__.endswith(_COUNTING):
+        return None
+    end = getattr(config, "eos_token_id", None)
+    return end if isinstance(end, int) else None
 
 
 def _embeds_padding(model: nn.Module) -> bool:

@@ -1,4 +1,4 @@
-"""Splitting of a batch into single rows without padding, for models whose outputs depend on padding."""
+"""Splitting of a batch: into single rows for models whose outputs depend on padding, or into rows that fit together."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -32,6 +32,37 @@ def rows_without_padding(
     for row, length in enumerate(lengths.tolist()):
         alone = {name: array[row : row + 1, :length] for name, array in inputs.items()}
         yield _padded(alone, least - length, pad_token_id=pad_token_id) if length < least else alone
+
+
+def split_by_count(input_ids: NDArray[np.int64], token: int | None) -> list[NDArray[np.int64]]:
+    """Return the positions of the rows that have the same number of a token, for each number.
+
+    Args:
+        input_ids: `[rows, tokens]`.
+        token: the counted token; `None` puts all rows into one group.
+
+    Example:
+        >>> [rows.tolist() for rows in split_by_count(np.array([[7, 2], [2, 2], [2, 9]]), 2)]
+        [[0, 2], [1]]
+    """
+    if token is None:
+        return [np.arange(len(input_ids))]
+    counts = (input_ids == token).sum(axis=1)
+    return [np.flatnonzero(counts == count) for count in np.unique(counts)]
+
+
+def merge_groups(
+    groups: Sequence[NDArray[np.int64]], outputs: Sequence[Mapping[str, NDArray[Any]]]
+) -> dict[str, NDArray[Any]]:
+    """Combine the outputs of groups of rows, in the order of the batch; shapes differ only in the number of rows.
+
+    Example:
+        >>> groups = [np.array([0, 2]), np.array([1])]
+        >>> merge_groups(groups, [{"logits": np.array([1, 3])}, {"logits": np.array([2])}])["logits"].tolist()
+        [1, 2, 3]
+    """
+    order = np.argsort(np.concatenate(groups))
+    return {name: np.concatenate([one[name] for one in outputs])[order] for name in outputs[0]}
 
 
 def _padded(row: Mapping[str, NDArray[np.int64]], more: int, *, pad_token_id: int) -> dict[str, NDArray[np.int64]]:

@@ -6,7 +6,7 @@ require_installed(("torch",), extra="torch")
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,17 @@ from nlp_inference.architectures.config_sizes import check_config_sizes
 from nlp_inference.architectures.custom_architectures import runs_saved_code, saved_architecture
 from nlp_inference.architectures.model_code import changed_source, check_sources
 from nlp_inference.architectures.model_limits import model_limits
-from nlp_inference.architectures.padding_families import mixes_padding
+from nlp_inference.architectures.padding_families import counted_token, mixes_padding
 from nlp_inference.backends.bf16 import warn_of_emulation
 from nlp_inference.backends.labels import check_heads, check_labels
 from nlp_inference.backends.packing import packed
-from nlp_inference.backends.rows import LEAST_TOKENS, rows_without_padding, stacked_outputs
+from nlp_inference.backends.rows import (
+    LEAST_TOKENS,
+    merge_groups,
+    rows_without_padding,
+    split_by_count,
+    stacked_outputs,
+)
 from nlp_inference.backends.torch_files import TORCH
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
 from nlp_inference.hub import WEIGHT_FILES, artefact_folder
@@ -75,6 +81,7 @@ class TorchBackend:
         self.token_budget = _CPU_TOKEN_BUDGET if self.device.type == "cpu" else _GPU_TOKEN_BUDGET
         self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         self.rows_apart = mixes_padding(model)
+        self.counted_token = counted_token(model)
         self.pad_token_id = 0  # replaced by check_padding
         self.dtype = str(next((one.dtype for one in model.parameters()), torch.float32)).removeprefix("torch.")
         self.probe_tolerance = _PROBE_TOLERANCES.get(self.device.type) if self.dtype == "float32" else None
@@ -153,14 +160,27 @@ class TorchBackend:
 
     def probe(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
         """Run one batch as `Task.probe` does, which shows whether outputs depend on padding."""
-        with torch.inference_mode():
-            outputs = self.task.probe(self.model, self._inputs(batch))
-        return {name: _as_array(outputs[name]) for name in outputs}
+        return self._grouped(self.task.probe, batch)
 
     def _run(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
-        with torch.inference_mode():
-            outputs = self.task.run(self.model, self._inputs(batch))
-        return {name: _as_array(outputs[name]) for name in self.task.outputs}
+        return self._grouped(self.task.run, batch, names=self.task.outputs)
+
+    def _grouped(
+        self,
+        run: Callable[..., Mapping[str, Any]],
+        batch: Mapping[str, NDArray[np.int64]],
+        *,
+        names: Sequence[str] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Run the rows of a batch together, or those with the same number of `counted_token`."""
+        groups = split_by_count(batch["input_ids"], self.counted_token)
+        outputs = []
+        for rows in groups:
+            part = batch if len(groups) == 1 else {name: array[rows] for name, array in batch.items()}
+            with torch.inference_mode():
+                found = run(self.model, self._inputs(part))
+            outputs.append({name: _as_array(found[name]) for name in names or found})
+        return outputs[0] if len(groups) == 1 else merge_groups(groups, outputs)
 
     def _inputs(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, torch.Tensor]:
         return {name: self._on_device(array) for name, array in batch.items()}

@@ -60,8 +60,9 @@ class ExportSource:
 
     @property
     def rows_apart(self) -> bool:
-        """Whether the outputs of the model depend on padding, so that every row must run alone."""
-        return bool(getattr(self.predictor.backend, "rows_apart", False))
+        """Whether every row must run alone: outputs depend on padding, or rows of a batch need as many ends of text."""
+        backend = self.predictor.backend
+        return bool(getattr(backend, "rows_apart", False)) or getattr(backend, "counted_token", None) is not None
 
     def model(self) -> torch.nn.Module:
         """Load a new copy of the model in float32, in evaluation mode."""

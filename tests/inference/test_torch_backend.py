@@ -9,10 +9,12 @@ import pytest
 import torch
 from peft import LoraConfig
 from tiny_models import tiny_model
-from transformers import BertModel
+from tokenizer_kinds import make_tokenizer
+from transformers import AutoModelForSequenceClassification, BartConfig, BertModel, PreTrainedConfig, T5Config
 
-from nlp_inference import Predictor, Processor, TokenClassification
+from nlp_inference import Document, Predictor, Processor, TextClassification, TokenClassification
 from nlp_inference.architectures.checkpoint_files import find_weight_files
+from nlp_inference.backends.torch import TorchBackend
 from nlp_inference.errors import ArtefactError, CheckpointMismatchError
 from nlp_inference.processor.fingerprint import Fingerprint
 
@@ -89,3 +91,30 @@ def test_an_adapter_that_the_fingerprint_names_is_checked_as_weights_are(
         Predictor.from_pretrained(tmp_path / "named")
     with pytest.raises(ArtefactError, match=r"an adapter \(adapter_config\.json, adapter_model\.safetensors\)"):
         Predictor.from_pretrained(_with_adapter(token_processor, tmp_path / "strange", named=False))
+
+
+_LAYERS = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+_BART = BartConfig(d_model=16, encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=64, **_LAYERS)
+_T5 = T5Config(d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+
+
+@pytest.mark.parametrize("config", [_BART, _T5], ids=["BART", "T5"])
+def test_rows_with_other_numbers_of_ends_of_text_do_not_share_a_batch(config: PreTrainedConfig) -> None:
+    """A classifier with a decoder reads the last end of text, of which a text pair has more than a text."""
+    tokenizer, task = make_tokenizer("roberta"), TextClassification(labels=("ham", "spam"))
+    ids = {"vocab_size": len(tokenizer), "pad_token_id": 0, "eos_token_id": 3, "decoder_start_token_id": 3}
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_config(
+        type(config)(**{**config.to_diff_dict(), **ids, **task.model_settings()})
+    )
+    predictor = Predictor(Processor(tokenizer, task), TorchBackend(model.eval(), task=task))
+    documents = [
+        Document(raw_text="Ana"),
+        Document(raw_text="Ana", raw_text_pair="Rome"),
+        Document(raw_text="A [SEP] b"),
+    ]
+    together = [one.predicted.categories[0].score for one in predictor.predict(documents)]
+    alone = [predictor.predict(one).predicted.categories[0].score for one in documents]
+    assert together == pytest.approx(alone, abs=1e-6)
+    assert len(set(alone)) == 3
+    assert not predictor.backend.rows_apart
