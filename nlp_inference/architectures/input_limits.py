@@ -9,10 +9,11 @@ class ModelLimits(NamedTuple):
     """The limits of a model; `None` if there is no limit, or if it is unknown.
 
     Attributes:
-        vocabulary: rows of its input embeddings; token ids must be smaller.
+        vocabulary: rows of its input embeddings, the fewer of encoder and decoder; token ids must be smaller.
         positions: greatest number of tokens of a row, including special tokens; the model fails on longer rows.
         trained_positions: number of tokens of a row for which it was trained; longer rows do not fail.
         token_types: rows of its token type embeddings; token types must be smaller.
+        target_positions: greatest number of tokens of a text that it writes.
 
     Example:
         >>> ModelLimits(vocabulary=100, positions=512).usable
@@ -23,6 +24,7 @@ class ModelLimits(NamedTuple):
     positions: int | None = None
     trained_positions: int | None = None
     token_types: int | None = None
+    target_positions: int | None = None
 
     @property
     def usable(self) -> int | None:
@@ -69,10 +71,10 @@ class ModelLimits(NamedTuple):
                 f"windows.max_length is {max_length}, but the model has positions for {self.positions} tokens; use at "
                 f"most {self.positions}"
             )
-        if self.positions is not None and max_new_tokens > self.positions:
+        if self.target_positions is not None and max_new_tokens > self.target_positions:
             return (
-                f"max_new_tokens is {max_new_tokens}, but the model has positions for {self.positions} tokens; use at "
-                f"most {self.positions}"
+                f"max_new_tokens is {max_new_tokens}, but the model has positions for {self.target_positions} tokens; "
+                f"use at most {self.target_positions}"
             )
         return None
 

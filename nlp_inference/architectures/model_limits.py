@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from nlp_inference.architectures.input_limits import ModelLimits
 
@@ -25,13 +25,30 @@ def model_limits(model: nn.Module) -> ModelLimits:
         >>> model_limits(bert).positions, model_limits(roberta).positions
         (512, 512)
     """
-    positions = min((found for module in model.modules() for found in _positions(module)), default=None)
+    decoder = _writer(model)
+    positions = _least_positions(model if decoder is None else model.get_encoder())  # type: ignore[operator]
     config = getattr(model, "config", None)
     if isinstance(config, PreTrainedConfig):
         config = config.get_text_config()
     stated = getattr(config, "max_position_embeddings", None)
     trained = stated if positions is None and isinstance(stated, int) and stated > 0 else None
-    return ModelLimits(_vocabulary(model), positions, trained, _token_types(model))
+    if decoder is None:
+        return ModelLimits(_vocabulary(model), positions, trained, _token_types(model))
+    sizes = [size for part in (model, decoder) if (size := _vocabulary(part)) is not None]
+    return ModelLimits(min(sizes, default=None), positions, trained, _token_types(model), _least_positions(decoder))
+
+
+def _writer(model: nn.Module) -> nn.Module | None:
+    """Return the decoder of a model that writes texts; a classifier gives the same tokens to encoder and decoder."""
+    is_pair = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
+    if not is_pair or not isinstance(model, PreTrainedModel) or not model.can_generate():
+        return None
+    decoder: nn.Module = model.get_decoder()
+    return decoder
+
+
+def _least_positions(model: nn.Module) -> int | None:
+    return min((found for module in model.modules() for found in _positions(module)), default=None)
 
 
 def _vocabulary(model: nn.Module) -> int | None:

@@ -87,6 +87,36 @@ def test_relative_positions_have_no_limit_but_what_the_configuration_says(family
     assert (model_limits(model).positions, model_limits(model).usable) == (None, trained)
 
 
+LAYERS = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+ENCODER_DECODER = {"d_model": 16, "vocab_size": 60, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, **LAYERS}
+LED = {**ENCODER_DECODER, "attention_window": [8], "max_encoder_position_embeddings": 64}
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"), [("ForConditionalGeneration", (64, 16)), ("ForQuestionAnswering", (16, None))]
+)
+def test_a_model_that_writes_reads_with_its_encoder_and_another_one_with_both_parts(head, expected):
+    config = transformers.LEDConfig(**LED, max_decoder_position_embeddings=16)
+    limits = model_limits(getattr(transformers, f"LED{head}")(config))
+    assert (limits.positions, limits.target_positions) == expected
+
+
+def test_encoder_and_decoder_of_two_families_have_both_limits():
+    encoder = transformers.BertConfig(**SIZES)
+    decoder = transformers.BertConfig(**{**SIZES, "vocab_size": 50, "max_position_embeddings": 30})
+    config = transformers.EncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
+    limits = model_limits(transformers.EncoderDecoderModel(config))
+    assert limits == ModelLimits(vocabulary=50, positions=40, token_types=2, target_positions=30)
+
+
+def test_only_texts_that_are_written_need_positions_of_the_decoder():
+    limits = ModelLimits(positions=64, target_positions=16)
+    assert limits.problem(highest_id=1, max_length=64, max_new_tokens=16) is None
+    assert limits.problem(highest_id=1, max_length=64, max_new_tokens=17) == (
+        "max_new_tokens is 17, but the model has positions for 16 tokens; use at most 16"
+    )
+
+
 def test_a_module_that_is_no_model_of_transformers_has_no_limits():
     assert model_limits(torch.nn.Linear(2, 2)) == ModelLimits()
 

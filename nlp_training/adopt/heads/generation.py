@@ -28,7 +28,7 @@ class GenerationHead(StockHead):
     def plan(self, stock: StockModel, options: AdoptOptions, texts: Callable[[], Sequence[Document]]) -> HeadPlan:  # noqa: ARG002
         """Take the search from `generation_config.json`, and the prefix from `task_specific_params`."""
         stated = {**stock.config_json, **read_json(stock.folder / "generation_config.json")}
-        found, deductions = _search_settings(stated, stock.limits.positions)
+        found, deductions = _search_settings(stated, stock.limits.target_positions)
         if _PREFIX not in options.settings and (prefix := _prefix(stock.config_json)) is not None:
             found[_PREFIX] = prefix.value
             deductions.append(prefix)
