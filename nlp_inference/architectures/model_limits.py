@@ -11,6 +11,9 @@ from nlp_inference.architectures.input_limits import ModelLimits
 _POSITIONS = frozenset({"position_embeddings", "position_embedding", "wpe", "embed_positions", "positions_embed"})
 """Attribute names of the absolute position embeddings in different families."""
 
+_STATED = {"ctrl": "n_positions", "mpt": "max_seq_len"}
+"""For families with another table of positions, the key of the configuration with its size, by `model_type`."""
+
 
 def model_limits(model: nn.Module) -> ModelLimits:
     """Return the limits of a model on any device, including `meta`.
@@ -30,6 +33,7 @@ def model_limits(model: nn.Module) -> ModelLimits:
     config = getattr(model, "config", None)
     if isinstance(config, PreTrainedConfig):
         config = config.get_text_config()
+        positions = getattr(config, _STATED.get(config.model_type, ""), positions)
     stated = getattr(config, "max_position_embeddings", None)
     trained = stated if positions is None and isinstance(stated, int) and stated > 0 else None
     if decoder is None:

@@ -46,6 +46,8 @@ FAMILIES = {
     "Nystromformer": 40,
     "GPT2": 40,
     "RoFormer": 40,
+    "CTRL": 40,
+    "Mpt": 40,
 }
 """The longest row that a model with `max_position_embeddings=40` and the padding token 1 reads."""
 
@@ -55,6 +57,10 @@ def tiny(family):
     changes = {"embedding_size": 16} if family in {"MobileBert", "Albert", "Electra", "RoFormer"} else {}
     if family == "DistilBert":
         changes |= {"dim": 16, "n_heads": 2, "n_layers": 1, "hidden_dim": 16}
+    if family == "CTRL":
+        changes |= {"n_embd": 16, "n_layer": 1, "n_head": 2, "dff": 16, "n_positions": 40}
+    if family == "Mpt":
+        changes |= {"d_model": 16, "n_layers": 1, "n_heads": 2, "max_seq_len": 40}
     return getattr(transformers, f"{family}Model")(config(**SIZES, **changes)).eval()
 
 
