@@ -1,6 +1,7 @@
 """Letters and digits that the normalizer of a tokenizer deletes."""
 
 from collections.abc import Iterator
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import regex
@@ -8,7 +9,6 @@ from transformers import PreTrainedTokenizerBase
 
 from nlp_inference.document.aligned_text import Range
 from nlp_inference.document.deletions import has_content
-from nlp_inference.encoding.tokenization import plain_backend
 
 _SPACES = "\u2581 "
 """A space, and how SentencePiece writes it."""
@@ -29,19 +29,22 @@ def dropped_ranges(tokenizer: PreTrainedTokenizerBase, text: str) -> Iterator[Ra
         >>> list(dropped_ranges(AutoTokenizer.from_pretrained(MODEL_DIR), "Ro\U000e0048\U000e0069me"))
         [(2, 4)]
     """
-    seen, dropped = _SEEN.setdefault(tokenizer, (set(), set()))
-    characters = set(text)
-    if new := characters - seen:
-        dropped |= _dropped(tokenizer, new)
-        seen |= new
-    if found := characters & dropped:
+    if found := dropped_letters(tokenizer, text):
         for match in regex.finditer(f"[{''.join(map(regex.escape, found))}]+", text):
             yield match.span()
 
 
-def _dropped(tokenizer: PreTrainedTokenizerBase, characters: set[str]) -> set[str]:
-    """Return the letters and digits among `characters` that the normalizer deletes."""
-    normalizer = plain_backend(tokenizer).normalizer
+def dropped_letters(tokenizer: PreTrainedTokenizerBase, text: str) -> set[str]:
+    """Return the letters and digits in a text that the normalizer of a fast tokenizer deletes."""
+    seen, dropped = _SEEN.setdefault(tokenizer, (set(), set()))
+    characters = set(text)
+    if new := characters - seen:
+        dropped |= _dropped(tokenizer.backend_tokenizer.normalizer, new)
+        seen |= new
+    return characters & dropped
+
+
+def _dropped(normalizer: Any, characters: set[str]) -> set[str]:
     if normalizer is None:
         return set()
     return {one for one in characters if has_content(one) and not normalizer.normalize_str(one).strip(_SPACES)}

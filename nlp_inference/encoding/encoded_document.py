@@ -41,7 +41,8 @@ class EncodedDocument:
             a combining mark; false for artefacts of format version 1.
         prefix_ids: `[prefix_tokens]`, the tokens of `Task.text_prefix`, which every window repeats before its content.
         tokenizer: the tokenizer of the processor.
-        complete: whether the tokens of the text are known to cover all of its characters but white space.
+        complete: whether the tokens of the text are known to cover all of its characters but white space, and the
+            tokenizer to delete no letter.
     """
 
     document: Document
@@ -91,8 +92,8 @@ class EncodedDocument:
         deleted_pair = () if document.raw_text_pair is None else deleted_ranges(document.aligned_pair)
         unknown, unknown_pair = self._unknown()
         tokens = self.tokens_read
-        is_covered = self.complete and tokens == len(self.token_ids)
-        unread = self._unread(document.aligned, self.offsets[:tokens], unknown, is_covered=is_covered)
+        is_complete = self.complete and tokens == len(self.token_ids)
+        unread = () if is_complete else self._unread(document.aligned, self.offsets[:tokens], unknown)
         unread_pair = (
             ()
             if self.pair_offsets is None
@@ -114,11 +115,9 @@ class EncodedDocument:
             imprecise=imprecise_ranges(document.aligned),
         )
 
-    def _unread(
-        self, aligned: AlignedText, offsets: NDArray[np.int64], unknown: Ranges, *, is_covered: bool = False
-    ) -> Ranges:
+    def _unread(self, aligned: AlignedText, offsets: NDArray[np.int64], unknown: Ranges) -> Ranges:
         """Return the raw ranges that no token covers, and those that the tokenizer deletes inside of a known token."""
-        unread = () if is_covered else _unread(aligned, offsets)
+        unread = _unread(aligned, offsets)
         if self.tokenizer is None or not self.complete_characters:
             return unread
         dropped = [aligned.to_raw(*one) for one in dropped_ranges(self.tokenizer, aligned.current)]

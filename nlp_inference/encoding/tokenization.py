@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from nlp_inference._utils.foreign_errors import as_artefact_errors
 from nlp_inference.encoding import _format_1
+from nlp_inference.encoding.dropped_letters import dropped_letters
 from nlp_inference.encoding.words import Characters, Positions, WordRule, Words, widen_to_clusters, word_bounds
 from nlp_inference.errors import InvalidSpecError
 
@@ -32,7 +33,8 @@ class TokenizedText(NamedTuple):
             the edges; a token of white space only is empty.
         word_starts: `[words]`, positions of the tokens at which a window may start or end.
         words: the words of the text.
-        complete: whether the tokens are known to cover all characters but white space.
+        complete: whether the tokens are known to cover all characters but white space, and the tokenizer to delete no
+            letter.
     """
 
     ids: Positions
@@ -92,7 +94,7 @@ def tokenize(
         if as_format_1:
             both = zip(texts, encodings, strict=True)
             return [_tokenized_as_format_1(text, encoding, words) for text, encoding in both]
-        return _tokenized(texts, encodings, words) if encodings else []
+        return _tokenized(tokenizer, texts, encodings, words) if encodings else []
 
 
 def plain_backend(tokenizer: PreTrainedTokenizerBase) -> Any:
@@ -162,7 +164,9 @@ def _tokenized_as_format_1(text: str, encoding: Any, rule: WordRule) -> Tokenize
     return TokenizedText(np.array(encoding.ids, dtype=np.int64), offsets, word_starts, words)
 
 
-def _tokenized(texts: Sequence[str], encodings: Sequence[Any], rule: WordRule) -> list[TokenizedText]:
+def _tokenized(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], encodings: Sequence[Any], rule: WordRule
+) -> list[TokenizedText]:
     """Process all texts as one array, a line break after each, because per-text calls would be slow."""
     begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
     counts = [len(encoding) for encoding in encodings]
@@ -171,7 +175,8 @@ def _tokenized(texts: Sequence[str], encodings: Sequence[Any], rule: WordRule) -
     pairs = chain.from_iterable(encoding.offsets for encoding in encodings)
     offsets = np.fromiter(chain.from_iterable(pairs), np.int64, 2 * tokens[-1]).reshape(-1, 2)
     offsets += np.repeat(begins[:-1], counts)[:, None]
-    characters = Characters.of("\n".join((*texts, "")))
+    joined = "\n".join((*texts, ""))
+    characters = Characters.of(joined)
     _fit(offsets, characters)
     if rule == "tokenizer":
         words = _words_of_tokenizer(offsets, encodings)
@@ -179,6 +184,8 @@ def _tokenized(texts: Sequence[str], encodings: Sequence[Any], rule: WordRule) -
         words = _words_with_tokens(offsets, *word_bounds(characters, rule), rule)
     bounds = np.searchsorted(words.starts, begins).tolist()
     incomplete = _incomplete_texts(offsets, characters, begins)
+    if dropped := dropped_letters(tokenizer, joined):
+        incomplete |= {index for index, text in enumerate(texts) if not dropped.isdisjoint(text)}
     found: list[TokenizedText] = []
     for index, (begin, (first, after), of_text) in enumerate(
         zip(begins, pairwise(tokens), pairwise(bounds), strict=False)

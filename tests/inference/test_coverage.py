@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -299,3 +300,10 @@ def test_what_was_not_read_is_counted_once(text, kind):
     assert coverage.read == len(text) - len(not_read)
     for start, end in coverage.unknown:
         assert not any(character.isspace() for character in text[start:end])
+
+
+@given(texts=st.lists(messy_texts | sentences, min_size=1, max_size=4), kind=st.sampled_from(KINDS))
+@settings(max_examples=examples(60), deadline=None)
+def test_what_is_found_for_many_texts_at_once_is_what_each_token_shows(texts, kind):
+    for one in Processor(make_tokenizer(kind), TASK).encode([Document(raw_text=text) for text in texts]):
+        assert replace(one, complete=False).coverage() == one.coverage()
