@@ -36,7 +36,8 @@ def measure(path: Path, *, count: int, streaming: bool, workdir: Path) -> None:
 
     from nlp_training import RunConfig
     from nlp_training.trainer.arguments import resolve_config
-    from nlp_training.trainer.build import build_processor, build_trainer, load_splits
+    from nlp_training.trainer.build import build_processor, build_trainer
+    from nlp_training.trainer.splits import load_splits
 
     torch.set_num_threads(1)
     base = workdir / "base"

@@ -20,7 +20,7 @@ from nlp_training.data.errors import InvalidDataError
 from nlp_training.data.splits import SplitSettings
 from nlp_training.evaluation.fitting import with_task
 from nlp_training.gold import gold_kind_of
-from nlp_training.trainer.build import load_splits
+from nlp_training.trainer.splits import load_splits
 
 _NARROW = 512
 """The largest hidden size of a model that is trained at the higher learning rate."""

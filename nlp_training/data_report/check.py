@@ -28,7 +28,8 @@ from nlp_training.data_report.measure import Encoded, measure_split
 from nlp_training.data_report.split_measures import SplitMeasures
 from nlp_training.data_report.surfaces import Surfaces
 from nlp_training.gold import gold_kind
-from nlp_training.trainer.build import Splits, build_processor, drop_unknown_labels, fitters_of
+from nlp_training.trainer.build import build_processor, fitters_of
+from nlp_training.trainer.splits import Splits, drop_unknown_labels
 
 Track = Callable[[list[Document], str], Iterable[Document]]
 """A callback for progress, which yields the documents and shows a description."""

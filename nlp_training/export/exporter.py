@@ -20,7 +20,7 @@ from nlp_training.data import load_documents
 from nlp_training.evaluation import evaluate_documents
 from nlp_training.export.base import ExportSource, Int8Mode, find_exporter
 from nlp_training.export.score import ScoreDrop, score_drop
-from nlp_training.trainer.build import load_splits
+from nlp_training.trainer.splits import load_splits
 
 MAX_DROP = 0.3
 """Points of the score that an exported model may lose."""

@@ -17,7 +17,8 @@ from nlp_training.config import RunConfig
 from nlp_training.data_report.gold_limit import refuse_failed, refuse_lost_gold
 from nlp_training.data_report.measure import measure_split
 from nlp_training.trainer import DocumentTrainer
-from nlp_training.trainer.build import Splits, build_checked_processor, build_trainer, load_splits, resolve_for
+from nlp_training.trainer.build import build_checked_processor, build_trainer, resolve_for
+from nlp_training.trainer.splits import Splits, load_splits
 
 
 def free_accelerator_memory() -> None:

@@ -12,7 +12,7 @@ from nlp_training.provenance.pinned_data import pin_data
 from nlp_training.runs.record import data_prints
 from nlp_training.runs.reproduction import Reproduction, compare_with_original, data_rows
 from nlp_training.runs.run import train
-from nlp_training.trainer.build import load_splits
+from nlp_training.trainer.splits import load_splits
 
 
 class NotComparableError(NlpInferenceError):

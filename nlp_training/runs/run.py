@@ -35,15 +35,14 @@ from nlp_training.runs.run_folder import run_folder
 from nlp_training.tracking import tracked
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.trainer.build import (
-    Splits,
     build_checked_processor,
     build_trainer,
     fitters_of,
-    load_splits,
     resolve_for,
     warn_of_fitted_scores,
 )
 from nlp_training.trainer.progress import RichProgress
+from nlp_training.trainer.splits import Splits, load_splits
 
 _STREAM_SAMPLE = 1000
 """Number of documents of a streamed training set that are checked for lost gold."""

@@ -24,12 +24,11 @@ from nlp_training.augment import Augmentation, Augmenter
 from nlp_training.batches.streaming import DocumentStream, some_documents
 from nlp_training.config import RunConfig
 from nlp_training.config.user_modules import import_modules, is_from_file
-from nlp_training.data import check_documents, load_documents, with_made_splits
+from nlp_training.data import check_documents
 from nlp_training.data.checks import Problem, find_unknown_labels
 from nlp_training.data.errors import DataWarning, InvalidDataError
 from nlp_training.data.labels import complete_task
-from nlp_training.data.overlaps import DroppedSpan, flat_documents
-from nlp_training.data.unknown_labels import DroppedLabels, KnownLabels
+from nlp_training.data.unknown_labels import KnownLabels
 from nlp_training.evaluation import Fitter, FittingWarning, choose_fitters
 from nlp_training.gold import gold_kind_of, selection_score
 from nlp_training.losses import Loss
@@ -54,9 +53,9 @@ from nlp_training.trainer.early_stopping import stop_early
 from nlp_training.trainer.few_shot import FewShotTrainer
 from nlp_training.trainer.head_bias import prior_biases, start_head_at
 from nlp_training.trainer.parameter_groups import freeze_parameters, reinitialize_layers
+from nlp_training.trainer.splits import Splits
 
 _SHOWN = 5
-Splits = dict[str, list[Document]]
 
 _OPTIONAL: dict[str, Any] = {
     "_raise_exceptions_for_gated_repo": False,
@@ -64,53 +63,6 @@ _OPTIONAL: dict[str, Any] = {
     "_raise_exceptions_for_connection_errors": False,
 }
 """For a file that a base need not have; what must be there was loaded before."""
-
-
-def load_splits(config: RunConfig) -> Splits:
-    """The documents of every split: `train`, `validation` if there is one, and the test sets by their names.
-
-    A streamed `train` is left out: it is never in memory.
-
-    Raises:
-        InvalidDataError: documents cannot be read, or not be split as `data.split` asks.
-    """
-    loaded: Splits = {}
-    for name, (source, split) in config.data.sources().items():
-        if not source.streaming:
-            dropped: list[DroppedSpan] = []
-            documents = load_documents(source, default_split=split)
-            loaded[name] = list(flat_documents(documents, config.data.overlapping_spans, dropped))
-            if dropped:
-                _warn_of_dropped_spans(name, config.data.overlapping_spans, dropped)
-    splits, unknown = drop_unknown_labels(config, with_made_splits(loaded, config.data.split))
-    for name, labels in unknown.items():
-        warnings.warn(f"{name}: dropped {labels} (data.unknown_labels: drop)", DataWarning, stacklevel=2)
-    return splits
-
-
-def drop_unknown_labels(config: RunConfig, splits: Splits) -> tuple[Splits, dict[str, DroppedLabels]]:
-    """Drop gold labels that the task does not know, if `data.unknown_labels` is `drop`.
-
-    Returns:
-        The documents of each split, and what was dropped from the splits that had unknown labels.
-    """
-    if config.data.unknown_labels != "drop":
-        return splits, {}
-    import_modules(config.modules)
-    known = KnownLabels.of(complete_task(config.processor.task, splits.get("train")))
-    dropped = {name: DroppedLabels() for name in splits}
-    kept = {name: list(known.only(documents, dropped[name])) for name, documents in splits.items()}
-    return kept, {name: labels for name, labels in dropped.items() if labels.labels}
-
-
-def _warn_of_dropped_spans(split: str, how: str, dropped: list[DroppedSpan]) -> None:
-    shown = "; ".join(map(str, dropped[:_SHOWN]))
-    warnings.warn(
-        f"{split}: {len(dropped)} overlapping gold spans were dropped (data.overlapping_spans: {how}): {shown}. "
-        "`nlp-training check-data` lists all of them",
-        DataWarning,
-        stacklevel=3,
-    )
 
 
 def build_processor(config: RunConfig, train: list[Document] | None) -> Processor:

@@ -15,8 +15,9 @@ from nlp_training import RunConfig, load_documents, train
 from nlp_training.config import EmaSettings
 from nlp_training.evaluation import evaluate_documents
 from nlp_training.trainer.adapters import add_adapter, merged
-from nlp_training.trainer.build import build_checked_processor, build_trainer, load_splits, resolve_for
+from nlp_training.trainer.build import build_checked_processor, build_trainer, resolve_for
 from nlp_training.trainer.parameter_groups import reinitialize_layers
+from nlp_training.trainer.splits import load_splits
 from nlp_training.trainer.weight_average import WeightAverage
 
 LORA = {"lora": {"r": 2, "lora_alpha": 4}}

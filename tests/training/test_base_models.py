@@ -31,7 +31,8 @@ from nlp_training import train
 from nlp_training.artefact.verification import Replay, replay_lines
 from nlp_training.config import RunConfig
 from nlp_training.export.graph import export_graph
-from nlp_training.trainer.build import build_processor, load_splits, warn_of_padded_batches
+from nlp_training.trainer.build import build_processor, warn_of_padded_batches
+from nlp_training.trainer.splits import load_splits
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
 

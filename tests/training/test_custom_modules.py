@@ -11,7 +11,8 @@ from nlp_inference import Processor
 from nlp_inference.errors import InvalidSpecError, UnknownTypeError
 from nlp_training.config import RunConfig
 from nlp_training.runs.run import train
-from nlp_training.trainer.build import build_processor, load_splits
+from nlp_training.trainer.build import build_processor
+from nlp_training.trainer.splits import load_splits
 
 NO_ENTRY_POINTS = ""
 

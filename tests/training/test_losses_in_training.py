@@ -15,7 +15,8 @@ from nlp_training.batches.samplers import BalancedEpochs
 from nlp_training.losses import Loss
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.trainer.arguments import resolve_config
-from nlp_training.trainer.build import build_processor, build_trainer, load_splits
+from nlp_training.trainer.build import build_processor, build_trainer
+from nlp_training.trainer.splits import load_splits
 
 ROOT = Path(__file__).parents[2]
 ONE_STEP = {"num_train_epochs": 1, "optim": "sgd", "learning_rate": 1.0, "lr_scheduler_type": "constant"}

@@ -17,7 +17,7 @@ from nlp_training.config import save_config
 from nlp_training.data import InvalidDataError, SplitSettings
 from nlp_training.data_report.check import check_data
 from nlp_training.trainer.arguments import resolve_training
-from nlp_training.trainer.build import load_splits
+from nlp_training.trainer.splits import load_splits
 
 
 @pytest.fixture

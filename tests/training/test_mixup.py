@@ -20,7 +20,8 @@ from nlp_training.losses.mixup import Mixer, Mixing, Mixup
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.trainer.arguments import resolve_config
 from nlp_training.trainer.batch_loss import BatchLoss
-from nlp_training.trainer.build import build_processor, build_trainer, load_splits
+from nlp_training.trainer.build import build_processor, build_trainer
+from nlp_training.trainer.splits import load_splits
 
 TEXTS = [
     Document(raw_text=text, gold={"categories": [{"label": label}]}, metadata={"weight": weight})

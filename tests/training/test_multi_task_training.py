@@ -23,7 +23,8 @@ from nlp_training.data.labels import complete_task
 from nlp_training.evaluation import choose_fitters
 from nlp_training.evaluation.evaluate import compare, paired_test, score
 from nlp_training.gold import gold_kind, gold_kind_of, greater_is_better, selection_score
-from nlp_training.trainer.build import build_checked_processor, build_trainer, load_splits, resolve_for
+from nlp_training.trainer.build import build_checked_processor, build_trainer, resolve_for
+from nlp_training.trainer.splits import load_splits
 
 HEADS = {
     "slots": "token-classification",

@@ -16,7 +16,8 @@ from nlp_training.data import InvalidDataError
 from nlp_training.data.errors import DataWarning
 from nlp_training.data.overlaps import keep_flat, without_overlaps
 from nlp_training.data_report.check import check_data
-from nlp_training.trainer.build import build_checked_processor, load_splits
+from nlp_training.trainer.build import build_checked_processor
+from nlp_training.trainer.splits import load_splits
 
 places = st.tuples(st.integers(0, 8), st.integers(1, 6)).map(lambda one: (one[0], one[0] + one[1]))
 several = st.lists(places, max_size=8).map(

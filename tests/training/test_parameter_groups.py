@@ -21,8 +21,9 @@ from nlp_inference import Predictor
 from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig, train
 from nlp_training.config import LearningRates
-from nlp_training.trainer.build import build_checked_processor, build_trainer, load_splits, resolve_for
+from nlp_training.trainer.build import build_checked_processor, build_trainer, resolve_for
 from nlp_training.trainer.parameter_groups import freeze_parameters, parameter_groups
+from nlp_training.trainer.splits import load_splits
 
 SIZES = {
     "vocab_size": 99,

@@ -25,7 +25,7 @@ from nlp_training.cli import app
 from nlp_training.data import InvalidDataError
 from nlp_training.data.errors import DataWarning
 from nlp_training.trainer import DocumentTrainer
-from nlp_training.trainer.build import load_splits
+from nlp_training.trainer.splits import load_splits
 
 
 def _with(run: RunConfig, section: str, **values: Any) -> RunConfig:

@@ -23,7 +23,8 @@ from nlp_training.data.formats.base import ReadOptions, Unit, read_units
 from nlp_training.provenance.manifest import DataPrint, RunManifest
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.trainer.arguments import resolve_training
-from nlp_training.trainer.build import build_processor, build_trainer, load_splits
+from nlp_training.trainer.build import build_processor, build_trainer
+from nlp_training.trainer.splits import load_splits
 
 
 def _documents(count: int, *, longest: int = 7) -> list[Document]:

@@ -29,7 +29,8 @@ from nlp_training.losses import CrossEntropy, Loss
 from nlp_training.metrics import TextBootstrap, TextOverlap
 from nlp_training.metrics.text_comparison import chrf, chrf_counts, words_of
 from nlp_training.trainer.batch_loss import BatchLoss
-from nlp_training.trainer.build import build_checked_processor, build_trainer, load_splits, resolve_for
+from nlp_training.trainer.build import build_checked_processor, build_trainer, resolve_for
+from nlp_training.trainer.splits import load_splits
 
 NAMES = ("Ana", "Bo", "José", "Zoë")
 CITIES = ("Rome", "Oslo")

@@ -17,7 +17,8 @@ from nlp_training.provenance.manifest import RunManifest
 from nlp_training.tracking import choose_trackers, trackers
 from nlp_training.tracking.results import flat_settings
 from nlp_training.trainer import DocumentTrainer
-from nlp_training.trainer.build import build_processor, build_trainer, load_splits
+from nlp_training.trainer.build import build_processor, build_trainer
+from nlp_training.trainer.splits import load_splits
 
 OF_SQLALCHEMY = "ignore:The ``noload`` loader strategy is deprecated"  # MLflow's models, with SQLAlchemy 2.1
 

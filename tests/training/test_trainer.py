@@ -14,7 +14,8 @@ from nlp_inference.errors import InvalidSpecError
 from nlp_training import RunConfig
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.trainer.arguments import resolve_config
-from nlp_training.trainer.build import build_model, build_processor, build_trainer, load_splits
+from nlp_training.trainer.build import build_model, build_processor, build_trainer
+from nlp_training.trainer.splits import load_splits
 
 
 def _trainer(run: RunConfig, **training: Any) -> DocumentTrainer:

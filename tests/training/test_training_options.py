@@ -16,7 +16,8 @@ from nlp_training import RunConfig, load_documents, train
 from nlp_training.evaluation import evaluate_documents
 from nlp_training.trainer import DocumentTrainer
 from nlp_training.trainer.arguments import resolve_config
-from nlp_training.trainer.build import build_processor, build_trainer, load_splits
+from nlp_training.trainer.build import build_processor, build_trainer
+from nlp_training.trainer.splits import load_splits
 
 COMPILED = {"torch_compile": True, "torch_compile_backend": "eager"}
 """Dynamo traces and wraps as with every backend; a generated kernel is a compiler's business, and takes a minute."""

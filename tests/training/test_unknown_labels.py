@@ -12,7 +12,8 @@ from nlp_training.data.errors import DataWarning, InvalidDataError
 from nlp_training.data.labels import complete_task
 from nlp_training.data.unknown_labels import DroppedLabels, KnownLabels
 from nlp_training.data_report.check import check_data
-from nlp_training.trainer.build import build_checked_processor, load_splits
+from nlp_training.trainer.build import build_checked_processor
+from nlp_training.trainer.splits import load_splits
 
 
 @pytest.fixture
