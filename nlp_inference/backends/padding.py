@@ -1,7 +1,7 @@
 """Detection of models whose outputs depend on padding, which must run one row at a time."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,7 +30,14 @@ class _RunsRowsApart(Protocol):
     pad_token_id: int
 
 
-def check_padding(backend: Backend, layout: InputLayout, *, highest_id: int) -> None:
+def check_padding(
+    backend: Backend,
+    layout: InputLayout,
+    *,
+    highest_id: int,
+    special_ids: Collection[int] = (),
+    with_pairs: bool = False,
+) -> None:
     """Run some rows alone and as one batch; if the outputs differ, make the backend run each row of a batch alone.
 
     Families such as Funnel, FNet or ConvBERT mix padding into the outputs despite the attention mask. The check runs
@@ -42,6 +49,8 @@ def check_padding(backend: Backend, layout: InputLayout, *, highest_id: int) -> 
         backend: the backend of the model.
         layout: builds the rows.
         highest_id: the highest token id of the tokenizer.
+        special_ids: tokens that a text does not contain; some models fail on rows with other numbers of them.
+        with_pairs: whether the model reads text pairs only.
 
     Raises:
         ArtefactError: the model fails on these rows.
@@ -54,7 +63,7 @@ def check_padding(backend: Backend, layout: InputLayout, *, highest_id: int) -> 
     if tolerance is None or able.rows_apart:
         return
     able.probe_tolerance = None
-    rows = _probe_rows(layout, highest_id=highest_id)
+    rows = _probe_rows(layout, highest_id=highest_id, special_ids=special_ids, with_pairs=with_pairs)
     try:
         run = getattr(backend, "probe", backend.forward)
         together = run(layout.pad(rows))
@@ -88,14 +97,17 @@ def warn_of_padding(backend: Backend, *, source: str) -> None:
         )
 
 
-def _probe_rows(layout: InputLayout, *, highest_id: int) -> list[Row]:
+def _probe_rows(layout: InputLayout, *, highest_id: int, special_ids: Collection[int], with_pairs: bool) -> list[Row]:
     """Return rows of random tokens, including the highest id, none longer than the model allows."""
     random = np.random.default_rng(0)
-    capacity = layout.capacity(None)
+    pair_length = _CONTENT_TOKENS[0] if with_pairs else None
+    capacity = max(layout.capacity(pair_length), 1)
     lengths = [length for length in _CONTENT_TOKENS if length < capacity] + [min(capacity, _CONTENT_TOKENS[-1] + 36)]
     contents = [random.integers(0, highest_id + 1, size=length) for length in lengths]
-    contents[-1][0] = highest_id
-    return [layout.row(content, None) for content in contents]
+    plain = next((one for one in range(highest_id, -1, -1) if one not in special_ids), highest_id)
+    contents = [np.where(np.isin(one, list(special_ids)), plain, one) for one in contents]
+    contents[-1][0] = plain
+    return [layout.row(one, None if pair_length is None else one[:1].repeat(pair_length)) for one in contents]
 
 
 def _differ(alone: Arrays, batched: Arrays, tolerance: float) -> bool:

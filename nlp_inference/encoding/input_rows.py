@@ -98,7 +98,7 @@ class InputLayout:
                 "tokenizer.eos_token, or processor.pad_token in the configuration of a run"
             )
         _check_special_tokens(tokenizer)
-        limit = tokenizer.model_max_length
+        limit = tokenizer.model_max_length if tokenizer.model_max_length > 0 else 10**30  # 0 and -1 state nothing
         if max_length is None and limit > _NO_LIMIT:
             raise InvalidSpecError(
                 "the tokenizer does not specify the maximum length of its model; set windows.max_length"

@@ -94,7 +94,13 @@ class Predictor:
             max_length=processor.layout.max_length,
             max_new_tokens=processor.task.longest_output,
         )
-        check_padding(backend, processor.layout, highest_id=highest_id)
+        check_padding(
+            backend,
+            processor.layout,
+            highest_id=highest_id,
+            special_ids=processor.tokenizer.all_special_ids,
+            with_pairs=processor.task.needs_pair,
+        )
         self.route = Route(processor, backend, workers=workers)
         self.token_budget = choose_token_budget(token_budget, processor, self.route.workers)
         self.recorder = ProfileRecorder(

@@ -32,12 +32,13 @@ def max_length(stock: StockModel, options: AdoptOptions) -> Deduction:
     """
     limits, tokenizer = stock.limits, stock.tokenizer
     stated = int(min(tokenizer.model_max_length, 10**30))
-    known = {"the tokenizer": stated} if stated <= _NO_LIMIT else {}
+    stated = stated if 0 < stated <= _NO_LIMIT else 0
+    known = {"the tokenizer": stated} if stated else {}
     if limits.usable is not None:
         known["the model"] = limits.usable
     elif configured := _configured(stock):
         known["config.json"] = configured
-    evidence = f"{_model_evidence(stock)}; the tokenizer states {stated if stated <= _NO_LIMIT else 'no limit'}"
+    evidence = f"{_model_evidence(stock)}; the tokenizer states {stated or 'no limit'}"
     if options.max_length is not None:
         if limits.positions is not None and options.max_length > limits.positions:
             raise InvalidSpecError(
@@ -48,7 +49,7 @@ def max_length(stock: StockModel, options: AdoptOptions) -> Deduction:
         length, basis = min(known.values()), "deduced" if len(known) > 1 else "stated"
     else:
         raise AmbiguousModelError("maximal length", evidence, option="--max-length N")
-    tokenizer.model_max_length = max(length, stated) if stated <= _NO_LIMIT else length
+    tokenizer.model_max_length = max(length, stated)
     return Deduction("maximal length", f"{length} tokens", evidence, "--max-length", basis)  # type: ignore[arg-type]
 
 

@@ -74,7 +74,7 @@ class Plan:
     def processor_without_changes(self) -> Processor:
         """Return the processor that follows from the checkpoint alone, without transforms and settings of the user."""
         settings = {name: value for name, value in self.task.model_dump().items() if name not in self.stated_settings}
-        task = Task.from_spec({self.task.name: settings})
+        task = Task.from_spec({self.task.name: {**settings, **self.head.search}})
         return Processor(self.stock.tokenizer, task, self.needed, self.head.postprocess, self.processor.windows)
 
     def without_preprocessing(self, processor: Processor) -> Processor:

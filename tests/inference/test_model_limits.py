@@ -1,13 +1,15 @@
 """What a model can read, and what a processor may give it: known tokens, and as many as it has positions for."""
 
 import re
+from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 import transformers
 from tiny_models import LABELS, tiny_model
 
-from nlp_inference import Document, Predictor, Processor, TextClassification, TokenClassification
+from nlp_inference import Document, Predictor, Processor, QuestionAnswering, TextClassification, TokenClassification
 from nlp_inference.architectures.input_limits import ModelLimits
 from nlp_inference.architectures.model_limits import model_limits
 from nlp_inference.backends.padding import check_padding
@@ -196,6 +198,22 @@ class _Failing(TorchBackend):
         if batch["input_ids"].shape[1] == self.text_length:
             raise IndexError("index out of range in self")
         return super().forward(batch)
+
+
+def test_the_check_of_padding_reads_pairs_if_the_task_does_and_no_special_tokens(tokenizer):
+    """Longformer, for example, fails on questions whose rows do not have three separators."""
+
+    class Watched:
+        rows_apart, probe_tolerance, pad_token_id = False, 1e-3, 0
+        batches: ClassVar = []
+
+        def forward(self, batch):
+            self.batches.append(batch["input_ids"])
+            return {"logits": np.zeros((len(batch["input_ids"]), 1))}
+
+    layout = Processor(tokenizer, QuestionAnswering()).layout
+    check_padding(Watched(), layout, highest_id=105, special_ids=tokenizer.all_special_ids, with_pairs=True)
+    assert [(batch == tokenizer.sep_token_id).sum(axis=1).tolist() for batch in Watched.batches[1:]] == [[2]] * 4
 
 
 def test_a_failure_of_the_model_is_never_recorded(tokenizer):

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from stock_models import BIO, FAMILIES, edit_config, save_stock
 from tiny_models import tiny_t5
 from tokenizer_kinds import make_tokenizer
+from transformers import LEDConfig, LEDForConditionalGeneration
 
 from nlp_inference import Document, Predictor
 from nlp_inference.errors import ArtefactError, InvalidSpecError, OutputError
@@ -199,6 +200,38 @@ def test_question_answering_verifies(tmp_path: Path) -> None:
     assert "no_answer" in document.predicted.values
 
 
+@pytest.mark.parametrize(("settings", "expected"), [({}, 32), ({"max_new_tokens": 8}, 8)])
+def test_a_text_is_no_longer_than_the_positions_of_the_decoder(
+    settings: dict[str, int], expected: int, tmp_path: Path
+) -> None:
+    """LED reads windows as long as its encoder, and by default writes as much as its decoder, which is shorter."""
+    tokenizer = copy.deepcopy(make_tokenizer("roberta"))
+    tokenizer.model_max_length = 10**30
+    tokenizer.save_pretrained(tmp_path)
+    layers: dict[str, Any] = {
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+    }
+    sizes: dict[str, Any] = {
+        "d_model": 16,
+        "encoder_ffn_dim": 16,
+        "decoder_ffn_dim": 16,
+        "attention_window": [8],
+        **layers,
+    }
+    lengths: dict[str, Any] = {"max_encoder_position_embeddings": 64, "max_decoder_position_embeddings": 32}
+    ids: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 3}
+    config = LEDConfig(vocab_size=len(tokenizer), **sizes, **lengths, **ids)
+    LEDForConditionalGeneration(config).save_pretrained(tmp_path)
+    plan = plan_of(tmp_path, settings=settings)
+    task: Any = plan.task
+    without: Any = plan.processor_without_changes().task
+    assert plan.processor.layout.max_length == 64
+    assert (task.max_new_tokens, without.max_new_tokens) == (expected, 32)
+
+
 def test_an_encoder_decoder_states_its_search_and_its_prefix(tmp_path: Path) -> None:
     tokenizer = copy.deepcopy(make_tokenizer("bert uncased"))
     tokenizer.eos_token = "[SEP]"  # noqa: S105 - a token of a text
@@ -243,6 +276,12 @@ class TestInputs:
         neither = save_stock(tmp_path / "neither", family="GPT2", tokenizer={"pad_token": None})
         with pytest.raises(AmbiguousModelError, match=r"neither a padding token nor.*--pad-token"):
             plan_of(neither, scheme="BIO")
+
+    @pytest.mark.parametrize("stated", [0, -1])
+    def test_a_tokenizer_that_states_no_length_leaves_it_to_the_model(self, stated: int, tmp_path: Path) -> None:
+        stock = save_stock(tmp_path / "stock", names=("O", "B-PER", "I-PER"), tokenizer={"model_max_length": stated})
+        plan = plan_of(stock, scheme="BIO")
+        assert (deduced(plan)["maximal length"], plan.processor.layout.max_length) == ("64 tokens", 64)
 
     def test_capitals_that_the_vocabulary_does_not_have_are_refused(self, tmp_path: Path) -> None:
         stock = save_stock(tmp_path)

@@ -29,6 +29,7 @@ class HeadPlan:
             keeps the head as it is.
         postprocess: transforms of the prediction that the task needs.
         pairs: whether the model reads text pairs.
+        search: fields of the task that the checkpoint states or limits, without those of the user.
     """
 
     task: Task
@@ -37,6 +38,7 @@ class HeadPlan:
     rows: tuple[int | None, ...] | None = None
     postprocess: tuple[Spec, ...] = ()
     pairs: bool = False
+    search: Mapping[str, Any] = field(default_factory=dict)
 
 
 class StockPrediction(NamedTuple):

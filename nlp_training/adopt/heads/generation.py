@@ -33,7 +33,7 @@ class GenerationHead(StockHead):
             found[_PREFIX] = prefix.value
             deductions.append(prefix)
         task = task_with(TextGeneration, found, options, deductions)
-        return HeadPlan(task, stock.load(None), deductions)
+        return HeadPlan(task, stock.load(None), deductions, search=found)
 
     def route(self, model: PreTrainedModel, stock: StockModel, task: Task) -> StockRoute:
         """Return a plain call of `generate`, because transformers has no pipeline for it."""
@@ -80,7 +80,7 @@ def _search_settings(stated: Mapping[str, Any], positions: int | None) -> tuple[
         longest = min(longest, positions or longest)
         evidence, basis = "max_new_tokens or max_length of generation_config.json", "stated"
     else:
-        longest, evidence, basis = 128, "nothing is stated", "assumed"
+        longest, evidence, basis = min(128, positions or 128), "nothing is stated", "assumed"
     deductions.append(Deduction("max_new_tokens", str(longest), evidence, "--set max_new_tokens=…", basis))  # type: ignore[arg-type]
     return {**found, "max_new_tokens": longest}, deductions
 
