@@ -80,6 +80,9 @@ class Columns(NamedTuple):
 
 USUAL = Columns()
 
+_WITH_OFFSETS = frozenset({"gold", "predicted", "edits", "edits_pair", "coverage"})
+"""Fields of a Document that contain offsets."""
+
 
 def document_fields(record: Mapping[str, Any], *, columns: Columns = USUAL) -> dict[str, Any]:
     """Return the fields of the Document that a mapping describes; every key is used.
@@ -99,12 +102,14 @@ def document_fields(record: Mapping[str, Any], *, columns: Columns = USUAL) -> d
         >>> document_fields({"id": 7, "text": "Hi", "lang": "en"})
         {'id': '7', 'raw_text': 'Hi', 'metadata': {'lang': 'en'}}
     """
-    record = in_code_points(record)
     sources = _sources(record, columns)
     fields = _claimed(record, sources)
     rest = {key: value for key, value in record.items() if key not in {columns.id or "id", *sources.values()}}
     other_fields = Document.model_fields.keys() - {"id", *_TEXTS}
     fields |= {key: rest.pop(key) for key in [*rest] if key in other_fields}
+    if "offsets" in rest and ("raw_text" in record or fields.keys() & _WITH_OFFSETS):
+        fields = dict(in_code_points({**fields, "offsets": rest.pop("offsets")}))
+    rest |= {key: fields.pop(key) for key in [*fields] if key == "offsets"}
     unclaimed = {key: value for key, value in rest.items() if key not in _TEXTS or value is not None}
     metadata = fields.get("metadata", {})
     if unclaimed and isinstance(metadata, Mapping):  # Document rejects metadata that is not a mapping

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from nlp_inference import Document, Predictor
 from nlp_inference.cli import app
 from nlp_inference.document import FailedDocument
-from nlp_inference.document.inputs import Columns, UnreadableItem
+from nlp_inference.document.inputs import Columns, UnreadableItem, document_fields
 from nlp_inference.errors import InvalidDocumentError, InvalidInputError, InvalidSpecError, PredictionError, SourceError
 from nlp_inference.files.provenance import Provenance
 from nlp_inference.files.reading import open_source
@@ -181,6 +181,23 @@ def test_the_command_writes_offsets_in_another_unit_and_reads_them_back(unit, pr
     assert [one.predicted for one in predictor.predict(records)] == [one.predicted for one in expected]
     assert runner.invoke(app, ["predict", str(saved_model), str(output), "-o", str(again)]).exit_code == 0
     assert "metadata" not in again.read_text()
+
+
+@pytest.mark.parametrize("name", ["raw_text", "text", "context"])
+def test_the_unit_of_offsets_counts_whatever_the_key_of_the_text_is(name):
+    spans = {"spans": [{"start": 3, "end": 6, "label": "CITY"}]}
+    fields = document_fields({name: "😀 Ana met Bo", "predicted": spans, "offsets": "utf-16", "lang": "en"})
+    [span] = Document(**fields).predicted.spans
+    assert ((span.start, span.end), fields["metadata"]) == ((2, 5), {"lang": "en"})
+
+
+def test_an_unknown_unit_of_offsets_is_an_error():
+    with pytest.raises(InvalidDocumentError, match="offsets is 'bytes', expected 'codepoint', 'utf-16', 'utf-8'"):
+        document_fields({"text": "Ana", "gold": {"spans": []}, "offsets": "bytes"})
+
+
+def test_offsets_without_annotations_are_metadata():
+    assert document_fields({"text": "Ana", "offsets": "bytes"})["metadata"] == {"offsets": "bytes"}
 
 
 def test_gold_in_another_unit_is_read_in_code_points(predictor):

@@ -182,3 +182,10 @@ def test_spans_and_text_are_kept_as_they_are(text, data):
     document = record_to_document(record, columns={"text": "text", "spans": "spans"}, read_from="here")
     assert document.raw_text == text
     assert [span.model_dump(exclude={"score"}) for span in document.gold.spans] == spans
+
+
+def test_spans_of_a_short_form_in_another_unit_are_an_error(tmp_path):
+    record = {"text": "😀 Ana", "spans": [{"start": 3, "end": 6, "label": "PERSON"}], "offsets": "utf-16"}
+    (tmp_path / "x.jsonl").write_text(json.dumps(record))
+    with pytest.raises(InvalidDocumentError, match="offsets is 'utf-16', which is read only in the JSON of a Document"):
+        list(read_jsonl(tmp_path / "x.jsonl"))
