@@ -63,7 +63,8 @@ def _make(options: ReadOptions, record: dict[str, Any], place: str) -> Document:
         return as_document(record, default_id=place)
     if record.get("offsets") in ("utf-16", "utf-8"):
         raise InvalidDocumentError(
-            f"offsets is {record['offsets']!r}, which is read only in the JSON of a Document: raw_text, and gold with spans"
+            f"offsets is {record['offsets']!r}, which is read only in the JSON of a Document: raw_text, and gold with "
+            "spans"
         )
     found = columns.resolve(record)
     return record_to_document(record, columns=found, read_from=place, skip_blank=options.skip_blank_labels)
