@@ -109,7 +109,8 @@ def document_fields(record: Mapping[str, Any], *, columns: Columns = USUAL) -> d
     fields |= {key: rest.pop(key) for key in [*rest] if key in other_fields}
     if "offsets" in rest and ("raw_text" in record or fields.keys() & _WITH_OFFSETS):
         fields = dict(in_code_points({**fields, "offsets": rest.pop("offsets")}))
-    rest |= {key: fields.pop(key) for key in [*fields] if key == "offsets"}
+        if "offsets" in fields:  # it is no unit
+            rest["offsets"] = fields.pop("offsets")
     unclaimed = {key: value for key, value in rest.items() if key not in _TEXTS or value is not None}
     metadata = fields.get("metadata", {})
     if unclaimed and isinstance(metadata, Mapping):  # Document rejects metadata that is not a mapping
