@@ -78,13 +78,13 @@ class TeacherOutputs(NamedTuple):
 
     Attributes:
         outputs: the model outputs by name, each with a first axis `rows`.
-        states: for each stack of layers, the hidden states after each layer, `[rows, tokens, hidden]`.
+        hidden_states: for each stack of layers, those after each layer, `[rows, tokens, hidden]`.
         attentions: for each stack of an encoder, the attention weights of each layer, `[rows, heads, tokens, tokens]`;
             empty unless they are kept.
     """
 
     outputs: Mapping[str, Tensor]
-    states: Mapping[str, Sequence[Tensor]]
+    hidden_states: Mapping[str, Sequence[Tensor]]
     attentions: Mapping[str, Sequence[Tensor]]
 
 
@@ -140,11 +140,11 @@ class Teacher:
             with torch.no_grad(), self._layers:
                 found = self.backend.model(**{name: tensor.to(device) for name, tensor in inputs.items()})
             outputs = {name: _single(one, key) for name, one in found.items() if isinstance(one, Tensor)}
-            states, attentions = (
+            hidden_states, attentions = (
                 {name: [_single(one, key) for one in of] for name, of in kept.items()}
-                for kept in (self._layers.states, self._layers.attentions)
+                for kept in (self._layers.hidden_states, self._layers.attentions)
             )
-            self._last = key, TeacherOutputs(outputs, states, attentions)
+            self._last = key, TeacherOutputs(outputs, hidden_states, attentions)
         return self._last[1]
 
 

@@ -21,7 +21,7 @@ class LayerOutputs:
             in the implementation `eager` inside this context, because the others have no weights.
 
     Attributes:
-        states: for each stack, the hidden states of the last run, `[rows, tokens, hidden]` each.
+        hidden_states: for each stack, those of the last run, `[rows, tokens, hidden]` each.
         attentions: for each stack of an encoder, the attention weights, `[rows, heads, tokens, tokens]` each.
     """
 
@@ -30,12 +30,12 @@ class LayerOutputs:
         self._stacks = stacks
         self._attending = [name for name in stacks if attentions and not is_decoder(name)]
         self._hooks: list[Any] = []
-        self.states: dict[str, list[Tensor]] = {}
+        self.hidden_states: dict[str, list[Tensor]] = {}
         self.attentions: dict[str, list[Tensor]] = {}
 
     def __enter__(self) -> Self:
         """Begin to keep outputs."""
-        self.states = {name: [] for name in self._stacks}
+        self.hidden_states = {name: [] for name in self._stacks}
         self.attentions = {name: [] for name in self._attending}
         for name, stack in self._stacks.items():
             for index, layer in enumerate(stack):
@@ -58,7 +58,7 @@ class LayerOutputs:
         if self._attending:
             self._model.set_attn_implementation(self._implementation)
         if error is None:
-            self._check_complete(self.states, "hidden_states")
+            self._check_complete(self.hidden_states, "hidden_states")
             self._check_complete(self.attentions, "attentions")
 
     def _watch_attentions(self) -> None:
@@ -77,7 +77,7 @@ class LayerOutputs:
             )
 
     def _keep_states(self, name: str, index: int, _layer: nn.Module, _inputs: Any, output: Any) -> None:
-        kept = self.states[name]
+        kept = self.hidden_states[name]
         if index < len(kept):  # gradient checkpointing runs a layer again
             return
         kept.append(output[0] if isinstance(output, tuple) else output)

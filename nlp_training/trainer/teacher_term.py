@@ -12,7 +12,7 @@ from nlp_inference.encoding.input_rows import IGNORED
 from nlp_inference.errors import InvalidSpecError
 from nlp_training._utils.layer_stacks import is_decoder, layer_stacks
 from nlp_training.config import DistillationSettings
-from nlp_training.losses.distillation import Teacher
+from nlp_training.losses.distillation import Teacher, TeacherOutputs
 from nlp_training.losses.layer_outputs import LayerOutputs
 
 _SUBJECTS = {"outputs": "the outputs", "hidden_states": "the hidden states", "attentions": "the attention weights"}
@@ -113,8 +113,8 @@ class TeacherTerm:
         masks = {name: written if is_decoder(name) else mask for name in self.teacher.stacks}
         errors = {
             "outputs": lambda: self._of_outputs(found.outputs, outputs, mask, written),
-            "hidden_states": lambda: self._of_states(found.states, masks),
-            "attentions": lambda: self._of_attentions(found.attentions, masks),
+            "hidden_states": lambda: self._of_layers("hidden_states", found, masks),
+            "attentions": lambda: self._of_layers("attentions", found, masks),
         }
         term = torch.zeros((), device=mask.device)
         for part, weight in self._weights.items():
@@ -136,27 +136,15 @@ class TeacherTerm:
                 errors.append(_error(one, target, _positions(target, mask, written), part="outputs"))
         return torch.stack(errors).mean() if errors else torch.zeros((), device=mask.device)
 
-    def _of_states(self, teacher: Mapping[str, Sequence[Tensor]], masks: Mapping[str, Tensor]) -> Tensor:
-        """Return the mean error of the hidden states of all layers."""
-        errors = [
-            _error(one[: len(masks[name])], teacher[name][target], masks[name], part="hidden_states")
-            for name, states in self._layers.states.items()
-            for one, target in zip(states, self._targets[name], strict=True)
-        ]
-        return torch.stack(errors).mean()
-
-    def _of_attentions(self, teacher: Mapping[str, Sequence[Tensor]], masks: Mapping[str, Tensor]) -> Tensor:
-        """Return the mean error of the attention weights of all layers; each token that attends is one position."""
-        errors = [
-            _error(
-                one[: len(masks[name])].transpose(1, 2),
-                teacher[name][target].transpose(1, 2),
-                masks[name],
-                part="attentions",
-            )
-            for name, weights in self._layers.attentions.items()
-            for one, target in zip(weights, self._targets[name], strict=True)
-        ]
+    def _of_layers(self, part: str, teacher: TeacherOutputs, masks: Mapping[str, Tensor]) -> Tensor:
+        """Return the mean error of the hidden states or of the attention weights of all layers."""
+        errors = []
+        for name, kept in getattr(self._layers, part).items():
+            for one, target in zip(kept, self._targets[name], strict=True):
+                pair = one[: len(masks[name])], getattr(teacher, part)[name][target]
+                if part == "attentions":  # the tokens that attend are the second axis, as in hidden states
+                    pair = pair[0].transpose(1, 2), pair[1].transpose(1, 2)
+                errors.append(_error(*pair, masks[name], part=part))
         return torch.stack(errors).mean()
 
     def log_values(self) -> dict[str, float]:
