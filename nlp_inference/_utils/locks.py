@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from nlp_inference.errors import OutputError, OutputLockedError
 
 _BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+_NO_FILE = {errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO}
 _UNSUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 _OWNER_BYTES = 4096
 
@@ -134,7 +135,7 @@ def _open(path: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EISDIR):
+        if error.errno in _NO_FILE or path.is_dir() or path.is_symlink():
             raise _not_a_file(path) from error
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

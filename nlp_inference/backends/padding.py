@@ -49,7 +49,7 @@ def check_padding(
         backend: the backend of the model.
         layout: builds the rows.
         highest_id: the highest token id of the tokenizer.
-        special_ids: tokens that a text does not contain; some models fail on rows with other numbers of them.
+        special_ids: ids that the rows do not contain, because some models fail on rows with other numbers of them.
         with_pairs: whether the model reads text pairs only.
 
     Raises:
@@ -90,15 +90,15 @@ def warn_of_padding(backend: Backend, *, source: str) -> None:
     """
     if getattr(backend, "padding_matters", False):
         warnings.warn(
-            f"the outputs of the model {source!r} depend on padding, so its rows run one at a time: predictions are "
-            "correct, but batches are no faster than single texts",
+            f"the outputs of the model {source!r} depend on the other rows of a batch, so its rows run one at a time: "
+            "predictions are correct, but batches are no faster than single texts",
             PaddingWarning,
             stacklevel=3,
         )
 
 
 def _probe_rows(layout: InputLayout, *, highest_id: int, special_ids: Collection[int], with_pairs: bool) -> list[Row]:
-    """Return rows of random tokens, including the highest id, none longer than the model allows."""
+    """Return rows of random tokens, none longer than the model allows, with the highest id that is not special."""
     random = np.random.default_rng(0)
     pair_length = _CONTENT_TOKENS[0] if with_pairs else None
     capacity = max(layout.capacity(pair_length), 1)

@@ -1,7 +1,9 @@
 """A Document as a model reads it: tokens with their offsets in the current text, split into windows."""
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +123,7 @@ class EncodedDocument:
         if self.tokenizer is None or not self.complete_characters:
             return unread
         dropped = [aligned.to_raw(*one) for one in dropped_ranges(self.tokenizer, aligned.current)]
-        dropped = [one for one in dropped if not any(start <= one[0] and one[1] <= end for start, end in unknown)]
+        dropped = [one for one in dropped if not _is_inside(one, unknown)]
         return tuple(merge_ranges([*unread, *dropped])) if dropped else unread
 
     def _unknown(self) -> tuple[Ranges, Ranges]:
@@ -135,6 +137,12 @@ class EncodedDocument:
         read_pair = self.pair_ids[: self.pair_tokens_read]
         of_pair = self.pair_offsets[: len(read_pair)][read_pair == self.unknown_id]
         return unknown, _unknown(self.document.aligned_pair, of_pair)
+
+
+def _is_inside(one: tuple[int, int], ranges: Ranges) -> bool:
+    """Return whether a range is inside one of `ranges`, which are sorted and disjoint."""
+    index = bisect_right(ranges, one[0], key=itemgetter(0)) - 1
+    return index >= 0 and one[1] <= ranges[index][1]
 
 
 def _unknown(aligned: AlignedText, offsets: NDArray[np.int64]) -> Ranges:

@@ -27,6 +27,9 @@ from nlp_inference.golden.tolerance import Tolerance, ValueUnit, one_unit, unit_
 _SINCE_2 = ("deleted", "deleted_pair", "unknown", "unknown_pair", "imprecise")
 """Fields of the coverage that version 2 added."""
 
+_CHANGED_IN_3 = ("unread", "unread_pair", "deleted", "deleted_pair", "unknown", "unknown_pair")
+"""Fields of the coverage whose meaning version 3 changed, in addition to `read`."""
+
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
@@ -239,8 +242,12 @@ def _in_final(one: Final, other: Final, tolerance: Tolerance, *, unit: ValueUnit
 
 def _coverage(final: Final, version: int) -> Any:
     """Return the coverage without the fields that differ in a record of `version`."""
-    unknown = {"read", *_SINCE_2} if version < 2 else set()  # in version 1, `read` also counts deleted characters
-    return None if final.coverage is None else final.coverage.model_dump(mode="json", exclude=unknown)
+    changed: set[str] = set()
+    if version < 3:
+        changed |= {"read", *_CHANGED_IN_3}
+    if version < 2:
+        changed |= {*_SINCE_2}
+    return None if final.coverage is None else final.coverage.model_dump(mode="json", exclude=changed)
 
 
 def _unequal(one: Any, other: Any, tolerance: float, where: str = "") -> Iterator[RecordMismatch]:

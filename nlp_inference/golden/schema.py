@@ -115,8 +115,12 @@ class Output(_Strict):
         return self
 
 
-COVERAGE_VERSION: Literal[2] = 2
-"""Version of the coverage in a record: version 2 counts deleted characters and unknown tokens separately."""
+COVERAGE_VERSION: Literal[3] = 3
+"""Version of the coverage in a record.
+
+Version 2 counts deleted characters and unknown tokens separately. Version 3 counts letters that the tokenizer deletes
+as unread, and more characters as deleted or unknown.
+"""
 
 
 class Final(_Strict):
@@ -131,7 +135,7 @@ class Final(_Strict):
 
     annotation: Annotation
     coverage: Coverage | None
-    coverage_version: Literal[1, 2] = 1
+    coverage_version: Literal[1, 2, 3] = 1
 
     @classmethod
     def of(cls, document: Document) -> Self:

@@ -39,9 +39,10 @@ class _Yaml(yaml.SafeLoader):
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Compose a mapping, and check that no key occurs twice: PyYAML would silently keep the last value."""
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE]
+        scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE]
+        keys = [(key.tag, key.value) for key in scalars]
         if len(set(keys)) < len(keys):
-            [(repeated, _)] = Counter(keys).most_common(1)
+            [((_, repeated), _)] = Counter(keys).most_common(1)
             line = node.start_mark.line + 1
             raise yaml.YAMLError(f"the key {repeated!r} occurs twice in the mapping that begins in line {line}")
         return node

@@ -69,6 +69,9 @@ def record_to_document(
     text, offsets = _text_and_offsets(values)
     gold = _gold(values, offsets, names or {}, columns=columns)
     claimed = set(columns.values())
+    unit = None if gold is None or not gold.spans or "offsets" in claimed else record.get("offsets")
+    if isinstance(unit, str) and unit != "codepoint":
+        raise InvalidDocumentError(f"offsets is {unit!r}, which is read only in the JSON of a Document: raw_text, gold")
     rest = {key: value for key, value in record.items() if key not in claimed and value is not None}
     count_unread_keys(rest)
     if gold is None:

@@ -78,7 +78,8 @@ class TeacherOutputs(NamedTuple):
 
     Attributes:
         outputs: the model outputs by name, each with a first axis `rows`.
-        hidden_states: for each stack of layers, those after each layer, `[rows, tokens, hidden]`.
+        hidden_states: for each stack of layers, those after each layer, `[rows, tokens, hidden]`; empty unless they
+            are kept.
         attentions: for each stack of an encoder, the attention weights of each layer, `[rows, heads, tokens, tokens]`;
             empty unless they are kept.
     """
@@ -118,11 +119,11 @@ class Teacher:
         self.backend = cast("Any", predictor.backend)  # that of PyTorch, which has the model
         self.stacks = layer_stacks(self.backend.model)
         self._last: tuple[Tensor, TeacherOutputs] | None = None
-        self._layers = LayerOutputs(self.backend.model, self.stacks)
+        self._layers = LayerOutputs(self.backend.model, {})
 
-    def keep_attentions(self) -> None:
-        """Keep attention weights in all later runs."""
-        self._layers = LayerOutputs(self.backend.model, self.stacks, attentions=True)
+    def keep_layers(self, *, attentions: bool) -> None:
+        """Keep the hidden states of layers, and on request their attention weights, in all later runs."""
+        self._layers = LayerOutputs(self.backend.model, self.stacks, attentions=attentions)
 
     def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return its logits for a batch `[rows, tokens]`, on the device of the batch, without gradients."""

@@ -34,16 +34,19 @@ class LayerOutputs:
         self.attentions: dict[str, list[Tensor]] = {}
 
     def __enter__(self) -> Self:
-        """Begin to keep outputs."""
+        """Begin to keep outputs.
+
+        Raises:
+            InvalidSpecError: attention weights are kept, and the model recomputes its layers in the backward pass.
+        """
+        if self._attending:
+            self._use_eager_attention()
         self.hidden_states = {name: [] for name in self._stacks}
         self.attentions = {name: [] for name in self._attending}
         for name, stack in self._stacks.items():
             for index, layer in enumerate(stack):
                 self._hooks.append(layer.register_forward_hook(partial(self._keep_states, name, index)))
-        if self._attending:
-            self._implementation = self._model.config._attn_implementation  # noqa: SLF001 - it has no public name
-            self._model.set_attn_implementation("eager")
-            self._watch_attentions()
+        self._watch_attentions()
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
@@ -60,6 +63,16 @@ class LayerOutputs:
         if error is None:
             self._check_complete(self.hidden_states, "hidden_states")
             self._check_complete(self.attentions, "attentions")
+
+    def _use_eager_attention(self) -> None:
+        recomputes = any(getattr(one, "gradient_checkpointing", False) for one in self._model.modules())
+        if self._model.training and recomputes:  # the backward pass is outside the context
+            raise InvalidSpecError(
+                "distillation.attentions cannot be combined with activation checkpointing; set "
+                "training.activation_checkpointing to false, or distillation.attentions to 0"
+            )
+        self._implementation = self._model.config._attn_implementation  # noqa: SLF001 - it has no public name
+        self._model.set_attn_implementation("eager")
 
     def _watch_attentions(self) -> None:
         for name in self._attending:

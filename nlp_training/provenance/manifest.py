@@ -165,7 +165,7 @@ class Replay(_Part):
     @property
     def padding_note(self) -> str:
         """A sentence about a model whose outputs depend on padding; empty for other models."""
-        note = "the outputs of this model depend on padding: evaluation and inference run its rows one at a time"
+        note = "the outputs of this model depend on its batches: evaluation and inference run its rows one at a time"
         return note if self.rows_apart else ""
 
 

@@ -25,9 +25,11 @@ _MASKED = -1e4
 class TeacherTerm:
     """Computes a weighted sum of `e(outputs)`, `mean(e(hidden states))` and `mean(e(attentions))` for the batches.
 
-    `e(s, t) = sum((s - t)^2) / sum((t - mean(t))^2)` over the tokens that are not padding. The squared difference of
-    logits: Kim et al. (2021), https://arxiv.org/abs/2105.08919; of hidden states and attention weights: Jiao et al.
-    (2020, TinyBERT), https://arxiv.org/abs/1909.10351.
+    `e(s, t) = sum((s - t)^2) / sum((t - mean(t))^2)` over the tokens that are not padding; for attention weights, whose
+    padded columns are 0, the divisor is `sum(t^2)`. The squared difference of logits: Kim et al. (2021),
+    https://arxiv.org/abs/2105.08919; of hidden states and attention: Jiao et al. (2020, TinyBERT),
+    https://arxiv.org/abs/1909.10351, which compares attention before the softmax. Dropout of attention weights adds to
+    their error: set it to 0.
 
     Args:
         settings: the section `distillation` of a run.
@@ -59,8 +61,8 @@ class TeacherTerm:
             if isinstance(shared, Teacher) and shared.source == source
             else Teacher(source[0], revision=source[1], dtype=source[2], student=processor, device=device)
         )
-        if settings.attentions:
-            self.teacher.keep_attentions()
+        if settings.hidden_states or settings.attentions:
+            self.teacher.keep_layers(attentions=settings.attentions > 0)
         self._weights = {part: weight for part in _SUBJECTS if (weight := getattr(settings, part))}
         self._sums = dict.fromkeys(self._weights, 0.0)
         self._count = 0
@@ -81,6 +83,13 @@ class TeacherTerm:
                 f"{', '.join(stacks) or 'shared'}; set distillation.hidden_states and distillation.attentions to 0, or "
                 "choose another teacher"
             )
+        if compared and not stacks:
+            raise InvalidSpecError(
+                f"{type(model).__name__} has no separate layers to compare; set distillation.hidden_states and "
+                "distillation.attentions to 0"
+            )
+        if self.settings.attentions and all(map(is_decoder, stacks)):
+            raise InvalidSpecError(f"{type(model).__name__} has no encoder; set distillation.attentions to 0")
         first = next(iter(stacks), None)
         self._targets = {
             name: target_layers(
@@ -200,7 +209,12 @@ def _error(student: Tensor, teacher: Tensor, mask: Tensor, *, part: str) -> Tens
         )
     one, other = student[mask].float(), teacher[mask].float()
     counts = other > _MASKED
-    center = other.mean(dim=0) if part == "hidden_states" else other[counts].mean()
-    variance = ((other - center).square() * counts).sum()
+    variance = ((other - _center(other[counts] if part == "outputs" else other, part)).square() * counts).sum()
     difference = ((one - other).square() * counts).sum()
     return difference / variance.clamp(min=torch.finfo(torch.float32).eps)
+
+
+def _center(values: Tensor, part: str) -> Tensor | float:
+    if part == "attentions":  # the columns of padding would change a mean
+        return 0.0
+    return values.mean(dim=0) if part == "hidden_states" else values.mean()

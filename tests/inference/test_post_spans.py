@@ -35,6 +35,11 @@ def pairs(items):
     return [(item.label, item.score) for item in items]
 
 
+def test_a_document_whose_spans_need_no_trimming_is_not_copied():
+    document = Document(raw_text="Ana met Bo", predicted=annotate((0, 3, "A", 0.9), (8, 10, "B", 0.5)))
+    assert PostTransform.from_spec("trim_spans")(document) is document
+
+
 @pytest.mark.parametrize(
     ("spec", "text", "span", "expected"),
     [

@@ -1,10 +1,14 @@
 """The parts of a compression: the term of a teacher in the loss, and smaller vocabularies."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from tiny_models import tiny_model
 from tokenizer_kinds import make_tokenizer
 from transformers import (
+    AlbertConfig,
+    AlbertForSequenceClassification,
     AutoModel,
     BertConfig,
     BertForSequenceClassification,
@@ -95,6 +99,37 @@ def test_a_teacher_of_the_same_weights_adds_nothing(text_processor, tmp_path):
     value.backward()
     assert value > 0.01
     assert model.bert.embeddings.word_embeddings.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"hidden_states": 1.0}, "AlbertForSequenceClassification has no separate layers to compare"),
+        ({"hidden_states": 0.0, "outputs": 1.0}, None),
+    ],
+)
+def test_layers_are_compared_only_where_there_are_some(text_processor, tmp_path, part, message):
+    text_processor.save_pretrained(tmp_path)
+    sizes = {"hidden_size": 8, "embedding_size": 8, "intermediate_size": 8, "num_attention_heads": 2}
+    config = AlbertConfig(vocab_size=30522, **sizes, **text_processor.task.model_settings())
+    model = AlbertForSequenceClassification(config).eval()
+    model.save_pretrained(tmp_path)
+    settings = DistillationSettings(teacher=str(tmp_path), **part)
+    context = nullcontext() if message is None else pytest.raises(InvalidSpecError, match=message)
+    with context:
+        term = TeacherTerm(settings, processor=text_processor, model=model, loss=None, device="cpu")
+        batch = dict(text_processor(["Ana lives", "Bo"], return_tensors="pt"))
+        assert term(batch, model(**batch)).detach().item() == pytest.approx(0, abs=1e-6)
+
+
+def test_attention_is_not_compared_where_layers_run_again_in_the_backward_pass():
+    model = AutoModel.from_config(BertConfig(**SIZES)).train()
+    model.activation_checkpointing_enable()
+    with (
+        pytest.raises(InvalidSpecError, match=r"set training\.activation_checkpointing to false"),
+        LayerOutputs(model, layer_stacks(model), attentions=True),
+    ):
+        pass
 
 
 def test_layers_that_do_not_fit_are_refused():

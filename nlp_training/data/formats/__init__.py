@@ -97,10 +97,10 @@ def format_of_suffix(path: str | Path) -> Format | None:
         ('conllu', 'csv')
     """
     suffix = Path(path).suffix.lower()
-    own = next((known for known in FORMATS.values() if suffix in known.suffixes), None)
+    own = next((known for known in FORMATS.values() if suffix in map(str.lower, known.suffixes)), None)
     if own is not None or not suffix:
         return own
-    return next((known for known in installed_formats() if suffix in known.suffixes), None)
+    return next((known for known in installed_formats() if suffix in map(str.lower, known.suffixes)), None)
 
 
 def write_documents(documents: Iterable[Document], path: str | Path, *, format_name: str | None = None) -> None:

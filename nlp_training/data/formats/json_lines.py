@@ -7,7 +7,6 @@ from typing import Any
 
 from nlp_inference.document import Document, as_document
 from nlp_inference.document.offsets import in_code_points
-from nlp_inference.errors import InvalidDocumentError
 from nlp_training.data.columns import Columns
 from nlp_training.data.errors import OnError
 from nlp_training.data.formats.base import Format, ReadOptions, json_objects, new_file, read_units
@@ -61,11 +60,6 @@ def _make(options: ReadOptions, record: dict[str, Any], place: str) -> Document:
         if isinstance(metadata, dict):
             record["metadata"] = {**metadata, READ_FROM: place}
         return as_document(record, default_id=place)
-    if record.get("offsets") in ("utf-16", "utf-8"):
-        raise InvalidDocumentError(
-            f"offsets is {record['offsets']!r}, which is read only in the JSON of a Document: raw_text, and gold with "
-            "spans"
-        )
     found = columns.resolve(record)
     return record_to_document(record, columns=found, read_from=place, skip_blank=options.skip_blank_labels)
 
