@@ -300,10 +300,12 @@ def test_coverage_of_an_earlier_version_is_compared_without_what_it_did_not_know
     assert old.coverage_version == 1
     assert Final.model_validate_json(new.model_dump_json(exclude_defaults=True)) == new
     assert first_difference(_record(final=old), _record(final=new), TIGHT) is None
-    other = new.model_copy(update={"coverage": now.model_copy(update={"unread": ((0, 2),)})})
-    difference = first_difference(_record(final=old), _record(final=other), TIGHT)
-    assert difference is not None
-    assert difference.where == "coverage.unread[0][1]"
+    before = new.model_copy(update={"coverage_version": 2})
+    other = new.model_copy(update={"coverage": now.model_copy(update={"unread": ((0, 2),), "windows": 2})})
+    for earlier in (old, before):
+        difference = first_difference(_record(final=earlier), _record(final=other), TIGHT)
+        assert difference is not None
+        assert difference.where == "coverage.windows"
     lost = new.model_copy(update={"coverage": now.model_copy(update={"deleted": (), "read": 6})})
     difference = first_difference(_record(final=new), _record(final=lost), TIGHT)
     assert difference is not None
