@@ -125,7 +125,7 @@ def test_the_artefact_is_complete(adopted: Adoption) -> None:
 
 
 def test_an_adopted_model_is_published_like_a_trained_one(adopted: Adoption) -> None:
-    """`test_adopt_docs.py` exports one."""
+    """The snippets of docs/adopt.md export one."""
     assert adopted.model is not None
     plan = plan_release(adopted.model, "org/ner")
     assert {"model.safetensors", "golden.json", "training.yaml", "README.md"} <= set(plan.release.files)
