@@ -124,8 +124,8 @@ def test_a_model_whose_outputs_depend_on_padding_is_trained_and_served_row_by_ro
     assert result.verification.ok
     assert result.verification.rows_apart
     assert f"verified: {result.verification.records} golden records, alone and in batches" in said
-    assert "the outputs of this model depend on padding" in said
-    with pytest.warns(PaddingWarning, match="depend on padding, so its rows run one at a time"):
+    assert "the outputs of this model depend on its batches" in said
+    with pytest.warns(PaddingWarning, match="depend on the other rows of a batch, so its rows run one at a time"):
         predictor = Predictor.from_pretrained(result.model)
 
     @settings(max_examples=15)

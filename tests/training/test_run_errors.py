@@ -149,7 +149,7 @@ def test_each_test_set_of_the_hub_is_its_split_test_unless_it_says_otherwise(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(
-        "nlp_training.trainer.build.load_documents", lambda _, default_split: asked.append(default_split) or []
+        "nlp_training.trainer.splits.load_documents", lambda _, default_split: asked.append(default_split) or []
     )
     load_splits(_with(span_run, "data", test={"seen": "org/set", "unseen": "org/other"}))
     assert asked == ["train", "validation", "test", "test"]

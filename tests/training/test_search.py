@@ -91,8 +91,8 @@ def test_the_best_configuration_trains_to_the_score_of_its_trial(
     searched: Searched, span_run: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[str] = []
-    load = "nlp_training.trainer.build.load_documents"
-    from nlp_training.trainer.build import load_documents
+    load = "nlp_training.trainer.splits.load_documents"
+    from nlp_training.trainer.splits import load_documents
 
     def remember(source: Any, **options: Any) -> Any:
         loaded.append(Path(source.path).name)
