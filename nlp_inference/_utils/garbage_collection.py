@@ -25,3 +25,15 @@ def collecting_only_new_objects() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+def keep_loaded_objects() -> None:
+    """Exclude what is loaded from garbage collection, so that no request waits while the collector looks at it.
+
+    The command loads without collection (`without_collection`), and this function turns it on again.
+    """
+    if gc.get_freeze_count():  # a model was replaced
+        gc.unfreeze()
+        gc.collect()
+    gc.freeze()
+    gc.enable()

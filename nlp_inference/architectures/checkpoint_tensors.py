@@ -1,5 +1,6 @@
 """Lazy tensors of a checkpoint: names, shapes and dtypes are read first, values on demand."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ from safetensors import SafetensorError, safe_open
 from nlp_inference._utils.saved_files import is_lfs_pointer
 from nlp_inference.architectures.checkpoint_files import WeightFiles
 from nlp_inference.errors import ArtefactError, InvalidSpecError
+
+LAYER_NUMBER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
+"""The number of a layer in the name of a parameter of the encoder."""
 
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
 _INTEGERS = frozenset({"I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"})

@@ -5,7 +5,6 @@ from nlp_inference._utils.extras import require_installed
 require_installed(("torch",), extra="torch")
 
 import json
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from nlp_inference._utils.foreign_errors import as_artefact_errors
 from nlp_inference._utils.saved_files import check_saved_files, read_saved_file
 from nlp_inference.architectures.bounded_building import bounded_building
 from nlp_inference.architectures.checkpoint_files import find_weight_files
-from nlp_inference.architectures.checkpoint_tensors import read_headers
+from nlp_inference.architectures.checkpoint_tensors import LAYER_NUMBER, read_headers
 from nlp_inference.architectures.config_sizes import check_config_sizes
 from nlp_inference.architectures.custom_architectures import runs_saved_code, saved_architecture
 from nlp_inference.architectures.model_code import changed_source, check_sources
@@ -49,9 +48,6 @@ _PROBE_TOLERANCES = {"cpu": 1e-4, "cuda": 1e-2}
 """Relative difference of float32 outputs that is larger than the effect of the summation order, or of TF32 on a GPU."""
 
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.*")
-_OF_A_LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.\d+\.")
-"""Weights of a layer: if the model lacks the layer, config.json is not that of the weights."""
-
 _OPTIONAL_FILES = (*_ADAPTER_FILES, "generation_config.json")
 """Files that transformers reads in addition to `config.json` and the weights, if they exist."""
 
@@ -284,7 +280,8 @@ def _refuse_indirections(config: Any) -> None:
 
 def _check_weights(report: Mapping[str, Any], name_or_path: str | Path) -> None:
     problems = {name: sorted(map(str, report.get(name) or ())) for name in ("missing_keys", "mismatched_keys")}
-    problems["unexpected_keys"] = sorted(filter(_OF_A_LAYER.search, report.get("unexpected_keys") or ()))
+    # of a layer that the model lacks: config.json is not that of the weights
+    problems["unexpected_keys"] = sorted(filter(LAYER_NUMBER.search, report.get("unexpected_keys") or ()))
     if any(problems.values()):
         found = "; ".join(f"{name.replace('_', ' ')}: {', '.join(keys[:5])}" for name, keys in problems.items() if keys)
         raise CheckpointMismatchError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nlp_inference._utils.garbage_collection import without_collection
+from nlp_inference._utils.garbage_collection import keep_loaded_objects, without_collection
 from nlp_inference._utils.terminal import Console
 from nlp_inference.cli._shared import AUTO, Backend, Device, Precision, Revision, Trust, stop
 from nlp_inference.errors import InvalidSpecError, NlpInferenceError
@@ -171,7 +171,7 @@ def _server(
     max_connections: int,
 ) -> "Server":
     from nlp_inference.serving.app import create_app
-    from nlp_inference.serving.server import Server, keep_loaded_objects, reload_on_hangup, share_interpreter
+    from nlp_inference.serving.server import Server, reload_on_hangup, share_interpreter
 
     share_interpreter()
     app = create_app(

@@ -1,7 +1,6 @@
 """Running the application with uvicorn: start, readiness, draining."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -106,18 +105,6 @@ def share_interpreter() -> None:
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-
-def keep_loaded_objects() -> None:
-    """Exclude what is loaded from garbage collection, so that no request waits while the collector looks at it.
-
-    The command loads without collection (`without_collection`), and this function turns it on again.
-    """
-    if gc.get_freeze_count():  # a model was replaced
-        gc.unfreeze()
-        gc.collect()
-    gc.freeze()
-    gc.enable()
 
 
 def reload_on_hangup(service: Service) -> None:

@@ -5,9 +5,6 @@ from typing import Any
 
 from torch import nn
 
-LAYER_NUMBER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
-"""The number of a layer in the name of a parameter of the encoder."""
-
 _STACK = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)$")
 
 

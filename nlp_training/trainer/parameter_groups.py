@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from nlp_inference._utils.shorten import shorten
+from nlp_inference.architectures.checkpoint_tensors import LAYER_NUMBER
 from nlp_inference.errors import InvalidSpecError
-from nlp_training._utils.layer_stacks import LAYER_NUMBER
 from nlp_training.config import LearningRates
 
 
