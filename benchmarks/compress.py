@@ -10,10 +10,13 @@ speeds do not count. FOLDER of a data set contains `NAME.train.jsonl` and `NAME.
 `measure` needs an idle machine. In one process and in interleaved rounds, it compares for each teacher the pipeline in
 float32 at batch sizes 1, 8 and 32, the Predictor with the teacher in float32 and int8, and with every student. Figures
 are medians. Scores are those of `prepare`: students were compared with the teacher in float32 on the same documents.
+`costs` shows which threads take the time of a text.
 Texts are those of `benchmarks/predict.py` (80 words on average) for the quickstart model, else the test set.
 """
 
 import json
+import os
+import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -27,6 +30,7 @@ from side_by_side import make_texts, rounds_in_turn
 from transformers import pipeline
 
 from nlp_inference import Predictor
+from nlp_inference._utils.garbage_collection import collecting_only_new_objects
 from nlp_inference._utils.quiet import quiet_libraries
 from nlp_training import train
 from nlp_training.cli._shared import set_fields
@@ -157,6 +161,40 @@ def measure(
         _print(name, found, speeds)
     if out is not None:
         out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+@app.command()
+def costs(
+    model: Annotated[Path, typer.Argument(help="An artefact with an int8 export to ONNX.")],
+    texts: Annotated[Path, typer.Argument(help="JSON Lines with `text`.")],
+    rounds: Annotated[int, typer.Option(help="Number of predictions of all texts.")] = 8,
+) -> None:
+    """Print the CPU time of each thread for a text, in microseconds (Linux only)."""
+    quiet_libraries()
+    lines = [json.loads(line)["text"] for line in texts.read_text(encoding="utf-8").split("\n") if line]
+    predictor = Predictor.from_pretrained(model, backend="onnx", dtype="int8", device="cpu")
+    predictor.predict(lines[:WARM_UP])
+    before, started = _thread_times(), time.perf_counter()
+    with collecting_only_new_objects():
+        for _ in range(rounds):
+            predictor.predict(lines)
+    elapsed, after = time.perf_counter() - started, _thread_times()
+    predicted = rounds * len(lines)
+    names = {str(thread.native_id): thread.name for thread in threading.enumerate()}
+    Console().print(f"elapsed {1e6 * elapsed / predicted:.0f}")
+    for thread, seconds in after.items():
+        cost = 1e6 * (seconds - before.get(thread, 0.0)) / predicted
+        if cost >= 1:
+            Console().print(f"{names.get(thread, 'native')} {cost:.0f}")
+
+
+def _thread_times() -> dict[str, float]:
+    """Return the CPU seconds of each thread of this process."""
+    times = {}
+    for task in Path("/proc/self/task").iterdir():
+        fields = (task / "stat").read_text().rpartition(")")[2].split()
+        times[task.name] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return times
 
 
 def _seconds(teacher: Path, found: Mapping[str, Candidate], texts: list[str], rounds: int) -> dict[str, float]:
